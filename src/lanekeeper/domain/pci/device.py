@@ -1,0 +1,73 @@
+"""PCI functions: what the host says about one, and the life it leads here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lanekeeper.domain.pci.address import PciAddress
+
+
+class DeviceType(StrEnum):
+    """What a function can be, spelled as the compute API spells ``dev_type``.
+
+    Source: nova ``objects/fields.py``, PciDeviceType.
+    """
+
+    PCI = "type-PCI"
+    PF = "type-PF"
+    VF = "type-VF"
+
+
+class DeviceState(StrEnum):
+    """Where a device is on its way round.
+
+    ``available → held → cleaning → available``; a cleaning that failed ends in ``quarantined``,
+    from where an operator sends the device to ``cleaning`` again. Only an available device can be
+    claimed; ``held`` stands exactly while a claim row names the device.
+    """
+
+    AVAILABLE = "available"
+    HELD = "held"
+    CLEANING = "cleaning"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PciDevice:
+    """One PCI function as its host reported it. A fact, never edited.
+
+    Attributes:
+        vendor_id, product_id: 16-bit PCI ids.
+        class_code: 24-bit class, subclass and programming interface (0x020000 is Ethernet).
+        parent: address of the PF; set exactly when ``dev_type`` is VF.
+        vf_index: which VF of its PF this is, as in ``virtfnN``; set exactly when ``parent`` is.
+        numa_node: None when firmware names no node (sysfs says -1).
+        iommu_group: None when no IOMMU translates for this function.
+        total_vfs: the most VFs this PF can create; 0 unless ``dev_type`` is PF.
+        num_vfs: how many it has now.
+        driver: kernel driver that is bound, or None.
+        netdev: name of its network interface, or None.
+        mac: address of that interface, lower case with colons, or None.
+        serial: card serial number from VPD or the PCIe capability, or None.
+    """
+
+    address: PciAddress
+    vendor_id: int
+    product_id: int
+    class_code: int = 0
+    dev_type: DeviceType = DeviceType.PCI
+    parent: PciAddress | None = None
+    vf_index: int | None = None
+    numa_node: int | None = None
+    iommu_group: int | None = None
+    total_vfs: int = 0
+    num_vfs: int = 0
+    driver: str | None = None
+    netdev: str | None = None
+    mac: str | None = None
+    serial: str | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.parent is not None) == (self.dev_type is DeviceType.VF)
+        assert self.total_vfs == 0 or self.dev_type is DeviceType.PF
