@@ -1,0 +1,198 @@
+"""One Linux machine as its agent and its hypervisor see it: what can be asked, what can be done.
+
+Two things have this shape and are exchangeable: ``host.linux.LinuxMachine`` (the kernel) and
+``host.simulated.SimulatedMachine`` (a planted tree that behaves like one). Every method returns
+when the kernel is done; none of them retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Protocol
+
+from lanekeeper.domain.errors import HostFault
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
+
+
+class Unsupported(HostFault):
+    """The driver does not know this setting (EOPNOTSUPP). Asking again will not help."""
+
+
+class LinkState(IntEnum):
+    """What a VF is told about its cable.
+
+    Source: Linux ``include/uapi/linux/if_link.h``, IFLA_VF_LINK_STATE_*.
+    """
+
+    AUTO = 0  # follows the PF's carrier
+    ENABLE = 1
+    DISABLE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VfSettings:
+    """What the PF holds for one VF, whole. ``VfSettings()`` is a VF at rest: clean.
+
+    Attributes:
+        mac: administrative address, lower case with colons; None when none was set (all zero).
+        vlan: 0 for none, else 1 to 4094; *qos* is its 802.1p priority, 0 to 7.
+        min_tx_rate, max_tx_rate: Mbit/s; 0 is no guarantee, no limit.
+        spoofchk, link_state, trust: None when the driver does not report them.
+    """
+
+    mac: str | None = None
+    vlan: int = 0
+    qos: int = 0
+    spoofchk: bool | None = True
+    link_state: LinkState | None = LinkState.AUTO
+    trust: bool | None = False
+    min_tx_rate: int = 0
+    max_tx_rate: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VfChange:
+    """Settings to write to one VF; None leaves a setting as it is.
+
+    ``mac`` of all zero clears the administrative address. VLAN and priority travel in one
+    attribute, so ``qos`` alone is not a change; the same holds for the two rates, where a missing
+    one would be cleared: give both.
+
+    Source: Linux ``include/uapi/linux/if_link.h``, struct ifla_vf_vlan and ifla_vf_rate.
+    """
+
+    mac: str | None = None
+    vlan: int | None = None
+    qos: int = 0
+    spoofchk: bool | None = None
+    link_state: LinkState | None = None
+    trust: bool | None = None
+    rates: tuple[int, int] | None = None  # (min_tx_rate, max_tx_rate) in Mbit/s; 0 is none
+
+
+NO_MAC = "00:00:00:00:00:00"
+
+AT_REST = VfChange(
+    mac=NO_MAC, vlan=0, spoofchk=True, link_state=LinkState.AUTO, trust=False, rates=(0, 0)
+)
+"""The change that takes every setting of a VF back to what the kernel starts it with."""
+
+
+def changed_fields(change: VfChange) -> tuple[str, ...]:
+    """Name the settings that *change* would write, in the order they are written."""
+    return tuple(
+        field.name
+        for field in fields(change)
+        if field.name != "qos" and getattr(change, field.name) is not None
+    )
+
+
+def differences(wanted: VfChange, found: VfSettings) -> Iterator[str]:
+    """Name each setting of *wanted* that *found* lacks; one that is not reported is skipped."""
+    mac = None if wanted.mac == NO_MAC else wanted.mac
+    if wanted.mac is not None and mac != found.mac:
+        yield "mac"
+    if wanted.vlan is not None and (wanted.vlan, wanted.qos) != (found.vlan, found.qos):
+        yield "vlan"
+    for name in ("spoofchk", "link_state", "trust"):
+        asked, is_now = getattr(wanted, name), getattr(found, name)
+        if asked is not None and is_now is not None and asked != is_now:
+            yield name
+    if wanted.rates not in (None, (found.min_tx_rate, found.max_tx_rate)):
+        yield "rates"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFault:
+    """A function that could not be read. It is set aside; the others are as good as ever.
+
+    Attributes:
+        name: what the kernel calls it, as a rule its address.
+        reason: one sentence for the operator.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Every PCI function in bus order, and those that could not be read."""
+
+    devices: tuple[PciDevice, ...]
+    faults: tuple[DeviceFault, ...] = ()
+
+
+class Machine(Protocol):
+    """What agent and hypervisor may ask of the host they run on."""
+
+    def scan(self) -> Scan:
+        """Read all functions. Raises HostFault only when the bus itself cannot be listed."""
+
+    def device(self, address: PciAddress) -> PciDevice:
+        """Read one function. Raises NotFound, HostFault."""
+
+    def vf_settings(self, pf: PciAddress, index: int) -> VfSettings:
+        """Read what the PF holds for VF *index*.
+
+        One call costs a kernel answer that describes all VFs of the PF; who wants many asks
+        ``all_vf_settings`` once.
+
+        Raises:
+            NotFound: no such PF, it has no network interface, or no such VF.
+            HostFault: the kernel refused; the message names PF, VF and what was asked.
+        """
+
+    def all_vf_settings(self, pf: PciAddress) -> dict[int, VfSettings]:
+        """Read the settings of every VF of *pf*, by index, in one question. Raises as above."""
+
+    def write_vf_settings(self, pf: PciAddress, index: int, change: VfChange) -> tuple[str, ...]:
+        """Write *change*, one setting after the other.
+
+        Returns the names of settings that the driver does not know (82576: ``link_state``); all
+        others were written. Read back to be sure: drivers accept and ignore.
+
+        Raises:
+            NotFound: as for reading.
+            HostFault: the kernel refused a setting; those before it, in the order of the fields
+                of ``VfChange``, were written.
+        """
+
+    def bind(self, address: PciAddress, driver: str | None) -> None:
+        """Give the function to *driver* and nobody else, or to none. Done already is done.
+
+        Raises:
+            NotFound: no such function.
+            HostFault: the driver is not loaded, or refused the function; it has no driver then.
+        """
+
+    def reset(self, address: PciAddress) -> None:
+        """Reset the function (FLR or what the kernel prefers). Raises NotFound, HostFault."""
+
+    def iommu_group(self, address: PciAddress) -> tuple[PciAddress, ...]:
+        """List all members of the function's IOMMU group in bus order; empty without one."""
+
+    def blockers(self, address: PciAddress) -> tuple[PciAddress, ...]:
+        """List members of its IOMMU group whose drivers keep a guest from having it.
+
+        Empty means viable: every member is on a VFIO driver, a bridge's driver, or on none.
+        """
+
+    def create_vfs(self, pf: PciAddress, count: int) -> None:
+        """Make *pf* have exactly *count* VFs, or none; never n to m directly.
+
+        Raises:
+            NotFound: no such function.
+            Invalid: *count* is above the PF's total.
+            Conflict: it has another number of VFs now.
+            HostFault: the driver refused, or made fewer.
+        """
+
+    def set_autoprobe(self, pf: PciAddress, enabled: bool) -> None:
+        """Say whether drivers may take VFs of *pf* as they appear. Raises NotFound, HostFault."""
+
+    def set_link(self, pf: PciAddress, up: bool) -> None:
+        """Set the PF's interface up or down. Raises NotFound (no interface), HostFault."""
