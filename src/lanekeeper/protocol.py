@@ -1,0 +1,254 @@
+"""What controller and agent say to each other, byte for byte.
+
+The controller decides, the agent obeys, the agent reports facts. Both sides are level-triggered:
+``Desired`` is the whole state that one host should be in, ``HostFacts`` and ``HostState`` the whole
+of what the agent sees there; nothing is a one-shot message, so any of them may be lost or repeated.
+
+    POST /lanekeeper/agent/v1/enrolments             Enrolment  -> Credential   (one-time token)
+    PUT  /lanekeeper/agent/v1/hosts/{id}/facts       HostFacts  -> 204          (when they change)
+    PUT  /lanekeeper/agent/v1/hosts/{id}/state       HostState  -> 204          (when it changes)
+    GET  /lanekeeper/agent/v1/hosts/{id}/desired?after=G.MARK&wait=55  -> Desired | 304
+    GET  /lanekeeper/agent/v1/hosts/{id}/images/{image_id}             -> the image's bytes
+    PUT  /lanekeeper/agent/v1/hosts/{id}/consoles/{server_id}          text, at most CONSOLE_BYTES
+
+Every request but the enrolment carries ``Authorization: Bearer <credential>`` and
+``Lanekeeper-Agent-Protocol: 1``. Addresses are PCI addresses in the kernel's spelling, MACs lower
+case with colons, sizes in the unit that the name ends with.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+VERSION = 1
+HEADER = "Lanekeeper-Agent-Protocol"
+PREFIX = "/lanekeeper/agent/v1"
+CONSOLE_BYTES = 256 * 1024
+"""The tail of a guest's console that an agent uploads at most."""
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of what crosses the border; unknown fields are ignored, so that N-1 and N can talk."""
+
+
+class Enrolment(Wire, frozen=True):
+    """An agent introduces its host. ``host_id`` comes from the agent's state directory."""
+
+    token: str
+    host_id: str
+    host_name: str
+
+
+class Credential(Wire, frozen=True):
+    """The bearer token that the agent keeps; shown once, stored hashed."""
+
+    credential: str
+
+
+# What the agent reports ---------------------------------------------------------------------------
+
+
+class DeviceFact(Wire, frozen=True):
+    """One PCI function that ``[pci] device_spec`` lists, or the PF of one that it lists.
+
+    Attributes:
+        listed: whether the configuration gives it to guests; an unlisted PF is told for its VFs.
+        entry: which device_spec entry matched first, counted from 0.
+        tags: the entry's tags as text (physical_network, resource_class, traits, trusted, managed,
+            live_migratable, one_time_use, ...); empty when not listed.
+        serial: the card's serial number; a device that moves slots keeps its identity through it.
+    """
+
+    address: str
+    vendor_id: str
+    product_id: str
+    dev_type: Literal["type-PCI", "type-PF", "type-VF"]
+    listed: bool = True
+    entry: int | None = None
+    tags: dict[str, str] = {}
+    parent: str | None = None
+    vf_index: int | None = None
+    numa_node: int | None = None
+    iommu_group: int | None = None
+    driver: str | None = None
+    netdev: str | None = None
+    mac: str | None = None
+    serial: str | None = None
+    label: str | None = None
+
+
+class NumaCell(Wire, frozen=True):
+    """One NUMA node of the host: its CPUs and its memory."""
+
+    id: int
+    cpus: list[int] = []
+    memory_mib: int = 0
+
+
+class HostFacts(Wire, frozen=True):
+    """What changes seldom on a host: its size, its devices, what the agent can do.
+
+    Attributes:
+        protocol: the agent's protocol version.
+        mappings: physical network to the PFs (netdev names) that reach it, for port binding.
+        problems: devices or settings that were set aside, each one sentence.
+    """
+
+    host_name: str
+    protocol: int = VERSION
+    agent_version: str = ""
+    hypervisor: str = "qemu"
+    hypervisor_version: int = 0
+    vcpus: int = 0
+    memory_mib: int = 0
+    disk_gib: int = 0
+    cells: list[NumaCell] = []
+    devices: list[DeviceFact] = []
+    mappings: dict[str, list[str]] = {}
+    problems: list[str] = []
+
+
+class ServerState(Wire, frozen=True):
+    """One guest as the host has it.
+
+    Attributes:
+        power: ``absent`` answers a tombstone: no domain, no files, devices given back.
+        generation: the server's generation in the desired state that led to this.
+        problem: why the host could not do what was wanted; one sentence, empty when it could.
+        devices: addresses of the functions that the domain holds.
+    """
+
+    id: str
+    power: Literal["running", "stopped", "paused", "crashed", "absent", "failed"]
+    generation: int = 0
+    problem: str = ""
+    devices: list[str] = []
+
+
+class CleaningState(Wire, frozen=True):
+    """How the cleaning of one device went; ``round`` repeats what was asked for."""
+
+    device_id: str
+    round: int
+    clean: bool
+    steps: list[str] = []
+    problem: str = ""
+    seconds: float = 0.0
+
+
+class HostState(Wire, frozen=True):
+    """What changes often: the guests, the cleaning, and how far the agent has obeyed.
+
+    Attributes:
+        obeyed: ``G.MARK`` of the desired state that was last worked through, or empty.
+        strangers: names of domains that are not Lanekeeper's; told, never touched.
+    """
+
+    obeyed: str = ""
+    servers: list[ServerState] = []
+    cleaned: list[CleaningState] = []
+    strangers: list[str] = []
+
+
+# What the controller wants ------------------------------------------------------------------------
+
+
+class DeviceWanted(Wire, frozen=True):
+    """One function that a guest holds through a flavor's alias, or that must be cleaned."""
+
+    device_id: str
+    address: str
+    vendor_id: str
+    product_id: str
+    managed: bool = True
+    alias: str = ""
+
+
+class NicWanted(Wire, frozen=True):
+    """One network card of a guest: a VF with the settings that its port asks for.
+
+    Attributes:
+        vlan: 0 for an untagged (flat) network.
+        link_state: what the PF is told of the VF's link.
+        link: name under which the config drive describes it.
+    """
+
+    port_id: str
+    mac: str
+    device: DeviceWanted
+    pf_netdev: str | None = None
+    vf_index: int | None = None
+    vlan: int = 0
+    spoof_check: bool = True
+    trusted: bool = False
+    link_state: Literal["auto", "enable", "disable"] = "auto"
+    mtu: int = 1500
+
+
+class ImageWanted(Wire, frozen=True):
+    """An image by its id and what its bytes must hash to (SHA-512, hexadecimal)."""
+
+    id: str
+    sha512: str
+    size_bytes: int
+    disk_format: str = "raw"
+
+
+class ServerWanted(Wire, frozen=True):
+    """One guest as it should be.
+
+    Attributes:
+        generation: grows with every change of what is wanted of this server.
+        reboots: grows with every reboot that was asked for; the agent remembers what it obeyed.
+        config_drive: path below the drive to content, already rendered; empty for no drive.
+        metadata: small strings that the domain carries in its <metadata>.
+    """
+
+    id: str
+    name: str
+    generation: int
+    power: Literal["running", "stopped"]
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    image: ImageWanted | None = None
+    kernel: ImageWanted | None = None
+    ramdisk: ImageWanted | None = None
+    kernel_arguments: str = ""
+    nics: list[NicWanted] = []
+    devices: list[DeviceWanted] = []
+    config_drive: dict[str, str] = {}
+    reboots: int = 0
+    metadata: dict[str, str] = {}
+
+
+class CleaningWanted(Wire, frozen=True):
+    """One device to clean: reset its VF settings, reset the function, give the driver back."""
+
+    device: DeviceWanted
+    round: int
+    pf_address: str | None = None
+    vf_index: int | None = None
+
+
+class Desired(Wire, frozen=True):
+    """The whole state that a host should be in.
+
+    Absence is never an order: a guest is stopped only because its id stands in ``absent``, a device
+    cleaned only because it stands in ``cleaning``. Guests that are named nowhere stay as they are.
+
+    Attributes:
+        generation, mark: name this state; the mark is random, so a controller that was set back
+            to an older database cannot be mistaken for one that knows what it ordered.
+        absent: tombstones, ids of servers that must be gone.
+        consoles: ids of servers whose console tail somebody is reading.
+    """
+
+    generation: int
+    mark: str
+    servers: list[ServerWanted] = []
+    absent: list[str] = []
+    cleaning: list[CleaningWanted] = []
+    consoles: list[str] = []
