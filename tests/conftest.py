@@ -1,0 +1,35 @@
+"""What all tests share: the rings' marks and the fixtures that start real programs."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest_plugins = ["postgres", "running"]
+
+# Fixtures that start something, and the ring that a test belongs to because it asks for one.
+_RING_BY_FIXTURE = {"database_url": "service", "postgresql": "service"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgres-fsync",
+        action="store_true",
+        help="let the private PostgreSQL wait for the disk, as in production",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A proxy or a cloud of the caller's shell is no business of a test.
+    for name in list(os.environ):
+        if name.startswith("OS_") or name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
+            del os.environ[name]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if ring := _RING_BY_FIXTURE.get(fixture):
+                item.add_marker(ring)

@@ -1,0 +1,273 @@
+"""Runs the program itself: child processes, a throw-away instance, the stock clients against it.
+
+Nothing here reaches into the program: it is started as a user starts it, told by its arguments
+and its environment, and judged by what it prints, answers and leaves behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
+BIN = Path(sys.executable).parent
+LANEKEEPER = str(BIN / "lanekeeper")
+CLOUD = "lanekeeper"
+_READY_WITHIN_S = 60
+_STOPPED_WITHIN_S = 15
+_COMMAND_WITHIN_S = 120
+
+
+def until(condition: Callable[[], Any], what: str, within_s: float = 30) -> Any:
+    """Ask again and again until *condition* gives something true, and return that.
+
+    Raises:
+        AssertionError: it did not come true within *within_s* seconds; names *what*.
+    """
+    deadline = time.monotonic() + within_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.05)
+    return result
+
+
+class Process:
+    """A child process, its output in files, never left behind."""
+
+    def __init__(
+        self, arguments: Sequence[str], log_dir: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Start *arguments*; *env* is added to this process's own environment."""
+        log_dir.mkdir(parents=True, exist_ok=True)
+        self.arguments = list(arguments)
+        self._out, self._err = log_dir / "stdout", log_dir / "stderr"
+        with self._out.open("ab") as out, self._err.open("ab") as err:
+            self._child = subprocess.Popen(
+                self.arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                start_new_session=True,  # a Ctrl-C meant for the tests is not meant for it
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def output(self) -> str:
+        """What it has printed to stdout so far."""
+        return self._out.read_text(errors="replace")
+
+    @property
+    def errors(self) -> str:
+        """What it has printed to stderr so far: its log."""
+        return self._err.read_text(errors="replace")
+
+    def line(self, prefix: str, within_s: float = _READY_WITHIN_S) -> str:
+        """Wait for a whole line of stdout that begins with *prefix*; return what follows it."""
+
+        def found() -> str | None:
+            whole = self.output.rpartition("\n")[0].splitlines()
+            for line in whole:
+                if line.startswith(prefix):
+                    return line.removeprefix(prefix).strip() or " "
+            assert self._child.poll() is None, self._epitaph(f"before {prefix!r}")
+            return None
+
+        return str(until(found, f"line {prefix!r} of {self.arguments[0]}", within_s)).strip()
+
+    def wait(self, within_s: float = _STOPPED_WITHIN_S) -> int:
+        """Wait for its end; return its exit code, negative for a signal."""
+        return self._child.wait(within_s)
+
+    def stop(self) -> int:
+        """Ask it to end (SIGTERM) and return its exit code."""
+        self._child.terminate()
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self.kill()
+            pytest.fail(self._epitaph(f"still there {_STOPPED_WITHIN_S} s after SIGTERM"))
+
+    def kill(self) -> None:
+        """End it, and what it started in its own session, without a warning. Twice does no harm."""
+        if self._child.poll() is None:
+            os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+
+    def _epitaph(self, what: str) -> str:
+        code = self._child.poll()
+        tail = "\n".join((self.output + self.errors).splitlines()[-40:])
+        return f"{' '.join(self.arguments)}: {what}, exit code {code}; its last lines:\n{tail}"
+
+
+class CommandFailed(AssertionError):
+    """A client's command that should have worked did not."""
+
+
+@dataclass(slots=True)
+class Instance:
+    """A running ``lanekeeper up`` and the means to talk to it."""
+
+    url: str
+    state_dir: Path
+    process: Process
+    _connection: Connection | None = field(default=None)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The admin's ``auth`` section of clouds.yaml, as the instance wrote it."""
+        clouds = yaml.safe_load((self.state_dir / "clouds.yaml").read_text())
+        auth: dict[str, str] = clouds["clouds"][CLOUD]["auth"]
+        return auth
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user's shell holds after choosing the cloud; the home is empty."""
+        return {
+            **os.environ,
+            "OS_CLOUD": CLOUD,
+            "OS_CLIENT_CONFIG_FILE": str(self.state_dir / "clouds.yaml"),
+            "HOME": str(self.state_dir),
+        }
+
+    def run(
+        self, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the stock ``openstack`` client and return how it ended."""
+        return subprocess.run(
+            [str(BIN / "openstack"), *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_COMMAND_WITHIN_S,
+            env={**self.environment, **(env or {})},
+        )
+
+    def openstack(self, *arguments: str, env: Mapping[str, str] | None = None) -> Any:
+        """Run a command that prints an answer; return it, parsed from JSON.
+
+        Raises:
+            CommandFailed: the client ended with an error; carries what it printed.
+        """
+        return json.loads(self.done(*arguments, "-f", "json", env=env))
+
+    def done(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        """Run a command that may print nothing; return its text.
+
+        Raises:
+            CommandFailed: the client ended with an error; carries what it printed.
+        """
+        ended = self.run(*arguments, env=env)
+        if ended.returncode:
+            raise CommandFailed(f"openstack {' '.join(arguments)}: {ended.stdout}{ended.stderr}")
+        return ended.stdout
+
+    def refused(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        """Run a command that must fail; return the message that its user sees."""
+        ended = self.run(*arguments, env=env)
+        assert ended.returncode == 1, f"openstack {' '.join(arguments)} ended {ended}"
+        return ended.stderr
+
+    @property
+    def sdk(self) -> Connection:
+        """The admin's openstacksdk connection, made once: for what surrounds a test's matter."""
+        if self._connection is None:
+            self._connection = self.connect()
+        return self._connection
+
+    def connect(self, **overrides: str) -> Connection:
+        """Log in by openstacksdk; *overrides* replace parts of the admin's credentials."""
+        import openstack  # half a second that the unit ring need not spend
+
+        return openstack.connect(
+            load_yaml_config=False,
+            load_envvars=False,
+            auth={**self.credentials, **overrides},
+            region_name="RegionOne",
+            verify=str(self.state_dir / "ca.pem") if self.url.startswith("https:") else None,
+        )
+
+    def http(self, **headers: str) -> httpx.Client:
+        """A bare HTTP client with a valid token: for requests that no stock client would send."""
+        token = {"X-Auth-Token": self.sdk.auth_token}
+        return httpx.Client(base_url=self.url, headers={**token, **headers}, timeout=30)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+def pick_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(
+    state_dir: Path,
+    *,
+    simulate: int = 1,
+    config_files: Sequence[Path] = (),
+    database_url: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Instance]:
+    """Run ``lanekeeper up`` with simulated hosts for as long as the block lasts.
+
+    At the end SIGTERM must end it with exit code 0.
+    """
+    arguments = [LANEKEEPER, "up", "--state-dir", str(state_dir)]
+    arguments += ["--listen", f"127.0.0.1:{pick_port()}", "--simulate", str(simulate)]
+    for path in config_files:
+        arguments += ["--config-file", str(path)]
+    if database_url is not None:
+        arguments += ["--database-url", database_url]
+    process = Process(arguments, state_dir.with_name(state_dir.name + ".log"), env)
+    try:
+        instance = Instance(process.line("ready ").rstrip("/"), state_dir, process)
+        try:
+            yield instance
+        finally:
+            instance.close()
+        assert process.stop() == 0, process.errors[-4000:]
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """One instance with the sample configuration and two hosts, for all that share it politely.
+
+    A test names its things after itself and gives back every device that it holds.
+    """
+    with running(tmp_path_factory.mktemp("shared") / "state", simulate=2) as instance:
+        yield instance
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Instance]:
+    """An instance of this test's own, with the sample configuration and one host."""
+    with running(tmp_path / "state") as instance:
+        yield instance
