@@ -1,0 +1,312 @@
+"""The ASGI application: faces under their prefixes, every request through one dispatcher."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lanekeeper.api.faults import fault_of
+from lanekeeper.api.microversion import Microversion, Versions
+from lanekeeper.api.policy import Enforcer
+from lanekeeper.api.row import Call, Face, NoBody, Reply, Row, decode
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Invalid, TooLarge, Unauthenticated
+
+log = structlog.get_logger("lanekeeper.api")
+
+Authenticate = Callable[[Request, str], Caller]
+"""Who a request's credentials are (request, request id); raises Unauthenticated."""
+
+_THREADS = 40
+_REQUEST_ID = re.compile(r"req-[0-9a-f-]{36}", re.ASCII)
+_VERSIONLESS = Microversion(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What stands before every row: who asks, and may they."""
+
+    site: Site
+    authenticate: Authenticate
+    enforcer: Enforcer
+    threads: anyio.CapacityLimiter
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    row: Row[Any]
+    since: Microversion | None
+    until: Microversion | None
+    decoder: msgspec.json.Decoder[Any]
+
+    def has(self, version: Microversion) -> bool:
+        return (self.since is None or self.since <= version) and (
+            self.until is None or version <= self.until
+        )
+
+
+def application(
+    site: Site,
+    faces: Iterable[Face],
+    authenticate: Mapping[str, Authenticate],
+    enforcer: Enforcer,
+    routes: Iterable[BaseRoute] = (),
+) -> ASGIApp:
+    """Build the whole of what the port answers.
+
+    *authenticate* is by face name, ``""`` for those not named; *routes* are plain ones beside the
+    faces (``/``, ``/healthz``, ``/metrics``).
+    """
+    limiter = anyio.CapacityLimiter(_THREADS)
+    services: dict[str, ASGIApp] = {}
+    for face in faces:
+        gate = Gate(site, authenticate.get(face.name, authenticate[""]), enforcer, limiter)
+        services[face.prefix] = service(face, gate)
+    rest = Starlette(routes=list(routes))
+    rest.router.redirect_slashes = False
+    return RequestLog(Doors(services, rest))
+
+
+def service(face: Face, gate: Gate) -> Starlette:
+    """Build one face; every fault, 404 and 405 too, wears its envelope."""
+
+    async def fault(request: Request, error: Exception) -> Response:
+        return refuse(face, request, error)
+
+    by_path: dict[str, dict[str, list[_Operation]]] = defaultdict(lambda: defaultdict(list))
+    for row in face.rows:
+        by_path[row.path][row.method].append(_operation(row))
+    routes = [
+        Route(path, _dispatch(face, gate, operations), methods=list(operations))
+        for path, operations in by_path.items()
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: fault})
+    app.router.redirect_slashes = False
+    return app
+
+
+def refuse(face: Face, request: Request, error: Exception) -> Response:
+    """Answer *error* in the face's words; what is not expected goes to the log, whole."""
+    request_id = request.scope.get("lanekeeper.request_id", "")
+    fault = fault_of(error, request_id)
+    if fault.kind == "Bug":
+        log.error("request.failed", request_id=request_id, path=request.url.path, exc_info=error)
+    headers = dict(fault.headers)
+    if fault.status == 401:  # noqa: PLR2004 HTTP
+        headers["WWW-Authenticate"] = f'Keystone uri="{base_url(request)}/identity"'
+    return _json(face.envelope(fault), fault.status, headers)
+
+
+def base_url(request: Request) -> str:
+    """Scheme, host and port as the client wrote them."""
+    scheme = request.scope["scheme"]
+    server = request.scope.get("server") or ("localhost", 80)
+    host = request.headers.get("host") or f"{server[0]}:{server[1]}"
+    return f"{scheme}://{host}"
+
+
+def _operation(row: Row[Any]) -> _Operation:
+    return _Operation(
+        row,
+        Microversion.parse(row.since) if row.since else None,
+        Microversion.parse(row.until) if row.until else None,
+        msgspec.json.Decoder(row.accepts),
+    )
+
+
+def _dispatch(
+    face: Face, gate: Gate, operations: Mapping[str, list[_Operation]]
+) -> Callable[[Request], Awaitable[Response]]:
+    async def respond(request: Request) -> Response:
+        try:
+            return await _respond(face, gate, operations, request)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # turned into the face's fault; a bug is logged there
+            return refuse(face, request, error)
+
+    return respond
+
+
+async def _respond(
+    face: Face, gate: Gate, operations: Mapping[str, list[_Operation]], request: Request
+) -> Response:
+    version = face.versions.wanted(request.headers) if face.versions else _VERSIONLESS
+    method = "HEAD" if "HEAD" in operations and request.method == "HEAD" else request.method
+    candidates = operations.get("GET" if method == "HEAD" and method not in operations else method)
+    operation = next((o for o in candidates or () if o.has(version)), None)
+    if operation is None:
+        raise HTTPException(404, f"Not Found at version {version}")
+    caller = await _identify(gate, operation.row, request)
+    call = Call(
+        site=gate.site,
+        body=None if operation.row.stream else await _body(face, operation, request),
+        path=request.path_params,
+        query=tuple(request.query_params.multi_items()),
+        headers=request.headers,
+        base_url=base_url(request),
+        microversion=version,
+        request_id=request.scope["lanekeeper.request_id"],
+        identified=caller,
+        token=request.headers.get("x-auth-token", ""),
+    )
+    _no_nul(call)
+    response = await _answer(gate, operation.row, call, request)
+    if face.versions:
+        response.headers.update(_version_headers(face.versions, version, response))
+    return response
+
+
+async def _identify(gate: Gate, row: Row[Any], request: Request) -> Caller | None:
+    if row.policy is None:
+        return None
+    request_id = request.scope["lanekeeper.request_id"]
+    caller = await anyio.to_thread.run_sync(
+        gate.authenticate, request, request_id, limiter=gate.threads
+    )
+    gate.enforcer.check(row.policy, caller)
+    return caller
+
+
+async def _body(face: Face, operation: _Operation, request: Request) -> Any:
+    raw = await _bounded(request, face.body_bytes_max)
+    if operation.row.accepts is NoBody:
+        return None
+    return decode(operation.decoder, raw)
+
+
+async def _bounded(request: Request, most: int) -> bytes:
+    too_large = f"the body is larger than {most} bytes, the most that is taken here"
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length) > most:
+        raise TooLarge(too_large)
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > most:
+            raise TooLarge(too_large)
+    return bytes(raw)
+
+
+def _no_nul(call: Call[Any]) -> None:
+    for name, value in (*call.path.items(), *call.query):
+        if "\0" in str(value):
+            raise Invalid(f"{name} contains a NUL character")
+
+
+async def _answer(gate: Gate, row: Row[Any], call: Call[Any], request: Request) -> Response:
+    if row.stream is not None:
+        return await row.stream(call, request)
+    assert row.handler is not None, f"{row.method} {row.path} has no handler"
+    reply = await anyio.to_thread.run_sync(row.handler, call, limiter=gate.threads)
+    if not isinstance(reply, Reply):
+        reply = Reply(body=reply)
+    status = reply.status or row.status
+    if reply.body is None:
+        return Response(status_code=status, headers=dict(reply.headers))
+    if isinstance(reply.body, bytes):
+        return Response(reply.body, status, dict(reply.headers), reply.media_type)
+    return _json(reply.body, status, reply.headers)
+
+
+def _version_headers(versions: Versions, used: Microversion, response: Response) -> dict[str, str]:
+    headers = versions.answer(used)
+    if "vary" in response.headers:
+        headers["Vary"] = f"{response.headers['vary']}, {headers['Vary']}"
+    return headers
+
+
+def _json(body: object, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, "application/json")
+
+
+class Doors:
+    """Sends a request to the face whose prefix it has, with the prefix cut off.
+
+    A slash at the end is cut off too: clients write ``/things`` and ``/things/`` and never want a
+    redirect.
+    """
+
+    def __init__(self, services: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
+        self._services = sorted(services.items(), key=lambda item: -len(item[0]))
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        path = scope["path"].rstrip("/") or "/"
+        for prefix, app in self._services:
+            if path == prefix or path.startswith(f"{prefix}/"):
+                below = path.removeprefix(prefix) or "/"
+                await app({**scope, "path": below, "raw_path": None}, receive, send)
+                return
+        await self._rest({**scope, "path": path}, receive, send)
+
+
+class RequestLog:
+    """Gives every request an id and writes its one line."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req-{uuid.uuid4()}"
+        scope["lanekeeper.request_id"] = request_id
+        status = 500
+        started = time.perf_counter()
+
+        async def answer(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message.setdefault("headers", []).append(
+                    (b"x-openstack-request-id", request_id.encode())
+                )
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            status = 499  # nginx's number for a client that went away
+        finally:
+            log.info(
+                "request.served",
+                request_id=request_id,
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                duration_ms=round((time.perf_counter() - started) * 1000, 1),
+            )
+
+
+def bearer(request: Request) -> str:
+    """The token of a request.
+
+    Raises:
+        Unauthenticated: there is none.
+    """
+    token = request.headers.get("x-auth-token", "")
+    if not token:
+        raise Unauthenticated("The request you have made requires authentication.")
+    return token

@@ -1,0 +1,71 @@
+"""Who may do what: oslo.policy over the rules that the rows name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from oslo_config import cfg
+from oslo_policy import policy as oslo
+
+from lanekeeper.api.row import Face, Policy
+from lanekeeper.control.caller import Caller
+from lanekeeper.domain.errors import Forbidden, Invalid
+
+
+class Enforcer:
+    """Checks rules; a policy file of the operator overrides the rows' defaults.
+
+    Source: oslo.policy; rule names are those of Nova, Neutron, Glance, Keystone and Placement.
+    """
+
+    def __init__(self, faces: Iterable[Face], policy_file: Path | None = None) -> None:
+        """Register every rule that a row names.
+
+        Raises:
+            Invalid: the policy file is not readable as one.
+        """
+        config = cfg.ConfigOpts()
+        config([], project="lanekeeper", default_config_files=[], default_config_dirs=[])
+        self._oslo = oslo.Enforcer(
+            config,
+            policy_file=str(policy_file) if policy_file else None,
+            use_conf=policy_file is not None,
+        )
+        self._oslo.suppress_deprecation_warnings = True
+        for rule in _rules(faces):
+            self._oslo.register_default(oslo.RuleDefault(rule.name, rule.default))
+        try:
+            self._oslo.load_rules(force_reload=True)
+        except (oslo.InvalidDefinitionError, ValueError, OSError, cfg.Error) as error:
+            raise Invalid(f"policy file {policy_file}: {error}") from error
+
+    def check(self, rule: Policy, caller: Caller) -> None:
+        """Let *caller* pass.
+
+        Raises:
+            Forbidden: the rule says no; the message names the rule and what it asks for.
+        """
+        credentials = {
+            "roles": sorted(caller.roles),
+            "user_id": caller.user_id,
+            "project_id": caller.project_id,
+            "system_scope": "all" if caller.system else None,
+        }
+        target = {"project_id": caller.project_id, "user_id": caller.user_id}
+        if not self._oslo.enforce(rule.name, target, credentials):
+            roles = ", ".join(sorted(caller.roles)) or "none"
+            raise Forbidden(
+                f"Policy does not allow {rule.name} to be performed. It asks for "
+                f"{self._oslo.rules[rule.name]}; your roles here are: {roles}"
+            )
+
+
+def _rules(faces: Iterable[Face]) -> list[Policy]:
+    by_name: dict[str, Policy] = {}
+    for face in faces:
+        for row in face.rows:
+            if row.policy is not None:
+                known = by_name.setdefault(row.policy.name, row.policy)
+                assert known == row.policy, f"{row.policy.name} has two defaults"
+    return list(by_name.values())

@@ -1,0 +1,166 @@
+"""HTTP as a table: one row per operation, from which routes, checks, faults and OpenAPI come."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lanekeeper.api.faults import Envelope
+from lanekeeper.api.microversion import Microversion, Versions
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Invalid, Unauthenticated
+
+Body = TypeVar("Body")
+
+NoBody = type(None)
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of request bodies: an unknown field is an error that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A rule by the name that OpenStack gives it, and who may when no policy file says otherwise.
+
+    Attributes:
+        default: an oslo.policy check string.
+    """
+
+    name: str
+    default: str
+
+
+READER = "role:reader or role:member or role:admin or role:service"
+MEMBER = "role:member or role:admin or role:service"
+ADMIN = "role:admin or role:service"
+ANYONE = "@"
+"""Any valid token, whatever its scope."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[Body]):
+    """One request, decoded, authenticated and allowed. Handlers see this and no HTTP.
+
+    Attributes:
+        path: the template's parts, percent-decoded.
+        query: in order, repeated keys kept.
+        headers: names in lower case.
+        base_url: scheme, host and port as the client wrote them, without a slash at the end.
+        token: the bearer text itself, for the few calls that are about tokens.
+    """
+
+    site: Site
+    body: Body
+    path: Mapping[str, str]
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    base_url: str
+    microversion: Microversion
+    request_id: str
+    identified: Caller | None = None
+    token: str = ""
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks; rows with a policy always have one."""
+        if self.identified is None:
+            raise Unauthenticated("this operation needs a token")
+        return self.identified
+
+    def asked(self, name: str) -> str | None:
+        """The last value of a query parameter, or None."""
+        return next((value for key, value in reversed(self.query) if key == name), None)
+
+    def asked_all(self, name: str) -> tuple[str, ...]:
+        return tuple(value for key, value in self.query if key == name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer that needs more than a body: another status or headers.
+
+    Attributes:
+        body: anything that msgspec encodes, ``bytes`` sent as they are, or None for no body.
+    """
+
+    body: object = None
+    status: HTTPStatus | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+Handler = Callable[[Call[Body]], object]
+Stream = Callable[[Call[None], Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row(Generic[Body]):
+    """One operation of one face.
+
+    Attributes:
+        path: below the face's prefix, Starlette's template syntax.
+        handler: synchronous; runs on a thread. Returns the body, a Reply, or None for no body.
+        stream: in place of a handler, for bodies too large for memory; asynchronous.
+        policy: None for an operation that needs no token.
+        accepts: msgspec type of the JSON body; NoBody ignores what is sent.
+        since, until: microversions that have the operation, both inclusive.
+        summary: for OpenAPI; the handler's first docstring line when empty.
+    """
+
+    method: str
+    path: str
+    handler: Handler[Body] | None = None
+    stream: Stream | None = None
+    policy: Policy | None = None
+    accepts: Any = NoBody
+    status: HTTPStatus = HTTPStatus.OK
+    since: str = ""
+    until: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """One service as clients know it: where it hangs, what it answers, how it refuses.
+
+    Attributes:
+        prefix: path below which its rows hang, as in ``/compute``.
+        versions: None for a service without microversions.
+        body_bytes_max: bound of a JSON body; streams have their own.
+    """
+
+    name: str
+    prefix: str
+    rows: tuple[Row[Any], ...]
+    envelope: Envelope
+    versions: Versions | None = None
+    body_bytes_max: int = 2**20
+
+
+_INVALID_AT = " - at `$."
+
+
+def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
+    """Read a JSON body strictly.
+
+    Raises:
+        Invalid: not JSON, or not of the row's type; the message names the field.
+    """
+    try:
+        return decoder.decode(raw or b"null")
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(_INVALID_AT)
+        where = f"{place.rstrip('`')}: " if place else ""
+        raise Invalid(f"Invalid input for {where}{text}") from error
+    except msgspec.DecodeError as error:
+        raise Invalid(f"the body is not valid JSON: {error}") from error
+    except UnicodeDecodeError as error:
+        raise Invalid(f"the body is not UTF-8: {error.reason}") from error

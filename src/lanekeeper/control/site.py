@@ -1,0 +1,59 @@
+"""What one controller works with, made once by ``main`` and passed to every use-case."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lanekeeper.clock import Clock
+from lanekeeper.config import Config
+from lanekeeper.store.database import Database
+
+
+class Bells:
+    """Wakes whoever waits for a host's desired state to change. Thread-safe; holds no state.
+
+    A ring that nobody hears is no loss: waiters look at the database again before they wait.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, set[Callable[[], None]]] = {}
+
+    def ring(self, host_id: str) -> None:
+        """Call every callback that waits for *host_id*; call this after the commit."""
+        with self._lock:
+            callbacks = tuple(self._waiting.get(host_id, ()))
+        for callback in callbacks:
+            callback()
+
+    def listen(self, host_id: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have *callback* called at each ring; returns the function that ends it."""
+        with self._lock:
+            self._waiting.setdefault(host_id, set()).add(callback)
+
+        def stop() -> None:
+            with self._lock:
+                callbacks = self._waiting.get(host_id, set())
+                callbacks.discard(callback)
+                if not callbacks:
+                    self._waiting.pop(host_id, None)
+
+        return stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The controller's world.
+
+    Attributes:
+        state_dir: private directory (mode 0700) of this controller; images lie below it.
+    """
+
+    database: Database
+    config: Config
+    clock: Clock
+    state_dir: Path
+    bells: Bells = field(default_factory=Bells)

@@ -1,0 +1,54 @@
+"""Which state of a host was ordered last: a generation that grows and a random mark for each."""
+
+from __future__ import annotations
+
+import secrets
+
+import sqlalchemy as sa
+
+from lanekeeper.store.tables import desired_mark, host
+
+
+def desired_touch(connection: sa.Connection, host_id: str) -> None:
+    """Say that what is wanted of *host_id* has changed, in the transaction that changes it.
+
+    Whoever calls this rings the host's bell after the commit (``control/site.py``), so that a
+    parked poll answers at once.
+    """
+    mark = secrets.token_hex(8)
+    generation = connection.scalar(
+        host.update()
+        .where(host.c.id == host_id)
+        .values(generation=host.c.generation + 1, mark=mark)
+        .returning(host.c.generation)
+    )
+    if generation is not None:
+        connection.execute(
+            desired_mark.insert().values(host_id=host_id, generation=generation, mark=mark)
+        )
+
+
+def desired_obeyed(connection: sa.Connection, host_id: str, generation: int, mark: str) -> None:
+    """Note how far the agent has come; older marks are of no use any more."""
+    connection.execute(
+        host.update().where(host.c.id == host_id).values(obeyed=f"{generation}.{mark}")
+    )
+    connection.execute(
+        desired_mark.delete().where(
+            desired_mark.c.host_id == host_id, desired_mark.c.generation < generation
+        )
+    )
+
+
+def desired_knows(connection: sa.Connection, host_id: str, generation: int, mark: str) -> bool:
+    """Whether this database once ordered that state; if not, it has lost history."""
+    return (
+        connection.scalar(
+            sa.select(desired_mark.c.generation).where(
+                desired_mark.c.host_id == host_id,
+                desired_mark.c.generation == generation,
+                desired_mark.c.mark == mark,
+            )
+        )
+        is not None
+    )

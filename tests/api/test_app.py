@@ -1,0 +1,143 @@
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from lanekeeper.config import Config
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.testclient import TestClient
+
+from lanekeeper.api.app import application, bearer
+from lanekeeper.api.faults import compute_fault, placement_fault
+from lanekeeper.api.microversion import Microversion, Versions
+from lanekeeper.api.policy import Enforcer
+from lanekeeper.api.row import ADMIN, READER, Call, Face, Policy, Row, Strict
+from lanekeeper.clock import utc_now
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Conflict, HostFault, NotFound, Unauthenticated
+from lanekeeper.store.database import Database
+
+
+class Claim(Strict, frozen=True):
+    count: Annotated[int, Meta(ge=1, le=16)]
+
+
+def create(call: Call[Claim]) -> dict[str, object]:
+    """Claim devices on one host."""
+    return {"host": call.path["host"], "count": call.body.count}
+
+
+def show(call: Call[None]) -> dict[str, object]:
+    raise NotFound(f"no claim on host {call.path['host']}", hint="list claims to see those")
+
+
+def delete(call: Call[None]) -> None:
+    raise ZeroDivisionError("password is hunter2")
+
+
+def reset(call: Call[None]) -> None:
+    raise HostFault("cannot write '0' to /sys/bus/pci/devices/0000:3b:00.0/sriov_numvfs")
+
+
+def race(call: Call[None]) -> None:
+    raise Conflict("device is taken", code="lanekeeper.device.taken")
+
+
+MAY = Policy("claims:show", READER)
+ROWS: tuple[Row[object], ...] = (
+    Row(method="POST", path="/claims/{host}", handler=create, accepts=Claim, policy=MAY),  # type: ignore[arg-type]
+    Row(method="GET", path="/claims/{host}", handler=show),  # type: ignore[arg-type]
+    Row(method="DELETE", path="/claims/{host}", handler=delete),  # type: ignore[arg-type]
+    Row(method="PATCH", path="/claims/{host}", handler=reset),  # type: ignore[arg-type]
+    Row(method="GET", path="/race", handler=race),  # type: ignore[arg-type]
+    Row(method="GET", path="/late", handler=lambda call: {}, since="1.5"),
+    Row(method="GET", path="/admin", handler=lambda call: {}, policy=Policy("claims:admin", ADMIN)),
+    Row(method="GET", path="/", handler=lambda call: {"at": call.base_url}),
+)
+VERSIONS = Versions(service="compute", least=Microversion(1, 0), most=Microversion(1, 9))
+
+
+def who(request: Request, request_id: str) -> Caller:
+    if bearer(request) != "good":
+        raise Unauthenticated("the token is not valid")
+    return Caller(user_id="u", user_name="u", roles=frozenset({"reader", "member"}))
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> TestClient:
+    faces = (
+        Face(
+            name="compute",
+            prefix="/compute",
+            rows=ROWS,
+            envelope=compute_fault,
+            versions=VERSIONS,
+            body_bytes_max=100,
+        ),
+        Face(name="placement", prefix="/placement", rows=ROWS, envelope=placement_fault),
+    )
+    site = Site(database=Database("sqlite://"), config=Config(), clock=utc_now, state_dir=tmp_path)
+    app = application(site, faces, {"": who}, Enforcer(faces))
+    return TestClient(app, raise_server_exceptions=False, headers={"X-Auth-Token": "good"})
+
+
+def test_a_valid_body_reaches_the_handler_typed(http: TestClient) -> None:
+    reply = http.post("/compute/claims/h1/", json={"count": 2})
+    assert (reply.status_code, reply.json()) == (200, {"host": "h1", "count": 2})
+    assert reply.headers["openstack-api-version"] == "compute 1.0"
+    assert reply.headers["x-openstack-request-id"].startswith("req-")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "text"),
+    [
+        ("POST", "/claims/h1", {"count": 99}, 400, "Invalid input for count: Expected `int` <= 16"),
+        ("POST", "/claims/h1", {"n": 1}, 400, "Object contains unknown field `n`"),
+        ("GET", "/claims/h1", None, 404, "no claim on host h1. list claims to see those"),
+        ("GET", "/nothing", None, 404, "Not Found"),
+        ("PUT", "/claims/h1", None, 405, "Method Not Allowed"),
+        ("GET", "/race", None, 409, "device is taken"),
+        ("GET", "/claims/h%001", None, 400, "host contains a NUL character"),
+        ("GET", "/admin", None, 403, "Policy does not allow claims:admin"),
+        ("DELETE", "/claims/h1", None, 500, "internal error"),
+        ("PATCH", "/claims/h1", None, 500, "internal error"),
+    ],
+)
+def test_every_fault_wears_its_service_envelope(
+    http: TestClient, method: str, path: str, body: object, status: int, text: str
+) -> None:
+    compute = http.request(method, "/compute" + path, json=body)
+    placement = http.request(method, "/placement" + path, json=body)
+    assert (compute.status_code, placement.status_code) == (status, status)
+    (fault,) = compute.json().values()
+    assert fault["code"] == status
+    assert text in fault["message"]
+    assert text in placement.json()["errors"][0]["detail"]
+    assert "hunter2" not in compute.text
+    assert "/sys" not in compute.text
+
+
+def test_a_face_answers_at_its_own_prefix_with_and_without_a_slash(http: TestClient) -> None:
+    assert http.get("/compute").json() == http.get("/compute/").json()
+    assert http.get("/compute").json() == {"at": "http://testserver"}
+    assert http.get("/compute-not").status_code == 404
+
+
+def test_microversions_choose_the_operation(http: TestClient) -> None:
+    late = {"OpenStack-API-Version": "compute 1.5"}
+    assert http.get("/compute/late").status_code == 404
+    assert http.get("/compute/late", headers=late).status_code == 200
+    beyond = http.get("/compute/late", headers={"OpenStack-API-Version": "compute 2.0"})
+    assert (beyond.status_code, *beyond.json()) == (406, "computeFault")
+
+
+def test_without_a_valid_token_nothing_is_done(http: TestClient) -> None:
+    refused = http.post("/compute/claims/h", json={"count": 1}, headers={"X-Auth-Token": "bad"})
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"].startswith("Keystone uri=")
+
+
+def test_a_body_beyond_the_bound_is_413(http: TestClient) -> None:
+    reply = http.post("/compute/claims/h1", content=b"{" + b" " * 200)
+    assert (reply.status_code, *reply.json()) == (413, "overLimit")
