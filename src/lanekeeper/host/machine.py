@@ -8,17 +8,12 @@ when the kernel is done; none of them retries.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
-from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
-
-
-class Unsupported(HostFault):
-    """The driver does not know this setting (EOPNOTSUPP). Asking again will not help."""
 
 
 class LinkState(IntEnum):
@@ -103,6 +98,13 @@ def differences(wanted: VfChange, found: VfSettings) -> Iterator[str]:
             yield name
     if wanted.rates not in (None, (found.min_tx_rate, found.max_tx_rate)):
         yield "rates"
+
+
+def narrowed(wanted: VfChange, found: VfSettings) -> VfChange:
+    """Leave out of *wanted* what *found* has already: some drivers refuse even to repeat it."""
+    missing = set(differences(wanted, found))
+    done: dict[str, Any] = {name: None for name in changed_fields(wanted) if name not in missing}
+    return replace(wanted, **done)
 
 
 @dataclass(frozen=True, slots=True)

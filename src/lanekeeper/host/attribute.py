@@ -1,0 +1,93 @@
+"""Reading and writing the kernel's one-value files.
+
+Absence is None, refusal is a HostFault that names the file: the two are never mixed up.
+Paths are plain strings here; a scan of 1,024 functions makes 10,000 of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from lanekeeper.domain.errors import HostFault
+
+_GONE = (FileNotFoundError, NotADirectoryError)
+_BYTES_MAX = 2**20  # sysfs gives a page; cpuinfo and interrupts of a large host some hundred KiB
+
+Write = Callable[[str, str], None]
+"""Gives the kernel a text: ``write(path, text)``. Raises HostFault."""
+
+
+@contextmanager
+def refusals(action: str) -> Iterator[None]:
+    """Turn the kernel's refusal of *action* into a HostFault that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise HostFault(f"cannot {action}: {error.strerror}") from error
+
+
+def read_bytes(path: str, most: int = _BYTES_MAX) -> bytes | None:
+    """Return up to *most* bytes; None when there is no such file. Raises HostFault."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return _read_all(descriptor, most)
+        finally:
+            os.close(descriptor)
+    except _GONE:
+        return None
+    except OSError as error:
+        raise HostFault(f"cannot read {path}: {error.strerror}") from error
+
+
+def _read_all(descriptor: int, most: int) -> bytes:
+    data = os.read(descriptor, min(most, 4096))
+    if len(data) < 4096:  # noqa: PLR2004  # a short read ends every sysfs attribute
+        return data
+    parts = [data]
+    left = most - len(data)
+    while left > 0 and (data := os.read(descriptor, min(left, 65536))):
+        parts.append(data)
+        left -= len(data)
+    return b"".join(parts)
+
+
+def read_text(path: str) -> str | None:
+    """Return the text, stripped; bytes that are not UTF-8 show as U+FFFD. Raises HostFault."""
+    data = read_bytes(path)
+    return None if data is None else data.decode("utf-8", "replace").strip()
+
+
+def write_text(path: str, text: str) -> None:
+    """Give the kernel *text* in one write(2); never create a file.
+
+    A driver may refuse with any errno, ENOENT too, so absence is not told apart here.
+    """
+    with refusals(f"write {text.strip()!r} to {path}"):
+        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, text.encode("ascii"))
+        finally:
+            os.close(descriptor)
+
+
+def link_name(path: str) -> str | None:
+    """Return the last part of the link's target; None when there is no link. Raises HostFault."""
+    try:
+        return os.readlink(path).rpartition("/")[2]  # noqa: PTH115  # hot path
+    except _GONE:
+        return None
+    except OSError as error:
+        raise HostFault(f"cannot follow {path}: {error.strerror}") from error
+
+
+def names(path: str) -> list[str]:
+    """Return the names in a directory, sorted; empty when there is none. Raises HostFault."""
+    try:
+        return sorted(os.listdir(path))  # noqa: PTH208  # Path objects cost more than the syscall
+    except _GONE:
+        return []
+    except OSError as error:
+        raise HostFault(f"cannot list {path}: {error.strerror}") from error

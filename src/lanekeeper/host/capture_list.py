@@ -1,0 +1,87 @@
+"""Which files of a host a capture keeps. Order here is order in the text."""
+
+from __future__ import annotations
+
+import re
+
+_DEVICE = frozenset(
+    "uevent vendor device class revision subsystem_vendor subsystem_device numa_node enable "  # noqa: SIM905
+    "driver_override reset reset_method resource max_link_speed current_link_speed "
+    "max_link_width current_link_width aer_dev_correctable aer_dev_fatal aer_dev_nonfatal "
+    "sriov_totalvfs sriov_numvfs sriov_offset sriov_stride sriov_vf_device "
+    "sriov_drivers_autoprobe config vpd label acpi_index driver iommu_group physfn".split()
+)
+_INTERFACE = frozenset(
+    "address ifindex operstate carrier mtu speed flags type dev_port phys_port_name "  # noqa: SIM905
+    "phys_switch_id device master".split()
+)
+_MODULES = "vfio* kvm* intel_iommu iommu* igb* ixgbe* i40e* ice* mlx5* nvme* nvidia*".split()  # noqa: SIM905
+
+DEEP = (
+    ("sys/devices/pci*", re.compile(r"/[0-9a-f]{4,8}(:[0-9a-f]{2}){2}\.[0-7]$"), _DEVICE),
+    ("sys/devices/*", re.compile(r"/net/[^/]+$"), _INTERFACE),
+)
+"""Walks: below which directories, in which of theirs, which names. Links are not followed."""
+
+DEEP_LINKS = re.compile(r"^(virtfn\d+|lower_.+|upper_.+)$")
+"""Links kept wherever a walk meets them."""
+
+KEPT = (
+    "proc/cmdline",
+    "proc/cpuinfo",
+    "proc/meminfo",
+    "proc/modules",
+    "proc/version",
+    "proc/interrupts",
+    "proc/net/route",
+    "proc/net/ipv6_route",
+    "proc/net/if_inet6",
+    "sys/bus/pci/devices/*",
+    "sys/bus/pci/drivers/*",
+    "sys/bus/pci/drivers/*/*:*:*.?",
+    "sys/bus/pci/drivers_probe",
+    "sys/bus/pci/drivers_autoprobe",
+    "sys/class/net/*",
+    "sys/class/iommu/*",
+    "sys/devices/virtual/iommu/*/*-iommu/*",
+    "sys/kernel/iommu_groups",
+    "sys/kernel/iommu_groups/*/type",
+    "sys/kernel/iommu_groups/*/reserved_regions",
+    "sys/kernel/iommu_groups/*/devices/*",
+    "sys/firmware/acpi/tables/DMAR",
+    "sys/firmware/acpi/tables/IVRS",
+    "sys/kernel/security/lockdown",
+    "sys/devices/system/cpu/online",
+    "sys/devices/system/node/node*/cpulist",
+    "sys/devices/system/node/node*/meminfo",
+    "sys/devices/system/node/node*/distance",
+    "sys/devices/system/node/node*/hugepages/*/*_hugepages",
+    "sys/module/*",
+    *(f"sys/module/{name}/parameters/*" for name in _MODULES),
+    "dev/kvm",
+    "dev/vfio/*",
+    "etc/os-release",
+    "usr/lib/os-release",
+    "etc/hostname",
+    "etc/default/grub",
+    "etc/default/grub.d/*",
+    "etc/kernel/cmdline",
+    "etc/modprobe.d/*",
+    "etc/modules-load.d/*",
+    "etc/lanekeeper/host-policy.yaml",
+    "etc/systemd/system/lanekeeper-host.service",
+    "etc/systemd/system/multi-user.target.wants/lanekeeper-host.service",
+    "etc/systemd/system",
+    "usr/lib/systemd/systemd",
+    "usr/sbin/update-grub",
+    "boot/grub/grub.cfg",
+    "lib/modules/*/kernel/drivers/vfio/*",
+    "lib/modules/*/kernel/drivers/vfio/pci/*",
+)
+
+KNOWN_BY_NAME = re.compile(
+    r"^(dev|usr/s?bin|usr/lib/systemd|boot|lib)/"
+    r"|^sys/bus/pci/drivers_probe$|/reset$"
+    r"|^sys/module/[^/]+$|^etc/systemd/system$"
+)
+"""Paths whose content is nobody's business, or that only take writes, or directories."""

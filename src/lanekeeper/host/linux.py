@@ -1,0 +1,74 @@
+"""This machine: PCI bus, VF settings and drivers, as one ``Machine``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lanekeeper.domain.errors import NotFound
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.host.attribute import Write, write_text
+from lanekeeper.host.machine import Scan, VfChange, VfSettings
+from lanekeeper.host.netlink import VfLinks
+from lanekeeper.host.sysfs import PciSysfs
+from lanekeeper.host.vfio import Vfio
+
+
+class LinuxMachine:
+    """The kernel that this process runs on. See ``host.machine.Machine`` for each method."""
+
+    def __init__(
+        self,
+        root: Path = Path("/"),
+        *,
+        write: Write = write_text,
+        links: VfLinks | None = None,
+    ) -> None:
+        self.pci = PciSysfs(root, write)
+        self.vfio = Vfio(root, write)
+        self.links = links or VfLinks()
+
+    def scan(self) -> Scan:
+        return self.pci.scan()
+
+    def device(self, address: PciAddress) -> PciDevice:
+        return self.pci.device(address)
+
+    def vf_settings(self, pf: PciAddress, index: int) -> VfSettings:
+        found = self.all_vf_settings(pf)
+        if index not in found:
+            raise NotFound(f"{pf} has no VF {index}; it has {len(found)}")
+        return found[index]
+
+    def all_vf_settings(self, pf: PciAddress) -> dict[int, VfSettings]:
+        return self.links.read(*self._link(pf))
+
+    def write_vf_settings(self, pf: PciAddress, index: int, change: VfChange) -> tuple[str, ...]:
+        if index not in self.pci.vf_addresses(pf):
+            raise NotFound(f"{pf} has no VF {index}")
+        return self.links.write(*self._link(pf), index, change)
+
+    def bind(self, address: PciAddress, driver: str | None) -> None:
+        self.vfio.bind(address, driver)
+
+    def reset(self, address: PciAddress) -> None:
+        self.pci.reset(address)
+
+    def iommu_group(self, address: PciAddress) -> tuple[PciAddress, ...]:
+        return self.vfio.group(address)
+
+    def blockers(self, address: PciAddress) -> tuple[PciAddress, ...]:
+        return self.vfio.blockers(address)
+
+    def create_vfs(self, pf: PciAddress, count: int) -> None:
+        self.pci.create_vfs(pf, count)
+
+    def set_autoprobe(self, pf: PciAddress, enabled: bool) -> None:
+        self.pci.set_autoprobe(pf, enabled)
+
+    def set_link(self, pf: PciAddress, up: bool) -> None:
+        self.links.set_up(*self._link(pf), up)
+
+    def _link(self, pf: PciAddress) -> tuple[int, str]:
+        name, index = self.pci.interface(pf)
+        return index, f"{pf} ({name})"

@@ -1,0 +1,250 @@
+"""A machine that is a directory: a planted tree with a small kernel behind its writes.
+
+The same code that reads and writes the real sysfs runs on it; only write(2) and netlink are
+replaced. All state is in the directory, so whoever is killed finds it again as it was.
+It knows what Lanekeeper asks of a kernel: VFs, drivers, their settings. The lab runs the same
+scenarios against Linux, which keeps this honest.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.attribute import link_name, read_text, write_text
+from lanekeeper.host.linux import LinuxMachine
+from lanekeeper.host.machine import NO_MAC, VfChange, VfSettings, changed_fields
+from lanekeeper.host.netlink import VfLinks
+from lanekeeper.host.tree import plant
+
+Refuse = Callable[[str, str], int]
+"""A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
+
+LAB_TREE = "lab-host.tree"
+_NATURAL = {(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0x0010): "nvme"}
+_NO_LINK_STATE = frozenset({"igb"})  # has no ndo_set_vf_link_state; Linux igb_main.c
+_VF_ATTRIBUTES = ("vendor", "class", "numa_node")
+
+
+def never(_path: str, _text: str) -> int:
+    """Refuse nothing."""
+    return 0
+
+
+def lab_tree() -> str:
+    """Return the lab's host before its policy: two 82576, one NVMe with SR-IOV, no VFs."""
+    return files("lanekeeper.host.data").joinpath(LAB_TREE).read_text("utf-8")
+
+
+def plant_lab(directory: Path) -> Path:
+    """Plant the lab's host as its policy leaves it: 7 VFs on each 82576, 4 on the NVMe drive."""
+    machine = SimulatedMachine(plant(lab_tree(), directory))
+    for address, count in (("0000:21:00.0", 7), ("0000:41:00.0", 7), ("0000:22:00.0", 4)):
+        pf = PciAddress.parse(address)
+        machine.set_autoprobe(pf, False)
+        machine.create_vfs(pf, count)
+        if machine.device(pf).netdev:
+            machine.set_link(pf, True)
+    return directory
+
+
+class SimulatedMachine(LinuxMachine):
+    """See ``host.machine.Machine``; *root* is a planted directory that this machine owns."""
+
+    def __init__(self, root: Path, refuse: Refuse = never) -> None:
+        self.root = root
+        self.kernel = SimulatedKernel(root, refuse)
+        super().__init__(root, write=self.kernel.write, links=SimulatedLinks(root))
+
+
+class SimulatedKernel:
+    """What happens when a text is written to an attribute below *root*."""
+
+    def __init__(self, root: Path, refuse: Refuse = never) -> None:
+        self._root = root
+        self._bus = root / "sys/bus/pci"
+        self._refuse = refuse
+
+    def write(self, path: str, text: str) -> None:
+        """Take *text* as the kernel does. Raises HostFault with the kernel's reason."""
+        refused = self._refuse(path, text)
+        if refused:
+            raise _refusal(path, text, refused)
+        home, _, attribute = path.rpartition("/")
+        match attribute:
+            case "sriov_numvfs":
+                self._set_count(Path(home).resolve(), path, int(text))
+            case "unbind":
+                self._unbind(self._bus / "devices" / text.strip())
+            case "drivers_probe":
+                self._probe((self._bus / "devices" / text.strip()).resolve(), path)
+            case "reset":
+                pass  # VF settings belong to the PF: a function's reset leaves them
+            case "driver_override":
+                write_text(path, text if text.strip() else "(null)\n")
+            case _:
+                write_text(path, text)
+
+    def _set_count(self, pf: Path, path: str, count: int) -> None:
+        now, most = _number(pf / "sriov_numvfs"), _number(pf / "sriov_totalvfs")
+        if not (pf / "driver").exists():
+            raise _refusal(path, str(count), errno.ENOENT)
+        if count > most:
+            raise _refusal(path, str(count), errno.ERANGE)
+        if now and count and now != count:
+            raise _refusal(path, str(count), errno.EBUSY)
+        for index in range(now if not count else 0):
+            self._remove_vf(pf, index)
+        for index in range(count if not now else 0):
+            self._add_vf(pf, index)
+        (pf / "sriov_numvfs").write_text(f"{count}\n")
+
+    def _add_vf(self, pf: Path, index: int) -> None:
+        address = _vf_address(pf, index)
+        vf = pf.parent / str(address)
+        vf.mkdir(exist_ok=True)
+        for name in _VF_ATTRIBUTES:
+            shutil.copy(pf / name, vf / name)
+        product = (read_text(str(pf / "sriov_vf_device")) or "0").removeprefix("0x")
+        (vf / "device").write_text(f"0x{product}\n")
+        (vf / "driver_override").write_text("(null)\n")
+        (vf / "reset").touch()
+        self._join_group(vf)
+        _link(vf / "physfn", f"../{pf.name}")
+        _link(pf / f"virtfn{index}", f"../{address}")
+        _link(self._bus / "devices" / str(address), os.path.relpath(vf, self._bus / "devices"))
+        if read_text(str(pf / "sriov_drivers_autoprobe")) == "1":
+            self._probe(vf, str(self._bus / "drivers_probe"), quiet=True)
+
+    def _remove_vf(self, pf: Path, index: int) -> None:
+        vf = pf.parent / str(_vf_address(pf, index))
+        self._unbind(vf)
+        group = link_name(str(vf / "iommu_group"))
+        if group:
+            shutil.rmtree(self._root / "sys/kernel/iommu_groups" / group, ignore_errors=True)
+        (self._bus / "devices" / vf.name).unlink(missing_ok=True)
+        (pf / f"virtfn{index}").unlink(missing_ok=True)
+        shutil.rmtree(vf, ignore_errors=True)
+        _settings_file(self._root, pf.name, index).unlink(missing_ok=True)
+
+    def _join_group(self, vf: Path) -> None:
+        """Give the VF a group of its own, if this host has groups at all."""
+        groups = self._root / "sys/kernel/iommu_groups"
+        taken = {int(entry.name) for entry in groups.iterdir()} if groups.is_dir() else set()
+        if not taken or (vf / "iommu_group").is_symlink():
+            return
+        own = groups / str(max(taken) + 1)
+        (own / "devices").mkdir(parents=True)
+        (own / "type").write_text("identity\n")
+        _link(own / "devices" / vf.name, os.path.relpath(vf, own / "devices"))
+        _link(vf / "iommu_group", os.path.relpath(own, vf))
+
+    def _unbind(self, device: Path) -> None:
+        driver = link_name(str(device / "driver"))
+        if driver:
+            (self._bus / "drivers" / driver / device.name).unlink(missing_ok=True)
+            (device.resolve() / "driver").unlink(missing_ok=True)
+
+    def _probe(self, device: Path, path: str, *, quiet: bool = False) -> None:
+        """Bind as driver_override says, else by ids; with no driver for it nothing happens."""
+        wanted = read_text(str(device / "driver_override"))
+        ids = _number(device / "vendor", 16), _number(device / "device", 16)
+        driver = _NATURAL.get(ids) if wanted in (None, "", "(null)") else wanted
+        if not driver or not (self._bus / "drivers" / driver).is_dir():
+            return
+        if driver == "vfio-pci" and not (device / "iommu_group").is_symlink():
+            if quiet:
+                return
+            raise _refusal(path, device.name, errno.EINVAL)
+        home = self._bus / "drivers" / driver
+        _link(device / "driver", os.path.relpath(home, device))
+        _link(home / device.name, os.path.relpath(device, home))
+
+
+class SimulatedLinks(VfLinks):
+    """VF settings kept in small files below ``simulated`` in the machine's directory."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root
+
+    def read(self, ifindex: int, label: str) -> dict[int, VfSettings]:
+        pf = self._pf(ifindex, label)
+        return {index: self._load(pf, index) for index in range(_number(pf / "sriov_numvfs"))}
+
+    def write(self, ifindex: int, label: str, index: int, change: VfChange) -> tuple[str, ...]:
+        pf = self._pf(ifindex, label)
+        driver = link_name(str(pf / "driver")) or ""
+        unknown = ("link_state",) if driver in _NO_LINK_STATE else ()
+        now = self._load(pf, index)
+        unsupported = tuple(name for name in changed_fields(change) if name in unknown)
+        path = _settings_file(self._root, pf.name, index)
+        path.parent.mkdir(exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(msgspec.json.encode(_applied(now, change, unknown)))
+        fresh.replace(path)
+        return unsupported
+
+    def set_up(self, ifindex: int, label: str, up: bool) -> None:
+        pf = self._pf(ifindex, label)
+        for interface in (pf / "net").iterdir():
+            (interface / "operstate").write_text("up\n" if up else "down\n")
+            (interface / "flags").write_text("0x1003\n" if up else "0x1002\n")
+
+    def _pf(self, ifindex: int, label: str) -> Path:
+        for interface in sorted((self._root / "sys/class/net").iterdir()):
+            if read_text(str(interface / "ifindex")) == str(ifindex):
+                return interface.resolve().parent.parent
+        raise NotFound(f"no interface {ifindex} for {label}")
+
+    def _load(self, pf: Path, index: int) -> VfSettings:
+        path = _settings_file(self._root, pf.name, index)
+        if not path.exists():
+            return VfSettings()
+        return msgspec.json.decode(path.read_bytes(), type=VfSettings)
+
+
+def _applied(now: VfSettings, change: VfChange, unknown: tuple[str, ...]) -> VfSettings:
+    values = {name: getattr(change, name) for name in changed_fields(change)}
+    if "mac" in values and values["mac"] == NO_MAC:
+        values["mac"] = None
+    if "vlan" in values:
+        values["qos"] = change.qos
+    if "rates" in values:
+        values["min_tx_rate"], values["max_tx_rate"] = values.pop("rates")
+    kept = {name: value for name, value in values.items() if name not in unknown}
+    return replace(now, **kept)
+
+
+def _vf_address(pf: Path, index: int) -> PciAddress:
+    """Source: PCI Express Base Specification, VF routing id from First VF Offset and Stride."""
+    at = PciAddress.parse(pf.name)
+    first, stride = _number(pf / "sriov_offset"), _number(pf / "sriov_stride")
+    routing = (at.bus << 8 | at.slot << 3 | at.function) + first + index * stride
+    return PciAddress(at.domain, routing >> 8, routing >> 3 & 0x1F, routing & 7)
+
+
+def _settings_file(root: Path, pf: str, index: int) -> Path:
+    return root / "simulated" / f"{pf}-{index}.json"
+
+
+def _number(path: Path, base: int = 10) -> int:
+    return int(read_text(str(path)) or "0", base)
+
+
+def _link(path: Path, target: str) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+def _refusal(path: str, text: str, code: int) -> HostFault:
+    return HostFault(f"cannot write {text.strip()!r} to {path}: {os.strerror(code)}")

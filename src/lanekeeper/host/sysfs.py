@@ -1,0 +1,282 @@
+"""PCI functions of this host, read from and written to sysfs.
+
+A scan costs about eight system calls a function and reads no configuration space, except once
+for the serial number of what is not a VF: a read there wakes a device that sleeps.
+
+Source: Linux ``Documentation/ABI/testing/sysfs-bus-pci``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFound
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import DeviceType, PciDevice
+from lanekeeper.host.attribute import Write, link_name, names, read_bytes, read_text, write_text
+from lanekeeper.host.machine import DeviceFault, Scan
+
+_PCI_ID = re.compile(rb"^PCI_ID=([0-9A-F]{4}):([0-9A-F]{4})$", re.MULTILINE)
+_PCI_CLASS = re.compile(rb"^PCI_CLASS=([0-9A-F]{1,6})$", re.MULTILINE)
+_REPRESENTOR = re.compile(r"(c\d+)?pf\d+(vf|sf)\d+")
+_BRIDGE = 0x06  # base class; PCI Code and ID Assignment Specification
+_SERIAL_CAPABILITY = 0x0003  # Linux include/uapi/linux/pci_regs.h, PCI_EXT_CAP_ID_DSN
+_EXTENDED_AT = 0x100
+_CONFIG_BYTES = 4096
+
+
+class PciSysfs:
+    """The PCI bus below *root*: ``/`` in production, a planted directory in tests.
+
+    Args:
+        root: where ``sys`` is.
+        write: how the kernel is given a text; the simulated machine gives its own.
+    """
+
+    def __init__(self, root: Path = Path("/"), write: Write = write_text) -> None:
+        self._devices = str(root / "sys/bus/pci/devices")
+        self._interfaces = str(root / "sys/class/net")
+        self._write = write
+        self._serials: dict[tuple[str, int], str | None] = {}
+
+    def scan(self) -> Scan:
+        """Read every function, in bus order.
+
+        One unplugged meanwhile is left out; one that cannot be read is set aside and named.
+
+        Raises:
+            HostFault: the bus itself cannot be listed.
+        """
+        found: list[PciDevice] = []
+        faults: list[DeviceFault] = []
+        indices: dict[str, dict[str, int]] = {}
+        for name in names(self._devices):
+            try:
+                found.append(self._read(name, PciAddress.parse(name), indices))
+            except NotFound as error:
+                if os.path.lexists(self._home(name)):
+                    faults.append(DeviceFault(name, str(error)))
+            except Error as error:
+                faults.append(DeviceFault(name, str(error)))
+        return Scan(tuple(sorted(found, key=_position)), tuple(faults))
+
+    def device(self, address: PciAddress) -> PciDevice:
+        """Read one function.
+
+        Raises:
+            NotFound: no function sits at *address*.
+            HostFault: the kernel refused a read, or said what makes no sense.
+        """
+        return self._read(str(address), address, {})
+
+    def vf_addresses(self, pf: PciAddress) -> dict[int, PciAddress]:
+        """Return where each VF of *pf* sits, by index. Raises HostFault."""
+        found = self._virtfns(str(pf)).items()
+        return {index: PciAddress.parse(name) for name, index in found}
+
+    def interface(self, address: PciAddress) -> tuple[str, int]:
+        """Return name and index of the function's network interface.
+
+        Raises:
+            NotFound: it has none; a network function without one has no driver.
+        """
+        home = self._home(str(address))
+        name = _netdev(home)
+        index = name and self._of_interface(home, name, "ifindex")
+        if not name or not index:
+            raise NotFound(f"{address} has no network interface", hint="is its driver loaded?")
+        return name, _whole(index, "ifindex")
+
+    def create_vfs(self, pf: PciAddress, count: int) -> None:
+        """Make *pf* have exactly *count* VFs, or none when 0.
+
+        The kernel allows 0 -> n and n -> 0 but no direct n -> m, and destroys every VF
+        on the way to 0. So a PF that already has another number of VFs is left alone.
+
+        Raises:
+            NotFound: no function sits at *pf*.
+            Invalid: *count* is not in 0..sriov_totalvfs.
+            Conflict: *pf* has VFs already, of another number.
+            HostFault: the PF driver refused, or made fewer VFs than asked.
+
+        Source: Linux ``drivers/pci/pci-sysfs.c``, sriov_numvfs_store().
+        """
+        device = self.device(pf)
+        if not 0 <= count <= device.total_vfs:
+            raise Invalid(f"{pf} can have 0 to {device.total_vfs} VFs, not {count}")
+        if device.num_vfs == count:
+            return
+        if device.num_vfs and count:
+            raise Conflict(f"{pf} has {device.num_vfs} VFs; remove them before asking for {count}")
+        self._write(f"{self._home(str(pf))}/sriov_numvfs", str(count))
+        made = int(read_text(f"{self._home(str(pf))}/sriov_numvfs") or 0)
+        if made != count:
+            raise HostFault(f"{pf} made {made} VFs of {count}")
+
+    def set_autoprobe(self, pf: PciAddress, enabled: bool) -> None:
+        """Say whether drivers may take VFs of *pf* as they appear. Raises NotFound, HostFault."""
+        if self.autoprobe(pf) != enabled:
+            path = f"{self._home(str(pf))}/sriov_drivers_autoprobe"
+            self._write(path, str(int(enabled)))
+
+    def autoprobe(self, pf: PciAddress) -> bool:
+        """Return whether drivers take VFs of *pf* as they appear. Raises NotFound, HostFault."""
+        text = read_text(f"{self._home(str(pf))}/sriov_drivers_autoprobe")
+        if text is None:
+            raise NotFound(f"{pf} is no PF")
+        return text == "1"
+
+    def reset(self, address: PciAddress) -> None:
+        """Reset the function by the method that the kernel prefers, FLR where it has that.
+
+        Raises:
+            NotFound: no function sits at *address*.
+            HostFault: the kernel knows no way to reset it, or the reset failed.
+        """
+        path = f"{self._home(str(address))}/reset"
+        if not os.path.lexists(path):
+            self.device(address)
+            raise HostFault(f"the kernel knows no way to reset {address}")
+        self._write(path, "1")
+
+    def serial(self, address: PciAddress) -> str | None:
+        """Return the card's serial number, as ``00-1b-21-ff-ff-aa-01-01``.
+
+        None when the card has none, or the reader may not see it (only root may).
+
+        Source: PCI Express Base Specification, Device Serial Number capability.
+        """
+        path = f"{self._home(str(address))}/config"
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise HostFault(f"cannot read {path}: {error.strerror}") from error
+        try:
+            return _serial_number(descriptor)
+        except OSError as error:
+            raise HostFault(f"cannot read {path}: {error.strerror}") from error
+        finally:
+            os.close(descriptor)
+
+    def _home(self, name: str) -> str:
+        return f"{self._devices}/{name}"
+
+    def _read(
+        self, name: str, address: PciAddress, indices: dict[str, dict[str, int]]
+    ) -> PciDevice:
+        """Read one function; *indices* remembers the VF links of PFs met on the way."""
+        home = self._home(name)
+        vendor_id, product_id, class_code = _identity(home, name)
+        parent = link_name(f"{home}/physfn")
+        total_vfs = 0 if parent else _number(home, "sriov_totalvfs")
+        numa_node = _number(home, "numa_node", -1)
+        netdev = _netdev(home) if class_code >> 16 in (0x00, 0x02) else None
+        if parent and parent not in indices:
+            indices[parent] = self._virtfns(parent)
+        if parent and name not in indices[parent]:
+            raise HostFault(f"no virtfn link of its PF {parent} leads to it")
+        group = link_name(f"{home}/iommu_group")
+        return PciDevice(
+            address=address,
+            vendor_id=vendor_id,
+            product_id=product_id,
+            class_code=class_code,
+            dev_type=_dev_type(parent, total_vfs),
+            parent=PciAddress.parse(parent) if parent else None,
+            vf_index=indices[parent][name] if parent else None,
+            numa_node=None if numa_node < 0 else numa_node,
+            iommu_group=_whole(group, "iommu_group") if group else None,
+            total_vfs=total_vfs,
+            num_vfs=_number(home, "sriov_numvfs") if total_vfs else 0,
+            driver=link_name(f"{home}/driver"),
+            netdev=netdev,
+            mac=self._of_interface(home, netdev, "address") if netdev else None,
+            serial=None if parent or class_code >> 16 == _BRIDGE else self._serial_once(address),
+        )
+
+    def _of_interface(self, home: str, netdev: str, attribute: str) -> str | None:
+        text = read_text(f"{home}/net/{netdev}/{attribute}")
+        return text or read_text(f"{self._interfaces}/{netdev}/{attribute}")
+
+    def _virtfns(self, pf: str) -> dict[str, int]:
+        home = self._home(pf)
+        links = [name for name in names(home) if name.startswith("virtfn")]
+        return {link_name(f"{home}/{link}") or "": _whole(link[6:], "virtfn") for link in links}
+
+    def _serial_once(self, address: PciAddress) -> str | None:
+        """Remember the number for as long as the kernel keeps this device object."""
+        key = str(address), os.stat(self._home(str(address))).st_ino  # noqa: PTH116  # hot path
+        if key not in self._serials:
+            self._serials[key] = self.serial(address)
+        return self._serials[key]
+
+
+def _identity(home: str, name: str) -> tuple[int, int, int]:
+    """Return vendor, product and class; from ``uevent`` because that is one file, not three."""
+    uevent = read_bytes(f"{home}/uevent") or b""
+    ids, class_code = _PCI_ID.search(uevent), _PCI_CLASS.search(uevent)
+    if ids and class_code:
+        return int(ids[1], 16), int(ids[2], 16), int(class_code[1], 16)
+    vendor, product = read_text(f"{home}/vendor"), read_text(f"{home}/device")
+    if vendor is None or product is None:
+        raise NotFound(f"no PCI function at {name}: its link leads nowhere, or it has no ids")
+    code = read_text(f"{home}/class") or "0"
+    return _whole(vendor, "vendor", 16), _whole(product, "device", 16), _whole(code, "class", 16)
+
+
+def _number(home: str, attribute: str, absent: int = 0) -> int:
+    text = read_text(f"{home}/{attribute}")
+    return absent if text is None else _whole(text, attribute)
+
+
+def _whole(text: str, attribute: str, base: int = 10) -> int:
+    try:
+        return int(text, base)
+    except ValueError as error:
+        raise HostFault(f"{attribute} is {text[:40]!r}, not a number") from error
+
+
+def _netdev(home: str) -> str | None:
+    """Return the function's own interface; ports of an eswitch (representors) are passed over."""
+    found = names(f"{home}/net")
+    if not found and link_name(f"{home}/driver") == "virtio-pci":
+        return _virtio_netdev(home)
+    if len(found) > 1:
+        ports = {name: read_text(f"{home}/net/{name}/phys_port_name") or "" for name in found}
+        found = [name for name in found if not _REPRESENTOR.fullmatch(ports[name])]
+    return found[0] if found else None
+
+
+def _virtio_netdev(home: str) -> str | None:
+    """A virtio NIC's interface hangs below the virtio device, one step down."""
+    children = [name for name in names(home) if name.startswith("virtio")]
+    found = [name for child in children for name in names(f"{home}/{child}/net")]
+    return found[0] if found else None
+
+
+def _dev_type(parent: str | None, total_vfs: int) -> DeviceType:
+    if parent is not None:
+        return DeviceType.VF
+    return DeviceType.PF if total_vfs else DeviceType.PCI
+
+
+def _position(device: PciDevice) -> PciAddress:
+    return device.address
+
+
+def _serial_number(config: int) -> str | None:
+    """Follow the chain of extended capabilities, reading no register that is not part of it."""
+    at = _EXTENDED_AT
+    for _ in range(_CONFIG_BYTES // 8):  # a broken chain may loop
+        header = int.from_bytes(os.pread(config, 4, at), "little")
+        if header & 0xFFFF == _SERIAL_CAPABILITY:
+            number = os.pread(config, 8, at + 4)
+            return number[::-1].hex("-") if any(number) else None
+        at = header >> 20
+        if at < _EXTENDED_AT:
+            break
+    return None

@@ -1,0 +1,230 @@
+r"""A host's files as one text, so that a bug report can be pasted into a test.
+
+One entry a line: path, sign, content. Paths are relative to the root.
+
+    # lanekeeper tree 1
+    sys/bus/pci/devices/0000:3b:00.0/vendor = 0x15b3      a file: the text and a line feed
+    etc/hostname =| host1                                 a file without the last line feed
+    sys/firmware/acpi/tables/DMAR : eJxz8XUMYmBg…         a binary file, zlib in base64
+    sys/bus/pci/devices/0000:3b:00.2/physfn -> ../0000:3b:00.0
+    sys/kernel/iommu_groups /                             an empty directory
+    dev/kvm .                                             there, its content not kept
+    sys/bus/pci/devices/0000:3b:00.0/vpd ! EIO            there, and the kernel refused to read it
+
+Bytes outside printable ASCII, and backslashes, are written ``\xNN``, ``\n``, ``\t`` or ``\\``;
+so is a blank in a path and one that ends a content. Lines that begin with ``#`` and empty lines
+mean nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import glob
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.host.capture_list import DEEP, DEEP_LINKS, KEPT, KNOWN_BY_NAME
+
+HEADER = "# lanekeeper tree 1"
+_FILE_BYTES_MAX = 2**20
+_LONG = {"n": b"\n", "t": b"\t", "\\": b"\\"}
+_ESCAPED = re.compile(r"\\(x[0-9a-f]{2}|n|t|\\)")
+_BROKEN = re.compile(r"\\(?!x[0-9a-f]{2}|n|t|\\)")
+
+
+class Kind(StrEnum):
+    """What stands at a path; the value is its sign in the text."""
+
+    LINE = "="
+    BYTES = "=|"
+    PACKED = ":"
+    LINK = "->"
+    DIRECTORY = "/"
+    PRESENT = "."
+    REFUSED = "!"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One path of a tree. *content* is a file's bytes, a link's target or an errno's name.
+
+    An entry that was read is never PACKED: that is only how BYTES with a NUL are written.
+    """
+
+    path: str
+    kind: Kind
+    content: bytes = b""
+
+    def __str__(self) -> str:
+        path = _escape(os.fsencode(self.path), "# ")
+        if self.kind in (Kind.BYTES, Kind.LINE) and b"\0" in self.content:
+            feed = b"\n" if self.kind is Kind.LINE else b""
+            packed = base64.b64encode(zlib.compress(self.content + feed, 9)).decode()
+            return f"{path} {Kind.PACKED} {packed}"
+        line = f"{path} {self.kind}"
+        return f"{line} {_escape_end(self.content)}" if self.content else line
+
+
+def parse(text: str) -> Iterator[Entry]:
+    """Read a tree's entries in the order they stand.
+
+    Raises:
+        Invalid: a line that is none; the message has its number and says what is wrong.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line or line.startswith("#"):
+            continue
+        try:
+            yield _entry(line)
+        except Invalid as error:
+            raise Invalid(f"line {number}: {error}", hint=error.hint) from error
+
+
+def _entry(line: str) -> Entry:
+    path, _, rest = line.partition(" ")
+    sign, _, content = rest.partition(" ")
+    if sign not in set(Kind):
+        raise Invalid(f"{sign!r} is no sign", hint="one of = =| : -> / . ! stands after the path")
+    name = os.fsdecode(_unescape(path))
+    parts = name.split("/")
+    if not name or "\0" in name or {"", ".", ".."} & set(parts):
+        raise Invalid(f"path {path!r} does not stay below the root")
+    if sign == Kind.PACKED:
+        return Entry(name, Kind.BYTES, _unpack(content))
+    return Entry(name, Kind(sign), _unescape(content))
+
+
+def _unpack(text: str) -> bytes:
+    unpacker = zlib.decompressobj()
+    try:
+        data = unpacker.decompress(base64.b64decode(text, validate=True), _FILE_BYTES_MAX)
+    except (ValueError, zlib.error) as error:
+        raise Invalid(f"the packed content is damaged: {error}") from error
+    if not unpacker.eof:
+        raise Invalid("the packed content is cut off, or unpacks to more than 1 MiB")
+    return data
+
+
+def plant(text: str, directory: Path) -> Path:
+    """Build the tree below *directory*, which need not exist; return it.
+
+    A refused file becomes a link to itself, which the kernel refuses to read too.
+
+    Raises:
+        Invalid: a bad line, two entries that cannot both be, or one that leads through a link.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for entry in parse(text):
+        try:
+            _plant_one(directory / entry.path, entry, directory)
+        except OSError as error:
+            raise Invalid(f"cannot plant {entry.path}: {error.strerror}") from error
+    return directory
+
+
+def _plant_one(path: Path, entry: Entry, directory: Path) -> None:
+    if not path.parent.resolve().is_relative_to(directory.resolve()):
+        raise Invalid(f"{entry.path} leads out of the tree through a link")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if entry.kind is Kind.DIRECTORY:
+        path.mkdir(exist_ok=True)
+    elif entry.kind is Kind.LINK:
+        path.symlink_to(os.fsdecode(entry.content))
+    elif entry.kind is Kind.REFUSED:
+        path.symlink_to(path.name)
+    else:
+        feed = b"\n" if entry.kind is Kind.LINE else b""
+        path.write_bytes(entry.content + feed)
+
+
+def capture(root: Path) -> str:
+    """Write down what of the host below *root* decides about its devices, as one text.
+
+    Serial numbers and hardware addresses are kept: they are how a device is known.
+    Files above 1 MiB, and those known by name only, are noted as present.
+    """
+    paths = dict.fromkeys([*_listed(root), *_walked(root)])
+    lines = [str(entry) for path in paths if (entry := _look(root / path, path))]
+    return "\n".join([HEADER, *lines, ""])
+
+
+def _listed(root: Path) -> Iterator[str]:
+    for pattern in KEPT:
+        yield from sorted(glob.glob(pattern, root_dir=root))  # noqa: PTH207  # finds dead links too
+
+
+def _walked(root: Path) -> Iterator[str]:
+    for pattern, where, wanted in DEEP:
+        for top in sorted(root.glob(pattern)):
+            for here, directories, files in os.walk(top):
+                directories.sort()
+                if where.search(here):
+                    kept = [n for n in directories + files if n in wanted or DEEP_LINKS.match(n)]
+                    yield from (os.path.relpath(f"{here}/{name}", root) for name in sorted(kept))
+
+
+def _look(path: Path, name: str) -> Entry | None:
+    try:
+        if path.is_symlink():
+            return _link(name, os.fsencode(path.readlink()))
+        if path.is_dir():
+            return Entry(name, Kind.DIRECTORY)
+        if not path.is_file() or KNOWN_BY_NAME.search(name):
+            return Entry(name, Kind.PRESENT)
+        return _file(name, path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Entry(name, Kind.REFUSED, errno.errorcode.get(error.errno or 0, "EIO").encode())
+
+
+def _link(name: str, target: bytes) -> Entry:
+    if target == os.fsencode(name).rpartition(b"/")[2]:  # as plant() makes a refused file
+        return Entry(name, Kind.REFUSED, b"ELOOP")
+    return Entry(name, Kind.LINK, target)
+
+
+def _file(name: str, content: bytes) -> Entry:
+    if len(content) > _FILE_BYTES_MAX:
+        return Entry(name, Kind.PRESENT)
+    if content.endswith(b"\n"):
+        return Entry(name, Kind.LINE, content[:-1])
+    return Entry(name, Kind.BYTES, content)
+
+
+def _escape(data: bytes, also: str = "") -> str:
+    return "".join(_escape_byte(byte, also) for byte in data)
+
+
+def _escape_end(data: bytes) -> str:
+    """Escape *data*; blanks at its end too, since editors eat those."""
+    inner = data.rstrip(b" ")
+    return _escape(inner) + r"\x20" * (len(data) - len(inner))
+
+
+def _escape_byte(byte: int, also: str) -> str:
+    character = chr(byte)
+    if character in "\n\t\\":
+        return {"\n": r"\n", "\t": r"\t", "\\": r"\\"}[character]
+    if not " " <= character <= "~" or character in also:
+        return f"\\x{byte:02x}"
+    return character
+
+
+def _unescape(text: str) -> bytes:
+    if broken := _BROKEN.search(_ESCAPED.sub("", text)):
+        raise Invalid(f"{text[broken.start() :][:4]!r} is no escape", hint=r"\n \t \\ or \xNN")
+    if not text.isascii():
+        raise Invalid("a character outside ASCII", hint=r"write its UTF-8 bytes as \xNN")
+    return _ESCAPED.sub(lambda found: _byte(found[1]), text).encode("latin-1")
+
+
+def _byte(code: str) -> str:
+    return chr(int(code[1:], 16)) if code[0] == "x" else _LONG[code].decode()
