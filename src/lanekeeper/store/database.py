@@ -49,7 +49,9 @@ class Database:
             self._writer: Writer | None = Writer(self._engine)
         elif parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            self._engine = self._reader = _postgresql(parsed, pool_size)
+            self._engine = _postgresql(parsed, pool_size)
+            # One snapshot for all that a reader selects, as SQLite gives it anyway.
+            self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
             self._writer = None
         else:
             raise Invalid(

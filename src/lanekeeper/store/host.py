@@ -1,0 +1,144 @@
+"""Hosts: who they are, when their agent was last heard, what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.errors import NotFound
+from lanekeeper.store.tables import enrolment, host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRecord:
+    """One row of hosts; *facts* is the agent's ``HostFacts`` as plain data, empty before any."""
+
+    id: str
+    name: str
+    enabled: bool
+    disabled_reason: str
+    frozen_reason: str
+    generation: int
+    mark: str
+    obeyed: str
+    facts: Mapping[str, Any]
+    facts_at: datetime | None
+    seen_at: datetime | None
+    created_at: datetime
+
+
+def _record(row: sa.RowMapping) -> HostRecord:
+    return HostRecord(**{name: row[name] for name in HostRecord.__slots__})
+
+
+def host_list(connection: sa.Connection) -> list[HostRecord]:
+    """Every host, by name."""
+    rows = connection.execute(sa.select(host).order_by(host.c.name))
+    return [_record(row) for row in rows.mappings()]
+
+
+def host_get(connection: sa.Connection, host_id: str) -> HostRecord:
+    """One host.
+
+    Raises:
+        NotFound: no host has this id.
+    """
+    row = connection.execute(sa.select(host).where(host.c.id == host_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"no host has the id {host_id}")
+    return _record(row)
+
+
+def host_by_name(connection: sa.Connection, name: str) -> HostRecord | None:
+    row = connection.execute(sa.select(host).where(host.c.name == name)).mappings().one_or_none()
+    return None if row is None else _record(row)
+
+
+def host_by_credential(connection: sa.Connection, credential_hash: str) -> HostRecord | None:
+    """The host whose agent carries this credential."""
+    query = sa.select(host).where(host.c.credential_hash == credential_hash)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else _record(row)
+
+
+def host_insert(
+    connection: sa.Connection, host_id: str, name: str, credential_hash: str, now: datetime
+) -> None:
+    connection.execute(
+        host.insert().values(
+            id=host_id,
+            name=name,
+            credential_hash=credential_hash,
+            created_at=now,
+            seen_at=now,
+            facts={},
+        )
+    )
+
+
+def host_credential_set(connection: sa.Connection, host_id: str, credential_hash: str) -> None:
+    """Rotate the credential; the old one is worth nothing from the commit on."""
+    connection.execute(
+        host.update().where(host.c.id == host_id).values(credential_hash=credential_hash)
+    )
+
+
+def host_facts_set(
+    connection: sa.Connection, host_id: str, facts: Mapping[str, Any], now: datetime
+) -> None:
+    connection.execute(
+        host.update().where(host.c.id == host_id).values(facts=facts, facts_at=now, seen_at=now)
+    )
+
+
+def host_frozen_set(connection: sa.Connection, host_id: str, reason: str) -> None:
+    """Freeze a host with a reason, or thaw it with an empty one."""
+    connection.execute(host.update().where(host.c.id == host_id).values(frozen_reason=reason))
+
+
+def hosts_seen(connection: sa.Connection, seen: Iterable[tuple[str, datetime]]) -> None:
+    """Write a batch of heartbeats; one that is older than what is there changes nothing."""
+    rows = [{"b_id": host_id, "b_at": at} for host_id, at in sorted(seen)]
+    if rows:
+        connection.execute(
+            host.update()
+            .where(
+                host.c.id == sa.bindparam("b_id"),
+                sa.or_(
+                    host.c.seen_at.is_(None),
+                    host.c.seen_at < sa.bindparam("b_at", type_=host.c.seen_at.type),
+                ),
+            )
+            .values(seen_at=sa.bindparam("b_at", type_=host.c.seen_at.type)),
+            rows,
+        )
+
+
+def enrolment_insert(
+    connection: sa.Connection, token_hash: str, host_name: str, expires_at: datetime
+) -> None:
+    """Note a one-time token; *host_name* empty lets any host use it."""
+    connection.execute(
+        enrolment.insert().values(token_hash=token_hash, host_name=host_name, expires_at=expires_at)
+    )
+
+
+def enrolment_use(
+    connection: sa.Connection, token_hash: str, host_id: str, host_name: str, now: datetime
+) -> bool:
+    """Spend a token; whether it was good. The row count decides between rivals."""
+    used = connection.execute(
+        enrolment.update()
+        .where(
+            enrolment.c.token_hash == token_hash,
+            enrolment.c.used_by.is_(None),
+            enrolment.c.expires_at > now,
+            enrolment.c.host_name.in_(("", host_name)),
+        )
+        .values(used_by=host_id)
+    )
+    return used.rowcount == 1
