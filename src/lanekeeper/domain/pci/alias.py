@@ -1,0 +1,225 @@
+"""Names under which flavors ask for devices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Self, TypeVar
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.pci.device_spec import decode_json
+from lanekeeper.domain.pci.flag import parse_flag
+from lanekeeper.domain.pci.resource_class import (
+    class_of_ids,
+    normalize_resource_class,
+    parse_traits,
+)
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+_ID = re.compile(r"[0-9a-f]{4}", re.IGNORECASE | re.ASCII)
+_NAME_MAX = 256
+_KEYS = (
+    "name",
+    "vendor_id",
+    "product_id",
+    "device_type",
+    "numa_policy",
+    "resource_class",
+    "traits",
+    "live_migratable",
+    "capability_type",
+)
+
+
+class NumaPolicy(StrEnum):
+    """How near to the guest's CPUs a device has to be.
+
+    Source: nova ``objects/fields.py``, PCINUMAAffinityPolicy.
+    """
+
+    LEGACY = "legacy"
+    PREFERRED = "preferred"
+    REQUIRED = "required"
+    SOCKET = "socket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """One ``[pci] alias`` value. Several of one name are alternatives, the first preferred.
+
+    Attributes:
+        dev_type: None takes anything but a whole PF.
+        resource_class: the class asked for, in full; made from the ids where none is named.
+        traits: what the device's provider must have, in full.
+        live_migratable: None takes devices of either kind.
+        source: where it stands, as in ``nova.conf:12``.
+
+    Source: nova ``pci/request.py``, _ALIAS_SCHEMA.
+    """
+
+    name: str
+    vendor_id: int | None = None
+    product_id: int | None = None
+    dev_type: DeviceType | None = None
+    numa_policy: NumaPolicy = NumaPolicy.LEGACY
+    resource_class: str | None = None
+    traits: frozenset[str] = frozenset()
+    live_migratable: bool | None = None
+    source: str = field(default="", compare=False)
+
+    @classmethod
+    def parse(cls, entry: object, *, source: str = "", any_device: bool = False) -> Self:
+        """Check one decoded JSON object; *entry* itself is left untouched.
+
+        Args:
+            entry: the object.
+            source: kept, for messages about this alias.
+            any_device: take an alias with neither ids nor class, as VIO's custom.yml has it.
+
+        Raises:
+            Invalid: not an object, an unknown key, a value of the wrong type or outside its
+                range, or nothing that tells which devices are meant.
+        """
+        if not isinstance(entry, Mapping):
+            raise Invalid(f"alias {entry!r} is not a JSON object such as {_EXAMPLE}")
+        for key in entry:
+            _check_key(key)
+        vendor_id, product_id = _id(entry, "vendor_id"), _id(entry, "product_id")
+        named = _text(entry, "resource_class")
+        if not (any_device and vendor_id is product_id is None):
+            _check_choice(vendor_id, product_id, named)
+        return cls(
+            name=_name(entry),
+            vendor_id=vendor_id,
+            product_id=product_id,
+            dev_type=_choice(entry, "device_type", DeviceType),
+            numa_policy=_choice(entry, "numa_policy", NumaPolicy) or NumaPolicy.LEGACY,
+            resource_class=_resource_class(vendor_id, product_id, named),
+            traits=parse_traits(_text(entry, "traits")),
+            live_migratable=_live_migratable(entry),
+            source=source,
+        )
+
+
+def parse_option(text: str, *, source: str = "") -> Alias:
+    """Read one value of ``[pci] alias``: a JSON object.
+
+    Raises:
+        Invalid: not JSON, or the alias is wrong.
+    """
+    return Alias.parse(decode_json(text, "alias"), source=source)
+
+
+def check_together(aliases: Sequence[Alias]) -> None:
+    """Check what concerns several aliases: those of one name agree in type and NUMA policy.
+
+    Raises:
+        Invalid: two of one name do not; both places are named.
+    """
+    first_by_name: dict[str, Alias] = {}
+    for alias in aliases:
+        first = first_by_name.setdefault(alias.name, alias)
+        for what, one, other in (
+            ("device_type", first.dev_type, alias.dev_type),
+            ("numa_policy", first.numa_policy, alias.numa_policy),
+        ):
+            if one != other:
+                place = f" in {first.source}" if first.source else ""
+                raise Invalid(
+                    f"alias {alias.name!r} has {what} {other or 'none'} here and "
+                    f"{one or 'none'}{place}",
+                    hint=f"alternatives of one name agree in {what}; use two names otherwise",
+                )
+
+
+def find(aliases: Sequence[Alias], name: str) -> tuple[Alias, ...]:
+    """Return the alternatives of *name* in their order.
+
+    Raises:
+        Invalid: no such alias; the hint lists those that are defined.
+    """
+    found = tuple(alias for alias in aliases if alias.name == name)
+    if not found:
+        names = list(dict.fromkeys(alias.name for alias in aliases))
+        listed = ", ".join(names[:_NAMES_LISTED]) + (", ..." if len(names) > _NAMES_LISTED else "")
+        raise Invalid(
+            f"PCI alias {name} is not defined",
+            hint=f"defined are: {listed}" if names else "no [pci] alias is defined at all",
+            code="lanekeeper.alias.unknown",
+        )
+    return found
+
+
+_EXAMPLE = '{"name": "a1", "vendor_id": "8086", "product_id": "10ca"}'
+_NAMES_LISTED = 20
+
+
+def _check_key(key: object) -> None:
+    if key in _KEYS:
+        return
+    close = get_close_matches(str(key).lower(), _KEYS, n=1, cutoff=0.7)
+    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(_KEYS)}"
+    raise Invalid(f"alias has no key {key!r}", hint=hint)
+
+
+def _check_choice(vendor_id: int | None, product_id: int | None, named: str | None) -> None:
+    if not named and (vendor_id is None or product_id is None):
+        raise Invalid(
+            "alias needs vendor_id and product_id, or a resource_class",
+            hint=f"an example: {_EXAMPLE}",
+        )
+
+
+def _text(entry: Mapping[str, object], name: str) -> str | None:
+    value = entry.get(name)
+    if isinstance(value, str) or name not in entry:
+        return value if isinstance(value, str) else None
+    raise Invalid(f"alias {name} {value!r} must be text in double quotes")
+
+
+def _name(entry: Mapping[str, object]) -> str:
+    text = _text(entry, "name")
+    if text is None:
+        raise Invalid("alias has no name")
+    name = text.strip()
+    if not name or len(text) > _NAME_MAX or "\0" in name:
+        raise Invalid(f"alias name {text[:40]!r} must have 1 to {_NAME_MAX} characters")
+    return name
+
+
+def _id(entry: Mapping[str, object], name: str) -> int | None:
+    text = _text(entry, name)
+    if text is None:
+        return None
+    if not _ID.fullmatch(text):
+        raise Invalid(f"alias {name} {text!r} must be exactly four hexadecimal digits")
+    return int(text, 16)
+
+
+def _choice(entry: Mapping[str, object], name: str, choices: type[_Choice]) -> _Choice | None:
+    text = _text(entry, name)
+    if text is None:
+        return None
+    try:
+        return choices(text)
+    except ValueError as error:
+        allowed = ", ".join(choices)
+        raise Invalid(f"alias {name} {text!r} is none of {allowed}") from error
+
+
+def _resource_class(vendor_id: int | None, product_id: int | None, named: str | None) -> str | None:
+    if named:
+        return normalize_resource_class(named)
+    if vendor_id is None or product_id is None:
+        return None
+    return class_of_ids(vendor_id, product_id)
+
+
+def _live_migratable(entry: Mapping[str, object]) -> bool | None:
+    # Text only, unlike in device_spec, as Nova's schema has it.
+    text = _text(entry, "live_migratable")
+    return None if text is None else parse_flag(text, "alias live_migratable")

@@ -1,0 +1,117 @@
+"""Which devices of a host its configuration lists, and what about that cannot stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import DeviceType, PciDevice
+from lanekeeper.domain.pci.device_spec import DeviceSpec, match
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A device that guests may have, and the entry that says so, counted from 0."""
+
+    device: PciDevice
+    entry: int
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the entries make of a host's devices.
+
+    Attributes:
+        listed: in bus order.
+        problems: why the start is refused, one sentence each, naming the lines.
+        cautions: what is taken but rarely meant, one sentence each.
+    """
+
+    listed: tuple[Listed, ...]
+    problems: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+
+
+def list_devices(specs: Sequence[DeviceSpec], devices: Iterable[PciDevice]) -> Listing:
+    """Match all *devices* of one host with the entries and check the outcome as a whole."""
+    by_address = {device.address: device for device in devices}
+    listed = tuple(
+        Listed(device, *found)
+        for device in sorted(by_address.values(), key=lambda device: device.address)
+        if (found := match(specs, device, by_address.get(device.parent) if device.parent else None))
+    )
+    return Listing(
+        listed=listed,
+        problems=(*_both_sides(specs, listed), *_remote_managed_pfs(specs, by_address)),
+        cautions=tuple(_idle(specs, listed)),
+    )
+
+
+def _both_sides(specs: Sequence[DeviceSpec], listed: Sequence[Listed]) -> Iterator[str]:
+    """Tell of each PF that is listed together with VFs of its own, none with a physical network.
+
+    Source: nova ``compute/pci_placement_translator.py``, PlacementPciDependentDeviceException.
+    """
+    plain = [one for one in listed if not one.tags.get("physical_network")]
+    vfs_by_pf: dict[PciAddress, list[Listed]] = {}
+    for one in plain:
+        if one.device.parent is not None:
+            vfs_by_pf.setdefault(one.device.parent, []).append(one)
+    for pf in plain:
+        if vfs := vfs_by_pf.get(pf.device.address):
+            places = " and ".join(_places(specs, (pf.entry, *(vf.entry for vf in vfs))))
+            yield (
+                f"{places}: PF {pf.device.address} and {len(vfs)} of its VFs "
+                f"({vfs[0].device.address}{', ...' if len(vfs) > 1 else ''}) are both listed "
+                "without a physical_network; list one side only: a product_id beside the address "
+                "chooses the PF or the VFs"
+            )
+
+
+def _remote_managed_pfs(
+    specs: Sequence[DeviceSpec], by_address: Mapping[PciAddress, PciDevice]
+) -> Iterator[str]:
+    """Tell of each remote_managed entry that names a PF but not the ids of its VFs.
+
+    Source: nova ``pci/devspec.py``, _validate_remote_managed.
+    """
+    for index, spec in enumerate(specs):
+        if not (spec.is_remote_managed and spec.address.is_exact):
+            continue
+        for pf in by_address.values():
+            if pf.dev_type is DeviceType.PF and spec.address.covers(pf.address):
+                if not _selects_a_vf_by_id(spec, pf, by_address.values()):
+                    yield (
+                        f"{_place(specs, index)}: a PF ({pf.address}) cannot be remote_managed; "
+                        "give the vendor_id and product_id of its VFs beside the address"
+                    )
+
+
+def _selects_a_vf_by_id(spec: DeviceSpec, pf: PciDevice, devices: Iterable[PciDevice]) -> bool:
+    if spec.product_id is None or spec.product_id == pf.product_id:
+        return False
+    return any(
+        spec.product_id == vf.product_id and spec.vendor_id in (None, vf.vendor_id)
+        for vf in devices
+        if vf.parent == pf.address
+    )
+
+
+def _idle(specs: Sequence[DeviceSpec], listed: Sequence[Listed]) -> Iterator[str]:
+    used = {one.entry for one in listed}
+    for index in range(len(specs)):
+        if index not in used:
+            yield (
+                f"{_place(specs, index)}: this device_spec entry lists no device of this host, "
+                "or only such as an earlier entry lists"
+            )
+
+
+def _places(specs: Sequence[DeviceSpec], entries: Iterable[int]) -> list[str]:
+    return [_place(specs, entry) for entry in dict.fromkeys(entries)]
+
+
+def _place(specs: Sequence[DeviceSpec], entry: int) -> str:
+    return specs[entry].source or f"device_spec entry {entry + 1}"
