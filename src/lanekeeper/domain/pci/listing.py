@@ -81,12 +81,13 @@ def _remote_managed_pfs(
         if not (spec.is_remote_managed and spec.address.is_exact):
             continue
         for pf in by_address.values():
-            if pf.dev_type is DeviceType.PF and spec.address.covers(pf.address):
-                if not _selects_a_vf_by_id(spec, pf, by_address.values()):
-                    yield (
-                        f"{_place(specs, index)}: a PF ({pf.address}) cannot be remote_managed; "
-                        "give the vendor_id and product_id of its VFs beside the address"
-                    )
+            if pf.dev_type is not DeviceType.PF or not spec.address.covers(pf.address):
+                continue
+            if not _selects_a_vf_by_id(spec, pf, by_address.values()):
+                yield (
+                    f"{_place(specs, index)}: a PF ({pf.address}) cannot be remote_managed; "
+                    "give the vendor_id and product_id of its VFs beside the address"
+                )
 
 
 def _selects_a_vf_by_id(spec: DeviceSpec, pf: PciDevice, devices: Iterable[PciDevice]) -> bool:
