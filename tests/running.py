@@ -152,7 +152,8 @@ class Instance:
     def run(
         self, *arguments: str, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run the stock ``openstack`` client and return how it ended."""
+        """Run the stock ``openstack`` client; an empty value in *env* takes a variable away."""
+        there = {**self.environment, **(env or {})}
         return subprocess.run(
             [str(BIN / "openstack"), *arguments],
             check=False,
@@ -160,7 +161,7 @@ class Instance:
             text=True,
             stdin=subprocess.DEVNULL,
             timeout=_COMMAND_WITHIN_S,
-            env={**self.environment, **(env or {})},
+            env={name: value for name, value in there.items() if value},
         )
 
     def openstack(self, *arguments: str, env: Mapping[str, str] | None = None) -> Any:
@@ -209,7 +210,7 @@ class Instance:
 
     def http(self, **headers: str) -> httpx.Client:
         """A bare HTTP client with a valid token: for requests that no stock client would send."""
-        token = {"X-Auth-Token": self.sdk.auth_token}
+        token = {"X-Auth-Token": str(self.sdk.auth_token)}
         return httpx.Client(base_url=self.url, headers={**token, **headers}, timeout=30)
 
     def close(self) -> None:
