@@ -47,6 +47,11 @@ def until(condition: Callable[[], Any], what: str, within_s: float = 30) -> Any:
     return result
 
 
+def dying_at(point: str) -> dict[str, str]:
+    """Environment of a program that is to end itself with SIGKILL at *point*, for crash tests."""
+    return {"LANEKEEPER_KILL_AT": point}
+
+
 class Process:
     """A child process, its output in files, never left behind."""
 
@@ -106,6 +111,11 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             pytest.fail(self._epitaph(f"still there {_STOPPED_WITHIN_S} s after SIGTERM"))
+
+    def died_at_its_point(self, within_s: float = _READY_WITHIN_S) -> None:
+        """Wait until the process has killed itself where ``dying_at`` told it to."""
+        code = self._child.wait(within_s)
+        assert code == -signal.SIGKILL, self._epitaph("did not reach the point where it dies")
 
     def kill(self) -> None:
         """End it, and what it started in its own session, without a warning. Twice does no harm."""
