@@ -19,9 +19,9 @@ ANSIBLE = HERE.parents[2] / ".venv-ansible" / "bin" / "ansible-playbook"
 
 def play(instance: Instance, tmp_path: Path, disk: Path, public_key: str) -> dict[str, int]:
     """Run the playbook once; return the counts of its recap."""
+    variables = ["-e", f"disk={disk}", "-e", f"public_key='{public_key}'"]
     ended = subprocess.run(
-        [ANSIBLE, "-i", "localhost,", HERE / "playbook.yml", "-e", f"disk={disk}"]
-        + ["-e", f"public_key='{public_key}'"],
+        [str(ANSIBLE), "-i", "localhost,", str(HERE / "playbook.yml"), *variables],
         check=False,
         capture_output=True,
         text=True,
