@@ -3,7 +3,8 @@
 Run it with the Python of a throw-away environment that has both:
 
     python3 -m venv /tmp/openstack && /tmp/openstack/bin/pip install nova neutron
-    /tmp/openstack/bin/python scripts/openstack_options.py > src/lanekeeper/data/openstack_options.json
+    /tmp/openstack/bin/python scripts/openstack_options.py \\
+        > src/lanekeeper/data/openstack_options.json
 """
 
 from __future__ import annotations

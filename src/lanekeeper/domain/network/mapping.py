@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lanekeeper.domain.errors import Invalid
@@ -152,6 +152,14 @@ def parse_inventory_defaults(text: str) -> InventoryDefaults:
     return InventoryDefaults(**values)  # type: ignore[arg-type]  # whole where checked above
 
 
+def check_interfaces(
+    option: str, interfaces: Iterable[str], mappings: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Check that each interface is in some mapping. Raises Invalid for the first that is not."""
+    for interface in interfaces:
+        _check_interface(option, interface, (), mappings)
+
+
 def _entries(text: str) -> Iterator[str]:
     return filter(None, (piece.strip() for piece in text.split(",")))
 
@@ -159,7 +167,7 @@ def _entries(text: str) -> Iterator[str]:
 def _check_interface(
     option: str,
     interface: str,
-    seen: Mapping[str, object],
+    seen: Container[str],
     mappings: Mapping[str, tuple[str, ...]] | None,
 ) -> None:
     if interface in seen:

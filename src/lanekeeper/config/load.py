@@ -1,0 +1,256 @@
+"""Makes the frozen tree out of files, and says what in them is wrong or old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from lanekeeper.config.file import NO_SECTION, Entry, read_files
+from lanekeeper.config.names import (
+    OWN_SECTION,
+    nearest,
+    openstack_options,
+    options,
+    sections,
+    spellings,
+)
+from lanekeeper.config.tree import Config, Option, Section
+from lanekeeper.config.value import GONE_FILTERS, split_list
+from lanekeeper.domain.errors import Error, Invalid
+from lanekeeper.domain.network.mapping import check_interfaces
+from lanekeeper.domain.pci import alias, device_spec
+from lanekeeper.domain.pci.flag import parse_flag
+
+_Value = TypeVar("_Value")
+_COMMAND_LINE = "command line"
+_VIO_NAMES = {
+    "nova_pci_alias": ("pci", "alias"),
+    "nova_pci_passthrough_whitelist": ("pci", "device_spec"),
+}
+_SECTIONLESS_KEPT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can stand, and what its reader should know about it."""
+
+    config: Config
+    warnings: tuple[str, ...] = ()
+
+
+def sample_path() -> Path:
+    """Return the shipped sample."""
+    return Path(str(resources.files("lanekeeper").joinpath("data/nova.sample.conf")))
+
+
+def load(files: Sequence[Path], overrides: Mapping[str, str] | None = None) -> Loaded:
+    """Read *files* in order; later values win, repeatable keys add up.
+
+    Args:
+        files: OpenStack's, INI or VIO's custom.yml; none means the shipped sample.
+        overrides: ``section.key`` to the text that a file would hold; they replace what files say.
+
+    Raises:
+        Invalid: the first thing that is wrong, with file and line, section, key and what would be
+            right. An unknown key of ``[lanekeeper]`` is wrong; elsewhere it is a warning.
+    """
+    reader = _Reader()
+    for entry in read_files(files or (sample_path(),)):
+        reader.take(entry)
+    for name, text in (overrides or {}).items():
+        section, _, key = name.partition(".")
+        reader.replace(Entry(section.lower(), key, text, _COMMAND_LINE))
+    config = reader.config()
+    _check_together(config, reader)
+    return Loaded(config, tuple(reader.warnings))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Gathers the entries of each option, then turns them into the tree."""
+
+    found: dict[Option, list[Entry]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def take(self, entry: Entry) -> None:
+        section, key = _home(entry)
+        option, is_old = _option_at(section, key)
+        if option is None and section == NO_SECTION:
+            option, is_old = _bare_option(key), True
+        if option is None:
+            self._unknown(entry)
+            return
+        if is_old:
+            place = f"[{section}] {key}" if section else f"{key} outside of a section"
+            self._warn(entry, f"{place.replace('[default]', '[DEFAULT]')} is now {option.name}")
+        self.found.setdefault(option, []).append(entry)
+
+    def replace(self, entry: Entry) -> None:
+        option, _ = _option_at(entry.section, entry.key)
+        if option is None:
+            raise Invalid(f"{entry.source}: there is no option {entry.section}.{entry.key}")
+        self.found[option] = [entry]
+
+    def source(self, option: Option) -> str:
+        return self.found[option][-1].source
+
+    def config(self) -> Config:
+        strict = self._value(*_field_of("lanekeeper", "strict_device_spec"))
+        parts: dict[str, Section] = {}
+        for part, section in sections().items():
+            values = {}
+            for (owner, name), option in options().items():
+                if owner == part and option in self.found:
+                    values[name] = self._read(section, name, option, strict=bool(strict))
+            parts[part] = section(**values)
+        return Config(**parts)  # type: ignore[arg-type]  # names and types come from Config itself
+
+    def _read(self, section: type[Section], name: str, option: Option, *, strict: bool) -> Any:
+        if name == "device_spec":
+            return tuple(spec for one in self.found[option] for spec in self._specs(one, strict))
+        if name == "alias":
+            return tuple(_attempt(one, option, _alias_of(one)) for one in self.found[option])
+        return self._value(section, name, option)
+
+    def _specs(self, entry: Entry, strict: bool) -> tuple[device_spec.DeviceSpec, ...]:
+        option = options()["pci", "device_spec"]
+        specs = _attempt(
+            entry,
+            option,
+            lambda: device_spec.parse_option(entry.value, source=entry.source, strict=strict),
+        )
+        for spec in specs:
+            for caution in spec.cautions:
+                self._warn(entry, caution)
+        return specs
+
+    def _value(self, section: type[Section], name: str, option: Option) -> Any:
+        if option not in self.found:
+            return None
+        entry = self.found[option][-1]
+        value = _attempt(entry, option, lambda: _convert(section, name, option, entry.value))
+        self._notice(entry, option, value)
+        return value
+
+    def _notice(self, entry: Entry, option: Option, value: Any) -> None:
+        if option.key in ("report_in_placement", "pci_in_placement") and value is False:
+            self._warn(entry, f"{option.name} = false has no effect: Placement shows every device")
+        if option.key == "enabled_filters":
+            gone = [name for name in split_list(entry.value) if name in GONE_FILTERS]
+            if gone:
+                self._warn(entry, f"{option.name}: {', '.join(gone)} no longer exist; left out")
+
+    def _unknown(self, entry: Entry) -> None:
+        if entry.is_vio:
+            self._warn(entry, f"{entry.key} of custom.yml is not read")
+            return
+        section, key = entry.section or _SECTIONLESS_KEPT, entry.key
+        hint = nearest(section, key)
+        shown = f"[{'DEFAULT' if section == 'default' else section}] {key}"
+        if section == OWN_SECTION:
+            raise Invalid(
+                f"{entry.source}: there is no key {shown}",
+                hint=f"did you mean {hint}?" if hint else "the reference lists all keys",
+            )
+        if key not in openstack_options().get(section, ()):
+            self._warn(
+                entry,
+                f"{shown} is neither Lanekeeper's nor OpenStack's"
+                + (f"; did you mean {hint}?" if hint else ""),
+            )
+
+    def _warn(self, entry: Entry, text: str) -> None:
+        warning = f"{entry.source}: {text}"
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+
+def _home(entry: Entry) -> tuple[str, str]:
+    if entry.is_vio:
+        return _VIO_NAMES.get(entry.key, ("vio", entry.key))
+    return entry.section, entry.key
+
+
+def _option_at(section: str, key: str) -> tuple[Option | None, bool]:
+    # A key before any section counts as [DEFAULT]'s: old guides print them so.
+    for option in options().values():
+        for known_section, known_key, is_old in spellings(option):
+            if (section or _SECTIONLESS_KEPT, key) == (known_section, known_key):
+                return option, is_old
+    return None, False
+
+
+def _bare_option(key: str) -> Option | None:
+    for option in options().values():
+        if any(key == known for _, known, _ in spellings(option)):
+            return option
+    return None
+
+
+def _field_of(part: str, name: str) -> tuple[type[Section], str, Option]:
+    return sections()[part], name, options()[part, name]
+
+
+def _alias_of(entry: Entry) -> Callable[[], alias.Alias]:
+    def read() -> alias.Alias:
+        value = device_spec.decode_json(entry.value, "alias")
+        # VIO's own example names a kind of device only; vSphere knows which ones there are.
+        return alias.Alias.parse(value, source=entry.source, any_device=entry.is_vio)
+
+    return read
+
+
+def _convert(section: type[Section], name: str, option: Option, text: str) -> Any:
+    hint = get_type_hints(section, include_extras=True)[name]
+    bare, *metadata = get_args(hint)
+    if option.parse is not None:
+        return option.parse(text)
+    if bare is bool:
+        return parse_flag(text, "the value")
+    if get_origin(bare) is tuple:
+        return tuple(split_list(text))
+    for bounds in metadata:
+        if isinstance(bounds, msgspec.Meta):
+            return msgspec.convert(text, _bounded(bare, bounds), strict=False)
+    return text
+
+
+def _bounded(bare: Any, bounds: msgspec.Meta) -> Any:
+    from typing import Annotated
+
+    return Annotated[bare, bounds]
+
+
+def _attempt(entry: Entry, option: Option, read: Callable[[], _Value]) -> _Value:
+    """Read a value; an error gets told where it happened."""
+    place = f"{entry.source}: {option.name}"
+    try:
+        return read()
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{place} {entry.value[:80]!r}: {error}") from error
+    except Error as error:
+        raise Invalid(f"{place}: {error}", hint=error.hint) from error
+
+
+def _check_together(config: Config, reader: _Reader) -> None:
+    """Check what concerns several values at once. Raises Invalid, with the place of one of them."""
+    try:
+        alias.check_together(config.pci.alias)
+    except Error as error:
+        raise Invalid(str(error), hint=error.hint) from error
+    nic = config.sriov_nic
+    for name in ("exclude_devices", "resource_provider_bandwidths"):
+        option = options()["sriov_nic", name]
+        if option in reader.found:
+            _attempt(
+                reader.found[option][-1],
+                option,
+                lambda name=name: check_interfaces(  # type: ignore[misc]  # bound now, called now
+                    name, getattr(nic, name), nic.physical_device_mappings
+                ),
+            )

@@ -1,0 +1,357 @@
+"""What can be configured: every section, key, default and bound, and its line in the reference.
+
+A field's ``Option`` names the section and key of OpenStack's files that it is read from. Numbers
+carry their unit in the name, except where OpenStack's key has it otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import msgspec
+from msgspec import Meta
+
+from lanekeeper.config.value import (
+    parse_filters,
+    parse_flat_networks,
+    parse_listen,
+    parse_mtus,
+    parse_name,
+)
+from lanekeeper.domain.network.mapping import (
+    Bandwidth,
+    InventoryDefaults,
+    parse_bandwidths,
+    parse_device_mappings,
+    parse_excluded_devices,
+    parse_inventory_defaults,
+)
+from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.alias import Alias
+from lanekeeper.domain.pci.device_spec import DeviceSpec
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every part of the tree: immutable, named arguments only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Where a field is read from.
+
+    Attributes:
+        help: its line in the reference.
+        old: names that are read too, each with a warning that names the new one.
+        also: names that are read too, without one.
+        parse: turns the text into the field's value; None for what msgspec can check alone.
+        multiple: the key may be repeated; every value counts, in order.
+    """
+
+    section: str
+    key: str
+    help: str
+    old: tuple[tuple[str, str], ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
+    parse: Callable[[str], Any] | None = None
+    multiple: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"[{self.section}] {self.key}"
+
+
+class Pci(Section, frozen=True):
+    """PCI devices: which of them guests may have, and under which names."""
+
+    device_spec: Annotated[
+        tuple[DeviceSpec, ...],
+        Option(
+            "pci",
+            "device_spec",
+            "Devices that guests may have: a JSON object or a list of them; repeatable; the first "
+            "entry that selects a device wins, for its tags too.",
+            old=(("pci", "passthrough_whitelist"), ("DEFAULT", "pci_passthrough_whitelist")),
+            multiple=True,
+        ),
+    ] = ()
+    alias: Annotated[
+        tuple[Alias, ...],
+        Option(
+            "pci",
+            "alias",
+            "A name under which flavors ask for devices, a JSON object; repeatable; several of "
+            "one name are alternatives, the first preferred.",
+            old=(("DEFAULT", "pci_alias"),),
+            multiple=True,
+        ),
+    ] = ()
+    report_in_placement: Annotated[
+        bool,
+        Option("pci", "report_in_placement", "Read; Placement always shows devices."),
+    ] = True
+    pci_in_placement: Annotated[
+        bool,
+        Option("filter_scheduler", "pci_in_placement", "Read; devices are always scheduled."),
+    ] = True
+
+
+class Ml2(Section, frozen=True):
+    """Networks: their kinds, VLANs and sizes of frames."""
+
+    mechanism_drivers: Annotated[
+        tuple[str, ...],
+        Option("ml2", "mechanism_drivers", "How ports are bound, in the order of trying."),
+    ] = ("sriovnicswitch",)
+    type_drivers: Annotated[
+        tuple[str, ...], Option("ml2", "type_drivers", "Kinds of networks that may be made.")
+    ] = ("flat", "vlan")
+    project_network_types: Annotated[
+        tuple[str, ...],
+        Option(
+            "ml2",
+            "project_network_types",
+            "Kinds to try for a network that names none, in this order.",
+            old=(("ml2", "tenant_network_types"),),
+        ),
+    ] = ("vlan",)
+    vlan_ranges: Annotated[
+        Mapping[str, tuple[VlanRange, ...]],
+        Option(
+            "ml2_type_vlan",
+            "network_vlan_ranges",
+            "VLANs of each physical network: PHYSNET or PHYSNET:MIN:MAX, separated by commas.",
+            parse=parse_vlan_ranges,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    flat_networks: Annotated[
+        tuple[str, ...],
+        Option(
+            "ml2_type_flat",
+            "flat_networks",
+            "Physical networks that may be used untagged; * is all, nothing is none.",
+            parse=parse_flat_networks,
+        ),
+    ] = ("*",)
+    physical_network_mtus: Annotated[
+        Mapping[str, int],
+        Option(
+            "ml2",
+            "physical_network_mtus",
+            "MTU of single physical networks: PHYSNET:MTU, separated by commas.",
+            parse=parse_mtus,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    global_physnet_mtu: Annotated[
+        int,
+        Meta(ge=68, le=65535),
+        Option("DEFAULT", "global_physnet_mtu", "MTU of all other physical networks."),
+    ] = 1500
+
+
+class SriovNic(Section, frozen=True):
+    """What a host's network interfaces reach."""
+
+    physical_device_mappings: Annotated[
+        Mapping[str, tuple[str, ...]],
+        Option(
+            "sriov_nic",
+            "physical_device_mappings",
+            "PFs that reach each physical network: PHYSNET:INTERFACE, separated by commas.",
+            parse=parse_device_mappings,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    exclude_devices: Annotated[
+        Mapping[str, frozenset[PciAddress]],
+        Option(
+            "sriov_nic",
+            "exclude_devices",
+            "VFs that are left alone: INTERFACE:ADDRESS;ADDRESS, separated by commas.",
+            parse=parse_excluded_devices,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    resource_provider_bandwidths: Annotated[
+        Mapping[str, Bandwidth],
+        Option(
+            "sriov_nic",
+            "resource_provider_bandwidths",
+            "Bandwidth of each PF in kbit/s: INTERFACE:EGRESS:INGRESS, separated by commas.",
+            parse=parse_bandwidths,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    resource_provider_inventory_defaults: Annotated[
+        InventoryDefaults,
+        Option(
+            "sriov_nic",
+            "resource_provider_inventory_defaults",
+            "What bandwidth inventories have beside their total: KEY:NUMBER, with commas.",
+            parse=parse_inventory_defaults,
+        ),
+    ] = InventoryDefaults()
+
+
+class Compute(Section, frozen=True):
+    """A host's size, and how hosts are chosen."""
+
+    host: Annotated[
+        str | None,
+        Option("DEFAULT", "host", "Name of this host; its own where unset.", parse=parse_name),
+    ] = None
+    cpu_allocation_ratio: Annotated[
+        float,
+        Meta(gt=0, le=1000),
+        Option(
+            "DEFAULT",
+            "cpu_allocation_ratio",
+            "VCPUs that are lent out for each CPU.",
+            also=(("DEFAULT", "initial_cpu_allocation_ratio"),),
+        ),
+    ] = 4.0
+    ram_allocation_ratio: Annotated[
+        float,
+        Meta(gt=0, le=1000),
+        Option(
+            "DEFAULT",
+            "ram_allocation_ratio",
+            "Memory that is lent out for each byte that is there.",
+            also=(("DEFAULT", "initial_ram_allocation_ratio"),),
+        ),
+    ] = 1.0
+    disk_allocation_ratio: Annotated[
+        float,
+        Meta(gt=0, le=1000),
+        Option(
+            "DEFAULT",
+            "disk_allocation_ratio",
+            "Disk that is lent out for each byte that is there.",
+            also=(("DEFAULT", "initial_disk_allocation_ratio"),),
+        ),
+    ] = 1.0
+    reserved_host_cpus: Annotated[
+        int, Meta(ge=0), Option("DEFAULT", "reserved_host_cpus", "CPUs kept for the host.")
+    ] = 0
+    reserved_host_memory_mb: Annotated[
+        int,
+        Meta(ge=0),
+        Option("DEFAULT", "reserved_host_memory_mb", "Memory kept for the host, in MiB."),
+    ] = 512
+    reserved_host_disk_mb: Annotated[
+        int,
+        Meta(ge=0),
+        Option("DEFAULT", "reserved_host_disk_mb", "Disk kept for the host, in MiB."),
+    ] = 0
+    enabled_filters: Annotated[
+        tuple[str, ...],
+        Option(
+            "filter_scheduler",
+            "enabled_filters",
+            "Filters that turn hosts away. Those for PCI devices and NUMA always do.",
+            old=(("DEFAULT", "scheduler_default_filters"),),
+            parse=parse_filters,
+        ),
+    ] = (
+        "ComputeFilter",
+        "ComputeCapabilitiesFilter",
+        "ImagePropertiesFilter",
+        "ServerGroupAntiAffinityFilter",
+        "ServerGroupAffinityFilter",
+    )
+
+
+class Own(Section, frozen=True):
+    """What is Lanekeeper's alone, in ``[lanekeeper]``; an unknown key there is an error."""
+
+    listen: Annotated[
+        tuple[str, ...],
+        Option(
+            "lanekeeper",
+            "listen",
+            "Where the controller answers: HOST:PORT, http://HOST:PORT (loopback only) or "
+            "https://HOST:PORT, separated by commas.",
+            parse=parse_listen,
+        ),
+    ] = ("127.0.0.1:8774",)
+    database_url_file: Annotated[
+        str | None,
+        Option(
+            "lanekeeper",
+            "database_url_file",
+            "File that holds the database's URL; a SQLite file in the state directory where unset.",
+        ),
+    ] = None
+    region: Annotated[
+        str,
+        Option("lanekeeper", "region", "The region that the catalog names.", parse=parse_name),
+    ] = "RegionOne"
+    refuse_unschedulable: Annotated[
+        bool,
+        Option(
+            "lanekeeper",
+            "refuse_unschedulable",
+            "Refuse a server that fits nowhere with 409 and the reason, instead of making one in "
+            "ERROR as Nova does.",
+        ),
+    ] = False
+    strict_device_spec: Annotated[
+        bool,
+        Option(
+            "lanekeeper",
+            "strict_device_spec",
+            "Refuse every device_spec key that is not known, not only likely slips of the pen.",
+        ),
+    ] = False
+    token_expiration_s: Annotated[
+        int,
+        Meta(ge=60, le=604_800),
+        Option("lanekeeper", "token_expiration_s", "Seconds until a token expires."),
+    ] = 3600
+    body_bytes_max: Annotated[
+        int,
+        Meta(ge=1024, le=64 * 2**20),
+        Option("lanekeeper", "body_bytes_max", "Largest JSON body that is read, in bytes."),
+    ] = 2**20
+    image_bytes_max: Annotated[
+        int,
+        Meta(ge=2**20, le=2**50),
+        Option("lanekeeper", "image_bytes_max", "Largest image that is taken, in bytes."),
+    ] = 64 * 2**30
+    cleaning_timeout_s: Annotated[
+        float,
+        Meta(gt=0, le=86_400),
+        Option(
+            "lanekeeper",
+            "cleaning_timeout_s",
+            "Seconds that the cleaning of one device may take before it is quarantined.",
+        ),
+    ] = 120.0
+    agent_down_s: Annotated[
+        float,
+        Meta(ge=5, le=86_400),
+        Option(
+            "lanekeeper",
+            "agent_down_s",
+            "Seconds without a word from an agent after which its host takes no new servers.",
+            also=(("DEFAULT", "agent_down_time"),),
+        ),
+    ] = 75.0
+
+
+class Config(Section, frozen=True):
+    """The whole of it. ``Config()`` lists no device; ``default`` is the shipped sample."""
+
+    pci: Pci = Pci()
+    ml2: Ml2 = Ml2()
+    sriov_nic: SriovNic = SriovNic()
+    compute: Compute = Compute()
+    lanekeeper: Own = Own()
+
+    @classmethod
+    def default(cls) -> Self:
+        """Read the shipped sample: PF 1's VFs serve physnet1, PF 2's alias a1, NVMe's nvme."""
+        from lanekeeper.config.load import load
+
+        config = load(()).config
+        assert isinstance(config, cls)
+        return config

@@ -1,0 +1,130 @@
+"""Readers of single values that belong to no noun of the domain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from urllib.parse import urlsplit
+
+from lanekeeper.domain.errors import Invalid
+
+_NAME_MAX = 255
+_PORT_MAX = 65535
+_MTU_MIN, _MTU_MAX = 68, 65535  # RFC 791 section 3.2; Linux dev->max_mtu of most drivers
+
+FILTERS = (
+    "AggregateImagePropertiesIsolation",
+    "AggregateInstanceExtraSpecsFilter",
+    "AggregateIoOpsFilter",
+    "AggregateMultiTenancyIsolation",
+    "AggregateNumInstancesFilter",
+    "AggregateTypeAffinityFilter",
+    "AllHostsFilter",
+    "ComputeCapabilitiesFilter",
+    "ComputeFilter",
+    "DifferentHostFilter",
+    "ImagePropertiesFilter",
+    "IoOpsFilter",
+    "IsolatedHostsFilter",
+    "JsonFilter",
+    "MetricsFilter",
+    "NUMATopologyFilter",
+    "NumInstancesFilter",
+    "PciPassthroughFilter",
+    "SameHostFilter",
+    "ServerGroupAffinityFilter",
+    "ServerGroupAntiAffinityFilter",
+    "SimpleCIDRAffinityFilter",
+)
+"""Filters of Nova 34, ``nova/scheduler/filters``."""
+
+GONE_FILTERS = frozenset(
+    {
+        "AggregateCoreFilter",
+        "AggregateDiskFilter",
+        "AggregateRamFilter",
+        "AvailabilityZoneFilter",
+        "CoreFilter",
+        "DiskFilter",
+        "ExactCoreFilter",
+        "ExactDiskFilter",
+        "ExactRamFilter",
+        "RamFilter",
+        "RetryFilter",
+        "TrustedFilter",
+        "TypeAffinityFilter",
+    }
+)
+"""Filters of older releases whose work Placement took over, or nobody missed."""
+
+
+def split_list(text: str) -> Iterator[str]:
+    """Split at commas; blanks around items and empty items do not count."""
+    return filter(None, (piece.strip() for piece in text.split(",")))
+
+
+def parse_name(text: str) -> str:
+    """Read a name of 1 to 255 printable characters without blanks."""
+    if not text or len(text) > _NAME_MAX or not text.isprintable() or " " in text:
+        raise Invalid(f"{text[:40]!r} is not a name of 1 to {_NAME_MAX} characters without blanks")
+    return text
+
+
+def parse_filters(text: str) -> tuple[str, ...]:
+    """Read filter names; those of older releases are left out, unknown ones refused."""
+    names = tuple(split_list(text))
+    for name in names:
+        if name not in FILTERS and name not in GONE_FILTERS:
+            close = get_close_matches(name, FILTERS, n=1, cutoff=0.6)
+            hint = f"did you mean {close[0]}?" if close else "filters of one's own are not offered"
+            raise Invalid(f"there is no filter {name}", hint=hint)
+    return tuple(name for name in names if name not in GONE_FILTERS)
+
+
+def parse_flat_networks(text: str) -> tuple[str, ...]:
+    """Read names of physical networks; ``*`` anywhere is any.
+
+    Source: neutron ``plugins/ml2/drivers/type_flat.py``, _parse_networks.
+    """
+    names = tuple(split_list(text))
+    return ("*",) if "*" in names else names
+
+
+def parse_mtus(text: str) -> dict[str, int]:
+    """Read ``physnet1:9000,physnet2:1500``."""
+    mtus: dict[str, int] = {}
+    for entry in split_list(text):
+        name, _, number = (piece.strip() for piece in entry.partition(":"))
+        well_formed = name and re.fullmatch(r"[0-9]{1,5}", number, re.ASCII)
+        if not well_formed or not _MTU_MIN <= int(number) <= _MTU_MAX or name in mtus:
+            raise Invalid(
+                f"{entry!r} is not PHYSNET:MTU with {_MTU_MIN} to {_MTU_MAX}, each network once"
+            )
+        mtus[name] = int(number)
+    return mtus
+
+
+def parse_listen(text: str) -> tuple[str, ...]:
+    """Read where to listen; an IPv6 host stands in brackets."""
+    places = tuple(split_list(text))
+    if not places:
+        raise Invalid("nothing to listen on", hint="an example: 127.0.0.1:8774")
+    for place in places:
+        _check_place(place)
+    return places
+
+
+def _check_place(place: str) -> None:
+    url = place if "://" in place else f"http://{place}"
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        port = host = None
+    extra = not host or parts.path.strip("/") or parts.query or parts.username
+    if extra or parts.scheme not in ("http", "https") or port is None or port > _PORT_MAX:
+        raise Invalid(
+            f"{place!r} is not HOST:PORT, http://HOST:PORT or https://HOST:PORT",
+            hint="an example: https://192.0.2.1:8774; an IPv6 host stands in brackets",
+        )
