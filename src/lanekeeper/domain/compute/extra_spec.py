@@ -1,0 +1,165 @@
+"""Flavor extra specs and image properties: their spelling, and which of them can be honoured.
+
+A spec that changes where a guest may run or what it is given is never overlooked: what cannot be
+honoured yet is refused when a server asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
+from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
+from lanekeeper.domain.pci.alias import NumaPolicy
+from lanekeeper.domain.pci.request import parse_alias_spec
+
+SPEC_LENGTH_MAX = 255
+_KEY = re.compile(r"[a-zA-Z0-9-_:. ]{1,255}", re.ASCII)
+NUMA_POLICY_SPEC = "hw:pci_numa_affinity_policy"
+NUMA_POLICY_PROPERTY = "hw_pci_numa_affinity_policy"
+
+_KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC})
+_WITHOUT_EFFECT: Mapping[str, str] = {
+    "hw:cpu_policy": "shared",
+    "hw:mem_page_size": "small",
+}
+"""Specs that ask, with this value, for what every guest has anyway."""
+_MEANINGFUL = (
+    "accel:",
+    "aggregate_instance_extra_specs:",
+    "capabilities:",
+    "group",
+    "hw",
+    "os:",
+    "pci_passthrough:",
+    "powervm:",
+    "quota:",
+    "resources",
+    "trait",
+    "vmware:",
+)
+"""Beginnings of specs that OpenStack gives a meaning; anybody else's are notes."""
+
+_PROPERTIES = (
+    "hw_cpu_",
+    "hw_emulation_",
+    "hw_firmware_",
+    "hw_locked_memory",
+    "hw_maxphysaddr_",
+    "hw_mem_",
+    "hw_numa",
+    "hw_tpm_",
+    "hw_viommu_",
+    "os_secure_boot",
+    "trait:",
+)
+"""Beginnings of image properties that a guest without them would miss."""
+_PROPERTIES_WITHOUT_EFFECT: Mapping[str, str] = {
+    "hw_cpu_policy": "shared",
+    "hw_firmware_type": "bios",
+    "hw_mem_page_size": "small",
+    "hw_locked_memory": "false",
+    "os_secure_boot": "disabled",
+}
+
+
+def check_spelling(specs: Mapping[str, str]) -> None:
+    """Check keys and values as every version of the API does.
+
+    Raises:
+        Invalid: a key or value that is too long, empty, or has other characters than allowed.
+    """
+    for key, value in specs.items():
+        if not _KEY.fullmatch(key):
+            raise Invalid(
+                f"extra spec key {key[:60]!r} must have 1 to {SPEC_LENGTH_MAX} letters, digits, "
+                "blanks or any of - _ : ."
+            )
+        if len(value) > SPEC_LENGTH_MAX or "\0" in value:
+            raise Invalid(
+                f"extra spec {key}: its value has NUL or more than {SPEC_LENGTH_MAX} letters"
+            )
+
+
+def check_values(specs: Mapping[str, str]) -> None:
+    """Check values of the specs that are understood, as the API does from 2.86 on.
+
+    Raises:
+        Invalid: a value of the wrong form, or an unknown key in a namespace that is understood.
+
+    Source: nova ``api/validation/extra_specs``.
+    """
+    for key, value in specs.items():
+        if key == ALIAS_SPEC:
+            parse_alias_spec(value)
+        elif key.startswith("pci_passthrough:"):
+            raise Invalid(f"Validation failed; extra spec '{key}' does not appear to exist")
+        elif key == NUMA_POLICY_SPEC:
+            _numa_policy(value, key)
+
+
+def numa_policy(specs: Mapping[str, str], properties: Mapping[str, str]) -> NumaPolicy | None:
+    """Return the PCI NUMA policy that flavor or image ask for; None when neither does.
+
+    Raises:
+        Forbidden: they ask for different ones.
+        Invalid: neither required, preferred, legacy nor socket.
+
+    Source: nova ``virt/hardware.py``, get_pci_numa_policy_constraint.
+    """
+    flavor, image = specs.get(NUMA_POLICY_SPEC), properties.get(NUMA_POLICY_PROPERTY)
+    if flavor is not None and image is not None and flavor != image:
+        raise Forbidden(
+            f"The image property {NUMA_POLICY_PROPERTY} {image[:40]!r} and the flavor's "
+            f"{NUMA_POLICY_SPEC} {flavor[:40]!r} differ: set one of them only, or both alike"
+        )
+    text = flavor if flavor is not None else image
+    return None if text is None else _numa_policy(text, NUMA_POLICY_SPEC)
+
+
+def check_offered(flavor: Flavor) -> None:
+    """Make sure that everything this flavor asks for can be given.
+
+    Raises:
+        NotOffered: it asks for what is not there; the message names the key.
+    """
+    for what, amount in (("ephemeral", flavor.ephemeral_gib), ("swap", flavor.swap_mib)):
+        if amount:
+            raise NotOffered(
+                f"flavor {flavor.name} has {what} {amount}: such disks are not offered",
+                hint=f"use a flavor with {what} 0",
+            )
+    for key, value in sorted(flavor.extra_specs.items()):
+        if key in _KNOWN or _WITHOUT_EFFECT.get(key) == value.lower():
+            continue
+        if ":" not in key or key.startswith(_MEANINGFUL):
+            raise NotOffered(
+                f"flavor {flavor.name} has the extra spec {key}={value[:60]}, which is not "
+                "offered and would not be honoured",
+                hint=f"use a flavor without {key}",
+            )
+
+
+def check_properties(properties: Mapping[str, str]) -> None:
+    """Make sure that everything the image asks for can be given.
+
+    Raises:
+        NotOffered: it asks for what is not there; the message names the property.
+    """
+    for key, value in sorted(properties.items()):
+        if not key.startswith(_PROPERTIES):
+            continue
+        if _PROPERTIES_WITHOUT_EFFECT.get(key) != str(value).lower():
+            raise NotOffered(
+                f"the image has the property {key}={str(value)[:60]}, which is not offered and "
+                "would not be honoured",
+                hint=f"use an image without {key}",
+            )
+
+
+def _numa_policy(text: str, key: str) -> NumaPolicy:
+    try:
+        return NumaPolicy(text)
+    except ValueError as error:
+        raise Invalid(f"{key} {text[:40]!r} is none of {', '.join(NumaPolicy)}") from error

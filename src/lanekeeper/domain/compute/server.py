@@ -1,0 +1,170 @@
+"""The life of a server: its states, how clients see them, what a host's report makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+
+class VmState(StrEnum):
+    """Where a server stands. Source: nova ``compute/vm_states.py``."""
+
+    BUILDING = "building"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+
+class TaskState(StrEnum):
+    """What is being done with a server. Source: nova ``compute/task_states.py``."""
+
+    SPAWNING = "spawning"
+    POWERING_ON = "powering-on"
+    POWERING_OFF = "powering-off"
+    REBOOTING = "rebooting"
+    REBOOTING_HARD = "rebooting_hard"
+    DELETING = "deleting"
+
+
+class PowerState(IntEnum):
+    """What the hypervisor says. Source: nova ``compute/power_state.py``."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+
+
+class Wanted(StrEnum):
+    """What the server's host has been told to make of it."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ABSENT = "absent"
+
+
+_STATUS: Mapping[str, str] = MappingProxyType(
+    {
+        VmState.BUILDING: "BUILD",
+        VmState.ACTIVE: "ACTIVE",
+        VmState.STOPPED: "SHUTOFF",
+        VmState.ERROR: "ERROR",
+    }
+)
+_STATUS_OF_TASK: Mapping[str, str] = MappingProxyType(
+    {TaskState.REBOOTING: "REBOOT", TaskState.REBOOTING_HARD: "HARD_REBOOT"}
+)
+STATUSES = frozenset((*_STATUS.values(), *_STATUS_OF_TASK.values()))
+
+
+def status_of(vm_state: str, task_state: str | None) -> str:
+    """Name the one word that clients wait for.
+
+    Source: nova ``api/openstack/common.py``, status_from_state.
+    """
+    if vm_state == VmState.ACTIVE and task_state is not None and task_state in _STATUS_OF_TASK:
+        return _STATUS_OF_TASK[task_state]
+    return _STATUS.get(vm_state, "UNKNOWN")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What of a server changes when its host reports.
+
+    Attributes:
+        generation: grows with every change of what is wanted.
+        problem: why the host could not do what was wanted; empty when it could.
+    """
+
+    vm_state: str
+    task_state: str | None
+    power_state: int
+    wanted: str
+    generation: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One guest as its host has it; *power* as in ``protocol.ServerState``."""
+
+    power: str
+    generation: int
+    problem: str = ""
+
+
+def is_gone(life: Life, report: Report) -> bool:
+    """Whether the host answered the tombstone: nothing of the server is left there."""
+    return life.wanted == Wanted.ABSENT and report.power == "absent"
+
+
+def after_report(life: Life, report: Report) -> Life:
+    """Say what the server is after its host reported *report*; equal to *life* when nothing new.
+
+    A report that answers an older generation only tells the power: what was asked since then is
+    still under way. A guest that shut itself down stays down, as in Nova; while it is being built
+    or rebooted a stopped guest is a step on the way, not the end of it.
+    """
+    if report.power == "absent":
+        return life
+    if report.power == "failed":
+        return _failed(life, report)
+    power = _POWER[report.power]
+    answered = report.generation >= life.generation
+    if life.wanted == Wanted.ABSENT or not answered:
+        return replace(life, power_state=power)
+    if report.power == "running":
+        return _running(life, power)
+    if report.power in ("stopped", "crashed"):
+        return _down(life, power)
+    return replace(life, power_state=power)
+
+
+_POWER: Mapping[str, PowerState] = MappingProxyType(
+    {
+        "running": PowerState.RUNNING,
+        "paused": PowerState.PAUSED,
+        "stopped": PowerState.SHUTDOWN,
+        "crashed": PowerState.CRASHED,
+    }
+)
+
+
+def _failed(life: Life, report: Report) -> Life:
+    if report.generation < life.generation:
+        return life
+    return replace(
+        life,
+        vm_state=VmState.ERROR,
+        # A deletion that failed is tried again: the tombstone stays.
+        task_state=TaskState.DELETING if life.wanted == Wanted.ABSENT else None,
+        power_state=PowerState.NOSTATE,
+        problem=report.problem or "the host could not do it and gave no reason",
+    )
+
+
+def _running(life: Life, power: PowerState) -> Life:
+    if life.wanted != Wanted.RUNNING:
+        return replace(life, power_state=power)
+    if life.vm_state == VmState.ERROR and life.power_state == PowerState.RUNNING:
+        return life  # an operator called it an error while it ran; the host has nothing new
+    return replace(life, vm_state=VmState.ACTIVE, task_state=None, power_state=power, problem="")
+
+
+def _down(life: Life, power: PowerState) -> Life:
+    if life.wanted == Wanted.STOPPED:
+        return replace(
+            life, vm_state=VmState.STOPPED, task_state=None, power_state=power, problem=""
+        )
+    if life.vm_state == VmState.ACTIVE and life.task_state is None:
+        return replace(
+            life,
+            vm_state=VmState.STOPPED,
+            power_state=power,
+            wanted=Wanted.STOPPED,
+            generation=life.generation + 1,
+        )
+    return replace(life, power_state=power)
