@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 MARKS = ("service", "client", "lab")
 # A ring that takes this many times its budget hangs; it is stopped and counts as failed.
 PATIENCE = 4
+STOPPED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,11 @@ def run_ring(ring: Ring, *, long: bool, passed_on: Sequence[str] = ()) -> Outcom
         command = [sys.executable, "-m", "pytest", "-m", marks, f"--junitxml={report}", *passed_on]
         code = _wait(subprocess.Popen(command), None if long else ring.budget_min * 60 * PATIENCE)
         outcome = read_report(report) if report.exists() else Outcome()
-    # 1 says that tests failed, which the report tells; 5 that the ring is empty.
-    if code not in (0, 1, 5) or (code == 1 and not outcome.failed):
+    # 5 says that the ring is empty; a failure that the report has is not counted twice.
+    if code == STOPPED or (code not in (0, 5) and not outcome.failed):
         outcome.failed += 1
-        outcome.failures.append(f"{ring.name}: pytest ended with {code}")
+        why = "was stopped" if code == STOPPED else f"ended with {code}"
+        outcome.failures.append(f"{ring.name}: pytest {why}")
     return outcome
 
 
@@ -111,13 +113,16 @@ def _wait(process: subprocess.Popen[bytes], patience_s: float | None) -> int:
     """Wait for pytest; interrupt it, so that it still cleans up, when it takes too long."""
     try:
         return process.wait(patience_s)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+    except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        pass  # the terminal has told pytest too
     try:
-        return process.wait(60) or 2
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait() or 2
+        process.wait()
+    return STOPPED
 
 
 def read_report(report: Path) -> Outcome:
