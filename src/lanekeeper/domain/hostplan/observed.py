@@ -1,0 +1,114 @@
+"""What was found on one host, as far as findings and plans need it. Facts, never edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import DeviceType, PciDevice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumaNode:
+    """Processors and memory that belong together.
+
+    Attributes:
+        huge_pages: pages there are and pages free, by page size in KiB.
+    """
+
+    number: int
+    cpus: tuple[int, ...]
+    memory_mib: int
+    huge_pages: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """A network interface that a PCI function carries.
+
+    Attributes:
+        is_up: set up by the administrator, whatever the cable says.
+        carries: what of the host's own traffic goes through it, in words; empty for nothing.
+        is_management: whether cutting it may cut the host off.
+    """
+
+    name: str
+    device: PciAddress
+    is_up: bool
+    carries: tuple[str, ...] = ()
+    is_management: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A yes, a no or an unknown (None), and where that was read."""
+
+    holds: bool | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """One host.
+
+    Attributes:
+        release: of the kernel, as ``uname -r``.
+        cmdline: arguments of the running kernel.
+        configured_cmdline: what the boot loader will give the next one; None when it is not known.
+        boot_loader_files: files that were read or looked for to know that.
+        iommu_groups: names of the members, by group.
+        iommu_modes: how many groups are of each type (``identity``, ``DMA``, ``DMA-FQ``).
+        modules: loaded or built in. ``loadable``: there to be loaded.
+        autoprobe: of PFs.
+        files: text of each file that a plan may write; None for one that is not there.
+        directories: those of the files' directories that are there.
+        program: how this program is called at boot.
+    """
+
+    release: str = ""
+    cpu_flags: frozenset[str] = frozenset()
+    cpus_online: int = 0
+    cmdline: tuple[str, ...] = ()
+    configured_cmdline: tuple[str, ...] | None = None
+    boot_loader_files: tuple[str, ...] = ()
+    can_update_boot_loader: bool = False
+    iommu_groups: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    iommu_modes: Mapping[str, int] = field(default_factory=dict)
+    iommu_units: tuple[str, ...] = ()
+    dma_table: str | None = None
+    interrupt_remapping: Evidence = Evidence(None, "")
+    modules: frozenset[str] = frozenset()
+    loadable: frozenset[str] = frozenset()
+    kvm: bool = False
+    unsafe_interrupts: bool = False
+    nodes: tuple[NumaNode, ...] = ()
+    devices: tuple[PciDevice, ...] = ()
+    device_faults: tuple[tuple[str, str], ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+    autoprobe: Mapping[PciAddress, bool] = field(default_factory=dict)
+    files: Mapping[str, str | None] = field(default_factory=dict)
+    directories: frozenset[str] = frozenset()
+    has_systemd: bool = False
+    program: str = "/usr/bin/lanekeeper"
+
+    @property
+    def pfs(self) -> tuple[PciDevice, ...]:
+        return tuple(device for device in self.devices if device.dev_type is DeviceType.PF)
+
+    def vfs_of(self, pf: PciAddress) -> tuple[PciDevice, ...]:
+        """Return the VFs of *pf* in the order of their index."""
+        found = (device for device in self.devices if device.parent == pf)
+        return tuple(sorted(found, key=lambda vf: vf.vf_index or 0))
+
+    def interface_of(self, address: PciAddress) -> Interface | None:
+        return next((i for i in self.interfaces if i.device == address), None)
+
+
+def argument_holds(wanted: str, arguments: tuple[str, ...]) -> bool:
+    """Whether a kernel argument stands in a command line and nothing after it says otherwise."""
+    key = wanted.partition("=")[0]
+    same = [argument for argument in arguments if argument.partition("=")[0] == key]
+    if key in ("console", "hugepagesz", "hugepages"):  # each occurrence counts by itself
+        return wanted in same
+    return bool(same) and same[-1] == wanted

@@ -1,0 +1,205 @@
+"""Everything that findings and plans want to know of one host, read in one go."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from lanekeeper.domain.errors import NotFound
+from lanekeeper.domain.hostplan import persistence
+from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, NumaNode
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.attribute import link_name, names, read_text
+from lanekeeper.host.bootloader import read_boot_loader, read_command_line
+from lanekeeper.host.interfaces import read_interfaces
+from lanekeeper.host.machine import Scan
+from lanekeeper.host.sysfs import PciSysfs
+
+_REMAPPED = re.compile(r"\bIR-(?:PCI-MSIX?|IO-APIC)[^\s]*")
+_ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capability Register, IR
+_KIB = 1024
+
+
+def read_host(root: Path, program: str = "/usr/bin/lanekeeper") -> HostFacts:
+    """Read the host below *root*: ``/``, or a planted tree.
+
+    Args:
+        root: where ``sys``, ``proc``, ``etc`` and ``dev`` are.
+        program: how Lanekeeper is called at boot.
+
+    Raises:
+        HostFault: the kernel refused a read. A device that cannot be read is not that.
+    """
+    bus = PciSysfs(root)
+    scan = bus.scan()
+    boot_loader = read_boot_loader(root)
+    groups = _groups(root)
+    units = tuple(names(str(root / "sys/class/iommu")))
+    release = _release(root)
+    return HostFacts(
+        release=release,
+        cpu_flags=_cpu_flags(root),
+        cpus_online=len(cpu_list(read_text(str(root / "sys/devices/system/cpu/online")) or "")),
+        cmdline=read_command_line(root),
+        configured_cmdline=boot_loader.arguments,
+        boot_loader_files=boot_loader.files,
+        can_update_boot_loader=boot_loader.can_update,
+        iommu_groups=groups,
+        iommu_modes=_group_types(root, groups),
+        iommu_units=units,
+        dma_table=_dma_table(root),
+        interrupt_remapping=_interrupt_remapping(root, bool(groups), units),
+        modules=_modules(root, release),
+        loadable=_loadable(root, release),
+        kvm=(root / "dev/kvm").exists(),
+        unsafe_interrupts=_unsafe_interrupts(root),
+        nodes=_nodes(root),
+        devices=scan.devices,
+        device_faults=tuple((fault.name, fault.reason) for fault in scan.faults),
+        interfaces=read_interfaces(root),
+        autoprobe=_autoprobe(bus, scan),
+        files=_files(root),
+        directories=_directories(root),
+        has_systemd=(root / "usr/lib/systemd/systemd").exists(),
+        program=program,
+    )
+
+
+def cpu_list(text: str) -> tuple[int, ...]:
+    """Read a kernel CPU list such as ``0-3,8``. Source: Linux lib/bitmap.c, bitmap_parselist()."""
+    found: list[int] = []
+    for part in filter(None, text.strip().split(",")):
+        first, _, last = part.partition("-")
+        found.extend(range(int(first), int(last or first) + 1))
+    return tuple(found)
+
+
+def _release(root: Path) -> str:
+    words = (read_text(str(root / "proc/version")) or "").split()
+    return words[2] if len(words) > 2 else ""  # noqa: PLR2004  # "Linux version X"
+
+
+def _cpu_flags(root: Path) -> frozenset[str]:
+    text = read_text(str(root / "proc/cpuinfo")) or ""
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return frozenset(found[1].split()) if found else frozenset()
+
+
+def _groups(root: Path) -> dict[int, tuple[str, ...]]:
+    base = root / "sys/kernel/iommu_groups"
+    numbers = sorted(int(name) for name in names(str(base)) if name.isdecimal())
+    return {number: tuple(names(str(base / str(number) / "devices"))) for number in numbers}
+
+
+def _group_types(root: Path, groups: dict[int, tuple[str, ...]]) -> dict[str, int]:
+    base = root / "sys/kernel/iommu_groups"
+    types = (read_text(str(base / str(number) / "type")) for number in groups)
+    return dict(Counter(kind for kind in types if kind))
+
+
+def _dma_table(root: Path) -> str | None:
+    tables = root / "sys/firmware/acpi/tables"
+    return next((name for name in ("DMAR", "IVRS") if (tables / name).exists()), None)
+
+
+def _interrupt_remapping(root: Path, translating: bool, units: tuple[str, ...]) -> Evidence:
+    """Tell from the names of the interrupt chips in use; they begin with IR- when remapped.
+
+    Source: Linux drivers/iommu/intel/irq_remapping.c and amd/iommu.c, which name their domains
+    so; the kernel has no attribute that says it.
+    """
+    interrupts = read_text(str(root / "proc/interrupts"))
+    remapped = _REMAPPED.search(interrupts or "")
+    if remapped:
+        return Evidence(True, f"/proc/interrupts has {remapped[0]}")
+    ecap = _ecap(root, units)
+    if ecap is not None and not ecap & _ECAP_INTERRUPT_REMAPPING:
+        return Evidence(False, f"ecap {ecap:x} of {units[0]} lacks bit 3")
+    if interrupts is None:
+        return Evidence(None, "/proc/interrupts is not there")
+    if not translating:
+        return Evidence(False, "no IOMMU is on, and no chip in /proc/interrupts begins with IR-")
+    capable = f"; ecap {ecap:x} of {units[0]} has bit 3, so the IOMMU could" if ecap else ""
+    return Evidence(False, f"no interrupt chip in /proc/interrupts begins with IR-{capable}")
+
+
+def _ecap(root: Path, units: tuple[str, ...]) -> int | None:
+    for unit in units:
+        text = read_text(str(root / "sys/class/iommu" / unit / "intel-iommu/ecap"))
+        if text:
+            return int(text, 16)
+    return None
+
+
+def _modules(root: Path, release: str) -> frozenset[str]:
+    """Return what is loaded, and what is built in, with underscores as the kernel writes them."""
+    builtin = read_text(str(root / "lib/modules" / release / "modules.builtin")) if release else ""
+    names_in = (line.rpartition("/")[2].partition(".ko")[0] for line in (builtin or "").split())
+    return frozenset(names(str(root / "sys/module"))) | {n.replace("-", "_") for n in names_in}
+
+
+def _loadable(root: Path, release: str) -> frozenset[str]:
+    if not release:
+        return frozenset()
+    vfio = root / "lib/modules" / release / "kernel/drivers/vfio"
+    files = [*names(str(vfio)), *names(str(vfio / "pci"))]
+    return frozenset(name.partition(".ko")[0].replace("-", "_") for name in files if ".ko" in name)
+
+
+def _unsafe_interrupts(root: Path) -> bool:
+    parameter = "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+    return (read_text(str(root / parameter)) or "N") in ("Y", "1")
+
+
+def _nodes(root: Path) -> tuple[NumaNode, ...]:
+    base = root / "sys/devices/system/node"
+    numbers = [int(n[4:]) for n in names(str(base)) if n.startswith("node") and n[4:].isdecimal()]
+    return tuple(_node(base / f"node{number}", number) for number in sorted(numbers))
+
+
+def _node(home: Path, number: int) -> NumaNode:
+    total = re.search(r"MemTotal:\s+(\d+) kB", read_text(str(home / "meminfo")) or "")
+    sizes = [int(re.sub(r"\D", "", name)) for name in names(str(home / "hugepages"))]
+    return NumaNode(
+        number=number,
+        cpus=cpu_list(read_text(str(home / "cpulist")) or ""),
+        memory_mib=int(total[1]) // _KIB if total else 0,
+        huge_pages={size: _huge_pages(home, size) for size in sorted(sizes)},
+    )
+
+
+def _huge_pages(home: Path, size_kib: int) -> tuple[int, int]:
+    pool = home / f"hugepages/hugepages-{size_kib}kB"
+    counts = (read_text(str(pool / f"{kind}_hugepages")) for kind in ("nr", "free"))
+    total, free = (int(count or 0) for count in counts)
+    return total, free
+
+
+def _autoprobe(bus: PciSysfs, scan: Scan) -> dict[PciAddress, bool]:
+    found: dict[PciAddress, bool] = {}
+    for device in scan.devices:
+        if device.total_vfs:
+            try:
+                found[device.address] = bus.autoprobe(device.address)
+            except NotFound:  # before Linux 4.12 drivers always take them
+                continue
+    return found
+
+
+def _files(root: Path) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name in persistence.WRITTEN:
+        path = root / name
+        found[name] = path.read_text("utf-8", "replace") if path.is_file() else None
+    found[persistence.UNIT_LINK] = link_name(str(root / persistence.UNIT_LINK))
+    return found
+
+
+def _directories(root: Path) -> frozenset[str]:
+    wanted = {
+        directory
+        for name in (*persistence.WRITTEN, persistence.UNIT_LINK)
+        for directory in persistence.directories_of(name)
+    }
+    return frozenset(name for name in wanted if (root / name).is_dir())
