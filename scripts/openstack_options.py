@@ -1,9 +1,9 @@
-"""Write down the option names of Nova and Neutron, which a foreign file may hold.
+r"""Write down the option names of Nova and Neutron, which a foreign file may hold.
 
 Run it with the Python of a throw-away environment that has both:
 
     python3 -m venv /tmp/openstack && /tmp/openstack/bin/pip install nova neutron
-    /tmp/openstack/bin/python scripts/openstack_options.py \\
+    /tmp/openstack/bin/python scripts/openstack_options.py \
         > src/lanekeeper/data/openstack_options.json
 """
 

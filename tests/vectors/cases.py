@@ -1,0 +1,86 @@
+"""Cases with known answers: what Nova, Placement and Neutron did when they were run.
+
+Each file below ``nova/`` and ``neutron/`` holds cases; an adapter ``test_FILE.py`` turns a case's
+input into what Lanekeeper says. Where Lanekeeper means to differ, ``deliberate.toml`` says so: the
+case then has to differ still, and to give what stands there. ``LANEKEEPER_VECTORS`` names another
+directory with files of the same names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where Lanekeeper goes another way on purpose.
+
+    Attributes:
+        about: which part of the answer, ``expect`` as a rule.
+        ids: patterns of case ids, as in a shell.
+        expect: what Lanekeeper says; ``_MISSING`` where only the difference is stated.
+    """
+
+    file: str
+    ids: tuple[str, ...]
+    reason: str
+    document: str
+    about: str = "expect"
+    expect: Any = _MISSING
+
+
+@dataclass(frozen=True)
+class Case:
+    id: str
+    data: dict[str, Any]
+    difference: Difference | None
+
+    def judge(self, said: Any, expected: Any) -> None:
+        """Compare what Lanekeeper *said* with the case's answer, or with the declared one."""
+        if self.difference is None:
+            assert said == expected, f"said {said!r}, not {expected!r}"
+            return
+        assert said != expected, f"{self.id} does not differ any more: {self.difference.reason}"
+        if self.difference.expect is not _MISSING:
+            declared = self.difference.expect
+            assert said == declared, f"said {said!r}, not {declared!r} as declared"
+
+
+def differences() -> list[Difference]:
+    document = tomllib.loads((HERE / "deliberate.toml").read_text())
+    return [
+        Difference(
+            file=one["file"],
+            ids=tuple(one["ids"]),
+            reason=one["reason"],
+            document=one["document"],
+            about=one.get("about", "expect"),
+            expect=one.get("expect", _MISSING),
+        )
+        for one in document["difference"]
+    ]
+
+
+def cases(file: str, about: str = "expect") -> list[Any]:
+    """Return the cases of *file*, such as ``nova/alias``, as parameters of a test."""
+    path = Path(os.environ.get("LANEKEEPER_VECTORS", HERE)) / f"{file}.json"
+    if not path.exists():
+        return []
+    declared = [one for one in differences() if (one.file, one.about) == (file, about)]
+    parameters = []
+    for data in json.loads(path.read_text())["vectors"]:
+        found = next((d for d in declared if any(fnmatchcase(data["id"], i) for i in d.ids)), None)
+        name = f"{data['id']}=deliberate" if found else data["id"]
+        parameters.append(pytest.param(Case(data["id"], data, found), id=name))
+    return parameters

@@ -1,0 +1,97 @@
+"""Aliases and a flavor's extra spec, turned into requests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from vectors.cases import Case, cases
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.alias import NumaPolicy, check_together, parse_option
+from lanekeeper.domain.pci.request import (
+    Alternative,
+    DeviceRequest,
+    flavor_requests,
+    parse_alias_spec,
+)
+from lanekeeper.domain.pci.resource_class import class_of_ids, normalize_resource_class
+
+
+@pytest.mark.parametrize("case", cases("nova/alias"))
+def test_alias(case: Case) -> None:
+    case.judge(outcome(case.data), expectation(case.data))
+
+
+@pytest.mark.parametrize(
+    "case", [p for p in cases("nova/extra_specs") if ":alias-" in p.values[0].id]
+)
+def test_extra_spec(case: Case) -> None:
+    try:
+        parse_alias_spec(case.data["value"])
+    except Invalid:
+        said = "invalid"
+    else:
+        said = "valid"
+    case.judge(said, case.data["expect"])
+
+
+def outcome(data: dict[str, Any]) -> Any:
+    try:
+        aliases = [
+            parse_option(one if isinstance(one, str) else json.dumps(one))
+            for one in data["aliases"]
+        ]
+        check_together(aliases)
+    except Invalid:
+        return "refused: config"
+    policy = data["flavor_or_image_numa_policy"]
+    try:
+        requests = flavor_requests(
+            aliases, data["flavor_value"], NumaPolicy(policy) if policy else None
+        )
+    except Invalid:
+        return "refused: request"
+    return [request_as_told(request) for request in requests]
+
+
+def request_as_told(request: DeviceRequest) -> dict[str, Any]:
+    return {
+        "alias_name": request.alias_name,
+        "count": request.count,
+        "numa_policy": str(request.numa_policy),
+        "spec": [alternative_as_told(one) for one in request.alternatives],
+    }
+
+
+def alternative_as_told(one: Alternative) -> dict[str, str]:
+    """Spell it as Nova does, with every class in full."""
+    told = {"resource_class": one.resource_class or ""}
+    if one.vendor_id is not None:
+        told["vendor_id"] = f"{one.vendor_id:04x}"
+    if one.product_id is not None:
+        told["product_id"] = f"{one.product_id:04x}"
+    if one.dev_type:
+        told["dev_type"] = str(one.dev_type)
+    if one.live_migratable is not None:
+        told["live_migratable"] = "true" if one.live_migratable else "false"
+    return told
+
+
+def expectation(data: dict[str, Any]) -> Any:
+    expect = data["expect"]
+    if expect["result"] == "error":
+        return f"refused: {expect['stage']}"
+    return [
+        {**request, "spec": [spelled_out(spec) for spec in request["spec"]]}
+        for request in expect["requests"]
+    ]
+
+
+def spelled_out(spec: dict[str, str]) -> dict[str, str]:
+    told = dict(spec)
+    named = told.get("resource_class")
+    ids = int(told["vendor_id"], 16), int(told["product_id"], 16)
+    told["resource_class"] = normalize_resource_class(named) if named else class_of_ids(*ids)
+    return told

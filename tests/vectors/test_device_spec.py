@@ -1,0 +1,119 @@
+"""One device_spec entry against one device; whole option values against several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from vectors.cases import Case, cases
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import DeviceType, PciDevice
+from lanekeeper.domain.pci.device_spec import DeviceSpec, match, parse_option
+from lanekeeper.domain.pci.listing import list_devices
+
+ANYTHING = "0000"
+
+
+@pytest.mark.parametrize("case", cases("nova/device_spec"))
+def test_device_spec(case: Case) -> None:
+    case.judge(outcome(case.data), case.data["expect"])
+
+
+@pytest.mark.parametrize("case", cases("nova/device_spec", "normalized"))
+def test_normal_form(case: Case) -> None:
+    wanted = case.data.get("normalized")
+    if wanted is None:
+        return
+    try:
+        spec = DeviceSpec.parse(case.data["spec"])
+    except Invalid:
+        case.judge("refused", wanted)
+        return
+    # An explicit null says "without a physical network", for which an empty text stands here.
+    tags = {key: "" if value is None else value for key, value in wanted["tags"].items()}
+    said = {
+        "vendor_id": four_digits(spec.vendor_id),
+        "product_id": four_digits(spec.product_id),
+        "tags": dict(spec.tags),
+    }
+    case.judge(said, {**wanted, "tags": tags})
+
+
+@pytest.mark.parametrize("case", cases("nova/device_spec_config"))
+def test_device_spec_config(case: Case) -> None:
+    expect = dict(case.data["expect"])
+    expect.pop("error", None)
+    case.judge(config_outcome(case.data), expect)
+
+
+def outcome(data: dict[str, Any]) -> str:
+    devices = host_devices(data["host"], [data["device"]])
+    device = devices[data["device"]["address"]]
+    try:
+        spec = DeviceSpec.parse(data["spec"])
+    except Invalid:
+        return "error"
+    # A PF beside its VFs is a matter of the whole configuration, not of one entry.
+    problems = list_devices([spec], devices.values()).problems
+    if any("remote_managed" in problem for problem in problems):
+        return "error"
+    return "match" if spec.selects(device, parent_of(device, devices)) else "no_match"
+
+
+def config_outcome(data: dict[str, Any]) -> dict[str, Any]:
+    devices = host_devices(data["host"], data["devices"])
+    try:
+        specs = [spec for value in data["option_values"] for spec in parse_option(value)]
+    except Invalid:
+        return {"result": "error"}
+    entries = {}
+    for one in data["devices"]:
+        device = devices[one["address"]]
+        found = match(specs, device, parent_of(device, devices))
+        entries[one["address"]] = found[0] if found else None
+    return {"result": "ok", "entries": len(specs), "first_matching_entry": entries}
+
+
+def host_devices(host: dict[str, Any], told: list[dict[str, Any]]) -> dict[str, PciDevice]:
+    """Make what a host with these devices would show, by address."""
+    netdevs = {value["address"]: name for name, value in host.get("netdevs", {}).items()}
+    devices = {}
+    for address in host["physical_functions"]:
+        ids = host.get("pf_ids", {}).get(address, {})
+        devices[address] = PciDevice(
+            address=PciAddress.parse(address),
+            vendor_id=int(ids.get("vendor_id", ANYTHING), 16),
+            product_id=int(ids.get("product_id", ANYTHING), 16),
+            dev_type=DeviceType.PF,
+            total_vfs=8,
+            netdev=netdevs.get(address),
+        )
+    for one in told:
+        vpd = one.get("capabilities", {}).get("vpd", {})
+        devices[one["address"]] = PciDevice(
+            address=PciAddress.parse(one["address"]),
+            vendor_id=int(one["vendor_id"], 16),
+            product_id=int(one["product_id"], 16),
+            dev_type=device_type(one),
+            parent=PciAddress.parse(one["parent_addr"]) if one.get("parent_addr") else None,
+            netdev=netdevs.get(one["address"]),
+            serial=vpd.get("card_serial_number"),
+        )
+    return devices
+
+
+def device_type(one: dict[str, Any]) -> DeviceType:
+    # What has a PF is a VF, vdpa or not; a VF whose PF is unknown is a plain device.
+    if one.get("parent_addr"):
+        return DeviceType.VF
+    return DeviceType.PF if one["dev_type"] == "type-PF" else DeviceType.PCI
+
+
+def parent_of(device: PciDevice, devices: dict[str, PciDevice]) -> PciDevice | None:
+    return devices.get(str(device.parent)) if device.parent else None
+
+
+def four_digits(number: int | None) -> str:
+    return "*" if number is None else f"{number:04x}"
