@@ -166,6 +166,7 @@ async def _respond(
         request_id=request.scope["lanekeeper.request_id"],
         identified=caller,
         token=request.headers.get("x-auth-token", ""),
+        enforce=gate.enforcer.check,
     )
     _no_nul(call)
     response = await _answer(gate, operation.row, call, request)

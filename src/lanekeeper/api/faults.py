@@ -31,14 +31,21 @@ class Fault:
 
 Envelope = Callable[[Fault], object]
 
+
+class UpgradeRequired(errors.Invalid):
+    """An agent that speaks a protocol version which this controller does not (426)."""
+
+
 # HostFault is absent on purpose: its text names paths on a host, so it stays in the log.
 STATUS: Mapping[type[Exception], HTTPStatus] = {
     NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
+    UpgradeRequired: HTTPStatus.UPGRADE_REQUIRED,
     errors.Invalid: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.Stale: HTTPStatus.PRECONDITION_FAILED,
     errors.NoCapacity: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NotOffered: HTTPStatus.NOT_IMPLEMENTED,

@@ -65,7 +65,8 @@ def _rules(faces: Iterable[Face]) -> list[Policy]:
     by_name: dict[str, Policy] = {}
     for face in faces:
         for row in face.rows:
-            if row.policy is not None:
-                known = by_name.setdefault(row.policy.name, row.policy)
-                assert known == row.policy, f"{row.policy.name} has two defaults"
+            named = (row.policy, *row.asks) if row.policy is not None else row.asks
+            for rule in named:
+                known = by_name.setdefault(rule.name, rule)
+                assert known == rule, f"{rule.name} has two defaults"
     return list(by_name.values())

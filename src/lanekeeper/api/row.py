@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from lanekeeper.api.faults import Envelope
 from lanekeeper.api.microversion import Microversion, Versions
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Invalid, Unauthenticated
+from lanekeeper.domain.errors import Forbidden, Invalid, Unauthenticated
 
 Body = TypeVar("Body")
 
@@ -55,6 +56,7 @@ class Call(Generic[Body]):
         headers: names in lower case.
         base_url: scheme, host and port as the client wrote them, without a slash at the end.
         token: the bearer text itself, for the few calls that are about tokens.
+        enforce: how a rule is judged; see ``demand``.
     """
 
     site: Site
@@ -67,6 +69,24 @@ class Call(Generic[Body]):
     request_id: str
     identified: Caller | None = None
     token: str = ""
+    enforce: Callable[[Policy, Caller], None] | None = None
+
+    def demand(self, rule: Policy) -> None:
+        """Pass when the caller may do what a rule of the row's ``asks`` is about.
+
+        Raises:
+            Forbidden: the rule says no.
+        """
+        assert self.enforce is not None, "rules are judged below the dispatcher only"
+        self.enforce(rule, self.caller)
+
+    def may(self, rule: Policy) -> bool:
+        """Whether ``demand`` would let the caller pass."""
+        try:
+            self.demand(rule)
+        except Forbidden:
+            return False
+        return True
 
     @property
     def caller(self) -> Caller:
@@ -110,6 +130,7 @@ class Row(Generic[Body]):
         handler: synchronous; runs on a thread. Returns the body, a Reply, or None for no body.
         stream: in place of a handler, for bodies too large for memory; asynchronous.
         policy: None for an operation that needs no token.
+        asks: rules about single fields or values, which the handler asks for by ``Call.demand``.
         accepts: msgspec type of the JSON body; NoBody ignores what is sent.
         since, until: microversions that have the operation, both inclusive.
         summary: for OpenAPI; the handler's first docstring line when empty.
@@ -120,6 +141,7 @@ class Row(Generic[Body]):
     handler: Handler[Body] | None = None
     stream: Stream | None = None
     policy: Policy | None = None
+    asks: tuple[Policy, ...] = ()
     accepts: Any = NoBody
     status: HTTPStatus = HTTPStatus.OK
     since: str = ""
@@ -146,6 +168,8 @@ class Face:
 
 
 _INVALID_AT = " - at `$."
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The only spelling that JSON has for it; PostgreSQL cannot store it, and no name needs it."""
 
 
 def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
@@ -154,6 +178,8 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     Raises:
         Invalid: not JSON, or not of the row's type; the message names the field.
     """
+    if _NUL.search(raw):
+        raise Invalid("the body contains a NUL character")
     try:
         return decoder.decode(raw or b"null")
     except msgspec.ValidationError as error:

@@ -1,11 +1,12 @@
 """Expected failures, named by who can act on them. No HTTP here.
 
-    Error
+Error:
     ├── Invalid          the request is wrong and will stay wrong: change it
     ├── Unauthenticated  nobody knows who asks: log in
     ├── Forbidden        the caller may not: ask someone who may
     ├── NotFound         no such thing, or not yours to see
     ├── Conflict         the world moved on (stale generation, device taken): re-read, retry
+    │   └── Stale        what the caller named as its precondition is not so: re-read
     ├── NoCapacity       nothing satisfies the request now: add devices, or wait
     ├── TooLarge         the body or list is larger than what is taken
     ├── NotOffered       a real OpenStack operation that this system does not have
@@ -51,6 +52,10 @@ class NotFound(Error):
 
 class Conflict(Error):
     """The world moved on (stale generation, device taken). The caller re-reads and retries."""
+
+
+class Stale(Conflict):
+    """A revision that the caller named as its precondition is not the present one (HTTP 412)."""
 
 
 class NoCapacity(Error):
