@@ -1,0 +1,192 @@
+"""Binding: what a port becomes on one host, or every reason why it cannot be there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lanekeeper.domain.network.port import FixedIp, VifType, VnicType
+from lanekeeper.domain.network.segment import NetworkType, Segment
+
+DRIVER = "sriovnicswitch"
+"""Neutron's name for what binds VFs and PFs; shown in the port's vif_details."""
+
+SUPPORTED = frozenset(
+    {VnicType.DIRECT, VnicType.MACVTAP, VnicType.DIRECT_PHYSICAL, VnicType.ACCELERATOR_DIRECT}
+)
+"""What sriovnicswitch binds. Source: neutron ``ml2/drivers/mech_sriov/mech_driver``."""
+
+CARRIED = frozenset({VnicType.DIRECT, VnicType.DIRECT_PHYSICAL})
+"""What Lanekeeper's hosts can give to a guest."""
+
+_TAGGABLE = frozenset({NetworkType.FLAT, NetworkType.VLAN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostNetwork:
+    """What one host says of its networks.
+
+    Attributes:
+        alive: whether its agent was heard of lately.
+        mappings: physical network to the PFs (netdev names) that reach it.
+    """
+
+    name: str
+    alive: bool = True
+    mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortFacts:
+    """What binding has to know of a port.
+
+    Attributes:
+        subnet_segments: subnet id to the segment that the subnet belongs to; None, or a subnet
+            that is not named, means every segment of the network.
+    """
+
+    vnic_type: VnicType
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    fixed_ips: tuple[FixedIp, ...] = ()
+    subnet_segments: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """A port's place on a host, as the port's attributes tell it."""
+
+    segment: Segment
+    vif_type: VifType
+    vif_details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One constraint that a host or a port does not meet, and what would help."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a port cannot be bound; at least one reason."""
+
+    reasons: tuple[Reason, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.reasons))
+
+
+def bind(
+    port: PortFacts,
+    segments: Sequence[Segment],
+    host: HostNetwork,
+    carried: Collection[VnicType] = CARRIED,
+) -> Binding | Refusal:
+    """Find the first segment on which *host* can serve *port*.
+
+    *carried* are the vnic types that hosts can give to guests, less those that the operator
+    prohibits. Unlike Neutron's, a direct-physical port needs a living host that reaches its
+    network, as every other does.
+
+    Source: neutron ``plugins/ml2/drivers/mech_sriov/mech_driver/mech_driver.py``, bind_port.
+    """
+    if reason := _of_port(port, carried):
+        return Refusal((reason,))
+    if not host.alive:
+        return Refusal((_dead(host),))
+    reasons: list[Reason] = []
+    for segment in _allowed(port, segments):
+        if segment.network_type not in _TAGGABLE:
+            reasons.append(_no_physical(segment))
+        elif segment.physical_network not in host.mappings:
+            reasons.append(_unmapped(segment, host))
+        else:
+            return _bound(port, segment)
+    return Refusal(tuple(reasons) or (_no_segment(),))
+
+
+def vif_details(vlan: int) -> dict[str, Any]:
+    """What a port bound to a VF or a PF shows; *vlan* is text there, ``"0"`` for untagged."""
+    return {
+        "port_filter": False,
+        "connectivity": "l2",
+        "vlan": str(vlan),
+        "bound_drivers": {"0": DRIVER},
+    }
+
+
+def _of_port(port: PortFacts, carried: Collection[VnicType]) -> Reason | None:
+    vnic_type = port.vnic_type
+    if vnic_type is VnicType.NORMAL:
+        return Reason(
+            "no_vswitch",
+            "a normal port needs a virtual switch, and no host has one",
+            "create the port with --vnic-type direct",
+        )
+    if vnic_type not in SUPPORTED or vnic_type not in carried:
+        offered = ", ".join(sorted(SUPPORTED.intersection(carried))) or "none"
+        return Reason(
+            "vnic_type",
+            f"vnic type {vnic_type} is not carried by any host",
+            f"the vnic types carried here: {offered}",
+        )
+    capabilities = port.profile.get("capabilities") or ()
+    if vnic_type is VnicType.DIRECT and "switchdev" in capabilities:
+        return Reason(
+            "switchdev",
+            "the profile asks for switchdev, which needs a virtual switch, and no host has one",
+            "take switchdev out of the capabilities in the binding profile",
+        )
+    return None
+
+
+def _allowed(port: PortFacts, segments: Sequence[Segment]) -> list[Segment]:
+    """Leave the segments to which the port's addresses belong, or all."""
+    named = {port.subnet_segments.get(fixed.subnet_id) for fixed in port.fixed_ips} - {None}
+    return [segment for segment in segments if not named or segment.id in named]
+
+
+def _bound(port: PortFacts, segment: Segment) -> Binding:
+    whole = port.vnic_type is VnicType.DIRECT_PHYSICAL
+    return Binding(
+        segment=segment,
+        vif_type=VifType.HOSTDEV_PHYSICAL if whole else VifType.HW_VEB,
+        vif_details=vif_details(segment.vlan),
+    )
+
+
+def _dead(host: HostNetwork) -> Reason:
+    return Reason(
+        "agent_dead",
+        f"the agent of host {host.name} has not been heard of lately",
+        "start lanekeeper agent there, or choose another host",
+    )
+
+
+def _no_physical(segment: Segment) -> Reason:
+    return Reason(
+        "network_type",
+        f"a {segment.network_type} segment has no physical network that a VF could be on",
+        "use a network of type vlan or flat",
+    )
+
+
+def _unmapped(segment: Segment, host: HostNetwork) -> Reason:
+    reached = ", ".join(sorted(host.mappings)) or "none"
+    return Reason(
+        "physical_network",
+        f"host {host.name} does not reach {segment.physical_network}; it reaches: {reached}",
+        f"map it in [sriov_nic] physical_device_mappings, or tag devices in [pci] device_spec "
+        f"with physical_network {segment.physical_network}",
+    )
+
+
+def _no_segment() -> Reason:
+    return Reason("segment", "the network has no segment that the port's addresses may be on")

@@ -1,0 +1,67 @@
+"""Networks: what one is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.network.segment import Segment, SegmentWanted
+
+MTU_MIN = 68
+"""RFC 791; a network with an IPv6 subnet needs 1280 (RFC 8200)."""
+MTU_MIN_V6 = 1280
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRecord:
+    """A network as stored. A fact, never edited.
+
+    Attributes:
+        mtu: bytes.
+        subnets: ids, oldest first.
+    """
+
+    id: str
+    project_id: str
+    mtu: int
+    created_at: datetime
+    updated_at: datetime
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    shared: bool = False
+    external: bool = False
+    port_security_enabled: bool = True
+    segments: tuple[Segment, ...] = ()
+    subnets: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkWanted:
+    """What a request says of a new network, checked for its types only."""
+
+    segment: SegmentWanted = field(default_factory=SegmentWanted)
+    project_id: str | None = None
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    shared: bool = False
+    external: bool = False
+    port_security_enabled: bool = True
+    mtu: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+def check_mtu(mtu: int, most: int, ip_versions: Collection[int] = ()) -> None:
+    """Refuse an MTU that the physical network or the subnets' families cannot have.
+
+    Raises:
+        Invalid: code InvalidInput; the message names the bounds.
+    """
+    least = MTU_MIN_V6 if 6 in ip_versions else MTU_MIN  # noqa: PLR2004 IPv6
+    if not least <= mtu <= most:
+        raise Invalid(f"mtu {mtu} is not in {least}..{most}", code="InvalidInput")

@@ -1,0 +1,148 @@
+"""Ports: what one is, and who may hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from lanekeeper.domain.network.segment import NetworkType, Segment
+
+
+class VnicType(StrEnum):
+    """How a port is joined to a guest. Source: neutron-lib ``api/definitions/portbindings.py``."""
+
+    NORMAL = "normal"
+    DIRECT = "direct"
+    MACVTAP = "macvtap"
+    BAREMETAL = "baremetal"
+    DIRECT_PHYSICAL = "direct-physical"
+    VIRTIO_FORWARDER = "virtio-forwarder"
+    SMART_NIC = "smart-nic"
+    VDPA = "vdpa"
+    ACCELERATOR_DIRECT = "accelerator-direct"
+    ACCELERATOR_DIRECT_PHYSICAL = "accelerator-direct-physical"
+    REMOTE_MANAGED = "remote-managed"
+
+
+class VifType(StrEnum):
+    """What a port became on its host. Source: neutron-lib ``portbindings.py``."""
+
+    UNBOUND = "unbound"
+    FAILED = "binding_failed"
+    HW_VEB = "hw_veb"
+    HOSTDEV_PHYSICAL = "hostdev_physical"
+
+
+class PortStatus(StrEnum):
+    """DOWN until a server takes the port, BUILD until its guest runs, then ACTIVE."""
+
+    DOWN = "DOWN"
+    BUILD = "BUILD"
+    ACTIVE = "ACTIVE"
+    ERROR = "ERROR"
+
+
+SERVER_OWNER = "compute:"
+"""What the device_owner of a server's port begins with; an availability zone follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedIp:
+    """One address of a port."""
+
+    subnet_id: str
+    ip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortRecord:
+    """A port with what its network says of it. A fact, never edited.
+
+    Attributes:
+        device_id: the server that holds the port, empty when nobody does.
+        mac: lower case with colons.
+        profile: ``binding:profile`` as stored; ``trusted`` may stand there, too, as any text.
+        trusted: the port's own attribute, None when never said. See ``is_trusted``.
+        binding_failure: why ``vif_type`` is binding_failed; else empty.
+        created_by_server: made for a server that was given a network; goes with the server.
+        segments: those of its network, in order.
+        mtu: of its network, bytes.
+    """
+
+    id: str
+    project_id: str
+    network_id: str
+    network_name: str
+    mac: str
+    mtu: int
+    created_at: datetime
+    updated_at: datetime
+    name: str = ""
+    description: str = ""
+    admin_state_up: bool = True
+    status: PortStatus = PortStatus.DOWN
+    vnic_type: VnicType = VnicType.NORMAL
+    fixed_ips: tuple[FixedIp, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    device_id: str = ""
+    device_owner: str = ""
+    host_name: str = ""
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    vif_type: VifType = VifType.UNBOUND
+    vif_details: Mapping[str, Any] = field(default_factory=dict)
+    binding_failure: str = ""
+    port_security_enabled: bool = True
+    propagate_uplink_status: bool = True
+    trusted: bool | None = None
+    numa_affinity_policy: str | None = None
+    allowed_address_pairs: tuple[Mapping[str, str], ...] = ()
+    security_groups: tuple[str, ...] = ()
+    extra_dhcp_opts: tuple[Mapping[str, Any], ...] = ()
+    created_by_server: bool = False
+    tags: tuple[str, ...] = ()
+    revision: int = 1
+
+    @property
+    def segment(self) -> Segment | None:
+        """The first segment on a physical network, where a VF can be put; None without one."""
+        physical = (s for s in self.segments if s.physical_network is not None)
+        return next(physical, None)
+
+    @property
+    def physical_network(self) -> str | None:
+        return self.segment.physical_network if self.segment else None
+
+    @property
+    def network_type(self) -> NetworkType | None:
+        return self.segments[0].network_type if self.segments else None
+
+    @property
+    def segmentation_id(self) -> int | None:
+        return self.segment.segmentation_id if self.segment else None
+
+    @property
+    def vlan(self) -> int:
+        """The VLAN id that the VF is given, 0 for an untagged network."""
+        return self.segment.vlan if self.segment else 0
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the guest may change MAC and mode: the attribute, else the profile's word.
+
+        Source: nova ``virt/libvirt/vif.py`` reads the profile's with bool_from_string, not strict.
+        """
+        if self.trusted is not None:
+            return self.trusted
+        return is_true(self.profile.get("trusted", False))
+
+    @property
+    def is_bound(self) -> bool:
+        return self.vif_type not in (VifType.UNBOUND, VifType.FAILED)
+
+
+def is_true(value: object) -> bool:
+    """Read what a profile holds: JSON booleans, and the texts that oslo.utils takes for true."""
+    return str(value).strip().lower() in {"1", "t", "true", "on", "y", "yes"}

@@ -1,0 +1,67 @@
+"""``binding:profile``: what is said there of the device that serves a port.
+
+Source: nova ``network/neutron.py``, _get_pci_device_profile and _unbind_ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lanekeeper.domain.pci.device import DeviceType
+
+LENGTH_MAX = 4095
+"""Characters of JSON. Source: neutron ``plugins/ml2/models.py``, BINDING_PROFILE_LEN."""
+
+OURS = frozenset(
+    {
+        "pci_vendor_info",
+        "pci_slot",
+        "physical_network",
+        "card_serial_number",
+        "vf_num",
+        "pf_mac_address",
+        "device_mac_address",
+        "allocation",
+        "arq_uuid",
+    }
+)
+"""Keys that binding writes and unbinding takes away; all others are the user's."""
+
+
+def binding_profile(
+    *,
+    address: str,
+    vendor_id: str,
+    product_id: str,
+    dev_type: str,
+    physical_network: str | None,
+    serial: str | None = None,
+    vf_index: int | None = None,
+    pf_mac: str | None = None,
+    mac: str | None = None,
+    capabilities: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Describe the device that serves a port, as Nova would.
+
+    *physical_network* is the tag of the device_spec entry and always present in the answer;
+    *serial*, *vf_index* and *pf_mac* count for VFs, *mac* for PFs, each when known.
+    """
+    profile: dict[str, Any] = {
+        "pci_vendor_info": f"{vendor_id}:{product_id}",
+        "pci_slot": address,
+        "physical_network": physical_network,
+    }
+    if dev_type == DeviceType.VF:
+        known = {"card_serial_number": serial, "pf_mac_address": pf_mac, "vf_num": vf_index}
+        profile |= {key: value for key, value in known.items() if value is not None}
+        if capabilities:
+            profile["capabilities"] = list(capabilities)
+    elif dev_type == DeviceType.PF and mac is not None:
+        profile["device_mac_address"] = mac
+    return profile
+
+
+def users_part(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave what the user wrote, without the keys of a binding."""
+    return {key: value for key, value in profile.items() if key not in OURS}

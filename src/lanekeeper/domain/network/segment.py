@@ -1,0 +1,113 @@
+"""Segments: the piece of a physical network that a network is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.network.vlan import VLAN_MAX, VLAN_MIN
+
+
+class NetworkType(StrEnum):
+    """Kinds of segment that OpenStack knows; Lanekeeper makes flat and vlan ones.
+
+    Source: neutron-lib ``constants.py``, TYPE_*.
+    """
+
+    FLAT = "flat"
+    VLAN = "vlan"
+    LOCAL = "local"
+    VXLAN = "vxlan"
+    GRE = "gre"
+    GENEVE = "geneve"
+
+
+OFFERED = (NetworkType.FLAT, NetworkType.VLAN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One segment of a network.
+
+    Attributes:
+        physical_network: set for flat and vlan.
+        segmentation_id: the VLAN id; None for flat.
+    """
+
+    id: str
+    network_type: NetworkType
+    physical_network: str | None = None
+    segmentation_id: int | None = None
+
+    @property
+    def vlan(self) -> int:
+        """The VLAN id that a VF is given, 0 for untagged."""
+        return (self.segmentation_id or 0) if self.network_type is NetworkType.VLAN else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentWanted:
+    """What a request says of a segment; None where it leaves the choice to us."""
+
+    network_type: str | None = None
+    physical_network: str | None = None
+    segmentation_id: int | None = None
+
+    @property
+    def is_blank(self) -> bool:
+        return self == SegmentWanted()
+
+
+def check_segment(wanted: SegmentWanted, physical_networks: Collection[str]) -> None:
+    """Refuse a segment that cannot be made on any of *physical_networks*, the configured ones.
+
+    A vlan segment may leave out its physical network, its VLAN id, or both; but an id needs a
+    physical network to be an id of.
+
+    Raises:
+        Invalid: code InvalidInput; the message names the field and what would be right.
+    """
+    if wanted.network_type is None:
+        raise _wrong("provider:network_type is missing; it is one of flat, vlan")
+    if wanted.network_type not in OFFERED:
+        raise _wrong(
+            f"provider:network_type {wanted.network_type!r} is not supported; it is one of "
+            f"{', '.join(OFFERED)}"
+        )
+    if wanted.physical_network is not None:
+        _check_physical_network(wanted.physical_network, physical_networks)
+    if wanted.network_type == NetworkType.FLAT:
+        _check_flat(wanted)
+    elif wanted.segmentation_id is not None:
+        check_vlan(wanted.segmentation_id)
+        if wanted.physical_network is None:
+            raise _wrong("provider:segmentation_id needs provider:physical_network beside it")
+
+
+def check_vlan(vlan: int) -> None:
+    """Refuse what is not a VLAN id.
+
+    Raises:
+        Invalid: code InvalidInput; outside 1..4094.
+    """
+    if not VLAN_MIN <= vlan <= VLAN_MAX:
+        raise _wrong(f"provider:segmentation_id {vlan} is not in {VLAN_MIN}..{VLAN_MAX}")
+
+
+def _check_physical_network(name: str, known: Collection[str]) -> None:
+    if name not in known:
+        names = ", ".join(sorted(known)) or "none is configured"
+        raise _wrong(f"provider:physical_network {name!r} is unknown; there are: {names}")
+
+
+def _check_flat(wanted: SegmentWanted) -> None:
+    if wanted.physical_network is None:
+        raise _wrong("provider:physical_network is missing; a flat network needs it")
+    if wanted.segmentation_id is not None:
+        raise _wrong("provider:segmentation_id must be left out of a flat network")
+
+
+def _wrong(message: str) -> Invalid:
+    return Invalid(message, code="InvalidInput")

@@ -1,0 +1,69 @@
+"""Two guarded writes that every noun needs; the row count decides, no lock does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from lanekeeper.domain.errors import Stale
+
+STALE = "RevisionNumberConstraintFailed"
+
+
+def row_insert_new(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row unless one of its unique keys is taken; returns whether it was inserted.
+
+    On PostgreSQL this waits for a rival that has inserted the same key and not yet committed.
+    """
+    insert: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = insert.insert(table).values(**values).on_conflict_do_nothing()
+    return bool(connection.execute(statement).rowcount == 1)
+
+
+def row_update(
+    connection: sa.Connection,
+    table: sa.Table,
+    row_id: str,
+    values: Mapping[str, Any],
+    now: datetime,
+    revision: int | None = None,
+) -> bool:
+    """Change a row that has a revision, which grows by one; returns whether the row is there.
+
+    Raises:
+        Stale: *revision* was named and is not the row's; code RevisionNumberConstraintFailed.
+    """
+    condition = table.c.id == row_id
+    guarded = condition if revision is None else condition & (table.c.revision == revision)
+    done = connection.execute(
+        table.update()
+        .where(guarded)
+        .values(**values, updated_at=now, revision=table.c.revision + 1)
+    )
+    if done.rowcount == 1:
+        return True
+    check_revision(connection, table, row_id, revision)
+    return False
+
+
+def check_revision(
+    connection: sa.Connection, table: sa.Table, row_id: str, revision: int | None
+) -> None:
+    """Refuse when *revision* is named and the row has another.
+
+    Raises:
+        Stale: see ``row_update``.
+    """
+    if revision is None:
+        return
+    current = connection.scalar(sa.select(table.c.revision).where(table.c.id == row_id))
+    if current is not None and current != revision:
+        raise Stale(
+            f"If-Match asks for revision {revision}, but {table.name} {row_id} is at {current}",
+            hint="read it again",
+            code=STALE,
+        )
