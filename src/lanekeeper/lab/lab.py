@@ -1,0 +1,313 @@
+"""Labs: emulated SR-IOV compute hosts, started and ended whole."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+from lanekeeper.domain.errors import Error, Forbidden, HostFault, Invalid, Unavailable
+from lanekeeper.lab import acceleration, cpio, initramfs, process
+from lanekeeper.lab.acceleration import Acceleration
+from lanekeeper.lab.cache import Cache, write_whole
+from lanekeeper.lab.channel import Channel, answers
+from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder, Running
+from lanekeeper.lab.machine import MEMORY_MIB_MAX, MEMORY_MIB_MIN, LabSpec, arguments
+from lanekeeper.lab.program import run
+
+READY_TIMEOUT_S = 300.0
+LIBVIRT_TIMEOUT_S = 180.0
+POLL_S = 0.1
+STARTER_PATIENCE_S = 20.0
+FAILURE = "LAB-FAIL"
+LOG_TAIL = 600
+PORT_MAX = 65535
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the caller of ``up`` wants.
+
+    Attributes:
+        opened: folders to show to the lab host beside the program's own, masked or not.
+        libvirt: start libvirtd in it too.
+    """
+
+    name: str = "h1"
+    controller_port: int = 8443
+    memory_mib: int = 3072
+    state: Path = DEFAULT_STATE
+    cache: Cache = field(default_factory=Cache)
+    opened: tuple[Path, ...] = ()
+    libvirt: bool = True
+
+
+def up(wanted: Wanted, say: Say, environment: Mapping[str, str]) -> Running:
+    """Boot a lab host and return once it is ready; a failure or an interrupt leaves nothing.
+
+    Raises:
+        Invalid: a name, size or port that cannot be.
+        Conflict: a lab of that name is there.
+        Forbidden: not root.
+        NotFound: the lab was not installed.
+        HostFault: the lab host did not get ready; carries the end of its log.
+    """
+    check(wanted)
+    folder = LabFolder(wanted.name, wanted.state)
+    choice = acceleration.choose(environment)
+    folder.create()
+    try:
+        with folder.locked():
+            folder.remember_starter()
+            running = start(wanted, folder, choice, say)
+            if choice is Acceleration.KVM and not kvm_inside(folder):
+                say("guests would not run below this machine's KVM; starting again without it")
+                process.end_all(folder.path)
+                running = start(wanted, folder, Acceleration.TCG, say)
+            if wanted.libvirt:
+                running = replace(running, libvirt_s=start_libvirt(wanted, folder, say))
+            folder.remember(running)
+            return running
+    except BaseException:  # also an interrupt: whoever sent it expects nothing to be left
+        clean(folder)
+        raise
+
+
+def check(wanted: Wanted) -> None:
+    """Refuse what cannot be. Raises Invalid, Forbidden."""
+    if not MEMORY_MIB_MIN <= wanted.memory_mib <= MEMORY_MIB_MAX:
+        raise Invalid(f"memory: {MEMORY_MIB_MIN} to {MEMORY_MIB_MAX} MiB, not {wanted.memory_mib}")
+    if not 0 < wanted.controller_port <= PORT_MAX:
+        raise Invalid(f"controller port: 1 to {PORT_MAX}, not {wanted.controller_port}")
+    for path in wanted.opened:
+        if not path.is_dir():
+            raise Invalid(f"{path} is no folder that could be shown to the lab host")
+    if os.geteuid() != 0:
+        raise Forbidden("a lab needs root: it shows its root file system to the lab host")
+
+
+def start(wanted: Wanted, folder: LabFolder, choice: Acceleration, say: Say) -> Running:
+    """Start QEMU and wait until the lab host is ready. Raises HostFault."""
+    spec = prepare(wanted, folder, choice)
+    say(f"starting lab host {wanted.name} ({choice}, {wanted.memory_mib} MiB)")
+    began = time.monotonic()
+    stage = [sys.executable, "-m", "lanekeeper.lab.stage", str(folder.path / "launch.json")]
+    pid = process.spawn(stage, folder.path, folder.qemu_log)
+    wait_ready(folder, pid)
+    boot_s = round(time.monotonic() - began, 1)
+    say(f"lab host {wanted.name} is ready after {boot_s} s")
+    return Running(
+        name=spec.name,
+        pid=pid,
+        acceleration=str(choice),
+        controller_port=spec.controller_port,
+        memory_mib=spec.memory_mib,
+        boot_s=boot_s,
+    )
+
+
+def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
+    """Put everything into the lab's folder that QEMU and its stage program read."""
+    spec = LabSpec(
+        name=wanted.name,
+        kernel=wanted.cache.vmlinuz(),
+        initramfs=folder.path / "initramfs.img",
+        tree=folder.path / "tree",
+        folder=folder.path,
+        busybox=wanted.cache.busybox,
+        controller_port=wanted.controller_port,
+        acceleration=choice,
+        memory_mib=wanted.memory_mib,
+    )
+    spec.tree.mkdir(exist_ok=True)
+    (folder.path / "empty").touch()
+    folder.console.unlink(missing_ok=True)
+    base = initramfs.build(wanted.cache).read_bytes()
+    write_whole(spec.initramfs, pad(base) + settings(wanted))
+    opened = [*own_folders(), wanted.cache.root.resolve(), *wanted.opened]
+    launch = {
+        "tree": str(spec.tree),
+        "empty": str(folder.path / "empty"),
+        "opened": sorted({str(path.resolve()) for path in opened}),
+        "argv": arguments(spec),
+    }
+    write_whole(folder.path / "launch.json", json.dumps(launch).encode())
+    return spec
+
+
+def settings(wanted: Wanted) -> bytes:
+    """Write what the lab host has to know as a second archive behind its initramfs.
+
+    A kernel argument would not do: paths may hold spaces.
+    """
+    values = {
+        "LAB_NAME": wanted.name,
+        "LAB_CACHE": str(wanted.cache.root.resolve()),
+        "LAB_PYTHON": sys.executable,
+        "PYTHONPATH": str(source_folder()),
+    }
+    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+    return cpio.archive([cpio.file("lab.env", text.encode())])
+
+
+def pad(data: bytes) -> bytes:
+    """Fill up to where the kernel looks for a further archive."""
+    return data + bytes(-len(data) % cpio.ALIGNMENT)
+
+
+def source_folder() -> Path:
+    """The folder that this package is imported from."""
+    return Path(__file__).resolve().parents[2]
+
+
+def own_folders() -> list[Path]:
+    """Folders that the lab host needs to run this very program: source, Python, environment."""
+    source = source_folder()
+    project = source.parent if (source.parent / "pyproject.toml").exists() else source
+    python = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent]
+    return [project, *(path for path in python if path not in {Path("/"), Path("/usr")})]
+
+
+def wait_ready(folder: LabFolder, pid: int) -> None:
+    """Wait until the lab host answers and is done with booting. Raises HostFault."""
+    channel, deadline = Channel(folder.path), time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if not process.alive(pid):
+            raise HostFault(f"QEMU ended: {tail(folder.qemu_log) or tail(folder.console)}")
+        if FAILURE in (said := tail(folder.console)):
+            raise HostFault(f"the lab host could not start: {said}")
+        status = answers(channel, timeout_s=5)
+        if status and status["ready"]:
+            return
+        time.sleep(POLL_S)
+    raise HostFault(f"not ready after {READY_TIMEOUT_S:.0f} s: {tail(folder.console)}")
+
+
+def tail(path: Path) -> str:
+    """The end of a log; empty when there is none."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:].strip()
+    except FileNotFoundError:
+        return ""
+
+
+def kvm_inside(folder: LabFolder) -> bool:
+    """Say whether nested guests will run."""
+    return bool(Channel(folder.path).ask("status")["kvm"])
+
+
+def start_libvirt(wanted: Wanted, folder: LabFolder, say: Say) -> float:
+    """Start libvirtd in the lab host; keep what it found out for the next one. Raises HostFault."""
+    key = capabilities_key(wanted.cache)
+    answer = Channel(folder.path).ask("libvirt", timeout_s=LIBVIRT_TIMEOUT_S, key=key)
+    for name, content in answer["capabilities"].items():
+        write_whole(wanted.cache.capabilities / key / Path(name).name, base64.b64decode(content))
+    say(f"libvirt answers after {answer['seconds']} s")
+    return float(answer["seconds"])
+
+
+def capabilities_key(cache: Cache) -> str:
+    """Name the circumstances under which what libvirt found out stays true."""
+    listing = "${Package} ${Version} ${db:Status-Abbrev}\n"
+    packages = ["qemu-system-x86", "libvirt-daemon", "libvirt-daemon-driver-qemu"]
+    with suppress(Error):
+        versions = run(["dpkg-query", "-W", "-f", listing, *packages])
+        return sha256(versions + cache.release().encode()).hexdigest()[:16]
+    return "unknown"
+
+
+def down(name: str, state: Path = DEFAULT_STATE) -> bool:
+    """End a lab and remove all of it; False when there was none. Done already is done.
+
+    Raises:
+        HostFault: a process of it would not end.
+    """
+    folder = LabFolder(name, state)
+    if not folder.path.exists():
+        return False
+    if os.geteuid() != 0:
+        raise Forbidden("root is needed to end a lab")
+    end_starter(folder)
+    clean(folder)
+    return True
+
+
+def end_starter(folder: LabFolder) -> None:
+    """End an ``up`` that is still at it; it cleans up after itself if it can."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        pid = folder.starter() if is_locked(folder) else None
+        if pid is None or pid == os.getpid():
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        process.wait_gone([pid], time.monotonic() + STARTER_PATIENCE_S)
+
+
+def is_locked(folder: LabFolder) -> bool:
+    """Say whether somebody is starting the lab right now."""
+    try:
+        with folder.locked():
+            return False
+    except Unavailable:
+        return False
+    except Error:
+        return True
+
+
+def clean(folder: LabFolder) -> None:
+    """End what runs and remove what lies there. Mounts end with QEMU: it alone could see them."""
+    process.end_all(folder.path)
+    shutil.rmtree(folder.path, ignore_errors=True)
+    with suppress(OSError):  # other labs live there, or it was somebody's own directory
+        if folder.path.parent == DEFAULT_STATE:
+            folder.path.parent.rmdir()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a lab is.
+
+    Attributes:
+        state: ``absent``, ``starting``, ``running``, or ``dead`` (its folder is left; end it).
+    """
+
+    name: str
+    state: str
+    running: Running | None = None
+    uptime_s: float | None = None
+
+
+def status(name: str, state: Path = DEFAULT_STATE) -> Status:
+    """Look at a lab; changes nothing."""
+    folder = LabFolder(name, state)
+    if not folder.path.exists():
+        return Status(name=name, state="absent")
+    if is_locked(folder):
+        return Status(name=name, state="starting")
+    running = folder.running()
+    if running is None or running.pid not in process.marked(folder.path):
+        return Status(name=name, state="dead", running=running)
+    answer = answers(Channel(folder.path), timeout_s=10)
+    if answer is None:
+        return Status(name=name, state="dead", running=running)
+    return Status(name=name, state="running", running=running, uptime_s=answer["uptime_s"])
+
+
+def channel(name: str, state: Path = DEFAULT_STATE) -> Channel:
+    """Talk to a lab that runs. Raises Unavailable when there is none."""
+    folder = LabFolder(name, state)
+    if not folder.path.exists():
+        raise Unavailable(f"there is no lab {name}", hint=f"run: lanekeeper lab up --name {name}")
+    return Channel(folder.path)
