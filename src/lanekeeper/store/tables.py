@@ -103,7 +103,13 @@ user = Table(
     Column("password_changed_at", Moment),
     UniqueConstraint("domain_id", "name"),
 )
-role = Table("role", metadata, _id(), Column("name", sa.Text, nullable=False, unique=True))
+role = Table(
+    "role",
+    metadata,
+    _id(),
+    Column("name", sa.Text, nullable=False, unique=True),
+    _text("description"),
+)
 assignment = Table(
     "assignment",
     metadata,
@@ -123,6 +129,7 @@ application_credential = Table(
     _text("secret_hash"),
     _text("description"),
     _json("roles", list),
+    _flag("unrestricted", default=False),
     Column("expires_at", Moment),
     UniqueConstraint("user_id", "name"),
 )
@@ -548,6 +555,15 @@ server = Table(
     _json("tags", list),
     _json("scheduler_hints"),
     _json("device_requests", list),
+    _json("port_ids", list),
+    Column("pinned_zone", sa.Text),
+    _text("access_ip_v4"),
+    _text("access_ip_v6"),
+    _text("disk_config", "MANUAL"),
+    _text("reservation_id"),
+    _number("launch_index"),
+    _flag("locked", default=False),
+    Column("locked_reason", sa.Text),
     Column("vm_state", sa.Text, nullable=False),
     Column("task_state", sa.Text),
     _number("power_state"),

@@ -1,0 +1,181 @@
+"""Which devices of one host a server would get, or why it cannot have them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.pci.request import matches, mismatches
+from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
+from lanekeeper.domain.scheduling.matching import match_all, most_matched
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One device for one unit of a need, counted from 0."""
+
+    device: HostDevice
+    need_id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Why the devices of a host do not do; *names* are the needs that come off badly."""
+
+    names: tuple[str, ...]
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One device that is wanted; several of one need are alike."""
+
+    need: DeviceNeed
+    index: int
+
+
+def fit_devices(
+    needs: Sequence[DeviceNeed], devices: Sequence[HostDevice]
+) -> tuple[Given, ...] | Shortfall:
+    """Give every need its devices, whatever the order in which they are named.
+
+    A PF and its VFs are never given together. Earlier alternatives of an alias are preferred. VFs
+    come from the fullest card where the PF itself may be lent out, so that whole PFs stay whole,
+    and from the emptiest one elsewhere, so that servers share the wire evenly.
+    """
+    wanted = sum(need.request.count for need in needs)
+    free = [device for device in devices if device.standing is Standing.FREE]
+    for need in needs:
+        if shortfall := _alone(need, devices):
+            return shortfall
+    units = [_Unit(need, index) for need in needs for index in range(need.request.count)]
+    found = _place(units, free) if wanted <= len(free) else None
+    if found is not None:
+        return tuple(found)
+    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    most = most_matched([_wishes(unit.need, free) for unit in units]) if units else 0
+    return Shortfall(
+        names,
+        f"{', '.join(names)} together need {wanted} devices and at most {most} can be had together"
+        + (" (a PF and its VFs exclude each other)" if most >= wanted else ""),
+        "ask for fewer devices in one server, or free some that serve several of these",
+    )
+
+
+def _place(units: Sequence[_Unit], free: Sequence[HostDevice]) -> list[Given] | None:
+    """Choose PFs first, one after the other, so that the VFs left over serve the rest."""
+    whole = [unit for unit in units if _wants_whole(unit.need)]
+    parts = [unit for unit in units if not _wants_whole(unit.need)]
+    for chosen in _whole_choices(whole, parts, free):
+        gone = {device.id for device in chosen}
+        rest = [device for device in free if device.id not in gone and device.pf_id not in gone]
+        given = match_all([_wishes(unit.need, rest) for unit in parts])
+        if given is not None:
+            pairs = [*zip(whole, chosen, strict=True)]
+            pairs += [(unit, rest[thing]) for unit, thing in zip(parts, given, strict=True)]
+            return [Given(device, unit.need.id, unit.index) for unit, device in pairs]
+    return None
+
+
+def _wants_whole(need: DeviceNeed) -> bool:
+    # Alternatives of one alias agree in their type.
+    return need.request.alternatives[0].dev_type is DeviceType.PF
+
+
+def _whole_choices(
+    whole: Sequence[_Unit], parts: Sequence[_Unit], free: Sequence[HostDevice]
+) -> Iterator[list[HostDevice]]:
+    """Yield every choice of PFs for *whole*, leaving out those that differ in nothing."""
+    if not whole:
+        yield []
+        return
+    unit, *others = whole
+    tried: set[object] = set()
+    for thing in _wishes(unit.need, free):
+        device = free[thing]
+        kind = _kind(device, whole, parts, free)
+        if kind in tried:
+            continue
+        tried.add(kind)
+        rest = [one for one in free if device.id not in (one.id, one.pf_id)]
+        for more in _whole_choices(others, parts, rest):
+            yield [device, *more]
+
+
+def _kind(
+    pf: HostDevice, whole: Sequence[_Unit], parts: Sequence[_Unit], free: Sequence[HostDevice]
+) -> object:
+    """What taking this PF means for everybody: PFs of one kind are interchangeable."""
+    vfs = Counter(
+        frozenset(unit.need.id for unit in parts if _rank(unit.need, device) is not None)
+        for device in free
+        if device.pf_id == pf.id
+    )
+    takers = frozenset(unit.need.id for unit in whole if _rank(unit.need, pf) is not None)
+    return takers, frozenset(vfs.items())
+
+
+def _wishes(need: DeviceNeed, free: Sequence[HostDevice]) -> list[int]:
+    """Positions in *free* of what would do, the best first."""
+    ranked = [
+        (rank, device.parts_held * (-1 if device.whole_offered else 1), device.address, position)
+        for position, device in enumerate(free)
+        if (rank := _rank(need, device)) is not None
+    ]
+    return [position for *_, position in sorted(ranked)]
+
+
+def _rank(need: DeviceNeed, device: HostDevice) -> int | None:
+    """Which alternative the device fits, counted from 0; None when it fits none."""
+    for rank, alternative in enumerate(need.request.alternatives):
+        if matches(alternative, device.offered):
+            return rank
+    return None
+
+
+def _alone(need: DeviceNeed, devices: Sequence[HostDevice]) -> Shortfall | None:
+    """Whether this need alone asks for more than the host has free, and why."""
+    count = need.request.count
+    fitting = [device for device in devices if _rank(need, device) is not None]
+    standings = Counter(device.standing for device in fitting)
+    if standings[Standing.FREE] >= count:
+        return None
+    if not fitting:
+        return Shortfall(
+            (need.name,),
+            f"{need.name} needs {count}, and no device listed here fits{_nearest(need, devices)}",
+            "list such devices in [pci] device_spec of this host",
+        )
+    return Shortfall(
+        (need.name,),
+        f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings)}",
+        _remedy(standings),
+    )
+
+
+def _tally(standings: Mapping[Standing, int]) -> str:
+    parts = [f"{standings[one]} are {one}" for one in Standing if standings.get(one)]
+    return ", ".join(parts) if standings.get(Standing.FREE) else ", ".join(["0 are free", *parts])
+
+
+def _remedy(standings: Mapping[Standing, int]) -> str:
+    if standings.get(Standing.CLEANING):
+        return "wait until the cleaning is done"
+    if standings.get(Standing.QUARANTINED):
+        return "see why devices are quarantined (lanekeeper device list) and have them cleaned"
+    return "delete a server that holds such a device, or add devices"
+
+
+def _nearest(need: DeviceNeed, devices: Sequence[HostDevice]) -> str:
+    """Say what keeps out the devices that miss by the least."""
+    first = need.request.alternatives[0]
+    misses = [tuple(mismatches(first, device.offered)) for device in devices]
+    if not misses:
+        return "; none is listed at all"
+    least = min(map(len, misses))
+    (reasons, number), *_ = Counter(miss for miss in misses if len(miss) == least).most_common(1)
+    return f"; of the nearest {number} each says: {', '.join(reasons)}"

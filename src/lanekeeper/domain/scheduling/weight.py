@@ -1,0 +1,30 @@
+"""Weights: which of the hosts that fit is taken first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lanekeeper.domain.scheduling.host import HostView, ServerRequest
+
+Weight = Callable[[ServerRequest, HostView], float]
+
+
+def without_devices(request: ServerRequest, host: HostView) -> float:
+    """Servers that need no device leave the hosts with free ones to those that do."""
+    return 0.0 if request.needs else float(-host.free_devices)
+
+
+def free_memory(request: ServerRequest, host: HostView) -> float:
+    """Spread servers: the more memory is free, the better."""
+    return float(host.stock("MEMORY_MB").free)
+
+
+WEIGHTS: tuple[Weight, ...] = (without_devices, free_memory)
+"""The first that tells two hosts apart decides; equal hosts go by name."""
+
+
+def by_weight(request: ServerRequest, hosts: Sequence[HostView]) -> list[HostView]:
+    """Sort *hosts*, the best first."""
+    return sorted(
+        hosts, key=lambda host: (*(-weight(request, host) for weight in WEIGHTS), host.name)
+    )

@@ -1,0 +1,89 @@
+"""Host aggregates: groups of hosts with notes, of which one makes an availability zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.scheduling.host import DEFAULT_ZONE
+from lanekeeper.store.tables import host_aggregate
+
+ZONE_KEY = "availability_zone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregate:
+    """One aggregate; *hosts* are names, in the order in which they joined."""
+
+    id: int
+    uuid: str
+    name: str
+    metadata: Mapping[str, str]
+    hosts: Sequence[str]
+    created_at: datetime
+    updated_at: datetime | None
+
+    @property
+    def zone(self) -> str | None:
+        return self.metadata.get(ZONE_KEY)
+
+
+def _record(row: sa.RowMapping) -> Aggregate:
+    return Aggregate(**{name: row[name] for name in Aggregate.__slots__})
+
+
+def aggregate_list(connection: sa.Connection) -> list[Aggregate]:
+    """Every aggregate, by id."""
+    rows = connection.execute(sa.select(host_aggregate).order_by(host_aggregate.c.id))
+    return [_record(row) for row in rows.mappings()]
+
+
+def aggregate_get(connection: sa.Connection, aggregate_id: int) -> Aggregate | None:
+    row = connection.execute(
+        sa.select(host_aggregate).where(host_aggregate.c.id == aggregate_id).with_for_update()
+    )
+    found = row.mappings().one_or_none()
+    return None if found is None else _record(found)
+
+
+def aggregate_insert(
+    connection: sa.Connection,
+    uuid: str,
+    name: str,
+    metadata: Mapping[str, str],
+    now: datetime,
+) -> Aggregate:
+    row = connection.execute(
+        host_aggregate.insert()
+        .values(uuid=uuid, name=name, metadata=dict(metadata), hosts=[], created_at=now)
+        .returning(host_aggregate)
+    )
+    return _record(row.mappings().one())
+
+
+def aggregate_update(connection: sa.Connection, aggregate_id: int, **values: Any) -> None:
+    connection.execute(
+        host_aggregate.update().where(host_aggregate.c.id == aggregate_id).values(**values)
+    )
+
+
+def aggregate_delete(connection: sa.Connection, aggregate_id: int) -> None:
+    connection.execute(host_aggregate.delete().where(host_aggregate.c.id == aggregate_id))
+
+
+def zone_by_host(aggregates: Sequence[Aggregate]) -> dict[str, str]:
+    """The availability zone of each host that an aggregate puts into one, by host name."""
+    return {
+        name: aggregate.zone
+        for aggregate in aggregates
+        if aggregate.zone is not None
+        for name in aggregate.hosts
+    }
+
+
+def zone_of(aggregates: Sequence[Aggregate], host_name: str) -> str:
+    return zone_by_host(aggregates).get(host_name, DEFAULT_ZONE)

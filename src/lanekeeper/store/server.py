@@ -1,0 +1,206 @@
+"""Rows of servers, and of what was asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.compute.server import Life
+from lanekeeper.store.tables import console, host, server, server_event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRecord:
+    """One server.
+
+    Attributes:
+        host_id, host_name: None before it has a host.
+        availability_zone: where it is; pinned_zone: where it must stay, as its creator asked.
+        flavor: the flavor as it was when the server was made.
+        device_requests: what was asked: a need's id, its name, how many.
+        port_ids: in the order of the guest's network cards.
+        fault: code, message, created; None when there is none.
+    """
+
+    id: str
+    name: str
+    project_id: str
+    user_id: str
+    flavor: Mapping[str, Any]
+    vm_state: str
+    wanted: str
+    created_at: datetime
+    updated_at: datetime
+    description: str = ""
+    hostname: str = ""
+    host_id: str | None = None
+    availability_zone: str = ""
+    pinned_zone: str | None = None
+    image_id: str | None = None
+    image_properties: Mapping[str, Any] = field(default_factory=dict)
+    key_name: str | None = None
+    user_data: str | None = None
+    config_drive: bool = True
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    scheduler_hints: Mapping[str, Any] = field(default_factory=dict)
+    device_requests: Sequence[Mapping[str, Any]] = ()
+    port_ids: Sequence[str] = ()
+    access_ip_v4: str = ""
+    access_ip_v6: str = ""
+    disk_config: str = "MANUAL"
+    reservation_id: str = ""
+    launch_index: int = 0
+    locked: bool = False
+    locked_reason: str | None = None
+    task_state: str | None = None
+    power_state: int = 0
+    generation: int = 1
+    reboots: int = 0
+    fault: Mapping[str, Any] | None = None
+    console_wanted_until: datetime | None = None
+    launched_at: datetime | None = None
+    terminated_at: datetime | None = None
+    host_name: str | None = None
+
+    @property
+    def life(self) -> Life:
+        return Life(
+            vm_state=self.vm_state,
+            task_state=self.task_state,
+            power_state=self.power_state,
+            wanted=self.wanted,
+            generation=self.generation,
+            problem=str(self.fault["message"]) if self.fault else "",
+        )
+
+
+_COLUMNS = tuple(name for name in ServerRecord.__slots__ if name != "host_name")
+_SELECT = sa.select(server, host.c.name.label("host_name")).outerjoin(
+    host, host.c.id == server.c.host_id
+)
+# JSON columns take lists and dicts only.
+_PLAIN = {"tags": list, "device_requests": list, "port_ids": list}
+
+
+def _record(row: sa.RowMapping) -> ServerRecord:
+    return ServerRecord(**{name: row[name] for name in ServerRecord.__slots__})
+
+
+def _values(new: ServerRecord) -> dict[str, Any]:
+    return {name: _PLAIN.get(name, lambda value: value)(getattr(new, name)) for name in _COLUMNS}
+
+
+def server_insert(connection: sa.Connection, new: ServerRecord) -> None:
+    connection.execute(server.insert().values(**_values(new)))
+
+
+def server_get(connection: sa.Connection, server_id: str) -> ServerRecord | None:
+    row = connection.execute(_SELECT.where(server.c.id == server_id)).mappings().one_or_none()
+    return None if row is None else _record(row)
+
+
+def server_list(
+    connection: sa.Connection,
+    *,
+    project_id: str | None = None,
+    host_name: str | None = None,
+    changed_since: datetime | None = None,
+) -> list[ServerRecord]:
+    """Servers, the youngest first, then by id; None leaves a condition out."""
+    query = _SELECT.order_by(server.c.created_at.desc(), server.c.id.desc())
+    if project_id is not None:
+        query = query.where(server.c.project_id == project_id)
+    if host_name is not None:
+        query = query.where(host.c.name == host_name)
+    if changed_since is not None:
+        query = query.where(server.c.updated_at >= changed_since)
+    return [_record(row) for row in connection.execute(query).mappings()]
+
+
+def servers_of_host(connection: sa.Connection, host_id: str) -> list[ServerRecord]:
+    """What a host has or should have, by id."""
+    query = _SELECT.where(server.c.host_id == host_id).order_by(server.c.id)
+    return [_record(row) for row in connection.execute(query).mappings()]
+
+
+def server_update(connection: sa.Connection, server_id: str, **values: Any) -> bool:
+    """Change columns by name; whether the server is there."""
+    done = connection.execute(server.update().where(server.c.id == server_id).values(**values))
+    return done.rowcount == 1
+
+
+def server_change(
+    connection: sa.Connection, server_id: str, generation: int, **values: Any
+) -> bool:
+    """Change columns of a server that is still at *generation*; whether it was."""
+    done = connection.execute(
+        server.update()
+        .where(server.c.id == server_id, server.c.generation == generation)
+        .values(**values)
+    )
+    return done.rowcount == 1
+
+
+def server_delete(connection: sa.Connection, server_id: str) -> None:
+    connection.execute(console.delete().where(console.c.server_id == server_id))
+    connection.execute(server.delete().where(server.c.id == server_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerEvent:
+    """Something that was asked of a server; *message* says what went wrong, if anything did.
+
+    Attributes:
+        detail: plain data; a creation keeps its rejections there.
+    """
+
+    server_id: str
+    action: str
+    at: datetime
+    request_id: str = ""
+    project_id: str = ""
+    user_id: str = ""
+    message: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    id: int = 0
+
+
+def event_insert(connection: sa.Connection, event: ServerEvent) -> None:
+    values = {name: getattr(event, name) for name in ServerEvent.__slots__ if name != "id"}
+    connection.execute(server_event.insert().values(**values))
+
+
+def event_list(connection: sa.Connection, server_id: str) -> list[ServerEvent]:
+    """What was asked of a server, the latest first; also of one that has gone."""
+    rows = connection.execute(
+        sa.select(server_event)
+        .where(server_event.c.server_id == server_id)
+        .order_by(server_event.c.id.desc())
+    ).mappings()
+    return [ServerEvent(**{name: row[name] for name in ServerEvent.__slots__}) for row in rows]
+
+
+def event_failed(connection: sa.Connection, server_id: str, message: str) -> None:
+    """Write what went wrong into the last thing that was asked."""
+    last = sa.select(sa.func.max(server_event.c.id)).where(server_event.c.server_id == server_id)
+    connection.execute(
+        server_event.update()
+        .where(server_event.c.id == last.scalar_subquery())
+        .values(message=message)
+    )
+
+
+def refusal_list(connection: sa.Connection, limit: int) -> list[ServerEvent]:
+    """Creations that found no host, the latest first."""
+    rows = connection.execute(
+        sa.select(server_event)
+        .where(server_event.c.action == "create", server_event.c.message != "")
+        .order_by(server_event.c.id.desc())
+        .limit(limit)
+    ).mappings()
+    return [ServerEvent(**{name: row[name] for name in ServerEvent.__slots__}) for row in rows]
