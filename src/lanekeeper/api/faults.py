@@ -19,6 +19,7 @@ class Fault:
     Attributes:
         kind: name of the error's class (``Invalid``); Network answers it as ``type``.
         code: stable machine code, or empty.
+        facts: what a client may want beside the sentence (the versions of a 406).
     """
 
     status: HTTPStatus
@@ -27,6 +28,7 @@ class Fault:
     code: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     request_id: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 Envelope = Callable[[Fault], object]
@@ -66,8 +68,15 @@ def fault_of(error: Exception, request_id: str) -> Fault:
         status_of_kind = STATUS.get(kind)
         if status_of_kind is not None and isinstance(error, errors.Error):
             headers = {"Retry-After": "2"} if status_of_kind == 503 else {}  # noqa: PLR2004 HTTP
+            facts = error.facts if isinstance(error, NotAcceptable) else {}
             return Fault(
-                status_of_kind, _sentence(error), kind.__name__, error.code, headers, request_id
+                status_of_kind,
+                _sentence(error),
+                kind.__name__,
+                error.code,
+                headers,
+                request_id,
+                facts,
             )
     return Fault(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL, "Bug", request_id=request_id)
 
@@ -126,17 +135,14 @@ def image_fault(fault: Fault) -> object:
 
 def placement_fault(fault: Fault) -> object:
     """Placement's; osc-placement shows the last line of ``detail``."""
-    return {
-        "errors": [
-            {
-                "status": int(fault.status),
-                "title": fault.status.phrase,
-                "detail": fault.message,
-                "code": fault.code or "placement.undefined_code",
-                "request_id": fault.request_id,
-            }
-        ]
+    error = {
+        "status": int(fault.status),
+        "title": fault.status.phrase,
+        "detail": fault.message,
+        "code": fault.code or "placement.undefined_code",
+        "request_id": fault.request_id,
     }
+    return {"errors": [error | fault.facts]}
 
 
 def own_fault(fault: Fault) -> object:

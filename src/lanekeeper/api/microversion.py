@@ -36,7 +36,15 @@ class Microversion:
 
 
 class NotAcceptable(Invalid):
-    """A well-formed microversion outside the announced range (406)."""
+    """A well-formed microversion outside the announced range (406).
+
+    Attributes:
+        facts: ``min_version`` and ``max_version``, from which osc-placement negotiates.
+    """
+
+    def __init__(self, message: str, least: Microversion, most: Microversion) -> None:
+        super().__init__(message)
+        self.facts = {"min_version": str(least), "max_version": str(most)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +78,9 @@ class Versions:
         if not self.least <= wanted <= self.most:
             raise NotAcceptable(
                 f"Version {wanted} is not supported by the API. "
-                f"Minimum is {self.least} and maximum is {self.most}."
+                f"Minimum is {self.least} and maximum is {self.most}.",
+                self.least,
+                self.most,
             )
         return wanted
 

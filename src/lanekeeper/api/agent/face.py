@@ -1,0 +1,174 @@
+"""The door for agents: report, ask what is wanted, fetch what it names. See ``protocol.py``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from lanekeeper.api.faults import UpgradeRequired, own_fault
+from lanekeeper.api.row import Call, Face, Policy, Reply, Row
+from lanekeeper.control.authority import authority_certificate
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.console import console_store
+from lanekeeper.control.desired import desired_of, desired_stamp, image_of
+from lanekeeper.control.enrolment import authenticate_host, enrol
+from lanekeeper.control.heartbeat import Heartbeats
+from lanekeeper.control.host import check_history, report_facts, report_state
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Forbidden, Invalid, TooLarge, Unauthenticated
+from lanekeeper.protocol import (
+    CONSOLE_BYTES,
+    HEADER,
+    PREFIX,
+    VERSION,
+    Credential,
+    Enrolment,
+    HostFacts,
+    HostState,
+)
+
+WAIT_MAX_S = 60.0
+AGENT = Policy("lanekeeper:agent", "role:agent")
+_BODY_BYTES_MAX = 16 * 2**20
+"""Facts of a host with some thousand functions."""
+
+
+def authenticator(site: Site, heartbeats: Heartbeats) -> Callable[[Request, str], Caller]:
+    """How this face knows its callers; every authenticated request is a heartbeat."""
+
+    def authenticate(request: Request, request_id: str) -> Caller:
+        kind, _, credential = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer":
+            raise Unauthenticated("agents authenticate with: Authorization: Bearer CREDENTIAL")
+        caller = authenticate_host(site, credential.strip(), request_id)
+        heartbeats.seen(caller.user_id)
+        return caller
+
+    return authenticate
+
+
+def _host(call: Call[Any]) -> str:
+    """The host of the path, which must be the agent's own.
+
+    Raises:
+        Forbidden: it is another's.
+        UpgradeRequired: the agent speaks another version.
+    """
+    spoken = call.headers.get(HEADER.lower(), str(VERSION))
+    if spoken not in (str(VERSION), str(VERSION - 1)):
+        raise UpgradeRequired(
+            f"agent protocol {spoken} is not spoken here; {VERSION - 1} and {VERSION} are"
+        )
+    if call.path["host_id"] != call.caller.user_id:
+        raise Forbidden("a credential is good for its own host only")
+    return call.caller.user_id
+
+
+def show_authority(call: Call[None]) -> Reply:
+    """Show the controller's CA certificate; the enrolment token carries its fingerprint."""
+    return Reply(body=authority_certificate(call.site), media_type="application/x-pem-file")
+
+
+def create_enrolment(call: Call[Enrolment]) -> Credential:
+    """Enrol a host with a one-time token."""
+    body = call.body
+    return Credential(credential=enrol(call.site, body.token, body.host_id, body.host_name))
+
+
+def put_facts(call: Call[HostFacts]) -> None:
+    """Take over what seldom changes on a host."""
+    report_facts(call.site, _host(call), call.body)
+
+
+def put_state(call: Call[HostState]) -> None:
+    """Take over what often changes on a host."""
+    report_state(call.site, _host(call), call.body)
+
+
+async def get_desired(call: Call[None], request: Request) -> Response:
+    """Answer the host's desired state as soon as it differs from what the agent has got."""
+    host_id = _host(call)
+    after = call.asked("after") or ""
+    wait_s = _wait(call.asked("wait"))
+    await anyio.to_thread.run_sync(check_history, call.site, host_id, after)
+    loop = asyncio.get_running_loop()
+    rung = asyncio.Event()
+    stop = call.site.bells.listen(host_id, lambda: loop.call_soon_threadsafe(rung.set))
+    try:
+        async with asyncio.timeout(wait_s):
+            while await anyio.to_thread.run_sync(desired_stamp, call.site, host_id) == after:
+                await rung.wait()
+                rung.clear()
+    except TimeoutError:
+        return Response(status_code=304)
+    finally:
+        stop()
+    desired = await anyio.to_thread.run_sync(desired_of, call.site, host_id)
+    return Response(msgspec.json.encode(desired), media_type="application/json")
+
+
+def _wait(text: str | None) -> float:
+    try:
+        return min(max(float(text or 0), 0.0), WAIT_MAX_S)
+    except ValueError as error:
+        raise Invalid(f"wait {text!r} is not a number of seconds") from error
+
+
+async def get_image(call: Call[None], request: Request) -> Response:
+    """Stream an image that the host's desired state names, and no other."""
+    path: Path = await anyio.to_thread.run_sync(
+        image_of, call.site, _host(call), call.path["image_id"]
+    )
+    return FileResponse(path, media_type="application/octet-stream")
+
+
+async def put_console(call: Call[None], request: Request) -> Response:
+    """Keep the tail of a guest's console that somebody is reading."""
+    host_id = _host(call)
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > CONSOLE_BYTES:
+            raise TooLarge(f"a console tail is at most {CONSOLE_BYTES} bytes")
+    text = raw.decode("utf-8", "replace")
+    await anyio.to_thread.run_sync(console_store, call.site, host_id, call.path["server_id"], text)
+    return Response(status_code=204)
+
+
+ROWS: tuple[Row[Any], ...] = (
+    Row(method="GET", path="/authority", handler=show_authority),
+    Row(method="POST", path="/enrolments", handler=create_enrolment, accepts=Enrolment),
+    Row(
+        method="PUT",
+        path="/hosts/{host_id}/facts",
+        handler=put_facts,
+        accepts=HostFacts,
+        policy=AGENT,
+    ),
+    Row(
+        method="PUT",
+        path="/hosts/{host_id}/state",
+        handler=put_state,
+        accepts=HostState,
+        policy=AGENT,
+    ),
+    Row(method="GET", path="/hosts/{host_id}/desired", stream=get_desired, policy=AGENT),
+    Row(method="GET", path="/hosts/{host_id}/images/{image_id}", stream=get_image, policy=AGENT),
+    Row(
+        method="PUT",
+        path="/hosts/{host_id}/consoles/{server_id}",
+        stream=put_console,
+        policy=AGENT,
+    ),
+)
+
+FACE = Face(
+    name="agent", prefix=PREFIX, rows=ROWS, envelope=own_fault, body_bytes_max=_BODY_BYTES_MAX
+)

@@ -1,0 +1,75 @@
+"""What Prometheus is told; counted from the database when asked, so never out of step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lanekeeper.clock import Clock
+from lanekeeper.control.site import Site
+from lanekeeper.store.device import devices_counted
+from lanekeeper.store.host import host_list
+
+PROCESS = CollectorRegistry()
+"""What this process counts itself, since its start."""
+
+CLAIMS = Counter(
+    "lanekeeper_claims_total",
+    "Servers whose devices, amounts and ports were claimed.",
+    registry=PROCESS,
+)
+REFUSALS = Counter(
+    "lanekeeper_refusals_total",
+    "Hosts that a filter turned away for servers that found no host, by filter.",
+    ["reason"],
+    registry=PROCESS,
+)
+LOST_RACES = Counter(
+    "lanekeeper_claims_lost_total",
+    "Claims that lost a race and were tried again.",
+    registry=PROCESS,
+)
+CLEANING = Histogram(
+    "lanekeeper_cleaning_seconds",
+    "How long the cleaning of a device took, as its agent measured it.",
+    ["outcome"],
+    buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300),
+    registry=PROCESS,
+)
+
+
+class _Fleet(Collector):
+    def __init__(self, site: Site, clock: Clock) -> None:
+        self._site = site
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        with self._site.database.read() as connection:
+            counted, hosts = devices_counted(connection), host_list(connection)
+        devices = GaugeMetricFamily(
+            "lanekeeper_devices",
+            "Devices that hosts list, by what they are and where they stand.",
+            labels=["host", "resource_class", "state"],
+        )
+        for host_name, resource_class, state, number in counted:
+            devices.add_metric([host_name, resource_class, state], number)
+        ages = GaugeMetricFamily(
+            "lanekeeper_agent_age_seconds",
+            "Time since the host's agent was last heard.",
+            labels=["host"],
+        )
+        for host in hosts:
+            if host.seen_at is not None:
+                age = (self._clock() - host.seen_at).total_seconds()
+                ages.add_metric([host.name], max(age, 0.0))
+        return [devices, ages]
+
+
+def render(site: Site) -> bytes:
+    """The exposition text: this process's counters, and the fleet as the database has it."""
+    fleet = CollectorRegistry()
+    fleet.register(_Fleet(site, site.clock))
+    return generate_latest(PROCESS) + generate_latest(fleet)
