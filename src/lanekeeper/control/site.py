@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lanekeeper.clock import Clock
 from lanekeeper.config import Config
+from lanekeeper.control.token_memory import TokenMemory
 from lanekeeper.store.database import Database
 
 
@@ -57,3 +58,4 @@ class Site:
     clock: Clock
     state_dir: Path
     bells: Bells = field(default_factory=Bells)
+    token_memory: TokenMemory = field(default_factory=TokenMemory)

@@ -1,0 +1,17 @@
+"""Identity v3, as Keystone answers it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lanekeeper.api.faults import identity_fault
+from lanekeeper.api.identity import catalog, token, version
+from lanekeeper.api.row import Face, Row
+
+_ROWS: tuple[Row[Any], ...] = (
+    *version.ROWS,
+    *token.ROWS,
+    *catalog.ROWS,
+)
+
+FACE = Face(name="identity", prefix="/identity", rows=_ROWS, envelope=identity_fault)
