@@ -60,6 +60,9 @@ class LinuxMachine:
     def blockers(self, address: PciAddress) -> tuple[PciAddress, ...]:
         return self.vfio.blockers(address)
 
+    def vf_addresses(self, pf: PciAddress) -> dict[int, PciAddress]:
+        return self.pci.vf_addresses(pf)
+
     def create_vfs(self, pf: PciAddress, count: int) -> None:
         self.pci.create_vfs(pf, count)
 

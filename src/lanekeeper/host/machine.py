@@ -183,6 +183,9 @@ class Machine(Protocol):
         Empty means viable: every member is on a VFIO driver, a bridge's driver, or on none.
         """
 
+    def vf_addresses(self, pf: PciAddress) -> dict[int, PciAddress]:
+        """Return where each VF of *pf* sits, by index. Raises HostFault."""
+
     def create_vfs(self, pf: PciAddress, count: int) -> None:
         """Make *pf* have exactly *count* VFs, or none; never n to m directly.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -64,6 +64,21 @@ class SimulatedMachine(LinuxMachine):
         self.root = root
         self.kernel = SimulatedKernel(root, refuse)
         super().__init__(root, write=self.kernel.write, links=SimulatedLinks(root))
+
+    def run(self, arguments: Sequence[str]) -> None:
+        """Stand in for programs: modprobe makes a module be there, update-grub is only noted.
+
+        Raises:
+            HostFault: any other program.
+        """
+        match list(arguments):
+            case ["modprobe", name]:
+                (self.root / "sys/module" / name.replace("-", "_")).mkdir(exist_ok=True)
+            case ["update-grub"]:
+                (self.root / "simulated").mkdir(exist_ok=True)
+                (self.root / "simulated/boot-menu-updated").touch()
+            case _:
+                raise HostFault(f"a simulated machine does not run {' '.join(arguments)}")
 
 
 class SimulatedKernel:

@@ -1,0 +1,165 @@
+"""What ``lanekeeper host`` prints: text for people, plain values for ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from lanekeeper.domain.hostplan.findings import Finding, Severity
+from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.plan import Impact, Plan, Step
+from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.host.apply import Outcome
+from lanekeeper.host.journal import Course
+
+_COLOURS = {Severity.OK: "32", Severity.INFO: "36", Severity.WARNING: "33", Severity.ERROR: "31"}
+_BRIDGE = 0x06
+
+
+def findings_text(findings: Sequence[Finding], *, colour: bool) -> Iterator[str]:
+    """One line for what is well; evidence and fix on lines of their own else; then a count."""
+    for finding in findings:
+        severity = f"{finding.severity.upper():8}"
+        if colour:
+            severity = f"\033[{_COLOURS[finding.severity]}m{severity}\033[0m"
+        subject = "" if finding.subject == "host" else f"{finding.subject}: "
+        line = f"{severity} {finding.id:26} {subject}{finding.summary}"
+        if finding.severity is Severity.OK:
+            yield f"{line} ({finding.evidence})"
+            continue
+        yield line
+        indent = " " * 36
+        yield f"{indent}found  {finding.evidence}"
+        if finding.fix:
+            yield f"{indent}fix    {finding.fix}"
+    counts = ((sum(f.severity is severity for f in findings), severity) for severity in Severity)
+    yield ", ".join(f"{count} {severity}" for count, severity in counts)
+
+
+def findings_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    return [asdict(finding) for finding in findings]
+
+
+def plan_text(plan: Plan) -> Iterator[str]:
+    """Steps with why, impact and undo; refusals with reason and fix; what waits for a reboot."""
+    for number, step in enumerate(plan.steps, 1):
+        yield f"{number:3}. {step.do}"
+        yield f"       why     {step.why}"
+        if step.impact is not Impact.NONE:
+            yield f"       impact  {step.impact}"
+        undo = "; then ".join(str(action) for action in step.undo)
+        yield f"       undo    {undo or 'not needed'}"
+    for refusal in plan.refusals:
+        yield f"refused: {refusal.subject}: {refusal.reason} ({refusal.code})"
+        yield f"         fix: {refusal.fix}"
+    for pending in plan.pending:
+        yield f"pending: {pending}"
+    if plan.refusals:
+        yield "Nothing will be changed while something is refused."
+    elif plan.is_empty:
+        yield "Nothing to do: the host is as the policy wants it."
+    else:
+        yield f"{len(plan.steps)} steps."
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "steps": [_step_json(step) for step in plan.steps],
+        "refusals": [asdict(refusal) for refusal in plan.refusals],
+        "pending": list(plan.pending),
+    }
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    return {
+        "text": str(step.do),
+        "do": msgspec.to_builtins(step.do),
+        "undo": [msgspec.to_builtins(action) for action in step.undo],
+        "why": step.why,
+        "impact": str(step.impact),
+    }
+
+
+def outcome_text(outcome: Outcome) -> Iterator[str]:
+    if outcome.failure:
+        yield f"failed: {outcome.failure}"
+    for left in outcome.left:
+        yield f"could not be taken back: {left}"
+    match outcome.course:
+        case Course.APPLIED:
+            yield f"Change {outcome.change} is applied; `lanekeeper host rollback` takes it back."
+        case Course.TAKEN_BACK:
+            yield f"Change {outcome.change} is taken back: the host is as it was before."
+        case _:
+            yield f"Change {outcome.change} is half taken back: mend the above, then rollback."
+
+
+def outcome_json(outcome: Outcome | None) -> dict[str, Any] | None:
+    return None if outcome is None else asdict(outcome)
+
+
+def devices_text(host: HostFacts, *, bridges: bool) -> Iterator[str]:
+    """A table: PFs with their VFs below them, everything else in bus order."""
+    head = ("ADDRESS", "TYPE", "IDS", "NUMA", "GROUP", "DRIVER", "NETDEV", "MAC", "VFS")
+    rows = [head, *(_row(device) for device in _ordered(host, bridges=bridges))]
+    yield from table(rows)
+    for name, reason in host.device_faults:
+        yield f"set aside: {name}: {reason}"
+
+
+def _ordered(host: HostFacts, *, bridges: bool) -> Iterator[PciDevice]:
+    for device in host.devices:
+        if device.parent is not None or (device.class_code >> 16 == _BRIDGE and not bridges):
+            continue
+        yield device
+        yield from host.vfs_of(device.address)
+
+
+def _row(device: PciDevice) -> tuple[str, ...]:
+    is_vf = device.parent is not None
+    return (
+        f"  {device.address}" if is_vf else str(device.address),
+        device.dev_type.removeprefix("type-") + (f" {device.vf_index}" if is_vf else ""),
+        f"{device.vendor_id:04x}:{device.product_id:04x}",
+        _or_dash(device.numa_node),
+        _or_dash(device.iommu_group),
+        _or_dash(device.driver),
+        _or_dash(device.netdev),
+        _or_dash(device.mac),
+        f"{device.num_vfs} of {device.total_vfs}" if device.total_vfs else "",
+    )
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def device_json(device: PciDevice) -> dict[str, Any]:
+    """One device with the field names and spellings of the compute API."""
+    return {
+        **asdict(device),
+        "address": str(device.address),
+        "vendor_id": f"{device.vendor_id:04x}",
+        "product_id": f"{device.product_id:04x}",
+        "class_code": f"{device.class_code:06x}",
+        "parent": None if device.parent is None else str(device.parent),
+    }
+
+
+def host_json(host: HostFacts) -> dict[str, Any]:
+    return {
+        "devices": [device_json(device) for device in host.devices],
+        "set_aside": [{"name": name, "reason": reason} for name, reason in host.device_faults],
+    }
+
+
+def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Left-aligned columns, two blanks apart; the first row is the head."""
+    every = list(rows)
+    widths = [max(len(row[at]) for row in every) for at in range(len(every[0]))]
+    for row in every:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,165 @@
+"""Carries out one action of a plan on a host. Each can be done twice."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import assert_never
+
+from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.hostplan.action import (
+    BindVf,
+    Change,
+    LoadModule,
+    MakeDirectory,
+    MakeLink,
+    RemoveDirectory,
+    RemoveFile,
+    SetAutoprobe,
+    SetLink,
+    SetVfCount,
+    UpdateBootLoader,
+    WriteFile,
+)
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.attribute import refusals
+from lanekeeper.host.machine import Machine
+
+_PROGRAM_TIMEOUT_S = 300.0
+_SAID_MAX = 500
+
+Run = Callable[[Sequence[str]], None]
+"""Runs a program to its end. Raises HostFault when it fails."""
+
+
+def run_program(arguments: Sequence[str]) -> None:
+    """Run a program of this machine, found on PATH; its last words go into the HostFault."""
+    called = " ".join(arguments)
+    try:
+        done = subprocess.run(
+            list(arguments),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=_PROGRAM_TIMEOUT_S,
+        )
+    except FileNotFoundError as error:
+        raise HostFault(f"cannot run {called}: {arguments[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise HostFault(f"{called} did not end within {_PROGRAM_TIMEOUT_S:.0f} s") from error
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-_SAID_MAX:]
+        raise HostFault(f"{called} ended with {done.returncode}: {said}")
+
+
+class Actor:
+    """Does actions below *root*, on *machine*, with programs run by *run*."""
+
+    def __init__(self, root: Path, machine: Machine, run: Run = run_program) -> None:
+        self._root = root
+        self._machine = machine
+        self._run = run
+
+    def do(self, action: Change) -> None:
+        """Carry out *action*; when it is done already, nothing happens.
+
+        Raises:
+            Error: the kernel, a file system or a program refused; the action may be half done.
+        """
+        match action:
+            case LoadModule():
+                self._load_module(action.name)
+            case SetAutoprobe():
+                self._machine.set_autoprobe(PciAddress.parse(action.pf), action.enabled)
+            case SetVfCount():
+                self._machine.create_vfs(PciAddress.parse(action.pf), action.count)
+            case SetLink():
+                self._machine.set_link(PciAddress.parse(action.pf), action.up)
+            case BindVf():
+                self._bind(action)
+            case UpdateBootLoader():
+                self._run(["update-grub"])
+            case MakeDirectory() | RemoveDirectory() | WriteFile() | RemoveFile() | MakeLink():
+                with refusals(str(action)):
+                    self._change_files(action)
+            case _:
+                assert_never(action)
+
+    def _load_module(self, name: str) -> None:
+        if not (self._root / "sys/module" / name.replace("-", "_")).exists():
+            self._run(["modprobe", name])
+
+    def _bind(self, action: BindVf) -> None:
+        address = self._machine.vf_addresses(PciAddress.parse(action.pf)).get(action.index)
+        if address is not None:
+            self._machine.bind(address, action.driver)
+        elif action.driver is not None:
+            raise NotFound(f"{action.pf} has no VF {action.index}")
+
+    def _change_files(
+        self, action: MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink
+    ) -> None:
+        path = self._root / action.path
+        match action:
+            case MakeDirectory():
+                path.mkdir(mode=0o755, exist_ok=True)
+            case RemoveDirectory():
+                _remove_if_empty(path)
+            case WriteFile():
+                _write_whole(path, action.text)
+            case RemoveFile():
+                path.unlink(missing_ok=True)
+            case MakeLink():
+                _link(path, action.target)
+        if path.parent.exists():
+            _sync_directory(path.parent)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Replace the file at once: a reader, or a crash, finds the old text or the new one."""
+    data = text.encode()
+    if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
+        return
+    fresh = path.with_name(f".{path.name}.lanekeeper")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _link(path: Path, target: str) -> None:
+    if path.is_symlink() and str(path.readlink()) == target:
+        return
+    fresh = path.with_name(f".{path.name}.lanekeeper")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(path)
+
+
+def _remove_if_empty(path: Path) -> None:
+    try:
+        path.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
