@@ -1,0 +1,68 @@
+"""What ``./dev test`` says at the end is what happened, also when pytest itself falls over."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import rings
+
+TESTS = """
+import pytest
+
+def test_passes(): pass
+def test_fails(): assert False
+@pytest.mark.skip(reason="no such card here")
+def test_skips(): pass
+@pytest.fixture
+def broken(): raise RuntimeError
+def test_errors(broken): pass
+@pytest.mark.long
+def test_long(): pass
+"""
+
+RING = rings.Ring("unit", "a ring", 1, "not lab")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = long\n  lab\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(tree: Path, text: str, *, long: bool = False) -> rings.Outcome:
+    (tree / "test_some.py").write_text(text)
+    return rings.run_ring(RING, long=long, passed_on=["-q", "--no-header"])
+
+
+def test_every_case_is_counted_once(tree: Path) -> None:
+    outcome = run(tree, TESTS)
+    assert str(outcome) == "1 passed, 2 failed, 1 skipped"
+    assert outcome.reasons == Counter({"no such card here": 1})
+    assert outcome.failures == ["test_some::test_fails", "test_some::test_errors"]
+
+
+def test_long_campaigns_run_when_asked_for(tree: Path) -> None:
+    assert run(tree, TESTS, long=True).passed == 2
+
+
+def test_a_file_that_cannot_be_imported_fails_the_ring(tree: Path) -> None:
+    outcome = run(tree, "import no_such_module")
+    assert outcome.failed == 1
+
+
+def test_a_pytest_that_dies_fails_the_ring(tree: Path) -> None:
+    outcome = run(tree, "import os\ndef test_it(): os._exit(7)")
+    assert outcome.failures == ["unit: pytest ended with 7"]
+
+
+def test_an_empty_ring_is_not_a_failure(tree: Path) -> None:
+    outcome = run(tree, "")
+    assert str(outcome) == "0 passed, 0 failed, 0 skipped"
+
+
+def test_the_last_line_is_the_total_alone() -> None:
+    total = rings.Outcome(passed=3, failed=1, reasons=Counter(a=2), failures=["x::y"])
+    lines = rings.closing_lines(total, long=True)
+    assert lines == ["skipped  2 x a", "FAILED   x::y", "3 passed, 1 failed, 2 skipped"]
