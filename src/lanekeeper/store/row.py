@@ -8,9 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
-from lanekeeper.domain.errors import Stale
+from lanekeeper.domain.errors import Conflict, Stale
 
+GONE = "lanekeeper.reference.gone"
 STALE = "RevisionNumberConstraintFailed"
 
 
@@ -18,10 +20,16 @@ def row_insert_new(connection: sa.Connection, table: sa.Table, values: Mapping[s
     """Insert a row unless one of its unique keys is taken; returns whether it was inserted.
 
     On PostgreSQL this waits for a rival that has inserted the same key and not yet committed.
+
+    Raises:
+        Conflict: what the row refers to was deleted meanwhile; the transaction must be left.
     """
     insert: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = insert.insert(table).values(**values).on_conflict_do_nothing()
-    return bool(connection.execute(statement).rowcount == 1)
+    try:
+        return bool(connection.execute(statement).rowcount == 1)
+    except IntegrityError as error:
+        raise Conflict(f"what the {table.name} belongs to was just deleted", code=GONE) from error
 
 
 def row_update(
@@ -29,6 +37,7 @@ def row_update(
     table: sa.Table,
     row_id: str,
     values: Mapping[str, Any],
+    *,
     now: datetime,
     revision: int | None = None,
 ) -> bool:

@@ -8,18 +8,10 @@ from dataclasses import dataclass
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.address import parse_cidr, parse_ip, slaac_address, usable
-from lanekeeper.domain.network.port import FixedIp
+from lanekeeper.domain.network.port import FixedIp, FixedIpWanted
 from lanekeeper.domain.network.subnet import V4, V6, SubnetRecord
 
 FIXED_IPS_MAX = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixedIpWanted:
-    """One entry of ``fixed_ips``; at least one of the two is set."""
-
-    subnet_id: str | None = None
-    ip: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,47 @@ class FixedIp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FixedIpWanted:
+    """One entry of ``fixed_ips`` in a request; at least one of the two is set."""
+
+    subnet_id: str | None = None
+    ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortWanted:
+    """What a request says of a new port, checked for its types only; None leaves it to us.
+
+    Attributes:
+        fixed_ips: None for one of each family, empty for none.
+        security_groups: None for the project's default group.
+        port_security_enabled: None for what the network says.
+    """
+
+    network_id: str
+    project_id: str | None = None
+    name: str = ""
+    description: str = ""
+    mac: str | None = None
+    admin_state_up: bool = True
+    vnic_type: VnicType = VnicType.NORMAL
+    fixed_ips: tuple[FixedIpWanted, ...] | None = None
+    device_id: str = ""
+    device_owner: str = ""
+    host_name: str = ""
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    port_security_enabled: bool | None = None
+    propagate_uplink_status: bool = True
+    trusted: bool | None = None
+    numa_affinity_policy: str | None = None
+    allowed_address_pairs: tuple[Mapping[str, str], ...] = ()
+    security_groups: tuple[str, ...] | None = None
+    extra_dhcp_opts: tuple[Mapping[str, Any], ...] = ()
+    created_by_server: bool = False
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortRecord:
     """A port with what its network says of it. A fact, never edited.
 

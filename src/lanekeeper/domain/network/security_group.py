@@ -1,0 +1,203 @@
+"""Security groups: stored and shown, filtered by nobody on a VF.
+
+Source: neutron ``db/securitygroups_db.py``; ``extensions/securitygroup.py``.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.network.address import parse_cidr
+
+DEFAULT = "default"
+DIRECTIONS = ("ingress", "egress")
+ETHERTYPES = ("IPv4", "IPv6")
+PROTOCOLS = frozenset(
+    [
+        "ah",
+        "dccp",
+        "egp",
+        "esp",
+        "gre",
+        "hopopt",
+        "icmp",
+        "icmpv6",
+        "igmp",
+        "ip",
+        "ipip",
+        "ipv6-encap",
+        "ipv6-frag",
+        "ipv6-icmp",
+        "ipv6-nonxt",
+        "ipv6-opts",
+        "ipv6-route",
+        "ospf",
+        "pgm",
+        "rsvp",
+        "sctp",
+        "tcp",
+        "udp",
+        "udplite",
+        "vrrp",
+    ]
+)
+_PORT_PROTOCOLS = frozenset(
+    {"tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "33", "132", "136"}
+)
+_ICMP_PROTOCOLS = frozenset({"icmp", "icmpv6", "ipv6-icmp", "1", "58"})
+_NAMESPACE = uuid.UUID("6c9a4a3b-7d33-5b0e-9a55-6f0f4f1f5c0d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityGroupRecord:
+    """A group as stored; *rules* as the API shows them, less what all of them share."""
+
+    id: str
+    project_id: str
+    created_at: datetime
+    updated_at: datetime
+    name: str = ""
+    description: str = ""
+    stateful: bool = True
+    rules: tuple[Mapping[str, Any], ...] = ()
+    tags: tuple[str, ...] = ()
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleWanted:
+    """What a request says of a new rule, checked for its types only."""
+
+    security_group_id: str
+    direction: str
+    ethertype: str = "IPv4"
+    protocol: str | None = None
+    port_range_min: int | None = None
+    port_range_max: int | None = None
+    remote_ip_prefix: str | None = None
+    remote_group_id: str | None = None
+    description: str = ""
+
+
+def default_group_id(project_id: str) -> str:
+    """The id of a project's default group: derived, so that two makers make the same one."""
+    return str(uuid.uuid5(_NAMESPACE, project_id))
+
+
+def first_rules(group_id: str, name: str) -> Iterator[dict[str, Any]]:
+    """The rules of a new group: all egress; the default group also hears its own members."""
+    directions = ("egress", "ingress") if name == DEFAULT else ("egress",)
+    for direction in directions:
+        for ethertype in ETHERTYPES:
+            yield rule_fields(
+                RuleWanted(
+                    security_group_id=group_id,
+                    direction=direction,
+                    ethertype=ethertype,
+                    remote_group_id=group_id if direction == "ingress" else None,
+                )
+            )
+
+
+def rule_fields(wanted: RuleWanted) -> dict[str, Any]:
+    """What is stored of a rule beside its id and times."""
+    return {
+        "direction": wanted.direction,
+        "ethertype": wanted.ethertype,
+        "protocol": wanted.protocol,
+        "port_range_min": wanted.port_range_min,
+        "port_range_max": wanted.port_range_max,
+        "remote_ip_prefix": wanted.remote_ip_prefix,
+        "remote_group_id": wanted.remote_group_id,
+        "remote_address_group_id": None,
+        "normalized_cidr": wanted.remote_ip_prefix,
+        "description": wanted.description,
+    }
+
+
+def plan_rule(wanted: RuleWanted) -> dict[str, Any]:
+    """Check a rule and return what is stored of it.
+
+    Raises:
+        Invalid: the message names the field and what would be right.
+    """
+    if wanted.direction not in DIRECTIONS:
+        raise _wrong(f"direction {wanted.direction!r} is not one of {', '.join(DIRECTIONS)}")
+    ethertype = next((e for e in ETHERTYPES if e.lower() == wanted.ethertype.lower()), None)
+    if ethertype is None:
+        raise _wrong(f"ethertype {wanted.ethertype!r} is not one of {', '.join(ETHERTYPES)}")
+    if wanted.remote_ip_prefix is not None and wanted.remote_group_id is not None:
+        raise _wrong("only one of remote_ip_prefix and remote_group_id may be given")
+    protocol = _protocol(wanted.protocol)
+    _check_ports(wanted, protocol)
+    prefix = None
+    if wanted.remote_ip_prefix is not None:
+        prefix = _prefix(wanted.remote_ip_prefix, ethertype)
+    fields = rule_fields(wanted)
+    fields |= {"ethertype": ethertype, "protocol": protocol}
+    return fields | {"remote_ip_prefix": prefix, "normalized_cidr": prefix}
+
+
+def same_rule(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two rules say the same, whatever their ids and descriptions."""
+    keys = (
+        "direction",
+        "ethertype",
+        "protocol",
+        "port_range_min",
+        "port_range_max",
+        "normalized_cidr",
+        "remote_group_id",
+    )
+    return all(one.get(key) == other.get(key) for key in keys)
+
+
+def _protocol(text: str | None) -> str | None:
+    if text is None or text.lower() == "any":
+        return None
+    name = text.lower()
+    is_number = name.isascii() and name.isdigit() and int(name) <= 255  # noqa: PLR2004 one byte
+    if name not in PROTOCOLS and not is_number:
+        raise _wrong(f"protocol {text!r} is neither a name such as tcp nor a number in 0..255")
+    return name
+
+
+def _check_ports(wanted: RuleWanted, protocol: str | None) -> None:
+    least, most = wanted.port_range_min, wanted.port_range_max
+    if least is None and most is None:
+        return
+    if protocol in _ICMP_PROTOCOLS:
+        _check_icmp(least, most)
+        return
+    if protocol not in _PORT_PROTOCOLS:
+        raise _wrong("port_range_min and port_range_max need a protocol with ports, such as tcp")
+    if least is None or most is None or not 0 <= least <= most <= 65535:  # noqa: PLR2004 16 bits
+        raise _wrong(f"port range {least} to {most} is not 0 <= min <= max <= 65535")
+
+
+def _check_icmp(kind: int | None, code: int | None) -> None:
+    if kind is None:
+        raise _wrong("port_range_max, an ICMP code, needs port_range_min, its type")
+    for value in (kind, code or 0):
+        if not 0 <= value <= 255:  # noqa: PLR2004 one byte
+            raise _wrong(f"ICMP type or code {value} is not in 0..255")
+
+
+def _prefix(text: str, ethertype: str) -> str:
+    network = parse_cidr(text if "/" in text else _whole(text), "remote_ip_prefix")
+    if f"IPv{network.version}" != ethertype:
+        raise _wrong(f"remote_ip_prefix {text} does not fit ethertype {ethertype}")
+    return str(network)
+
+
+def _whole(text: str) -> str:
+    return f"{text}/128" if ":" in text else f"{text}/32"
+
+
+def _wrong(message: str) -> Invalid:
+    return Invalid(message, code="InvalidInput")
