@@ -1,0 +1,126 @@
+"""``lanekeeper up`` from outside: what it leaves behind, what it refuses, what a restart keeps."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from running import LANEKEEPER, Process, pick_port, running
+
+pytestmark = pytest.mark.service
+
+PF_AND_VFS = """[pci]
+device_spec = {"vendor_id": "8086", "product_id": "10c9"}
+device_spec = {"vendor_id": "8086", "product_id": "10ca"}
+"""
+
+
+def refuse(tmp_path: Path, *arguments: str, code: int) -> str:
+    """Start what must not start; return what it says about it."""
+    state = tmp_path / "state"
+    command = [LANEKEEPER, "up", "--state-dir", str(state), "--listen", f"127.0.0.1:{pick_port()}"]
+    ended = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "ready" not in ended.stdout
+    return ended.stderr
+
+
+def config(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "nova.conf"
+    path.write_text(text)
+    return ["--simulate", "1", "--config-file", str(path)]
+
+
+def test_credentials_are_readable_by_their_owner_only(tmp_path: Path) -> None:
+    with running(tmp_path / "state") as instance:
+        password = instance.credentials["password"]
+        assert len(password) >= 16
+        holders = [path for path in instance.state_dir.rglob("*") if _holds(path, password)]
+        assert {path.name for path in holders} >= {"clouds.yaml", "openrc"}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in holders} == {0o600}
+        assert password not in instance.process.output + instance.process.errors
+
+
+def _holds(path: Path, secret: str) -> bool:
+    return path.is_file() and secret.encode() in path.read_bytes()
+
+
+def test_a_restart_keeps_what_there_was(database_url: str, tmp_path: Path) -> None:
+    with running(tmp_path / "state", database_url=database_url) as first:
+        flavor = first.sdk.compute.create_flavor(name="kept", ram=64, vcpus=1, disk=1)
+        image = first.sdk.image.create_image(
+            name="kept", data=b"x" * 512, disk_format="raw", container_format="bare", wait=True
+        )
+        made = first.sdk.compute.create_server(
+            name="kept", image_id=image.id, flavor_id=flavor.id, networks="none"
+        )
+        first.sdk.compute.wait_for_server(made, interval=0.2, wait=30)
+        token, password = str(first.sdk.auth_token), first.credentials["password"]
+    with running(tmp_path / "state", database_url=database_url) as second:
+        assert second.credentials["password"] == password
+        server = second.sdk.compute.get_server(made.id)
+        assert (server.name, server.status) == ("kept", "ACTIVE")
+        assert b"".join(second.sdk.image.download_image(image.id, stream=False).iter_content())
+        with second.http(**{"X-Auth-Token": token}) as http:
+            assert http.get("/compute/v2.1/servers").status_code == 200
+
+
+def test_it_answers_what_to_do_next(tmp_path: Path) -> None:
+    with running(tmp_path / "state") as instance:
+        assert "openrc" in instance.process.output or "OS_CLOUD" in instance.process.output
+
+
+def test_without_libvirt_and_without_simulation_it_says_what_would_help(tmp_path: Path) -> None:
+    if Path("/run/libvirt").exists():
+        pytest.skip("libvirt runs on this machine")
+    assert "--simulate" in refuse(tmp_path, code=3)
+
+
+def test_a_password_is_kept_off_the_command_line(tmp_path: Path) -> None:
+    url = "postgresql://lanekeeper:hunter2@127.0.0.1/lanekeeper"
+    said = refuse(tmp_path, "--simulate", "1", "--database-url", url, code=2)
+    assert "--database-url-file" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (PF_AND_VFS, ["nova.conf:2", "nova.conf:3", "physical_network"]),
+        ('[pci]\ndevice_spec = {"vendor": "8086"}\n', ["nova.conf:2", "vendor", "vendor_id"]),
+        ('[pci]\nalias = {"name": "a1", \n', ["nova.conf:2", "alias"]),
+        ("[lanekeeper]\nno_such_key = 1\n", ["nova.conf:2", "no_such_key"]),
+        ("[ml2_type_vlan]\nnetwork_vlan_ranges = physnet1:0:5000\n", ["nova.conf:2", "4094"]),
+    ],
+    ids=["pf-and-vfs", "unknown-key", "no-json", "own-key", "vlan-range"],
+)
+def test_a_wrong_configuration_is_refused_with_its_line(
+    tmp_path: Path, text: str, named: list[str]
+) -> None:
+    said = refuse(tmp_path, *config(tmp_path, text), code=2)
+    assert [word for word in named if word not in said] == [], said
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    said = refuse(tmp_path, "--simulate", "1", "--config-file", "/nonexistent.conf", code=2)
+    assert "/nonexistent.conf" in said
+
+
+def test_two_cannot_share_a_port(tmp_path: Path) -> None:
+    with running(tmp_path / "first") as first:
+        port = first.url.rpartition(":")[2]
+        arguments = ["up", "--state-dir", str(tmp_path / "second"), "--simulate", "1"]
+        second = Process(
+            [LANEKEEPER, *arguments, "--listen", f"127.0.0.1:{port}"], tmp_path / "second.log"
+        )
+        try:
+            assert second.wait(30) in {2, 3}
+            assert port in second.errors
+        finally:
+            second.kill()
