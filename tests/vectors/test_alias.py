@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from vectors.cases import Case, cases
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.alias import NumaPolicy, check_together, parse_option
@@ -17,6 +16,7 @@ from lanekeeper.domain.pci.request import (
     parse_alias_spec,
 )
 from lanekeeper.domain.pci.resource_class import class_of_ids, normalize_resource_class
+from vectors.cases import Case, cases
 
 
 @pytest.mark.parametrize("case", cases("nova/alias"))

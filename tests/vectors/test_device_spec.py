@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vectors.cases import Case, cases
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec, match, parse_option
 from lanekeeper.domain.pci.listing import list_devices
+from vectors.cases import Case, cases
 
 ANYTHING = "0000"
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from vectors.cases import Case, cases
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.mapping import (
@@ -17,6 +16,7 @@ from lanekeeper.domain.network.mapping import (
     parse_inventory_defaults,
 )
 from lanekeeper.domain.network.vlan import parse_vlan_ranges
+from vectors.cases import Case, cases
 
 REFUSED = {"ok": False}
 

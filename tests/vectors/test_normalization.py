@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vectors.cases import Case, cases
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import parse_traits, resource_class_of, traits_of
+from vectors.cases import Case, cases
 
 
 @pytest.mark.parametrize("case", cases("nova/normalization"))

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from lanekeeper.config.file import NO_SECTION, Entry, read_files
 from lanekeeper.config.names import (
+    GONE,
     OWN_SECTION,
+    bounds_in_words,
     nearest,
     openstack_options,
     options,
@@ -147,7 +149,8 @@ class _Reader:
 
     def _unknown(self, entry: Entry) -> None:
         if entry.is_vio:
-            self._warn(entry, f"{entry.key} of custom.yml is not read")
+            path = entry.source.rpartition(":")[0]
+            self._add(f"{path}: of a custom.yml only {' and '.join(_VIO_NAMES)} are read")
             return
         section, key = entry.section or _SECTIONLESS_KEPT, entry.key
         hint = nearest(section, key)
@@ -157,7 +160,9 @@ class _Reader:
                 f"{entry.source}: there is no key {shown}",
                 hint=f"did you mean {hint}?" if hint else "the reference lists all keys",
             )
-        if key not in openstack_options().get(section, ()):
+        if gone := GONE.get((section, key)):
+            self._warn(entry, f"{shown} no longer exists: {gone}")
+        elif key not in openstack_options().get(section, ()):
             self._warn(
                 entry,
                 f"{shown} is neither Lanekeeper's nor OpenStack's"
@@ -165,7 +170,9 @@ class _Reader:
             )
 
     def _warn(self, entry: Entry, text: str) -> None:
-        warning = f"{entry.source}: {text}"
+        self._add(f"{entry.source}: {text}")
+
+    def _add(self, warning: str) -> None:
         if warning not in self.warnings:
             self.warnings.append(warning)
 
@@ -216,33 +223,33 @@ def _convert(section: type[Section], name: str, option: Option, text: str) -> An
         return tuple(split_list(text))
     for bounds in metadata:
         if isinstance(bounds, msgspec.Meta):
-            return msgspec.convert(text, _bounded(bare, bounds), strict=False)
+            return _number(text, bare, bounds)
     return text
 
 
-def _bounded(bare: Any, bounds: msgspec.Meta) -> Any:
-    from typing import Annotated
-
-    return Annotated[bare, bounds]
+def _number(text: str, kind: type[int] | type[float], bounds: msgspec.Meta) -> int | float:
+    try:
+        number: int | float = msgspec.convert(text, Annotated[kind, bounds], strict=False)
+    except msgspec.ValidationError as error:
+        what = "a whole number" if kind is int else "a number"
+        raise Invalid(f"{text[:80]!r} is not {what} {bounds_in_words(bounds)}") from error
+    return number
 
 
 def _attempt(entry: Entry, option: Option, read: Callable[[], _Value]) -> _Value:
     """Read a value; an error gets told where it happened."""
-    place = f"{entry.source}: {option.name}"
     try:
         return read()
-    except msgspec.ValidationError as error:
-        raise Invalid(f"{place} {entry.value[:80]!r}: {error}") from error
     except Error as error:
-        raise Invalid(f"{place}: {error}", hint=error.hint) from error
+        # The domain's own sentences mostly begin with the key already.
+        named = str(error).startswith(option.key)
+        place = f"[{option.section}]" if named else f"{option.name}:"
+        raise Invalid(f"{entry.source}: {place} {error}", hint=error.hint) from error
 
 
 def _check_together(config: Config, reader: _Reader) -> None:
     """Check what concerns several values at once. Raises Invalid, with the place of one of them."""
-    try:
-        alias.check_together(config.pci.alias)
-    except Error as error:
-        raise Invalid(str(error), hint=error.hint) from error
+    alias.check_together(config.pci.alias)
     nic = config.sriov_nic
     for name in ("exclude_devices", "resource_provider_bandwidths"):
         option = options()["sriov_nic", name]

@@ -12,7 +12,14 @@ import msgspec
 
 from lanekeeper.config.tree import Config, Option, Section
 
+_LIKENESS = 0.8  # of difflib; 1 is equal
 OWN_SECTION = "lanekeeper"
+GONE = {
+    ("default", "scheduler_available_filters"): "all filters are there; choose by enabled_filters",
+    ("ml2_sriov", "supported_pci_vendor_devs"): "[pci] device_spec says which devices there are",
+    ("ml2_sriov", "agent_required"): "a port is bound only where an agent reports",
+}
+"""Keys of older releases that nothing replaces, and why nothing has to."""
 
 
 @cache
@@ -51,13 +58,16 @@ def spellings(option: Option) -> Iterator[tuple[str, str, bool]]:
 
 def nearest(section: str, key: str) -> str:
     """Return the known name that looks most like this one, or nothing."""
-    read = [option.name for option in options().values()]
-    bare = {option.key: option.name for option in options().values()}
-    if key in bare:
-        return bare[key]
-    wanted = f"[{'DEFAULT' if section == 'default' else section}] {key}"
-    close = get_close_matches(wanted, read, n=1, cutoff=0.75)
-    if close or not (foreign := openstack_options().get(section)):
-        return close[0] if close else ""
-    close = get_close_matches(key, foreign, n=1, cutoff=0.8)
-    return f"[{section}] {close[0]}" if close else ""
+    read = {option.key: option.name for option in options().values()}
+    if close := get_close_matches(key, read, n=1, cutoff=_LIKENESS):
+        return read[close[0]]
+    close = get_close_matches(key, openstack_options().get(section, ()), n=1, cutoff=_LIKENESS)
+    return f"[{'DEFAULT' if section == 'default' else section}] {close[0]}" if close else ""
+
+
+def bounds_in_words(bounds: msgspec.Meta) -> str:
+    """Say what a number must be: ``of at least 68 and at most 65535``."""
+    words = [f"above {bounds.gt}" if bounds.gt is not None else f"of at least {bounds.ge}"]
+    if bounds.le is not None:
+        words.append(f"at most {bounds.le}")
+    return " and ".join(words)

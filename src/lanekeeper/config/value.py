@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from lanekeeper.domain.errors import Invalid
 
 _NAME_MAX = 255
+_NAME = re.compile(rf"[\w.-]{{1,{_NAME_MAX}}}")
 _PORT_MAX = 65535
 _MTU_MIN, _MTU_MAX = 68, 65535  # RFC 791 section 3.2; Linux dev->max_mtu of most drivers
 
@@ -65,9 +66,11 @@ def split_list(text: str) -> Iterator[str]:
 
 
 def parse_name(text: str) -> str:
-    """Read a name of 1 to 255 printable characters without blanks."""
-    if not text or len(text) > _NAME_MAX or not text.isprintable() or " " in text:
-        raise Invalid(f"{text[:40]!r} is not a name of 1 to {_NAME_MAX} characters without blanks")
+    """Read a name of 1 to 255 letters, digits, dots, dashes and underscores."""
+    if not _NAME.fullmatch(text):
+        raise Invalid(
+            f"{text[:40]!r} is not a name of 1 to {_NAME_MAX} letters, digits, '.', '-' and '_'"
+        )
     return text
 
 

@@ -128,10 +128,10 @@ def check_together(aliases: Sequence[Alias]) -> None:
             ("numa_policy", first.numa_policy, alias.numa_policy),
         ):
             if one != other:
-                place = f" in {first.source}" if first.source else ""
+                here, there = alias.source or "alias", first.source or "its first entry"
                 raise Invalid(
-                    f"alias {alias.name!r} has {what} {other or 'none'} here and "
-                    f"{one or 'none'}{place}",
+                    f"{here}: [pci] alias {alias.name!r} has {what} {other or 'none'}, "
+                    f"but {one or 'none'} in {there}",
                     hint=f"alternatives of one name agree in {what}; use two names otherwise",
                 )
 

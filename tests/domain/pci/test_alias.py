@@ -1,0 +1,106 @@
+import json
+from typing import Any
+
+import pytest
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.alias import Alias, NumaPolicy, check_together, find, parse_option
+from lanekeeper.domain.pci.device import DeviceType
+
+QAT = {"name": "qat", "vendor_id": "8086", "product_id": "0443"}
+
+
+def test_everything_that_an_alias_can_say() -> None:
+    entry = {
+        **QAT,
+        "name": " qat ",
+        "device_type": "type-VF",
+        "numa_policy": "required",
+        "resource_class": "gpu.A16",
+        "traits": "blue, HW_GPU_API_VULKAN",
+        "live_migratable": "yes",
+        "capability_type": "pci",
+    }
+    assert Alias.parse(entry) == Alias(
+        name="qat",
+        vendor_id=0x8086,
+        product_id=0x0443,
+        dev_type=DeviceType.VF,
+        numa_policy=NumaPolicy.REQUIRED,
+        resource_class="CUSTOM_GPU_A16",
+        traits=frozenset({"CUSTOM_BLUE", "HW_GPU_API_VULKAN"}),
+        live_migratable=True,
+    )
+
+
+def test_without_a_class_the_ids_name_it() -> None:
+    assert Alias.parse(QAT).resource_class == "CUSTOM_PCI_8086_0443"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": None}, "name None must be text"),
+        ({"name": ""}, "must have 1 to 256 characters"),
+        ({"name": "  "}, "must have 1 to 256 characters"),
+        ({"name": "x" * 257}, "must have 1 to 256 characters"),
+        ({"vendor_id": "086"}, "vendor_id '086' must be exactly four"),
+        ({"vendor_id": "8086\n"}, "must be exactly four"),
+        ({"product_id": "\u0661443"}, "must be exactly four"),
+        ({"device_type": "vdpa"}, "device_type 'vdpa' is none of type-PCI, type-PF, type-VF"),
+        ({"numa_policy": "near"}, "none of legacy, preferred, required, socket"),
+        ({"live_migratable": True}, "live_migratable True must be text"),
+        ({"live_migratable": "?"}, "neither true nor false"),
+        ({"resource_class": "vcpu"}, "counts of itself"),
+        ({"physical_network": "p"}, "alias has no key 'physical_network'"),
+    ],
+)
+def test_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        Alias.parse({**QAT, **change})
+
+
+def test_an_alias_must_tell_which_devices() -> None:
+    for entry in ({"name": "x"}, {"name": "x", "product_id": "0443"}, {"name": "x", "traits": "a"}):
+        with pytest.raises(Invalid, match="needs vendor_id and product_id, or a resource_class"):
+            Alias.parse(entry)
+    assert Alias.parse({"name": "x", "resource_class": "gpu"}).resource_class == "CUSTOM_GPU"
+    anything = Alias.parse({"name": "x", "device_type": "type-VF"}, any_device=True)
+    assert anything.resource_class is None
+
+
+def test_a_misspelt_key_is_named() -> None:
+    with pytest.raises(Invalid, match="no key 'dev_type'") as caught:
+        Alias.parse({**QAT, "dev_type": "type-VF"})
+    assert caught.value.hint == "did you mean 'device_type'?"
+
+
+def test_alternatives_agree_in_type_and_policy() -> None:
+    one = Alias.parse(QAT, source="nova.conf:3")
+    same = Alias.parse({**QAT, "product_id": "0442", "numa_policy": "legacy"})
+    check_together([one, same])
+    other = Alias.parse({**QAT, "device_type": "type-PF"}, source="nova.conf:4")
+    with pytest.raises(Invalid, match=r"nova.conf:4: .*type-PF, but none in nova.conf:3"):
+        check_together([one, same, other])
+
+
+def test_alternatives_are_found_in_their_order() -> None:
+    first, second = Alias.parse(QAT), Alias.parse({**QAT, "product_id": "0442"})
+    other = Alias.parse({**QAT, "name": "b"})
+    assert find([first, other, second], "qat") == (first, second)
+
+
+def test_an_unknown_alias_is_named_with_those_that_exist() -> None:
+    aliases = [Alias.parse({**QAT, "name": name}) for name in ("a1", "b", "b")]
+    with pytest.raises(Invalid, match="PCI alias a9 is not defined") as caught:
+        find(aliases, "a9")
+    assert caught.value.hint == "defined are: a1, b"
+    with pytest.raises(Invalid) as caught:
+        find([], "a9")
+    assert "no [pci] alias is defined" in caught.value.hint
+
+
+def test_an_option_is_one_object() -> None:
+    assert parse_option(json.dumps(QAT)).name == "qat"
+    with pytest.raises(Invalid, match="not a JSON object"):
+        parse_option(json.dumps([QAT]))
