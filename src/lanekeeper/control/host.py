@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 import sqlalchemy as sa
 
+from lanekeeper.config import Compute
 from lanekeeper.control.server import guest_reported
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid
@@ -55,21 +56,34 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
             host_id=host_id,
             now=now,
         )
-        stocks = {
-            "VCPU": Stock(facts.vcpus, 0, config.cpu_allocation_ratio),
-            "MEMORY_MB": Stock(
-                facts.memory_mib,
-                min(config.reserved_host_memory_mb, facts.memory_mib),
-                config.ram_allocation_ratio,
-            ),
-            "DISK_GB": Stock(facts.disk_gib, 0, config.disk_allocation_ratio),
-        }
+        stocks = _stocks(config, facts)
         told = {name: stock for name, stock in stocks.items() if stock.total > 0}
         inventory_ensure(connection, host_id, told, now)
         ids = devices_merge(connection, host_id, rows, now)
         _provide(site, connection, record, facts.devices, ids)
 
     site.database.write(work)
+
+
+def _stocks(config: Compute, facts: HostFacts) -> dict[str, Stock]:
+    """What a host has of itself, less what is kept for it."""
+    return {
+        "VCPU": Stock(
+            facts.vcpus,
+            min(config.reserved_host_cpus, facts.vcpus),
+            config.cpu_allocation_ratio,
+        ),
+        "MEMORY_MB": Stock(
+            facts.memory_mib,
+            min(config.reserved_host_memory_mb, facts.memory_mib),
+            config.ram_allocation_ratio,
+        ),
+        "DISK_GB": Stock(
+            facts.disk_gib,
+            min(-(-config.reserved_host_disk_mb // 1024), facts.disk_gib),
+            config.disk_allocation_ratio,
+        ),
+    }
 
 
 def _check_devices(devices: list[DeviceFact]) -> None:

@@ -22,6 +22,7 @@ class Bells:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, set[Callable[[], None]]] = {}
+        self.closed = False
 
     def ring(self, host_id: str) -> None:
         """Call every callback that waits for *host_id*; call this after the commit."""
@@ -29,6 +30,14 @@ class Bells:
             callbacks = tuple(self._waiting.get(host_id, ()))
         for callback in callbacks:
             callback()
+
+    def close(self) -> None:
+        """Call everybody for the last time: whoever wakes sees ``closed`` and goes home."""
+        self.closed = True
+        with self._lock:
+            hosts = tuple(self._waiting)
+        for host_id in hosts:
+            self.ring(host_id)
 
     def listen(self, host_id: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Have *callback* called at each ring; returns the function that ends it."""

@@ -104,6 +104,8 @@ async def get_desired(call: Call[None], request: Request) -> Response:
     try:
         async with asyncio.timeout(wait_s):
             while await anyio.to_thread.run_sync(desired_stamp, call.site, host_id) == after:
+                if call.site.bells.closed:
+                    return Response(status_code=304)
                 await rung.wait()
                 rung.clear()
     except TimeoutError:

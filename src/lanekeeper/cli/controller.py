@@ -1,0 +1,213 @@
+"""A whole controller, put together: database, use-cases, faces, sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvicorn
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from lanekeeper.api.agent.face import FACE as AGENT
+from lanekeeper.api.agent.face import authenticator
+from lanekeeper.api.app import Authenticate, application, bearer
+from lanekeeper.api.compute.face import FACE as COMPUTE
+from lanekeeper.api.identity.face import FACE as IDENTITY
+from lanekeeper.api.image.face import FACE as IMAGE
+from lanekeeper.api.lanekeeper.face import FACE as OWN
+from lanekeeper.api.network.face import FACE as NETWORK
+from lanekeeper.api.placement.face import FACE as PLACEMENT
+from lanekeeper.api.policy import Enforcer
+from lanekeeper.api.root.health import routes
+from lanekeeper.cli.listen import Listen
+from lanekeeper.clock import utc_now
+from lanekeeper.config import Config
+from lanekeeper.control.authority import ServerFiles, write_server_files
+from lanekeeper.control.bootstrap import bootstrap, write_credentials
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.heartbeat import Heartbeats
+from lanekeeper.control.site import Site
+from lanekeeper.control.token import authenticate_token
+from lanekeeper.control.watch import Watch
+from lanekeeper.domain.errors import Conflict, Unavailable
+from lanekeeper.store.database import Database
+from lanekeeper.store.schema import upgrade
+
+log = structlog.get_logger("lanekeeper.controller")
+
+FACES = (AGENT, IDENTITY, COMPUTE, NETWORK, IMAGE, PLACEMENT, OWN)
+_START_WITHIN_S = 30
+_PARTING_S = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a controller is started with."""
+
+    state_dir: Path
+    config: Config
+    listen: tuple[Listen, ...]
+    database_url: str = ""
+    policy_file: Path | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def url_of_database(self) -> str:
+        return self.database_url or f"sqlite:///{self.state_dir / 'lanekeeper.db'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """One that answers."""
+
+    site: Site
+    listens: tuple[Listen, ...]
+    first_start: bool
+    authority: Path | None
+
+    @property
+    def url(self) -> str:
+        """The first address listened on, which clients are told."""
+        return self.listens[0].url
+
+
+@contextmanager
+def controller(options: Options) -> Iterator[Controller]:
+    """Start a controller and stop it at the end; it answers before this yields.
+
+    Raises:
+        Conflict: another controller works with the state directory.
+        Invalid: database URL, listen address or database revision.
+        Unavailable: the database or an address cannot be had.
+    """
+    with contextlib.ExitStack() as stack:
+        _own(options.state_dir, stack)
+        database = stack.enter_context(Database(options.url_of_database))
+        upgrade(database.engine)
+        site = Site(
+            database=database, config=options.config, clock=utc_now, state_dir=options.state_dir
+        )
+        made = bootstrap(site)
+        bound = [listen.bind() for listen in options.listen]
+        listens = tuple(listen for listen, _ in bound)
+        files = write_server_files(site, _names(options, listens)) if _tls(listens) else None
+        write_credentials(site, made, listens[0].url, files.authority if files else None)
+        heartbeats = Heartbeats(database, utc_now)
+        heartbeats.start()
+        stack.callback(heartbeats.close)
+        watch = Watch(site)
+        watch.start()
+        stack.callback(watch.close)
+        app = _application(site, heartbeats, options.policy_file)
+        doors = [Door(_settings(app, listen, files), opened) for listen, opened in bound]
+        stack.enter_context(_serving(site, doors))
+        log.info("controller.started", url=listens[0].url, outcome="ok")
+        yield Controller(site, listens, made is not None, files.authority if files else None)
+        log.info("controller.stopping", outcome="ok")
+
+
+def _own(state_dir: Path, stack: contextlib.ExitStack) -> None:
+    """Make the state directory this process's alone."""
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state_dir.chmod(0o700)
+    handle = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    stack.callback(os.close, handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Conflict(
+            f"another controller works with {state_dir}",
+            hint="stop it, or name another --state-dir",
+        ) from error
+
+
+def _tls(listens: Sequence[Listen]) -> bool:
+    return any(listen.tls for listen in listens)
+
+
+def _names(options: Options, listens: Sequence[Listen]) -> list[str]:
+    return [*options.names, *(listen.host for listen in listens if listen.tls), "localhost"]
+
+
+def _application(site: Site, heartbeats: Heartbeats, policy_file: Path | None) -> ASGIApp:
+    def user(request: Request, request_id: str) -> Caller:
+        return authenticate_token(site, bearer(request), request_id)
+
+    authenticate: dict[str, Authenticate] = {
+        "": user,
+        AGENT.name: authenticator(site, heartbeats),
+    }
+    return application(site, FACES, authenticate, Enforcer(FACES, policy_file), routes(site))
+
+
+def _settings(app: ASGIApp, listen: Listen, files: ServerFiles | None) -> uvicorn.Config:
+    tls = listen.tls and files is not None
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_PARTING_S,
+        ssl_certfile=str(files.certificate) if tls and files else None,
+        ssl_keyfile=str(files.key) if tls and files else None,
+    )
+
+
+class Door:
+    """One address that is answered on."""
+
+    def __init__(self, settings: uvicorn.Config, opened: socket.socket) -> None:
+        self._server = uvicorn.Server(settings)
+        self._socket = opened
+
+    @property
+    def is_open(self) -> bool:
+        return self._server.started
+
+    async def serve(self) -> None:
+        await self._server.serve(sockets=[self._socket])
+
+    def close(self) -> None:
+        self._server.should_exit = True
+
+
+@contextmanager
+def _serving(site: Site, doors: Sequence[Door]) -> Iterator[None]:
+    """Answer on a thread of its own, so that signals stay with whoever started this."""
+
+    async def serve() -> None:
+        await asyncio.gather(*(door.serve() for door in doors))
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="http", daemon=True)
+    thread.start()
+    try:
+        _await_open(doors, thread)
+        yield
+    finally:
+        site.bells.close()
+        for door in doors:
+            door.close()
+        thread.join(_PARTING_S * 2)
+
+
+def _await_open(doors: Sequence[Door], thread: threading.Thread) -> None:
+    ticks = threading.Event()
+    for _ in range(_START_WITHIN_S * 50):
+        if all(door.is_open for door in doors):
+            return
+        if not thread.is_alive():
+            break
+        ticks.wait(0.02)
+    raise Unavailable("the HTTP server did not start; the log above says why")

@@ -1,0 +1,24 @@
+"""What a command's exit code says, and how an expected failure is printed."""
+
+from __future__ import annotations
+
+import sys
+
+from lanekeeper.domain import errors
+
+DONE, NO, USAGE, UNAVAILABLE = 0, 1, 2, 3
+INTERRUPTED = 130  # as shells have it for SIGINT
+
+_CODES: tuple[tuple[type[errors.Error], int], ...] = (
+    (errors.Invalid, USAGE),
+    (errors.Unavailable, UNAVAILABLE),
+    (errors.Error, NO),
+)
+
+
+def tell(error: errors.Error) -> int:
+    """Print ``error: …`` and, when known, ``hint: …`` to stderr; return the exit code."""
+    print(f"error: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    return next(code for kind, code in _CODES if isinstance(error, kind))

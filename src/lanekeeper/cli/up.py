@@ -1,0 +1,230 @@
+"""``lanekeeper up`` and ``lanekeeper controller``: start, say ``ready URL``, serve till SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+
+from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.simulated import SimulatedHost, host_names, run_simulated
+from lanekeeper.cli import logs
+from lanekeeper.cli.controller import Controller, Options, controller
+from lanekeeper.cli.exit_code import DONE
+from lanekeeper.cli.listen import Listen
+from lanekeeper.config import Config, load
+from lanekeeper.control.enrolment import NO_TLS, create_token
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Invalid, Unavailable
+from lanekeeper.store.host import host_list
+
+log = structlog.get_logger("lanekeeper.up")
+
+DEFAULT_STATE = Path("/var/lib/lanekeeper")
+SIMULATED_MAX = 1000
+_REPORT_WITHIN_S = 60
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``up`` and ``controller``."""
+    up = subparsers.add_parser("up", help="controller and agent on this machine")
+    _common(up)
+    up.add_argument(
+        "--simulate", type=int, metavar="N", help="N simulated hosts, sim-1 to sim-N, instead"
+    )
+    up.add_argument(
+        "--tree", type=Path, metavar="CAPTURED", help="captured machine that they all look like"
+    )
+    up.set_defaults(handler=run_up)
+    alone = subparsers.add_parser("controller", help="the controller alone; agents come to it")
+    _common(alone)
+    alone.set_defaults(handler=run_controller)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state-dir", type=Path, default=DEFAULT_STATE, help=f"private ({DEFAULT_STATE})"
+    )
+    parser.add_argument(
+        "--listen",
+        action="append",
+        metavar="[http[s]://]HOST:PORT",
+        help="where to answer; repeats; plain HTTP on loopback only; port 0 takes a free one",
+    )
+    parser.add_argument(
+        "--config-file",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="nova.conf, ml2_conf.ini, sriov_agent.ini, custom.yml; repeats",
+    )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a further name or address for the HTTPS certificate; repeats",
+    )
+    database = parser.add_mutually_exclusive_group()
+    database.add_argument("--database-url", default="", metavar="URL", help="without a password")
+    database.add_argument("--database-url-file", type=Path, metavar="FILE")
+    parser.add_argument("--policy-file", type=Path, metavar="FILE", help="oslo.policy rules")
+    parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
+
+
+def run_controller(arguments: argparse.Namespace) -> int:
+    """Serve alone until SIGTERM or SIGINT."""
+    options = _options(arguments)
+    with _until_told() as told, controller(options) as running:
+        _tell(running, options)
+        told.wait()
+    return DONE
+
+
+def run_up(arguments: argparse.Namespace) -> int:
+    """Serve with agents on this machine until SIGTERM or SIGINT."""
+    if arguments.simulate is None:
+        raise Unavailable(
+            "no host to serve: libvirt is not asked for here yet",
+            hint="use: lanekeeper up --simulate 1, or lanekeeper controller and lanekeeper agent",
+        )
+    if not 1 <= arguments.simulate <= SIMULATED_MAX:
+        raise Invalid(f"--simulate is 1 to {SIMULATED_MAX}, not {arguments.simulate}")
+    tree = _tree(arguments.tree)
+    options = _options(arguments)
+    with _until_told() as told, controller(options) as running:
+        hosts = _simulate(running, options, arguments.simulate, tree)
+        try:
+            _await_reports(running.site, [host.name for host in hosts])
+            _tell(running, options)
+            told.wait()
+        finally:
+            for host in hosts:
+                host.stop()
+            running.site.bells.close()
+            for host in hosts:
+                host.join()
+    return DONE
+
+
+def _tree(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"--tree {path}: cannot be read: {error}") from error
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    logs.set_up(arguments.log_level)
+    loaded = load(arguments.config_file)
+    for warning in loaded.warnings:
+        log.warning("config.noticed", outcome=warning)
+    listen = arguments.listen or loaded.config.lanekeeper.listen
+    return Options(
+        state_dir=arguments.state_dir.absolute(),
+        config=loaded.config,
+        listen=tuple(Listen.parse(text) for text in listen),
+        database_url=_database_url(arguments, loaded.config),
+        policy_file=arguments.policy_file,
+        names=tuple(arguments.name),
+    )
+
+
+def _database_url(arguments: argparse.Namespace, config: Config) -> str:
+    if arguments.database_url:
+        if _has_password(arguments.database_url):
+            raise Invalid(
+                "--database-url holds a password, which everybody sees in the process list",
+                hint="write the URL to a file of mode 0600 and name it: --database-url-file FILE",
+            )
+        return str(arguments.database_url)
+    path = arguments.database_url_file or config.lanekeeper.database_url_file
+    if path is None:
+        return ""
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"database URL file {path}: cannot be read: {error}") from error
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return sa.make_url(url).password is not None
+    except sa.exc.ArgumentError:
+        return False  # the database says what is wrong with it
+
+
+def _simulate(
+    running: Controller, options: Options, count: int, tree: str | None
+) -> list[SimulatedHost]:
+    config = options.config
+    fingerprint = NO_TLS
+
+    def token(host_name: str) -> str:
+        return create_token(running.site, host_name, fingerprint)
+
+    plain = next((listen for listen in running.listens if not listen.tls), None)
+    if plain is None:
+        raise Invalid(
+            "simulated hosts talk plain HTTP on loopback and no such address is listened on",
+            hint="add --listen 127.0.0.1:0",
+        )
+    policy = Policy(
+        specs=config.pci.device_spec,
+        mappings=config.sriov_nic.physical_device_mappings,
+        excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
+    )
+    return run_simulated(
+        host_names(count), plain.url, token, options.state_dir / "hosts", policy, tree=tree
+    )
+
+
+def _await_reports(site: Site, names: Sequence[str]) -> None:
+    """Wait until every host has told of itself, so that ``ready`` means that servers fit."""
+    pause = threading.Event()
+    for _ in range(_REPORT_WITHIN_S * 20):
+        with site.database.read() as connection:
+            told = {host.name for host in host_list(connection) if host.facts_at is not None}
+        if told >= set(names):
+            return
+        pause.wait(0.05)
+    missing = ", ".join(sorted(set(names) - told))
+    raise Unavailable(f"simulated hosts did not report within {_REPORT_WITHIN_S} s: {missing}")
+
+
+def _tell(running: Controller, options: Options) -> None:
+    """Say where, and on the first start what to type next."""
+    print(f"ready {running.url}", flush=True)
+    if running.first_start:
+        home = options.state_dir
+        print(
+            f"  export OS_CLIENT_CONFIG_FILE={home}/clouds.yaml OS_CLOUD=lanekeeper\n"
+            f"  openstack resource provider list      # or: source {home}/openrc",
+            flush=True,
+        )
+
+
+@contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    """Yield an event that SIGTERM and SIGINT set; a second one kills as usual."""
+    told = threading.Event()
+
+    def tell(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        told.set()
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,60 @@
+"""The ``lanekeeper`` command: one parser over the nouns, one place where failures become codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from lanekeeper import __version__
+from lanekeeper.cli import exit_code
+from lanekeeper.domain.errors import Error
+
+# A noun's module is imported only when its word is on the command line, so that a host's tool
+# starts without the controller's libraries. ``--help`` needs them all.
+_NOUNS = {
+    "up": "lanekeeper.cli.up",
+    "controller": "lanekeeper.cli.up",
+    "agent": "lanekeeper.cli.agent",
+    "host": "lanekeeper.cli.host",
+    "device": "lanekeeper.cli.device",
+    "explain": "lanekeeper.cli.explain",
+    "config": "lanekeeper.cli.config",
+    "lab": "lanekeeper.cli.lab",
+    "demo": "lanekeeper.cli.demo",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; see ``cli/exit_code.py`` for what the number says."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = _parser(given).parse_args(given)
+    try:
+        code: int = parsed.handler(parsed)
+    except Error as error:
+        return exit_code.tell(error)
+    except KeyboardInterrupt:
+        return exit_code.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has gone; the interpreter's own complaint helps nobody
+        return exit_code.NO
+    return code
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lanekeeper",
+        description="PCI devices and SR-IOV for KVM guests, from bare silicon to a running server.",
+    )
+    parser.add_argument("--version", action="version", version=f"lanekeeper {__version__}")
+    subparsers = parser.add_subparsers(dest="noun", required=True, metavar="NOUN")
+    word = next((word for word in given if not word.startswith("-")), "")
+    wanted = [_NOUNS[word]] if word in _NOUNS else _NOUNS.values()
+    for name in dict.fromkeys(wanted):
+        importlib.import_module(name).register(subparsers)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
