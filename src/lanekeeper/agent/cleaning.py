@@ -1,0 +1,139 @@
+"""Making a device as if nobody had ever held it.
+
+VF settings back to rest, the function reset, the driver that it had before, and everything read
+back. A device that cannot be shown to be clean is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from lanekeeper.agent.observe import View
+from lanekeeper.agent.state_dir import DriverRecord
+from lanekeeper.clock import Stopwatch
+from lanekeeper.crash import reached
+from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.host.machine import AT_REST, Machine, differences
+from lanekeeper.host.vfio import is_vfio
+from lanekeeper.hypervisor.driver import Hypervisor
+from lanekeeper.protocol import CleaningState, CleaningWanted
+
+log = structlog.get_logger()
+
+
+class CleaningFailed(HostFault):
+    """A step of a cleaning went wrong; ``steps`` are those that were done before it."""
+
+    def __init__(self, error: Error, steps: list[str]) -> None:
+        super().__init__(str(error), hint=error.hint)
+        self.steps = steps
+
+
+class Cleaner:
+    """Cleans devices of one host."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        hypervisor: Hypervisor,
+        drivers: DriverRecord,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self._machine = machine
+        self._hypervisor = hypervisor
+        self._drivers = drivers
+        self._stopwatch = stopwatch
+
+    def clean(self, wanted: CleaningWanted, view: View) -> CleaningState:
+        """Clean one device; a second time does no harm.
+
+        Raises:
+            CleaningFailed: with the reason; the device must not be handed out.
+        """
+        started, steps = self._stopwatch(), list[str]()
+        address = PciAddress.parse(wanted.device.address)
+        with _telling(steps):
+            self._check(address, wanted, view)
+            reached("agent.clean.before")
+            for step in self._steps(address):
+                steps.append(step)
+        reached("agent.clean.after")
+        self._drivers.forget(address)
+        return CleaningState(
+            device_id=wanted.device.device_id,
+            round=wanted.round,
+            clean=True,
+            steps=steps,
+            seconds=round(self._stopwatch() - started, 3),
+        )
+
+    def _check(self, address: PciAddress, wanted: CleaningWanted, view: View) -> None:
+        if not view.may_touch(address):
+            raise Forbidden(
+                f"{address} is not listed in device_spec of this host, so it is not touched",
+                hint="list it again, or have the device removed from the inventory",
+            )
+        holder = self._hypervisor.inventory().holder(address)
+        if holder is not None:
+            raise Conflict(f"{address} is in the hands of guest {holder}")
+        check_identity(
+            self._machine.device(address), wanted.device.vendor_id, wanted.device.product_id
+        )
+
+    def _steps(self, address: PciAddress) -> Iterator[str]:
+        """Carry out the steps; yields what each has done."""
+        device = self._machine.device(address)
+        driver = self._driver_before(device)
+        if device.driver is not None and device.driver != driver:
+            self._machine.bind(address, None)
+            yield f"taken from {device.driver}"
+        yield from self._rest_vf(device)
+        self._machine.reset(address)
+        yield "function reset"
+        yield from self._rest_vf(device)  # a reset may bring back what firmware remembers
+        self._machine.bind(address, driver)
+        found = self._machine.device(address).driver
+        if found != driver:
+            raise HostFault(f"{address} is on driver {found or 'none'}, not on {driver or 'none'}")
+        yield f"driver {driver or 'none'}"
+
+    def _driver_before(self, device: PciDevice) -> str | None:
+        """Return what to give the function back to; without a record, what it has, but VFIO."""
+        if self._drivers.knows(device.address):
+            return self._drivers.driver(device.address)
+        return None if is_vfio(device.driver) else device.driver
+
+    def _rest_vf(self, device: PciDevice) -> Iterator[str]:
+        if device.parent is None or device.vf_index is None:
+            return
+        pf, index = device.parent, device.vf_index
+        if self._machine.device(pf).netdev is None:
+            return  # not a network card: such a PF holds no settings for its VFs
+        unknown = frozenset(self._machine.write_vf_settings(pf, index, AT_REST))
+        left = set(differences(AT_REST, self._machine.vf_settings(pf, index))) - unknown
+        if left:
+            raise HostFault(f"VF {index} of {pf} keeps its {', '.join(sorted(left))}")
+        yield "VF settings at rest"
+
+
+def check_identity(device: PciDevice, vendor_id: str, product_id: str) -> None:
+    """Raises HostFault when another device sits there than the controller believes."""
+    found = f"{device.vendor_id:04x}:{device.product_id:04x}"
+    if found != f"{vendor_id}:{product_id}":
+        raise HostFault(
+            f"{device.address} is {found}, not {vendor_id}:{product_id}",
+            hint="the cards were moved; the next report of this host says what is there now",
+        )
+
+
+@contextmanager
+def _telling(steps: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except Error as error:
+        raise CleaningFailed(error, steps) from error

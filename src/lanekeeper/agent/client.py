@@ -1,0 +1,180 @@
+"""The agent's side of the protocol, over HTTP. See ``protocol.py`` for what is said."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from lanekeeper.domain.errors import (
+    Conflict,
+    Error,
+    Forbidden,
+    HostFault,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+from lanekeeper.protocol import (
+    HEADER,
+    PREFIX,
+    VERSION,
+    Credential,
+    Desired,
+    Enrolment,
+    HostFacts,
+    HostState,
+)
+
+_TIMEOUT = httpx.Timeout(20.0, connect=5.0)  # seconds
+_POLL_MARGIN_S = 15.0  # a parked answer may be this late before the controller counts as gone
+_CHUNK_BYTES = 1 << 20
+_SAID_MAX = 500  # characters of a refusal that are repeated
+_UPGRADE_REQUIRED = HTTPStatus.UPGRADE_REQUIRED
+
+_REFUSALS: dict[int, type[Error]] = {
+    HTTPStatus.UNAUTHORIZED: Unauthenticated,
+    HTTPStatus.FORBIDDEN: Forbidden,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.CONFLICT: Conflict,
+    _UPGRADE_REQUIRED: Invalid,
+}
+
+
+class Client:
+    """One host's connection to its controller. Thread-safe.
+
+    Every call raises:
+        Unavailable: no answer, or the controller is not well. Try again later.
+        Unauthenticated, Forbidden: the credential is not good (any more).
+        NotFound: the controller does not know this host, or that image.
+        Conflict: this host is frozen there; nothing may be touched.
+        Invalid: the controller refuses what was said, or speaks another protocol.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        host_id: str,
+        credential: str,
+        ca: Path | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._host = f"{PREFIX}/hosts/{host_id}"
+        headers = {"Authorization": f"Bearer {credential}"}
+        self._http = http_client(url, ca, headers, transport)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def put_facts(self, facts: HostFacts) -> None:
+        self._put("facts", msgspec.json.encode(facts))
+
+    def put_state(self, state: HostState) -> None:
+        self._put("state", msgspec.json.encode(state))
+
+    def put_console(self, server_id: str, tail: bytes) -> None:
+        self._put(f"consoles/{server_id}", tail, "text/plain; charset=utf-8")
+
+    def desired(self, after: str, wait_s: int) -> Desired | None:
+        """Wait up to *wait_s* for a state other than *after* (``G.MARK``); None: none came."""
+        query = {"after": after, "wait": str(wait_s)} if after else {"wait": str(wait_s)}
+        timeout = httpx.Timeout(wait_s + _POLL_MARGIN_S, connect=5.0)
+        with _answers():
+            answer = self._http.get(f"{self._host}/desired", params=query, timeout=timeout)
+        if answer.status_code == HTTPStatus.NOT_MODIFIED:
+            return None
+        desired: Desired = _decoded(answer, Desired)
+        return desired
+
+    @contextmanager
+    def image(self, image_id: str) -> Iterator[Iterator[bytes]]:
+        """Open the bytes of an image, as they come."""
+        with _answers(), self._http.stream("GET", f"{self._host}/images/{image_id}") as answer:
+            if answer.is_error:
+                answer.read()
+            _checked(answer)
+            yield answer.iter_bytes(_CHUNK_BYTES)
+
+    def _put(self, what: str, body: bytes, content_type: str = "application/json") -> None:
+        with _answers():
+            answer = self._http.put(
+                f"{self._host}/{what}", content=body, headers={"Content-Type": content_type}
+            )
+        _checked(answer)
+
+
+def http_client(
+    url: str,
+    ca: Path | None,
+    headers: dict[str, str] | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> httpx.Client:
+    """Connect to *url*; with *ca*, only to a controller whose certificate that CA signed."""
+    verify = ssl.create_default_context(cafile=str(ca)) if ca is not None else False
+    return httpx.Client(
+        base_url=url.rstrip("/"),
+        headers={HEADER: str(VERSION), **(headers or {})},
+        timeout=_TIMEOUT,
+        verify=verify,
+        transport=transport,
+        trust_env=False,  # a proxy for the internet is not the way to the controller
+    )
+
+
+def fetch_authority(http: httpx.Client) -> str:
+    """Read the controller's CA certificate, PEM; nothing vouches for it but its fingerprint."""
+    with _answers():
+        answer = http.get(f"{PREFIX}/authority")
+    _checked(answer)
+    return answer.text
+
+
+def post_enrolment(http: httpx.Client, enrolment: Enrolment) -> str:
+    """Exchange the one-time token for this host's credential. Raises as ``Client`` does."""
+    with _answers():
+        answer = http.post(
+            f"{PREFIX}/enrolments",
+            content=msgspec.json.encode(enrolment),
+            headers={"Content-Type": "application/json"},
+        )
+    credential: Credential = _decoded(answer, Credential)
+    return credential.credential
+
+
+@contextmanager
+def _answers() -> Iterator[None]:
+    """Turn what goes wrong on the wire into Unavailable."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise Unavailable(
+            f"the controller does not answer: {error or type(error).__name__}"
+        ) from error
+
+
+def _checked(answer: httpx.Response) -> None:
+    if answer.is_success:
+        return
+    said = " ".join(answer.text[:_SAID_MAX].split())
+    refusal = _REFUSALS.get(answer.status_code)
+    if refusal is None:
+        refusal = Unavailable if answer.is_server_error else Invalid
+    if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        refusal = Unavailable
+    raise refusal(f"the controller answers {answer.status_code}: {said}")
+
+
+def _decoded(answer: httpx.Response, kind: type[Any]) -> Any:
+    _checked(answer)
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except msgspec.MsgspecError as error:
+        raise HostFault(f"the controller's answer is no {kind.__name__}: {error}") from error

@@ -1,0 +1,88 @@
+"""Putting one host's agent together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
+
+from lanekeeper.agent.attempts import FIRST_WAIT_S
+from lanekeeper.agent.cleaning import Cleaner
+from lanekeeper.agent.client import Client
+from lanekeeper.agent.enrolment import is_loopback
+from lanekeeper.agent.guests import SHUTDOWN_WAIT_S, Workshop
+from lanekeeper.agent.loop import LOOK_EVERY_S, Agent, Parts
+from lanekeeper.agent.management import management_interfaces
+from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.orders import POLL_S, Orders
+from lanekeeper.agent.reporter import Reporter
+from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
+from lanekeeper.agent.state_dir import DriverRecord, StateDir
+from lanekeeper.clock import Stopwatch, monotonic
+from lanekeeper.host.machine import Machine
+from lanekeeper.hypervisor.driver import Hypervisor
+from lanekeeper.hypervisor.guest_files import GuestDirectories
+from lanekeeper.hypervisor.images import ImageCache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How patient an agent is, in seconds."""
+
+    poll_s: int = POLL_S
+    look_every_s: float = LOOK_EVERY_S
+    retry_first_s: float = FIRST_WAIT_S
+    shutdown_wait_s: float = SHUTDOWN_WAIT_S
+    stopwatch: Stopwatch = monotonic
+
+
+def client_of(state: StateDir) -> Client:
+    """Connect to the controller that this host is enrolled with. Raises Invalid when it is not."""
+    url = state.enrolled().controller
+    ca = state.ca if url.startswith("https:") else None
+    return Client(url, state.host_id(), state.credential(), ca)
+
+
+def real_management(state: StateDir) -> Interfaces:
+    """Look up the management interfaces of the machine that this process runs on."""
+    url = state.enrolled().controller
+    if is_loopback(urlsplit(url).hostname or ""):
+        return no_interfaces
+    return partial(management_interfaces, url)
+
+
+def compose(
+    state: StateDir,
+    client: Client,
+    machine: Machine,
+    hypervisor: Hypervisor,
+    policy: Policy,
+    *,
+    management: Interfaces = no_interfaces,
+    timing: Timing | None = None,
+) -> Agent:
+    """Return the agent of the enrolled host whose directory is *state*; it does nothing yet."""
+    timing = timing or Timing()
+    directories = GuestDirectories(state.servers)
+    drivers = DriverRecord(state.path / "drivers.json")
+    host_name = state.enrolled().host_name
+    parts = Parts(
+        host_name=host_name,
+        orders=Orders(client, state, timing.poll_s),
+        reporter=Reporter(client, directories, host_name),
+        senses=Senses(machine, hypervisor, directories, policy, management),
+        shop=Workshop(
+            machine=machine,
+            hypervisor=hypervisor,
+            directories=directories,
+            images=ImageCache(state.images, client.image),
+            drivers=drivers,
+            stopwatch=timing.stopwatch,
+            shutdown_wait_s=timing.shutdown_wait_s,
+        ),
+        cleaner=Cleaner(machine, hypervisor, drivers, timing.stopwatch),
+        stopwatch=timing.stopwatch,
+        look_every_s=timing.look_every_s,
+        retry_first_s=timing.retry_first_s,
+    )
+    return Agent(parts)

@@ -1,0 +1,238 @@
+"""Bringing guests up and down: the steps, their order, and the way back when one fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from lanekeeper.agent.cleaning import check_identity
+from lanekeeper.agent.observe import View
+from lanekeeper.agent.state_dir import DriverRecord
+from lanekeeper.agent.vf_settings import agents_share, set_and_check, vf_of, wanted_settings
+from lanekeeper.clock import Stopwatch
+from lanekeeper.crash import reached
+from lanekeeper.domain.errors import Error, Forbidden, HostFault
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.host.machine import Machine
+from lanekeeper.hypervisor.config_drive import config_drive
+from lanekeeper.hypervisor.driver import (
+    Blueprint,
+    Guest,
+    GuestFiles,
+    HeldDevice,
+    Hypervisor,
+)
+from lanekeeper.hypervisor.durable_file import settle, write_durably
+from lanekeeper.hypervisor.guest_files import GuestDirectories
+from lanekeeper.hypervisor.images import ImageCache
+from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
+
+SHUTDOWN_WAIT_S = 10.0
+_LOOK_AGAIN_S = 0.5
+
+Unsupported = Mapping[PciAddress, frozenset[str]]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What the guests of one host are made with.
+
+    Attributes:
+        shutdown_wait_s: how long a guest may take to end by itself before it is powered off.
+        sleep: waits for so many seconds.
+    """
+
+    machine: Machine
+    hypervisor: Hypervisor
+    directories: GuestDirectories
+    images: ImageCache
+    drivers: DriverRecord
+    stopwatch: Stopwatch
+    shutdown_wait_s: float = SHUTDOWN_WAIT_S
+    sleep: Callable[[float], None] = time.sleep
+
+
+def start(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
+    """Bring the guest up from wherever it is; returns what its VFs' drivers do not know.
+
+    The guest first runs when all settings of its VFs were read back. When a step fails it is
+    powered off, and its devices are back at the host.
+
+    Raises:
+        Error: what failed, for the user of the server.
+    """
+    hypervisor = shop.hypervisor
+    guest = hypervisor.inventory().guest(server.id)
+    if guest is not None and guest.is_active and not _matches(guest, server):
+        hypervisor.power_off(server.id)
+        guest = None
+    if guest is None or not guest.is_active:
+        define(shop, server, view)
+        reached("agent.start.before")
+        hypervisor.start_paused(server.id)
+        reached("agent.start.after")
+    try:
+        unsupported = dict(_settle_vfs(shop.machine, server))
+        hypervisor.resume(server.id)
+    except Error:
+        hypervisor.power_off(server.id)
+        raise
+    hypervisor.record(server.id, server.generation)
+    return unsupported
+
+
+def restart(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
+    """Power the guest off and bring it up as it is wanted now. Raises as ``start``."""
+    shop.hypervisor.power_off(server.id)
+    return start(shop, server, view)
+
+
+def stop(shop: Workshop, server: ServerWanted, view: View) -> None:
+    """Have the guest off, defined, and noted as such. It is asked first, then made to."""
+    guest = shop.hypervisor.inventory().guest(server.id)
+    if guest is None:
+        define(shop, server, view)
+    elif guest.is_active:
+        shop.hypervisor.shut_down(server.id)
+        _wait_until_off(shop, server.id)
+        shop.hypervisor.power_off(server.id)
+    shop.hypervisor.record(server.id, server.generation)
+
+
+def destroy(shop: Workshop, server_id: str) -> None:
+    """Leave nothing of the guest: not running, not defined, no files. Done already is done."""
+    guest = shop.hypervisor.inventory().guest(server_id)
+    if guest is not None:
+        # The definition knows the drivers from before; the cleaning comes after it is gone.
+        shop.drivers.remember({held.address: held.driver for held in guest.devices})
+        reached("agent.destroy.before")
+        shop.hypervisor.power_off(server_id)
+        shop.hypervisor.undefine(server_id)
+        reached("agent.destroy.after")
+    shop.directories.remove(server_id)
+
+
+def mend(shop: Workshop, nic: NicWanted) -> Unsupported:
+    """Write the settings of a running guest's VF again. Raises HostFault when they do not take."""
+    address = PciAddress.parse(nic.device.address)
+    unknown = set_and_check(shop.machine, address, nic, wanted_settings(nic))
+    return {address: unknown}
+
+
+def define(shop: Workshop, server: ServerWanted, view: View) -> None:
+    """Lay out the guest's files and write its definition; a disk that is there stays."""
+    devices = [shop.machine.device(PciAddress.parse(one.address)) for one in _wanted(server)]
+    for device, wanted in zip(devices, _wanted(server), strict=True):
+        _check_device(shop.machine, device, wanted, view, [one.address for one in devices])
+    files = _lay_out(shop, server)
+    shop.drivers.remember({device.address: device.driver for device in devices})
+    held = tuple(
+        HeldDevice(device.address, shop.drivers.driver(device.address)) for device in devices
+    )
+    _raise_links(shop.machine, server, view)
+    reached("agent.define.before")
+    shop.hypervisor.define(Blueprint(server=server, files=files, devices=held))
+    reached("agent.define.after")
+
+
+def _wanted(server: ServerWanted) -> list[DeviceWanted]:
+    return [*(nic.device for nic in server.nics), *server.devices]
+
+
+def _matches(guest: Guest, server: ServerWanted) -> bool:
+    """Whether what runs is this very order, left half-way by an earlier attempt."""
+    held = {str(one.address) for one in guest.devices}
+    wanted = {str(PciAddress.parse(one.address)) for one in _wanted(server)}
+    return held == wanted and guest.reboots == server.reboots
+
+
+def _check_device(
+    machine: Machine,
+    device: PciDevice,
+    wanted: DeviceWanted,
+    view: View,
+    own: list[PciAddress],
+) -> None:
+    if not view.may_touch(device.address):
+        raise Forbidden(
+            f"{device.address} is not listed in device_spec of this host, so it is not touched"
+        )
+    check_identity(device, wanted.vendor_id, wanted.product_id)
+    if device.iommu_group is None:
+        raise HostFault(
+            f"{device.address} is in no IOMMU group, so no guest can have it",
+            hint="lanekeeper host check says how to switch the IOMMU on",
+        )
+    others = [one for one in machine.blockers(device.address) if one not in own]
+    if others:
+        raise HostFault(
+            f"{device.address} shares IOMMU group {device.iommu_group} with "
+            f"{', '.join(map(str, others))}, which the host itself uses"
+        )
+
+
+def _lay_out(shop: Workshop, server: ServerWanted) -> GuestFiles:
+    home = shop.directories.of(server.id)
+    home.make()
+    kernel = shop.images.path(server.kernel) if server.kernel else None
+    ramdisk = shop.images.path(server.ramdisk) if server.ramdisk else None
+    if server.image is not None and not home.disk.exists():
+        base = shop.images.path(server.image)
+        fresh = home.disk.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        shop.hypervisor.create_disk(fresh, base, server.image.disk_format, server.disk_gib)
+        settle(fresh, home.disk)
+    if server.config_drive:
+        write_durably(home.config_drive, config_drive(server.config_drive), 0o644)
+    return GuestFiles(
+        console=home.console,
+        disk=home.disk if server.image is not None else None,
+        config_drive=home.config_drive if server.config_drive else None,
+        kernel=kernel,
+        ramdisk=ramdisk,
+    )
+
+
+def _raise_links(machine: Machine, server: ServerWanted, view: View) -> None:
+    """Set the PFs of the guest's network cards up: a VF driver finds no mailbox without."""
+    pfs = {
+        vf_of(machine, PciAddress.parse(nic.device.address))[0]
+        for nic in server.nics
+        if nic.vf_index is not None
+    }
+    for pf in sorted(pfs):
+        if machine.device(pf).netdev not in view.management:
+            machine.set_link(pf, True)
+
+
+def _settle_vfs(
+    machine: Machine, server: ServerWanted
+) -> Iterator[tuple[PciAddress, frozenset[str]]]:
+    for nic in server.nics:
+        if nic.vf_index is None:
+            continue  # a whole PF: nobody above it holds settings
+        address = PciAddress.parse(nic.device.address)
+        unknown = set_and_check(machine, address, nic, agents_share(nic))
+        if unknown:
+            log.warning(
+                "vf settings unknown to driver",
+                server=server.id,
+                device=str(address),
+                settings=sorted(unknown),
+            )
+        yield address, unknown
+
+
+def _wait_until_off(shop: Workshop, server_id: str) -> None:
+    end = shop.stopwatch() + shop.shutdown_wait_s
+    while shop.stopwatch() < end:
+        guest = shop.hypervisor.inventory().guest(server_id)
+        if guest is None or not guest.is_active:
+            return
+        shop.sleep(_LOOK_AGAIN_S)

@@ -1,0 +1,157 @@
+"""What is there: the host's devices as its configuration lists them, and its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lanekeeper import __version__
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import DeviceType, PciDevice
+from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.pci.listing import Listed, list_devices
+from lanekeeper.host.machine import Scan
+from lanekeeper.hypervisor.driver import Capacity
+from lanekeeper.protocol import DeviceFact, HostFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the operator lets this host's agent touch.
+
+    Attributes:
+        mappings: physical network to interfaces, ``[sriov_nic] physical_device_mappings``.
+        excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
+    """
+
+    specs: Sequence[DeviceSpec] = ()
+    mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    excluded: frozenset[PciAddress] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The host's devices in the light of its policy.
+
+    Attributes:
+        listed: what the agent may touch, by address.
+        parents: PFs of listed VFs that are not listed themselves; told, never given away.
+        problems: what was set aside and why, one sentence each.
+        management: interfaces that carry the agent's own traffic.
+    """
+
+    listed: Mapping[PciAddress, Listed]
+    parents: Mapping[PciAddress, PciDevice]
+    mappings: Mapping[str, Sequence[str]]
+    problems: tuple[str, ...] = ()
+    management: frozenset[str] = frozenset()
+
+    def may_touch(self, address: PciAddress) -> bool:
+        return address in self.listed
+
+
+def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
+    """Match what was scanned with *policy*; set aside what must not or cannot be used.
+
+    *management* names the interfaces that carry the agent's own traffic: a function that has one
+    of them is not for guests. VFs of such a PF are; they do not change what the PF does.
+    """
+    listing = list_devices(policy.specs, scan.devices)
+    carriers = [one for one in listing.listed if one.device.netdev in management]
+    aside = {one.device.address for one in carriers} | policy.excluded
+    listed = {one.device.address: one for one in listing.listed if one.device.address not in aside}
+    by_address = {device.address: device for device in scan.devices}
+    parents = {
+        address: by_address[address]
+        for one in listed.values()
+        if (address := one.device.parent) in by_address and address not in listed
+    }
+    return View(
+        listed=listed,
+        parents=parents,
+        mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
+        management=management,
+        problems=(
+            *listing.problems,
+            *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
+            *(_carries(one.device) for one in carriers),
+            *_orphans(listed, by_address),
+        ),
+    )
+
+
+def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
+    """Say what the controller should know of this host."""
+    listed = [_fact(one.device, one) for one in view.listed.values()]
+    parents = [_fact(device, None) for device in view.parents.values()]
+    return HostFacts(
+        host_name=host_name,
+        agent_version=__version__,
+        hypervisor=capacity.hypervisor,
+        hypervisor_version=capacity.version,
+        vcpus=capacity.vcpus,
+        memory_mib=capacity.memory_mib,
+        disk_gib=capacity.disk_gib,
+        cells=list(capacity.cells),
+        devices=sorted([*listed, *parents], key=lambda fact: PciAddress.parse(fact.address)),
+        mappings={network: list(names) for network, names in sorted(view.mappings.items())},
+        problems=list(view.problems),
+    )
+
+
+def _fact(device: PciDevice, listed: Listed | None) -> DeviceFact:
+    return DeviceFact(
+        address=str(device.address),
+        vendor_id=f"{device.vendor_id:04x}",
+        product_id=f"{device.product_id:04x}",
+        dev_type=_DEV_TYPES[device.dev_type],
+        listed=listed is not None,
+        entry=listed.entry if listed else None,
+        tags=dict(listed.tags) if listed else {},
+        parent=str(device.parent) if device.parent else None,
+        vf_index=device.vf_index,
+        numa_node=device.numa_node,
+        iommu_group=device.iommu_group,
+        driver=device.driver,
+        netdev=device.netdev,
+        mac=device.mac,
+        serial=device.serial,
+        label=f"pci_{str(device.address).translate(_NODE_NAME)}",
+    )
+
+
+_DEV_TYPES: dict[DeviceType, Literal["type-PCI", "type-PF", "type-VF"]] = {
+    DeviceType.PCI: "type-PCI",
+    DeviceType.PF: "type-PF",
+    DeviceType.VF: "type-VF",
+}
+_NODE_NAME = str.maketrans(":.", "__")  # libvirt's name of the node device
+
+
+def _derived_mappings(
+    listed: Mapping[PciAddress, Listed], by_address: Mapping[PciAddress, PciDevice]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Tell by the tags which PFs reach which physical network, where no mappings are given."""
+    reach: dict[str, dict[str, None]] = {}
+    for address, one in listed.items():
+        pf = by_address.get(one.device.parent or address)
+        network = one.tags.get("physical_network")
+        if network and pf is not None and pf.netdev:
+            reach.setdefault(network, {})[pf.netdev] = None
+    return ((network, tuple(sorted(names))) for network, names in reach.items())
+
+
+def _carries(device: PciDevice) -> str:
+    return (
+        f"{device.address} is set aside: its interface {device.netdev} carries this host's "
+        "management traffic; leave it out of device_spec"
+    )
+
+
+def _orphans(
+    listed: Mapping[PciAddress, Listed], by_address: Mapping[PciAddress, PciDevice]
+) -> Iterator[str]:
+    for address, one in listed.items():
+        if one.device.parent is not None and one.device.parent not in by_address:
+            yield f"{address} is a VF of {one.device.parent}, which cannot be read"

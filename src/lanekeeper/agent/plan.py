@@ -1,0 +1,162 @@
+"""What to do next on a host: the wanted state compared with what is there. Pure.
+
+Absence is never an order. A guest is destroyed only because its id stands in ``absent``, a device
+is cleaned only because it stands in ``cleaning``; what is named nowhere stays as it is.
+
+A guest is started because its generation has not been obeyed yet, not because it does not run:
+one that ended by itself after its start is reported, and the controller decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lanekeeper.agent.vf_settings import drift
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.machine import VfSettings
+from lanekeeper.hypervisor.driver import Guest, Inventory
+from lanekeeper.protocol import CleaningWanted, Desired, NicWanted, ServerWanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """One host at one moment.
+
+    Attributes:
+        files: ids of servers that have files here, with or without a guest.
+        vf_settings: what the PFs hold for the VFs of running guests, by the VF's address.
+        unsupported: settings that a VF's driver has said it does not know, by address.
+        cleaned: the round in which a device was last cleaned, by device id.
+    """
+
+    inventory: Inventory = field(default_factory=Inventory)
+    files: frozenset[str] = frozenset()
+    vf_settings: Mapping[PciAddress, VfSettings] = field(default_factory=dict)
+    unsupported: Mapping[PciAddress, frozenset[str]] = field(default_factory=dict)
+    cleaned: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StartGuest:
+    """Bring the guest up, from wherever an earlier attempt has left it."""
+
+    server: ServerWanted
+
+
+@dataclass(frozen=True, slots=True)
+class RestartGuest:
+    """Power the guest off and bring it up again as it is wanted now."""
+
+    server: ServerWanted
+
+
+@dataclass(frozen=True, slots=True)
+class StopGuest:
+    """Have the guest off; define it if it was never here."""
+
+    server: ServerWanted
+
+
+@dataclass(frozen=True, slots=True)
+class RecordGeneration:
+    """The guest is as wanted; only the note of it is missing."""
+
+    server: ServerWanted
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyVfSettings:
+    """A VF of a running guest has lost its settings: *lost* names them; write them again."""
+
+    server: ServerWanted
+    nic: NicWanted
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyGuest:
+    """A tombstone: no guest, no files."""
+
+    server_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CleanDevice:
+    wanted: CleaningWanted
+
+
+Action = (
+    StartGuest
+    | RestartGuest
+    | StopGuest
+    | RecordGeneration
+    | ApplyVfSettings
+    | DestroyGuest
+    | CleanDevice
+)
+
+
+def plan(desired: Desired, observed: Observed) -> tuple[Action, ...]:
+    """Name all that has to be done, tombstones first, since they give devices back."""
+    doomed = frozenset(desired.absent)
+    alive = [server for server in desired.servers if server.id not in doomed]
+    return (
+        *_destroy(desired, observed),
+        *_clean(desired, observed, doomed),
+        *(action for server in alive for action in _serve(server, observed)),
+    )
+
+
+def _destroy(desired: Desired, observed: Observed) -> Iterator[Action]:
+    here = observed.files | {guest.id for guest in observed.inventory.guests}
+    return (DestroyGuest(server_id) for server_id in desired.absent if server_id in here)
+
+
+def _clean(desired: Desired, observed: Observed, doomed: frozenset[str]) -> Iterator[Action]:
+    for wanted in desired.cleaning:
+        address = PciAddress.parse(wanted.device.address)
+        if observed.cleaned.get(wanted.device.device_id) == wanted.round:
+            continue
+        if observed.inventory.holder(address) in doomed:
+            continue  # comes free with the tombstone; then it is its turn
+        yield CleanDevice(wanted)
+
+
+def _serve(server: ServerWanted, observed: Observed) -> Iterator[Action]:
+    guest = observed.inventory.guest(server.id)
+    if guest is not None and guest.generation > server.generation:
+        return  # a newer state was obeyed already; this one comes late
+    wanted = _run if server.power == "running" else _rest
+    yield from wanted(server, guest, observed)
+
+
+def _run(server: ServerWanted, guest: Guest | None, observed: Observed) -> Iterator[Action]:
+    is_new = guest is None or guest.generation < server.generation
+    if guest is None or guest.power != "running":
+        if is_new:
+            yield StartGuest(server)
+    elif guest.reboots < server.reboots:
+        yield RestartGuest(server)
+    else:
+        if is_new:
+            yield RecordGeneration(server)
+        yield from _mend(server, observed)
+
+
+def _rest(server: ServerWanted, guest: Guest | None, _: Observed) -> Iterator[Action]:
+    if guest is None or guest.is_active:
+        yield StopGuest(server)
+    elif guest.generation < server.generation:
+        yield RecordGeneration(server)
+
+
+def _mend(server: ServerWanted, observed: Observed) -> Iterator[Action]:
+    for nic in server.nics:
+        address = PciAddress.parse(nic.device.address)
+        found = observed.vf_settings.get(address)
+        if found is None:
+            continue
+        lost = drift(nic, found, observed.unsupported.get(address, frozenset()))
+        if lost:
+            yield ApplyVfSettings(server, nic, lost)

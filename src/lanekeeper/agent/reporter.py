@@ -1,0 +1,76 @@
+"""Telling the controller, and only what it does not know yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from lanekeeper.agent.client import Client
+from lanekeeper.crash import reached
+from lanekeeper.domain.errors import Error
+from lanekeeper.hypervisor.guest_files import GuestDirectories
+from lanekeeper.protocol import CONSOLE_BYTES, HostFacts, HostState
+
+log = structlog.get_logger()
+
+
+class Reporter:
+    """Sends facts, state and consoles of one host; what did not arrive is sent again."""
+
+    def __init__(self, client: Client, directories: GuestDirectories, host_name: str) -> None:
+        self._client = client
+        self._directories = directories
+        self._log = log.bind(host=host_name)
+        self._facts: HostFacts | None = None
+        self._consoles: dict[str, int] = {}
+        self._complaint = ""
+        self._arrived = False
+        self.state = HostState()
+
+    def forget(self) -> None:
+        """Take it that the controller knows nothing: it was away, it may be another one."""
+        self._facts, self._arrived = None, False
+        self._consoles.clear()
+
+    def tell_facts(self, facts: HostFacts) -> None:
+        if facts != self._facts:
+            with_arrival = self._try("facts", lambda: self._client.put_facts(facts))
+            self._facts = facts if with_arrival else None
+
+    def tell_state(self, state: HostState) -> None:
+        if state == self.state and self._arrived:
+            return
+        self.state = state
+        reached("agent.report.before")
+        self._arrived = self._try("state", lambda: self._client.put_state(state))
+        reached("agent.report.after")
+
+    def tell_consoles(self, server_ids: Iterable[str]) -> None:
+        wanted = frozenset(server_ids)
+        self._consoles = {key: one for key, one in self._consoles.items() if key in wanted}
+        for server_id in wanted:
+            self._tell_console(server_id)
+
+    def _tell_console(self, server_id: str) -> None:
+        try:
+            tail = self._directories.of(server_id).console_tail(CONSOLE_BYTES)
+        except (Error, OSError) as error:
+            self._log.warning("console read", server=server_id, error=str(error))
+            return
+        if self._consoles.get(server_id) != hash(tail):
+            arrived = self._try("console", lambda: self._client.put_console(server_id, tail))
+            if arrived:
+                self._consoles[server_id] = hash(tail)
+
+    def _try(self, what: str, send: Callable[[], None]) -> bool:
+        """Send; say of the same failure only once."""
+        try:
+            send()
+        except Error as error:
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self._log.warning("report", what=what, outcome="failed", error=str(error))
+            return False
+        self._complaint = ""
+        return True

@@ -1,0 +1,101 @@
+"""Hosts that do not exist, with agents that do: threads that talk HTTP as any agent does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Thread
+
+from lanekeeper.agent.client import Client
+from lanekeeper.agent.compose import Timing, client_of, compose
+from lanekeeper.agent.enrolment import enrol
+from lanekeeper.agent.loop import Agent
+from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.state_dir import StateDir
+from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.host.tree import plant
+from lanekeeper.hypervisor.simulated import SimulatedHypervisor
+
+
+class SimulatedHost:
+    """One running agent of a simulated host."""
+
+    def __init__(self, name: str, agent: Agent, client: Client) -> None:
+        self.name = name
+        self._agent = agent
+        self._client = client
+        self._thread = Thread(target=agent.run, name=f"agent-{name}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the agent to end; its guests stay, as records in its directory."""
+        self._agent.stop()
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+        self._thread.join()
+        self._client.close()
+
+
+def host_names(count: int) -> tuple[str, ...]:
+    """Name *count* simulated hosts: sim-1, sim-2, ..."""
+    return tuple(f"sim-{number}" for number in range(1, count + 1))
+
+
+def run_simulated(
+    names: Sequence[str],
+    controller_url: str,
+    token: Callable[[str], str],
+    state_dir: Path,
+    policy: Policy,
+    *,
+    tree: str | None = None,
+    timing: Timing | None = None,
+) -> list[SimulatedHost]:
+    """Start an agent for each name, below *state_dir*; those known there go on where they were.
+
+    Args:
+        names: host names.
+        controller_url: where the controller answers already.
+        token: returns a one-time enrolment token for a host name; asked only for new hosts.
+        state_dir: holds one directory a host.
+        policy: the same for all of them.
+        tree: text of a captured machine; None is the lab's host after its policy.
+        timing: how patient they are.
+
+    Raises:
+        Error: as ``enrol`` does.
+    """
+    hosts = []
+    for name in names:
+        state = StateDir(state_dir / name)
+        if not state.is_enrolled():
+            enrol(state, controller_url, token(name), name)
+        agent, client = simulated_agent(state, policy, tree=tree, timing=timing)
+        hosts.append(SimulatedHost(name, agent, client))
+    return hosts
+
+
+def simulated_agent(
+    state: StateDir, policy: Policy, *, tree: str | None = None, timing: Timing | None = None
+) -> tuple[Agent, Client]:
+    """Return the agent of a simulated, enrolled host, and its client, which outlives it."""
+    machine = SimulatedMachine(_planted(state.path / "machine", tree))
+    hypervisor = SimulatedHypervisor(state.simulated_guests, machine)
+    client = client_of(state)
+    return compose(state, client, machine, hypervisor, policy, timing=timing), client
+
+
+def _planted(home: Path, tree: str | None) -> Path:
+    """Plant the machine once; half a tree, from a process that was killed, is planted anew."""
+    if not home.exists():
+        fresh = home.with_name("machine.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        if tree is None:
+            plant_lab(fresh)
+        else:
+            plant(tree, fresh)
+        fresh.rename(home)
+    return home

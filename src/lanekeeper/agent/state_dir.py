@@ -1,0 +1,139 @@
+"""What an agent keeps on its host: who it is, what it was last told, what to give back.
+
+Everything else is read from the host. The directory may be passed through by QEMU's own user to
+reach the guests' files, so it is 0711 and each secret file is 0600.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+
+from lanekeeper.domain.errors import Conflict, Invalid
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.hypervisor.durable_file import write_durably
+from lanekeeper.protocol import Desired
+
+
+class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose host this is: the controller's URL and the name the host goes by there."""
+
+    controller: str
+    host_name: str
+
+
+class StateDir:
+    """The agent's own directory."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.path = path
+        self.servers = path / "servers"
+        self.images = path / "images"
+        self.ca = path / "ca.pem"
+        self.simulated_guests = path / "guests.json"
+        self._desired = path / "desired.json"
+        self._credential = path / "credential"
+        self._enrolled = path / "enrolled.json"
+
+    def lock(self) -> int:
+        """Keep any second agent out for as long as the returned descriptor is open.
+
+        Raises:
+            Conflict: another agent works with this directory.
+        """
+        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise Conflict(f"another agent works with {self.path}; stop it first") from error
+        return handle
+
+    def host_id(self) -> str:
+        """Return the host's uuid; the first call makes it, and it never changes."""
+        path = self.path / "host.id"
+        if not path.exists():
+            write_durably(path, f"{uuid.uuid4()}\n".encode(), 0o644)
+        text = path.read_text("ascii", "replace").strip()
+        try:
+            return str(uuid.UUID(text))
+        except ValueError as error:
+            raise Invalid(f"{path}: {text!r} is not a uuid; put the host's own back") from error
+
+    def enrol(self, enrolled: Enrolled, credential: str) -> None:
+        write_durably(self._credential, credential.encode())
+        write_durably(self._enrolled, msgspec.json.encode(enrolled))
+
+    def enrolled(self) -> Enrolled:
+        """Raises Invalid when this host was never enrolled."""
+        if not self._enrolled.exists():
+            raise Invalid(
+                f"{self.path} belongs to no enrolled host",
+                hint="run: lanekeeper agent enroll --controller URL --token TOKEN --state-dir DIR",
+            )
+        return msgspec.json.decode(self._enrolled.read_bytes(), type=Enrolled)
+
+    def is_enrolled(self) -> bool:
+        return self._enrolled.exists()
+
+    def credential(self) -> str:
+        return self._credential.read_text("utf-8")
+
+    def save_desired(self, desired: Desired) -> None:
+        """Remember what the controller ordered before any of it is obeyed."""
+        write_durably(self._desired, msgspec.json.encode(desired))
+
+    def desired(self) -> Desired | None:
+        """Return what was ordered last; it is obeyed only once the controller confirms it."""
+        if not self._desired.exists():
+            return None
+        return msgspec.json.decode(self._desired.read_bytes(), type=Desired)
+
+
+class DriverRecord:
+    """Which driver each function had before Lanekeeper gave it away; kept until it is cleaned.
+
+    It lies in a file since a guest's own metadata goes with the guest, before the cleaning.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+
+    def remember(self, drivers: dict[PciAddress, str | None]) -> None:
+        """Note *drivers*; what is noted already is older, hence right, and stays."""
+        with self._lock:
+            known = self._load()
+            fresh = {str(address): driver for address, driver in drivers.items()}
+            if fresh.keys() - known.keys():
+                self._save(fresh | known)
+
+    def knows(self, address: PciAddress) -> bool:
+        with self._lock:
+            return str(address) in self._load()
+
+    def driver(self, address: PciAddress) -> str | None:
+        """Return the driver from before; None when it had none, or nothing is known."""
+        with self._lock:
+            return self._load().get(str(address))
+
+    def forget(self, address: PciAddress) -> None:
+        with self._lock:
+            known = self._load()
+            if str(address) in known:
+                del known[str(address)]
+                self._save(known)
+
+    def _load(self) -> dict[str, str | None]:
+        if not self._path.exists():
+            return {}
+        return msgspec.json.decode(self._path.read_bytes(), type=dict[str, str | None])
+
+    def _save(self, drivers: dict[str, str | None]) -> None:
+        write_durably(self._path, msgspec.json.encode(drivers))

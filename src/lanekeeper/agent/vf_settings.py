@@ -1,0 +1,94 @@
+"""The settings that a port asks of its VF, and how they are compared with what is there.
+
+MAC and VLAN of a starting guest are set by libvirt, from the domain's XML
+(``hypervisor/libvirt/domain_xml.py``); spoof check, trust and link state by the agent while the
+guest is paused. All of them are read back before it runs, and looked after while it does.
+"""
+
+from __future__ import annotations
+
+from lanekeeper.domain.errors import HostFault
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.machine import (
+    AT_REST,
+    LinkState,
+    Machine,
+    VfChange,
+    VfSettings,
+    differences,
+)
+from lanekeeper.protocol import NicWanted
+
+_LINK_STATES = {
+    "auto": LinkState.AUTO,
+    "enable": LinkState.ENABLE,
+    "disable": LinkState.DISABLE,
+}
+_DISPENSABLE = frozenset({"link_state"})
+"""The driver of the 82576 cannot set it; a guest without it works, one without the rest may not."""
+
+
+def wanted_settings(nic: NicWanted) -> VfChange:
+    """All that the port asks of its VF."""
+    return VfChange(
+        mac=nic.mac,
+        vlan=nic.vlan,
+        spoofchk=nic.spoof_check,
+        link_state=_LINK_STATES[nic.link_state],
+        trust=nic.trusted,
+    )
+
+
+def agents_share(nic: NicWanted) -> VfChange:
+    """What the agent itself sets at a start; MAC and VLAN are libvirt's."""
+    return VfChange(
+        spoofchk=nic.spoof_check,
+        link_state=_LINK_STATES[nic.link_state],
+        trust=nic.trusted,
+    )
+
+
+def drift(nic: NicWanted, found: VfSettings, unsupported: frozenset[str]) -> tuple[str, ...]:
+    """Name the settings that a running guest's VF has lost.
+
+    A trusted guest may give itself another MAC, which is then no loss.
+    """
+    lost = tuple(name for name in differences(wanted_settings(nic), found))
+    free = unsupported | ({"mac"} if nic.trusted else frozenset())
+    return tuple(name for name in lost if name not in free)
+
+
+def set_and_check(
+    machine: Machine, address: PciAddress, nic: NicWanted, change: VfChange
+) -> frozenset[str]:
+    """Write *change*, then hold everything that the port asks against what is there.
+
+    Returns the settings that the driver does not know and that the guest can do without.
+
+    Raises:
+        HostFault: a setting was refused, is not known, or did not take; it is named.
+    """
+    pf, index = vf_of(machine, address)
+    unknown = frozenset(machine.write_vf_settings(pf, index, change))
+    wanted, found = wanted_settings(nic), machine.vf_settings(pf, index)
+    missing = set(differences(wanted, found)) - (unknown & _DISPENSABLE)
+    missing |= {name for name in unknown - _DISPENSABLE if not _is_at_rest(name, wanted)}
+    if missing:
+        raise HostFault(
+            f"VF {index} of {pf} ({address}) does not take {', '.join(sorted(missing))}",
+            hint=f"wanted {wanted}; found {found}",
+        )
+    return unknown
+
+
+def vf_of(machine: Machine, address: PciAddress) -> tuple[PciAddress, int]:
+    """Return PF and index of the VF at *address*. Raises NotFound; HostFault when it is no VF."""
+    device = machine.device(address)
+    if device.parent is None or device.vf_index is None:
+        raise HostFault(f"{address} is not a VF, so it has no settings at a PF")
+    return device.parent, device.vf_index
+
+
+def _is_at_rest(name: str, wanted: VfChange) -> bool:
+    """Whether a driver that does not know a setting does what is wanted anyway."""
+    return name == "trust" and wanted.trust is AT_REST.trust

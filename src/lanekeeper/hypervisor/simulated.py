@@ -1,0 +1,254 @@
+"""A hypervisor whose guests are records in a file.
+
+What is real about it is what the rest of Lanekeeper meets: a started guest takes its functions
+from the (simulated) machine as libvirt's managed devices do, sets MAC and VLAN on its VFs, prints
+to its console and goes on running when the agent is killed. The records are all there is, so
+whoever opens the file again finds the guests as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+
+import msgspec
+
+from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.machine import NO_MAC, Machine, VfChange, VfSettings
+from lanekeeper.hypervisor.driver import (
+    Blueprint,
+    Capacity,
+    Guest,
+    HeldDevice,
+    Inventory,
+    Power,
+)
+from lanekeeper.protocol import DeviceWanted, NicWanted, NumaCell, ServerWanted
+
+VFIO = "vfio-pci"
+SIMULATED_HOST = Capacity(
+    hypervisor="qemu",
+    version=10_000_000,
+    vcpus=64,
+    memory_mib=256 * 1024,
+    disk_gib=2000,
+    cells=(
+        NumaCell(id=0, cpus=list(range(32)), memory_mib=128 * 1024),
+        NumaCell(id=1, cpus=list(range(32, 64)), memory_mib=128 * 1024),
+    ),
+)
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One guest, as it stands in the file.
+
+    Attributes:
+        drivers: what each function had before, by address; as libvirt's metadata keeps it.
+        found: VF settings from before the start, which come back after it.
+    """
+
+    wanted: ServerWanted
+    console: str
+    power: Power = "stopped"
+    generation: int = 0
+    drivers: dict[str, str | None] = {}
+    found: dict[str, VfSettings] = {}
+    starts: int = 0
+
+    def guest(self) -> Guest:
+        held = ((PciAddress.parse(text), driver) for text, driver in self.drivers.items())
+        return Guest(
+            id=self.wanted.id,
+            power=self.power,
+            generation=self.generation,
+            reboots=self.wanted.reboots,
+            devices=tuple(HeldDevice(*pair) for pair in held),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """One function that a guest takes; *nic* is None when it came by an alias."""
+
+    device: DeviceWanted
+    nic: NicWanted | None = None
+
+    @property
+    def address(self) -> PciAddress:
+        return PciAddress.parse(self.device.address)
+
+
+class SimulatedHypervisor:
+    """See ``hypervisor.driver.Hypervisor``; *path* is the file of the guests."""
+
+    def __init__(self, path: Path, machine: Machine, capacity: Capacity = SIMULATED_HOST) -> None:
+        self._path = path
+        self._machine = machine
+        self._capacity = capacity
+        self._lock = RLock()
+        self._records = _load(path)
+
+    def capacity(self) -> Capacity:
+        return self._capacity
+
+    def inventory(self) -> Inventory:
+        with self._lock:
+            return Inventory(tuple(record.guest() for record in self._records.values()))
+
+    def create_disk(self, disk: Path, base: Path, base_format: str, size_gib: int) -> None:
+        del base_format, size_gib  # nothing ever reads this disk
+        disk.write_text(f"an overlay of {base}\n")
+
+    def define(self, blueprint: Blueprint) -> None:
+        server = blueprint.server
+        with self._lock:
+            known = self._records.get(server.id)
+            if known and known.power in {"running", "paused"}:
+                raise HostFault(f"server {server.id} is active; it cannot be defined anew")
+            self._records[server.id] = Record(
+                wanted=server,
+                console=str(blueprint.files.console),
+                generation=known.generation if known else 0,
+                starts=known.starts if known else 0,
+                drivers={str(held.address): held.driver for held in blueprint.devices},
+            )
+            self._save()
+
+    def start_paused(self, server_id: str) -> None:
+        with self._lock:
+            record = self._record(server_id)
+            if record.power in {"running", "paused"}:
+                return
+            self._attach(record)
+            record.power = "paused"
+            record.starts += 1
+            self._save()
+
+    def resume(self, server_id: str) -> None:
+        with self._lock:
+            record = self._record(server_id)
+            if record.power == "running":
+                return
+            if record.power != "paused":
+                raise HostFault(f"server {server_id} is {record.power}; it cannot be resumed")
+            record.power = "running"
+            with Path(record.console).open("a") as console:
+                console.writelines(console_lines(record, self._machine))
+            self._save()
+
+    def record(self, server_id: str, generation: int) -> None:
+        with self._lock:
+            self._record(server_id).generation = generation
+            self._save()
+
+    def shut_down(self, server_id: str) -> None:
+        self.power_off(server_id)  # this guest always listens
+
+    def power_off(self, server_id: str) -> None:
+        with self._lock:
+            record = self._records.get(server_id)
+            if record and record.power in {"running", "paused"}:
+                self._detach(record, _functions(record.wanted))
+                record.power = "stopped"
+                self._save()
+
+    def undefine(self, server_id: str) -> None:
+        with self._lock:
+            record = self._records.get(server_id)
+            if record is None:
+                return
+            if record.power in {"running", "paused"}:
+                raise HostFault(f"server {server_id} is active; it cannot be undefined")
+            del self._records[server_id]
+            self._save()
+
+    def _record(self, server_id: str) -> Record:
+        record = self._records.get(server_id)
+        if record is None:
+            raise NotFound(f"server {server_id} is not defined")
+        return record
+
+    def _save(self) -> None:
+        """Replace the file at once; no fsync, since the guests die with the power anyway."""
+        fresh = self._path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(self._records))
+        fresh.replace(self._path)
+
+    def _attach(self, record: Record) -> None:
+        """Take every function as libvirt's managed devices do; on failure give all back."""
+        taken: list[_Function] = []
+        try:
+            for function in _functions(record.wanted):
+                self._refuse_held(function.address, record.wanted.id)
+                taken.append(function)
+                self._take(function, record)
+        except (HostFault, NotFound):
+            self._detach(record, taken)
+            raise
+
+    def _refuse_held(self, address: PciAddress, server_id: str) -> None:
+        holder = self.inventory().holder(address)
+        if holder is not None and holder != server_id:
+            raise HostFault(f"{address} is in use by guest {holder}")
+
+    def _take(self, function: _Function, record: Record) -> None:
+        address = function.address
+        if function.device.managed:
+            self._machine.bind(address, VFIO)
+        elif self._machine.device(address).driver != VFIO:
+            raise HostFault(f"{address} is not managed and not bound to {VFIO}")
+        nic, vf = function.nic, self._vf(function)
+        if nic is not None and vf is not None:
+            record.found[function.device.address] = self._machine.vf_settings(*vf)
+            self._machine.write_vf_settings(*vf, VfChange(mac=nic.mac, vlan=nic.vlan))
+
+    def _detach(self, record: Record, functions: Iterable[_Function]) -> None:
+        """Give back; settings as they were before, and no driver, as with autoprobe off."""
+        for function in functions:
+            was, vf = record.found.pop(function.device.address, None), self._vf(function)
+            if was is not None and vf is not None:
+                change = VfChange(mac=was.mac or NO_MAC, vlan=was.vlan, qos=was.qos)
+                self._machine.write_vf_settings(*vf, change)
+            if function.device.managed:
+                self._machine.bind(function.address, None)
+
+    def _vf(self, function: _Function) -> tuple[PciAddress, int] | None:
+        """Return PF and index when the function is the VF of a network card."""
+        device = self._machine.device(function.address)
+        if function.nic is None or device.parent is None or device.vf_index is None:
+            return None
+        return device.parent, device.vf_index
+
+
+def console_lines(record: Record, machine: Machine) -> list[str]:
+    """What a small Linux guest prints about itself: each device that it was given, each MAC."""
+    lines = ["GUEST-INIT 0.50\n"]
+    cards: list[str] = []
+    for number, function in enumerate(_functions(record.wanted), start=1):
+        seen_at = f"0000:{number:02x}:00.0"
+        device = machine.device(function.address)
+        driver = "igbvf" if function.nic else "-"
+        lines.append(
+            f"GUEST-PCI {seen_at} 0x{device.vendor_id:04x}:0x{device.product_id:04x} "
+            f"class=0x{device.class_code:06x} driver={driver} numa=-1\n"
+        )
+        if function.nic:
+            cards.append(
+                f"GUEST-NET eth{len(cards)} mac={function.nic.mac} driver={driver} "
+                f"pci={seen_at} carrier=1 master=\n"
+            )
+    return [*lines, *cards, "GUEST-READY 1.00\n"]
+
+
+def _functions(server: ServerWanted) -> tuple[_Function, ...]:
+    cards = (_Function(nic.device, nic) for nic in server.nics)
+    return (*cards, *(_Function(device) for device in server.devices))
+
+
+def _load(path: Path) -> dict[str, Record]:
+    if not path.exists():
+        return {}
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, Record])

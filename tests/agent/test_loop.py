@@ -1,0 +1,197 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.controller import Controller
+from agent.orders_of import PF, cleaning, nic, server, server_id, vf
+from lanekeeper.agent.simulated import SimulatedHost
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.machine import VfChange, VfSettings
+from lanekeeper.host.simulated import SimulatedMachine
+from lanekeeper.protocol import Desired
+from running import until
+
+Start = Callable[..., SimulatedHost]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> SimulatedMachine:
+    return SimulatedMachine(tmp_path / "sim-1" / "machine")
+
+
+def at(text: str) -> PciAddress:
+    return PciAddress.parse(text)
+
+
+def test_a_host_tells_its_devices_and_its_size(controller: Controller, start: Start) -> None:
+    start()
+    until(lambda: controller.facts, "facts")
+    facts = controller.facts[controller.host_ids["sim-1"]]
+    assert (facts.vcpus, facts.memory_mib, facts.disk_gib, len(facts.cells)) == (
+        64,
+        262144,
+        2000,
+        2,
+    )
+    listed = [device for device in facts.devices if device.listed]
+    assert len(listed) == 14
+    assert [one.address for one in facts.devices if not one.listed] == [PF, "0000:41:00.0"]
+    assert facts.mappings == {"physnet1": ["ens1"]}
+    assert listed[0].tags == {"physical_network": "physnet1"}
+    assert (listed[0].vf_index, listed[0].parent, listed[0].numa_node) == (0, PF, 0)
+
+
+def test_a_guest_comes_up_with_its_vf_set_and_goes_without_a_trace(
+    controller: Controller, start: Start, machine: SimulatedMachine, tmp_path: Path
+) -> None:
+    start()
+    image = controller.add_image("tiny", b"root file system")
+    up = Desired(
+        generation=1,
+        mark="a",
+        servers=[
+            server(
+                1, image=image, kernel=image, nics=[nic(3, trusted=True)], devices=[vf(0, bus="41")]
+            )
+        ],
+        consoles=[server_id(1)],
+    )
+    controller.order("sim-1", up)
+    (state,) = controller.wait_obeyed("sim-1", up).servers
+    assert (state.power, state.generation, state.problem) == ("running", 1, "")
+    assert state.devices == [vf(3).address, vf(0, bus="41").address]
+    assert machine.vf_settings(at(PF), 3) == VfSettings(
+        mac="fa:16:3e:00:00:03", vlan=15, trust=True
+    )
+    assert machine.device(at(vf(3).address)).driver == "vfio-pci"
+    text = until(lambda: controller.consoles.get(server_id(1)), "console")
+    assert "GUEST-NET eth0 mac=fa:16:3e:00:00:03" in text
+    assert "8086:0x10ca" in text
+
+    gone = Desired(
+        generation=2,
+        mark="b",
+        absent=[server_id(1), server_id(9)],
+        cleaning=[cleaning(vf(3)), cleaning(vf(0, bus="41"))],
+    )
+    controller.order("sim-1", gone)
+    state_after = controller.wait_obeyed("sim-1", gone)
+    assert {one.id: one.power for one in state_after.servers} == {
+        server_id(1): "absent",
+        server_id(9): "absent",
+    }
+    assert [one.clean for one in state_after.cleaned] == [True, True]
+    assert machine.vf_settings(at(PF), 3) == VfSettings()
+    assert machine.device(at(vf(3).address)).driver is None
+    assert not list((tmp_path / "sim-1" / "servers").iterdir())
+
+
+def test_a_server_that_is_named_nowhere_runs_on(controller: Controller, start: Start) -> None:
+    start()
+    up = Desired(generation=1, mark="a", servers=[server(1, nics=[nic(0)])])
+    controller.order("sim-1", up)
+    controller.wait_obeyed("sim-1", up)
+    nothing = Desired(generation=2, mark="b")
+    controller.order("sim-1", nothing)
+    (state,) = controller.wait_obeyed("sim-1", nothing).servers
+    assert (state.id, state.power) == (server_id(1), "running")
+
+
+def test_stop_start_and_reboot_are_obeyed_once(
+    controller: Controller, start: Start, tmp_path: Path
+) -> None:
+    start()
+    for generation, power, reboots, printed in (
+        (1, "running", 0, 1),
+        (2, "stopped", 0, 1),
+        (3, "running", 0, 2),
+        (4, "running", 1, 3),
+    ):
+        wanted = server(1, generation, nics=[nic(0)], power=power, reboots=reboots)
+        desired = Desired(generation=generation, mark="m", servers=[wanted])
+        controller.order("sim-1", desired)
+        (state,) = controller.wait_obeyed("sim-1", desired).servers
+        assert (state.power, state.generation) == (power, generation)
+        console = tmp_path / "sim-1" / "servers" / server_id(1) / "console.log"
+        assert console.read_text().count("GUEST-READY") == printed
+
+
+def test_what_cannot_be_started_is_reported_with_the_reason(
+    controller: Controller, start: Start
+) -> None:
+    start()
+    wrong = controller.add_image("wrong", b"content")
+    controller.images["wrong"] = b"another"
+    desired = Desired(generation=1, mark="a", servers=[server(1, image=wrong)])
+    controller.order("sim-1", desired)
+    first = until(lambda: controller.state("sim-1").servers, "a first report")[0]
+    assert (first.power, first.generation) == ("stopped", 0)
+    (state,) = controller.wait_obeyed("sim-1", desired).servers
+    assert (state.power, state.generation) == ("failed", 1)
+    assert "image wrong hashes to" in state.problem
+
+
+def test_lost_settings_of_a_running_guest_come_back(
+    controller: Controller, start: Start, machine: SimulatedMachine
+) -> None:
+    start()
+    up = Desired(generation=1, mark="a", servers=[server(1, nics=[nic(0)])])
+    controller.order("sim-1", up)
+    controller.wait_obeyed("sim-1", up)
+    machine.write_vf_settings(at(PF), 0, VfChange(vlan=99, spoofchk=False))
+    wanted = VfSettings(mac="fa:16:3e:00:00:00", vlan=15)
+    until(lambda: machine.vf_settings(at(PF), 0) == wanted, "the settings are back")
+
+
+def test_an_agent_that_restarts_obeys_only_what_the_controller_confirms(
+    controller: Controller, start: Start
+) -> None:
+    host = start()
+    up = Desired(generation=5, mark="a", servers=[server(1, nics=[nic(0)])])
+    controller.order("sim-1", up)
+    controller.wait_obeyed("sim-1", up)
+    host.stop()
+    controller.order("sim-1", Desired(generation=4, mark="old", absent=[server_id(1)]))
+    host.join()
+    controller.states.clear()
+    controller.polls.clear()
+    start()
+    until(lambda: len(controller.polls) > 1, "the older order came again")
+    (state,) = until(lambda: controller.state("sim-1").servers, "a report")
+    assert state.power == "running"
+    assert controller.polls[0] == "5.a"
+    assert controller.state("sim-1").obeyed == ""
+
+
+def test_a_frozen_host_reports_and_touches_nothing(controller: Controller, start: Start) -> None:
+    host = start()
+    up = Desired(generation=1, mark="a", servers=[server(1, nics=[nic(0)])])
+    controller.order("sim-1", up)
+    controller.wait_obeyed("sim-1", up)
+    controller.frozen = True
+    controller.order("sim-1", Desired(generation=2, mark="b", absent=[server_id(1)]))
+    host.stop()
+    host.join()
+    controller.states.clear()
+    start()
+    (state,) = until(lambda: controller.state("sim-1").servers, "a frozen host reports")
+    assert state.power == "running"
+    with controller.changed:
+        controller.frozen = False
+    until(lambda: controller.state("sim-1").servers[0].power == "absent", "thawed, it obeys")
+
+
+def test_guests_run_on_without_a_controller(controller: Controller, start: Start) -> None:
+    host = start()
+    up = Desired(generation=1, mark="a", servers=[server(1, nics=[nic(0)])])
+    controller.order("sim-1", up)
+    controller.wait_obeyed("sim-1", up)
+    controller.refuse = 503
+    controller.states.clear()
+    host.stop()
+    host.join()
+    start()
+    controller.refuse = 0
+    (state,) = controller.wait_obeyed("sim-1", up).servers
+    assert state.power == "running"
