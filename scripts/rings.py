@@ -150,6 +150,7 @@ def closing_lines(total: Outcome, *, long: bool) -> list[str]:
     lines = [f"skipped  {count} x {reason}" for reason, count in sorted(total.reasons.items())]
     if not long:
         lines.append("not run  the longer campaigns; ./dev test --long runs them")
+    lines.append("not run  other releases; ./dev fresh trixie (Debian 13), noble (Ubuntu 24.04)")
     lines += [f"FAILED   {name}" for name in total.failures]
     return [*lines, str(total)]
 

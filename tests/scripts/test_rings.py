@@ -65,4 +65,5 @@ def test_an_empty_ring_is_not_a_failure(tree: Path) -> None:
 def test_the_last_line_is_the_total_alone() -> None:
     total = rings.Outcome(passed=3, failed=1, reasons=Counter(a=2), failures=["x::y"])
     lines = rings.closing_lines(total, long=True)
-    assert lines == ["skipped  2 x a", "FAILED   x::y", "3 passed, 1 failed, 2 skipped"]
+    assert lines[-2:] == ["FAILED   x::y", "3 passed, 1 failed, 2 skipped"]
+    assert "skipped  2 x a" in lines
