@@ -11,7 +11,7 @@ from lanekeeper.store.tables import server
 
 
 def console_store(site: Site, host_id: str, server_id: str, text: str) -> None:
-    """Keep the tail of a guest's console.
+    """Keep the tail of a guest's console and wake whoever waits for it.
 
     Raises:
         NotFound: that server is not on that host.
@@ -25,3 +25,4 @@ def console_store(site: Site, host_id: str, server_id: str, text: str) -> None:
         console_put(connection, server_id, text.replace("\0", ""), site.clock())
 
     site.database.write(work)
+    site.bells.ring(server_id)
