@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -148,10 +149,6 @@ def test_single_quotes_are_named() -> None:
 def test_any_json_is_read_or_refused(value: Any) -> None:
     keys = ("vendor_id", "address", "devname", "managed", "traits", "resource_class", "rack")
     for entry in (value, *({key: value} for key in keys)):
-        try:
-            specs = parse_option(json.dumps(entry))
-        except Invalid as error:
-            assert str(error)
-        else:
-            for spec in specs:
+        with suppress(Invalid):
+            for spec in parse_option(json.dumps(entry)):
                 list(spec.mismatches(VF, PF))

@@ -38,16 +38,18 @@ def test_an_alias_spec_reads_back(units: list[tuple[str, int]]) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         units = parse_alias_spec(text)
-    except Invalid as error:
-        assert error.hint
-    else:
-        assert all(name and count >= 0 for name, count in units)
+    except Invalid:
+        return
+    assert all(name and 0 <= count <= COUNT_MAX for name, count in units)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a1", "a1:", ":1", "a1:x", "a1:-1", "a1:1_0", "a1:1,", ",a1:1", "a1:1:2", "a1: 2", "a1:1 "]
-    + ["a1:1;b:1", "a1:65537", "a1:" + "9" * 5000, "a1:\u0661", " :1", "a,b:1"],
+    [
+        *("", "a1", "a1:", ":1", "a1:x", "a1:-1", "a1:1_0", "a1:1,", ",a1:1", "a1:1:2", "a1: 2"),
+        *("a1:1 ", "a1:1\n", "a1:1;b:1", "a1:65537", "a1:\u0661", " :1", "a,b:1"),
+        "a1:" + "9" * 5000,
+    ],
 )
 def test_a_wrong_alias_spec_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="is not NAME:COUNT"):
