@@ -133,7 +133,7 @@ def write_credentials(
         "interface": "public",
     }
     if cacert is not None:
-        cloud["cacert"] = str(cacert)
+        cloud["cacert"] = str(cacert.absolute())
     text = yaml.safe_dump({"clouds": {CLOUD: cloud}}, sort_keys=False)
     write_private(path, text.encode())
     write_private(site.state_dir / "openrc", _openrc(auth, region, cacert).encode())
@@ -174,6 +174,6 @@ def _openrc(auth: dict[str, str], region: str, cacert: Path | None) -> str:
         "OS_INTERFACE": "public",
     }
     if cacert is not None:
-        variables["OS_CACERT"] = str(cacert)
+        variables["OS_CACERT"] = str(cacert.absolute())
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     return "\n".join(["unset OS_CLOUD OS_TOKEN OS_AUTH_TYPE", *lines, ""])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -111,13 +110,13 @@ _CREDENTIAL = (
 )
 
 
-def _credential(row: sa.Row[Any]) -> ApplicationCredential:
-    return ApplicationCredential(**{**row._mapping, "roles": tuple(row._mapping["roles"])})
+def _credential(row: sa.RowMapping) -> ApplicationCredential:
+    return ApplicationCredential(**{**row, "roles": tuple(row["roles"])})
 
 
 def credential_get(connection: sa.Connection, credential_id: str) -> ApplicationCredential | None:
     query = sa.select(*_CREDENTIAL).where(application_credential.c.id == credential_id)
-    row = connection.execute(query).first()
+    row = connection.execute(query).mappings().first()
     return None if row is None else _credential(row)
 
 
@@ -129,7 +128,7 @@ def credential_list(
     if name is not None:
         query = query.where(application_credential.c.name == name)
     rows = connection.execute(query.order_by(application_credential.c.name))
-    return [_credential(row) for row in rows]
+    return [_credential(row) for row in rows.mappings()]
 
 
 def credential_secret_hash(connection: sa.Connection, credential_id: str) -> str:
