@@ -9,12 +9,7 @@ import pytest
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.alias import NumaPolicy, check_together, parse_option
-from lanekeeper.domain.pci.request import (
-    Alternative,
-    DeviceRequest,
-    flavor_requests,
-    parse_alias_spec,
-)
+from lanekeeper.domain.pci.request import Alternative, DeviceRequest, flavor_requests
 from lanekeeper.domain.pci.resource_class import class_of_ids, normalize_resource_class
 from vectors.cases import Case, cases
 
@@ -22,19 +17,6 @@ from vectors.cases import Case, cases
 @pytest.mark.parametrize("case", cases("nova/alias"))
 def test_alias(case: Case) -> None:
     case.judge(outcome(case.data), expectation(case.data))
-
-
-@pytest.mark.parametrize(
-    "case", [p for p in cases("nova/extra_specs") if ":alias-" in p.values[0].id]
-)
-def test_extra_spec(case: Case) -> None:
-    try:
-        parse_alias_spec(case.data["value"])
-    except Invalid:
-        said = "invalid"
-    else:
-        said = "valid"
-    case.judge(said, case.data["expect"])
 
 
 def outcome(data: dict[str, Any]) -> Any:
