@@ -55,6 +55,8 @@ VIRTUALISATION = [
 ]
 # Debian's libvirt 11 puts these two into packages of their own; Ubuntu 24.04's 10.0 does not.
 SPLIT_DRIVERS = ["libvirt-daemon-driver-nodedev", "libvirt-daemon-log"]
+# QEMU needs these in its own version, and apt 2.6 does not follow "name/release" into them.
+QEMU_PARTS = ["qemu-system-common", "qemu-system-data", "seabios"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Distribution:
 DISTRIBUTIONS = {
     ("debian", "12"): Distribution(
         "Debian 12",
-        tuple(VIRTUALISATION + SPLIT_DRIVERS),
+        tuple(VIRTUALISATION + SPLIT_DRIVERS + QEMU_PARTS),
         "linux-image-amd64",
         "bookworm",
         backports=True,
