@@ -250,7 +250,7 @@ def running(
     At the end SIGTERM must end it with exit code 0.
     """
     arguments = [LANEKEEPER, "up", "--state-dir", str(state_dir)]
-    arguments += ["--listen", f"127.0.0.1:{pick_port()}", "--simulate", str(simulate)]
+    arguments += ["--listen", "127.0.0.1:0", "--simulate", str(simulate)]
     for path in config_files:
         arguments += ["--config-file", str(path)]
     if database_url is not None:
