@@ -23,15 +23,17 @@ def config_drive(files: dict[str, str]) -> bytes:
     Raises:
         Invalid: a path is absolute, climbs up, or is a directory of another.
     """
+    paths = {_checked(name): content for name, content in files.items()}
+    for both in paths.keys() & {parent for path in paths for parent in path.parents}:
+        raise Invalid(f"config drive: {both} is both a file and a directory")
     drive = pycdlib.PyCdlib()
     drive.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)
     names: dict[PurePosixPath, str] = {PurePosixPath(): ""}
     try:
-        for name in sorted(files):
-            path = _checked(name)
+        for path in sorted(paths):
             for parent in reversed(path.parents[:-1]):
                 _add_directory(drive, parent, names)
-            _add_file(drive, path, files[name].encode(), names)
+            _add_file(drive, path, paths[path].encode(), names)
         image = BytesIO()
         drive.write_fp(image)
         return image.getvalue()
@@ -64,8 +66,6 @@ def _add_directory(
 def _add_file(
     drive: pycdlib.PyCdlib, path: PurePosixPath, content: bytes, names: dict[PurePosixPath, str]
 ) -> None:
-    if path in names:
-        raise Invalid(f"config drive: {path} is both a file and a directory")
     names[path] = _short(path, names, ".;1")
     drive.add_fp(
         BytesIO(content),

@@ -1,0 +1,250 @@
+"""A guest as libvirt's domain XML, written and read back. Pure.
+
+This is where a VF gets its MAC and its VLAN: libvirt sets both from ``<interface type='hostdev'>``
+when the guest starts and puts the old ones back when it ends.
+
+Source: libvirt ``docs/formatdomain.rst``; nova ``virt/libvirt/config.py`` for the same choices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lxml import etree
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
+from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
+
+NAMESPACE = "https://lanekeeper.dev/xmlns/1"
+PREFIX = "lanekeeper"
+_SERVER, _DEVICE, _ITEM = (f"{{{NAMESPACE}}}{name}" for name in ("server", "device", "item"))
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
+_FUNCTIONS = (
+    "devices/interface[@type='hostdev']/source/address[@bus]",
+    "devices/hostdev[@type='pci']/source/address",
+)
+
+Element = etree._Element  # lxml has no public name for what every call of it returns
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFacts:
+    """What a domain's XML says that Lanekeeper cares for; ``id`` is None for a stranger's."""
+
+    id: str | None
+    generation: int
+    reboots: int
+    drivers: tuple[HeldDevice, ...]
+    addresses: tuple[PciAddress, ...]
+
+
+def tag(name: str, /, *content: Element | str, **attributes: str) -> Element:
+    """Return the element *name* with text or elements in it. Raises ValueError: not for XML."""
+    element = etree.Element(name, attributes)
+    for piece in content:
+        if isinstance(piece, str):
+            element.text = piece
+        else:
+            element.append(piece)
+    return element
+
+
+def domain_name(server_id: str) -> str:
+    return f"lanekeeper-{server_id}"
+
+
+def domain_xml(blueprint: Blueprint, *, kvm: bool, generation: int = 0) -> str:
+    """Return the definition of a guest; *generation* is the one that was obeyed before.
+
+    Raises:
+        Invalid: a text that XML cannot carry.
+    """
+    server = blueprint.server
+    try:
+        domain = tag(
+            "domain",
+            tag("name", domain_name(server.id)),
+            tag("uuid", server.id),
+            tag("title", _one_line(server.name)),
+            tag("metadata", _server(blueprint, generation)),
+            tag("memory", str(server.memory_mib), unit="MiB"),
+            tag("vcpu", str(server.vcpus)),
+            _boot(server, blueprint.files),
+            tag("features", tag("acpi"), tag("apic")),
+            _cpu(kvm=kvm),
+            tag("clock", offset="utc"),
+            tag("on_poweroff", "destroy"),
+            tag("on_reboot", "restart"),
+            tag("on_crash", "destroy"),
+            _devices(blueprint),
+            type="kvm" if kvm else "qemu",
+        )
+    except ValueError as error:
+        raise Invalid(f"server {server.id}: {error}") from error
+    return etree.tostring(domain, pretty_print=True, encoding="unicode")
+
+
+def with_generation(text: str, generation: int) -> str:
+    """Return the metadata of the domain whose XML is *text*, with another generation.
+
+    For libvirt's virDomainSetMetadata, which puts every element into the namespace by itself.
+
+    Raises:
+        Invalid: the domain is a stranger's.
+    """
+    found = etree.fromstring(text, _PARSER).find(f"metadata/{_SERVER}")
+    if found is None:
+        raise Invalid("the domain has no metadata of Lanekeeper")
+    element = tag("server", **_attributes(found))
+    element.set("generation", str(generation))
+    for child in found.iterchildren(_DEVICE, _ITEM):
+        name = etree.QName(child).localname
+        element.append(tag(name, child.text or "", **_attributes(child)))
+    return etree.tostring(element, encoding="unicode")
+
+
+def parse_domain(text: str) -> DomainFacts:
+    """Read what libvirt says of a domain, Lanekeeper's own or a stranger's."""
+    root = etree.fromstring(text, _PARSER)
+    addresses = tuple(_address(found) for path in _FUNCTIONS for found in root.findall(path))
+    own = root.find(f"metadata/{_SERVER}")
+    if own is None or not own.get("id"):
+        return DomainFacts(None, 0, 0, (), addresses)
+    drivers = tuple(
+        HeldDevice(PciAddress.parse(device.get("address", "")), device.get("driver"))
+        for device in own.findall(_DEVICE)
+    )
+    return DomainFacts(
+        own.get("id"),
+        int(own.get("generation", "0")),
+        int(own.get("reboots", "0")),
+        drivers,
+        addresses,
+    )
+
+
+def _server(blueprint: Blueprint, generation: int) -> Element:
+    """Return what the domain carries in its metadata, so that it is known again."""
+    server = blueprint.server
+    element = etree.Element(_SERVER, nsmap={PREFIX: NAMESPACE})
+    element.set("id", server.id)
+    element.set("generation", str(generation))
+    element.set("reboots", str(server.reboots))
+    for held in blueprint.devices:
+        driver = {"driver": held.driver} if held.driver else {}
+        element.append(tag(_DEVICE, address=str(held.address), **driver))
+    for key, value in sorted(server.metadata.items()):
+        element.append(tag(_ITEM, value, key=key))
+    return element
+
+
+def _attributes(element: Element) -> dict[str, str]:
+    return {str(name): str(value) for name, value in element.attrib.items()}
+
+
+def _boot(server: ServerWanted, files: GuestFiles) -> Element:
+    boot = tag("os", tag("type", "hvm", arch="x86_64", machine="q35"))
+    if files.kernel is None:
+        boot.append(tag("boot", dev="hd"))
+        return boot
+    boot.append(tag("kernel", str(files.kernel)))
+    if files.ramdisk is not None:
+        boot.append(tag("initrd", str(files.ramdisk)))
+    if server.kernel_arguments:
+        boot.append(tag("cmdline", server.kernel_arguments))
+    return boot
+
+
+def _cpu(*, kvm: bool) -> Element:
+    # Without KVM there is no CPU to pass through; ``maximum`` is all that QEMU can emulate.
+    return (
+        tag("cpu", mode="host-passthrough", migratable="off") if kvm else tag("cpu", mode="maximum")
+    )
+
+
+def _devices(blueprint: Blueprint) -> Element:
+    files = blueprint.files
+    devices = tag("devices", tag("controller", type="usb", model="none"))
+    if files.disk is not None:
+        devices.append(_disk(str(files.disk), "qcow2", "vda"))
+    if files.config_drive is not None:
+        drive = _disk(str(files.config_drive), "raw", "vdb")
+        drive.append(tag("readonly"))
+        devices.append(drive)
+    devices.append(
+        tag(
+            "serial",
+            tag("source", path=str(files.console), append="on"),
+            tag("target", type="isa-serial", port="0"),
+            type="file",
+        )
+    )
+    devices.append(tag("memballoon", model="none"))
+    devices.extend(_card(nic) for nic in blueprint.server.nics)
+    devices.extend(_hostdev(device) for device in blueprint.server.devices)
+    return devices
+
+
+def _disk(path: str, kind: str, target: str) -> Element:
+    return tag(
+        "disk",
+        tag("driver", name="qemu", type=kind),
+        tag("source", file=path),
+        tag("target", dev=target, bus="virtio"),
+        type="file",
+        device="disk",
+    )
+
+
+def _card(nic: NicWanted) -> Element:
+    """Return the VF as a network card; a whole PF has nobody who could set its MAC or VLAN."""
+    if nic.vf_index is None:
+        return _hostdev(nic.device)
+    card = tag(
+        "interface",
+        tag("mac", address=nic.mac),
+        tag("source", tag("address", type="pci", **_position(nic.device))),
+        type="hostdev",
+        managed=_managed(nic.device),
+    )
+    if nic.vlan:
+        card.append(tag("vlan", tag("tag", id=str(nic.vlan))))
+    return card
+
+
+def _hostdev(device: DeviceWanted) -> Element:
+    return tag(
+        "hostdev",
+        tag("source", tag("address", **_position(device))),
+        mode="subsystem",
+        type="pci",
+        managed=_managed(device),
+    )
+
+
+def _managed(device: DeviceWanted) -> str:
+    return "yes" if device.managed else "no"
+
+
+def _position(device: DeviceWanted) -> dict[str, str]:
+    address = PciAddress.parse(device.address)
+    return {
+        "domain": f"0x{address.domain:04x}",
+        "bus": f"0x{address.bus:02x}",
+        "slot": f"0x{address.slot:02x}",
+        "function": f"0x{address.function:x}",
+    }
+
+
+def _address(element: Element) -> PciAddress:
+    def number(name: str) -> int:
+        return int(element.get(name, "0"), 0)
+
+    return PciAddress(number("domain"), number("bus"), number("slot"), number("function"))
+
+
+def _one_line(text: str) -> str:
+    """Titles of several lines are refused by libvirt, control characters by XML."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

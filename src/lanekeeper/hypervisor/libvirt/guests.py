@@ -1,0 +1,220 @@
+"""Guests as persistent libvirt domains, known by the ids in their metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.hypervisor.driver import (
+    Blueprint,
+    Capacity,
+    Guest,
+    HeldDevice,
+    Inventory,
+    Power,
+    Stranger,
+)
+from lanekeeper.hypervisor.libvirt.capacity import read_capacity
+from lanekeeper.hypervisor.libvirt.connection import Connection, error_code
+from lanekeeper.hypervisor.libvirt.domain_xml import (
+    NAMESPACE,
+    PREFIX,
+    DomainFacts,
+    domain_xml,
+    parse_domain,
+    with_generation,
+)
+from lanekeeper.hypervisor.libvirt.qemu_img import create_overlay
+
+_POWERS: dict[int, Power] = {
+    libvirt.VIR_DOMAIN_RUNNING: "running",
+    libvirt.VIR_DOMAIN_BLOCKED: "running",
+    libvirt.VIR_DOMAIN_PAUSED: "paused",
+    libvirt.VIR_DOMAIN_SHUTDOWN: "running",  # on its way down: still has its devices
+    libvirt.VIR_DOMAIN_SHUTOFF: "stopped",
+    libvirt.VIR_DOMAIN_CRASHED: "crashed",
+    libvirt.VIR_DOMAIN_PMSUSPENDED: "paused",
+}
+_EVERY_TRACE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+
+class LibvirtHypervisor:
+    """See ``hypervisor.driver.Hypervisor``.
+
+    Args:
+        connection: to libvirt.
+        files: where guests' files will lie.
+        kvm: whether guests are ``type='kvm'`` (``[libvirt] virt_type``); None asks libvirt.
+    """
+
+    def __init__(self, connection: Connection, files: Path, *, kvm: bool | None = None) -> None:
+        self._connection = connection
+        self._files = files
+        self._has_kvm = kvm
+
+    def capacity(self) -> Capacity:
+        with self._connection.asked_to("tell the size of this host") as connection:
+            return read_capacity(connection, self._files)
+
+    def inventory(self) -> Inventory:
+        guests: list[Guest] = []
+        strangers: list[Stranger] = []
+        with self._connection.asked_to("list domains") as connection:
+            for domain in connection.listAllDomains(0):
+                with _unless_gone():
+                    _sort_in(domain, guests, strangers)
+        return Inventory(tuple(guests), tuple(strangers))
+
+    def create_disk(self, disk: Path, base: Path, base_format: str, size_gib: int) -> None:
+        create_overlay(disk, base, base_format, size_gib)
+
+    def define(self, blueprint: Blueprint) -> None:
+        server_id = blueprint.server.id
+        known = self._find(server_id)
+        generation = _facts(known, server_id).generation if known is not None else 0
+        xml = domain_xml(blueprint, kvm=self._kvm(), generation=generation)
+        with self._connection.asked_to(f"define server {server_id}") as connection:
+            connection.defineXML(xml)
+
+    def start_paused(self, server_id: str) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"start server {server_id}"):
+            if not domain.isActive():
+                domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+
+    def resume(self, server_id: str) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"resume server {server_id}"):
+            if domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
+                domain.resume()
+
+    def record(self, server_id: str, generation: int) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"write the metadata of server {server_id}"):
+            _write_generation(domain, generation, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+            if domain.isActive():
+                _write_generation(domain, generation, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def shut_down(self, server_id: str) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"shut server {server_id} down"):
+            if domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING:
+                domain.shutdown()
+
+    def power_off(self, server_id: str) -> None:
+        domain = self._find(server_id)
+        if domain is None:
+            return
+        with self._connection.asked_to(f"power server {server_id} off"), _unless_off():
+            if domain.isActive():
+                domain.destroy()
+
+    def undefine(self, server_id: str) -> None:
+        domain = self._find(server_id)
+        if domain is None:
+            return
+        with self._connection.asked_to(f"undefine server {server_id}"), _unless_gone():
+            domain.undefineFlags(_EVERY_TRACE)
+
+    def _kvm(self) -> bool:
+        """Whether guests can be ``type='kvm'``; asked once, since that takes a while."""
+        if self._has_kvm is None:
+            with self._connection.asked_to("tell what it can do") as connection:
+                try:
+                    connection.getDomainCapabilities(None, "x86_64", "q35", "kvm")
+                    self._has_kvm = True
+                except libvirt.libvirtError:
+                    self._has_kvm = False
+        return self._has_kvm
+
+    def _find(self, server_id: str) -> Any | None:
+        with self._connection.asked_to(f"find server {server_id}") as connection:
+            domain = None
+            with _unless_gone():
+                domain = connection.lookupByUUIDString(server_id)
+            if domain is not None:
+                _facts(domain, server_id)
+            return domain
+
+    def _get(self, server_id: str) -> Any:
+        domain = self._find(server_id)
+        if domain is None:
+            raise NotFound(f"libvirt knows no server {server_id}")
+        return domain
+
+
+def _facts(domain: Any, server_id: str) -> DomainFacts:
+    """Read a domain that must be the server's: one that only shares its uuid is a stranger's."""
+    facts = parse_domain(domain.XMLDesc(0))
+    if facts.id != server_id:
+        raise HostFault(f"domain {domain.name()} has the uuid of server {server_id} but is not it")
+    return facts
+
+
+def _sort_in(domain: Any, guests: list[Guest], strangers: list[Stranger]) -> None:
+    facts = parse_domain(domain.XMLDesc(0))
+    power = _power(domain)
+    if facts.id is None:
+        is_active = power in {"running", "paused"}
+        strangers.append(Stranger(domain.name(), is_active, facts.addresses))
+        return
+    known = {held.address: held for held in facts.drivers}
+    guests.append(
+        Guest(
+            id=facts.id,
+            power=power,
+            generation=facts.generation,
+            reboots=facts.reboots,
+            devices=tuple(known.get(one, HeldDevice(one, None)) for one in facts.addresses),
+        )
+    )
+
+
+def _power(domain: Any) -> Power:
+    state, reason = domain.state()
+    if (state, reason) == (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED):
+        return "crashed"
+    return _POWERS.get(state, "stopped")
+
+
+def _write_generation(domain: Any, generation: int, where: int) -> None:
+    # The stopped and the running definition may differ; each gets its own metadata back.
+    is_config = where == libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if is_config else 0)
+    domain.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+        with_generation(text, generation),
+        PREFIX,
+        NAMESPACE,
+        where,
+    )
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """A domain that is not there is no failure."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if error_code(error) != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+
+
+@contextmanager
+def _unless_off() -> Iterator[None]:
+    """A domain that ended by itself meanwhile is no failure."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if error_code(error) not in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID}:
+            raise

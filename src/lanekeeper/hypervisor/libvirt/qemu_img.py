@@ -1,0 +1,67 @@
+"""Disks of guests: overlays of cached images, made by qemu-img.
+
+An image comes from a user. A qcow2 file can name other files of the host as its backing or data
+file, so one that names any is refused, and no format is ever guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from lanekeeper.domain.errors import HostFault, Invalid
+
+_FORMATS = ("raw", "qcow2")
+_GIB = 1 << 30
+_TIMEOUT_S = 60
+# A hostile image must not eat the host. Source: nova virt/images.py, QEMU_IMG_LIMITS.
+_LIMITS = ("prlimit", f"--as={_GIB}", "--cpu=30")
+
+
+def create_overlay(disk: Path, base: Path, base_format: str, size_gib: int) -> None:
+    """Make *disk* a qcow2 overlay of *base*; 0 GiB is the size of *base*.
+
+    Raises:
+        Invalid: another format than raw or qcow2, *base* points to other files, or is larger.
+        HostFault: qemu-img is missing or failed.
+    """
+    size_bytes = _virtual_size(base, base_format)
+    if size_gib and size_bytes > size_gib * _GIB:
+        raise Invalid(
+            f"the image needs {-(-size_bytes // _GIB)} GiB, the flavor has {size_gib} GiB of disk"
+        )
+    size = [str(size_gib * _GIB)] if size_gib else []
+    _run("create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(disk), *size)
+
+
+def _virtual_size(base: Path, base_format: str) -> int:
+    if base_format not in _FORMATS:
+        raise Invalid(f"disk format {base_format!r} is not one of {', '.join(_FORMATS)}")
+    said = json.loads(_run("info", "--output=json", "-f", base_format, str(base)))
+    specific = said.get("format-specific", {}).get("data", {})
+    if said.get("backing-filename") or said.get("full-backing-filename"):
+        raise Invalid("the image has a backing file, which a host never follows")
+    if specific.get("data-file"):
+        raise Invalid("the image keeps its data in another file, which a host never follows")
+    return int(said["virtual-size"])
+
+
+def _run(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            [*_LIMITS, "qemu-img", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError as error:
+        raise HostFault(f"{error.filename} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise HostFault(f"qemu-img {arguments[0]} gave no answer in {_TIMEOUT_S} s") from error
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise HostFault(f"qemu-img {arguments[0]} failed: {said}")
+    return done.stdout

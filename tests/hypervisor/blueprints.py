@@ -1,0 +1,80 @@
+"""Guests to define, with made-up paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
+from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
+
+ID = "5f0a6c0e-1111-4222-8333-944455566677"
+
+
+def device(address: str, *, managed: bool = True) -> DeviceWanted:
+    return DeviceWanted(
+        device_id=f"device-{address}",
+        address=address,
+        vendor_id="8086",
+        product_id="10ca",
+        managed=managed,
+    )
+
+
+def nic(address: str = "0000:21:10.0", *, vlan: int = 15, vf_index: int | None = 0) -> NicWanted:
+    return NicWanted(
+        port_id="port",
+        mac="52:54:00:15:00:0a",
+        device=device(address),
+        vlan=vlan,
+        vf_index=vf_index,
+    )
+
+
+def server(**values: object) -> ServerWanted:
+    fields: dict[str, object] = {
+        "id": ID,
+        "name": "web 1",
+        "generation": 3,
+        "power": "running",
+        "vcpus": 2,
+        "memory_mib": 192,
+        "disk_gib": 1,
+    }
+    return ServerWanted(**(fields | values))  # type: ignore[arg-type]  # named as the fields are
+
+
+def ported() -> Blueprint:
+    """A guest with a port on a VLAN, a flat port, its own kernel and a config drive."""
+    home = Path("/var/lib/lanekeeper/servers") / ID
+    return Blueprint(
+        server=server(
+            nics=[nic(), nic("0000:21:10.2", vlan=0, vf_index=1)],
+            kernel_arguments="console=ttyS0 quiet <&>",
+            reboots=2,
+            metadata={"project": "demo"},
+        ),
+        files=GuestFiles(
+            console=home / "console.log",
+            disk=home / "disk.qcow2",
+            config_drive=home / "config.iso",
+            kernel=Path("/var/lib/lanekeeper/images/kernel"),
+            ramdisk=Path("/var/lib/lanekeeper/images/ramdisk"),
+        ),
+        devices=(
+            HeldDevice(PciAddress.parse("0000:21:10.0"), "igbvf"),
+            HeldDevice(PciAddress.parse("0000:21:10.2"), None),
+        ),
+    )
+
+
+def aliased() -> Blueprint:
+    """A guest with flavor devices, one of them not managed, and a whole PF as its port."""
+    return Blueprint(
+        server=server(
+            name="line one\nline two\x00",
+            nics=[nic("0000:41:00.0", vf_index=None)],
+            devices=[device("00ff:0a:1f.7"), device("10000:e1:00.0", managed=False)],
+        ),
+        files=GuestFiles(console=Path("/tmp/console.log"), disk=Path("/tmp/disk.qcow2")),
+    )

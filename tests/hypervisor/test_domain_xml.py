@@ -1,0 +1,123 @@
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from hypervisor.blueprints import ID, aliased, ported, server
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
+from lanekeeper.hypervisor.libvirt.domain_xml import (
+    NAMESPACE,
+    domain_xml,
+    parse_domain,
+    with_generation,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize(
+    ("name", "blueprint", "kvm"),
+    [("ported-kvm", ported, True), ("aliased-qemu", aliased, False)],
+)
+def test_domain_xml_is_as_it_was_read_and_approved(
+    name: str, blueprint: Callable[[], Blueprint], kvm: bool
+) -> None:
+    """To write the files anew: ``LANEKEEPER_REWRITE=1 pytest``, and read the difference."""
+    path = GOLDEN / f"{name}.xml"
+    said = domain_xml(blueprint(), kvm=kvm, generation=2)
+    if os.environ.get("LANEKEEPER_REWRITE"):
+        path.write_text(said)
+    assert said == path.read_text()
+
+
+@pytest.mark.skipif(not shutil.which("virt-xml-validate"), reason="libvirt-clients is not there")
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.xml")), ids=lambda path: path.stem)
+def test_libvirts_own_schema_takes_it(path: Path) -> None:
+    done = subprocess.run(
+        ["virt-xml-validate", str(path), "domain"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_was_written_is_read_back() -> None:
+    blueprint = ported()
+    facts = parse_domain(domain_xml(blueprint, kvm=True, generation=2))
+    assert (facts.id, facts.generation, facts.reboots) == (ID, 2, 2)
+    assert facts.drivers == blueprint.devices
+    assert facts.addresses == tuple(held.address for held in blueprint.devices)
+
+
+def test_flavor_devices_are_read_back_in_any_pci_domain() -> None:
+    facts = parse_domain(domain_xml(aliased(), kvm=False))
+    assert [str(one) for one in facts.addresses] == [
+        "0000:41:00.0",
+        "00ff:0a:1f.7",
+        "10000:e1:00.0",
+    ]
+
+
+def test_a_domain_without_our_metadata_is_a_strangers() -> None:
+    facts = parse_domain(
+        "<domain><name>x</name><metadata><other xmlns='urn:x' id='1'/></metadata><devices>"
+        "<hostdev type='usb'><source><vendor id='0x1'/></source></hostdev>"
+        "<hostdev type='pci'><source><address bus='0x21' slot='0x10' function='0x2'/></source>"
+        "</hostdev></devices></domain>"
+    )
+    assert (facts.id, [str(one) for one in facts.addresses]) == (None, ["0000:21:10.2"])
+    with pytest.raises(Invalid, match="no metadata of Lanekeeper"):
+        with_generation("<domain/>", 1)
+
+
+def test_only_the_generation_of_the_metadata_changes() -> None:
+    element = etree.fromstring(with_generation(domain_xml(ported(), kvm=True), 9))
+    assert sorted(element.items()) == [("generation", "9"), ("id", ID), ("reboots", "2")]
+    assert [(child.tag, child.items(), child.text) for child in element] == [
+        ("device", [("address", "0000:21:10.0"), ("driver", "igbvf")], None),
+        ("device", [("address", "0000:21:10.2")], None),
+        ("item", [("key", "project")], "demo"),
+    ]
+    assert NAMESPACE not in etree.tostring(element, encoding="unicode")
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\x0bb"])
+def test_text_that_xml_cannot_carry_is_refused(text: str) -> None:
+    blueprint = Blueprint(
+        server=server(kernel_arguments=text),
+        files=GuestFiles(console=Path("/c"), kernel=Path("/k")),
+    )
+    with pytest.raises(Invalid, match=ID):
+        domain_xml(blueprint, kvm=True)
+
+
+addresses = st.builds(
+    PciAddress,
+    domain=st.integers(0, 0xFFFFFF),
+    bus=st.integers(0, 255),
+    slot=st.integers(0, 31),
+    function=st.integers(0, 7),
+)
+
+
+@given(
+    held=st.lists(
+        st.builds(HeldDevice, addresses, st.sampled_from([None, "igbvf", "vfio-pci"])), max_size=5
+    ),
+    name=st.text(max_size=300),
+    generation=st.integers(0, 2**40),
+)
+def test_any_name_and_any_devices_survive(
+    held: list[HeldDevice], name: str, generation: int
+) -> None:
+    blueprint = Blueprint(
+        server=server(name=name), files=GuestFiles(console=Path("/c")), devices=tuple(held)
+    )
+    facts = parse_domain(domain_xml(blueprint, kvm=True, generation=generation))
+    assert (facts.drivers, facts.generation) == (tuple(held), generation)
