@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
 
 from lanekeeper.config import Compute
+from lanekeeper.control.heartbeat import is_alive
 from lanekeeper.control.server import guest_reported
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid
@@ -16,9 +19,14 @@ from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
 from lanekeeper.store.claim import device_cleaned
-from lanekeeper.store.desired import desired_knows, desired_obeyed, desired_touch
+from lanekeeper.store.desired import (
+    desired_adopt,
+    desired_knows,
+    desired_obeyed,
+    desired_touch,
+)
 from lanekeeper.store.device import DeviceRow, device_provider_set, devices_merge
-from lanekeeper.store.host import HostRecord, host_facts_set, host_frozen_set, host_get
+from lanekeeper.store.host import HostRecord, host_facts_set, host_frozen_set, host_get, host_list
 from lanekeeper.store.provider import (
     Stock,
     device_provider_id,
@@ -91,7 +99,7 @@ def _check_devices(devices: list[DeviceFact]) -> None:
     if len(addresses) != len(devices):
         raise Invalid("devices: two functions are told at one address")
     for fact in devices:
-        if (fact.dev_type == DeviceType.VF) != (fact.parent is not None):
+        if (DeviceType(fact.dev_type) is DeviceType.VF) != (fact.parent is not None):
             raise Invalid(f"devices: {fact.address} is {fact.dev_type}, parent {fact.parent}")
         if fact.parent is not None and fact.parent not in addresses:
             raise Invalid(f"devices: {fact.address} names PF {fact.parent}, which is not told")
@@ -189,7 +197,7 @@ def check_history(site: Site, host_id: str, after: str) -> HostRecord:
             f"the agent has obeyed state {after}, which this database never ordered: it has lost "
             "history (a restored backup, or an empty database)"
         )
-        site.database.write(lambda connection: host_frozen_set(connection, host_id, reason))
+        site.database.write(lambda connection: host_frozen_set(connection, host_id, reason, after))
         raise Conflict(_frozen(reason), code=LOST_HISTORY)
     if record.frozen_reason:
         raise Conflict(_frozen(record.frozen_reason), code=LOST_HISTORY)
@@ -197,7 +205,76 @@ def check_history(site: Site, host_id: str, after: str) -> HostRecord:
 
 
 def _frozen(reason: str) -> str:
-    return f"this host is frozen: {reason}; read it back with: lanekeeper db adopt"
+    return (
+        f"this host is frozen: {reason}. Its guests run on and nothing is touched; end those that "
+        "this database does not know, then: lanekeeper agent thaw HOST"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostView:
+    """A host as its operator sees it.
+
+    Attributes:
+        wanted, obeyed: ``G.MARK`` of the state ordered last, and of the one worked through last.
+        problems: what its agent has set aside, one sentence each.
+    """
+
+    id: str
+    name: str
+    alive: bool
+    enabled: bool
+    frozen_reason: str
+    seen_at: datetime | None
+    agent_version: str
+    problems: tuple[str, ...]
+    wanted: str
+    obeyed: str
+
+
+def list_hosts(site: Site) -> list[HostView]:
+    """Every host, by name."""
+    now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
+    with site.database.read() as connection:
+        records = host_list(connection)
+    return [
+        HostView(
+            id=record.id,
+            name=record.name,
+            alive=is_alive(record.seen_at, now, down_after_s),
+            enabled=record.enabled,
+            frozen_reason=record.frozen_reason,
+            seen_at=record.seen_at,
+            agent_version=record.facts.get("agent_version", ""),
+            problems=tuple(record.facts.get("problems", ())),
+            wanted=f"{record.generation}.{record.mark}",
+            obeyed=record.obeyed,
+        )
+        for record in records
+    ]
+
+
+def thaw_host(site: Site, host_id: str) -> None:
+    """Let a frozen host obey again; what its agent says it has got is taken as ordered here.
+
+    The state that it then obeys has a generation above any that it has seen.
+
+    Raises:
+        NotFound: no such host.
+        Conflict: it is not frozen.
+    """
+
+    def work(connection: sa.Connection) -> None:
+        record = host_get(connection, host_id)
+        if not record.frozen_reason:
+            raise Conflict(f"host {record.name} is not frozen")
+        lost = parse_stamp(record.frozen_after)
+        host_frozen_set(connection, host_id, "")
+        desired_adopt(connection, host_id, *lost)
+        desired_touch(connection, host_id)
+
+    site.database.write(work)
+    site.bells.ring(host_id)
 
 
 def parse_stamp(text: str) -> tuple[int, str]:

@@ -1,10 +1,11 @@
-"""What hosts have and what of it is free: the scheduler's view, read in four queries."""
+"""What hosts have and what of it is free: the scheduler's view, read in a handful of queries."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,7 +19,7 @@ from lanekeeper.domain.scheduling.host import (
     Stock,
 )
 from lanekeeper.store.aggregate import aggregate_list, zone_by_host
-from lanekeeper.store.tables import card, device, host, inventory
+from lanekeeper.store.tables import card, device, host, inventory, resource_provider
 
 _STANDING: Mapping[str, Standing] = {
     DeviceState.AVAILABLE: Standing.FREE,
@@ -35,7 +36,12 @@ def host_views(
     devices, stocks = _devices(connection), _stocks(connection)
     zones = zone_by_host(aggregate_list(connection))
     oldest = now - timedelta(seconds=agent_down_s)
-    rows = connection.execute(sa.select(host).order_by(host.c.name)).mappings()
+    generations = _generations(connection)
+    rows = connection.execute(
+        sa.select(host, resource_provider.c.generation.label("provider_generation"))
+        .outerjoin(resource_provider, resource_provider.c.id == host.c.id)
+        .order_by(host.c.name)
+    ).mappings()
     return tuple(
         HostView(
             id=row["id"],
@@ -48,9 +54,19 @@ def host_views(
             devices=tuple(devices.get(row["id"], ())),
             physical_networks=frozenset(row["facts"].get("mappings", {})),
             zone=zones.get(row["name"], DEFAULT_ZONE),
+            # Every claim on a host moves its provider on, every other change its devices.
+            generation=(row["provider_generation"] or 0) + generations.get(row["id"], 0),
         )
         for row in rows
     )
+
+
+def _generations(connection: sa.Connection) -> dict[str, int]:
+    """Host id to a number that grows whenever one of its devices changes."""
+    rows = connection.execute(
+        sa.select(device.c.host_id, sa.func.sum(device.c.generation)).group_by(device.c.host_id)
+    )
+    return {host_id: int(number) for host_id, number in rows}
 
 
 def _stocks(connection: sa.Connection) -> dict[str, dict[str, Stock]]:
@@ -134,3 +150,21 @@ def _standing(row: sa.RowMapping, cleaning: Set[str | None]) -> Standing:
     else:
         blocked = blocked or row["pf_state"] == DeviceState.CLEANING
     return Standing.BLOCKED if blocked else Standing.FREE
+
+
+def device_facts(
+    connection: sa.Connection, device_ids: Collection[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Devices by id: their columns, and ``pf_address``, ``pf_netdev`` and ``pf_mac`` of a VF."""
+    pf = device.alias("pf")
+    rows = connection.execute(
+        sa.select(
+            device,
+            pf.c.address.label("pf_address"),
+            pf.c.netdev.label("pf_netdev"),
+            pf.c.mac.label("pf_mac"),
+        )
+        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .where(device.c.id.in_(device_ids))
+    )
+    return {row["id"]: dict(row) for row in rows.mappings()}

@@ -52,3 +52,15 @@ def desired_knows(connection: sa.Connection, host_id: str, generation: int, mark
         )
         is not None
     )
+
+
+def desired_adopt(connection: sa.Connection, host_id: str, generation: int, mark: str) -> None:
+    """Count a state that this database never ordered as ordered, so that newer ones follow it."""
+    connection.execute(
+        host.update()
+        .where(host.c.id == host_id, host.c.generation < generation)
+        .values(generation=generation)
+    )
+    connection.execute(
+        desired_mark.insert().values(host_id=host_id, generation=generation, mark=mark)
+    )

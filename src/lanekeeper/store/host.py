@@ -15,13 +15,19 @@ from lanekeeper.store.tables import enrolment, host
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRecord:
-    """One row of hosts; *facts* is the agent's ``HostFacts`` as plain data, empty before any."""
+    """One row of hosts.
+
+    Attributes:
+        facts: the agent's ``HostFacts`` as plain data, empty before any.
+        frozen_after: the ``G.MARK`` for which the host is frozen; empty when it is not.
+    """
 
     id: str
     name: str
     enabled: bool
     disabled_reason: str
     frozen_reason: str
+    frozen_after: str
     generation: int
     mark: str
     obeyed: str
@@ -95,9 +101,11 @@ def host_facts_set(
     )
 
 
-def host_frozen_set(connection: sa.Connection, host_id: str, reason: str) -> None:
-    """Freeze a host with a reason, or thaw it with an empty one."""
-    connection.execute(host.update().where(host.c.id == host_id).values(frozen_reason=reason))
+def host_frozen_set(connection: sa.Connection, host_id: str, reason: str, after: str = "") -> None:
+    """Freeze a host with a reason and the ``G.MARK`` that nobody knows; empty ones thaw it."""
+    connection.execute(
+        host.update().where(host.c.id == host_id).values(frozen_reason=reason, frozen_after=after)
+    )
 
 
 def hosts_seen(connection: sa.Connection, seen: Iterable[tuple[str, datetime]]) -> None:

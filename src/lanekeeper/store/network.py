@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.network import NetworkRecord, NetworkWanted
 from lanekeeper.domain.network.segment import NetworkType, Segment
-from lanekeeper.store.row import row_insert_new, row_update
-from lanekeeper.store.tables import network, port, segment, subnet
+from lanekeeper.store.row import check_revision, row_insert_new, row_update
+from lanekeeper.store.tables import device, network, port, segment, subnet
 
 FILTERS = frozenset({"id", "name", "project_id"})
 """Columns by which ``network_list`` narrows; the API filters the rest exactly."""
@@ -66,15 +66,13 @@ def network_insert(
     wanted: NetworkWanted,
     *,
     project_id: str,
-    mtu: int,
     now: datetime,
 ) -> None:
-    """Make a network, yet without a segment."""
+    """Make a network, yet without a segment, from which its MTU follows."""
     connection.execute(
         network.insert().values(
             id=network_id,
             project_id=project_id,
-            mtu=mtu,
             name=wanted.name,
             description=wanted.description,
             admin_state_up=wanted.admin_state_up,
@@ -86,6 +84,11 @@ def network_insert(
             updated_at=now,
         )
     )
+
+
+def network_set_mtu(connection: sa.Connection, network_id: str, mtu: int) -> None:
+    """Complete a network that is being made."""
+    connection.execute(network.update().where(network.c.id == network_id).values(mtu=mtu))
 
 
 def segment_insert(connection: sa.Connection, network_id: str, new: Segment) -> bool:
@@ -138,6 +141,12 @@ def vlans_used(connection: sa.Connection, physical_network: str) -> frozenset[in
     return frozenset(ids)
 
 
+def physical_networks_served(connection: sa.Connection) -> frozenset[str]:
+    """Physical networks that some host's devices are tagged with."""
+    names = connection.scalars(sa.select(device.c.physical_network).distinct())
+    return frozenset(name for name in names if name)
+
+
 def segments_of(
     connection: sa.Connection, network_ids: Iterable[str]
 ) -> Mapping[str, tuple[Segment, ...]]:
@@ -177,12 +186,16 @@ def network_update(
     return row_update(connection, network, network_id, values, now=now, revision=revision)
 
 
-def network_delete(connection: sa.Connection, network_id: str) -> None:
+def network_delete(
+    connection: sa.Connection, network_id: str, *, revision: int | None = None
+) -> None:
     """Delete a network with its subnets, its segment and the ports that serve only it.
 
     Raises:
+        Stale: *revision* is not the present one.
         Conflict: code NetworkInUse; ports are left on it, also one that came this moment.
     """
+    check_revision(connection, network, network_id, revision)
     connection.execute(
         port.delete().where(port.c.network_id == network_id, port.c.device_owner == SERVES_NETWORK)
     )

@@ -30,7 +30,7 @@ from lanekeeper.domain.network.port import (
 from lanekeeper.domain.network.profile import users_part
 from lanekeeper.domain.network.segment import Segment
 from lanekeeper.store.network import network_show, segments_of
-from lanekeeper.store.row import row_insert_new, row_update
+from lanekeeper.store.row import check_revision, row_insert_new, row_update
 from lanekeeper.store.security_group import security_group_default
 from lanekeeper.store.subnet import address_take, subnets_on
 from lanekeeper.store.tables import address, network, port
@@ -343,8 +343,15 @@ def port_update(
     return row_update(connection, port, port_id, values, now=now, revision=revision)
 
 
-def port_delete(connection: sa.Connection, port_id: str, *, held_by: str = "") -> bool:
-    """Delete a port that *held_by* holds, by default nobody; returns whether it did."""
+def port_delete(
+    connection: sa.Connection, port_id: str, *, held_by: str = "", revision: int | None = None
+) -> bool:
+    """Delete a port that *held_by* holds, by default nobody; returns whether it did.
+
+    Raises:
+        Stale: *revision* is not the present one.
+    """
+    check_revision(connection, port, port_id, revision)
     gone = connection.execute(
         port.delete().where(port.c.id == port_id, port.c.device_id == held_by)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +57,28 @@ def row_update(
         return True
     check_revision(connection, table, row_id, revision)
     return False
+
+
+def row_change_list(
+    connection: sa.Connection,
+    table: sa.Table,
+    row_id: str,
+    column: str,
+    change: Callable[[list[Any]], list[Any]],
+    *,
+    now: datetime,
+) -> bool:
+    """Replace a list in JSON by what *change* makes of it; returns whether the row is there.
+
+    The first write holds the row until the commit, so no rival reads what is about to change.
+    """
+    if not row_update(connection, table, row_id, {}, now=now):
+        return False
+    mine = table.c.id == row_id
+    present = connection.execute(sa.select(table.c[column]).where(mine)).scalar_one()
+    changed = table.update().where(mine).values({column: change(list(present))})
+    connection.execute(changed)
+    return True
 
 
 def check_revision(

@@ -15,7 +15,7 @@ from lanekeeper.domain.network.security_group import (
     default_group_id,
     first_rules,
 )
-from lanekeeper.store.row import row_insert_new, row_update
+from lanekeeper.store.row import check_revision, row_change_list, row_insert_new, row_update
 from lanekeeper.store.tables import port, security_group
 
 FILTERS = frozenset({"id", "name", "project_id"})
@@ -99,16 +99,8 @@ def security_group_update(
 def security_group_change_rules(
     connection: sa.Connection, group_id: str, change: Callable[[Rules], Rules], now: datetime
 ) -> bool:
-    """Replace the rules by what *change* makes of them; returns whether the group is there.
-
-    The first write holds the row until the commit, so no rival reads what is about to change.
-    """
-    if not row_update(connection, security_group, group_id, {}, now=now):
-        return False
-    mine = security_group.c.id == group_id
-    rules = connection.execute(sa.select(security_group.c.rules).where(mine)).scalar_one()
-    connection.execute(security_group.update().where(mine).values(rules=change(list(rules))))
-    return True
+    """Replace the rules by what *change* makes of them; returns whether the group is there."""
+    return row_change_list(connection, security_group, group_id, "rules", change, now=now)
 
 
 def security_group_of_rule(
@@ -128,8 +120,15 @@ def security_group_users(connection: sa.Connection, group_id: str) -> tuple[str,
     return tuple(port_id for port_id, groups in rows if group_id in groups)
 
 
-def security_group_delete(connection: sa.Connection, group_id: str) -> bool:
-    """Delete a group with its rules; returns whether it was there."""
+def security_group_delete(
+    connection: sa.Connection, group_id: str, *, revision: int | None = None
+) -> bool:
+    """Delete a group with its rules; returns whether it was there.
+
+    Raises:
+        Stale: *revision* is not the present one.
+    """
+    check_revision(connection, security_group, group_id, revision)
     gone = connection.execute(security_group.delete().where(security_group.c.id == group_id))
     return gone.rowcount == 1
 

@@ -135,12 +135,12 @@ def server_update(connection: sa.Connection, server_id: str, **values: Any) -> b
 
 
 def server_change(
-    connection: sa.Connection, server_id: str, generation: int, **values: Any
+    connection: sa.Connection, server_id: str, expected: int, **values: Any
 ) -> bool:
-    """Change columns of a server that is still at *generation*; whether it was."""
+    """Change columns of a server that is still at generation *expected*; whether it was."""
     done = connection.execute(
         server.update()
-        .where(server.c.id == server_id, server.c.generation == generation)
+        .where(server.c.id == server_id, server.c.generation == expected)
         .values(**values)
     )
     return done.rowcount == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,7 @@ from lanekeeper.domain.network.fixed_ip import AddressWanted
 from lanekeeper.domain.network.port import FixedIp
 from lanekeeper.domain.network.subnet import AddressPlan, SubnetRecord, SubnetWanted
 from lanekeeper.store.network import visible_to
-from lanekeeper.store.row import row_insert_new, row_update
+from lanekeeper.store.row import check_revision, row_insert_new, row_update
 from lanekeeper.store.tables import address, network, subnet
 
 FILTERS = frozenset({"id", "name", "project_id", "network_id", "cidr"})
@@ -117,12 +118,16 @@ def subnet_update(
     return row_update(connection, subnet, subnet_id, values, now=now, revision=revision)
 
 
-def subnet_delete(connection: sa.Connection, subnet_id: str, *, automatic: bool) -> None:
+def subnet_delete(
+    connection: sa.Connection, subnet_id: str, *, automatic: bool, revision: int | None = None
+) -> None:
     """Delete a subnet; with *automatic*, the addresses that guests made of it go along.
 
     Raises:
+        Stale: *revision* is not the present one.
         Conflict: code SubnetInUse; ports have addresses of it.
     """
+    check_revision(connection, subnet, subnet_id, revision)
     if automatic:
         connection.execute(address.delete().where(address.c.subnet_id == subnet_id))
     holders = sa.select(address.c.port_id).where(address.c.subnet_id == subnet_id).limit(3)
@@ -137,7 +142,11 @@ def subnet_delete(connection: sa.Connection, subnet_id: str, *, automatic: bool)
 
 
 def address_take(
-    connection: sa.Connection, port_id: str, wanted: AddressWanted, position: int, draw: Draw
+    connection: sa.Connection,
+    port_id: str,
+    wanted: AddressWanted,
+    position: int,
+    draw: Draw = secrets.randbelow,
 ) -> FixedIp:
     """Take one address for a port.
 

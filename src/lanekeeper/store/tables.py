@@ -152,6 +152,7 @@ host = Table(
     _flag("enabled", default=True),
     _text("disabled_reason"),
     _text("frozen_reason"),
+    _text("frozen_after"),
     _number("generation", 1),
     _text("mark"),
     _text("obeyed"),
