@@ -16,7 +16,7 @@ from lanekeeper.host.attribute import names, read_text
 _SETTINGS = "etc/default/grub"
 _DROP_INS = "etc/default/grub.d"
 _UPDATE = "usr/sbin/update-grub"
-_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -64,7 +64,7 @@ def _source(text: str, variables: dict[str, str]) -> None:
             words = shlex.split(line, comments=True)
         except ValueError:
             continue
-        for word in words:
+        for word in words[1:] if words[:1] == ["export"] else words:
             found = _ASSIGNMENT.fullmatch(word)
             if found is None:
                 break

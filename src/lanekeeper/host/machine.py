@@ -158,6 +158,7 @@ class Machine(Protocol):
         others were written. Read back to be sure: drivers accept and ignore.
 
         Raises:
+            Invalid: a VLAN beyond 4094; nothing was written.
             NotFound: as for reading.
             HostFault: the kernel refused a setting; those before it, in the order of the fields
                 of ``VfChange``, were written.

@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.host.machine import NO_MAC, LinkState, VfChange, VfSettings, changed_fields
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
@@ -27,6 +27,7 @@ _NLMSG_ERROR, _NLMSGERR_ATTR_MSG = 2, 1
 _SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 10, 11
 _RTEXT_FILTER_VF, _RTEXT_FILTER_SKIP_STATS = 1, 8
 _IFF_UP = 1
+_VLAN_MAX = 4094  # IEEE 802.1Q reserves 4095
 _HEADER_BYTES = 16  # struct nlmsghdr; in an error it stands once more, after the error number
 _TIMEOUT_S = 30.0  # a VF mailbox that hangs holds the RTNL lock for seconds
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, 524})  # 524: ENOTSUPP, which leaks from drivers
@@ -74,9 +75,12 @@ class VfLinks:
         Returns the names of the settings that the driver does not know.
 
         Raises:
+            Invalid: a VLAN beyond 4094; the kernel would take 4095. Nothing was written.
             NotFound: no such interface.
             HostFault: a setting was refused; those before it are written.
         """
+        if change.vlan is not None and not 0 <= change.vlan <= _VLAN_MAX:
+            raise Invalid(f"VLAN {change.vlan} is not in 0 to {_VLAN_MAX}")
         unsupported = []
         for name in changed_fields(change):
             attribute, said = _encode(name, index, change)

@@ -88,8 +88,8 @@ class _Reader:
                 raise PolicyInvalid(path, "a key is no plain word")
             key = str(key_node.value)
             inner = f"{path}.{key}" if path else key
+            self._lines[inner] = key_node.start_mark.line + 1
             if key in found:
                 raise PolicyInvalid(inner, "stands twice", hint="drop one of them")
-            self._lines[inner] = key_node.start_mark.line + 1
             found[key] = self._value(value_node, inner, depth + 1)
         return found

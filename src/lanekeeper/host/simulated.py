@@ -107,7 +107,7 @@ class SimulatedKernel:
             case "driver_override":
                 write_text(path, text if text.strip() else "(null)\n")
             case _:
-                write_text(path, text)
+                write_text(path, f"{text.strip()}\n")
 
     def _set_count(self, pf: Path, path: str, count: int) -> None:
         now, most = _number(pf / "sriov_numvfs"), _number(pf / "sriov_totalvfs")
@@ -131,6 +131,10 @@ class SimulatedKernel:
             shutil.copy(pf / name, vf / name)
         product = (read_text(str(pf / "sriov_vf_device")) or "0").removeprefix("0x")
         (vf / "device").write_text(f"0x{product}\n")
+        ids = f"{_number(vf / 'vendor', 16):04X}:{int(product, 16):04X}"
+        class_code = _number(vf / "class", 16)
+        uevent = f"PCI_CLASS={class_code:X}\nPCI_ID={ids}\nPCI_SLOT_NAME={address}\n"
+        (vf / "uevent").write_text(uevent)
         (vf / "driver_override").write_text("(null)\n")
         (vf / "reset").touch()
         self._join_group(vf)

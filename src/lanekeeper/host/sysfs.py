@@ -83,7 +83,7 @@ class PciSysfs:
             NotFound: it has none; a network function without one has no driver.
         """
         home = self._home(str(address))
-        name = _netdev(home)
+        name = _netdev(home, link_name(f"{home}/driver"))
         index = name and self._of_interface(home, name, "ifindex")
         if not name or not index:
             raise NotFound(f"{address} has no network interface", hint="is its driver loaded?")
@@ -174,7 +174,8 @@ class PciSysfs:
         parent = link_name(f"{home}/physfn")
         total_vfs = 0 if parent else _number(home, "sriov_totalvfs")
         numa_node = _number(home, "numa_node", -1)
-        netdev = _netdev(home) if class_code >> 16 in (0x00, 0x02) else None
+        driver = link_name(f"{home}/driver")
+        netdev = _netdev(home, driver) if class_code >> 16 in (0x00, 0x02) else None
         if parent and parent not in indices:
             indices[parent] = self._virtfns(parent)
         if parent and name not in indices[parent]:
@@ -192,7 +193,7 @@ class PciSysfs:
             iommu_group=_whole(group, "iommu_group") if group else None,
             total_vfs=total_vfs,
             num_vfs=_number(home, "sriov_numvfs") if total_vfs else 0,
-            driver=link_name(f"{home}/driver"),
+            driver=driver,
             netdev=netdev,
             mac=self._of_interface(home, netdev, "address") if netdev else None,
             serial=None if parent or class_code >> 16 == _BRIDGE else self._serial_once(address),
@@ -240,10 +241,12 @@ def _whole(text: str, attribute: str, base: int = 10) -> int:
         raise HostFault(f"{attribute} is {text[:40]!r}, not a number") from error
 
 
-def _netdev(home: str) -> str | None:
+def _netdev(home: str, driver: str | None) -> str | None:
     """Return the function's own interface; ports of an eswitch (representors) are passed over."""
+    if driver is None:
+        return None
     found = names(f"{home}/net")
-    if not found and link_name(f"{home}/driver") == "virtio-pci":
+    if not found and driver == "virtio-pci":
         return _virtio_netdev(home)
     if len(found) > 1:
         ports = {name: read_text(f"{home}/net/{name}/phys_port_name") or "" for name in found}

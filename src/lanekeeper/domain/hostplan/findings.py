@@ -269,6 +269,15 @@ def _kernel_arguments(host: HostFacts) -> Iterator[Finding]:
                 "kernel_arguments: [intel_iommu=on, iommu=pt] in the policy",
             )
     if host.configured_cmdline is None:
+        looked = ", ".join(f"/{name}" for name in host.boot_loader_files)
+        yield Finding(
+            "boot-loader-unknown",
+            Severity.INFO,
+            "host",
+            "no boot loader that is known sets the kernel arguments, so no plan can",
+            f"looked at {looked}",
+            "see that your boot loader keeps the arguments in /proc/cmdline",
+        )
         return
     missing = [word for word in host.configured_cmdline if not argument_holds(word, host.cmdline)]
     if missing:

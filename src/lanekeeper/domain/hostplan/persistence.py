@@ -15,7 +15,6 @@ _UNIT = """\
 # Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
 [Unit]
 Description=Virtual functions as /{policy} says
-Documentation=man:lanekeeper(1)
 After=systemd-modules-load.service systemd-udevd.service network-pre.target
 Before=libvirtd.service virtqemud.service openvswitch-switch.service lanekeeper-agent.service
 
