@@ -18,33 +18,9 @@ DEFAULT = "default"
 DIRECTIONS = ("ingress", "egress")
 ETHERTYPES = ("IPv4", "IPv6")
 PROTOCOLS = frozenset(
-    [
-        "ah",
-        "dccp",
-        "egp",
-        "esp",
-        "gre",
-        "hopopt",
-        "icmp",
-        "icmpv6",
-        "igmp",
-        "ip",
-        "ipip",
-        "ipv6-encap",
-        "ipv6-frag",
-        "ipv6-icmp",
-        "ipv6-nonxt",
-        "ipv6-opts",
-        "ipv6-route",
-        "ospf",
-        "pgm",
-        "rsvp",
-        "sctp",
-        "tcp",
-        "udp",
-        "udplite",
-        "vrrp",
-    ]
+    {"ah", "dccp", "egp", "esp", "gre", "hopopt", "icmp", "icmpv6", "igmp", "ip", "ipip"}
+    | {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "ipv6-nonxt", "ipv6-opts", "ipv6-route", "ospf"}
+    | {"pgm", "rsvp", "sctp", "tcp", "udp", "udplite", "vrrp"}
 )
 _PORT_PROTOCOLS = frozenset(
     {"tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "33", "132", "136"}

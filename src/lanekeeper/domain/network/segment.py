@@ -60,8 +60,23 @@ class SegmentWanted:
         return self == SegmentWanted()
 
 
-def check_segment(wanted: SegmentWanted, physical_networks: Collection[str]) -> None:
-    """Refuse a segment that cannot be made on any of *physical_networks*, the configured ones.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRules:
+    """What the configuration lets networks be.
+
+    Attributes:
+        network_types: those that may be made.
+        physical_networks: all that are known, by configuration or by a host's word.
+        flat_networks: those that may be used untagged; ``*`` stands for all.
+    """
+
+    network_types: tuple[str, ...]
+    physical_networks: frozenset[str]
+    flat_networks: tuple[str, ...] = ("*",)
+
+
+def check_segment(wanted: SegmentWanted, rules: SegmentRules) -> None:
+    """Refuse a segment that cannot be made.
 
     A vlan segment may leave out its physical network, its VLAN id, or both; but an id needs a
     physical network to be an id of.
@@ -69,17 +84,17 @@ def check_segment(wanted: SegmentWanted, physical_networks: Collection[str]) -> 
     Raises:
         Invalid: code InvalidInput; the message names the field and what would be right.
     """
+    types = ", ".join(rules.network_types)
     if wanted.network_type is None:
-        raise _wrong("provider:network_type is missing; it is one of flat, vlan")
-    if wanted.network_type not in OFFERED:
+        raise _wrong(f"provider:network_type is missing; it is one of {types}")
+    if wanted.network_type not in rules.network_types:
         raise _wrong(
-            f"provider:network_type {wanted.network_type!r} is not supported; it is one of "
-            f"{', '.join(OFFERED)}"
+            f"provider:network_type {wanted.network_type!r} is not supported; it is one of {types}"
         )
     if wanted.physical_network is not None:
-        _check_physical_network(wanted.physical_network, physical_networks)
+        _check_physical_network(wanted.physical_network, rules.physical_networks)
     if wanted.network_type == NetworkType.FLAT:
-        _check_flat(wanted)
+        _check_flat(wanted, rules)
     elif wanted.segmentation_id is not None:
         check_vlan(wanted.segmentation_id)
         if wanted.physical_network is None:
@@ -102,11 +117,17 @@ def _check_physical_network(name: str, known: Collection[str]) -> None:
         raise _wrong(f"provider:physical_network {name!r} is unknown; there are: {names}")
 
 
-def _check_flat(wanted: SegmentWanted) -> None:
+def _check_flat(wanted: SegmentWanted, rules: SegmentRules) -> None:
     if wanted.physical_network is None:
         raise _wrong("provider:physical_network is missing; a flat network needs it")
     if wanted.segmentation_id is not None:
         raise _wrong("provider:segmentation_id must be left out of a flat network")
+    allowed = rules.flat_networks
+    if "*" not in allowed and wanted.physical_network not in allowed:
+        raise _wrong(
+            f"provider:physical_network {wanted.physical_network!r} may not be used untagged; "
+            f"flat_networks allows: {', '.join(allowed) or 'none'}"
+        )
 
 
 def _wrong(message: str) -> Invalid:
