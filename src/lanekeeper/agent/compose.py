@@ -19,6 +19,8 @@ from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
 from lanekeeper.agent.state_dir import DriverRecord, StateDir
 from lanekeeper.clock import Stopwatch, monotonic
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.listing import list_devices
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.hypervisor.guest_files import GuestDirectories
@@ -49,6 +51,17 @@ def real_management(state: StateDir) -> Interfaces:
     if is_loopback(urlsplit(url).hostname or ""):
         return no_interfaces
     return partial(management_interfaces, url)
+
+
+def refuse_contradictions(machine: Machine, policy: Policy) -> None:
+    """Check the configuration against this host's devices before anything is served.
+
+    Raises:
+        Invalid: a PF and its VFs are both listed, or the like; names the lines.
+    """
+    problems = list_devices(policy.specs, machine.scan().devices).problems
+    if problems:
+        raise Invalid("; ".join(problems))
 
 
 def compose(

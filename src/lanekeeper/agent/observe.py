@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from lanekeeper import __version__
+from lanekeeper.config.tree import Config
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
@@ -28,6 +29,15 @@ class Policy:
     specs: Sequence[DeviceSpec] = ()
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: frozenset[PciAddress] = frozenset()
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Take what concerns a host's agent from the whole configuration."""
+        return cls(
+            specs=config.pci.device_spec,
+            mappings=config.sriov_nic.physical_device_mappings,
+            excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +68,15 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
     of them is not for guests. VFs of such a PF are; they do not change what the PF does.
     """
     listing = list_devices(policy.specs, scan.devices)
-    carriers = [one for one in listing.listed if one.device.netdev in management]
-    aside = {one.device.address for one in carriers} | policy.excluded
-    listed = {one.device.address: one for one in listing.listed if one.device.address not in aside}
     by_address = {device.address: device for device in scan.devices}
+    carriers = [one.device for one in listing.listed if one.device.netdev in management]
+    orphans = [
+        one.device
+        for one in listing.listed
+        if one.device.parent is not None and one.device.parent not in by_address
+    ]
+    aside = {device.address for device in (*carriers, *orphans)} | policy.excluded
+    listed = {one.device.address: one for one in listing.listed if one.device.address not in aside}
     parents = {
         address: by_address[address]
         for one in listed.values()
@@ -75,8 +90,8 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         problems=(
             *listing.problems,
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
-            *(_carries(one.device) for one in carriers),
-            *_orphans(listed, by_address),
+            *map(_carries, carriers),
+            *map(_is_orphan, orphans),
         ),
     )
 
@@ -149,9 +164,5 @@ def _carries(device: PciDevice) -> str:
     )
 
 
-def _orphans(
-    listed: Mapping[PciAddress, Listed], by_address: Mapping[PciAddress, PciDevice]
-) -> Iterator[str]:
-    for address, one in listed.items():
-        if one.device.parent is not None and one.device.parent not in by_address:
-            yield f"{address} is a VF of {one.device.parent}, which cannot be read"
+def _is_orphan(device: PciDevice) -> str:
+    return f"{device.address} is set aside: its PF {device.parent} cannot be read"

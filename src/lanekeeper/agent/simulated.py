@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 from lanekeeper.agent.client import Client
-from lanekeeper.agent.compose import Timing, client_of, compose
+from lanekeeper.agent.compose import Timing, client_of, compose, refuse_contradictions
 from lanekeeper.agent.enrolment import enrol
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
@@ -82,6 +82,7 @@ def simulated_agent(
 ) -> tuple[Agent, Client]:
     """Return the agent of a simulated, enrolled host, and its client, which outlives it."""
     machine = SimulatedMachine(_planted(state.path / "machine", tree))
+    refuse_contradictions(machine, policy)
     hypervisor = SimulatedHypervisor(state.simulated_guests, machine)
     client = client_of(state)
     return compose(state, client, machine, hypervisor, policy, timing=timing), client

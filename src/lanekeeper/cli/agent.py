@@ -1,0 +1,156 @@
+"""``lanekeeper agent``: make this machine a controller's host, and serve as one."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lanekeeper.agent.client import Client
+from lanekeeper.agent.compose import client_of, compose, real_management, refuse_contradictions
+from lanekeeper.agent.enrolment import enrol
+from lanekeeper.agent.loop import Agent
+from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.state_dir import StateDir
+from lanekeeper.cli import exit_code, logs
+from lanekeeper.config import Config, load
+from lanekeeper.domain.errors import Invalid, Unavailable
+from lanekeeper.host.linux import LinuxMachine
+from lanekeeper.hypervisor.driver import Hypervisor
+
+DEFAULT_STATE = Path("/var/lib/lanekeeper/agent")
+_VIRT_TYPES = {"auto": None, "kvm": True, "qemu": False}
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the noun ``agent`` and its verbs; the chosen handler is ``handler`` of the result."""
+    noun = subparsers.add_parser("agent", help="serve as a controller's host")
+    verbs = noun.add_subparsers(dest="verb", required=True, metavar="VERB")
+    enroll = verbs.add_parser("enroll", help="exchange a one-time token for a credential")
+    _state_dir(enroll)
+    enroll.add_argument("--controller", required=True, metavar="URL", help="https://HOST:PORT")
+    token = enroll.add_mutually_exclusive_group(required=True)
+    token.add_argument("--token", help="as the controller printed it; good once")
+    token.add_argument("--token-file", type=Path, metavar="FILE", help="file that holds it")
+    enroll.add_argument("--host-name", default="", help="name of this host; its own where unset")
+    enroll.set_defaults(handler=run_enroll)
+    run = verbs.add_parser("run", help="serve until SIGTERM; guests run on after it")
+    _state_dir(run)
+    run.add_argument(
+        "--config-file",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="nova.conf, sriov_agent.ini; says which devices may be touched; repeats",
+    )
+    run.add_argument("--libvirt-uri", default="qemu:///system", metavar="URI")
+    run.add_argument(
+        "--virt-type", choices=_VIRT_TYPES, default="auto", help="auto asks libvirt for KVM"
+    )
+    run.add_argument("--simulate", action="store_true", help="a simulated host, for trying out")
+    run.add_argument("--tree", type=Path, metavar="CAPTURED", help="what --simulate looks like")
+    run.add_argument("--log-level", choices=logs.LEVELS, default="info")
+    run.set_defaults(handler=run_run)
+
+
+def _state_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state-dir", type=Path, default=DEFAULT_STATE, help=f"the agent's own ({DEFAULT_STATE})"
+    )
+
+
+def run_enroll(arguments: argparse.Namespace) -> int:
+    """Enrol this host."""
+    state = StateDir(arguments.state_dir.absolute())
+    name = arguments.host_name or socket.gethostname()
+    enrol(state, arguments.controller, _token(arguments), name)
+    print(f"enrolled {name} ({state.host_id()}) with {arguments.controller}")
+    return exit_code.DONE
+
+
+def _token(arguments: argparse.Namespace) -> str:
+    if arguments.token is not None:
+        return str(arguments.token)
+    try:
+        return str(arguments.token_file.read_text("utf-8")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"token file {arguments.token_file}: cannot be read: {error}") from error
+
+
+def run_run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    logs.set_up(arguments.log_level)
+    state = StateDir(arguments.state_dir.absolute())
+    state.lock()  # held until the process ends
+    policy = Policy.of(_config(arguments))
+    agent, client = (
+        _simulated(arguments, state, policy)
+        if arguments.simulate
+        else _real(arguments, state, policy)
+    )
+    with _stopped_by_signals(agent):
+        agent.run()
+    client.close()
+    return exit_code.DONE
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    """Read the files; without any, a real host lists nothing, a simulated one the sample's."""
+    if not arguments.config_file and not arguments.simulate:
+        return Config()
+    return load(arguments.config_file).config
+
+
+def _simulated(
+    arguments: argparse.Namespace, state: StateDir, policy: Policy
+) -> tuple[Agent, Client]:
+    from lanekeeper.agent.simulated import simulated_agent
+
+    tree = arguments.tree.read_text("utf-8") if arguments.tree else None
+    return simulated_agent(state, policy, tree=tree)
+
+
+def _real(arguments: argparse.Namespace, state: StateDir, policy: Policy) -> tuple[Agent, Client]:
+    machine = LinuxMachine()
+    refuse_contradictions(machine, policy)
+    client = client_of(state)
+    hypervisor = _libvirt(arguments, state)
+    management = real_management(state)
+    agent = compose(state, client, machine, hypervisor, policy, management=management)
+    return agent, client
+
+
+def _libvirt(arguments: argparse.Namespace, state: StateDir) -> Hypervisor:
+    """Raises Unavailable at once when libvirt is not there, instead of serving in vain."""
+    try:
+        from lanekeeper.hypervisor.libvirt.connection import Connection
+        from lanekeeper.hypervisor.libvirt.guests import LibvirtHypervisor
+    except ImportError as error:
+        raise Unavailable(
+            f"libvirt's Python binding is missing: {error}",
+            hint="pip install 'lanekeeper[libvirt]', or try --simulate",
+        ) from error
+    connection = Connection(arguments.libvirt_uri)
+    connection.get()
+    kvm = _VIRT_TYPES[arguments.virt_type]
+    return LibvirtHypervisor(connection, state.servers, kvm=kvm)
+
+
+@contextmanager
+def _stopped_by_signals(agent: Agent) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end *agent*; a second one kills as usual."""
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        agent.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
