@@ -65,6 +65,7 @@ class HostView:
         stocks: resource class to what there is, allocation ratios applied.
         physical_networks: those that its PFs reach.
         zone: the availability zone that its aggregates put it in.
+        generation: grows with every change of what is free there.
     """
 
     id: str
@@ -77,6 +78,7 @@ class HostView:
     devices: tuple[HostDevice, ...] = ()
     physical_networks: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
+    generation: int = 0
 
     def stock(self, resource_class: str) -> Stock:
         return self.stocks.get(resource_class, NOTHING)
