@@ -67,7 +67,7 @@ def test_a_guest_comes_up_with_its_vf_set_and_goes_without_a_trace(
     assert machine.device(at(vf(3).address)).driver == "vfio-pci"
     text = until(lambda: controller.consoles.get(server_id(1)), "console")
     assert "GUEST-NET eth0 mac=fa:16:3e:00:00:03" in text
-    assert "8086:0x10ca" in text
+    assert "8086:10ca" in text
 
     gone = Desired(
         generation=2,

@@ -8,7 +8,7 @@ whoever opens the file again finds the guests as they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -29,6 +29,7 @@ from lanekeeper.hypervisor.driver import (
 from lanekeeper.protocol import DeviceWanted, NicWanted, NumaCell, ServerWanted
 
 VFIO = "vfio-pci"
+_GUEST_DRIVERS = {(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0x0010): "nvme"}
 SIMULATED_HOST = Capacity(
     hypervisor="qemu",
     version=10_000_000,
@@ -224,23 +225,57 @@ class SimulatedHypervisor:
 
 
 def console_lines(record: Record, machine: Machine) -> list[str]:
-    """What a small Linux guest prints about itself: each device that it was given, each MAC."""
-    lines = ["GUEST-INIT 0.50\n"]
-    cards: list[str] = []
-    for number, function in enumerate(_functions(record.wanted), start=1):
-        seen_at = f"0000:{number:02x}:00.0"
-        device = machine.device(function.address)
-        driver = "igbvf" if function.nic else "-"
+    """What the lab's guest prints about itself: its devices, its cards, its addresses.
+
+    The lines are those of ``lab/guest_init.sh``; it has nobody to ping.
+    """
+    server = record.wanted
+    lines = ["GUEST-INIT 0.50", f"GUEST-SERVER {server.id}"]
+    cards: dict[str, str] = {}
+    for number, function in enumerate(_functions(server), start=1):
+        at, device = f"0000:{number:02x}:00.0", machine.device(function.address)
+        driver = _GUEST_DRIVERS.get((device.vendor_id, device.product_id), "-")
         lines.append(
-            f"GUEST-PCI {seen_at} 0x{device.vendor_id:04x}:0x{device.product_id:04x} "
-            f"class=0x{device.class_code:06x} driver={driver} numa=-1\n"
+            f"GUEST-PCI {at} {device.vendor_id:04x}:{device.product_id:04x} "
+            f"class={device.class_code:06x} driver={driver}"
         )
-        if function.nic:
-            cards.append(
-                f"GUEST-NET eth{len(cards)} mac={function.nic.mac} driver={driver} "
-                f"pci={seen_at} carrier=1 master=\n"
+        if function.nic is not None:
+            name = f"eth{len(cards)}"
+            cards[function.nic.mac] = name
+            lines.append(
+                f"GUEST-NET {name} mac={function.nic.mac} driver={driver} pci={at} carrier=1"
             )
-    return [*lines, *cards, "GUEST-READY 1.00\n"]
+    lines += [*_address_lines(server.config_drive, cards), "GUEST-READY 1.00"]
+    return [f"{line}\n" for line in lines]
+
+
+def _address_lines(drive: Mapping[str, str], cards: Mapping[str, str]) -> Iterator[str]:
+    """Tell the addresses that the config drive gives to the cards, by MAC."""
+    text = drive.get("openstack/latest/network_data.json", "{}")
+    network = msgspec.json.decode(text, type=_NetworkData)
+    mac_by_link = {link.id: link.ethernet_mac_address for link in network.links}
+    for one in network.networks:
+        mac = mac_by_link.get(one.link, "")
+        if one.ip_address and mac in cards:
+            yield f"GUEST-ADDRESS {cards[mac]} {one.ip_address} netmask={one.netmask} mac={mac}"
+
+
+class _Link(msgspec.Struct):
+    id: str
+    ethernet_mac_address: str = ""
+
+
+class _Network(msgspec.Struct):
+    link: str
+    ip_address: str = ""
+    netmask: str = ""
+
+
+class _NetworkData(msgspec.Struct):
+    """The part of ``network_data.json`` that gives a card its address."""
+
+    links: list[_Link] = []
+    networks: list[_Network] = []
 
 
 def _functions(server: ServerWanted) -> tuple[_Function, ...]:

@@ -1,0 +1,213 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.orders_of import cleaning, nic, server, server_id, vf
+from lanekeeper.agent.plan import (
+    Action,
+    ApplyVfSettings,
+    CleanDevice,
+    DestroyGuest,
+    Observed,
+    RecordGeneration,
+    RestartGuest,
+    StartGuest,
+    StopGuest,
+    plan,
+)
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.machine import LinkState, VfSettings
+from lanekeeper.hypervisor.driver import Guest, HeldDevice, Inventory, Power, Stranger
+from lanekeeper.protocol import CleaningWanted, Desired, ServerWanted
+
+ONE = server_id(1)
+
+
+def at(index: int) -> PciAddress:
+    return PciAddress.parse(vf(index).address)
+
+
+def guest(power: Power, generation: int = 1, reboots: int = 0, holds: int | None = None) -> Guest:
+    devices = () if holds is None else (HeldDevice(at(holds), None),)
+    return Guest(id=ONE, power=power, generation=generation, reboots=reboots, devices=devices)
+
+
+def seen(*guests: Guest) -> Observed:
+    return Observed(inventory=Inventory(guests))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "action"),
+    [
+        # wanted: power, generation, reboots; there: power, generation, reboots
+        (("running", 1, 0), None, StartGuest),
+        (("running", 1, 0), ("stopped", 0, 0), StartGuest),  # defined, then the agent was killed
+        (("running", 1, 0), ("paused", 0, 0), StartGuest),  # started, then the agent was killed
+        (("running", 1, 0), ("running", 0, 0), RecordGeneration),  # resumed, then killed
+        (("running", 1, 0), ("running", 1, 0), None),
+        (("running", 1, 0), ("stopped", 1, 0), None),  # it ended by itself: told, not restarted
+        (("running", 1, 0), ("crashed", 1, 0), None),
+        (("running", 1, 0), ("paused", 1, 0), None),  # somebody paused it by hand
+        (("running", 2, 1), ("running", 1, 0), RestartGuest),
+        (("running", 2, 1), ("running", 1, 1), RecordGeneration),  # rebooted, then killed
+        (("running", 2, 1), ("stopped", 1, 0), StartGuest),
+        (("running", 2, 0), ("stopped", 1, 0), StartGuest),
+        (("running", 2, 0), ("running", 3, 0), None),  # an order that comes late
+        (("stopped", 2, 0), None, StopGuest),
+        (("stopped", 2, 0), ("running", 1, 0), StopGuest),
+        (("stopped", 2, 0), ("paused", 1, 0), StopGuest),
+        (("stopped", 2, 0), ("stopped", 1, 0), RecordGeneration),
+        (("stopped", 2, 0), ("stopped", 2, 0), None),
+        (("stopped", 2, 0), ("running", 2, 0), StopGuest),  # somebody started it by hand
+    ],
+)
+def test_what_one_server_needs(
+    wanted: tuple[str, int, int],
+    there: tuple[Power, int, int] | None,
+    action: type[Action] | None,
+) -> None:
+    power, generation, reboots = wanted
+    one = server(1, generation, power=power, reboots=reboots)
+    observed = seen(guest(*there)) if there else seen()
+    planned = plan(Desired(generation=1, mark="m", servers=[one]), observed)
+    assert [type(each) for each in planned] == ([action] if action else [])
+
+
+def test_a_tombstone_is_stronger_than_the_wish() -> None:
+    desired = Desired(generation=1, mark="m", servers=[server(1)], absent=[ONE])
+    assert plan(desired, seen(guest("running"))) == (DestroyGuest(ONE),)
+    assert plan(desired, seen()) == ()
+    assert plan(desired, Observed(files=frozenset({ONE}))) == (DestroyGuest(ONE),)
+
+
+def test_a_device_is_cleaned_once_a_round_and_after_its_guest_is_gone() -> None:
+    desired = Desired(generation=1, mark="m", absent=[ONE], cleaning=[cleaning(vf(3), 2)])
+    assert plan(desired, seen(guest("running", holds=3))) == (DestroyGuest(ONE),)
+    assert plan(desired, seen()) == (CleanDevice(cleaning(vf(3), 2)),)
+    device_id = vf(3).device_id
+    assert plan(desired, Observed(cleaned={device_id: 1})) == (CleanDevice(cleaning(vf(3), 2)),)
+    assert plan(desired, Observed(cleaned={device_id: 2})) == ()
+
+
+def test_a_device_in_a_strangers_hands_is_tried_so_that_the_refusal_is_told() -> None:
+    desired = Desired(generation=1, mark="m", cleaning=[cleaning(vf(3))])
+    stranger = Observed(inventory=Inventory(strangers=(Stranger("other", True, (at(3),)),)))
+    assert plan(desired, stranger) == (CleanDevice(cleaning(vf(3))),)
+
+
+RIGHT = VfSettings(mac="fa:16:3e:00:00:03", vlan=15, spoofchk=True, trust=False)
+
+
+@pytest.mark.parametrize(
+    ("found", "lost"),
+    [
+        (RIGHT, ()),
+        (replace(RIGHT, vlan=0), ("vlan",)),
+        (replace(RIGHT, mac=None, spoofchk=False), ("mac", "spoofchk")),
+        (replace(RIGHT, link_state=LinkState.DISABLE), ("link_state",)),
+        (replace(RIGHT, spoofchk=None, trust=None, link_state=None), ()),  # not reported
+    ],
+)
+def test_settings_that_a_running_guest_lost_are_written_again(
+    found: VfSettings, lost: tuple[str, ...]
+) -> None:
+    one = server(1, nics=[nic(3)])
+    desired = Desired(generation=1, mark="m", servers=[one])
+    observed = replace(seen(guest("running", holds=3)), vf_settings={at(3): found})
+    expected = (ApplyVfSettings(one, nic(3), lost),) if lost else ()
+    assert plan(desired, observed) == expected
+
+
+def test_what_the_driver_does_not_know_is_not_written_for_ever() -> None:
+    one = server(1, nics=[nic(3)])
+    observed = replace(
+        seen(guest("running", holds=3)),
+        vf_settings={at(3): replace(RIGHT, link_state=LinkState.ENABLE)},
+        unsupported={at(3): frozenset({"link_state"})},
+    )
+    assert plan(Desired(generation=1, mark="m", servers=[one]), observed) == ()
+
+
+def test_a_trusted_guest_may_change_its_mac() -> None:
+    one = server(1, nics=[nic(3, trusted=True)])
+    changed = replace(RIGHT, mac="02:00:00:00:00:01", trust=True)
+    observed = replace(seen(guest("running", holds=3)), vf_settings={at(3): changed})
+    assert plan(Desired(generation=1, mark="m", servers=[one]), observed) == ()
+
+
+numbers = st.integers(1, 6)
+servers = st.builds(
+    lambda number, generation, power, reboots, vf_index: server(
+        number, generation, power=power, reboots=reboots, nics=[nic(vf_index)]
+    ),
+    numbers,
+    st.integers(1, 3),
+    st.sampled_from(["running", "stopped"]),
+    st.integers(0, 2),
+    st.integers(0, 6),
+)
+cleanings = st.builds(lambda index, round_: cleaning(vf(index), round_), st.integers(0, 6), numbers)
+desireds = st.builds(
+    lambda servers, absent, cleanings: Desired(
+        generation=1,
+        mark="m",
+        servers=list({one.id: one for one in servers}.values()),
+        absent=[server_id(number) for number in absent],
+        cleaning=list({one.device.device_id: one for one in cleanings}.values()),
+    ),
+    st.lists(servers, max_size=5),
+    st.sets(numbers),
+    st.lists(cleanings, max_size=4),
+)
+guests = st.builds(
+    lambda number, power, generation, reboots, index: Guest(
+        id=server_id(number),
+        power=power,
+        generation=generation,
+        reboots=reboots,
+        devices=(HeldDevice(at(index), None),),
+    ),
+    numbers,
+    st.sampled_from(["running", "stopped", "paused", "crashed"]),
+    st.integers(0, 4),
+    st.integers(0, 2),
+    st.integers(0, 6),
+)
+observeds = st.builds(
+    lambda guests, files: Observed(
+        inventory=Inventory(tuple({guest.id: guest for guest in guests}.values())),
+        files=frozenset(server_id(number) for number in files),
+    ),
+    st.lists(guests, max_size=6),
+    st.sets(numbers),
+)
+
+
+@given(desireds, observeds)
+def test_absence_is_never_an_order(desired: Desired, observed: Observed) -> None:
+    named: dict[str, ServerWanted] = {one.id: one for one in desired.servers}
+    asked: list[CleaningWanted] = desired.cleaning
+    for action in plan(desired, observed):
+        match action:
+            case DestroyGuest(gone):
+                assert gone in desired.absent
+            case CleanDevice(wanted):
+                assert wanted in asked
+            case _:
+                assert named[action.server.id] is action.server
+                assert action.server.id not in desired.absent
+
+
+@given(desireds, observeds)
+def test_each_thing_gets_at_most_one_action_at_a_time(desired: Desired, observed: Observed) -> None:
+    from lanekeeper.agent.apply import key_of
+
+    keys = [key_of(action) for action in plan(desired, observed)]
+    assert len(keys) == len(set(keys))
+
+
+@given(observeds)
+def test_nothing_wanted_is_nothing_done(observed: Observed) -> None:
+    assert plan(Desired(generation=1, mark="m"), observed) == ()
