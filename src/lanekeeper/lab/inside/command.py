@@ -104,6 +104,7 @@ class _Conversation:
 
     def pump(self) -> None:
         """Carry until the process ended. Raises HungUp, Invalid."""
+        self._take_input()  # what came together with the request: no poll would tell of it
         while self._process.poll() is None:
             for descriptor, _events in self._poll.poll(TICK_S * 1000):
                 self._handle(descriptor)
@@ -137,6 +138,9 @@ class _Conversation:
 
     def _receive(self) -> None:
         self._port.receive()
+        self._take_input()
+
+    def _take_input(self) -> None:
         while (frame := self._port.take_frame()) is not None:
             if frame.kind is Kind.INPUT:
                 self._pending += frame.payload
