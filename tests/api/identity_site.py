@@ -107,7 +107,7 @@ class Client:
         return self.world.http.request(method, path, json=json, headers=headers, **more)
 
     def get(self, path: str, **query: object) -> Any:
-        reply = self.raw("GET", path, params=query)
+        reply = self.raw("GET", path, params=query or None)
         assert reply.status_code == 200, reply.text
         return reply.json()
 

@@ -70,7 +70,7 @@ class TokenMemory:
         for age_s_max in (KEYS_AGE_S_MAX, _KEYS_AGE_S_MIN):  # a new key may not be known here yet
             try:
                 return self._known(load_keys, age_s_max).decrypt(padded.encode())
-            except (InvalidToken, UnicodeEncodeError):
+            except InvalidToken:
                 continue
         return None
 
