@@ -22,7 +22,6 @@ _NOUNS = {
     "explain": "lanekeeper.cli.explain",
     "config": "lanekeeper.cli.config",
     "lab": "lanekeeper.cli.lab",
-    "demo": "lanekeeper.cli.demo",
 }
 
 

@@ -14,6 +14,7 @@ from lanekeeper.config import Compute
 from lanekeeper.control.heartbeat import is_alive
 from lanekeeper.control.server import guest_reported
 from lanekeeper.control.site import Site
+from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
@@ -169,11 +170,15 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
             desired_touch(connection, host_id)
         return changed
 
-    if site.database.write(work):
+    reached("controller.report.before")
+    changed = site.database.write(work)
+    reached("controller.report.after")
+    if changed:
         site.bells.ring(host_id)
 
 
 def _cleaned(connection: sa.Connection, cleaned: CleaningState, site: Site) -> bool:
+    reached("controller.clean")
     problem = "" if cleaned.clean else cleaned.problem or "cleaning failed without a reason"
     return device_cleaned(
         connection, cleaned.device_id, cleaned.round, site.clock(), problem=problem

@@ -210,3 +210,11 @@ def device_rows(connection: sa.Connection, host_id: str | None = None) -> list[s
     if host_id is not None:
         query = query.where(device.c.host_id == host_id)
     return list(connection.execute(query).mappings())
+
+
+def pf_netdevs(connection: sa.Connection, pf_ids: Sequence[str]) -> dict[str, str | None]:
+    """PF's device id to the name of its network interface, None where it has none."""
+    rows = connection.execute(
+        sa.select(device.c.id, device.c.netdev).where(device.c.id.in_(pf_ids))
+    )
+    return {row.id: row.netdev for row in rows}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from starlette.responses import FileResponse, Response
 
 from lanekeeper.api.faults import UpgradeRequired, own_fault
 from lanekeeper.api.row import Call, Face, Policy, Reply, Row
-from lanekeeper.control.authority import authority_certificate
+from lanekeeper.control.authority import open_authority
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.console import console_store
 from lanekeeper.control.desired import desired_of, desired_stamp, image_of
@@ -73,7 +74,9 @@ def _host(call: Call[Any]) -> str:
 
 def show_authority(call: Call[None]) -> Reply:
     """Show the controller's CA certificate; the enrolment token carries its fingerprint."""
-    return Reply(body=authority_certificate(call.site), media_type="application/x-pem-file")
+    return Reply(
+        body=open_authority(call.site).certificate_pem.encode(), media_type="application/x-pem-file"
+    )
 
 
 def create_enrolment(call: Call[Enrolment]) -> Credential:
@@ -98,22 +101,35 @@ async def get_desired(call: Call[None], request: Request) -> Response:
     after = call.asked("after") or ""
     wait_s = _wait(call.asked("wait"))
     await anyio.to_thread.run_sync(check_history, call.site, host_id, after)
-    loop = asyncio.get_running_loop()
-    rung = asyncio.Event()
-    stop = call.site.bells.listen(host_id, lambda: loop.call_soon_threadsafe(rung.set))
-    try:
-        async with asyncio.timeout(wait_s):
-            while await anyio.to_thread.run_sync(desired_stamp, call.site, host_id) == after:
-                if call.site.bells.closed:
-                    return Response(status_code=304)
-                await rung.wait()
-                rung.clear()
-    except TimeoutError:
+    if not await _changed(call.site, host_id, after, wait_s):
         return Response(status_code=304)
-    finally:
-        stop()
     desired = await anyio.to_thread.run_sync(desired_of, call.site, host_id)
     return Response(msgspec.json.encode(desired), media_type="application/json")
+
+
+async def _changed(site: Site, host_id: str, after: str, wait_s: float) -> bool:
+    """Wait until something else than *after* is wanted; no thread is held meanwhile."""
+    loop = asyncio.get_running_loop()
+    rung = asyncio.Event()
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(rung.set)
+
+    stop = site.bells.listen(host_id, wake)
+    deadline = loop.time() + wait_s
+    try:
+        while True:
+            # The bell is heard from before this look on, so no ring falls between the two.
+            if await anyio.to_thread.run_sync(desired_stamp, site, host_id) != after:
+                return True
+            remaining = deadline - loop.time()
+            if remaining <= 0 or site.bells.closed:
+                return False
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(rung.wait(), remaining)
+            rung.clear()
+    finally:
+        stop()
 
 
 def _wait(text: str | None) -> float:
