@@ -19,7 +19,6 @@ from lanekeeper.protocol import DeviceWanted, ImageWanted, NicWanted, ServerWant
 from lanekeeper.store.capacity import device_facts
 from lanekeeper.store.claim import claims_of
 from lanekeeper.store.image import image_get
-from lanekeeper.store.keypair import KeyPair, keypair_get
 from lanekeeper.store.port import ports_of_server
 from lanekeeper.store.server import ServerRecord
 from lanekeeper.store.subnet import subnets_by_id
@@ -37,7 +36,6 @@ class GuestFacts:
         claims: its devices with their columns and their PF's, by request.
         ports: in the order of the guest's cards.
         images: those that still have a row, by id.
-        key: the public key that the guest trusts.
     """
 
     record: ServerRecord
@@ -45,7 +43,6 @@ class GuestFacts:
     ports: Sequence[PortRecord]
     subnets: Mapping[str, SubnetRecord]
     images: Mapping[str, ImageRecord]
-    key: KeyPair | None = None
 
 
 def server_wanted(connection: sa.Connection, record: ServerRecord) -> ServerWanted:
@@ -67,14 +64,12 @@ def guest_facts(connection: sa.Connection, record: ServerRecord) -> GuestFacts:
     devices = device_facts(connection, [claim["id"] for claim in claims])
     ports = ports_of_server(connection, record.id)
     images = (image_get(connection, image_id) for image_id in images_of(record))
-    key = keypair_get(connection, record.user_id, record.key_name) if record.key_name else None
     return GuestFacts(
         record=record,
         claims=[{**claim, **devices[claim["id"]]} for claim in claims],
         ports=_in_order(record.port_ids, ports),
         subnets=subnets_by_id(connection, {ip.subnet_id for p in ports for ip in p.fixed_ips}),
         images={image.id: image for image in images if image is not None},
-        key=key,
     )
 
 
@@ -197,10 +192,9 @@ def _meta_data(facts: GuestFacts) -> dict[str, Any]:
         "availability_zone": record.availability_zone,
         "devices": [_tagged(port) for port in facts.ports if port.tags],
     }
-    if facts.key is not None:
-        key = facts.key
-        data["public_keys"] = {key.name: key.public_key}
-        data["keys"] = [{"name": key.name, "type": key.type, "data": key.public_key}]
+    if record.key_name and record.public_key:
+        data["public_keys"] = {record.key_name: record.public_key}
+        data["keys"] = [{"name": record.key_name, "type": "ssh", "data": record.public_key}]
     return data
 
 

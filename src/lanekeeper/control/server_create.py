@@ -297,6 +297,7 @@ def _draft(
         image_id=order.image.id,
         image_properties=dict(order.image.properties),
         key_name=asked.key_name,
+        public_key=order.public_key,
         user_data=asked.user_data,
         config_drive=asked.config_drive,
         metadata=dict(asked.metadata),

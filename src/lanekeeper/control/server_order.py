@@ -126,6 +126,7 @@ class Order:
     image: ImageRecord
     nics: tuple[Nic, ...]
     groups: tuple[str, ...] | None
+    public_key: str | None
     request: ServerRequest
     zone: str | None
 
@@ -146,7 +147,8 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     check_offered(flavor)
     image = _image(connection, caller, asked.image_id, flavor)
     policy = numa_policy(flavor.extra_specs, image.properties)
-    if asked.key_name and keypair_get(connection, caller.user_id, asked.key_name) is None:
+    key = keypair_get(connection, caller.user_id, asked.key_name) if asked.key_name else None
+    if asked.key_name and key is None:
         raise Invalid("Invalid key_name provided.", hint="openstack keypair list shows yours")
     needs = alias_needs(site, flavor, policy)
     nics = _nics(connection, caller, asked, policy)
@@ -158,6 +160,7 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
         image=image,
         nics=nics,
         groups=_groups(connection, caller, asked),
+        public_key=key.public_key if key else None,
         request=ServerRequest(
             vcpus=flavor.vcpus,
             ram_mib=flavor.ram_mib,

@@ -22,6 +22,7 @@ class ServerRecord:
         availability_zone: where it is; pinned_zone: where it must stay, as its creator asked.
         flavor: the flavor as it was when the server was made.
         device_requests: what was asked: a need's id, its name, how many.
+        public_key: what the guest trusts; a copy, so that a key's end changes no guest.
         port_ids: in the order of the guest's network cards.
         fault: code, message, created; None when there is none.
     """
@@ -43,6 +44,7 @@ class ServerRecord:
     image_id: str | None = None
     image_properties: Mapping[str, Any] = field(default_factory=dict)
     key_name: str | None = None
+    public_key: str | None = None
     user_data: str | None = None
     config_drive: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -550,6 +550,7 @@ server = Table(
     Column("image_id", sa.Text),
     _json("image_properties"),
     Column("key_name", sa.Text),
+    Column("public_key", sa.Text),
     Column("user_data", sa.Text),
     _flag("config_drive", default=True),
     _json("metadata"),

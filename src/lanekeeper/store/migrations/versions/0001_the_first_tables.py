@@ -477,6 +477,7 @@ def upgrade() -> None:
         sa.Column("image_id", sa.Text(), nullable=True),
         sa.Column("image_properties", sa.JSON(), nullable=False),
         sa.Column("key_name", sa.Text(), nullable=True),
+        sa.Column("public_key", sa.Text(), nullable=True),
         sa.Column("user_data", sa.Text(), nullable=True),
         sa.Column("config_drive", sa.Boolean(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
