@@ -121,18 +121,27 @@ def plant(text: str, directory: Path) -> Path:
         Invalid: a bad line, two entries that cannot both be, or one that leads through a link.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    top = directory.resolve()
+    made: set[Path] = set()
     for entry in parse(text):
+        path = directory / entry.path
         try:
-            _plant_one(directory / entry.path, entry, directory)
+            if path.parent not in made:
+                _make_parent(path.parent, top, entry)
+                made.add(path.parent)
+            _plant_one(path, entry)
         except OSError as error:
             raise Invalid(f"cannot plant {entry.path}: {error.strerror}") from error
     return directory
 
 
-def _plant_one(path: Path, entry: Entry, directory: Path) -> None:
-    if not path.parent.resolve().is_relative_to(directory.resolve()):
+def _make_parent(parent: Path, top: Path, entry: Entry) -> None:
+    if not parent.resolve().is_relative_to(top):
         raise Invalid(f"{entry.path} leads out of the tree through a link")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    parent.mkdir(parents=True, exist_ok=True)
+
+
+def _plant_one(path: Path, entry: Entry) -> None:
     if entry.kind is Kind.DIRECTORY:
         path.mkdir(exist_ok=True)
     elif entry.kind is Kind.LINK:

@@ -180,12 +180,22 @@ def _count_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[St
             if vf.driver is not None:
                 yield _driver_step(vf, None, "this VF is about to go")
         why = "the kernel changes a number of VFs only through none"
-        before = SetVfCount(address, pf.num_vfs)
-        yield Step(SetVfCount(address, 0), (before,), why, Impact.VFS_GONE)
+        undo = _vfs_as_before(entry, pf, host)
+        yield Step(SetVfCount(address, 0), undo, why, Impact.VFS_GONE)
     if entry.vfs:
         why = f"the policy says {entry.vfs}, there are {pf.num_vfs} of {pf.total_vfs}"
         none = SetVfCount(address, 0)
         yield Step(SetVfCount(address, entry.vfs), (none,), why, Impact.LINK)
+
+
+def _vfs_as_before(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> tuple[Change, ...]:
+    """Create the old VFs with no driver; the undo of the steps before gives back what they had."""
+    address = str(pf.address)
+    again = SetVfCount(address, pf.num_vfs)
+    if pf.address not in host.autoprobe:
+        return (again,)
+    quiet, after = SetAutoprobe(address, enabled=False), SetAutoprobe(address, entry.autoprobe)
+    return (quiet, again, after)
 
 
 def _driver_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:

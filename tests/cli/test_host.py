@@ -1,0 +1,223 @@
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.planted import CAPTURED_LAB, SAMPLE_POLICY
+from lanekeeper.cli import host
+from lanekeeper.host.simulated import lab_tree
+
+POLICY = ("--policy", str(SAMPLE_POLICY))
+
+
+def call(*arguments: str) -> int:
+    """Run ``lanekeeper host`` with *arguments*, as main does."""
+    parser = argparse.ArgumentParser(prog="lanekeeper")
+    host.register(parser.add_subparsers(dest="noun"))
+    parsed = parser.parse_args(["host", *arguments])
+    code: int = parsed.handler(parsed)
+    return code
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> tuple[str, str]:
+    return "--simulate", str(tmp_path / "machine")
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_way_from_a_bare_host_and_back(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("check", *machine) == 0
+    assert "VFs 0 of 7" in capsys.readouterr().out
+    assert call("plan", *machine, *POLICY) == 1
+    assert "create 7 VFs on 0000:21:00.0" in capsys.readouterr().out
+    assert call("apply", *machine, *POLICY) == 0
+    assert "Change 1 is applied" in capsys.readouterr().out
+    assert call("plan", *machine) == 0  # the policy is kept on the host
+    out = capsys.readouterr().out
+    assert "Nothing to do" in out
+    assert '"physical_network": "physnet1"' in out
+    assert call("apply", *machine) == 0
+    assert call("check", *machine) == 0
+    assert "policy-holds" in capsys.readouterr().out
+    assert call("rollback", *machine, "--dry-run") == 0
+    assert "remove VFs of 0000:21:00.0" in capsys.readouterr().out
+    assert call("rollback", *machine) == 0
+    assert "is taken back" in capsys.readouterr().out
+    assert call("rollback", *machine) == 0
+    assert "Nothing to take back" in capsys.readouterr().out
+    assert call("plan", *machine, *POLICY) == 1
+
+
+def test_json_has_the_same_facts(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("apply", *machine, *POLICY, "--json") == 0
+    applied = said(capsys)
+    assert applied["outcome"] == {"change": 1, "course": "applied", "failure": "", "left": []}
+    assert applied["steps"][0]["do"] == {
+        "type": "SetAutoprobe",
+        "pf": "0000:21:00.0",
+        "enabled": False,
+    }
+    call("show", *machine, "--json")
+    devices = {device["address"]: device for device in said(capsys)["devices"]}
+    vf = devices["0000:21:10.2"]
+    assert (vf["vendor_id"], vf["product_id"], vf["parent"]) == ("8086", "10ca", "0000:21:00.0")
+    assert (vf["dev_type"], vf["vf_index"], vf["numa_node"]) == ("type-VF", 1, 0)
+    call("plan", *machine, "--json")
+    plan = said(capsys)
+    assert (plan["steps"], plan["refusals"]) == ([], [])
+    assert len(plan["nova_conf"]) == 3
+    call("check", *machine, "--json")
+    assert {"id", "severity", "subject", "summary", "evidence", "fix"} == set(
+        said(capsys)["findings"][0]
+    )
+    call("rollback", *machine, "--json")
+    assert said(capsys)["outcome"]["course"] == "taken back"
+
+
+def test_vfs_stand_below_their_pf(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("apply", *machine, *POLICY)
+    capsys.readouterr()
+    call("show", *machine)
+    lines = capsys.readouterr().out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("0000:21:00.0"))
+    assert lines[at].split()[-3:] == ["7", "of", "7"]
+    assert all(line.startswith("  0000:21:1") for line in lines[at + 1 : at + 8])
+    assert not any("1b36:000c" in line for line in lines)
+    call("show", *machine, "--bridges")
+    assert "1b36:000c" in capsys.readouterr().out
+
+
+def test_a_capture_is_looked_at_and_planned_for(capsys: pytest.CaptureFixture[str]) -> None:
+    where = ("--root", str(CAPTURED_LAB))
+    assert call("check", *where) == 0
+    assert call("show", *where) == 0
+    assert call("plan", *where, *POLICY) == 1
+    assert "create 7 VFs on 0000:41:00.0" in capsys.readouterr().out
+    assert call("apply", *where, *POLICY, "--dry-run") == 1
+
+
+@pytest.mark.parametrize("verb", ["apply", "rollback"])
+def test_a_capture_is_never_changed(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = POLICY if verb == "apply" else ()
+    for where in (str(CAPTURED_LAB), str(tmp_path)):
+        assert call(verb, "--root", where, *policy) == 2
+        captured = capsys.readouterr().err
+        assert "error: --root is a captured machine, which cannot be changed" in captured
+        assert "hint: leave --root out" in captured
+
+
+def test_check_is_a_no_where_something_is_an_error(tmp_path: Path) -> None:
+    assert call("check", "--root", str(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("version: 1\npfs: 7\n", "policy.yaml:2: pfs: is 7, not a list"),
+        ("versoin: 1\n", "policy.yaml:1: versoin: unknown key"),
+        ("{", "policy.yaml:1: not YAML"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["check", "plan", "apply"])
+def test_a_wrong_policy_is_a_usage_error_and_changes_nothing(
+    verb: str,
+    policy: str,
+    message: str,
+    tmp_path: Path,
+    machine: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(policy)
+    assert call(verb, *machine, "--policy", str(path)) == 2
+    assert message in capsys.readouterr().err
+    assert not Path(machine[1], "var").exists()
+
+
+def test_a_refusal_changes_nothing(
+    tmp_path: Path, machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("version: 1\npfs:\n  - {pf: ens1, vfs: 7}\n  - {pf: ens9, vfs: 7}\n")
+    assert call("apply", *machine, "--policy", str(path)) == 1
+    out = capsys.readouterr().out
+    assert "refused: pfs[1]: no PF has netdev ens9 (pf-not-found)" in out
+    assert "Nothing will be changed" in out
+    assert not Path(machine[1], "var").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("plan", "--root", "/no/such/place", *POLICY), "No such file or directory"),
+        (("check", "--root", str(SAMPLE_POLICY)), "no captured tree: line"),
+        (("plan", "--root", str(CAPTURED_LAB)), "no policy is given"),
+        (("plan", "--simulate", "/proc", *POLICY), "it holds something else"),
+        (("capture", "/no/such/place"), "cannot write /no/such/place"),
+    ],
+)
+def test_wrong_usage_says_what_would_be_right(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_root_and_simulate_exclude_each_other(machine: tuple[str, str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        call("check", *machine, "--root", "/")
+    assert caught.value.code == 2
+
+
+def test_apply_goes_on_with_what_a_dead_one_left(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("apply", *machine, *POLICY)
+    path = Path(machine[1], "var/lib/lanekeeper/host/changes/000001.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-2]))  # the last step was begun; nobody knows of its end
+    capsys.readouterr()
+    assert call("apply", *machine) == 0
+    out = capsys.readouterr().out
+    assert "link /etc/systemd/system/multi-user.target.wants" in out
+    assert "Nothing to do" in out
+
+
+def test_a_machine_is_captured_with_a_warning(
+    tmp_path: Path, machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("check", *machine)
+    file = tmp_path / "host.tree"
+    capsys.readouterr()
+    assert call("capture", str(file), "--root", machine[1]) == 0
+    out = capsys.readouterr().out
+    assert "MAC addresses, serial numbers" in out
+    assert call("check", "--root", str(file)) == 0
+    assert call("capture", "-", "--root", machine[1]) == 0
+    assert capsys.readouterr().out.endswith(file.read_text())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may change this machine")
+def test_changing_this_machine_needs_root(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("apply", *POLICY) == 1
+    assert "needs root" in capsys.readouterr().err
+
+
+def test_the_shipped_tree_is_the_simulated_machines(machine: tuple[str, str]) -> None:
+    call("check", *machine)
+    assert Path(machine[1], "sys/class/net/ens1").exists()
+    assert lab_tree().startswith("# lanekeeper tree 1")

@@ -1,0 +1,103 @@
+import pytest
+
+from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at, vfs_of
+from lanekeeper.domain.hostplan.nova_conf import nova_conf
+from lanekeeper.domain.hostplan.policy import (
+    PfSelector,
+    PolicyInvalid,
+    Purpose,
+    parse_policy,
+)
+from lanekeeper.domain.pci.address import PciAddress
+
+
+def selector(value: object) -> PfSelector:
+    return parse_policy({"version": 1, "pfs": [{"pf": value, "vfs": 0}]}).pfs[0].selector
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("0000:21:00.0", PfSelector(address=PF)),
+        ("21:00.0", PfSelector(address=PF)),
+        ("ens1", PfSelector(netdev="ens1")),
+        ({"address": "21:00.0"}, PfSelector(address=PF)),
+        ({"netdev": "ens1"}, PfSelector(netdev="ens1")),
+        ({"ids": "8086:10C9", "index": 1}, PfSelector(ids=(0x8086, 0x10C9), index=1)),
+        ({"index": 0}, PfSelector(index=0)),
+    ],
+)
+def test_a_pf_is_chosen_by_address_name_ids_or_place(value: object, found: PfSelector) -> None:
+    assert selector(value) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "chosen"),
+    [
+        ("0000:21:00.0", [PF]),
+        ("ens2", [OTHER_PF]),
+        ({"ids": "8086:10c9"}, [PF, OTHER_PF]),
+        ({"ids": "8086:10c9", "index": 1}, [OTHER_PF]),
+        ({"index": 2}, []),
+        ({"ids": "15b3:1017"}, []),
+        ({"address": "0000:21:00.0", "netdev": "ens2"}, []),
+    ],
+)
+def test_all_that_is_given_must_hold(value: object, chosen: list[PciAddress]) -> None:
+    assert [pf.address for pf in selector(value).select(host().devices)] == chosen
+
+
+def test_a_vf_is_never_chosen() -> None:
+    pf = pf_at(PF, "ens1", num_vfs=1)
+    (vf,) = vfs_of(pf, [None])
+    assert PfSelector(address=vf.address).select((pf, vf)) == ()
+
+
+def test_what_is_left_out_has_a_safe_default() -> None:
+    policy = parse_policy({"version": 1, "pfs": [{"pf": "ens1", "vfs": 4}]})
+    (entry,) = policy.pfs
+    assert (entry.vf_driver, entry.link_up, entry.purpose) == ("none", True, None)
+    assert not entry.autoprobe
+    assert entry.named_driver is None
+    assert (policy.persist, policy.manage_management) == (True, False)
+    assert parse_policy({"version": 1}).pfs == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "autoprobe", "named"),
+    [("none", False, None), (None, False, None), ("auto", True, None), ("igbvf", False, "igbvf")],
+)
+def test_who_takes_the_vfs(given: str | None, autoprobe: bool, named: str | None) -> None:
+    entry = {"pf": "ens1", "vfs": 1, "vf_driver": given}
+    (found,) = parse_policy({"version": 1, "pfs": [entry]}).pfs
+    assert (found.autoprobe, found.named_driver) == (autoprobe, named)
+
+
+def test_an_error_has_the_path_of_its_field() -> None:
+    with pytest.raises(PolicyInvalid) as caught:
+        parse_policy({"version": 1, "pfs": [{"pf": "a", "vfs": 1}, {"pf": "b", "vfs": "x"}]})
+    assert caught.value.path == "pfs[1].vfs"
+    with pytest.raises(PolicyInvalid, match="has 300 entries"):
+        parse_policy({"version": 1, "pfs": [{}] * 300})
+
+
+def test_a_purpose_reads_as_in_the_file() -> None:
+    assert str(Purpose(physical_network="physnet1")) == "physical_network physnet1"
+    assert str(Purpose(alias="a1")) == "alias a1"
+
+
+def test_what_nova_conf_would_say() -> None:
+    first, second = pf_at(PF, "ens1", num_vfs=2), pf_at(OTHER_PF, "ens2", num_vfs=1)
+    devices = (first, *vfs_of(first, [None, None]), second, *vfs_of(second, [None]))
+    entries = [
+        {"pf": "ens1", "vfs": 2, "physical_network": "physnet1"},
+        {"pf": "ens2", "vfs": 1, "alias": "a1"},
+    ]
+    policy = parse_policy({"version": 1, "pfs": entries})
+    ids = '"vendor_id": "8086", "product_id": "10ca"'
+    assert nova_conf(policy, host(devices=devices)) == (
+        f'device_spec = {{{ids}, "address": "0000:21:*.*", "physical_network": "physnet1"}}',
+        f'device_spec = {{{ids}, "address": "0000:41:*.*"}}',
+        f'alias = {{{ids}, "device_type": "type-VF", "name": "a1"}}',
+    )
+    assert nova_conf(policy, host()) == ()
