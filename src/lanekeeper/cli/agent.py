@@ -15,7 +15,7 @@ from lanekeeper.agent.enrolment import enrol
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.state_dir import StateDir
-from lanekeeper.cli import exit_code, logs
+from lanekeeper.cli import agent_fleet, exit_code, logs
 from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid, Unavailable
 from lanekeeper.host.linux import LinuxMachine
@@ -55,6 +55,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     run.add_argument("--tree", type=Path, metavar="CAPTURED", help="what --simulate looks like")
     run.add_argument("--log-level", choices=logs.LEVELS, default="info")
     run.set_defaults(handler=run_run)
+    agent_fleet.register_verbs(verbs)
 
 
 def _state_dir(parser: argparse.ArgumentParser) -> None:

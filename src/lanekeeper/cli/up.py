@@ -19,7 +19,7 @@ from lanekeeper.cli.controller import Controller, Options, controller
 from lanekeeper.cli.exit_code import DONE
 from lanekeeper.cli.listen import Listen
 from lanekeeper.config import Config, load
-from lanekeeper.control.enrolment import NO_TLS, create_token
+from lanekeeper.control.enrolment import create_token
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid, Unavailable
 from lanekeeper.store.host import host_list
@@ -167,10 +167,9 @@ def _simulate(
     running: Controller, options: Options, count: int, tree: str | None
 ) -> list[SimulatedHost]:
     config = options.config
-    fingerprint = NO_TLS
 
     def token(host_name: str) -> str:
-        return create_token(running.site, host_name, fingerprint)
+        return create_token(running.site, host_name)
 
     plain = next((listen for listen in running.listens if not listen.tls), None)
     if plain is None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from lanekeeper.control.authority import open_authority
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated
@@ -25,21 +26,22 @@ from lanekeeper.store.host import (
 )
 from lanekeeper.store.tables import host
 
-NO_TLS = "-"
-"""In a token's place of the CA's fingerprint, where the controller speaks HTTP on loopback."""
 TOKEN_LIFE = timedelta(hours=1)
 # RFC 1123 host names; they become parts of providers' names and of file names.
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?", re.ASCII)
 
 
-def create_token(site: Site, host_name: str = "", fingerprint: str = NO_TLS) -> str:
+def create_token(site: Site, host_name: str = "") -> str:
     """Make a one-time token ``lk1.<SHA-256 of the CA's DER, hexadecimal>.<secret>``.
 
     With *host_name* only that host can use it. It is good for an hour and kept as a hash.
+
+    Raises:
+        Invalid: *host_name* is not a host name.
     """
     if host_name:
         check_host_name(host_name)
-    token = f"lk1.{fingerprint}.{secrets.token_urlsafe(24)}"
+    token = f"lk1.{open_authority(site).fingerprint}.{secrets.token_urlsafe(24)}"
     expires_at = site.clock() + TOKEN_LIFE
     site.database.write(lambda c: enrolment_insert(c, _hash(token), host_name, expires_at))
     return token
@@ -62,7 +64,7 @@ def enrol(site: Site, token: str, host_id: str, host_name: str) -> str:
         if not enrolment_use(connection, _hash(token), host_id, host_name, now):
             raise Unauthenticated(
                 "the enrolment token is unknown, spent, expired or for another host",
-                hint="make a new one with: lanekeeper host token",
+                hint="make a new one with: lanekeeper agent token",
             )
         _admit(connection, host_id, host_name, credential, now)
 

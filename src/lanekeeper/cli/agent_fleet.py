@@ -1,0 +1,62 @@
+"""Agents from the controller's side: who is there, tokens for new ones, a word to frozen ones."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from lanekeeper.cli import exit_code
+from lanekeeper.cli.cloud import connect
+from lanekeeper.cli.table import table
+
+
+def register_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verbs that ask a controller, as its admin."""
+    token = verbs.add_parser("token", help="make a one-time enrolment token, good for an hour")
+    token.add_argument("--host-name", default="", help="only this host can use it")
+    token.set_defaults(handler=make_token)
+    listing = verbs.add_parser("list", help="list hosts and what their agents say")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(handler=list_agents)
+    thaw = verbs.add_parser("thaw", help="let a frozen host obey again")
+    thaw.add_argument("host", metavar="HOST", help="name or id")
+    thaw.set_defaults(handler=thaw_agent)
+
+
+def make_token(arguments: argparse.Namespace) -> int:
+    """Print the token alone, so that a script can take it."""
+    made = connect().post("/lanekeeper/v1/enrolments", {"host_name": arguments.host_name})
+    print(made["token"])
+    return exit_code.DONE
+
+
+def list_agents(arguments: argparse.Namespace) -> int:
+    """Print one row a host; what agents have set aside stands below."""
+    hosts = connect().get("/lanekeeper/v1/hosts")["hosts"]
+    if arguments.json:
+        print(json.dumps(hosts, indent=2))
+        return exit_code.DONE
+    print(table(("host", "state", "last heard", "agent", "obeyed"), [_row(host) for host in hosts]))
+    for host in hosts:
+        for problem in (host["frozen_reason"], *host["problems"]):
+            if problem:
+                print(f"{host['name']}: {problem}")
+    return exit_code.DONE
+
+
+def _row(host: dict[str, Any]) -> tuple[str, ...]:
+    state = "frozen" if host["frozen_reason"] else "up" if host["alive"] else "down"
+    if not host["enabled"]:
+        state += ", disabled"
+    obeyed = "all" if host["obeyed"] == host["wanted"] else host["obeyed"] or "nothing yet"
+    return host["name"], state, host["seen_at"] or "never", host["agent_version"], obeyed
+
+
+def thaw_agent(arguments: argparse.Namespace) -> int:
+    """Let a frozen host go on."""
+    cloud = connect()
+    host = cloud.find("/lanekeeper/v1/hosts", "hosts", arguments.host)
+    cloud.post(f"/lanekeeper/v1/hosts/{host['id']}/thaw")
+    print(f"{host['name']} obeys again")
+    return exit_code.DONE
