@@ -85,7 +85,7 @@ def test_a_device_that_does_not_exist_is_refused(
 ) -> None:
     wanted = server(memory_mib=32, devices=[device("00ff:1f:1f.7")])
     hypervisor.define(Blueprint(server=wanted, files=blueprint.files))
-    with pytest.raises((HostFault, NotFound), match="00ff:1f:1f|passthrough"):
+    with pytest.raises((HostFault, NotFound), match=r"00ff:1f:1f|passthrough"):
         hypervisor.start_paused(ID)
     assert only(hypervisor).power == "stopped"
 
