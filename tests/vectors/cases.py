@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Difference:
     Attributes:
         about: which part of the answer, ``expect`` as a rule.
         ids: patterns of case ids, as in a shell.
+        when: members that the case's answer must have, beside the pattern.
         expect: what Lanekeeper says; ``_MISSING`` where only the difference is stated.
     """
 
@@ -38,6 +40,14 @@ class Difference:
     document: str
     about: str = "expect"
     expect: Any = _MISSING
+    when: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_about(self, data: Mapping[str, Any]) -> bool:
+        answer = data.get(self.about)
+        told = answer if isinstance(answer, dict) else {}
+        return any(fnmatchcase(data["id"], pattern) for pattern in self.ids) and all(
+            told.get(name) == value for name, value in self.when.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -62,11 +72,12 @@ def differences() -> list[Difference]:
     return [
         Difference(
             file=one["file"],
-            ids=tuple(one["ids"]),
+            ids=tuple(one.get("ids", ["*"])),
             reason=one["reason"],
             document=one["document"],
             about=one.get("about", "expect"),
             expect=one.get("expect", _MISSING),
+            when=one.get("when", {}),
         )
         for one in document["difference"]
     ]
@@ -80,7 +91,7 @@ def cases(file: str, about: str = "expect") -> list[Any]:
     declared = [one for one in differences() if (one.file, one.about) == (file, about)]
     parameters = []
     for data in json.loads(path.read_text())["vectors"]:
-        found = next((d for d in declared if any(fnmatchcase(data["id"], i) for i in d.ids)), None)
+        found = next((one for one in declared if one.is_about(data)), None)
         name = f"{data['id']}=deliberate" if found else data["id"]
         parameters.append(pytest.param(Case(data["id"], data, found), id=name))
     return parameters

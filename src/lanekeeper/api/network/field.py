@@ -36,8 +36,8 @@ def flag(value: Flag, field: str) -> bool:
     return parse_flag(value, field)
 
 
-def whole(value: Whole, field: str) -> int:
-    """Read a whole number.
+def whole(value: Whole, field: str, bounds: str = "") -> int:
+    """Read a whole number; *bounds*, such as ``1..4094``, is for the message alone.
 
     Raises:
         Invalid: it is none; the message names *field*.
@@ -45,7 +45,8 @@ def whole(value: Whole, field: str) -> int:
     if isinstance(value, int):
         return value
     if not _WHOLE.fullmatch(value.strip()):
-        raise Invalid(f"{field} {value!r} is not a whole number")
+        within = f" in {bounds}" if bounds else ""
+        raise Invalid(f"{field} {value[:64]!r} is not a whole number{within}")
     return int(value)
 
 

@@ -38,12 +38,14 @@ from lanekeeper.control.network import (
 from lanekeeper.domain.errors import Invalid, NotOffered
 from lanekeeper.domain.network.network import NetworkRecord, NetworkWanted
 from lanekeeper.domain.network.segment import Segment, SegmentWanted
+from lanekeeper.domain.network.vlan import VLAN_MAX, VLAN_MIN
 
 TYPE, PHYSICAL, ID = (
     "provider:network_type",
     "provider:physical_network",
     "provider:segmentation_id",
 )
+_VLANS = f"{VLAN_MIN}..{VLAN_MAX}"
 _SEE_PROVIDER = Policy("get_network:provider:network_type", ADMIN)
 _SAY_PROVIDER = Policy("create_network:provider:network_type", ADMIN)
 _CHANGE_PROVIDER = Policy("update_network:provider:segmentation_id", ADMIN)
@@ -188,7 +190,7 @@ def update(call: Call[UpdateNetwork]) -> View:
     vlan = None
     if body.segmentation_id is not UNSET:
         call.demand(_CHANGE_PROVIDER)
-        vlan = whole(body.segmentation_id, ID)
+        vlan = whole(body.segmentation_id, ID, _VLANS)
     change = NetworkChange(values=values, vlan=vlan, revision=revision_wanted(call.headers))
     (shown,) = _views(call, [update_network(call.site, call.caller, call.path["id"], change)])
     return {"network": shown}
@@ -242,7 +244,7 @@ def _segment_wanted(body: NetworkFields | SegmentBody) -> SegmentWanted:
     return SegmentWanted(
         network_type=body.network_type,
         physical_network=body.physical_network,
-        segmentation_id=None if number is None else whole(number, ID),
+        segmentation_id=None if number is None else whole(number, ID, _VLANS),
     )
 
 

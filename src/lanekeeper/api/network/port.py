@@ -77,7 +77,7 @@ class PortFields(Strict, frozen=True):
     device_owner: Text = ""
     project_id: Text | Maybe | None = UNSET
     tenant_id: Text | Maybe | None = UNSET
-    vnic_type: VnicType = field(name="binding:vnic_type", default=VnicType.NORMAL)
+    vnic_type: Text = field(name="binding:vnic_type", default=VnicType.NORMAL)
     host_id: Text | None = field(name="binding:host_id", default="")
     profile: dict[str, Any] | None = field(name="binding:profile", default=None)
     port_security_enabled: Flag | Maybe = UNSET
@@ -102,7 +102,7 @@ class PortChanges(Strict, frozen=True):
     fixed_ips: list[FixedIpBody] | Maybe = UNSET
     device_id: Text | Maybe = UNSET
     device_owner: Text | Maybe = UNSET
-    vnic_type: VnicType | Maybe = field(name="binding:vnic_type", default=UNSET)
+    vnic_type: Text | Maybe = field(name="binding:vnic_type", default=UNSET)
     host_id: Text | Maybe | None = field(name="binding:host_id", default=UNSET)
     profile: dict[str, Any] | Maybe | None = field(name="binding:profile", default=UNSET)
     port_security_enabled: Flag | Maybe = UNSET
@@ -199,7 +199,7 @@ def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
         description=body.description,
         mac=parse_mac(body.mac_address) if isinstance(body.mac_address, str) else None,
         admin_state_up=flag(body.admin_state_up, "admin_state_up"),
-        vnic_type=body.vnic_type,
+        vnic_type=_vnic_type(body.vnic_type),
         fixed_ips=None if ips is UNSET or ips is None else _fixed_ips(ips),
         device_id=body.device_id,
         device_owner=body.device_owner,
@@ -221,7 +221,7 @@ def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
 def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
     """The columns that a PUT writes, beside MAC and addresses."""
     values: dict[str, Any] = {
-        **given(body, "name", "description", "device_id", "device_owner", "vnic_type"),
+        **given(body, "name", "description", "device_id", "device_owner"),
         **flags_given(body, _FLAGS),
     }
     for name, rule in (
@@ -231,6 +231,8 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
     ):
         if getattr(body, name) is not UNSET:
             call.demand(rule)
+    if body.vnic_type is not UNSET:
+        values["vnic_type"] = _vnic_type(body.vnic_type)
     if body.host_id is not UNSET:
         values["binding_host"] = body.host_id or ""
     if body.profile is not UNSET:
@@ -251,6 +253,12 @@ def _fixed_ips(entries: Sequence[FixedIpBody]) -> tuple[FixedIpWanted, ...]:
         if entry.ip_address is not None:
             parse_ip(entry.ip_address, "fixed_ips: ip_address")
     return tuple(FixedIpWanted(subnet_id=one.subnet_id, ip=one.ip_address) for one in entries)
+
+
+def _vnic_type(value: str) -> VnicType:
+    if value not in list(VnicType):
+        raise Invalid(f"binding:vnic_type {value!r} is not one of {', '.join(VnicType)}")
+    return VnicType(value)
 
 
 def _profile(value: Mapping[str, Any] | None) -> dict[str, Any]:
