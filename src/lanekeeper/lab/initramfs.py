@@ -32,7 +32,7 @@ mkdir -p /root/proc /root/sys /root/dev /root/run
 mount -o move /proc /root/proc; mount -o move /sys /root/sys; mount -o move /dev /root/dev
 . /lab.env
 export PYTHONDONTWRITEBYTECODE=1
-exec switch_root /root "$LAB_PYTHON" -m lanekeeper.lab.inside.init
+exec switch_root /root "$LAB_PYTHON" -S -m lanekeeper.lab.inside.init
 """
 
 

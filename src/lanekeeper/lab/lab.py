@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import compileall
 import json
 import os
 import shlex
@@ -132,10 +133,12 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
         memory_mib=wanted.memory_mib,
     )
     spec.tree.mkdir(exist_ok=True)
+    # The lab host cannot keep what it compiles, and would do it again at every start.
+    compileall.compile_dir(Path(__file__).parent, quiet=2)
     (folder.path / "empty").touch()
     folder.console.unlink(missing_ok=True)
     base = initramfs.build(wanted.cache).read_bytes()
-    write_whole(spec.initramfs, pad(base) + settings(wanted))
+    write_whole(spec.initramfs, pad(base) + settings(wanted, spec))
     opened = [*own_folders(), wanted.cache.root.resolve(), *wanted.opened]
     launch = {
         "tree": str(spec.tree),
@@ -147,13 +150,14 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
     return spec
 
 
-def settings(wanted: Wanted) -> bytes:
+def settings(wanted: Wanted, spec: LabSpec) -> bytes:
     """Write what the lab host has to know as a second archive behind its initramfs.
 
     A kernel argument would not do: paths may hold spaces.
     """
     values = {
-        "LAB_NAME": wanted.name,
+        "LAB_NAME": spec.name,
+        "LAB_MACHINE_ID": spec.machine_id,
         "LAB_CACHE": str(wanted.cache.root.resolve()),
         "LAB_PYTHON": sys.executable,
         "PYTHONPATH": str(source_folder()),

@@ -18,11 +18,9 @@ from pathlib import Path
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from lanekeeper.lab.acceleration import Acceleration
-from lanekeeper.lab.wire import PORT_NAME, PORTS
+from lanekeeper.lab.wire import CONTROLLER_ADDRESS, PORT_NAME, PORTS
 
 QEMU = "qemu-system-x86_64"
-CONTROLLER_ADDRESS = "10.0.2.100"  # where a lab host finds the controller of the outer machine
-HOST_ADDRESS = "10.0.2.15"
 # QEMU 10 maps the BARs of VFs as 32-bit: they have to lie below 4 GiB, and firmware puts them
 # there only when it believes that the machine has few address bits.
 PHYSICAL_ADDRESS_BITS = 36
@@ -54,6 +52,11 @@ class LabSpec:
     def uuid(self) -> UUID:
         """The machine's own id, which is the same each time a lab of this name starts."""
         return uuid5(NAMESPACE_DNS, f"{self.name}.lab.lanekeeper")
+
+    @property
+    def machine_id(self) -> str:
+        """What ``/etc/machine-id`` holds in it."""
+        return self.uuid.hex
 
     def mac(self, card: int) -> str:
         """The address of *card*, local to this lab: two labs side by side differ."""

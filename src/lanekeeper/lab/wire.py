@@ -25,6 +25,8 @@ from typing import Any
 
 from lanekeeper.domain.errors import Invalid
 
+CONTROLLER_ADDRESS = "10.0.2.100"  # where a lab host finds the outer machine's controller
+HOST_ADDRESS = "10.0.2.15"  # its own, on the management network
 PORTS = 8  # commands that may run in one lab host at the same time
 PORT_NAME = "lanekeeper."
 PAYLOAD_BYTES_MAX = 1 << 20

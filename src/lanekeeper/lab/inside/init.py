@@ -2,13 +2,14 @@
 
 There is no systemd: what the lab needs of it is a page of mounts, udev, and somebody who reaps
 orphans. PID 1 does that last thing only; its child does all else.
+
+What this package imports is read over 9p by an emulated processor: every module counts, so it
+keeps to the light end of the standard library and runs without site packages.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import socket
 import subprocess
 import sys
 import traceback
@@ -16,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from lanekeeper.lab.inside.agent import Agent
-from lanekeeper.lab.machine import CONTROLLER_ADDRESS, HOST_ADDRESS
 from lanekeeper.lab.mounting import bind, mount
+from lanekeeper.lab.wire import CONTROLLER_ADDRESS, HOST_ADDRESS
 
 RUN = Path("/run/lab")
 ENVIRONMENT = {
@@ -51,13 +52,14 @@ def main() -> None:
 
 def work() -> None:
     """Set the machine up, then serve the command ports for ever."""
-    name, cache = os.environ["LAB_NAME"], Path(os.environ["LAB_CACHE"])
+    name, machine_id = os.environ["LAB_NAME"], os.environ["LAB_MACHINE_ID"]
+    cache = Path(os.environ["LAB_CACHE"])
     tools = str(Path(sys.executable).parent)
     environment = {**ENVIRONMENT, "PATH": f"{tools}:{ENVIRONMENT['PATH']}"}
     os.environ.clear()
     os.environ.update(environment)
     mount_filesystems(cache)
-    name_machine(name)
+    name_machine(name, machine_id)
     call("modprobe", "-a", *MODULES)
     start_network()
     agent = Agent(cache)
@@ -86,10 +88,9 @@ def mount_filesystems(cache: Path) -> None:
         Path(temporary).chmod(0o1777)
 
 
-def name_machine(name: str) -> None:
+def name_machine(name: str, machine_id: str) -> None:
     """Give the machine a name and an id of its own, where the outer machine's would show."""
-    socket.sethostname(name)
-    machine_id = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    Path("/proc/sys/kernel/hostname").write_text(name, encoding="ascii")
     for path, text in (
         ("/etc/machine-id", machine_id),
         ("/etc/hostname", name),

@@ -7,7 +7,7 @@ answer in a cache; the lab keeps that cache from one lab host to the next.
 from __future__ import annotations
 
 import base64
-import shutil
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from lanekeeper.domain.errors import HostFault, Unavailable
 
 START_TIMEOUT_S = 120
+LIBVIRTD = Path("/usr/sbin/libvirtd")
 SOCKET = Path("/run/libvirt/libvirt-sock")
 CAPABILITIES = Path("/var/cache/libvirt/qemu/capabilities")
 LOG = Path("/run/lab/libvirtd.log")
@@ -52,12 +53,12 @@ def start_libvirt(seed: Path) -> dict[str, Any]:
         Unavailable: libvirt is not installed.
         HostFault: it ended, or did not answer in time; carries the end of its log.
     """
-    if shutil.which("libvirtd") is None:
+    if not LIBVIRTD.exists():
         raise Unavailable("libvirtd is not installed", hint="run: lanekeeper lab install")
     began = time.monotonic()
     if not SOCKET.exists():
         configure(seed)
-        _call(["libvirtd", "-d"])
+        _call([str(LIBVIRTD), "-d"])
     _call(DOMAIN_CAPABILITIES)
     took = time.monotonic() - began
     return {"seconds": round(took, 1), "capabilities": fresh_capabilities(seed)}
@@ -70,7 +71,9 @@ def configure(seed: Path) -> None:
     Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF, encoding="ascii")
     Path("/etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF, encoding="ascii")
     for path in seed.glob("*.xml"):
-        shutil.copy2(path, CAPABILITIES / path.name)
+        copy, times = CAPABILITIES / path.name, path.stat()
+        copy.write_bytes(path.read_bytes())
+        os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def fresh_capabilities(seed: Path) -> dict[str, str]:
