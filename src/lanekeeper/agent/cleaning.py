@@ -63,7 +63,7 @@ class Cleaner:
             for step in self._steps(address):
                 steps.append(step)
         reached("agent.clean.after")
-        self._drivers.forget(address)
+        self._drivers.give_back(address)
         return CleaningState(
             device_id=wanted.device.device_id,
             round=wanted.round,
@@ -103,9 +103,14 @@ class Cleaner:
         yield f"driver {driver or 'none'}"
 
     def _driver_before(self, device: PciDevice) -> str | None:
-        """Return what to give the function back to; without a record, what it has, but VFIO."""
-        if self._drivers.knows(device.address):
-            return self._drivers.driver(device.address)
+        """Return what to give the function back to.
+
+        One that is back already keeps what it has, and so does one of which nothing is known,
+        except VFIO: that driver came with a guest.
+        """
+        before = self._drivers.driver(device.address)
+        if before is not None:
+            return device.driver if before.is_back else before.driver
         return None if is_vfio(device.driver) else device.driver
 
     def _rest_vf(self, device: PciDevice) -> Iterator[str]:

@@ -132,13 +132,16 @@ def define(shop: Workshop, server: ServerWanted, view: View) -> None:
         _check_device(shop.machine, device, wanted, view, [one.address for one in devices])
     files = _lay_out(shop, server)
     shop.drivers.remember({device.address: device.driver for device in devices})
-    held = tuple(
-        HeldDevice(device.address, shop.drivers.driver(device.address)) for device in devices
-    )
+    held = tuple(_held(shop.drivers, device.address) for device in devices)
     _raise_links(shop.machine, server, view)
     reached("agent.define.before")
     shop.hypervisor.define(Blueprint(server=server, files=files, devices=held))
     reached("agent.define.after")
+
+
+def _held(drivers: DriverRecord, address: PciAddress) -> HeldDevice:
+    before = drivers.driver(address)
+    return HeldDevice(address, before.driver if before is not None else None)
 
 
 def _wanted(server: ServerWanted) -> list[DeviceWanted]:

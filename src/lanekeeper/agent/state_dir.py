@@ -96,8 +96,15 @@ class StateDir:
         return msgspec.json.decode(self._desired.read_bytes(), type=Desired)
 
 
+class GivenAway(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which driver a function had (None: none at all), and whether it got it back."""
+
+    driver: str | None
+    is_back: bool = False
+
+
 class DriverRecord:
-    """Which driver each function had before Lanekeeper gave it away; kept until it is cleaned.
+    """Which driver each function had before Lanekeeper gave it away.
 
     It lies in a file since a guest's own metadata goes with the guest, before the cleaning.
     """
@@ -107,33 +114,34 @@ class DriverRecord:
         self._lock = Lock()
 
     def remember(self, drivers: dict[PciAddress, str | None]) -> None:
-        """Note *drivers*; what is noted already is older, hence right, and stays."""
+        """Note *drivers*; what is noted and not given back is older, hence right, and stays."""
         with self._lock:
             known = self._load()
-            fresh = {str(address): driver for address, driver in drivers.items()}
-            if fresh.keys() - known.keys():
-                self._save(fresh | known)
+            fresh = {
+                str(address): GivenAway(driver)
+                for address, driver in drivers.items()
+                if str(address) not in known or known[str(address)].is_back
+            }
+            if fresh:
+                self._save(known | fresh)
 
-    def knows(self, address: PciAddress) -> bool:
-        with self._lock:
-            return str(address) in self._load()
-
-    def driver(self, address: PciAddress) -> str | None:
-        """Return the driver from before; None when it had none, or nothing is known."""
+    def driver(self, address: PciAddress) -> GivenAway | None:
+        """Return what is noted; None when nothing is."""
         with self._lock:
             return self._load().get(str(address))
 
-    def forget(self, address: PciAddress) -> None:
+    def give_back(self, address: PciAddress) -> None:
+        """Note that the function has its driver again."""
         with self._lock:
             known = self._load()
-            if str(address) in known:
-                del known[str(address)]
-                self._save(known)
+            before = known.get(str(address))
+            if before is not None and not before.is_back:
+                self._save(known | {str(address): GivenAway(before.driver, is_back=True)})
 
-    def _load(self) -> dict[str, str | None]:
+    def _load(self) -> dict[str, GivenAway]:
         if not self._path.exists():
             return {}
-        return msgspec.json.decode(self._path.read_bytes(), type=dict[str, str | None])
+        return msgspec.json.decode(self._path.read_bytes(), type=dict[str, GivenAway])
 
-    def _save(self, drivers: dict[str, str | None]) -> None:
+    def _save(self, drivers: dict[str, GivenAway]) -> None:
         write_durably(self._path, msgspec.json.encode(drivers))

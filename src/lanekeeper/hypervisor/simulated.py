@@ -60,7 +60,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     starts: int = 0
 
     def guest(self) -> Guest:
-        held = ((PciAddress.parse(text), driver) for text, driver in self.drivers.items())
+        wanted = (function.device.address for function in _functions(self.wanted))
+        held = ((PciAddress.parse(text), self.drivers.get(text)) for text in wanted)
         return Guest(
             id=self.wanted.id,
             power=self.power,
@@ -105,6 +106,7 @@ class SimulatedHypervisor:
 
     def define(self, blueprint: Blueprint) -> None:
         server = blueprint.server
+        drivers = {held.address: held.driver for held in blueprint.devices}
         with self._lock:
             known = self._records.get(server.id)
             if known and known.power in {"running", "paused"}:
@@ -114,7 +116,9 @@ class SimulatedHypervisor:
                 console=str(blueprint.files.console),
                 generation=known.generation if known else 0,
                 starts=known.starts if known else 0,
-                drivers={str(held.address): held.driver for held in blueprint.devices},
+                drivers={
+                    one.device.address: drivers.get(one.address) for one in _functions(server)
+                },
             )
             self._save()
 

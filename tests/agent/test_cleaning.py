@@ -1,0 +1,154 @@
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.orders_of import PF, POLICY, cleaning, nic, vf
+from hypervisor.blueprints import server
+from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
+from lanekeeper.agent.observe import Policy, view
+from lanekeeper.agent.state_dir import DriverRecord, GivenAway
+from lanekeeper.agent.vf_settings import set_and_check, wanted_settings
+from lanekeeper.clock import monotonic
+from lanekeeper.domain.errors import HostFault
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.machine import VfSettings
+from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
+from lanekeeper.hypervisor.simulated import SimulatedHypervisor
+
+VF = PciAddress.parse(vf(3).address)
+DIRTY = nic(3, vlan=99, trusted=True, spoof_check=False)
+
+
+class Bench:
+    """A simulated host with one cleaner; *refuse* names an attribute that the kernel refuses."""
+
+    def __init__(self, path: Path) -> None:
+        self.refused = ""
+        self.machine = SimulatedMachine(plant_lab(path / "machine"), self._refuse)
+        self.hypervisor = SimulatedHypervisor(path / "guests.json", self.machine)
+        self.drivers = DriverRecord(path / "drivers.json")
+        self.cleaner = Cleaner(self.machine, self.hypervisor, self.drivers, monotonic)
+
+    def _refuse(self, path: str, _text: str) -> int:
+        return errno.EIO if self.refused and path.endswith(self.refused) else 0
+
+    def dirty(self) -> None:
+        """Leave the VF as a guest that was torn down half-way would."""
+        set_and_check(self.machine, VF, DIRTY, wanted_settings(DIRTY))
+        self.machine.bind(VF, "vfio-pci")
+
+    def clean(self, policy: Policy = POLICY) -> list[str]:
+        seen = view(self.machine.scan(), policy, frozenset())
+        return self.cleaner.clean(cleaning(vf(3)), seen).steps
+
+    @property
+    def settings(self) -> VfSettings:
+        return self.machine.vf_settings(PciAddress.parse(PF), 3)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.mark.parametrize("before", ["igbvf", None, "vfio-pci"])
+def test_a_device_gets_back_what_it_had_before(bench: Bench, before: str | None) -> None:
+    bench.drivers.remember({VF: before})
+    bench.drivers.remember({VF: "something later"})  # the first word counts
+    bench.dirty()
+    for _ in range(2):  # a second time does no harm
+        steps = bench.clean()
+        assert steps[-1] == f"driver {before or 'none'}"
+        assert bench.settings == VfSettings()
+        assert bench.machine.device(VF).driver == before
+    bench.drivers.remember({VF: "igb"})  # given away again: the old word is over
+    assert bench.drivers.driver(VF) == GivenAway("igb")
+
+
+def test_without_a_record_a_device_is_taken_from_vfio_and_from_nobody_else(bench: Bench) -> None:
+    bench.dirty()
+    bench.clean()
+    assert bench.machine.device(VF).driver is None
+    bench.machine.bind(VF, "igbvf")
+    bench.clean()
+    assert bench.machine.device(VF).driver == "igbvf"
+
+
+@pytest.mark.parametrize(("refused", "done"), [("reset", ["VF settings at rest"]), ("unbind", [])])
+def test_a_step_that_fails_leaves_the_device_dirty_and_is_named(
+    bench: Bench, refused: str, done: list[str]
+) -> None:
+    bench.dirty()
+    bench.refused = refused
+    with pytest.raises(CleaningFailed, match=refused) as caught:
+        bench.clean()
+    assert caught.value.steps[-1:] == done
+    bench.refused = ""
+    bench.clean()
+    assert bench.settings == VfSettings()
+
+
+def test_a_device_in_use_is_not_cleaned(bench: Bench, tmp_path: Path) -> None:
+    wanted = server(nics=[nic(3)])
+    bench.hypervisor.define(
+        Blueprint(server=wanted, files=GuestFiles(console=tmp_path / "console.log"))
+    )
+    bench.hypervisor.start_paused(wanted.id)
+    with pytest.raises(CleaningFailed, match=f"in the hands of guest {wanted.id}"):
+        bench.clean()
+    assert bench.settings.mac == nic(3).mac
+
+
+def test_a_device_that_is_not_listed_any_more_is_not_touched(bench: Bench) -> None:
+    bench.dirty()
+    with pytest.raises(CleaningFailed, match="not listed in device_spec"):
+        bench.clean(Policy())
+    assert bench.settings.vlan == 99
+
+
+def test_another_card_in_the_slot_is_not_touched(bench: Bench) -> None:
+    seen = view(bench.machine.scan(), POLICY, frozenset())
+    wanted = cleaning(vf(3))
+    other = type(wanted)(
+        device=type(wanted.device)(
+            device_id="x", address=str(VF), vendor_id="15b3", product_id="1018"
+        ),
+        round=1,
+    )
+    with pytest.raises(CleaningFailed, match="is 8086:10ca, not 15b3:1018"):
+        bench.cleaner.clean(other, seen)
+
+
+def test_an_nvme_vf_has_no_settings_to_reset(bench: Bench) -> None:
+    from lanekeeper.config import Config
+
+    address = "0000:22:00.1"
+    wanted = cleaning(vf(0))
+    device = type(wanted.device)(
+        device_id="nvme", address=address, vendor_id="1b36", product_id="0010"
+    )
+    seen = view(bench.machine.scan(), Policy.of(Config.default()), frozenset())
+    state = bench.cleaner.clean(type(wanted)(device=device, round=4), seen)
+    assert (state.clean, state.round, state.steps) == (True, 4, ["function reset", "driver none"])
+
+
+def test_settings_that_do_not_take_are_named(bench: Bench) -> None:
+    class Deaf(SimulatedMachine):
+        """A driver that accepts every setting and keeps none, as some do."""
+
+        def vf_settings(self, pf: PciAddress, index: int) -> VfSettings:
+            return replace(super().vf_settings(pf, index), vlan=0, trust=False)
+
+    with pytest.raises(HostFault, match=r"VF 3 of 0000:21:00.0 .* does not take trust, vlan"):
+        set_and_check(Deaf(bench.machine.root), VF, DIRTY, wanted_settings(DIRTY))
+
+
+def test_an_82576_does_without_the_link_state(bench: Bench) -> None:
+    asked = type(DIRTY)(
+        port_id="p", mac=DIRTY.mac, device=DIRTY.device, vf_index=3, link_state="enable"
+    )
+    unknown = set_and_check(bench.machine, VF, asked, wanted_settings(asked))
+    assert unknown == {"link_state"}

@@ -1,0 +1,195 @@
+import datetime
+import hashlib
+import ssl
+import stat
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from agent.controller import TOKEN, Controller
+from lanekeeper.agent.enrolment import enrol
+from lanekeeper.agent.state_dir import StateDir
+from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated, Unavailable
+
+SECRET = "a-one-time-token-for-tests"
+PEM = serialization.Encoding.PEM
+
+
+class Authority:
+    """A CA of the tests' own."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+        builder = self._builder(self.name, self.key).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        self.certificate = builder.sign(self.key, hashes.SHA256())
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(PEM)
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
+
+    def sign_server(self, path: Path) -> Path:
+        """Write certificate and key of a server at 127.0.0.1."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        builder = self._builder(x509.Name([]), key).add_extension(names, critical=True)
+        private = key.private_bytes(
+            PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        path.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(PEM) + private)
+        return path
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
+    ) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(hours=1))
+        )
+
+
+class Door(BaseHTTPRequestHandler):
+    """Answers with the CA and with credentials; says who asked with which token."""
+
+    shown = b""
+    tokens: list[bytes]
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as inherited
+        pass
+
+    def do_GET(self) -> None:
+        self._answer(self.shown)
+
+    def do_POST(self) -> None:
+        self.tokens.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(b'{"credential": "secret"}')
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def serve(signer: Authority, shown: Authority, tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
+    tokens: list[bytes] = []
+    door = type("ThisDoor", (Door,), {"shown": shown.pem, "tokens": tokens})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), door)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(signer.sign_server(tmp_path / "server.pem"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_address[1]}", tokens
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "state")
+
+
+@pytest.fixture
+def honest(authority: Authority, tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
+    yield from serve(authority, authority, tmp_path)
+
+
+@pytest.fixture
+def impostor(authority: Authority, tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """Shows the right CA, as anybody can, but its own certificate is signed by another."""
+    yield from serve(Authority(), authority, tmp_path)
+
+
+def test_the_ca_is_pinned_by_the_tokens_fingerprint(
+    authority: Authority, honest: tuple[str, list[bytes]], state: StateDir
+) -> None:
+    url, tokens = honest
+    enrol(state, url, f"lk1.{authority.fingerprint}.{SECRET}", "host")
+    assert state.ca.read_bytes() == authority.pem
+    assert state.credential() == "secret"
+    assert (state.enrolled().controller, state.enrolled().host_name) == (url, "host")
+    assert len(tokens) == 1
+
+
+def test_another_ca_is_refused_before_the_token_is_shown(
+    honest: tuple[str, list[bytes]], state: StateDir
+) -> None:
+    url, tokens = honest
+    with pytest.raises(Conflict, match="is not the one that the token names"):
+        enrol(state, url, f"lk1.{'0' * 64}.{SECRET}", "host")
+    assert tokens == []
+    assert not state.is_enrolled()
+
+
+def test_an_impostor_who_shows_the_right_ca_never_sees_the_token(
+    authority: Authority, impostor: tuple[str, list[bytes]], state: StateDir
+) -> None:
+    url, tokens = impostor
+    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        enrol(state, url, f"lk1.{authority.fingerprint}.{SECRET}", "host")
+    assert tokens == []
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "message"),
+    [
+        ("http://10.0.0.1:8774", TOKEN, "https is required"),
+        ("http://example.org", TOKEN, "https is required"),
+        ("ftp://127.0.0.1", TOKEN, "https is required"),
+        ("https://127.0.0.1:1", TOKEN, "names no CA"),
+        ("http://127.0.0.1:1", "lk1.short", "not of the form"),
+        ("http://127.0.0.1:1", "", "not of the form"),
+    ],
+)
+def test_what_is_wrong_is_said_without_a_connection(
+    state: StateDir, url: str, token: str, message: str
+) -> None:
+    with pytest.raises(Invalid, match=message) as caught:
+        enrol(state, url, token, "host")
+    assert SECRET not in str(caught.value)
+
+
+def test_a_used_token_is_refused(controller: Controller, state: StateDir) -> None:
+    with pytest.raises(Unauthenticated, match="401"):
+        enrol(state, controller.url, "lk1.-.another-token-of-tests", "host")
+
+
+def test_only_its_owner_reads_the_credential(controller: Controller, state: StateDir) -> None:
+    enrol(state, controller.url, TOKEN, "host")
+    mode = stat.S_IMODE((state.path / "credential").stat().st_mode)
+    assert mode == 0o600
+
+
+def test_a_host_keeps_its_id(tmp_path: Path) -> None:
+    first = StateDir(tmp_path).host_id()
+    assert StateDir(tmp_path).host_id() == first
+    (tmp_path / "host.id").write_text("no uuid")
+    with pytest.raises(Invalid, match=r"host.id.*not a uuid"):
+        StateDir(tmp_path).host_id()

@@ -1,0 +1,104 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.orders_of import PF, POLICY, vf
+from lanekeeper.agent.compose import refuse_contradictions
+from lanekeeper.agent.observe import Policy, View, facts, view
+from lanekeeper.config import Config
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device_spec import parse_option
+from lanekeeper.host.machine import DeviceFault, Scan
+from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.hypervisor.simulated import SIMULATED_HOST
+
+NOBODY = frozenset[str]()
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> SimulatedMachine:
+    return SimulatedMachine(plant_lab(tmp_path_factory.mktemp("machine")))
+
+
+@pytest.fixture(scope="module")
+def scan(machine: SimulatedMachine) -> Scan:
+    return machine.scan()
+
+
+def addresses(seen: View) -> set[str]:
+    return {str(address) for address in seen.listed}
+
+
+def spec(text: str) -> Policy:
+    return Policy(specs=parse_option(text))
+
+
+def test_what_is_not_listed_is_not_touched(scan: Scan) -> None:
+    seen = view(scan, spec('{"product_id": "10ca", "address": "21:10.2"}'), NOBODY)
+    assert addresses(seen) == {vf(1).address}
+    assert seen.may_touch(PciAddress.parse(vf(1).address))
+    assert not seen.may_touch(PciAddress.parse(vf(0).address))
+    assert not seen.may_touch(PciAddress.parse(PF))
+    assert view(scan, Policy(), NOBODY).listed == {}
+
+
+def test_a_pf_is_told_for_its_listed_vfs(scan: Scan) -> None:
+    seen = view(scan, POLICY, NOBODY)
+    told = facts("host", SIMULATED_HOST, seen).devices
+    assert [one.address for one in told if not one.listed] == [PF, "0000:41:00.0"]
+    assert [one.address for one in told] == sorted(one.address for one in told)
+
+
+def test_the_card_that_carries_management_traffic_is_set_aside_its_vfs_are_not(
+    scan: Scan,
+) -> None:
+    both = spec('{"vendor_id": "8086", "address": "0000:21:*", "physical_network": "physnet1"}')
+    assert PF in addresses(view(scan, both, NOBODY))
+    seen = view(scan, both, frozenset({"ens1"}))
+    assert addresses(seen) == {vf(index).address for index in range(7)}
+    (problem,) = seen.problems
+    assert PF in problem
+    assert "management traffic" in problem
+
+
+def test_excluded_vfs_stay_with_the_host(scan: Scan) -> None:
+    kept = frozenset({PciAddress.parse(vf(0).address)})
+    assert vf(0).address not in addresses(view(scan, replace(POLICY, excluded=kept), NOBODY))
+
+
+def test_a_vf_whose_pf_cannot_be_read_is_set_aside(scan: Scan) -> None:
+    broken = Scan(
+        tuple(device for device in scan.devices if str(device.address) != PF),
+        (DeviceFault(PF, "cannot read vendor: Input/output error"),),
+    )
+    seen = view(broken, POLICY, NOBODY)
+    assert addresses(seen) == {vf(index, bus="41").address for index in range(7)}
+    assert f"{PF} is set aside: cannot read vendor: Input/output error" in seen.problems
+    assert f"{vf(0).address} is set aside: its PF {PF} cannot be read" in seen.problems
+
+
+def test_mappings_come_from_the_tags_unless_they_are_configured(scan: Scan) -> None:
+    assert view(scan, POLICY, NOBODY).mappings == {"physnet1": ("ens1",)}
+    told = replace(POLICY, mappings={"physnet9": ("ens2",)})
+    assert facts("host", SIMULATED_HOST, view(scan, told, NOBODY)).mappings == {
+        "physnet9": ["ens2"]
+    }
+
+
+def test_a_contradiction_in_the_configuration_names_its_lines(machine: SimulatedMachine) -> None:
+    with pytest.raises(Invalid, match=r"device_spec entry 1.*PF 0000:21:00.0"):
+        refuse_contradictions(machine, spec('{"vendor_id": "8086", "address": "0000:21:*"}'))
+    refuse_contradictions(machine, POLICY)
+
+
+def test_the_shipped_sample_lists_the_labs_devices(machine: SimulatedMachine) -> None:
+    policy = Policy.of(Config.default())
+    refuse_contradictions(machine, policy)
+    listed = view(machine.scan(), policy, NOBODY).listed
+    assert len(listed) == 18
+
+
+def test_a_configuration_without_anything_lists_nothing(tmp_path: Path) -> None:
+    assert Policy.of(Config()) == Policy(specs=(), mappings={}, excluded=frozenset())
