@@ -20,6 +20,7 @@ from lanekeeper.store.image import (
     Sight,
     image_forget,
     image_get,
+    image_hold,
     image_insert,
     image_list,
     image_list_deleted,
@@ -85,6 +86,17 @@ def image_for_server(connection: sa.Connection, caller: Caller, image_id: str) -
             hint="qemu-img convert -O qcow2 makes one",
         )
     return found
+
+
+def hold_images(connection: sa.Connection, image_ids: Sequence[str]) -> None:
+    """Keep images until the transaction ends; for the one that adds a server which needs them.
+
+    Raises:
+        Conflict: one of them was deleted since it was looked at.
+    """
+    gone = set(image_ids) - image_hold(connection, image_ids)
+    if gone:
+        raise Conflict(f"Image {', '.join(sorted(gone))} was deleted at this moment.")
 
 
 def find_image(

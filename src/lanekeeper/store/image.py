@@ -160,13 +160,26 @@ def image_forget(connection: sa.Connection, image_id: str) -> None:
     )
 
 
+def image_hold(connection: sa.Connection, image_ids: Sequence[str]) -> set[str]:
+    """Keep images from being deleted until the transaction ends; returns those that are there.
+
+    Any number of transactions hold the same image at once.
+    """
+    query = (
+        sa.select(image.c.id)
+        .where(image.c.id.in_(image_ids), image.c.status != Status.DELETED)
+        .order_by(image.c.id)
+        .with_for_update(read=True)
+    )
+    return set(connection.scalars(query))
+
+
 def image_users(connection: sa.Connection, image_id: str, limit: int) -> list[tuple[str, str]]:
-    """Id and name of servers that boot from an image, or from one that names it as its kernel."""
-    parts = [image.c.properties[name].as_string() for name in ("kernel_id", "ramdisk_id")]
-    roots = sa.select(image.c.id).where(sa.or_(*(part == image_id for part in parts)))
+    """Id and name of servers that boot from an image, or that have it as kernel or ramdisk."""
+    parts = [server.c.image_properties[name].as_string() for name in ("kernel_id", "ramdisk_id")]
     query = (
         sa.select(server.c.id, server.c.name)
-        .where(sa.or_(server.c.image_id == image_id, server.c.image_id.in_(roots)))
+        .where(sa.or_(server.c.image_id == image_id, *(part == image_id for part in parts)))
         .order_by(server.c.id)
         .limit(limit)
     )

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from api.identity_site import Client, World
+from lanekeeper.control.image import hold_images
+from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.tables import server
 
 pytestmark = pytest.mark.service
@@ -262,11 +264,16 @@ def test_a_protected_image_is_not_deleted(one: World) -> None:
     assert ann.raw("GET", f"{V2}/{image['id']}").status_code == 404
 
 
-def boot(one: World, image_id: str) -> None:
+def boot(one: World, image_id: str, **properties: str) -> None:
     now = datetime.now(UTC)
     row = {
         **{"id": str(uuid.uuid4()), "name": "web", "project_id": "p", "user_id": "u"},
-        **{"image_id": image_id, "vm_state": "active", "wanted": "running"},
+        **{
+            "image_id": image_id,
+            "image_properties": properties,
+            "vm_state": "active",
+            "wanted": "running",
+        },
         **{"created_at": now, "updated_at": now},
     }
     one.site.database.write(lambda connection: connection.execute(server.insert().values(**row)))
@@ -276,13 +283,17 @@ def test_an_image_that_servers_boot_from_is_not_deleted(one: World) -> None:
     ann = one.member("ann")
     kernel = make(ann, "kernel")
     root = make(ann, "root", kernel_id=kernel["id"])
-    boot(one, root["id"])
+    boot(one, root["id"], kernel_id=kernel["id"])
     for image in (root, kernel):
         refused = ann.raw("DELETE", f"{V2}/{image['id']}")
         assert refused.status_code == 409
         assert "in use by servers: web (" in refused.json()["message"]
     one.site.database.write(lambda connection: connection.execute(server.delete()))
+    with one.site.database.read() as connection:
+        hold_images(connection, [kernel["id"], root["id"]])
     ann.delete(f"{V2}/{kernel['id']}")
+    with one.site.database.read() as connection, pytest.raises(Conflict, match="was deleted"):
+        hold_images(connection, [kernel["id"], root["id"]])
 
 
 def test_what_clients_ask_in_passing_is_answered(one: World) -> None:
