@@ -7,22 +7,19 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-from lanekeeper.domain.errors import Error, Forbidden, Invalid, NotFound, Unavailable
+from lanekeeper.cli import exit_code
+from lanekeeper.domain.errors import NotFound
 from lanekeeper.lab import guest, lab, packages
 from lanekeeper.lab.cache import DEFAULT_CACHE, Cache
 from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder
 
-EXIT_NO, EXIT_USAGE, EXIT_UNAVAILABLE = 1, 2, 3
 EXIT_TIMED_OUT, EXIT_SIGNAL = 124, 128  # as timeout(1) and shells have them
-EXIT_INTERRUPTED = 130
 CACHE_ENVIRONMENT = "LANEKEEPER_LAB_CACHE"
-
-Handler = Callable[[argparse.Namespace], int]
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,20 +32,20 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     status = verbs.add_parser("status", help="say how a lab host is")
     _name_arguments(status)
     status.add_argument("--json", action="store_true", help="as JSON")
-    status.set_defaults(handler=_guarded(show_status))
+    status.set_defaults(handler=show_status)
     down = verbs.add_parser("down", help="end a lab host and remove all of it")
     _name_arguments(down)
-    down.set_defaults(handler=_guarded(down_lab))
+    down.set_defaults(handler=down_lab)
     console = verbs.add_parser("console", help="show the lab host's serial console")
     _name_arguments(console)
-    console.set_defaults(handler=_guarded(show_console))
+    console.set_defaults(handler=show_console)
     for verb, handler, text in (
         ("install", install, "install what a lab needs, and unpack its kernel into the cache"),
         ("guest", build_guest, "build the guest image's three files and say where they are"),
     ):
         parser = verbs.add_parser(verb, help=text)
         _cache_argument(parser)
-        parser.set_defaults(handler=_guarded(handler))
+        parser.set_defaults(handler=handler)
 
 
 def _register_up(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +72,7 @@ def _register_up(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-libvirt", action="store_true", help="do not start libvirtd in it")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(handler=_guarded(up_lab))
+    parser.set_defaults(handler=up_lab)
 
 
 def _register_exec(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +85,7 @@ def _register_exec(parser: argparse.ArgumentParser) -> None:
         "--background", metavar="LOG", help="leave it running; its output goes to LOG in the host"
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
-    parser.set_defaults(handler=_guarded(exec_command))
+    parser.set_defaults(handler=exec_command)
 
 
 def _register_files(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -97,7 +94,7 @@ def _register_files(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for parser, handler in ((put, put_file), (get, get_file)):
         _name_arguments(parser)
         parser.add_argument("path", metavar="PATH", help="in the lab host")
-        parser.set_defaults(handler=_guarded(handler))
+        parser.set_defaults(handler=handler)
 
 
 def _name_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,8 +120,8 @@ def _cache_argument(parser: argparse.ArgumentParser) -> None:
 
 def up_lab(arguments: argparse.Namespace) -> int:
     """Boot a lab host."""
-    signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C: everything is cleaned up on the way out
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in INTERRUPTS:
+        signal.signal(number, _interrupt)
     wanted = lab.Wanted(
         name=arguments.name,
         controller_port=arguments.controller_port,
@@ -137,7 +134,7 @@ def up_lab(arguments: argparse.Namespace) -> int:
     running = lab.up(wanted, _say, os.environ)
     if arguments.json:
         print(json.dumps(asdict(running)))
-    return 0
+    return exit_code.DONE
 
 
 def exec_command(arguments: argparse.Namespace) -> int:
@@ -146,7 +143,7 @@ def exec_command(arguments: argparse.Namespace) -> int:
     if arguments.background:
         answer = channel.ask("spawn", argv=arguments.command, log=arguments.background)
         print(answer["pid"])
-        return 0
+        return exit_code.DONE
     done = channel.run(
         arguments.command,
         stdin=sys.stdin.buffer if arguments.stdin else b"",
@@ -163,14 +160,14 @@ def put_file(arguments: argparse.Namespace) -> int:
     """Write standard input to a file in the lab host."""
     channel = lab.channel(arguments.name, arguments.state_dir)
     channel.write(arguments.path, sys.stdin.buffer.read())
-    return 0
+    return exit_code.DONE
 
 
 def get_file(arguments: argparse.Namespace) -> int:
     """Write a file of the lab host to standard output."""
     channel = lab.channel(arguments.name, arguments.state_dir)
     sys.stdout.buffer.write(channel.read(arguments.path))
-    return 0
+    return exit_code.DONE
 
 
 def show_status(arguments: argparse.Namespace) -> int:
@@ -183,14 +180,14 @@ def show_status(arguments: argparse.Namespace) -> int:
         if status.running:
             for name, value in asdict(status.running).items():
                 print(f"  {name:16} {value}")
-    return 0 if status.state == "running" else EXIT_NO
+    return exit_code.DONE if status.state == "running" else exit_code.NO
 
 
 def down_lab(arguments: argparse.Namespace) -> int:
     """End a lab; there being none is no error."""
     ended = lab.down(arguments.name, arguments.state_dir)
     _say(f"lab {arguments.name} {'has ended' if ended else 'was not there'}")
-    return 0
+    return exit_code.DONE
 
 
 def show_console(arguments: argparse.Namespace) -> int:
@@ -200,20 +197,20 @@ def show_console(arguments: argparse.Namespace) -> int:
         if not path.exists():
             raise NotFound(f"there is no {path}")
         print(path.read_text(encoding="utf-8", errors="replace"), end="")
-    return 0
+    return exit_code.DONE
 
 
 def install(arguments: argparse.Namespace) -> int:
     """Install packages and unpack the lab's kernel."""
     packages.install(Cache(arguments.cache_dir.absolute()), _say)
-    return 0
+    return exit_code.DONE
 
 
 def build_guest(arguments: argparse.Namespace) -> int:
     """Build the guest image's files; print their paths as JSON."""
     image = guest.build(Cache(arguments.cache_dir.absolute()))
     print(json.dumps({name: str(value) for name, value in asdict(image).items()}))
-    return 0
+    return exit_code.DONE
 
 
 def _say(line: str) -> None:
@@ -221,28 +218,6 @@ def _say(line: str) -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for number in INTERRUPTS:  # a second one must not end the cleaning up after the first
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _guarded(handler: Handler) -> Handler:
-    """Turn a handler's expected failures into a message and an exit code."""
-
-    def guarded(arguments: argparse.Namespace) -> int:
-        try:
-            return handler(arguments)
-        except KeyboardInterrupt:
-            _say("interrupted")
-            return EXIT_INTERRUPTED
-        except Error as error:
-            _say(f"error: {error}")
-            if error.hint:
-                _say(f"hint: {error.hint}")
-            return _exit_code(error)
-
-    return guarded
-
-
-def _exit_code(error: Error) -> int:
-    if isinstance(error, Invalid):
-        return EXIT_USAGE
-    return EXIT_UNAVAILABLE if isinstance(error, Unavailable | Forbidden) else EXIT_NO

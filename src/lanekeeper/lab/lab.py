@@ -189,7 +189,8 @@ def wait_ready(folder: LabFolder, pid: int) -> None:
     channel, deadline = Channel(folder.path), time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if not process.alive(pid):
-            raise HostFault(f"QEMU ended: {tail(folder.qemu_log) or tail(folder.console)}")
+            said = "\n".join([tail(folder.console), tail(folder.qemu_log)])
+            raise HostFault(f"the lab host ended while it started: {said}")
         if FAILURE in (said := tail(folder.console)):
             raise HostFault(f"the lab host could not start: {said}")
         status = answers(channel, timeout_s=5)
