@@ -49,7 +49,7 @@ class Stage:
 
     def say(self, text: str) -> None:
         for line in text.rstrip().splitlines():
-            print(f"   {line[:_WIDTH * 2]}", flush=True)
+            print(f"   {line[: _WIDTH * 2]}", flush=True)
 
     def prove(self, claim: str, evidence: str, *, holds: bool) -> None:
         """Note a proof and print it; the demonstration goes on, the summary tells."""
@@ -95,7 +95,7 @@ class Stage:
     def _show(self, text: str) -> None:
         lines = text.rstrip().splitlines()
         for line in lines[:_LINES_SHOWN]:
-            print(f"   │ {line[:_WIDTH * 2]}")
+            print(f"   │ {line[: _WIDTH * 2]}")
         if len(lines) > _LINES_SHOWN:
             print(f"   │ … {len(lines) - _LINES_SHOWN} more lines")
         sys.stdout.flush()

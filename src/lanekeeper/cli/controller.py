@@ -40,6 +40,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.control.token import authenticate_token
 from lanekeeper.control.watch import Watch
 from lanekeeper.domain.errors import Conflict, Unavailable
+from lanekeeper.lab.wire import CONTROLLER_ADDRESS
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
 
@@ -136,7 +137,9 @@ def _tls(listens: Sequence[Listen]) -> bool:
 
 
 def _names(options: Options, listens: Sequence[Listen]) -> list[str]:
-    return [*options.names, *(listen.host for listen in listens if listen.tls), "localhost"]
+    """What the certificate is good for: also the name under which a lab host finds us."""
+    listened = (listen.host for listen in listens if listen.tls)
+    return [*options.names, *listened, "localhost", CONTROLLER_ADDRESS]
 
 
 def _application(site: Site, heartbeats: Heartbeats, policy_file: Path | None) -> ASGIApp:
