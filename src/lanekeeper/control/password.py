@@ -8,8 +8,6 @@ import hmac
 import secrets
 import threading
 
-PASSWORD_BYTES_MAX = 4096
-
 _COST = 2**15  # with 8 blocks: 32 MiB and about 70 ms; each login pays it once
 _BLOCKS = 8
 _MEMORY_BYTES_MAX = 64 * 2**20

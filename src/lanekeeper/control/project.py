@@ -18,7 +18,6 @@ from lanekeeper.store.project import (
     project_insert,
     project_list,
     project_lock,
-    project_named,
     project_server_count,
     project_update,
 )
@@ -117,19 +116,6 @@ def find_project(connection: sa.Connection, project_id: str) -> Project:
     project = project_get(connection, project_id)
     if project is None:
         raise _missing(project_id)
-    return project
-
-
-def project_of_name(site: Site, name: str) -> Project:
-    """The project of that name.
-
-    Raises:
-        NotFound: there is none.
-    """
-    with site.database.read() as connection:
-        project = project_named(connection, name)
-    if project is None:
-        raise _missing(name)
     return project
 
 

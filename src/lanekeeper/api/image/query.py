@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from lanekeeper.api.row import Call
@@ -15,6 +15,7 @@ from lanekeeper.domain.image.record import ImageRecord, Visibility
 PAGE = 100
 PAGE_MAX = 1000
 _VALUES_MAX = 1000
+_TERMS_MAX = 100  # SQLite nests conditions, and not without end
 
 _COLUMNS: Mapping[str, str] = {
     "id": "id",
@@ -40,6 +41,8 @@ def read_filter(call: Call[None]) -> Filter:
     Raises:
         Invalid: a value that its filter cannot take.
     """
+    if len(call.query) > _TERMS_MAX:
+        raise Invalid(f"{len(call.query)} query parameters are too many; {_TERMS_MAX} are taken")
     any_of: dict[str, list[object]] = {"hidden": [False]}
     properties: dict[str, str] = {}
     moments: list[tuple[str, str, datetime]] = []
@@ -150,4 +153,4 @@ def _moment(name: str, text: str) -> tuple[str, str, datetime]:
         at = datetime.fromisoformat(rest)
     except ValueError as error:
         raise Invalid(f"{name}: {rest!r} is not a moment such as 2030-01-31T12:00:00Z") from error
-    return name, comparison, at
+    return name, comparison, at.replace(tzinfo=UTC) if at.tzinfo is None else at
