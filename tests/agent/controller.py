@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ class Controller:
         self.refuse = 0  # status that every answer but the enrolment's has, 0 for none
         self.closing = False
         self.url = ""
+        self.token = TOKEN
+        self.authority = b""
 
     def order(self, name: str, desired: Desired) -> None:
         with self.changed:
@@ -68,6 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
         controller, what, rest = self._begin()
         if controller.refuse:
             self._answer(controller.refuse, b"refused by the test")
+        elif rest == "authority":
+            self._answer(200, controller.authority)
         elif what == "desired":
             self._desired(controller)
         elif what == "images" and rest in controller.images:
@@ -94,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         controller, _, _ = self._begin()
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if asked["token"] != TOKEN:
+        if asked["token"] != controller.token:
             self._answer(401, b"the token was used already")
             return
         controller.host_ids[asked["host_name"]] = asked["host_id"]
@@ -151,13 +156,18 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(controller: Controller, port: int = 0) -> Iterator[str]:
+def serving(
+    controller: Controller, port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Answer for *controller* until the end of the block; gives the URL."""
     controller.closing = False
     server = _Server(controller, port)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    controller.url = f"http://127.0.0.1:{server.server_address[1]}"
+    scheme = "http" if tls is None else "https"
+    controller.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
     try:
         yield controller.url
     finally:
