@@ -1,4 +1,3 @@
-import argparse
 import json
 import os
 from pathlib import Path
@@ -7,19 +6,15 @@ from typing import Any
 import pytest
 
 from host.planted import CAPTURED_LAB, SAMPLE_POLICY
-from lanekeeper.cli import host
 from lanekeeper.host.simulated import lab_tree
+from lanekeeper.main import main
 
 POLICY = ("--policy", str(SAMPLE_POLICY))
 
 
 def call(*arguments: str) -> int:
-    """Run ``lanekeeper host`` with *arguments*, as main does."""
-    parser = argparse.ArgumentParser(prog="lanekeeper")
-    host.register(parser.add_subparsers(dest="noun"))
-    parsed = parser.parse_args(["host", *arguments])
-    code: int = parsed.handler(parsed)
-    return code
+    """Run ``lanekeeper host`` with *arguments*; return its exit code."""
+    return main(["host", *arguments])
 
 
 @pytest.fixture
@@ -187,7 +182,7 @@ def test_apply_goes_on_with_what_a_dead_one_left(
     machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     call("apply", *machine, *POLICY)
-    path = Path(machine[1], "var/lib/lanekeeper/host/changes/000001.jsonl")
+    path = Path(machine[1], "var/lib/lanekeeper-host/changes/000001.jsonl")
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-2]))  # the last step was begun; nobody knows of its end
     capsys.readouterr()

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lanekeeper.cli import exit_code
 from lanekeeper.cli import host_view as view
-from lanekeeper.domain.errors import Error, Forbidden, Invalid, Unavailable
+from lanekeeper.domain.errors import Forbidden, Invalid
 from lanekeeper.domain.hostplan.action import Change
 from lanekeeper.domain.hostplan.findings import Severity, check, policy_findings, worst
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
@@ -35,7 +36,6 @@ from lanekeeper.host.policy_file import read_policy
 from lanekeeper.host.simulated import SimulatedMachine, lab_tree
 from lanekeeper.host.tree import capture, plant
 
-EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_UNAVAILABLE = 0, 1, 2, 3
 _INSTALLED = "/usr/bin/lanekeeper"
 
 Handler = Callable[[argparse.Namespace], int]
@@ -94,7 +94,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _verb(verbs: Any, name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
-    parser.set_defaults(handler=_guarded(handler))
+    parser.set_defaults(handler=handler)
     return parser
 
 
@@ -116,27 +116,6 @@ def _target_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
-def _guarded(handler: Handler) -> Handler:
-    """Turn expected failures into a sentence on stderr and an exit code."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        try:
-            return handler(arguments)
-        except Error as error:
-            print(f"error: {error}", file=sys.stderr)
-            if error.hint:
-                print(f"hint: {error.hint}", file=sys.stderr)
-            return _exit_code(error)
-
-    return run
-
-
-def _exit_code(error: Error) -> int:
-    if isinstance(error, Invalid):
-        return EXIT_USAGE
-    return EXIT_UNAVAILABLE if isinstance(error, Unavailable) else EXIT_NO
-
-
 def check_host(arguments: argparse.Namespace) -> int:
     """Print every finding; 1 when one of them is an error."""
     with _target(arguments) as target:
@@ -148,7 +127,7 @@ def check_host(arguments: argparse.Namespace) -> int:
             findings += policy_findings(policy, plan(policy, host))
     text = view.findings_text(findings, colour=_colour())
     _print(arguments, {"findings": view.findings_json(findings)}, text)
-    return EXIT_NO if worst(findings) is Severity.ERROR else EXIT_DONE
+    return exit_code.NO if worst(findings) is Severity.ERROR else exit_code.DONE
 
 
 def show_host(arguments: argparse.Namespace) -> int:
@@ -157,7 +136,7 @@ def show_host(arguments: argparse.Namespace) -> int:
         host = read_host(target.root)
     text = view.devices_text(host, bridges=arguments.bridges)
     _print(arguments, view.host_json(host), text)
-    return EXIT_DONE
+    return exit_code.DONE
 
 
 def plan_host(arguments: argparse.Namespace) -> int:
@@ -173,7 +152,7 @@ def _show_plan(arguments: argparse.Namespace, policy: Policy, host: HostFacts) -
     lines = nova_conf(policy, host) if found.is_empty else ()
     text = [*view.plan_text(found), *(["", "[pci]", *lines] if lines else [])]
     _print(arguments, {**view.plan_json(found), "nova_conf": list(lines)}, text)
-    return EXIT_DONE if found.is_empty else EXIT_NO
+    return exit_code.DONE if found.is_empty else exit_code.NO
 
 
 def apply_host(arguments: argparse.Namespace) -> int:
@@ -191,22 +170,22 @@ def apply_host(arguments: argparse.Namespace) -> int:
         document: dict[str, Any] = {"resumed": view.outcome_json(left), **view.plan_json(found)}
         if found.is_empty or found.refusals:
             _print(arguments, document, view.plan_text(found))
-            return EXIT_NO if found.refusals else EXIT_DONE
+            return exit_code.NO if found.refusals else exit_code.DONE
         outcome = apply(found.steps, target.actor(), target.changes, tell)
         assert outcome is not None
         document["outcome"] = view.outcome_json(outcome)
         remaining = plan(policy, read_host(target.root, _program()))
         _print(arguments, document, view.outcome_text(outcome))
     if outcome.course is not journal.Course.APPLIED:
-        return EXIT_NO
+        return exit_code.NO
     return _verify(remaining.is_empty, len(remaining.steps))
 
 
 def _verify(is_empty: bool, steps: int) -> int:
     if is_empty:
-        return EXIT_DONE
+        return exit_code.DONE
     print(f"error: {steps} steps are still to do: the machine did not keep them", file=sys.stderr)
-    return EXIT_NO
+    return exit_code.NO
 
 
 def rollback_host(arguments: argparse.Namespace) -> int:
@@ -219,13 +198,13 @@ def rollback_host(arguments: argparse.Namespace) -> int:
         outcome = rollback(target.actor(), target.changes, tell)
     if outcome is None:
         nothing = ["Nothing to take back: no change stands."]
-        return _report(arguments, {"outcome": None}, nothing, EXIT_DONE)
+        return _report(arguments, {"outcome": None}, nothing, exit_code.DONE)
     document = {"outcome": view.outcome_json(outcome)}
     return _report(
         arguments,
         document,
         view.outcome_text(outcome),
-        EXIT_DONE if outcome.course is journal.Course.TAKEN_BACK else EXIT_NO,
+        exit_code.DONE if outcome.course is journal.Course.TAKEN_BACK else exit_code.NO,
     )
 
 
@@ -242,7 +221,7 @@ def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:
         if change.states[number] in (journal.StepState.DOING, journal.StepState.DONE)
         for action in change.undo_of(number)
     ]
-    return _report(arguments, {"undo": undo}, undo or ["Nothing to take back."], EXIT_DONE)
+    return _report(arguments, {"undo": undo}, undo or ["Nothing to take back."], exit_code.DONE)
 
 
 def capture_host(arguments: argparse.Namespace) -> int:
@@ -250,14 +229,14 @@ def capture_host(arguments: argparse.Namespace) -> int:
     text = capture(arguments.root)
     if str(arguments.file) == "-":
         sys.stdout.write(text)
-        return EXIT_DONE
+        return exit_code.DONE
     try:
         arguments.file.write_text(text, "ascii")
     except OSError as error:
         raise Invalid(f"cannot write {arguments.file}: {error.strerror}") from error
     print(f"{arguments.file}: {text.count(chr(10)) - 1} entries.")
     print("It holds MAC addresses, serial numbers and IP routes: look at it before you send it.")
-    return EXIT_DONE
+    return exit_code.DONE
 
 
 @contextmanager
@@ -340,7 +319,7 @@ def _print(arguments: argparse.Namespace, document: object, text: Iterable[str])
 
 
 def _report(
-    arguments: argparse.Namespace, document: object, text: Iterable[str], code: int = EXIT_NO
+    arguments: argparse.Namespace, document: object, text: Iterable[str], code: int = exit_code.NO
 ) -> int:
     _print(arguments, document, text)
     return code

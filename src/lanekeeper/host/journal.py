@@ -21,7 +21,7 @@ from lanekeeper.domain.hostplan.action import Change
 from lanekeeper.domain.hostplan.plan import Step
 from lanekeeper.host.attribute import refusals
 
-DIRECTORY = "var/lib/lanekeeper/host/changes"
+DIRECTORY = "var/lib/lanekeeper-host/changes"
 _FORMAT = 1
 
 
