@@ -26,8 +26,10 @@ def row_insert_new(connection: sa.Connection, table: sa.Table, values: Mapping[s
     """
     insert: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = insert.insert(table).values(**values).on_conflict_do_nothing()
+    # SQLAlchemy promises the row count of UPDATE and DELETE, not of INSERT.
+    told = statement.returning(*table.primary_key)
     try:
-        return bool(connection.execute(statement).rowcount == 1)
+        return connection.execute(told).first() is not None
     except IntegrityError as error:
         raise Conflict(f"what the {table.name} belongs to was just deleted", code=GONE) from error
 
