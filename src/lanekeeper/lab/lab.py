@@ -68,6 +68,9 @@ def up(wanted: Wanted, say: Say, environment: Mapping[str, str]) -> Running:
     check(wanted)
     folder = LabFolder(wanted.name, wanted.state)
     choice = acceleration.choose(environment)
+    if is_abandoned(folder):
+        say(f"removing what is left of an earlier lab {wanted.name}")
+        clean(folder)
     folder.create()
     try:
         with folder.locked():
@@ -269,6 +272,12 @@ def is_locked(folder: LabFolder) -> bool:
         return False
     except Error:
         return True
+
+
+def is_abandoned(folder: LabFolder) -> bool:
+    """Say whether a lab was there, of which nothing runs any more."""
+    exists = folder.path.exists() and not is_locked(folder)
+    return exists and not any(process.marked(folder.path))
 
 
 def clean(folder: LabFolder) -> None:
