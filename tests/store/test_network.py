@@ -45,8 +45,8 @@ from lanekeeper.store.port import (
     ports_for_server,
     ports_of_server,
 )
-from lanekeeper.store.schema import upgrade
 from lanekeeper.store.subnet import subnet_delete, subnet_insert
+from lanekeeper.store.tables import metadata
 
 pytestmark = pytest.mark.service
 
@@ -63,7 +63,7 @@ PROFILE = {
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     with Database(database_url) as database:
-        upgrade(database.engine)
+        metadata.create_all(database.engine)
         database.write(lambda c: add_network(c, NET, 15))
         yield database
 
