@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -324,6 +326,31 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert outcome is not None
     assert "make directory /etc/lanekeeper" in outcome.failure
     assert "File exists" in outcome.failure
+
+
+def test_a_disk_that_is_full_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    kept = tmp_path / "etc/kept"
+    kept.write_text("old")
+    script = (
+        "import resource, sys; from pathlib import Path;"
+        "from lanekeeper.host.actor import Actor; from lanekeeper.host.linux import LinuxMachine;"
+        "from lanekeeper.domain.hostplan.action import WriteFile;"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); root = Path(sys.argv[1]);"
+        "Actor(root, LinuxMachine(root)).do(WriteFile('etc/kept', 'x' * 100))"
+    )
+    source = str(Path(__file__).parents[2] / "src")
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(world.root)],
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "HostFault: cannot write /etc/kept: File too large" in done.stderr
+    assert kept.read_text() == "old"
+    assert sorted(path.name for path in (tmp_path / "etc").glob(".*")) == []
 
 
 def test_a_program_that_fails_says_its_last_words() -> None:

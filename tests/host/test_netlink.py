@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-from lanekeeper.domain.errors import HostFault, Invalid, NotFound
+from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.host.machine import AT_REST, NO_MAC, LinkState, VfChange, VfSettings
 from lanekeeper.host.netlink import VfLinks
 
@@ -191,13 +191,6 @@ def test_the_kernels_own_sentence_is_passed_on() -> None:
 def test_an_interface_that_is_gone_is_not_found() -> None:
     with pytest.raises(NotFound, match=r"cannot read the VFs of .*No such device"):
         VfLinks(Kernel(acknowledged(errno.ENODEV))).read(7, LABEL)
-
-
-def test_vlan_4095_never_reaches_the_kernel() -> None:
-    kernel = Kernel()
-    with pytest.raises(Invalid, match="VLAN 4095 is not in 0 to 4094"):
-        VfLinks(kernel).write(7, LABEL, 0, VfChange(mac=NO_MAC, vlan=4095))
-    assert kernel.asked == []
 
 
 @pytest.mark.parametrize("up", [True, False])

@@ -122,6 +122,15 @@ def test_settings_of_what_is_not_there(tmp_path: Path) -> None:
         machine.vf_settings(NVME, 0)
 
 
+def test_settings_that_igb_or_the_standard_refuse_change_nothing(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path))
+    with pytest.raises(Invalid, match="VLAN 4095 is not in 0 to 4094"):
+        machine.write_vf_settings(PF, 0, VfChange(mac="fa:16:3e:00:00:05", vlan=4095))
+    with pytest.raises(HostFault, match=r"rates 10 to 20 Mbit/s on VF 0 of .*: Invalid argument"):
+        machine.write_vf_settings(PF, 0, VfChange(rates=(10, 20)))
+    assert machine.vf_settings(PF, 0) == VfSettings()
+
+
 def test_only_what_differs_is_written() -> None:
     found = VfSettings(mac="fa:16:3e:00:00:05", vlan=15, link_state=None)
     assert narrowed(AT_REST, found) == VfChange(mac=AT_REST.mac, vlan=0)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from lanekeeper.domain.errors import HostFault
 
 _GONE = (FileNotFoundError, NotADirectoryError)
+_CHUNK = 65536
 _BYTES_MAX = 2**20  # sysfs gives a page; cpuinfo and interrupts of a large host some hundred KiB
 
 Write = Callable[[str, str], None]
@@ -43,12 +44,10 @@ def read_bytes(path: str, most: int = _BYTES_MAX) -> bytes | None:
 
 
 def _read_all(descriptor: int, most: int) -> bytes:
-    data = os.read(descriptor, min(most, 4096))
-    if len(data) < 4096:  # noqa: PLR2004  # a short read ends every sysfs attribute
-        return data
-    parts = [data]
-    left = most - len(data)
-    while left > 0 and (data := os.read(descriptor, min(left, 65536))):
+    """Read to the end: procfs hands out whole records, so a short read there is not the end."""
+    parts: list[bytes] = []
+    left = most
+    while left > 0 and (data := os.read(descriptor, min(left, _CHUNK))):
         parts.append(data)
         left -= len(data)
     return b"".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lanekeeper.domain.errors import NotFound
+from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.attribute import Write, write_text
@@ -12,6 +12,8 @@ from lanekeeper.host.machine import Scan, VfChange, VfSettings
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.vfio import Vfio
+
+_VLAN_MAX = 4094  # IEEE 802.1Q reserves 4095; igb takes it all the same
 
 
 class LinuxMachine:
@@ -44,6 +46,8 @@ class LinuxMachine:
         return self.links.read(*self._link(pf))
 
     def write_vf_settings(self, pf: PciAddress, index: int, change: VfChange) -> tuple[str, ...]:
+        if change.vlan is not None and not 0 <= change.vlan <= _VLAN_MAX:
+            raise Invalid(f"VLAN {change.vlan} is not in 0 to {_VLAN_MAX}")
         if index not in self.pci.vf_addresses(pf):
             raise NotFound(f"{pf} has no VF {index}")
         return self.links.write(*self._link(pf), index, change)

@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lanekeeper.domain.errors import HostFault, Invalid, NotFound
+from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.host.machine import NO_MAC, LinkState, VfChange, VfSettings, changed_fields
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
@@ -27,7 +27,6 @@ _NLMSG_ERROR, _NLMSGERR_ATTR_MSG = 2, 1
 _SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 10, 11
 _RTEXT_FILTER_VF, _RTEXT_FILTER_SKIP_STATS = 1, 8
 _IFF_UP = 1
-_VLAN_MAX = 4094  # IEEE 802.1Q reserves 4095
 _HEADER_BYTES = 16  # struct nlmsghdr; in an error it stands once more, after the error number
 _TIMEOUT_S = 30.0  # a VF mailbox that hangs holds the RTNL lock for seconds
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, 524})  # 524: ENOTSUPP, which leaks from drivers
@@ -75,22 +74,18 @@ class VfLinks:
         Returns the names of the settings that the driver does not know.
 
         Raises:
-            Invalid: a VLAN beyond 4094; the kernel would take 4095. Nothing was written.
             NotFound: no such interface.
             HostFault: a setting was refused; those before it are written.
         """
-        if change.vlan is not None and not 0 <= change.vlan <= _VLAN_MAX:
-            raise Invalid(f"VLAN {change.vlan} is not in 0 to {_VLAN_MAX}")
         unsupported = []
         for name in changed_fields(change):
             attribute, said = _encode(name, index, change)
             payload = {"attrs": [("IFLA_VF_INFO", {"attrs": [attribute]})]}
             message = self._transact(_RTM_SETLINK, ifindex, [("IFLA_VFINFO_LIST", payload)])
-            action = f"set {said} on VF {index} of {label}"
             if _error(message)[0] in _UNSUPPORTED:
                 unsupported.append(name)
             else:
-                _checked(message, action)
+                _checked(message, f"set {said} on VF {index} of {label}")
         return tuple(unsupported)
 
     def set_up(self, ifindex: int, label: str, up: bool) -> None:

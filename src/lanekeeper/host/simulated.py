@@ -32,6 +32,7 @@ Refuse = Callable[[str, str], int]
 LAB_TREE = "lab-host.tree"
 _NATURAL = {(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0x0010): "nvme"}
 _NO_LINK_STATE = frozenset({"igb"})  # has no ndo_set_vf_link_state; Linux igb_main.c
+_NO_GUARANTEE = frozenset({"igb"})  # igb_ndo_set_vf_bw() takes no min_tx_rate
 _VF_ATTRIBUTES = ("vendor", "class", "numa_node")
 
 
@@ -204,6 +205,10 @@ class SimulatedLinks(VfLinks):
         pf = self._pf(ifindex, label)
         driver = link_name(str(pf / "driver")) or ""
         unknown = ("link_state",) if driver in _NO_LINK_STATE else ()
+        if driver in _NO_GUARANTEE and change.rates and change.rates[0]:
+            what = f"set transmit rates {change.rates[0]} to {change.rates[1]} Mbit/s"
+            refused = os.strerror(errno.EINVAL)
+            raise HostFault(f"cannot {what} on VF {index} of {label}: {refused}")
         now = self._load(pf, index)
         unsupported = tuple(name for name in changed_fields(change) if name in unknown)
         path = _settings_file(self._root, pf.name, index)
