@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.server_release import release_server, set_port_states
 from lanekeeper.control.site import Site
+from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import (
     Report,
     TaskState,
@@ -26,7 +27,6 @@ from lanekeeper.protocol import ServerState
 from lanekeeper.store.console import console_get
 from lanekeeper.store.desired import desired_touch
 from lanekeeper.store.server import (
-    ServerEvent,
     ServerRecord,
     event_failed,
     event_insert,
@@ -34,6 +34,8 @@ from lanekeeper.store.server import (
     server_get,
     server_update,
 )
+
+T = TypeVar("T")
 
 _CONSOLE_WAIT_S = 10.0
 _CONSOLE_KEPT = timedelta(seconds=60)
@@ -78,10 +80,7 @@ def update_server(
 
 
 def change_metadata(
-    site: Site,
-    caller: Caller,
-    server_id: str,
-    change: Callable[[dict[str, str]], dict[str, str]],
+    site: Site, caller: Caller, server_id: str, change: Callable[[dict[str, str]], dict[str, str]]
 ) -> Mapping[str, str]:
     """Replace a server's metadata by what *change* makes of it, and return that.
 
@@ -89,12 +88,30 @@ def change_metadata(
         NotFound: there is no such server; also what *change* raises.
         Conflict: it is locked.
     """
+    return _change(site, caller, server_id, "metadata", lambda old: change(dict(old)))
+
+
+def change_tags(
+    site: Site, caller: Caller, server_id: str, change: Callable[[list[str]], list[str]]
+) -> Sequence[str]:
+    """Replace a server's tags by what *change* makes of them, and return that.
+
+    Raises:
+        NotFound: there is no such server; also what *change* raises.
+        Conflict: it is locked.
+    """
+    return _change(site, caller, server_id, "tags", lambda old: change(list(old)))
+
+
+def _change(
+    site: Site, caller: Caller, server_id: str, column: str, change: Callable[[Any], T]
+) -> T:
     now = site.clock()
 
-    def work(connection: sa.Connection) -> Mapping[str, str]:
+    def work(connection: sa.Connection) -> T:
         record = _unlocked(server_seen(connection, caller, server_id), caller)
-        changed = change(dict(record.metadata))
-        server_update(connection, server_id, metadata=changed, updated_at=now)
+        changed = change(getattr(record, column))
+        server_update(connection, server_id, **{column: changed}, updated_at=now)
         return changed
 
     return site.database.write(work)

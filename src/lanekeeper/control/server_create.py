@@ -18,6 +18,7 @@ from lanekeeper.control.server import event_of, fault
 from lanekeeper.control.server_order import NewServer, Nic, Order, check_order
 from lanekeeper.control.server_release import release_server
 from lanekeeper.control.site import Site
+from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import TaskState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict, NoCapacity
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
@@ -30,7 +31,7 @@ from lanekeeper.store.capacity import device_facts, host_views
 from lanekeeper.store.claim import TAKEN, Pick, claim_insert
 from lanekeeper.store.desired import desired_touch
 from lanekeeper.store.port import port_attach, port_create_for_server
-from lanekeeper.store.server import ServerEvent, ServerRecord, event_insert, server_insert
+from lanekeeper.store.server import ServerRecord, event_insert, server_insert
 
 _RACES = frozenset({TAKEN, FULL})
 _HOSTNAME_LENGTH = 63

@@ -15,6 +15,7 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.heartbeat import is_alive
 from lanekeeper.control.server import server_seen
 from lanekeeper.control.site import Site
+from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import status_of
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
@@ -22,7 +23,7 @@ from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.store.host import host_list
 from lanekeeper.store.port import port_list
 from lanekeeper.store.security_group import security_group_list
-from lanekeeper.store.server import ServerEvent, ServerRecord, event_list, server_get, server_list
+from lanekeeper.store.server import ServerRecord, event_list, server_get, server_list
 
 _PATTERN_MAX = 255
 

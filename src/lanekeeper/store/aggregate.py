@@ -1,35 +1,16 @@
-"""Host aggregates: groups of hosts with notes, of which one makes an availability zone."""
+"""Rows of host aggregates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from lanekeeper.domain.compute.aggregate import Aggregate
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE
 from lanekeeper.store.tables import host_aggregate
-
-ZONE_KEY = "availability_zone"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aggregate:
-    """One aggregate; *hosts* are names, in the order in which they joined."""
-
-    id: int
-    uuid: str
-    name: str
-    metadata: Mapping[str, str]
-    hosts: Sequence[str]
-    created_at: datetime
-    updated_at: datetime | None
-
-    @property
-    def zone(self) -> str | None:
-        return self.metadata.get(ZONE_KEY)
 
 
 def _record(row: sa.RowMapping) -> Aggregate:

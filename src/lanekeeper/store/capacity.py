@@ -168,3 +168,14 @@ def device_facts(
         .where(device.c.id.in_(device_ids))
     )
     return {row["id"]: dict(row) for row in rows.mappings()}
+
+
+def host_enabled_set(
+    connection: sa.Connection, host_id: str, *, enabled: bool, reason: str = ""
+) -> None:
+    """Have a host take new servers, or not and why not."""
+    connection.execute(
+        host.update()
+        .where(host.c.id == host_id)
+        .values(enabled=enabled, disabled_reason="" if enabled else reason)
+    )

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from lanekeeper.domain.compute.keypair import KeyPair
 from lanekeeper.store.tables import keypair
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyPair:
-    """The public half of a key; the private one is never kept."""
-
-    user_id: str
-    name: str
-    number: int
-    type: str
-    public_key: str
-    fingerprint: str
-    created_at: datetime
 
 
 def _record(row: sa.RowMapping) -> KeyPair:

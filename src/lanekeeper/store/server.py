@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import Life
 from lanekeeper.store.tables import console, host, server, server_event
 
@@ -136,9 +137,7 @@ def server_update(connection: sa.Connection, server_id: str, **values: Any) -> b
     return done.rowcount == 1
 
 
-def server_change(
-    connection: sa.Connection, server_id: str, expected: int, **values: Any
-) -> bool:
+def server_change(connection: sa.Connection, server_id: str, expected: int, **values: Any) -> bool:
     """Change columns of a server that is still at generation *expected*; whether it was."""
     done = connection.execute(
         server.update()
@@ -151,25 +150,6 @@ def server_change(
 def server_delete(connection: sa.Connection, server_id: str) -> None:
     connection.execute(console.delete().where(console.c.server_id == server_id))
     connection.execute(server.delete().where(server.c.id == server_id))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerEvent:
-    """Something that was asked of a server; *message* says what went wrong, if anything did.
-
-    Attributes:
-        detail: plain data; a creation keeps its rejections there.
-    """
-
-    server_id: str
-    action: str
-    at: datetime
-    request_id: str = ""
-    project_id: str = ""
-    user_id: str = ""
-    message: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    id: int = 0
 
 
 def event_insert(connection: sa.Connection, event: ServerEvent) -> None:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from lanekeeper.api.compute import flavor, server, server_action, version
+from lanekeeper.api.compute import (
+    aggregate,
+    extension,
+    flavor,
+    hypervisor,
+    keypair,
+    quota,
+    server,
+    server_action,
+    server_note,
+    server_part,
+    version,
+)
 from lanekeeper.api.faults import compute_fault
 from lanekeeper.api.row import Face, Row
 
@@ -13,6 +25,13 @@ _ROWS: tuple[Row[Any], ...] = (
     *flavor.ROWS,
     *server.ROWS,
     *server_action.ROWS,
+    *server_note.ROWS,
+    *server_part.ROWS,
+    *keypair.ROWS,
+    *aggregate.ROWS,
+    *hypervisor.ROWS,
+    *quota.ROWS,
+    *extension.ROWS,
 )
 
 FACE = Face(

@@ -89,11 +89,13 @@ def _progress(call: Call[Any], server: ServerDetail) -> object:
 
 
 def _host_id(call: Call[Any], server: ServerDetail) -> object:
-    """Tells a project whether two of its servers share a host, and nothing more."""
     record = server.record
-    if record.host_name is None:
-        return ""
-    return hashlib.sha224(f"{record.project_id}{record.host_name}".encode()).hexdigest()
+    return "" if record.host_name is None else host_id(record.project_id, record.host_name)
+
+
+def host_id(project_id: str, host_name: str) -> str:
+    """Tells a project whether two of its servers share a host, and nothing more."""
+    return hashlib.sha224(f"{project_id}{host_name}".encode()).hexdigest()
 
 
 def _groups(call: Call[Any], server: ServerDetail) -> object:
