@@ -61,8 +61,9 @@ class Process:
         """Start *arguments*; *env* is added to this process's own environment."""
         log_dir.mkdir(parents=True, exist_ok=True)
         self.arguments = list(arguments)
-        self._out, self._err = log_dir / "stdout", log_dir / "stderr"
-        with self._out.open("ab") as out, self._err.open("ab") as err:
+        number = sum(1 for _ in log_dir.glob("stdout.*"))  # one pair of files for each start
+        self._out, self._err = log_dir / f"stdout.{number}", log_dir / f"stderr.{number}"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
             self._child = subprocess.Popen(
                 self.arguments,
                 stdin=subprocess.DEVNULL,
@@ -160,7 +161,10 @@ class Instance:
         }
 
     def run(
-        self, *arguments: str, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.CompletedProcess[str]:
         """Run the stock ``openstack`` client; an empty value in *env* takes a variable away."""
         there = {**self.environment, **(env or {})}
@@ -169,7 +173,7 @@ class Instance:
             check=False,
             capture_output=True,
             text=True,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             timeout=_COMMAND_WITHIN_S,
             env={name: value for name, value in there.items() if value},
         )
@@ -182,13 +186,18 @@ class Instance:
         """
         return json.loads(self.done(*arguments, "-f", "json", env=env))
 
-    def done(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    def done(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> str:
         """Run a command that may print nothing; return its text.
 
         Raises:
             CommandFailed: the client ended with an error; carries what it printed.
         """
-        ended = self.run(*arguments, env=env)
+        ended = self.run(*arguments, env=env, stdin=stdin)
         if ended.returncode:
             raise CommandFailed(f"openstack {' '.join(arguments)}: {ended.stdout}{ended.stderr}")
         return ended.stdout
