@@ -52,6 +52,7 @@ class World:
     admin: Bootstrap
     http: TestClient
     hands: Hands
+    _admin: tuple[datetime, str] | None = None
 
     def log_in(
         self, name: str, password: str, scope: object = None, **more: object
@@ -73,7 +74,10 @@ class World:
         return text
 
     def as_admin(self) -> Client:
-        return Client(self, self.admin_token())
+        """The admin, logged in anew only when the last token has grown old: hashing takes time."""
+        if self._admin is None or self.hands.at - self._admin[0] > timedelta(seconds=60):
+            self._admin = (self.hands.at, self.admin_token())
+        return Client(self, self._admin[1])
 
     def member(self, name: str, role: str = "member", project_name: str = "") -> Client:
         """A new user with *role* in a project of its own, or in the one named, logged in."""
