@@ -67,6 +67,7 @@ class Client:
         ca: Path | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self.url = url
         self._host = f"{PREFIX}/hosts/{host_id}"
         headers = {"Authorization": f"Bearer {credential}"}
         self._http = http_client(url, ca, headers, transport)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from urllib.parse import urlsplit
 
 from lanekeeper.agent.attempts import FIRST_WAIT_S
 from lanekeeper.agent.cleaning import Cleaner
 from lanekeeper.agent.client import Client
-from lanekeeper.agent.enrolment import is_loopback
 from lanekeeper.agent.guests import SHUTDOWN_WAIT_S, Workshop
 from lanekeeper.agent.loop import LOOK_EVERY_S, Agent, Parts
-from lanekeeper.agent.management import management_interfaces
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.orders import POLL_S, Orders
 from lanekeeper.agent.reporter import Reporter
@@ -43,14 +39,6 @@ def client_of(state: StateDir) -> Client:
     url = state.enrolled().controller
     ca = state.ca if url.startswith("https:") else None
     return Client(url, state.host_id(), state.credential(), ca)
-
-
-def real_management(state: StateDir) -> Interfaces:
-    """Look up the management interfaces of the machine that this process runs on."""
-    url = state.enrolled().controller
-    if is_loopback(urlsplit(url).hostname or ""):
-        return no_interfaces
-    return partial(management_interfaces, url)
 
 
 def refuse_contradictions(machine: Machine, policy: Policy) -> None:

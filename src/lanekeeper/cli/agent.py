@@ -10,16 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lanekeeper.agent.client import Client
-from lanekeeper.agent.compose import client_of, compose, real_management, refuse_contradictions
 from lanekeeper.agent.enrolment import enrol
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.real import SYSTEM_URI, real_agent
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.cli import agent_fleet, exit_code, logs
 from lanekeeper.config import Config, load
-from lanekeeper.domain.errors import Invalid, Unavailable
-from lanekeeper.host.linux import LinuxMachine
-from lanekeeper.hypervisor.driver import Hypervisor
+from lanekeeper.domain.errors import Invalid
 
 DEFAULT_STATE = Path("/var/lib/lanekeeper/agent")
 _VIRT_TYPES = {"auto": None, "kvm": True, "qemu": False}
@@ -47,7 +45,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="nova.conf, sriov_agent.ini; says which devices may be touched; repeats",
     )
-    run.add_argument("--libvirt-uri", default="qemu:///system", metavar="URI")
+    run.add_argument("--libvirt-uri", default=SYSTEM_URI, metavar="URI")
     run.add_argument(
         "--virt-type", choices=_VIRT_TYPES, default="auto", help="auto asks libvirt for KVM"
     )
@@ -91,7 +89,12 @@ def run_run(arguments: argparse.Namespace) -> int:
     agent, client = (
         _simulated(arguments, state, policy)
         if arguments.simulate
-        else _real(arguments, state, policy)
+        else real_agent(
+            state,
+            policy,
+            libvirt_uri=arguments.libvirt_uri,
+            kvm=_VIRT_TYPES[arguments.virt_type],
+        )
     )
     with _stopped_by_signals(agent):
         agent.run()
@@ -113,32 +116,6 @@ def _simulated(
 
     tree = arguments.tree.read_text("utf-8") if arguments.tree else None
     return simulated_agent(state, policy, tree=tree)
-
-
-def _real(arguments: argparse.Namespace, state: StateDir, policy: Policy) -> tuple[Agent, Client]:
-    machine = LinuxMachine()
-    refuse_contradictions(machine, policy)
-    client = client_of(state)
-    hypervisor = _libvirt(arguments, state)
-    management = real_management(state)
-    agent = compose(state, client, machine, hypervisor, policy, management=management)
-    return agent, client
-
-
-def _libvirt(arguments: argparse.Namespace, state: StateDir) -> Hypervisor:
-    """Raises Unavailable at once when libvirt is not there, instead of serving in vain."""
-    try:
-        from lanekeeper.hypervisor.libvirt.connection import Connection
-        from lanekeeper.hypervisor.libvirt.guests import LibvirtHypervisor
-    except ImportError as error:
-        raise Unavailable(
-            f"libvirt's Python binding is missing: {error}",
-            hint="pip install 'lanekeeper[libvirt]', or try --simulate",
-        ) from error
-    connection = Connection(arguments.libvirt_uri)
-    connection.get()
-    kvm = _VIRT_TYPES[arguments.virt_type]
-    return LibvirtHypervisor(connection, state.servers, kvm=kvm)
 
 
 @contextmanager

@@ -11,13 +11,11 @@ import libvirt
 
 from lanekeeper.domain.errors import HostFault, Unavailable
 
-SYSTEM_URI = "qemu:///system"
-
 
 class Connection:
     """Thread-safe, as libvirt's own connections are."""
 
-    def __init__(self, uri: str = SYSTEM_URI) -> None:
+    def __init__(self, uri: str) -> None:
         self._uri = uri
         self._lock = Lock()
         self._open: Any = None

@@ -1,0 +1,240 @@
+"""The agent on an emulated SR-IOV host: real cards, a real kernel, a real libvirt.
+
+The controller is the tests' own, at the lab's gateway and over HTTPS, so that each order can be
+given by itself; everything is judged by what the lab host's own tools say.
+"""
+
+import json
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agent.authority import Authority
+from agent.controller import Controller, serving
+from agent.orders_of import PF, cleaning, nic, server, server_id, vf
+from lanekeeper.lab import guest
+from lanekeeper.lab.cache import DEFAULT_CACHE, Cache
+from lanekeeper.protocol import Desired, HostState, ServerWanted
+from running import LANEKEEPER, until
+
+pytestmark = pytest.mark.lab
+
+NAME = "agent-test"
+GATEWAY = "10.0.2.100"
+STATE = "/var/lib/lanekeeper/agent"
+CONFIG = "/run/lab/agent-test.conf"
+DEVICE_SPEC = """[pci]
+device_spec = {"vendor_id": "8086", "product_id": "10ca", "address": "0000:21:*", \
+"physical_network": "physnet1"}
+device_spec = {"vendor_id": "1af4"}
+"""
+PREPARE = f"""set -e
+cd /sys/bus/pci/devices/{PF}
+[ "$(cat sriov_numvfs)" = 0 ] || echo 0 > sriov_numvfs
+echo 0 > sriov_drivers_autoprobe
+echo 3 > sriov_numvfs
+ip link set "$(ls net)" down
+modprobe igbvf
+"""
+WITHIN_S = 240
+
+
+class Host:
+    """The lab host and the agent in it."""
+
+    def __init__(self, controller: Controller, token: str, port: int) -> None:
+        self.controller = controller
+        self._token = token
+        self._url = f"https://{GATEWAY}:{port}"
+        self._generation = 0
+
+    def run(self, *words: str, stdin: str = "") -> str:
+        """Run a program in the lab host; returns what it prints."""
+        return _lab(
+            "exec", "--name", NAME, "--stdin", "--timeout", "120", "--", *words, given=stdin
+        )
+
+    def shell(self, script: str) -> str:
+        return self.run("sh", "-c", script).strip()
+
+    def enrol(self) -> None:
+        told = ["--controller", self._url, "--token", self._token, "--host-name", "lab"]
+        self.run(LANEKEEPER, "agent", "enroll", "--state-dir", STATE, *told)
+
+    def start_agent(self) -> int:
+        """Start it in the background; returns its process id in the lab host."""
+        words = [LANEKEEPER, "agent", "run", "--state-dir", STATE, "--config-file", CONFIG]
+        log = ["--background", "/run/lab/agent-test.log"]
+        return int(_lab("exec", "--name", NAME, *log, "--", *words))
+
+    def order(self, **values: Any) -> HostState:
+        """Order a new state, and return what the host says once it has worked it through."""
+        self._generation += 1
+        desired = Desired(generation=self._generation, mark="m", **values)
+        self.controller.order("lab", desired)
+        try:
+            return self.controller.wait_obeyed("lab", desired, WITHIN_S)
+        except AssertionError:
+            print(self.shell("tail -n 40 /run/lab/agent-test.log"))
+            raise
+
+    def vf(self, index: int) -> dict[str, Any]:
+        """What the kernel says of one VF of the PF."""
+        name = self.shell(f"ls /sys/bus/pci/devices/{PF}/net")
+        (link,) = json.loads(self.run("ip", "-json", "link", "show", name))
+        found: dict[str, Any] = link["vfinfo_list"][index]
+        return found
+
+    def give_to_driver(self, address: str, driver: str) -> None:
+        """With autoprobe off, a VF goes only to a driver that its override names."""
+        override = f"/sys/bus/pci/devices/{address}/driver_override"
+        probe = f"echo {address} > /sys/bus/pci/drivers_probe"
+        self.shell(f"set -e; echo {driver} > {override}; {probe}; echo > {override}")
+
+    def driver(self, address: str) -> str:
+        path = f"/sys/bus/pci/devices/{address}/driver"
+        return self.shell(f"[ -e {path} ] && basename $(readlink {path}) || echo none")
+
+
+def _lab(*words: str, given: str = "") -> str:
+    done = subprocess.run(
+        [LANEKEEPER, "lab", *words], input=given, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"lab {words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    controller, authority = Controller(), Authority()
+    controller.token = f"lk1.{authority.fingerprint}.a-one-time-token-for-tests"
+    controller.authority = authority.pem
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pem = tmp_path_factory.mktemp("tls") / "server.pem"
+    tls.load_cert_chain(authority.sign_server(pem, GATEWAY))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with serving(controller, port, tls):
+        _lab("up", "--name", NAME, "--controller-port", str(port))
+        try:
+            host = Host(controller, controller.token, port)
+            host.shell(PREPARE)
+            _lab("put", "--name", NAME, CONFIG, given=DEVICE_SPEC)
+            host.enrol()
+            yield host
+        finally:
+            _lab("down", "--name", NAME)
+
+
+@pytest.fixture(scope="module")
+def wanted(host: Host) -> ServerWanted:
+    """The lab's guest with a port on VF 0 and VF 1 by an alias."""
+    image = guest.build(Cache(DEFAULT_CACHE))
+    add = host.controller.add_image
+    address = {"link": "tap0", "ip_address": "192.168.15.10", "netmask": "255.255.255.0"}
+    card = {"id": "tap0", "ethernet_mac_address": nic(0).mac}
+    network = {"links": [card], "networks": [{"id": "n0", "type": "ipv4", **address}]}
+    return server(
+        1,
+        memory_mib=image.memory_mib,
+        image=add("disk", image.disk.read_bytes()),
+        kernel=add("kernel", image.kernel.read_bytes()),
+        ramdisk=add("ramdisk", image.ramdisk.read_bytes()),
+        kernel_arguments=image.command_line,
+        nics=[nic(0, trusted=True, spoof_check=False)],
+        devices=[vf(1)],
+        config_drive={
+            "openstack/latest/meta_data.json": json.dumps({"uuid": server_id(1)}),
+            "openstack/latest/network_data.json": json.dumps(network),
+        },
+    )
+
+
+def test_a_guest_gets_its_vfs_and_gives_them_back(host: Host, wanted: ServerWanted) -> None:
+    agent = host.start_agent()
+    host.give_to_driver(vf(1).address, "igbvf")
+    assert (host.driver(vf(0).address), host.driver(vf(1).address)) == ("none", "igbvf")
+
+    (state,) = host.order(servers=[wanted], consoles=[wanted.id]).servers
+    assert (state.power, state.generation, state.problem) == ("running", 1, "")
+    seen = host.vf(0)
+    assert (seen["mac"] if "mac" in seen else seen["address"]) == nic(0).mac
+    assert (seen["vlan_list"][0]["vlan"], seen["spoofchk"], seen["trust"]) == (15, False, True)
+    assert [host.driver(vf(index).address) for index in (0, 1)] == ["vfio-pci", "vfio-pci"]
+
+    def console() -> str:
+        text = host.controller.consoles.get(wanted.id, "")
+        return text if "GUEST-READY" in text else ""
+
+    text = until(console, "the guest is ready", WITHIN_S)
+    assert text.count(" 8086:10ca ") == 2
+    assert f"mac={nic(0).mac} driver=igbvf" in text
+    assert "192.168.15.10 netmask=255.255.255.0" in text
+    _tells_of_itself(host)
+    _survives_its_agent(host, wanted, agent)
+    _gives_back(host, wanted)
+
+
+def _tells_of_itself(host: Host) -> None:
+    """The card through which the agent talks is listed by the configuration, and set aside."""
+    facts = host.controller.facts[host.controller.host_ids["lab"]]
+    aside = [problem for problem in facts.problems if "management traffic" in problem]
+    assert len(aside) == 1
+    assert aside[0].split()[0] not in [device.address for device in facts.devices]
+    assert len([one for one in facts.devices if one.product_id == "10ca"]) == 3
+    assert [len(cell.cpus) for cell in facts.cells] == [1, 1]
+    assert facts.mappings == {"physnet1": [host.shell(f"ls /sys/bus/pci/devices/{PF}/net")]}
+
+
+def _survives_its_agent(host: Host, wanted: ServerWanted, agent: int) -> None:
+    """Kill the agent, spoil a setting, and start it again: same guest, right setting."""
+    before = host.shell("cat /run/libvirt/qemu/*.pid")
+    host.run("kill", "-9", str(agent))
+    host.shell(f"ip link set $(ls /sys/bus/pci/devices/{PF}/net) vf 0 vlan 99 spoofchk on")
+    host.start_agent()
+    (state,) = host.order(servers=[wanted]).servers
+    assert (state.power, state.generation) == ("running", 1)
+    assert host.shell("cat /run/libvirt/qemu/*.pid") == before
+
+    def is_mended() -> bool:
+        seen = host.vf(0)
+        return seen["vlan_list"][0]["vlan"] == 15 and not seen["spoofchk"]
+
+    until(is_mended, "the settings are back", WITHIN_S)
+
+
+def _gives_back(host: Host, wanted: ServerWanted) -> None:
+    state = host.order(absent=[wanted.id], cleaning=[cleaning(vf(0)), cleaning(vf(1))])
+    assert [(one.id, one.power) for one in state.servers] == [(wanted.id, "absent")]
+    assert [(one.clean, one.problem) for one in state.cleaned] == [(True, ""), (True, "")]
+    seen = host.vf(0)
+    assert (seen["mac"] if "mac" in seen else seen["address"]) == "00:00:00:00:00:00"
+    assert (seen["spoofchk"], seen["trust"]) == (True, False)
+    assert seen.get("vlan_list", [{}])[0].get("vlan", 0) == 0
+    assert (host.driver(vf(0).address), host.driver(vf(1).address)) == ("none", "igbvf")
+    assert host.run("virsh", "list", "--all", "--name").strip() == ""
+    assert host.shell(f"ls {STATE}/servers") == ""
+
+
+def test_a_device_of_a_strangers_guest_is_not_touched(host: Host) -> None:
+    stranger = """<domain type='kvm'><name>stranger</name><memory unit='MiB'>64</memory>
+<os><type arch='x86_64' machine='q35'>hvm</type></os><cpu mode='host-passthrough'/>
+<devices><controller type='usb' model='none'/><hostdev mode='subsystem' type='pci' managed='yes'>
+<source><address domain='0x0000' bus='0x21' slot='0x10' function='0x4'/></source></hostdev>
+</devices></domain>"""
+    _lab("put", "--name", NAME, "/run/lab/stranger.xml", given=stranger)
+    host.run("virsh", "create", "--paused", "/run/lab/stranger.xml")
+    try:
+        state = host.order(cleaning=[cleaning(vf(2))])
+        assert state.strangers == ["stranger"]
+        (cleaned,) = state.cleaned
+        assert not cleaned.clean
+        assert "in the hands of guest stranger" in cleaned.problem
+        assert host.driver(vf(2).address) == "vfio-pci"
+    finally:
+        host.run("virsh", "destroy", "stranger")
