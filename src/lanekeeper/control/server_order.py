@@ -145,14 +145,14 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     _check_hints(asked.hints)
     flavor = _flavor(connection, caller, asked.flavor_id)
     check_offered(flavor)
-    image = _image(connection, caller, asked.image_id, flavor)
+    image = image_of_order(connection, caller, asked.image_id, flavor)
     policy = numa_policy(flavor.extra_specs, image.properties)
     key = keypair_get(connection, caller.user_id, asked.key_name) if asked.key_name else None
     if asked.key_name and key is None:
         raise Invalid("Invalid key_name provided.", hint="openstack keypair list shows yours")
     needs = alias_needs(site, flavor, policy)
     nics = _nics(connection, caller, asked, policy)
-    zone, host = _place(connection, caller, asked)
+    zone, host = place_of(connection, caller, asked)
     return Order(
         asked=asked,
         project_id=caller.project_id,
@@ -254,7 +254,9 @@ def _flavor(connection: sa.Connection, caller: Caller, flavor_id: str) -> Flavor
         raise Invalid(f"flavorRef: {error}") from error
 
 
-def _image(connection: sa.Connection, caller: Caller, image_id: str, flavor: Flavor) -> ImageRecord:
+def image_of_order(
+    connection: sa.Connection, caller: Caller, image_id: str, flavor: Flavor
+) -> ImageRecord:
     if not image_id:
         raise Invalid(
             "Invalid imageRef provided: a server boots from an image here",
@@ -375,10 +377,15 @@ def _groups(connection: sa.Connection, caller: Caller, asked: NewServer) -> tupl
     return tuple(ids)
 
 
-def _place(
+def place_of(
     connection: sa.Connection, caller: Caller, asked: NewServer
 ) -> tuple[str | None, str | None]:
-    """The zone in which the server has to be and the one host that it may have, each or None."""
+    """The zone in which the server has to be and the one host that it may have, each or None.
+
+    Raises:
+        Invalid: there is no such host or zone, or two hosts are named.
+        Forbidden: a host is named, and the caller is no admin.
+    """
     zone, _, rest = (asked.zone or "").partition(":")
     host = rest.partition(":")[0] or asked.host or asked.hypervisor
     hosts = {record.name for record in host_list(connection)}

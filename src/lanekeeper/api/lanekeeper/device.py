@@ -1,0 +1,41 @@
+"""Devices over HTTP: where each is, who holds it, and cleaning one again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lanekeeper.api.row import ADMIN, Call, Policy, Row
+from lanekeeper.control.device import Device, clean_device, list_devices, show_device
+
+_READ = Policy("lanekeeper:devices:list", ADMIN)
+_CLEAN = Policy("lanekeeper:devices:clean", ADMIN)
+_FIELDS = tuple(name for name in Device.__slots__ if name != "state_at")
+
+
+def _view(device: Device) -> dict[str, object]:
+    shown: dict[str, object] = {name: getattr(device, name) for name in _FIELDS}
+    return shown | {"state_at": device.state_at.isoformat()}
+
+
+def index(call: Call[None]) -> dict[str, object]:
+    """List devices; those of one host with ``?host=NAME``, of one state with ``?state=``."""
+    state = call.asked("state")
+    found = list_devices(call.site, call.asked("host"))
+    return {"devices": [_view(one) for one in found if state in (None, one.state)]}
+
+
+def show(call: Call[None]) -> dict[str, object]:
+    """Show one device."""
+    return {"device": _view(show_device(call.site, call.path["device_id"]))}
+
+
+def clean(call: Call[None]) -> dict[str, object]:
+    """Have a quarantined device cleaned once more."""
+    return {"device": _view(clean_device(call.site, call.path["device_id"]))}
+
+
+ROWS: tuple[Row[Any], ...] = (
+    Row(method="GET", path="/devices", handler=index, policy=_READ),
+    Row(method="GET", path="/devices/{device_id}", handler=show, policy=_READ),
+    Row(method="POST", path="/devices/{device_id}/clean", handler=clean, policy=_CLEAN),
+)

@@ -1,0 +1,97 @@
+"""Explaining decisions over HTTP: for a server that is there, or one that might be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import field
+
+from lanekeeper.api.row import ADMIN, READER, Call, Policy, Row, Strict
+from lanekeeper.control.explain import (
+    Answer,
+    Question,
+    explain,
+    explain_server,
+    list_refusals,
+)
+from lanekeeper.domain.errors import Invalid
+
+_EXPLAIN = Policy("lanekeeper:explain", READER)
+_REFUSALS = Policy("lanekeeper:refusals:list", ADMIN)
+_REFUSALS_SHOWN, _REFUSALS_MAX = 100, 1000
+_PORTS_MAX = 64
+
+
+class Asked(Strict, frozen=True):
+    """A server that might be asked for; flavor and ports by id or name, the image by id."""
+
+    flavor: str
+    image: str | None = None
+    ports: list[str] = field(default_factory=list)
+    availability_zone: str | None = None
+    host: str | None = None
+
+
+def _view(answer: Answer) -> dict[str, object]:
+    return {
+        "fits": answer.fits,
+        "summary": answer.summary,
+        "decided_at": answer.at.isoformat() if answer.at else None,
+        "asked": answer.asked,
+        "hosts": [
+            {
+                "host": one.host,
+                "rank": one.rank,
+                "devices": list(one.devices),
+                "verdicts": list(one.verdicts),
+            }
+            for one in answer.hosts
+        ],
+    }
+
+
+def ask(call: Call[Asked]) -> dict[str, object]:
+    """Explain where such a server would go now, and why not elsewhere."""
+    asked = call.body
+    if len(asked.ports) > _PORTS_MAX:
+        raise Invalid(f"ports: at most {_PORTS_MAX}, not {len(asked.ports)}")
+    question = Question(
+        flavor=asked.flavor,
+        image_id=asked.image,
+        ports=tuple(asked.ports),
+        zone=asked.availability_zone,
+        host=asked.host,
+    )
+    return _view(explain(call.site, call.caller, question))
+
+
+def server(call: Call[None]) -> dict[str, object]:
+    """Explain why a server was put where it is, or nowhere."""
+    return _view(explain_server(call.site, call.caller, call.path["server_id"]))
+
+
+def refusals(call: Call[None]) -> dict[str, object]:
+    """List servers that found no host, the latest first."""
+    text = call.asked("limit") or str(_REFUSALS_SHOWN)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _REFUSALS_MAX):
+        raise Invalid(f"limit {text[:20]!r} is not a number from 1 to {_REFUSALS_MAX}")
+    return {
+        "refusals": [
+            {
+                "server_id": event.server_id,
+                "project_id": event.project_id,
+                "request_id": event.request_id,
+                "at": event.at.isoformat(),
+                "summary": event.message,
+                "rejections": event.detail["rejections"],
+            }
+            for event in list_refusals(call.site, int(text))
+        ]
+    }
+
+
+ROWS: tuple[Row[Any], ...] = (
+    Row(method="POST", path="/explain", handler=ask, policy=_EXPLAIN, accepts=Asked),
+    Row(method="GET", path="/servers/{server_id}/explain", handler=server, policy=_EXPLAIN),
+    Row(method="GET", path="/refusals", handler=refusals, policy=_REFUSALS),
+)

@@ -1,0 +1,82 @@
+"""``lanekeeper device``: every device of the fleet, who holds it, and cleaning one again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from lanekeeper.cli import exit_code
+from lanekeeper.cli.cloud import connect
+from lanekeeper.cli.table import table
+
+_PATH = "/lanekeeper/v1/devices"
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the noun ``device`` and its verbs; the chosen handler is ``handler`` of the result."""
+    noun = subparsers.add_parser("device", help="devices of the fleet and who holds them")
+    verbs = noun.add_subparsers(dest="verb", required=True, metavar="VERB")
+    listing = verbs.add_parser("list", help="list devices")
+    listing.add_argument("--host", metavar="HOST", help="of this host alone")
+    listing.add_argument("--state", help="in this state alone: held, cleaning, quarantined, ...")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(handler=run_list)
+    show = verbs.add_parser("show", help="show one device")
+    show.add_argument("device", metavar="ID")
+    show.add_argument("--json", action="store_true", help="as JSON")
+    show.set_defaults(handler=run_show)
+    clean = verbs.add_parser("clean", help="have a quarantined device cleaned once more")
+    clean.add_argument("device", metavar="ID")
+    clean.add_argument("--json", action="store_true", help="as JSON")
+    clean.set_defaults(handler=run_clean)
+
+
+def run_list(parsed: argparse.Namespace) -> int:
+    """Print devices, one a line."""
+    query = {key: value for key in ("host", "state") if (value := getattr(parsed, key))}
+    devices = connect().get(_PATH, **query)["devices"]
+    if parsed.json:
+        print(json.dumps(devices, indent=2))
+    else:
+        print(list_text(devices))
+    return exit_code.DONE
+
+
+def run_show(parsed: argparse.Namespace) -> int:
+    """Print all that is known of one device."""
+    _print(parsed, connect().get(f"{_PATH}/{parsed.device}")["device"])
+    return exit_code.DONE
+
+
+def run_clean(parsed: argparse.Namespace) -> int:
+    """Start another cleaning round."""
+    _print(parsed, connect().post(f"{_PATH}/{parsed.device}/clean")["device"])
+    return exit_code.DONE
+
+
+def list_text(devices: list[dict[str, Any]]) -> str:
+    """The devices that guests may have; PFs that are told for their VFs alone are left out."""
+    rows = [
+        (
+            one["host"],
+            one["address"],
+            f"{one['vendor_id']}:{one['product_id']}",
+            one["physical_network"] or one["resource_class"] or "-",
+            one["state"],
+            one["holder_name"] or one["holder"] or "-",
+            one["id"],
+        )
+        for one in devices
+        if one["listed"]
+    ]
+    return table(("host", "address", "device", "serves", "state", "holder", "id"), rows)
+
+
+def _print(parsed: argparse.Namespace, device: dict[str, Any]) -> None:
+    if parsed.json:
+        print(json.dumps(device, indent=2))
+    else:
+        print(
+            table(("field", "value"), [(key, str(value)) for key, value in sorted(device.items())])
+        )

@@ -1,0 +1,77 @@
+"""``lanekeeper explain``: where a server would go, or why one is where it is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from lanekeeper.cli import exit_code
+from lanekeeper.cli.cloud import Cloud, connect
+from lanekeeper.domain.errors import Conflict
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command; its handler is ``handler`` of the result."""
+    parser = subparsers.add_parser(
+        "explain",
+        help="say where a server would go, or why one is where it is",
+        description="Exit code 0: a host fits, or the server has one. 1: none.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--flavor", metavar="F", help="a server of this flavor, by name or id")
+    what.add_argument("--server", metavar="S", help="this server, by name or id")
+    parser.add_argument("--image", metavar="ID", help="... booting from this image")
+    parser.add_argument(
+        "--port", action="append", default=[], metavar="P", help="... with this port; repeats"
+    )
+    parser.add_argument("--availability-zone", metavar="ZONE[:HOST]", help="... in this zone")
+    parser.add_argument("--host", metavar="HOST", help="... on this host")
+    parser.add_argument("--json", action="store_true", help="print what the controller answers")
+    parser.set_defaults(handler=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Ask the controller and print what it says."""
+    cloud = connect()
+    answer = _server(cloud, parsed.server) if parsed.server else _ask(cloud, parsed)
+    if parsed.json:
+        print(json.dumps(answer, indent=2))
+    else:
+        print("\n".join(answer_text(answer)))
+    return exit_code.DONE if answer["fits"] else exit_code.NO
+
+
+def _ask(cloud: Cloud, parsed: argparse.Namespace) -> Any:
+    body = {
+        "flavor": parsed.flavor,
+        "image": parsed.image,
+        "ports": parsed.port,
+        "availability_zone": parsed.availability_zone,
+        "host": parsed.host,
+    }
+    return cloud.post("/lanekeeper/v1/explain", body)
+
+
+def _server(cloud: Cloud, wanted: str) -> Any:
+    found = cloud.get("/compute/v2.1/servers", name=f"^{re.escape(wanted)}$")["servers"]
+    ids = [server["id"] for server in found if server["name"] == wanted]
+    if len(ids) > 1:
+        raise Conflict(f"{len(ids)} servers are called {wanted!r}", hint="name one by its id")
+    server_id = ids[0] if ids else wanted
+    return cloud.get(f"/lanekeeper/v1/servers/{server_id}/explain")
+
+
+def answer_text(answer: Any) -> Iterator[str]:
+    """What people read: the summary, then each host with what stands against it."""
+    yield answer["summary"]
+    for host in answer["hosts"]:
+        if host["rank"] is not None:
+            devices = f" with {', '.join(host['devices'])}" if host["devices"] else ""
+            yield f"  {host['host']}: fits, choice {host['rank']}{devices}"
+            continue
+        for verdict in host["verdicts"]:
+            yield f"  {host['host']}: {verdict['reason']} ({verdict['filter']})"
+            yield f"    what would help: {verdict['remedy']}"
