@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,10 +15,8 @@ from lanekeeper.domain.errors import Conflict, NotFound
 from lanekeeper.domain.network.address import Draw, draw_mac, parse_mac
 from lanekeeper.domain.network.binding import Binding
 from lanekeeper.domain.network.fixed_ip import plan_addresses
-from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import (
     SERVER_OWNER,
-    FixedIp,
     FixedIpWanted,
     PortRecord,
     PortStatus,
@@ -28,18 +25,16 @@ from lanekeeper.domain.network.port import (
     VnicType,
 )
 from lanekeeper.domain.network.profile import users_part
-from lanekeeper.domain.network.segment import Segment
-from lanekeeper.store.network import network_show, segments_of
+from lanekeeper.store.network import network_show
+from lanekeeper.store.port_row import port_records, port_values
 from lanekeeper.store.row import check_revision, row_insert_new, row_update
-from lanekeeper.store.security_group import security_group_default
 from lanekeeper.store.subnet import address_take, subnets_on
-from lanekeeper.store.tables import address, network, port
+from lanekeeper.store.tables import network, port
 
 FILTERS = frozenset(
     {"id", "name", "project_id", "network_id", "device_id", "mac_address", "device_owner"}
 )
 
-_CHUNK = 500
 _MAC_TRIES = 64
 """16 million MACs are drawn from; that many misses in a row mean a network full of ports."""
 
@@ -68,10 +63,7 @@ def port_list(
     if project_id is not None:
         own = (port.c.project_id == project_id, network.c.project_id == project_id)
         query = query.where(sa.or_(*own))
-    rows = connection.execute(query).mappings().all()
-    addresses = _addresses_of(connection, [row["id"] for row in rows])
-    segments = segments_of(connection, [row["network_id"] for row in rows])
-    return tuple(_record(row, addresses[row["id"]], segments[row["network_id"]]) for row in rows)
+    return port_records(connection, query)
 
 
 def port_show(
@@ -129,7 +121,7 @@ def port_create(
     if on is None:
         raise NotFound(f"Network {wanted.network_id} could not be found", code="NetworkNotFound")
     port_id = str(uuid.uuid4())
-    values = _new_values(connection, wanted, on, project_id, now)
+    values = port_values(connection, wanted, on, project_id, now)
     mac = _insert(connection, {"id": port_id, **values}, wanted.mac, draw)
     planned = plan_addresses(wanted.fixed_ips, subnets_on(connection, on.id), mac)
     for position, one in enumerate(planned):
@@ -358,47 +350,6 @@ def port_delete(
     return gone.rowcount == 1
 
 
-def _new_values(
-    connection: sa.Connection,
-    wanted: PortWanted,
-    on: NetworkRecord,
-    project_id: str,
-    now: datetime,
-) -> dict[str, Any]:
-    secured = wanted.port_security_enabled
-    secured = on.port_security_enabled if secured is None else secured
-    groups: tuple[str, ...] = wanted.security_groups or ()
-    if (
-        wanted.security_groups is None
-        and secured
-        and not wanted.device_owner.startswith("network:")
-    ):
-        groups = (security_group_default(connection, project_id, now),)
-    return {
-        "network_id": on.id,
-        "project_id": project_id,
-        "name": wanted.name,
-        "description": wanted.description,
-        "admin_state_up": wanted.admin_state_up,
-        "device_id": wanted.device_id,
-        "device_owner": wanted.device_owner,
-        "vnic_type": wanted.vnic_type,
-        "binding_host": wanted.host_name,
-        "binding_profile": dict(wanted.profile),
-        "port_security_enabled": secured,
-        "propagate_uplink_status": wanted.propagate_uplink_status,
-        "trusted": wanted.trusted,
-        "numa_affinity_policy": wanted.numa_affinity_policy,
-        "allowed_address_pairs": [dict(pair) for pair in wanted.allowed_address_pairs],
-        "security_groups": list(groups),
-        "extra_dhcp_opts": [dict(option) for option in wanted.extra_dhcp_opts],
-        "created_by_server": wanted.created_by_server,
-        "tags": list(wanted.tags),
-        "created_at": now,
-        "updated_at": now,
-    }
-
-
 def _insert(
     connection: sa.Connection, values: Mapping[str, Any], mac: str | None, draw: Draw
 ) -> str:
@@ -439,58 +390,3 @@ def _not_free(connection: sa.Connection, port_id: str) -> NotFound | Conflict:
     if holder is None:
         return port_missing(port_id)
     return Conflict(f"Port {port_id} is still in use by {holder}", code="PortInUse")
-
-
-def _addresses_of(
-    connection: sa.Connection, port_ids: Iterable[str]
-) -> Mapping[str, tuple[FixedIp, ...]]:
-    found: dict[str, tuple[FixedIp, ...]] = defaultdict(tuple)
-    ids = list(port_ids)
-    for at in range(0, len(ids), _CHUNK):
-        rows = connection.execute(
-            sa.select(address.c.port_id, address.c.subnet_id, address.c.ip)
-            .where(address.c.port_id.in_(ids[at : at + _CHUNK]))
-            .order_by(address.c.position, address.c.ip)
-        )
-        for port_id, subnet_id, ip in rows:
-            found[port_id] += (FixedIp(subnet_id, ip),)
-    return found
-
-
-def _record(
-    row: sa.RowMapping, fixed_ips: tuple[FixedIp, ...], segments: tuple[Segment, ...]
-) -> PortRecord:
-    return PortRecord(
-        id=row["id"],
-        project_id=row["project_id"],
-        network_id=row["network_id"],
-        network_name=row["network_name"],
-        mtu=row["mtu"],
-        segments=segments,
-        fixed_ips=fixed_ips,
-        name=row["name"],
-        description=row["description"],
-        mac=row["mac_address"],
-        admin_state_up=row["admin_state_up"],
-        status=PortStatus(row["status"]),
-        vnic_type=VnicType(row["vnic_type"]),
-        device_id=row["device_id"],
-        device_owner=row["device_owner"],
-        host_name=row["binding_host"],
-        profile=row["binding_profile"],
-        vif_type=VifType(row["vif_type"]),
-        vif_details=row["vif_details"],
-        binding_failure=row["binding_failure"],
-        port_security_enabled=row["port_security_enabled"],
-        propagate_uplink_status=row["propagate_uplink_status"],
-        trusted=row["trusted"],
-        numa_affinity_policy=row["numa_affinity_policy"],
-        allowed_address_pairs=tuple(row["allowed_address_pairs"]),
-        security_groups=tuple(row["security_groups"]),
-        extra_dhcp_opts=tuple(row["extra_dhcp_opts"]),
-        created_by_server=row["created_by_server"],
-        tags=tuple(row["tags"]),
-        revision=row["revision"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )

@@ -1,8 +1,14 @@
 """The whole way of a port, on each database."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from api.network_site import World
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.network import create_networks
+from lanekeeper.domain.errors import NoCapacity
+from lanekeeper.domain.network.network import NetworkWanted
 
 pytestmark = pytest.mark.service
 
@@ -52,3 +58,22 @@ def test_bulk_is_all_or_nothing(each: World) -> None:
 def test_a_nul_in_a_name_is_refused(each: World) -> None:
     _, message = each.client().refused("POST", "/networks", 400, {"network": {"name": "a\0b"}})
     assert "NUL" in message
+
+
+def test_drawn_vlan_ids_are_given_once_each(each: World) -> None:
+    caller = Caller(user_id="u", user_name="u", project_id="red", roles=frozenset({"member"}))
+
+    def draw(_: int) -> tuple[str | None, int] | None:
+        try:
+            (made,) = create_networks(each.site, caller, [NetworkWanted()])
+        except NoCapacity:
+            return None
+        return made.segments[0].physical_network, made.segments[0].vlan
+
+    with ThreadPoolExecutor(6) as pool:
+        drawn = list(pool.map(draw, range(6)))
+    ids = [one for one in drawn if one is not None]
+    assert sorted(ids) == [
+        *[("physnet1", vlan) for vlan in (100, 101, 102)],
+        ("physnet2", 7),
+    ]

@@ -50,6 +50,14 @@ _ABSENT = (
         "address groups are",
         "name each prefix in a rule of its own",
     ),
+    Absent("flavors", "flavors", "Flavor", "network flavors are", "flavors are Compute's"),
+    Absent(
+        "metering/metering-labels",
+        "metering_labels",
+        "MeteringLabel",
+        "metering labels are",
+        "/metrics has what Lanekeeper measures",
+    ),
     Absent("trunks", "trunks", "Trunk", "trunks are", "create a port for each network"),
     Absent(
         "rbac-policies",

@@ -14,6 +14,7 @@ from lanekeeper.api.network import (
     port,
     quota,
     security_group,
+    segment,
     subnet,
     tag,
 )
@@ -56,6 +57,7 @@ _ROWS: tuple[Row[Any], ...] = (
     *subnet.ROWS,
     *port.ROWS,
     *security_group.ROWS,
+    *segment.ROWS,
     *agent.ROWS,
     *extension.ROWS,
     *quota.ROWS,
