@@ -135,14 +135,14 @@ def image_fault(fault: Fault) -> object:
 
 def placement_fault(fault: Fault) -> object:
     """Placement's; osc-placement shows the last line of ``detail``."""
-    error = {
+    error: dict[str, object] = {
         "status": int(fault.status),
         "title": fault.status.phrase,
         "detail": fault.message,
         "code": fault.code or "placement.undefined_code",
         "request_id": fault.request_id,
     }
-    return {"errors": [error | fault.facts]}
+    return {"errors": [{**error, **fault.facts}]}
 
 
 def own_fault(fault: Fault) -> object:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -35,10 +36,12 @@ from lanekeeper.config import Config
 from lanekeeper.control.authority import ServerFiles, write_server_files
 from lanekeeper.control.bootstrap import bootstrap, write_credentials
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.heartbeat import Heartbeats
+from lanekeeper.control.heartbeat import FLUSH_EVERY_S, Heartbeats
+from lanekeeper.control.housekeeping import TIDY_EVERY_S, recover, tidy
+from lanekeeper.control.periodic import Periodic
 from lanekeeper.control.site import Site
 from lanekeeper.control.token import authenticate_token
-from lanekeeper.control.watch import Watch
+from lanekeeper.control.watch import LOOK_EVERY_S, Watch
 from lanekeeper.domain.errors import Conflict, Unavailable
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS
 from lanekeeper.store.database import Database
@@ -103,12 +106,11 @@ def controller(options: Options) -> Iterator[Controller]:
         listens = tuple(listen for listen, _ in bound)
         files = write_server_files(site, _names(options, listens)) if _tls(listens) else None
         write_credentials(site, made, listens[0].url, files.authority if files else None)
+        recover(site)
         heartbeats = Heartbeats(database, utc_now)
-        heartbeats.start()
-        stack.callback(heartbeats.close)
-        watch = Watch(site)
-        watch.start()
-        stack.callback(watch.close)
+        for work in _rounds(site, heartbeats):
+            stack.enter_context(work)
+        stack.callback(heartbeats.flush)
         app = _application(site, heartbeats, options.policy_file)
         doors = [Door(_settings(app, listen, files), opened) for listen, opened in bound]
         stack.enter_context(_serving(site, doors))
@@ -118,7 +120,8 @@ def controller(options: Options) -> Iterator[Controller]:
 
 
 def _own(state_dir: Path, stack: contextlib.ExitStack) -> None:
-    """Make the state directory this process's alone."""
+    """Make the state directory this process's alone; what is made from now on is private."""
+    os.umask(0o077)
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     state_dir.chmod(0o700)
     handle = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -130,6 +133,14 @@ def _own(state_dir: Path, stack: contextlib.ExitStack) -> None:
             f"another controller works with {state_dir}",
             hint="stop it, or name another --state-dir",
         ) from error
+
+
+def _rounds(site: Site, heartbeats: Heartbeats) -> Iterator[Periodic]:
+    yield Periodic("heartbeats", FLUSH_EVERY_S, heartbeats.flush)
+    yield Periodic("housekeeping", TIDY_EVERY_S, partial(tidy, site))
+    watch = Watch(site)
+    if watch.is_needed:
+        yield Periodic("watch", LOOK_EVERY_S, watch.look)
 
 
 def _tls(listens: Sequence[Listen]) -> bool:

@@ -1,0 +1,34 @@
+"""What a controller does once at its start, and what it does every now and then."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lanekeeper.control.image import finish_deletions
+from lanekeeper.control.image_data import recover_uploads
+from lanekeeper.control.site import Site
+from lanekeeper.control.token import rotate_token_keys
+from lanekeeper.store.token import revocation_forget, token_key_list
+
+TIDY_EVERY_S = 600.0
+_KEY_AGE_MAX = timedelta(days=1)
+
+
+def recover(site: Site) -> None:
+    """Finish or undo what a kill has cut off; for the start, before anything is answered."""
+    recover_uploads(site)
+    finish_deletions(site)
+
+
+def tidy(site: Site) -> None:
+    """Give tokens a fresh key each day, and forget revocations that time has made needless.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    now = site.clock()
+    with site.database.read() as connection:
+        keys = token_key_list(connection)
+    if keys and keys[0][2] + _KEY_AGE_MAX <= now:
+        rotate_token_keys(site)
+    site.database.write(lambda connection: revocation_forget(connection, now))

@@ -1,0 +1,42 @@
+"""Work that comes round again, on a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+import structlog
+
+from lanekeeper.domain.errors import Unavailable
+
+log = structlog.get_logger("lanekeeper.periodic")
+
+
+class Periodic:
+    """Calls *work* every *interval_s* seconds between ``start`` and ``close``.
+
+    A database that is away is no reason to end: every request says so, this only comes round again.
+    """
+
+    def __init__(self, name: str, interval_s: float, work: Callable[[], None]) -> None:
+        self._name = name
+        self._interval_s = interval_s
+        self._work = work
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            try:
+                self._work()
+            except Unavailable as error:
+                log.warning(f"{self._name}.put_off", error=str(error))
