@@ -16,6 +16,7 @@ from lanekeeper.control.port_rules import (
     check_create,
     check_groups,
     check_held,
+    check_no_server,
     check_secured,
     is_server_owner,
 )
@@ -37,6 +38,7 @@ from lanekeeper.store.port import (
     port_set_mac,
     port_show,
     port_update,
+    port_write,
     unbound,
 )
 from lanekeeper.store.server import server_change, server_get
@@ -114,17 +116,20 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
     now = site.clock()
 
     def work(connection: sa.Connection) -> tuple[PortRecord, tuple[str, ...]]:
+        demand_owner(caller, _visible(connection, caller, port_id).project_id, "update_port")
+        # Holds the row until the commit, so what is checked below cannot change under it.
+        port_update(connection, port_id, {}, now=now, revision=change.revision)
         present = _visible(connection, caller, port_id)
-        demand_owner(caller, present.project_id, "update_port")
         held = server_get(connection, present.device_id) is not None
         check_held(present, change.values, change.mac, held=held)
         check_secured(present, change.values)
+        check_no_server(connection, present, change.values.get("device_id", ""))
         _check_groups_exist(connection, caller, change.values.get("security_groups"))
         rebinds = any(_differs(present, name, change.values) for name in _REBIND)
         values = {**(unbound() if rebinds else {}), **change.values}
         if rebinds:
             values.setdefault("binding_host", present.host_name)
-        port_update(connection, port_id, values, now=now, revision=change.revision)
+        port_write(connection, port_id, values)
         _change_addresses(connection, present, change)
         changed = _visible(connection, caller, port_id)
         if rebinds and changed.host_name:
@@ -188,6 +193,7 @@ def _create(
         raise missing("Network", wanted.network_id)
     owner = owner_of_new(caller, wanted.project_id, "port")
     check_create(wanted, network, owns_network=owns(caller, network.project_id))
+    check_no_server(connection, None, wanted.device_id)
     _check_groups_exist(connection, caller, wanted.security_groups)
     made = port_create(connection, wanted, project_id=owner, now=now)
     return _bind(connection, site, made) if made.host_name else made

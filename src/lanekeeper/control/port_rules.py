@@ -12,6 +12,7 @@ from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import SERVER_OWNER, PortRecord, PortWanted
 from lanekeeper.store.security_group import security_group_list
+from lanekeeper.store.server import server_get
 
 _HELD_BY_SERVER = frozenset({"device_id", "device_owner", "binding_host", "binding_profile"})
 """What belongs to the server while it holds the port."""
@@ -67,6 +68,21 @@ def check_held(
             raise _in_use(present, name)
     if held and (named := sorted(_HELD_BY_SERVER & _changed(present, values))):
         raise _in_use(present, named[0])
+
+
+def check_no_server(connection: sa.Connection, present: PortRecord | None, device_id: str) -> None:
+    """Refuse to put a port into a server's hands behind Compute's back.
+
+    Raises:
+        Conflict: code PortInUse; *device_id* is a server's, and not the one that has the port.
+    """
+    is_held_by_it = present is not None and present.device_id == device_id
+    if device_id and not is_held_by_it and server_get(connection, device_id) is not None:
+        raise Conflict(
+            f"device_id {device_id} is a server; setting it gives the server nothing",
+            hint="name the port in the request that creates the server",
+            code="PortInUse",
+        )
 
 
 def check_secured(present: PortRecord, values: Mapping[str, Any]) -> None:

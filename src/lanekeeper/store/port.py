@@ -335,6 +335,12 @@ def port_update(
     return row_update(connection, port, port_id, values, now=now, revision=revision)
 
 
+def port_write(connection: sa.Connection, port_id: str, values: Mapping[str, Any]) -> None:
+    """Change columns of a port that ``port_update`` holds already; its revision stays."""
+    if values:
+        connection.execute(port.update().where(port.c.id == port_id).values(**values))
+
+
 def port_delete(
     connection: sa.Connection, port_id: str, *, held_by: str = "", revision: int | None = None
 ) -> bool:

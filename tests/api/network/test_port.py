@@ -246,6 +246,17 @@ def test_what_a_server_stands_on_is_not_moved_under_it(
     assert admin.get(f"/ports/{port['id']}") == before
 
 
+def test_nobody_gives_a_port_to_a_server_behind_its_back(one: World, network: str) -> None:
+    admin = one.client()
+    one.hold(admin.port(network, **DIRECT)["id"])
+    stolen = {"network_id": network, "device_id": "server-1"}
+    assert admin.refused("POST", "/ports", 409, {"port": stolen})[0] == "PortInUse"
+    path = f"/ports/{admin.port(network)['id']}"
+    kind, message = admin.refused("PUT", path, 409, {"port": {"device_id": "server-1"}})
+    assert (kind, "creates the server" in message) == ("PortInUse", True)
+    assert admin.put(path, {"port": {"device_id": "appliance"}})["device_id"] == "appliance"
+
+
 def test_security_off_goes_with_no_groups_and_no_pairs(admin: Client, network: str) -> None:
     made = admin.port(network)
     assert len(made["security_groups"]) == 1
