@@ -75,11 +75,9 @@ def up(wanted: Wanted, say: Say, environment: Mapping[str, str]) -> Running:
     try:
         with folder.locked():
             folder.remember_starter()
-            running = start(wanted, folder, choice, say)
-            if choice is Acceleration.KVM and not kvm_inside(folder):
-                say("guests would not run below this machine's KVM; starting again without it")
-                process.end_all(folder.path)
-                running = start(wanted, folder, Acceleration.TCG, say)
+            running = boot(
+                wanted, folder, choice, say, forced=acceleration.ENVIRONMENT in environment
+            )
             if wanted.libvirt:
                 running = replace(running, libvirt_s=start_libvirt(wanted, folder, say))
             folder.remember(running)
@@ -87,6 +85,23 @@ def up(wanted: Wanted, say: Say, environment: Mapping[str, str]) -> Running:
     except BaseException:  # also an interrupt: whoever sent it expects nothing to be left
         clean(folder)
         raise
+
+
+def boot(
+    wanted: Wanted, folder: LabFolder, choice: Acceleration, say: Say, *, forced: bool
+) -> Running:
+    """Start the lab host; without KVM where that turns out to be no use. Raises HostFault."""
+    try:
+        running = start(wanted, folder, choice, say)
+        if choice is Acceleration.TCG or kvm_inside(folder):
+            return running
+        raise HostFault("guests would not run in a lab host on this machine's KVM")
+    except HostFault as fault:
+        if choice is Acceleration.TCG or forced:
+            raise
+        say(f"starting again without KVM: {fault}")
+    process.end_all(folder.path)
+    return start(wanted, folder, Acceleration.TCG, say)
 
 
 def check(wanted: Wanted) -> None:
