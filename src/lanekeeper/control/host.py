@@ -174,6 +174,7 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
     changed = site.database.write(work)
     reached("controller.report.after")
     if changed:
+        reached("controller.report.changed")
         site.bells.ring(host_id)
 
 

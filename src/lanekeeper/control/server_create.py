@@ -18,6 +18,7 @@ from lanekeeper.control.server import event_of, fault
 from lanekeeper.control.server_order import NewServer, Nic, Order, check_order
 from lanekeeper.control.server_release import release_server
 from lanekeeper.control.site import Site
+from lanekeeper.crash import reached
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import TaskState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict, NoCapacity
@@ -92,7 +93,9 @@ def _create(
             now=site.clock(),
         )
         try:
+            reached("controller.claim.before")
             placed = site.database.write(partial(_take, placing=placing))
+            reached("controller.claim.after")
         except Conflict as error:
             if error.code not in _RACES:
                 raise
@@ -177,6 +180,7 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     server_insert(connection, placed)
     event_insert(connection, _created(placing, placed))
     desired_touch(connection, host.id)
+    reached("controller.claim.written")
     return placed
 
 
@@ -210,11 +214,11 @@ def _attach(
 ) -> None:
     """Bind a port to its device on the chosen host."""
     host = placing.choice.host
-    reached = HostNetwork(
+    network = HostNetwork(
         name=host.name, alive=host.alive, mappings=dict.fromkeys(host.physical_networks, ())
     )
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
-    bound = bind(facts, port.segments, reached)
+    bound = bind(facts, port.segments, network)
     if isinstance(bound, Refusal):
         raise Conflict(f"Port {port.id} cannot be bound on {host.name}: {bound}")
     port_attach(

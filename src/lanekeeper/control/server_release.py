@@ -6,6 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from lanekeeper.crash import reached
 from lanekeeper.domain.network.port import PortStatus
 from lanekeeper.store.allocation import allocation_drop, consumer_drop
 from lanekeeper.store.claim import claim_release
@@ -19,11 +20,13 @@ def release_server(connection: sa.Connection, record: ServerRecord, now: datetim
     Amounts come first, devices after them, ports last, as when they are taken: so two
     transactions never wait for each other in a ring.
     """
+    reached("controller.release.before")
     allocation_drop(connection, record.id)
     claim_release(connection, record.id, now)
     port_drop_for_server(connection, record.id, now)
     consumer_drop(connection, record.id)
     server_delete(connection, record.id)
+    reached("controller.release.after")
 
 
 def set_port_states(
