@@ -93,13 +93,14 @@ def boot(
     """Start the lab host; without KVM where that turns out to be no use. Raises HostFault."""
     try:
         running = start(wanted, folder, choice, say)
-        if choice is Acceleration.TCG or kvm_inside(folder):
-            return running
-        raise HostFault("guests would not run in a lab host on this machine's KVM")
     except HostFault as fault:
         if choice is Acceleration.TCG or forced:
             raise
         say(f"starting again without KVM: {fault}")
+    else:
+        if choice is Acceleration.TCG or forced or kvm_inside(folder):
+            return running
+        say("starting again without KVM: guests would not run in a lab host on this machine's")
     process.end_all(folder.path)
     return start(wanted, folder, Acceleration.TCG, say)
 
