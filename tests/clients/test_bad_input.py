@@ -204,6 +204,25 @@ def test_an_image_id_is_never_a_path(http: httpx.Client, method: str, trick: str
         assert "root:" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/network/v2.0/ports", '{"port": {"network_id": "x", "binding:profile": {"a": %s}}}'),
+        ("/compute/v2.1/servers", '{"server": {"name": "a"}, "os:scheduler_hints": {"a": %s}}'),
+        ("/image/v2/images", '{"name": "a", "colour": %s}'),
+        ("/identity/v3/projects", '{"project": {"name": "a", "colour": %s}}'),
+    ],
+    ids=["network", "compute", "image", "identity"],
+)
+def test_a_body_of_many_thousand_levels_is_refused(
+    http: httpx.Client, path: str, body: str
+) -> None:
+    content = body % ("[" * 50_000 + "]" * 50_000)
+    answer = http.post(path, content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400, answer.text[:200]
+    assert message(answer)
+
+
 def test_an_image_id_of_the_callers_own_is_a_uuid_or_refused(http: httpx.Client) -> None:
     answer = http.post("/image/v2/images", json={"name": "trick", "id": "../../../tmp/trick"})
     assert answer.status_code == 400

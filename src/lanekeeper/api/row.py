@@ -179,7 +179,7 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
         Invalid: not JSON, or not of the row's type; the message names the field.
     """
     if _NUL.search(raw):
-        raise Invalid("the body contains a NUL character")
+        raise Invalid(f"Invalid input for {_nul_place(raw)}: it contains a NUL character")
     try:
         return decoder.decode(raw or b"null")
     except msgspec.ValidationError as error:
@@ -190,3 +190,24 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
         raise Invalid(f"the body is not valid JSON: {error}") from error
     except UnicodeDecodeError as error:
         raise Invalid(f"the body is not UTF-8: {error.reason}") from error
+    except RecursionError as error:
+        raise Invalid("the body has more levels of lists and objects than are read") from error
+
+
+def _nul_place(raw: bytes) -> str:
+    """Name the field with the NUL in the notation of msgspec's own messages, ``server.name``."""
+    try:
+        fields: list[tuple[str, object]] = [("", msgspec.json.decode(raw))]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "the body"
+    while fields:
+        place, value = fields.pop()
+        if isinstance(value, str) and "\0" in value:
+            return place.removeprefix(".")
+        if isinstance(value, dict):
+            if any("\0" in key for key in value):
+                return f"a key of {place.removeprefix('.') or 'the body'}"
+            fields += [(f"{place}.{key}", part) for key, part in value.items()]
+        elif isinstance(value, list):
+            fields += [(f"{place}[{index}]", part) for index, part in enumerate(value)]
+    return "the body"

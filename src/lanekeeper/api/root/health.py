@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from http import HTTPStatus
 
 import anyio.to_thread
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lanekeeper.api.app import base_url
+from lanekeeper.api.identity.version import versions
 from lanekeeper.control.metrics import render
 from lanekeeper.control.readiness import Readiness, readiness
 from lanekeeper.control.site import Site
@@ -43,7 +45,8 @@ def _root(site: Site) -> Callable[[Request], Response]:
             return HTMLResponse(
                 f"<!doctype html><title>Lanekeeper</title><h1>Lanekeeper</h1>{links}"
             )
-        return RedirectResponse(f"{base_url(request)}/identity", 300)
+        body = msgspec.json.encode(versions(base_url(request)))
+        return Response(body, HTTPStatus.MULTIPLE_CHOICES, media_type="application/json")
 
     return root
 
