@@ -1,15 +1,21 @@
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agent.controller import Controller
-from agent.orders_of import PF, cleaning, nic, server, server_id, vf
+from agent.controller import TOKEN, Controller
+from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
+from lanekeeper.agent.compose import Timing, client_of, compose
+from lanekeeper.agent.enrolment import enrol
 from lanekeeper.agent.simulated import SimulatedHost
+from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.machine import VfChange, VfSettings
-from lanekeeper.host.simulated import SimulatedMachine
-from lanekeeper.protocol import Desired
+from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.hypervisor.driver import Blueprint
+from lanekeeper.hypervisor.simulated import SimulatedHypervisor
+from lanekeeper.protocol import Desired, DeviceWanted
 from running import until
 
 Start = Callable[..., SimulatedHost]
@@ -130,6 +136,43 @@ def test_what_cannot_be_started_is_reported_with_the_reason(
     (state,) = controller.wait_obeyed("sim-1", desired).servers
     assert (state.power, state.generation) == ("failed", 1)
     assert "image wrong hashes to" in state.problem
+
+
+class Spoilt(SimulatedHypervisor):
+    """Fails in ways that nobody foresaw."""
+
+    def define(self, blueprint: Blueprint) -> None:
+        if blueprint.server.id == server_id(1):
+            raise OSError(errno.ENOSPC, "No space left on device", "/disk")
+        if blueprint.server.id == server_id(2):
+            raise KeyError("a bug")
+        super().define(blueprint)
+
+
+def test_what_nobody_foresaw_stops_nothing_else(controller: Controller, tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "spoilt")
+    enrol(state, controller.url, TOKEN, "sim-1")
+    machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
+    hypervisor = Spoilt(tmp_path / "guests.json", machine)
+    client, timing = client_of(state), Timing(retry_first_s=0.01, poll_s=5)
+    host = SimulatedHost(
+        "sim-1", compose(state, client, machine, hypervisor, POLICY, timing=timing), client
+    )
+    broken = cleaning(DeviceWanted(device_id="d", address="?", vendor_id="", product_id=""))
+    controller.order("sim-1", Desired(generation=1, mark="a", cleaning=[broken]))
+    three = Desired(generation=2, mark="b", servers=[server(number) for number in (1, 2, 3)])
+    controller.order("sim-1", three)
+    states = controller.wait_obeyed("sim-1", three).servers
+    assert [(one.power, one.problem.partition(";")[0]) for one in states] == [
+        ("failed", "No space left on device: /disk"),
+        ("failed", "internal error of the agent"),
+        ("running", ""),
+    ]
+    host.stop()
+    with controller.changed:
+        controller.closing = True
+        controller.changed.notify_all()
+    host.join()
 
 
 def test_lost_settings_of_a_running_guest_come_back(

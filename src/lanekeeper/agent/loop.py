@@ -26,7 +26,7 @@ from lanekeeper.agent.report import report
 from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Memory, Senses
 from lanekeeper.clock import Stopwatch
-from lanekeeper.domain.errors import Error, HostFault, Unavailable
+from lanekeeper.domain.errors import Error, HostFault
 from lanekeeper.protocol import CleaningState, Desired
 
 LOOK_EVERY_S = 10.0
@@ -94,8 +94,10 @@ class Agent:
             if is_due or self._view is None:
                 self._look()
             self._round(self._parts.orders.current(), settings=is_due)
-        except (Unavailable, HostFault) as error:
-            self._log.error("host read", outcome="failed", error=str(error))
+        except (Error, OSError) as error:
+            self._log.error("round", outcome="failed", error=str(error))
+        except Exception:  # a bug must not end the agent: it is tried again, and seen in the log
+            self._log.exception("round", outcome="failed")
         return self._next_s()
 
     def _look(self) -> None:
@@ -156,11 +158,14 @@ class Agent:
             self._carry_out(action)
         except Error as failure:
             error = failure
-            self._note_failure(action, failure)
+        except OSError as failure:  # the disk is full, a file cannot be written
+            error = HostFault(f"{failure.strerror}: {failure.filename}")
         except Exception:  # a bug in one action must not stop the others, nor be tried for ever
-            self._log.exception("action", **describe(action))
-            self._note_failure(action, HostFault("internal error of the agent; see its log"))
+            self._log.exception(**describe(action))
+            error = HostFault("internal error of the agent; its log has the traceback")
         finally:
+            if error is not None:
+                self._note_failure(action, error)
             self._tell(action, self._parts.stopwatch() - started, error)
             with self._lock:
                 self._busy.pop(key_of(action), None)
@@ -216,7 +221,7 @@ class Agent:
             asked_at = self._parts.stopwatch()
             try:
                 has_changed = self._parts.orders.poll()
-            except Error as error:
+            except (Error, OSError) as error:
                 if self._stopping.is_set():
                     return
                 failures += 1
