@@ -33,25 +33,22 @@ def _augment(wishes: Sequence[Sequence[int]], first: int, holder: dict[int, int]
     """Find a chain of exchanges that ends at a thing nobody holds, and make it so."""
     # By hand rather than by recursion: a chain may be as long as a host has devices.
     seen: set[int] = set()
-    chain: list[tuple[int, int]] = []  # (wish, index of the thing it tries next)
-    chain.append((first, 0))
+    chain = [(first, iter(wishes[first]))]
+    asked: list[int] = []  # the thing that each wish of the chain, but the last, wants
     while chain:
-        wish, index = chain[-1]
-        if index == len(wishes[wish]):
+        wish, things = chain[-1]
+        free = next((thing for thing in wishes[wish] if thing not in holder), None)
+        if free is not None:
+            for (taker, _), thing in zip(chain, [*asked, free], strict=True):
+                holder[thing] = taker
+            return True
+        wanted = next((thing for thing in things if thing not in seen), None)
+        if wanted is None:
             chain.pop()
-            if chain:
-                before, tried = chain[-1]
-                chain[-1] = (before, tried + 1)
+            if asked:
+                asked.pop()
             continue
-        thing = wishes[wish][index]
-        if thing in seen:
-            chain[-1] = (wish, index + 1)
-            continue
-        seen.add(thing)
-        if thing in holder:
-            chain.append((holder[thing], 0))
-            continue
-        for taker, choice in chain:
-            holder[wishes[taker][choice]] = taker
-        return True
+        seen.add(wanted)
+        asked.append(wanted)
+        chain.append((holder[wanted], iter(wishes[holder[wanted]])))
     return False

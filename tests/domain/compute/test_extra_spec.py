@@ -1,0 +1,121 @@
+import pytest
+
+from lanekeeper.domain.compute.extra_spec import (
+    check_offered,
+    check_properties,
+    check_spelling,
+    check_values,
+    numa_policy,
+)
+from lanekeeper.domain.compute.flavor import Flavor
+from lanekeeper.domain.errors import Error, Forbidden, Invalid, NotOffered
+
+PLAIN = {"id": "1", "name": "m1", "vcpus": 1, "ram_mib": 512, "disk_gib": 1}
+
+
+def flavor(**more: object) -> Flavor:
+    return Flavor(**(PLAIN | more))  # type: ignore[arg-type]  # test's shorthand
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        {},
+        {"pci_passthrough:alias": "a1:1"},
+        {"hw:pci_numa_affinity_policy": "required"},
+        {"hw:cpu_policy": "shared"},
+        {"hw:mem_page_size": "small"},
+        {"myorg:cost-centre": "42"},
+    ],
+)
+def test_what_can_be_honoured_passes(specs: dict[str, str]) -> None:
+    check_offered(flavor(extra_specs=specs))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "hw:cpu_policy",
+        "hw:numa_nodes",
+        "hw:mem_page_size",
+        "hw_rng:allowed",
+        "quota:vif_inbound_average",
+        "resources:VCPU",
+        "resources1:VGPU",
+        "trait:HW_CPU_X86_AVX",
+        "trait1:CUSTOM_A",
+        "group_policy",
+        "aggregate_instance_extra_specs:pci",
+        "capabilities:cpu_info",
+        "os:secure_boot",
+        "accel:device_profile",
+        "ssd",
+    ],
+)
+def test_what_would_be_overlooked_is_refused_by_name(key: str) -> None:
+    with pytest.raises(NotOffered, match=key):
+        check_offered(flavor(extra_specs={key: "1"}))
+
+
+@pytest.mark.parametrize("more", [{"swap_mib": 1}, {"ephemeral_gib": 1}])
+def test_disks_that_no_guest_would_get_are_refused(more: dict[str, int]) -> None:
+    with pytest.raises(NotOffered, match="not offered"):
+        check_offered(flavor(**more))
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [{"hw_numa_nodes": "2"}, {"hw_firmware_type": "uefi"}, {"trait:CUSTOM_X": "required"}],
+)
+def test_an_image_that_asks_for_more_is_refused(properties: dict[str, str]) -> None:
+    with pytest.raises(NotOffered, match=next(iter(properties))):
+        check_properties(properties)
+
+
+def test_an_image_with_ordinary_properties_passes() -> None:
+    check_properties({"kernel_id": "x", "hw_firmware_type": "bios", "os_distro": "debian"})
+
+
+@pytest.mark.parametrize(
+    ("specs", "error"),
+    [
+        ({"pci_passthrough:alias": "a1"}, "NAME:COUNT"),
+        ({"pci_passthrough:alias": ""}, "NAME:COUNT"),
+        ({"pci_passthrough:other": "a1:1"}, "does not appear to exist"),
+        ({"hw:pci_numa_affinity_policy": "near"}, "none of legacy"),
+    ],
+)
+def test_values_are_checked(specs: dict[str, str], error: str) -> None:
+    with pytest.raises(Invalid, match=error):
+        check_values(specs)
+
+
+@pytest.mark.parametrize(
+    "specs", [{"": "a"}, {"a/b": "c"}, {"k" * 256: "v"}, {"k": "v" * 256}, {"k": "a\0b"}]
+)
+def test_spelling_is_checked(specs: dict[str, str]) -> None:
+    with pytest.raises(Invalid):
+        check_spelling(specs)
+
+
+@pytest.mark.parametrize(
+    ("in_flavor", "in_image", "outcome"),
+    [
+        (None, None, None),
+        ("required", None, "required"),
+        (None, "socket", "socket"),
+        ("legacy", "legacy", "legacy"),
+        ("legacy", "required", Forbidden),
+        ("near", None, Invalid),
+    ],
+)
+def test_the_numa_policy_of_flavor_and_image(
+    in_flavor: str | None, in_image: str | None, outcome: object
+) -> None:
+    specs = {"hw:pci_numa_affinity_policy": in_flavor} if in_flavor else {}
+    properties = {"hw_pci_numa_affinity_policy": in_image} if in_image else {}
+    if isinstance(outcome, type) and issubclass(outcome, Error):
+        with pytest.raises(outcome):
+            numa_policy(specs, properties)
+    else:
+        assert numa_policy(specs, properties) == outcome

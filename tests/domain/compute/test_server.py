@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lanekeeper.domain.compute.server import (
+    Life,
+    PowerState,
+    Report,
+    TaskState,
+    VmState,
+    Wanted,
+    after_report,
+    is_gone,
+    status_of,
+)
+
+BUILDING = Life(
+    vm_state=VmState.BUILDING,
+    task_state=TaskState.SPAWNING,
+    power_state=PowerState.NOSTATE,
+    wanted=Wanted.RUNNING,
+    generation=1,
+)
+ACTIVE = replace(BUILDING, vm_state=VmState.ACTIVE, task_state=None, power_state=PowerState.RUNNING)
+STOPPING = replace(ACTIVE, task_state=TaskState.POWERING_OFF, wanted=Wanted.STOPPED, generation=2)
+STOPPED = replace(
+    STOPPING, task_state=None, vm_state=VmState.STOPPED, power_state=PowerState.SHUTDOWN
+)
+STARTING = replace(STOPPED, task_state=TaskState.POWERING_ON, wanted=Wanted.RUNNING, generation=3)
+REBOOTING = replace(ACTIVE, task_state=TaskState.REBOOTING, generation=2)
+DELETING = replace(ACTIVE, task_state=TaskState.DELETING, wanted=Wanted.ABSENT, generation=2)
+
+
+def report(power: str, generation: int = 9, problem: str = "") -> Report:
+    return Report(power=power, generation=generation, problem=problem)
+
+
+@pytest.mark.parametrize(
+    ("life", "said", "status", "task", "power"),
+    [
+        (BUILDING, report("paused"), "BUILD", "spawning", PowerState.PAUSED),
+        (BUILDING, report("stopped"), "BUILD", "spawning", PowerState.SHUTDOWN),
+        (BUILDING, report("running"), "ACTIVE", None, PowerState.RUNNING),
+        (BUILDING, report("failed", problem="x"), "ERROR", None, PowerState.NOSTATE),
+        (BUILDING, report("absent"), "BUILD", "spawning", PowerState.NOSTATE),
+        (STOPPING, report("running", 1), "ACTIVE", "powering-off", PowerState.RUNNING),
+        (STOPPING, report("running", 2), "ACTIVE", "powering-off", PowerState.RUNNING),
+        (STOPPING, report("stopped", 1), "ACTIVE", "powering-off", PowerState.SHUTDOWN),
+        (STOPPING, report("stopped", 2), "SHUTOFF", None, PowerState.SHUTDOWN),
+        (STARTING, report("stopped", 2), "SHUTOFF", "powering-on", PowerState.SHUTDOWN),
+        (STARTING, report("running", 3), "ACTIVE", None, PowerState.RUNNING),
+        (REBOOTING, report("running", 1), "REBOOT", "rebooting", PowerState.RUNNING),
+        (REBOOTING, report("stopped", 2), "REBOOT", "rebooting", PowerState.SHUTDOWN),
+        (REBOOTING, report("running", 2), "ACTIVE", None, PowerState.RUNNING),
+        (ACTIVE, report("paused"), "ACTIVE", None, PowerState.PAUSED),
+        (ACTIVE, report("absent"), "ACTIVE", None, PowerState.RUNNING),
+        (DELETING, report("running"), "ACTIVE", "deleting", PowerState.RUNNING),
+        (DELETING, report("failed", 1), "ACTIVE", "deleting", PowerState.RUNNING),
+        (DELETING, report("failed", 2), "ERROR", "deleting", PowerState.NOSTATE),
+    ],
+)
+def test_what_a_report_makes_of_a_server(
+    life: Life, said: Report, status: str, task: str | None, power: PowerState
+) -> None:
+    after = after_report(life, said)
+    seen = (status_of(after.vm_state, after.task_state), after.task_state, after.power_state)
+    assert seen == (status, task, power)
+
+
+@pytest.mark.parametrize("power", ["stopped", "crashed"])
+def test_a_guest_that_went_down_by_itself_stays_down(power: str) -> None:
+    after = after_report(ACTIVE, report(power, 1))
+    assert (after.vm_state, after.wanted, after.generation) == (VmState.STOPPED, "stopped", 2)
+
+
+def test_a_failure_keeps_its_reason_until_the_guest_runs() -> None:
+    failed = after_report(BUILDING, report("failed", problem="no such driver"))
+    assert failed.problem == "no such driver"
+    assert after_report(failed, report("running")).problem == ""
+    assert after_report(BUILDING, report("failed")).problem
+
+
+def test_an_error_that_an_operator_set_outlives_reports() -> None:
+    declared = replace(ACTIVE, vm_state=VmState.ERROR)
+    assert after_report(declared, report("running")) == declared
+
+
+def test_only_a_tombstone_is_answered_by_absence() -> None:
+    assert is_gone(DELETING, report("absent"))
+    assert not is_gone(ACTIVE, report("absent"))
+    assert not is_gone(DELETING, report("stopped"))
+
+
+_powers = st.sampled_from(["running", "stopped", "paused", "crashed", "absent", "failed"])
+_lives = st.sampled_from([BUILDING, ACTIVE, STOPPING, STOPPED, STARTING, REBOOTING, DELETING])
+
+
+@given(_lives, _powers, st.integers(1, 4))
+def test_a_report_that_is_repeated_changes_nothing_more(
+    life: Life, power: str, generation: int
+) -> None:
+    once = after_report(life, report(power, generation))
+    assert after_report(once, report(power, generation)) == once
+
+
+@given(_lives, _powers, st.integers(1, 4))
+def test_a_report_never_takes_back_a_deletion(life: Life, power: str, generation: int) -> None:
+    after = after_report(life, report(power, generation))
+    assert (after.wanted == Wanted.ABSENT) == (life.wanted == Wanted.ABSENT)
