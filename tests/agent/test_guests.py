@@ -1,0 +1,134 @@
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent.orders_of import PF, POLICY, nic, server, server_id, vf
+from lanekeeper.agent.guests import Workshop, destroy, start
+from lanekeeper.agent.observe import Policy, view
+from lanekeeper.agent.state_dir import DriverRecord, GivenAway
+from lanekeeper.clock import monotonic
+from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.machine import VfSettings
+from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.hypervisor.guest_files import GuestDirectories
+from lanekeeper.hypervisor.images import ImageCache
+from lanekeeper.hypervisor.simulated import SimulatedHypervisor
+
+VF = PciAddress.parse(vf(0).address)
+
+
+@contextmanager
+def no_images(_: str) -> Iterator[Iterator[bytes]]:
+    yield iter(())
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
+    return Workshop(
+        machine=machine,
+        hypervisor=SimulatedHypervisor(tmp_path / "guests.json", machine),
+        directories=GuestDirectories(tmp_path / "servers"),
+        images=ImageCache(tmp_path / "images", no_images),
+        drivers=DriverRecord(tmp_path / "drivers.json"),
+        stopwatch=monotonic,
+    )
+
+
+def bring_up(shop: Workshop, policy: Policy = POLICY, **values: Any) -> None:
+    start(shop, server(1, **values), view(shop.machine.scan(), policy, frozenset()))
+
+
+def share_a_group(root: Path) -> None:
+    """Put VF 1, which igbvf has, into VF 0's IOMMU group."""
+    group = (root / "sys/bus/pci/devices" / vf(0).address / "iommu_group").resolve()
+    sibling = (root / "sys/bus/pci/devices" / vf(1).address).resolve()
+    (group / "devices" / sibling.name).symlink_to(os.path.relpath(sibling, group / "devices"))
+
+
+@pytest.mark.parametrize(
+    ("devices", "policy", "kind", "message"),
+    [
+        ([vf(0)], Policy(), Forbidden, "is not listed in device_spec"),
+        ([vf(9)], POLICY, NotFound, "0000:21:12.2"),
+        (
+            [msgspec.structs.replace(vf(0), product_id="1018")],
+            POLICY,
+            HostFault,
+            "is 8086:10ca, not 8086:1018",
+        ),
+    ],
+)
+def test_a_wrong_device_is_refused_before_anything_is_made(
+    shop: Workshop, devices: list[object], policy: Policy, kind: type[Error], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        bring_up(shop, policy, devices=devices)
+    assert shop.hypervisor.inventory().guests == ()
+    assert shop.directories.ids() == frozenset()
+    assert shop.machine.device(VF).driver is None
+
+
+def test_without_an_iommu_no_guest_gets_a_device(shop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "machine/sys/bus/pci/devices" / vf(0).address / "iommu_group").unlink()
+    with pytest.raises(HostFault, match="in no IOMMU group"):
+        bring_up(shop, nics=[nic(0)])
+
+
+def test_a_sibling_that_the_host_uses_is_named(shop: Workshop, tmp_path: Path) -> None:
+    share_a_group(tmp_path / "machine")
+    shop.machine.bind(PciAddress.parse(vf(1).address), "igbvf")
+    with pytest.raises(HostFault, match=f"shares IOMMU group .* with {vf(1).address}"):
+        bring_up(shop, nics=[nic(0)])
+    bring_up(shop, nics=[nic(0)], devices=[vf(1)])  # whoever takes both may have them
+
+
+def test_a_start_that_fails_gives_the_devices_back(shop: Workshop) -> None:
+    class Deaf(SimulatedMachine):
+        """Accepts settings and keeps no VLAN."""
+
+        def vf_settings(self, pf: PciAddress, index: int) -> VfSettings:
+            return replace(super().vf_settings(pf, index), vlan=0)
+
+    machine = shop.machine
+    assert isinstance(machine, SimulatedMachine)
+    deaf = Workshop(
+        machine=Deaf(machine.root),
+        hypervisor=shop.hypervisor,
+        directories=shop.directories,
+        images=shop.images,
+        drivers=shop.drivers,
+        stopwatch=monotonic,
+    )
+    with pytest.raises(HostFault, match="does not take vlan"):
+        bring_up(deaf, nics=[nic(0)])
+    (guest,) = shop.hypervisor.inventory().guests
+    assert (guest.power, guest.generation) == ("stopped", 0)
+    assert machine.device(VF).driver is None
+    assert machine.vf_settings(PciAddress.parse(PF), 0).mac is None
+
+
+def test_a_paused_leftover_of_another_order_is_not_finished(shop: Workshop) -> None:
+    seen = view(shop.machine.scan(), POLICY, frozenset())
+    start(shop, server(1, nics=[nic(0)]), seen)
+    start(shop, server(1, 2, nics=[nic(2)]), seen)
+    (guest,) = shop.hypervisor.inventory().guests
+    assert [str(held.address) for held in guest.devices] == [vf(2).address]
+    assert shop.machine.device(VF).driver is None
+
+
+def test_the_drivers_from_before_outlive_the_guest(shop: Workshop, tmp_path: Path) -> None:
+    shop.machine.bind(VF, "igbvf")
+    bring_up(shop, nics=[nic(0)])
+    (tmp_path / "drivers.json").unlink()  # a lost directory: the domain's metadata still knows
+    for _ in range(2):
+        destroy(shop, server_id(1))
+    assert shop.drivers.driver(VF) == GivenAway("igbvf")
+    assert shop.directories.ids() == frozenset()
