@@ -77,7 +77,7 @@ def test_it_answers_what_to_do_next(tmp_path: Path) -> None:
 
 
 def test_without_libvirt_and_without_simulation_it_says_what_would_help(tmp_path: Path) -> None:
-    if Path("/run/libvirt").exists():
+    if any(Path("/run/libvirt").glob("*-sock")):
         pytest.skip("libvirt runs on this machine")
     assert "--simulate" in refuse(tmp_path, code=3)
 

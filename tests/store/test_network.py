@@ -209,7 +209,7 @@ def test_a_whole_cards_port_has_its_mac_while_it_is_held(database: Database) -> 
 
 def test_a_server_that_goes_takes_only_ports_made_for_it(database: Database) -> None:
     add_subnet(database)
-    mine = add_port(database)
+    mine = add_port(database, fixed_ips=(FixedIpWanted(ip="192.0.2.3"),))
     made = database.write(
         lambda c: port_create_for_server(c, NET, "red", fixed_ip="192.0.2.4", now=NOW)
     )
