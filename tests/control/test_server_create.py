@@ -1,0 +1,395 @@
+"""Creating servers on a real database: races, refusals, and what is left of each."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from fleet import ADMIN, MEMBER, STRANGER, Fleet, config, fleet, pf_and_vfs
+from lanekeeper.control.flavor import create_flavor
+from lanekeeper.control.server import delete_server
+from lanekeeper.control.server_create import create_servers
+from lanekeeper.control.server_list import show_server
+from lanekeeper.control.server_order import NewServer, NicAsked
+from lanekeeper.domain.compute.flavor import Flavor
+from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, NoCapacity, NotOffered
+from lanekeeper.domain.image.record import Status
+from lanekeeper.domain.network.port import VnicType
+from lanekeeper.protocol import DeviceFact
+from lanekeeper.store.device import device_rows
+from lanekeeper.store.port import port_show
+from lanekeeper.store.tables import address, allocation, claim, consumer, inventory, port, server
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
+    with fleet(database_url, tmp_path) as made:
+        yield made
+
+
+def flavor(world: Fleet, name: str = "m1", alias: str = "", **more: Any) -> str:
+    specs = {"pci_passthrough:alias": alias} if alias else {}
+    values: dict[str, Any] = {"vcpus": 1, "ram_mib": 64, "disk_gib": 1, "extra_specs": specs}
+    return create_flavor(world.site, Flavor(id="", name=name, **(values | more))).id
+
+
+def wanted(world: Fleet, flavor_id: str, **more: Any) -> NewServer:
+    values = {"name": "s", "image_id": world.image(), "flavor_id": flavor_id}
+    return NewServer(**(values | more))
+
+
+def rows(world: Fleet, table: sa.Table) -> int:
+    with world.site.database.read() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+def used(world: Fleet) -> dict[str, int]:
+    with world.site.database.read() as connection:
+        found = connection.execute(sa.select(inventory.c.resource_class, inventory.c.used))
+        return {name: number for name, number in found if number}
+
+
+def standings(world: Fleet) -> Counter[str]:
+    with world.site.database.read() as connection:
+        return Counter(row["state"] for row in device_rows(connection) if row["listed"])
+
+
+# One server ---------------------------------------------------------------------------------------
+
+
+def test_a_server_with_a_port_holds_a_vf_an_amount_and_the_port(world: Fleet) -> None:
+    web = world.port(world.network())
+    (made,) = create_servers(
+        world.site, MEMBER, wanted(world, flavor(world), networks=[NicAsked(port_id=web.id)])
+    )
+    assert (made.host_name, made.vm_state, made.task_state) == ("h1", "building", "spawning")
+    assert used(world) == {"VCPU": 1, "MEMORY_MB": 64, "DISK_GB": 1}
+    assert standings(world) == {"held": 1, "available": 13}
+    with world.site.database.read() as connection:
+        bound = port_show(connection, web.id)
+    assert bound is not None
+    assert (bound.device_id, bound.host_name, bound.vif_type) == (made.id, "h1", "hw_veb")
+    assert bound.profile == {
+        "pci_slot": "0000:21:10.0",
+        "pci_vendor_info": "8086:10ca",
+        "physical_network": "physnet1",
+        "pf_mac_address": "52:54:00:00:21:00",
+        "vf_num": 0,
+    }
+    assert bound.vif_details["vlan"] == "15"
+
+
+def test_its_life_ends_with_nothing_left(world: Fleet) -> None:
+    network_id = world.network()
+    kept = world.port(network_id)
+    nics = [NicAsked(port_id=kept.id), NicAsked(network_id=network_id)]
+    asked = wanted(world, flavor(world, alias="a1:2"), networks=nics)
+    (made,) = create_servers(world.site, MEMBER, asked)
+    assert standings(world) == {"held": 4, "available": 10}
+    world.obey()
+    shown = show_server(world.site, MEMBER, made.id)
+    assert shown.status == "ACTIVE"
+    assert [one.status for one in shown.ports] == ["ACTIVE", "ACTIVE"]
+    assert [one.id == kept.id for one in shown.ports] == [True, False]  # in the order asked for
+
+    delete_server(world.site, MEMBER, made.id)
+    world.report(made.id, "absent")
+    assert standings(world) == {"cleaning": 4, "available": 10}
+    world.obey()
+    assert standings(world) == {"available": 14}
+    assert used(world) == {}
+    for table in (server, claim, allocation, consumer):
+        assert rows(world, table) == 0, table.name
+    assert (rows(world, port), rows(world, address)) == (1, 1)  # the one that was there before
+
+
+def test_a_failed_build_says_why_and_can_be_deleted(world: Fleet) -> None:
+    (made,) = create_servers(world.site, MEMBER, wanted(world, flavor(world, alias="a1:1")))
+    world.report(made.id, "failed", problem="the IOMMU is off")
+    shown = show_server(world.site, MEMBER, made.id)
+    assert shown.status == "ERROR"
+    assert shown.record.fault is not None
+    assert shown.record.fault["message"] == "the IOMMU is off"
+    delete_server(world.site, MEMBER, made.id)
+    world.obey()
+    assert (rows(world, server), standings(world)) == (0, {"available": 14})
+
+
+def test_a_report_from_another_host_changes_nothing(world: Fleet) -> None:
+    from lanekeeper.control.host import report_state
+    from lanekeeper.protocol import HostState, ServerState
+
+    other = world.host("h2")
+    (made,) = create_servers(world.site, MEMBER, wanted(world, flavor(world), zone=None))
+    assert made.host_id is not None
+    stranger = other if made.host_id != other else world.hosts["h1"]
+    report_state(
+        world.site,
+        stranger,
+        HostState(servers=[ServerState(id=made.id, power="running", generation=9)]),
+    )
+    assert show_server(world.site, MEMBER, made.id).status == "BUILD"
+
+
+# No room ------------------------------------------------------------------------------------------
+
+
+def test_what_fits_nowhere_is_an_error_that_says_why(world: Fleet) -> None:
+    (made,) = create_servers(world.site, MEMBER, wanted(world, flavor(world, alias="a1:8")))
+    assert (made.vm_state, made.host_id) == ("error", None)
+    assert made.fault is not None
+    assert made.fault["message"].startswith("No valid host was found. There are not enough hosts")
+    assert "h1 alias a1 needs 8; of 7 that fit 7 are free" in made.fault["message"]
+    assert (used(world), rows(world, claim)) == ({}, 0)
+    delete_server(world.site, MEMBER, made.id)
+    assert rows(world, server) == 0
+
+
+def test_a_silent_host_takes_nothing(world: Fleet) -> None:
+    world.hands.turn(76)
+    (made,) = create_servers(world.site, MEMBER, wanted(world, flavor(world)))
+    assert made.fault is not None
+    assert "h1 is down" in made.fault["message"]
+    world.seen()
+    (again,) = create_servers(world.site, MEMBER, wanted(world, flavor(world, "m2")))
+    assert again.host_name == "h1"
+
+
+@pytest.mark.parametrize(("least", "left"), [(3, 0), (2, 2)])
+def test_an_operator_may_have_it_refused(
+    database_url: str, tmp_path: Path, least: int, left: int
+) -> None:
+    with fleet(database_url, tmp_path, config(refuse_unschedulable=True)) as world:
+        asked = wanted(world, flavor(world, alias="a1:3"), min_count=least, max_count=3)
+        if left:
+            names = [made.name for made in create_servers(world.site, MEMBER, asked)]
+            assert names == ["s-1", "s-2"]
+        else:
+            with pytest.raises(NoCapacity, match=r"of 7 that fit 1 are free, 6 are held"):
+                create_servers(world.site, MEMBER, asked)
+        assert rows(world, server) == left
+
+
+def test_rows_that_contradict_each_other_end_the_search(world: Fleet) -> None:
+    # Free by its device's row, but claimed all the same: no honest writer makes this.
+    from lanekeeper.store.tables import card
+
+    with world.site.database.engine.begin() as connection:
+        connection.execute(card.update().values(whole_holder=None))
+        device_id = next(
+            row["id"] for row in device_rows(connection) if row["address"] == "0000:41:10.0"
+        )
+        connection.execute(
+            claim.insert().values(
+                device_id=device_id,
+                consumer_id="ghost",
+                request_id="ghost",
+                index=0,
+                created_at=world.hands(),
+            )
+        )
+    (made,) = create_servers(world.site, MEMBER, wanted(world, flavor(world, alias="a1:1")))
+    assert made.fault is not None
+    assert "shows free what cannot be claimed" in made.fault["message"]
+
+
+def test_a_whole_pf_and_its_vfs_exclude_each_other(database_url: str, tmp_path: Path) -> None:
+    with fleet(database_url, tmp_path, hosts=0) as world:
+        facts = pf_and_vfs("41", 2)
+        listed = DeviceFact(
+            address="0000:41:00.0", vendor_id="8086", product_id="10c9", dev_type="type-PF"
+        )
+        world.host("h1", [listed, *facts[1:]])
+        whole, part = flavor(world, "w", "whole:1"), flavor(world, "p", "a1:1")
+        (first,) = create_servers(world.site, MEMBER, wanted(world, whole))
+        assert first.host_name == "h1"
+        (second,) = create_servers(world.site, MEMBER, wanted(world, part))
+        assert second.fault is not None
+        assert "blocked by its card's other side" in second.fault["message"]
+        delete_server(world.site, MEMBER, first.id)
+        world.report(first.id, "absent")  # released, but not clean yet
+        (third,) = create_servers(world.site, MEMBER, wanted(world, part))
+        assert third.fault is not None
+        world.clean(world.hosts["h1"])
+        (fourth,) = create_servers(world.site, MEMBER, wanted(world, part))
+        assert fourth.host_name == "h1"
+
+
+# Wrong from the start -----------------------------------------------------------------------------
+
+
+def refused(
+    world: Fleet, kind: type[Error], words: str, asked: NewServer, who: Any = MEMBER
+) -> None:
+    with pytest.raises(kind, match=words):
+        create_servers(world.site, who, asked)
+    assert rows(world, server) == 0
+    assert used(world) == {}
+
+
+def test_what_does_not_exist_is_named(world: Fleet) -> None:
+    plain = flavor(world)
+    refused(world, Invalid, "Flavor nope could not", wanted(world, "nope"))
+    refused(world, Invalid, "requested image", wanted(world, plain, image_id="nope"))
+    refused(world, Invalid, "boots from an image", wanted(world, plain, image_id=""))
+    refused(world, Invalid, "key_name", wanted(world, plain, key_name="nope"))
+    refused(world, Invalid, "availability zone", wanted(world, plain, zone="west"))
+    nic = [NicAsked(port_id="nope")]
+    refused(world, Invalid, "Port nope", wanted(world, plain, networks=nic))
+    nic = [NicAsked(network_id="nope")]
+    refused(world, Invalid, "Network nope", wanted(world, plain, networks=nic))
+
+
+def test_an_unknown_alias_is_named_with_those_that_exist(world: Fleet) -> None:
+    with pytest.raises(Invalid, match="PCI alias a9 is not defined") as told:
+        create_servers(world.site, MEMBER, wanted(world, flavor(world, alias="a9:1")))
+    assert "a1, whole" in told.value.hint
+
+
+def test_an_image_that_does_not_go_with_the_flavor_is_refused(world: Fleet) -> None:
+    plain = flavor(world)
+    for image_id, words in (
+        (world.image(min_ram_mib=65), "memory is too small"),
+        (world.image(min_disk_gib=2), "disk is too small"),
+        (world.image(size_bytes=2**30 + 1), "the image needs 2"),
+        (world.image(status=Status.QUEUED), "not active"),
+        (world.image(kernel_id="nope"), "names the kernel_id nope"),
+    ):
+        refused(world, Invalid, words, wanted(world, plain, image_id=image_id))
+    numa = world.image(hw_numa_nodes="2")
+    refused(world, NotOffered, "hw_numa_nodes", wanted(world, plain, image_id=numa))
+
+
+def test_a_flavor_that_asks_for_more_than_is_there_is_refused(world: Fleet) -> None:
+    numa = flavor(world, extra_specs={"hw:numa_nodes": "2"})
+    refused(world, NotOffered, "hw:numa_nodes", wanted(world, numa))
+
+
+def test_ports_that_cannot_be_used_are_refused(world: Fleet) -> None:
+    plain, network_id = flavor(world), world.network()
+    normal = world.port(network_id, vnic_type=VnicType.NORMAL)
+    asked = wanted(world, plain, networks=[NicAsked(port_id=normal.id)])
+    refused(world, Invalid, "virtual switch", asked)
+    direct = world.port(network_id)
+    asked = wanted(world, plain, networks=[NicAsked(port_id=direct.id)], max_count=2)
+    refused(world, Invalid, "single configured port", asked)
+    asked = wanted(world, plain, networks=[NicAsked(port_id=direct.id)] * 2)
+    refused(world, Invalid, "named twice", asked)
+    asked = wanted(world, plain, networks=[NicAsked(port_id=direct.id)])
+    refused(world, Invalid, "could not be found", asked, who=STRANGER)
+
+
+def test_a_port_in_use_is_a_conflict(world: Fleet) -> None:
+    web = world.port(world.network())
+    asked = wanted(world, flavor(world), networks=[NicAsked(port_id=web.id)])
+    create_servers(world.site, MEMBER, asked)
+    with pytest.raises(Conflict, match="still in use"):
+        create_servers(world.site, MEMBER, asked)
+    assert rows(world, server) == 1
+
+
+@pytest.mark.parametrize("place", [{"zone": "nova:h1"}, {"host": "h1"}, {"hypervisor": "h1"}])
+def test_a_host_is_for_admins_to_name(world: Fleet, place: dict[str, str]) -> None:
+    plain = flavor(world)
+    refused(world, Forbidden, "for admins", wanted(world, plain, **place))
+    (made,) = create_servers(world.site, ADMIN, wanted(world, plain, **place))
+    assert made.host_name == "h1"
+
+
+def test_a_host_that_is_not_there_is_refused(world: Fleet) -> None:
+    asked = wanted(world, flavor(world), zone="nova:h9")
+    refused(world, Invalid, "Compute host h9 could not be found", asked, who=ADMIN)
+
+
+def test_hints_that_would_not_be_honoured_are_refused(world: Fleet) -> None:
+    plain = flavor(world)
+    refused(world, NotOffered, "group", wanted(world, plain, hints={"group": "g"}))
+    (made,) = create_servers(world.site, MEMBER, wanted(world, plain, hints={"colour": "red"}))
+    assert made.scheduler_hints == {"colour": "red"}
+
+
+def test_a_token_without_a_project_makes_no_server(world: Fleet) -> None:
+    nobody = replace(MEMBER, project_id=None)
+    refused(world, Invalid, "project scope", wanted(world, flavor(world)), who=nobody)
+
+
+# Races --------------------------------------------------------------------------------------------
+
+
+def race(world: Fleet, orders: list[NewServer]) -> list[str]:
+    """Send every order at the same moment; return the hosts that were given, empty for none."""
+    start = Barrier(len(orders))
+
+    def create(asked: NewServer) -> str:
+        start.wait(timeout=60)
+        (made,) = create_servers(world.site, MEMBER, asked)
+        return made.host_name or ""
+
+    with ThreadPoolExecutor(len(orders)) as pool:
+        return list(pool.map(create, orders))
+
+
+def test_fifty_at_once_get_fourteen_devices(database_url: str, tmp_path: Path) -> None:
+    with fleet(database_url, tmp_path, hosts=0) as world:
+        for name in ("h1", "h2"):
+            world.host(name, pf_and_vfs("41"))
+        image_id = world.image()
+        asked = wanted(world, flavor(world, alias="a1:1"), image_id=image_id)
+        given = race(world, [asked] * 50)
+        assert Counter(given) == {"h1": 7, "h2": 7, "": 36}
+        assert standings(world) == {"held": 14}
+        assert rows(world, claim) == 14
+        assert used(world)["VCPU"] == 7
+        assert rows(world, server) == 50
+
+
+def test_rivals_for_one_port_get_it_once(world: Fleet) -> None:
+    web = world.port(world.network())
+    image_id, plain = world.image(), flavor(world)
+    asked = wanted(world, plain, image_id=image_id, networks=[NicAsked(port_id=web.id)])
+    start = Barrier(8)
+
+    def create(_: int) -> bool:
+        start.wait(timeout=60)
+        try:
+            create_servers(world.site, MEMBER, asked)
+        except Conflict as error:
+            assert "in use" in str(error)  # noqa: PT017 told on a thread
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(create, range(8))) == 1
+    assert standings(world) == {"held": 1, "available": 13}
+    assert (rows(world, server), used(world)["VCPU"]) == (1, 1)
+
+
+def test_creation_and_deletion_side_by_side_lose_nothing(world: Fleet) -> None:
+    image_id, device = world.image(), flavor(world, alias="a1:2")
+    asked = wanted(world, device, image_id=image_id)
+    start = Barrier(6)
+
+    def live(_: int) -> None:
+        start.wait(timeout=60)
+        for _ in range(4):
+            (made,) = create_servers(world.site, MEMBER, asked)
+            delete_server(world.site, MEMBER, made.id)
+            if made.host_id is not None:
+                world.report(made.id, "absent")
+                world.clean(made.host_id)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(live, range(6)))
+    world.obey()
+    assert standings(world) == {"available": 14}
+    assert used(world) == {}
+    for table in (server, claim, allocation, consumer):
+        assert rows(world, table) == 0, table.name
