@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,18 +49,21 @@ class Rows:
     hosts: dict[str, Any]
 
 
+@cache
+def _engine(url: str) -> sa.Engine:
+    """Keep no connection: between two looks the database may be put back or dropped."""
+    return sa.create_engine(url, poolclass=sa.NullPool)
+
+
 @contextmanager
 def _connection(url: str) -> Iterator[sa.Connection]:
-    engine = sa.create_engine(url)
-    try:
-        with engine.connect() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execution_options(isolation_level="REPEATABLE READ")
-            else:
-                connection.exec_driver_sql("BEGIN")  # Python's driver does not before a SELECT
-            yield connection
-    finally:
-        engine.dispose()
+    """One view of the database, of one moment."""
+    with _engine(url).connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        else:
+            connection.exec_driver_sql("BEGIN")  # Python's driver does not before a SELECT
+        yield connection
 
 
 def read_rows(url: str) -> Rows:
@@ -136,13 +140,20 @@ def await_given_back(stage: Stage, host_name: str = HOST, port_id: str | None = 
 
     *port_id* is a port that was there before the server.
     """
+    busy = (
+        sa.select(sa.func.count())
+        .select_from(host)
+        .join(device, device.c.host_id == host.c.id)
+        .outerjoin(server, server.c.host_id == host.c.id)
+        .where(
+            host.c.name == host_name,
+            sa.or_(device.c.state != "available", server.c.id.is_not(None)),
+        )
+    )
 
     def is_over() -> bool:
-        rows = assert_balanced(stage.database_url)
-        states = {row["state"] for row in _devices_of(rows, host_name)}
-        on_host = rows.hosts[host_name]["id"]
-        there = any(row["host_id"] == on_host for row in rows.servers.values())
-        return not there and states == {"available"}
+        with _connection(stage.database_url) as connection:
+            return connection.scalar(busy) == 0
 
     until(is_over, f"the devices of {host_name} are available", SETTLED_WITHIN_S)
     rows = assert_balanced(stage.database_url)
@@ -163,9 +174,11 @@ def _devices_of(rows: Rows, host_name: str) -> list[Any]:
 
 def await_obeyed(stage: Stage, host_name: str = HOST) -> None:
     """Wait until the host's agent has worked through all that is wanted of it."""
+    query = sa.select(host).where(host.c.name == host_name)
 
     def is_obeyed() -> bool:
-        row = read_rows(stage.database_url).hosts[host_name]
+        with _connection(stage.database_url) as connection:
+            row = connection.execute(query).mappings().one()
         return bool(row["obeyed"] == f"{row['generation']}.{row['mark']}")
 
     until(is_obeyed, f"{host_name} has obeyed", SETTLED_WITHIN_S)

@@ -24,7 +24,7 @@ from postgres import PostgreSQL, programs
 
 pytestmark = pytest.mark.service
 
-_AT_ONCE = 6
+_AT_ONCE = 10
 AGENT_POINTS = (
     *("agent.define.before", "agent.define.after", "agent.start.before", "agent.start.after"),
     *("agent.report.before:2", "agent.report.after:2", "agent.destroy.before"),
