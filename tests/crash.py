@@ -25,6 +25,12 @@ HOST = "sim-1"
 _VERSION = {"OpenStack-API-Version": "compute 2.100"}
 
 
+def _client() -> httpx.Client:
+    """Return a client that connects anew each time: who answered before may be dead."""
+    one_each = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(limits=one_each, timeout=30, trust_env=False, verify=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What each story starts from.
@@ -92,6 +98,7 @@ class Stage:
     port: int = field(default_factory=pick_port)
     processes: list[Process] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
+    _http: httpx.Client = field(default_factory=_client)
 
     @property
     def state_dir(self) -> Path:
@@ -123,6 +130,7 @@ class Stage:
         return process
 
     def close(self) -> None:
+        self._http.close()
         for process in self.processes:
             process.kill()
 
@@ -138,12 +146,11 @@ class Stage:
         Raises:
             httpx.TransportError: nobody answered.
         """
-        answer = httpx.request(
+        answer = self._http.request(
             method,
             f"http://127.0.0.1:{self.port}{path}",
             json=body,
             headers={"X-Auth-Token": self.ground.token, **_VERSION},
-            timeout=30,
         )
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
