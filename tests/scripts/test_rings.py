@@ -28,6 +28,7 @@ RING = rings.Ring("unit", "a ring", 1, "not lab")
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = long\n  lab\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # plugins take most of the start
     return tmp_path
 
 
