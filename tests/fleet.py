@@ -23,20 +23,20 @@ from lanekeeper.api.row import Face
 from lanekeeper.config import Config
 from lanekeeper.config.tree import Own, Pci
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.host import report_facts, report_state
+from lanekeeper.control.host.host import report_facts, report_state
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Unauthenticated
 from lanekeeper.domain.image.record import ImageRecord, Status, Visibility
 from lanekeeper.domain.network.port import PortRecord, PortWanted, VnicType
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState, ServerState
-from lanekeeper.store.claim import claims_of
+from lanekeeper.store.compute.server import server_get, servers_of_host
 from lanekeeper.store.database import Database
-from lanekeeper.store.device import devices_to_clean
-from lanekeeper.store.host import host_insert, hosts_seen
-from lanekeeper.store.image import image_insert
-from lanekeeper.store.port import port_create
-from lanekeeper.store.server import server_get, servers_of_host
+from lanekeeper.store.device.claim import claims_of
+from lanekeeper.store.device.device import devices_to_clean
+from lanekeeper.store.host.host import host_insert, hosts_seen
+from lanekeeper.store.image.image import image_insert
+from lanekeeper.store.network.port import port_create
 from lanekeeper.store.tables import metadata, network, segment, subnet
 
 PROJECT, OTHER_PROJECT = "1" * 32, "2" * 32

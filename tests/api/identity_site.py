@@ -17,11 +17,11 @@ from lanekeeper.api.identity.face import FACE as IDENTITY
 from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.row import Face
 from lanekeeper.config import Config
-from lanekeeper.control.bootstrap import Bootstrap, bootstrap
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.identity.bootstrap import Bootstrap, bootstrap
+from lanekeeper.control.identity.token import authenticate_token
+from lanekeeper.control.identity.token_memory import TokenMemory
 from lanekeeper.control.site import Site
-from lanekeeper.control.token import authenticate_token
-from lanekeeper.control.token_memory import TokenMemory
 from lanekeeper.store.database import Database
 from lanekeeper.store.tables import metadata
 

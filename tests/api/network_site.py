@@ -23,7 +23,7 @@ from lanekeeper.domain.errors import Unauthenticated
 from lanekeeper.domain.network.vlan import VlanRange
 from lanekeeper.protocol import DeviceFact, HostFacts
 from lanekeeper.store.database import Database
-from lanekeeper.store.host import host_insert
+from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.tables import host, metadata, server
 
 START = datetime(2026, 11, 20, 21, 26, 44, tzinfo=UTC)
@@ -140,7 +140,7 @@ class World:
         """Put a server on the host and the port into its hands."""
         from lanekeeper.domain.network.binding import vif_details
         from lanekeeper.domain.network.port import VifType
-        from lanekeeper.store.port import port_attach
+        from lanekeeper.store.network.port import port_attach
 
         def work(connection: Any) -> None:
             connection.execute(

@@ -2,7 +2,6 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from lanekeeper.config import Config
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.testclient import TestClient
@@ -13,6 +12,7 @@ from lanekeeper.api.microversion import Microversion, Versions
 from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.row import ADMIN, READER, Call, Face, Policy, Row, Strict
 from lanekeeper.clock import utc_now
+from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, HostFault, NotFound, Unauthenticated

@@ -16,13 +16,13 @@ from lanekeeper.api.policy import Enforcer
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.host import report_facts
+from lanekeeper.control.host.host import report_facts
 from lanekeeper.control.site import Site
 from lanekeeper.protocol import DeviceFact, HostFacts
-from lanekeeper.store.claim import Pick, claim_insert
 from lanekeeper.store.database import Database
-from lanekeeper.store.device import device_rows
-from lanekeeper.store.host import host_insert
+from lanekeeper.store.device.claim import Pick, claim_insert
+from lanekeeper.store.device.device import device_rows
+from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.schema import upgrade
 
 HOST = "11111111-1111-1111-1111-111111111111"

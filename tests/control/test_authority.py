@@ -12,7 +12,7 @@ import pytest
 
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
-from lanekeeper.control.authority import (
+from lanekeeper.control.identity.authority import (
     ServerFiles,
     issue_server_certificate,
     make_authority,

@@ -10,7 +10,7 @@ import yaml
 
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
-from lanekeeper.control.bootstrap import Bootstrap, bootstrap, write_credentials
+from lanekeeper.control.identity.bootstrap import Bootstrap, bootstrap, write_credentials
 from lanekeeper.control.site import Site
 from lanekeeper.store.database import Database
 from lanekeeper.store.tables import metadata

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from fleet import MEMBER, Fleet, fleet
-from lanekeeper.control.desired import desired_of
-from lanekeeper.control.flavor import create_flavor
-from lanekeeper.control.keypair import delete_keypair, import_keypair
-from lanekeeper.control.server import delete_server, stop_server
-from lanekeeper.control.server_create import create_servers
-from lanekeeper.control.server_order import NewServer, NicAsked
+from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.keypair import delete_keypair, import_keypair
+from lanekeeper.control.compute.server import delete_server, stop_server
+from lanekeeper.control.compute.server_create import create_servers
+from lanekeeper.control.compute.server_nic import NicAsked
+from lanekeeper.control.compute.server_order import NewServer
+from lanekeeper.control.host.desired import desired_of
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.protocol import ServerWanted
 

@@ -12,18 +12,19 @@ import pytest
 import sqlalchemy as sa
 
 from fleet import ADMIN, MEMBER, STRANGER, Fleet, config, fleet, pf_and_vfs
-from lanekeeper.control.flavor import create_flavor
-from lanekeeper.control.server import delete_server
-from lanekeeper.control.server_create import create_servers
-from lanekeeper.control.server_list import show_server
-from lanekeeper.control.server_order import NewServer, NicAsked
+from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.server import delete_server
+from lanekeeper.control.compute.server_create import create_servers
+from lanekeeper.control.compute.server_list import show_server
+from lanekeeper.control.compute.server_nic import NicAsked
+from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, NoCapacity, NotOffered
 from lanekeeper.domain.image.record import Status
 from lanekeeper.domain.network.port import VnicType
 from lanekeeper.protocol import DeviceFact
-from lanekeeper.store.device import device_rows
-from lanekeeper.store.port import port_show
+from lanekeeper.store.device.device import device_rows
+from lanekeeper.store.network.port import port_show
 from lanekeeper.store.tables import address, allocation, claim, consumer, inventory, port, server
 
 pytestmark = pytest.mark.service
@@ -124,7 +125,7 @@ def test_a_failed_build_says_why_and_can_be_deleted(world: Fleet) -> None:
 
 
 def test_a_report_from_another_host_changes_nothing(world: Fleet) -> None:
-    from lanekeeper.control.host import report_state
+    from lanekeeper.control.host.host import report_state
     from lanekeeper.protocol import HostState, ServerState
 
     other = world.host("h2")

@@ -8,10 +8,16 @@ import pytest
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.store.claim import Pick, claim_insert, claim_release, claims_of, device_cleaned
 from lanekeeper.store.database import Database
-from lanekeeper.store.device import DeviceRow, device_rows, devices_merge
-from lanekeeper.store.host import host_insert
+from lanekeeper.store.device.claim import (
+    Pick,
+    claim_insert,
+    claim_release,
+    claims_of,
+    device_cleaned,
+)
+from lanekeeper.store.device.device import DeviceRow, device_rows, devices_merge
+from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import card
 

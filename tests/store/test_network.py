@@ -25,14 +25,14 @@ from lanekeeper.domain.network.port import (
 from lanekeeper.domain.network.segment import NetworkType, Segment
 from lanekeeper.domain.network.subnet import SubnetWanted, plan_subnet
 from lanekeeper.store.database import Database
-from lanekeeper.store.network import (
+from lanekeeper.store.network.network import (
     network_delete,
     network_insert,
     network_set_mtu,
     segment_insert,
     vlans_used,
 )
-from lanekeeper.store.port import (
+from lanekeeper.store.network.port import (
     port_attach,
     port_create,
     port_create_for_server,
@@ -45,7 +45,7 @@ from lanekeeper.store.port import (
     ports_for_server,
     ports_of_server,
 )
-from lanekeeper.store.subnet import subnet_delete, subnet_insert
+from lanekeeper.store.network.subnet import subnet_delete, subnet_insert
 from lanekeeper.store.tables import metadata
 
 pytestmark = pytest.mark.service

@@ -33,14 +33,14 @@ from lanekeeper.api.root.health import routes
 from lanekeeper.cli.listen import Listen
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
-from lanekeeper.control.authority import ServerFiles, write_server_files
-from lanekeeper.control.bootstrap import bootstrap, write_credentials
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.heartbeat import FLUSH_EVERY_S, Heartbeats
+from lanekeeper.control.host.heartbeat import FLUSH_EVERY_S, Heartbeats
 from lanekeeper.control.housekeeping import TIDY_EVERY_S, recover, tidy
+from lanekeeper.control.identity.authority import ServerFiles, write_server_files
+from lanekeeper.control.identity.bootstrap import bootstrap, write_credentials
+from lanekeeper.control.identity.token import authenticate_token
 from lanekeeper.control.periodic import Periodic
 from lanekeeper.control.site import Site
-from lanekeeper.control.token import authenticate_token
 from lanekeeper.control.watch import LOOK_EVERY_S, Watch
 from lanekeeper.domain.errors import Conflict, Unavailable
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS

@@ -19,10 +19,10 @@ from lanekeeper.cli.controller import Controller, Options, controller
 from lanekeeper.cli.exit_code import DONE
 from lanekeeper.cli.listen import Listen
 from lanekeeper.config import Config, load
-from lanekeeper.control.enrolment import create_token
+from lanekeeper.control.host.enrolment import create_token
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid, Unavailable
-from lanekeeper.store.host import host_list
+from lanekeeper.store.host.host import host_list
 
 log = structlog.get_logger("lanekeeper.up")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lanekeeper.control.image import finish_deletions
-from lanekeeper.control.image_data import recover_uploads
+from lanekeeper.control.identity.token import rotate_token_keys
+from lanekeeper.control.image.data import recover_uploads
+from lanekeeper.control.image.image import finish_deletions
 from lanekeeper.control.site import Site
-from lanekeeper.control.token import rotate_token_keys
-from lanekeeper.store.token import revocation_forget, token_key_list
+from lanekeeper.store.identity.token import revocation_forget, token_key_list
 
 TIDY_EVERY_S = 600.0
 _KEY_AGE_MAX = timedelta(days=1)

@@ -10,8 +10,8 @@ from prometheus_client.registry import Collector
 
 from lanekeeper.clock import Clock
 from lanekeeper.control.site import Site
-from lanekeeper.store.device import devices_counted
-from lanekeeper.store.host import host_list
+from lanekeeper.store.device.device import devices_counted
+from lanekeeper.store.host.host import host_list
 
 PROCESS = CollectorRegistry()
 """What this process counts itself, since its start."""

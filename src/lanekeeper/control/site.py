@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lanekeeper.clock import Clock
 from lanekeeper.config import Config
-from lanekeeper.control.token_memory import TokenMemory
+from lanekeeper.control.identity.token_memory import TokenMemory
 from lanekeeper.store.database import Database
 
 

@@ -396,7 +396,7 @@ def test_an_operator_calls_a_server_an_error_and_takes_it_back(
 def test_the_console_is_what_the_host_sent(
     world: Fleet, http: TestClient, asked: dict[str, Any]
 ) -> None:
-    from lanekeeper.control.console import console_store
+    from lanekeeper.control.host.console import console_store
 
     server_id = make(http, asked)
     host_id = world.hosts[show(http, server_id)["OS-EXT-SRV-ATTR:host"]]

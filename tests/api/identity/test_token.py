@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.identity_site import Client, World, project
-from lanekeeper.control.token import REFUSED, authenticate_token, rotate_token_keys
+from lanekeeper.control.identity.token import REFUSED, authenticate_token, rotate_token_keys
 from lanekeeper.domain.errors import Unauthenticated
 
 pytestmark = pytest.mark.service

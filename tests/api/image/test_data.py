@@ -14,8 +14,8 @@ import pytest
 from api.identity_site import Client, World
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.image import finish_deletions, image_for_server, image_path
-from lanekeeper.control.image_data import begin_upload, recover_uploads
+from lanekeeper.control.image.data import begin_upload, recover_uploads
+from lanekeeper.control.image.image import finish_deletions, image_for_server, image_path
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.store.tables import image as table
 

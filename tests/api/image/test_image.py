@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.identity_site import Client, World
-from lanekeeper.control.image import hold_images
+from lanekeeper.control.image.image import hold_images
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.tables import server
 

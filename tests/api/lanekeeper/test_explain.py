@@ -12,9 +12,9 @@ from lanekeeper.api.compute.face import FACE as COMPUTE
 from lanekeeper.api.lanekeeper.face import FACE
 from lanekeeper.cli.device import list_text
 from lanekeeper.cli.explain import answer_text
-from lanekeeper.control.host import report_state
+from lanekeeper.control.host.host import report_state
 from lanekeeper.protocol import CleaningState, HostState
-from lanekeeper.store.device import devices_to_clean
+from lanekeeper.store.device.device import devices_to_clean
 
 pytestmark = pytest.mark.service
 

@@ -6,7 +6,7 @@ import pytest
 
 from api.network_site import World
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.network import create_networks
+from lanekeeper.control.network.network import create_networks
 from lanekeeper.domain.errors import NoCapacity
 from lanekeeper.domain.network.network import NetworkWanted
 

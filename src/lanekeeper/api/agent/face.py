@@ -15,13 +15,13 @@ from starlette.responses import FileResponse, Response
 
 from lanekeeper.api.faults import UpgradeRequired, own_fault
 from lanekeeper.api.row import Call, Face, Policy, Reply, Row
-from lanekeeper.control.authority import open_authority
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.console import console_store
-from lanekeeper.control.desired import desired_of, desired_stamp, image_of
-from lanekeeper.control.enrolment import authenticate_host, enrol
-from lanekeeper.control.heartbeat import Heartbeats
-from lanekeeper.control.host import check_history, report_facts, report_state
+from lanekeeper.control.host.console import console_store
+from lanekeeper.control.host.desired import desired_of, desired_stamp, image_of
+from lanekeeper.control.host.enrolment import authenticate_host, enrol
+from lanekeeper.control.host.heartbeat import Heartbeats
+from lanekeeper.control.host.host import check_history, report_facts, report_state
+from lanekeeper.control.identity.authority import open_authority
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Forbidden, Invalid, TooLarge, Unauthenticated
 from lanekeeper.protocol import (

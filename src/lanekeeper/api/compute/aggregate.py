@@ -6,8 +6,8 @@ from typing import Any
 
 from lanekeeper.api.compute.value import at_least, bare_stamp, name_value
 from lanekeeper.api.row import ADMIN, READER, Call, Policy, Reply, Row, Strict
-from lanekeeper.control import aggregate as control
-from lanekeeper.control.hypervisor import BINARY
+from lanekeeper.control.compute import aggregate as control
+from lanekeeper.control.compute.hypervisor import BINARY
 from lanekeeper.domain.compute.aggregate import ZONE_KEY, Aggregate
 from lanekeeper.domain.errors import Invalid, NotOffered
 

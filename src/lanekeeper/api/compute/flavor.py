@@ -19,7 +19,7 @@ from lanekeeper.api.compute.value import (
     only,
 )
 from lanekeeper.api.row import ADMIN, READER, Call, Policy, Reply, Row, Strict
-from lanekeeper.control import flavor as control
+from lanekeeper.control.compute import flavor as control
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid, NotFound
 

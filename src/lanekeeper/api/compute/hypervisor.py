@@ -16,7 +16,7 @@ from lanekeeper.api.compute.value import (
     only,
 )
 from lanekeeper.api.row import ADMIN, Call, Policy, Row, Strict
-from lanekeeper.control.hypervisor import (
+from lanekeeper.control.compute.hypervisor import (
     BINARY,
     Hypervisor,
     find_hypervisor,

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from lanekeeper.api.compute.value import at_least, bare_stamp, limit_of, next_link, only
 from lanekeeper.api.row import READER, Call, Policy, Reply, Row, Strict
-from lanekeeper.control import keypair as control
-from lanekeeper.control.keypair import owner_of
+from lanekeeper.control.compute import keypair as control
+from lanekeeper.control.compute.keypair import owner_of
 from lanekeeper.domain.compute.keypair import KeyPair
 from lanekeeper.domain.errors import Invalid, NotOffered
 

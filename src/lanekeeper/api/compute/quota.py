@@ -6,7 +6,7 @@ from typing import Any
 
 from lanekeeper.api.compute.value import at_least
 from lanekeeper.api.row import ADMIN, ANYONE, READER, Call, Policy, Row
-from lanekeeper.control.usage import Usage, usage_of
+from lanekeeper.control.compute.usage import Usage, usage_of
 from lanekeeper.domain.errors import Invalid, NotOffered
 
 _SHOW = Policy("os_compute_api:os-quota-sets:show", READER)

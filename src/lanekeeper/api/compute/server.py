@@ -19,9 +19,9 @@ from lanekeeper.api.compute.value import (
 )
 from lanekeeper.api.microversion import Microversion
 from lanekeeper.api.row import MEMBER, READER, Call, Policy, Reply, Row
-from lanekeeper.control.server import delete_server, update_server
-from lanekeeper.control.server_create import create_servers
-from lanekeeper.control.server_list import (
+from lanekeeper.control.compute.server import delete_server, update_server
+from lanekeeper.control.compute.server_create import create_servers
+from lanekeeper.control.compute.server_list import (
     ADDRESS_FILTERS,
     FILTERS,
     SORT_KEYS,

@@ -9,8 +9,9 @@ from typing import Any
 
 from lanekeeper.api.compute.value import at_least, integer
 from lanekeeper.api.row import MEMBER, Call, Policy, Reply, Row
-from lanekeeper.control import server as control
-from lanekeeper.control.server_list import console_tail, show_server
+from lanekeeper.control.compute import server as control
+from lanekeeper.control.compute.server_console import console_tail, read_console
+from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
 
 _ACTION = Policy("os_compute_api:servers:action", MEMBER)
@@ -42,7 +43,7 @@ def reboot(call: Call[Any], said: Any) -> Reply:
 def console_output(call: Call[Any], said: Any) -> Reply:
     length = _object("os-getConsoleOutput", said or {}, {"length"}).get("length")
     lines = None if length is None else integer(length, "length", -1)
-    text = control.read_console(call.site, call.caller, call.path["server_id"])
+    text = read_console(call.site, call.caller, call.path["server_id"])
     return Reply(body={"output": console_tail(text, lines)})
 
 

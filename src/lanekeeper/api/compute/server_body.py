@@ -20,7 +20,8 @@ from lanekeeper.api.compute.value import (
     name_value,
 )
 from lanekeeper.api.row import Call, Strict
-from lanekeeper.control.server_order import NewServer, NicAsked
+from lanekeeper.control.compute.server_nic import NicAsked
+from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
 
 USER_DATA_MAX = 65535

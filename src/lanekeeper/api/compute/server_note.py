@@ -9,8 +9,8 @@ from typing import Any
 from lanekeeper.api.compute.server_body import TAGS_MAX, metadata_value, tags_value
 from lanekeeper.api.compute.value import links
 from lanekeeper.api.row import MEMBER, READER, Call, Policy, Reply, Row, Strict
-from lanekeeper.control.server import change_metadata, change_tags
-from lanekeeper.control.server_list import show_server
+from lanekeeper.control.compute.server import change_metadata, change_tags
+from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.domain.errors import Invalid, NotFound
 
 _META = "os_compute_api:server-metadata:"

@@ -15,7 +15,7 @@ from lanekeeper.api.compute.value import (
     only,
 )
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row
-from lanekeeper.control.server_list import ServerDetail, list_events, show_server
+from lanekeeper.control.compute.server_list import ServerDetail, list_events, show_server
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.errors import Invalid, NotFound, NotOffered
 from lanekeeper.domain.network.port import PortRecord

@@ -11,7 +11,7 @@ from typing import Any
 from lanekeeper.api.compute.value import at_least, bare_stamp, links, stamp
 from lanekeeper.api.microversion import Microversion
 from lanekeeper.api.row import Call
-from lanekeeper.control.server_list import ServerDetail
+from lanekeeper.control.compute.server_list import ServerDetail
 from lanekeeper.domain.compute.server import VmState
 
 Look = Callable[[Call[Any], ServerDetail], object]

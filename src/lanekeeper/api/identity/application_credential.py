@@ -10,8 +10,8 @@ from msgspec import Meta
 from lanekeeper.api.identity.field import Id, Name, Secret, Text, moment, read_moment
 from lanekeeper.api.identity.page import one_page
 from lanekeeper.api.row import ANYONE, Call, Policy, Row, Strict
-from lanekeeper.control import application_credential as use
-from lanekeeper.control import role
+from lanekeeper.control.identity import application_credential as use
+from lanekeeper.control.identity import role
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.identity.user import ApplicationCredential
 

@@ -10,7 +10,7 @@ from lanekeeper.api.identity.page import given, one_page
 from lanekeeper.api.identity.role import role_body
 from lanekeeper.api.identity.token import DOMAIN
 from lanekeeper.api.row import ANYONE, Call, Policy, Row
-from lanekeeper.control import role
+from lanekeeper.control.identity import role
 from lanekeeper.domain.errors import Forbidden
 from lanekeeper.domain.identity.role import SYSTEM, Assignment, Scope, ScopeKind
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from lanekeeper.api.row import Call
-from lanekeeper.control.project import PAGE
+from lanekeeper.control.identity.project import PAGE
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.identity.project import DOMAIN_ID
 

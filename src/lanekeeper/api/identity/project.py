@@ -11,8 +11,8 @@ from lanekeeper.api.identity.domain import check_domain
 from lanekeeper.api.identity.field import Id, Name, Text
 from lanekeeper.api.identity.page import flag, links, other_domain, page
 from lanekeeper.api.row import ANYONE, Call, Policy, Row, Strict
-from lanekeeper.control import project
-from lanekeeper.control.user import own_or_admin
+from lanekeeper.control.identity import project
+from lanekeeper.control.identity.user import own_or_admin
 from lanekeeper.domain.errors import NotOffered
 from lanekeeper.domain.identity.project import DOMAIN_ID, Project
 

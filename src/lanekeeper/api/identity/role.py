@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from lanekeeper.api.identity.field import Name, Text
 from lanekeeper.api.identity.page import one_page
 from lanekeeper.api.row import ANYONE, Call, Policy, Row, Strict
-from lanekeeper.control import role
+from lanekeeper.control.identity import role
 from lanekeeper.domain.errors import NotOffered
 from lanekeeper.domain.identity.role import IMPLIED, STANDARD, Role
 

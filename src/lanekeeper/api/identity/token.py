@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from lanekeeper.api.identity.catalog import catalog
 from lanekeeper.api.identity.field import Id, Name, Secret, moment
 from lanekeeper.api.row import ANYONE, Call, Policy, Reply, Row, Strict
-from lanekeeper.control import login, token
+from lanekeeper.control.identity import login, token
 from lanekeeper.domain.errors import Invalid, NotOffered, Unauthenticated
 from lanekeeper.domain.identity.project import DOMAIN_ID, DOMAIN_NAME
 from lanekeeper.domain.identity.role import ScopeKind

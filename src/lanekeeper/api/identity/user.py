@@ -11,7 +11,7 @@ from lanekeeper.api.identity.domain import check_domain
 from lanekeeper.api.identity.field import Id, Name, Secret, Text
 from lanekeeper.api.identity.page import flag, links, other_domain, page
 from lanekeeper.api.row import ANYONE, Call, Policy, Row, Strict
-from lanekeeper.control import user
+from lanekeeper.control.identity import user
 from lanekeeper.domain.identity.user import User
 
 _ADMIN = "role:admin"

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from lanekeeper.api.row import MEMBER, READER, Call, Policy, Row, Strict
-from lanekeeper.control.image_data import (
+from lanekeeper.control.image.data import (
     Upload,
     begin_upload,
     check_size,

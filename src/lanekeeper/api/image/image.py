@@ -21,7 +21,7 @@ from lanekeeper.api.image.field import (
 )
 from lanekeeper.api.image.query import next_link, read_filter, read_limit, read_sort
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Reply, Row, Strict
-from lanekeeper.control import image
+from lanekeeper.control.image import image
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.image.record import ImageRecord, Status, Visibility
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from lanekeeper.api.row import Call
-from lanekeeper.control.image import SORT_KEYS, Filter
+from lanekeeper.control.image.image import SORT_KEYS, Filter
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.image.record import ImageRecord, Visibility
 

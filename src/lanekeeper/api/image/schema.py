@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row
-from lanekeeper.control import image
+from lanekeeper.control.image import image
 from lanekeeper.domain.errors import NotFound, NotOffered
 from lanekeeper.domain.image.record import CONTAINER_FORMATS, DISK_FORMATS, Status, Visibility
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lanekeeper.api.row import ADMIN, Call, Policy, Row
-from lanekeeper.control.device import Device, clean_device, list_devices, show_device
+from lanekeeper.control.host.device import Device, clean_device, list_devices, show_device
 
 _READ = Policy("lanekeeper:devices:list", ADMIN)
 _CLEAN = Policy("lanekeeper:devices:clean", ADMIN)

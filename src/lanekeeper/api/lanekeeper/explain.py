@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import field
 
 from lanekeeper.api.row import ADMIN, READER, Call, Policy, Row, Strict
-from lanekeeper.control.explain import (
+from lanekeeper.control.compute.explain import (
     Answer,
     Question,
     explain,

@@ -6,8 +6,8 @@ from http import HTTPStatus
 from typing import Any
 
 from lanekeeper.api.row import ADMIN, Call, Policy, Row, Strict
-from lanekeeper.control.enrolment import create_token
-from lanekeeper.control.host import HostView, list_hosts, thaw_host
+from lanekeeper.control.host.enrolment import create_token
+from lanekeeper.control.host.host import HostView, list_hosts, thaw_host
 
 MANAGE = Policy("lanekeeper:hosts:manage", ADMIN)
 

@@ -7,7 +7,7 @@ from typing import Any
 from lanekeeper.api.network.listing import Collected, View, answer, only, wanted_columns
 from lanekeeper.api.network.moment import agent_moment
 from lanekeeper.api.row import ANYONE, READER, Call, Policy, Row
-from lanekeeper.control.network_agent import AGENT_TYPE, NetworkAgent, list_agents, show_agent
+from lanekeeper.control.network.agent import AGENT_TYPE, NetworkAgent, list_agents, show_agent
 from lanekeeper.domain.errors import NotOffered
 
 KIND = Collected(

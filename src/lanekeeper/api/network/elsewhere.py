@@ -12,7 +12,7 @@ from typing import Any
 
 from lanekeeper.api.network.listing import View
 from lanekeeper.api.row import MEMBER, READER, Call, Policy, Row
-from lanekeeper.control.network_scope import missing
+from lanekeeper.control.network.scope import missing
 from lanekeeper.domain.errors import NotOffered
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from lanekeeper.api.network.field import whole
 from lanekeeper.api.network.listing import Collected, View, answer, wanted_columns
 from lanekeeper.api.row import ADMIN, Call, Policy, Row
-from lanekeeper.control.network import list_networks
-from lanekeeper.control.subnet import count_addresses
+from lanekeeper.control.network.network import list_networks
+from lanekeeper.control.network.subnet import count_addresses
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
 

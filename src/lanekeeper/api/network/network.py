@@ -27,7 +27,7 @@ from lanekeeper.api.network.listing import Collected, View, answer, only, wanted
 from lanekeeper.api.network.moment import moment
 from lanekeeper.api.network.qos import no_policy
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row, Strict
-from lanekeeper.control.network import (
+from lanekeeper.control.network.network import (
     NetworkChange,
     create_networks,
     delete_network,

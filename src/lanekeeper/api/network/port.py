@@ -27,7 +27,7 @@ from lanekeeper.api.network.listing import Collected, View, answer, only, wanted
 from lanekeeper.api.network.port_view import ATTRIBUTES, FILTERS, view
 from lanekeeper.api.network.qos import no_policy
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row, Strict
-from lanekeeper.control.port import (
+from lanekeeper.control.network.port import (
     PortChange,
     create_ports,
     delete_port,

@@ -6,11 +6,11 @@ from typing import Any
 
 from lanekeeper.api.network.listing import View
 from lanekeeper.api.row import ADMIN, READER, Call, Policy, Row
-from lanekeeper.control.network import list_networks
-from lanekeeper.control.network_scope import missing, owns
-from lanekeeper.control.port import list_ports
-from lanekeeper.control.security_group import list_security_groups
-from lanekeeper.control.subnet import list_subnets
+from lanekeeper.control.network.network import list_networks
+from lanekeeper.control.network.port import list_ports
+from lanekeeper.control.network.scope import missing, owns
+from lanekeeper.control.network.security_group import list_security_groups
+from lanekeeper.control.network.subnet import list_subnets
 from lanekeeper.domain.errors import NotOffered
 
 UNLIMITED = -1

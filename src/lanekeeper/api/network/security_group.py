@@ -24,7 +24,7 @@ from lanekeeper.api.network.field import (
 from lanekeeper.api.network.listing import Collected, View, answer, only, wanted_columns
 from lanekeeper.api.network.moment import moment
 from lanekeeper.api.row import MEMBER, READER, Call, Policy, Row, Strict
-from lanekeeper.control.security_group import (
+from lanekeeper.control.network.security_group import (
     SecurityGroupWanted,
     create_rules,
     create_security_groups,

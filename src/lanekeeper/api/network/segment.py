@@ -6,8 +6,8 @@ from typing import Any
 
 from lanekeeper.api.network.listing import Collected, View, answer, only, wanted_columns
 from lanekeeper.api.row import ADMIN, Call, Policy, Row
-from lanekeeper.control.network import list_networks
-from lanekeeper.control.network_scope import missing
+from lanekeeper.control.network.network import list_networks
+from lanekeeper.control.network.scope import missing
 from lanekeeper.domain.errors import NotOffered
 
 KIND = Collected(

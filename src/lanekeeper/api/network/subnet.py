@@ -26,7 +26,7 @@ from lanekeeper.api.network.field import (
 from lanekeeper.api.network.listing import Collected, View, answer, only, wanted_columns
 from lanekeeper.api.network.moment import moment
 from lanekeeper.api.row import MEMBER, READER, Call, Policy, Row, Strict
-from lanekeeper.control.subnet import (
+from lanekeeper.control.network.subnet import (
     SubnetChange,
     create_subnets,
     delete_subnet,

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from lanekeeper.api.network.field import tags_of
 from lanekeeper.api.row import MEMBER, READER, Call, Policy, Row, Strict
-from lanekeeper.control.network_tag import TAGS_MAX, Tagged, change_tags, show_tags
+from lanekeeper.control.network.tag import TAGS_MAX, Tagged, change_tags, show_tags
 from lanekeeper.domain.errors import NotFound
 
 TagText = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^,/]+$")]

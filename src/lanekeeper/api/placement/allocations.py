@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from lanekeeper.api.placement.views import at_least, canonical, only, rule
 from lanekeeper.api.row import READER, Call, Row, Strict
-from lanekeeper.control.allocation import (
+from lanekeeper.control.placement.allocation import (
     UNKNOWN_TYPE,
     ConsumerClaim,
     ConsumerView,

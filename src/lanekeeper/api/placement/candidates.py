@@ -7,7 +7,7 @@ from typing import Any
 
 from lanekeeper.api.placement.views import at_least, canonical, rule
 from lanekeeper.api.row import Call, Row
-from lanekeeper.control.candidate import find_candidates
+from lanekeeper.control.placement.candidate import find_candidates
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.candidate import Candidate, involved_trees
 from lanekeeper.domain.placement.provider import Forest, Provider

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from lanekeeper.api.placement.views import inventory_view, rule
 from lanekeeper.api.row import Call, Reply, Row, Strict
-from lanekeeper.control.resource_provider import (
+from lanekeeper.control.placement.resource_provider import (
     delete_inventories,
     list_inventories,
     put_inventories,

@@ -8,7 +8,7 @@ from typing import Any
 
 from lanekeeper.api.placement.views import PREFIX, at_least, canonical, only, rule
 from lanekeeper.api.row import READER, Call, Reply, Row, Strict
-from lanekeeper.control.resource_name import (
+from lanekeeper.control.placement.resource_name import (
     delete_class,
     delete_trait,
     ensure_class,
@@ -16,7 +16,7 @@ from lanekeeper.control.resource_name import (
     list_classes,
     list_traits,
 )
-from lanekeeper.control.resource_provider import put_aggregates, put_traits, show_provider
+from lanekeeper.control.placement.resource_provider import put_aggregates, put_traits, show_provider
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 
 

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from lanekeeper.api.placement.views import at_least, canonical, only, provider_view, rule
 from lanekeeper.api.row import Call, Reply, Row, Strict
-from lanekeeper.control.resource_provider import (
+from lanekeeper.control.placement.resource_provider import (
     create_provider,
     delete_provider,
     forest,

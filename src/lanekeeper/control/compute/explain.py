@@ -1,0 +1,231 @@
+"""Why a server is where it is, or nowhere, and what would become of one that nobody has made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.flavor import flavor_seen
+from lanekeeper.control.compute.server import server_seen
+from lanekeeper.control.compute.server_nic import port_need
+from lanekeeper.control.compute.server_order import (
+    NewServer,
+    alias_needs,
+    image_of_order,
+    place_of,
+)
+from lanekeeper.control.site import Site
+from lanekeeper.domain.compute.event import ServerEvent
+from lanekeeper.domain.compute.extra_spec import check_offered, numa_policy
+from lanekeeper.domain.compute.flavor import Flavor
+from lanekeeper.domain.errors import Invalid, NotFound
+from lanekeeper.domain.network.port import PortRecord
+from lanekeeper.domain.scheduling.filter import FILTERS, Verdict
+from lanekeeper.domain.scheduling.host import HostView, ServerRequest
+from lanekeeper.domain.scheduling.selection import Choice, select_hosts
+from lanekeeper.store.compute.capacity import host_views
+from lanekeeper.store.compute.flavor import flavor_list
+from lanekeeper.store.compute.server import event_list, refusal_list
+from lanekeeper.store.network.port import port_list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A server that might be asked for; flavor, image and ports by id or name.
+
+    Attributes:
+        zone: ``ZONE`` or ``ZONE:HOST``, as in a creation.
+    """
+
+    flavor: str
+    image_id: str | None = None
+    ports: tuple[str, ...] = ()
+    zone: str | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostAnswer:
+    """What one host says.
+
+    Attributes:
+        rank: 1 for the host that would be taken, then 2 and so on; None when it does not fit.
+        devices: addresses that the server would get, or has got.
+        verdicts: each constraint that it does not meet; a stored answer has the first alone.
+    """
+
+    host: str
+    rank: int | None = None
+    devices: tuple[str, ...] = ()
+    verdicts: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What all hosts say.
+
+    Attributes:
+        summary: one paragraph; for a server in ERROR what its fault says.
+        at: when the decision was made; None for one that was not.
+    """
+
+    fits: bool
+    summary: str
+    hosts: tuple[HostAnswer, ...] = ()
+    at: datetime | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+
+def explain(site: Site, caller: Caller, question: Question) -> Answer:
+    """Say where such a server would go now, and of every other host all that stands against it.
+
+    Raises:
+        Invalid: something that is named does not exist, or could not be given to any server.
+        Forbidden, NotOffered: as in a creation.
+    """
+    with site.database.read() as connection:
+        request = _request(connection, site, caller, question)
+        views = host_views(connection, site.clock(), site.config.lanekeeper.agent_down_s)
+    selection = select_hosts(request, views)
+    ranks = {choice.host.name: (rank, choice) for rank, choice in enumerate(selection.choices, 1)}
+    answers = [_answer(request, view, ranks.get(view.name)) for view in views]
+    if selection.choices:
+        first = selection.choices[0]
+        summary = (
+            f"{len(selection.choices)} of {len(views)} hosts fit; {first.host.name} would be "
+            f"taken{_with(_addresses(first))}."
+        )
+    else:
+        summary = selection.explain()
+    return Answer(
+        fits=bool(selection.choices),
+        summary=summary,
+        hosts=tuple(sorted(answers, key=lambda one: (one.rank is None, one.rank or 0, one.host))),
+        asked=_asked(request),
+    )
+
+
+def explain_server(site: Site, caller: Caller, server_id: str) -> Answer:
+    """Say why a server was put where it was, as it was found when it was created.
+
+    Raises:
+        NotFound: there is no such server, or it is another project's.
+    """
+    with site.database.read() as connection:
+        record = server_seen(connection, caller, server_id)
+        events = event_list(connection, server_id)
+    created = next((event for event in events if event.action == "create"), None)
+    if created is None:
+        raise NotFound(f"nothing is kept of how server {server_id} was placed")
+    chosen = str(created.detail.get("host", ""))
+    devices = tuple(created.detail.get("devices", ()))
+    hosts = [HostAnswer(host=chosen, rank=1, devices=devices)] if chosen else []
+    return Answer(
+        fits=bool(chosen),
+        summary=f"{chosen} was taken{_with(devices)}." if chosen else created.message,
+        hosts=(*hosts, *_stored(created.detail.get("rejections", ()))),
+        at=created.at,
+        asked={"needs": list(record.device_requests), "flavor": record.flavor["name"]},
+    )
+
+
+def list_refusals(site: Site, limit: int) -> list[ServerEvent]:
+    """Servers that found no host, the latest first; at most *limit*."""
+    with site.database.read() as connection:
+        return [event for event in refusal_list(connection, limit) if "rejections" in event.detail]
+
+
+def _request(
+    connection: sa.Connection, site: Site, caller: Caller, question: Question
+) -> ServerRequest:
+    flavor = _flavor(connection, caller, question.flavor)
+    check_offered(flavor)
+    properties: Mapping[str, str] = {}
+    if question.image_id:
+        properties = image_of_order(connection, caller, question.image_id, flavor).properties
+    policy = numa_policy(flavor.extra_specs, properties)
+    ports = [_port(connection, caller, wanted) for wanted in question.ports]
+    place = NewServer(
+        name="", flavor_id=flavor.id, image_id="", zone=question.zone, host=question.host
+    )
+    zone, host = place_of(connection, caller, place)
+    return ServerRequest(
+        vcpus=flavor.vcpus,
+        ram_mib=flavor.ram_mib,
+        disk_gib=flavor.disk_gib,
+        needs=(*alias_needs(site, flavor, policy), *(port_need(port, policy) for port in ports)),
+        zone=zone,
+        host=host,
+    )
+
+
+def _flavor(connection: sa.Connection, caller: Caller, wanted: str) -> Flavor:
+    try:
+        return flavor_seen(connection, caller, wanted)
+    except NotFound as error:
+        project_id = None if caller.is_admin else caller.project_id
+        seen = flavor_list(connection, project_id=project_id)
+        for flavor in seen:
+            if flavor.name == wanted:
+                return flavor
+        raise Invalid(f"flavor {wanted[:80]!r} does not exist") from error
+
+
+def _port(connection: sa.Connection, caller: Caller, wanted: str) -> PortRecord:
+    project_id = None if caller.is_admin else caller.project_id or ""
+    for column in ("id", "name"):
+        found = port_list(connection, {column: (wanted,)}, project_id=project_id)
+        if len(found) > 1:
+            raise Invalid(f"port {wanted[:80]!r}: {len(found)} ports have this name; use an id")
+        if found:
+            return found[0]
+    raise Invalid(f"port {wanted[:80]!r} does not exist")
+
+
+def _answer(
+    request: ServerRequest, view: HostView, ranked: tuple[int, Choice] | None
+) -> HostAnswer:
+    if ranked is not None:
+        rank, choice = ranked
+        return HostAnswer(host=view.name, rank=rank, devices=_addresses(choice))
+    found = (check(request, view) for check in FILTERS)
+    return HostAnswer(
+        host=view.name, verdicts=tuple(_plain(one) for one in found if one is not None)
+    )
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "filter": verdict.code,
+        "reason": verdict.reason,
+        "remedy": verdict.remedy,
+        "facts": dict(verdict.facts),
+    }
+
+
+def _stored(rejections: Sequence[Mapping[str, Any]]) -> list[HostAnswer]:
+    return [
+        HostAnswer(
+            host=str(one["host"]),
+            verdicts=({key: value for key, value in one.items() if key != "host"},),
+        )
+        for one in rejections
+    ]
+
+
+def _addresses(choice: Choice) -> tuple[str, ...]:
+    return tuple(given.device.address for given in choice.given)
+
+
+def _with(devices: Sequence[str]) -> str:
+    return f", with {', '.join(devices)}" if devices else ""
+
+
+def _asked(request: ServerRequest) -> dict[str, Any]:
+    needs = [{"name": need.name, "count": need.request.count} for need in request.needs]
+    return {**request.amounts, "needs": needs, "zone": request.zone, "host": request.host}

@@ -1,0 +1,206 @@
+"""What a server wants from its host, put together from its rows; the agent makes no choices."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.compute.server import Wanted
+from lanekeeper.domain.image.record import ImageRecord
+from lanekeeper.domain.network.metadata import network_data
+from lanekeeper.domain.network.port import PortRecord
+from lanekeeper.domain.network.subnet import SubnetRecord
+from lanekeeper.protocol import DeviceWanted, ImageWanted, NicWanted, ServerWanted
+from lanekeeper.store.compute.capacity import device_facts
+from lanekeeper.store.compute.server import ServerRecord
+from lanekeeper.store.device.claim import claims_of
+from lanekeeper.store.image.image import image_get
+from lanekeeper.store.network.port import ports_of_server
+from lanekeeper.store.network.subnet import subnets_by_id
+
+_COMMAND_LINE = "os_command_line"
+"""The image property with the kernel's arguments, as Glance and Nova have it."""
+_LATEST = "openstack/latest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFacts:
+    """Everything of one server that its host has to know.
+
+    Attributes:
+        claims: its devices with their columns and their PF's, by request.
+        ports: in the order of the guest's cards.
+        images: those that still have a row, by id.
+    """
+
+    record: ServerRecord
+    claims: Sequence[Mapping[str, Any]]
+    ports: Sequence[PortRecord]
+    subnets: Mapping[str, SubnetRecord]
+    images: Mapping[str, ImageRecord]
+
+
+def server_wanted(connection: sa.Connection, record: ServerRecord) -> ServerWanted:
+    """What *record* wants from its host now."""
+    return render(guest_facts(connection, record))
+
+
+def images_of(record: ServerRecord) -> tuple[str, ...]:
+    """Ids of the images that the server's host may read: its disk, its kernel, its ramdisk."""
+    named = (record.image_id, *(record.image_properties.get(part) for part in _PARTS))
+    return tuple(image_id for image_id in named if image_id)
+
+
+_PARTS = ("kernel_id", "ramdisk_id")
+
+
+def guest_facts(connection: sa.Connection, record: ServerRecord) -> GuestFacts:
+    claims = claims_of(connection, record.id)
+    devices = device_facts(connection, [claim["id"] for claim in claims])
+    ports = ports_of_server(connection, record.id)
+    images = (image_get(connection, image_id) for image_id in images_of(record))
+    return GuestFacts(
+        record=record,
+        claims=[{**claim, **devices[claim["id"]]} for claim in claims],
+        ports=_in_order(record.port_ids, ports),
+        subnets=subnets_by_id(connection, {ip.subnet_id for p in ports for ip in p.fixed_ips}),
+        images={image.id: image for image in images if image is not None},
+    )
+
+
+def _in_order(port_ids: Sequence[str], ports: Collection[PortRecord]) -> list[PortRecord]:
+    places = {port_id: place for place, port_id in enumerate(port_ids)}
+    return sorted(ports, key=lambda port: (places.get(port.id, len(places)), port.id))
+
+
+def render(facts: GuestFacts) -> ServerWanted:
+    """Say it in the words of the agent protocol."""
+    record, flavor = facts.record, facts.record.flavor
+    claim_by_port = {claim["request_id"]: claim for claim in facts.claims}
+    port_ids = {port.id for port in facts.ports}
+    kernel, ramdisk = (record.image_properties.get(part) for part in _PARTS)
+    return ServerWanted(
+        id=record.id,
+        name=record.name,
+        generation=record.generation,
+        power="stopped" if record.wanted == Wanted.STOPPED else "running",
+        vcpus=flavor["vcpus"],
+        memory_mib=flavor["ram_mib"],
+        disk_gib=flavor["disk_gib"],
+        image=_image(facts, record.image_id),
+        kernel=_image(facts, kernel),
+        ramdisk=_image(facts, ramdisk),
+        kernel_arguments=str(record.image_properties.get(_COMMAND_LINE, "")),
+        nics=[
+            _nic(port, claim_by_port[port.id]) for port in facts.ports if port.id in claim_by_port
+        ],
+        devices=[
+            _device(claim, _alias(record, claim["request_id"]))
+            for claim in facts.claims
+            if claim["request_id"] not in port_ids
+        ],
+        config_drive=config_drive(facts) if record.config_drive else {},
+        reboots=record.reboots,
+        metadata={"project_id": record.project_id, "flavor": flavor["name"]},
+    )
+
+
+def _image(facts: GuestFacts, image_id: str | None) -> ImageWanted | None:
+    image = facts.images.get(image_id or "")
+    if image is None:
+        return None
+    return ImageWanted(
+        id=image.id,
+        sha512=image.sha512 or "",
+        size_bytes=image.size_bytes or 0,
+        disk_format=image.disk_format or "raw",
+    )
+
+
+def _device(claim: Mapping[str, Any], alias: str = "") -> DeviceWanted:
+    return DeviceWanted(
+        device_id=claim["id"],
+        address=claim["address"],
+        vendor_id=claim["vendor_id"],
+        product_id=claim["product_id"],
+        managed=claim["tags"].get("managed", "true") == "true",
+        alias=alias,
+    )
+
+
+def _alias(record: ServerRecord, request_id: str) -> str:
+    names = {request["id"]: request.get("alias") or "" for request in record.device_requests}
+    return names.get(request_id, "")
+
+
+def _nic(port: PortRecord, claim: Mapping[str, Any]) -> NicWanted:
+    return NicWanted(
+        port_id=port.id,
+        mac=port.mac,
+        device=_device(claim),
+        pf_netdev=claim["pf_netdev"],
+        vf_index=claim["vf_index"],
+        vlan=port.vlan,
+        spoof_check=port.port_security_enabled,
+        trusted=port.is_trusted,
+        link_state=_link_state(port),
+        mtu=port.mtu,
+    )
+
+
+def _link_state(port: PortRecord) -> Any:
+    """What the PF tells the VF of its link.
+
+    Source: neutron ``ml2/drivers/mech_sriov/agent/sriov_nic_agent.py``, set_device_state: down is
+    ``disable``; up is ``auto`` where the port follows the uplink, else ``enable``.
+    """
+    if not port.admin_state_up:
+        return "disable"
+    return "auto" if port.propagate_uplink_status else "enable"
+
+
+def config_drive(facts: GuestFacts) -> dict[str, str]:
+    """Path on the drive to content.
+
+    Source: OpenStack's metadata formats, as nova ``api/metadata/base.py`` writes them. There is no
+    ``random_seed``: it would change at every rendering, and the guest's own hardware has better.
+    """
+    files = {
+        f"{_LATEST}/meta_data.json": _json(_meta_data(facts)),
+        f"{_LATEST}/network_data.json": _json(network_data(facts.ports, facts.subnets)),
+        f"{_LATEST}/vendor_data.json": _json({}),
+    }
+    if facts.record.user_data:
+        files[f"{_LATEST}/user_data"] = base64.b64decode(facts.record.user_data).decode()
+    return files
+
+
+def _meta_data(facts: GuestFacts) -> dict[str, Any]:
+    record = facts.record
+    data: dict[str, Any] = {
+        "uuid": record.id,
+        "name": record.name,
+        "hostname": record.hostname,
+        "meta": dict(record.metadata),
+        "project_id": record.project_id,
+        "launch_index": record.launch_index,
+        "availability_zone": record.availability_zone,
+        "devices": [_tagged(port) for port in facts.ports if port.tags],
+    }
+    if record.key_name and record.public_key:
+        data["public_keys"] = {record.key_name: record.public_key}
+        data["keys"] = [{"name": record.key_name, "type": "ssh", "data": record.public_key}]
+    return data
+
+
+def _tagged(port: PortRecord) -> dict[str, Any]:
+    return {"type": "nic", "mac": port.mac, "tags": list(port.tags)}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,344 @@
+"""Servers that are there: who sees them, what is asked of them, what their hosts report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.server_release import release_server, set_port_states
+from lanekeeper.control.site import Site
+from lanekeeper.domain.compute.event import ServerEvent
+from lanekeeper.domain.compute.server import (
+    Report,
+    TaskState,
+    VmState,
+    Wanted,
+    after_report,
+    is_gone,
+)
+from lanekeeper.domain.errors import Conflict, NotFound
+from lanekeeper.protocol import ServerState
+from lanekeeper.store.compute.server import (
+    ServerRecord,
+    event_failed,
+    event_insert,
+    server_change,
+    server_get,
+    server_update,
+)
+from lanekeeper.store.host.desired import desired_touch
+
+T = TypeVar("T")
+
+FAULT_CODE = 500
+"""What a fault carries that is nobody's mistake in the request; as in Nova."""
+
+
+def fault(message: str, now: datetime) -> dict[str, Any]:
+    """What a server in ERROR shows of its reason."""
+    return {"code": FAULT_CODE, "message": message, "created": now.isoformat()}
+
+
+def server_seen(connection: sa.Connection, caller: Caller, server_id: str) -> ServerRecord:
+    """The server if this caller may see it.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+    """
+    found = server_get(connection, server_id)
+    if found is None or not caller.sees(found.project_id):
+        raise NotFound(f"Instance {server_id[:80]} could not be found.")
+    return found
+
+
+def update_server(
+    site: Site, caller: Caller, server_id: str, changes: Mapping[str, Any]
+) -> ServerRecord:
+    """Change what people call a server and note about it; *changes* are columns of its row.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+        Conflict: it is locked.
+    """
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> ServerRecord:
+        _unlocked(server_seen(connection, caller, server_id), caller)
+        server_update(connection, server_id, **changes, updated_at=now)
+        return server_seen(connection, caller, server_id)
+
+    return site.database.write(work)
+
+
+def change_metadata(
+    site: Site, caller: Caller, server_id: str, change: Callable[[dict[str, str]], dict[str, str]]
+) -> Mapping[str, str]:
+    """Replace a server's metadata by what *change* makes of it, and return that.
+
+    Raises:
+        NotFound: there is no such server; also what *change* raises.
+        Conflict: it is locked.
+    """
+    return _change(site, caller, server_id, "metadata", lambda old: change(dict(old)))
+
+
+def change_tags(
+    site: Site, caller: Caller, server_id: str, change: Callable[[list[str]], list[str]]
+) -> Sequence[str]:
+    """Replace a server's tags by what *change* makes of them, and return that.
+
+    Raises:
+        NotFound: there is no such server; also what *change* raises.
+        Conflict: it is locked.
+    """
+    return _change(site, caller, server_id, "tags", lambda old: change(list(old)))
+
+
+def _change(
+    site: Site, caller: Caller, server_id: str, column: str, change: Callable[[Any], T]
+) -> T:
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> T:
+        record = _unlocked(server_seen(connection, caller, server_id), caller)
+        changed = change(getattr(record, column))
+        server_update(connection, server_id, **{column: changed}, updated_at=now)
+        return changed
+
+    return site.database.write(work)
+
+
+def delete_server(site: Site, caller: Caller, server_id: str) -> None:
+    """Ask for a server's end: one without a host is gone at once, others once their host says so.
+
+    Asked again, nothing happens.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+        Conflict: it is locked.
+    """
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> str | None:
+        record = _unlocked(server_seen(connection, caller, server_id), caller)
+        if record.wanted == Wanted.ABSENT:
+            return None
+        event_insert(connection, event_of(record, caller, "delete", now))
+        if record.host_id is None:
+            release_server(connection, record, now)
+            return None
+        _want(connection, record, now, wanted=Wanted.ABSENT, task_state=TaskState.DELETING)
+        return record.host_id
+
+    _ring(site, site.database.write(work))
+
+
+def start_server(site: Site, caller: Caller, server_id: str) -> None:
+    """Start a stopped server.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+        Conflict: it is not stopped, something is being done with it, or it is locked.
+    """
+    _act(site, caller, server_id, _START)
+
+
+def stop_server(site: Site, caller: Caller, server_id: str) -> None:
+    """Shut a server down.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+        Conflict: it does not run, something is being done with it, or it is locked.
+    """
+    _act(site, caller, server_id, _STOP)
+
+
+def reboot_server(site: Site, caller: Caller, server_id: str, *, hard: bool) -> None:
+    """Reboot a server; a hard one also brings back a stopped or a broken one.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+        Conflict: it is in no state for that, something is being done with it, or it is locked.
+    """
+    _act(site, caller, server_id, _HARD_REBOOT if hard else _SOFT_REBOOT)
+
+
+def reset_state(site: Site, caller: Caller, server_id: str, *, active: bool) -> None:
+    """Call a server active or an error, whatever it is; its host is told nothing.
+
+    Raises:
+        NotFound: there is none.
+    """
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> None:
+        record = server_seen(connection, caller, server_id)
+        state = VmState.ACTIVE if active else VmState.ERROR
+        cleared = {"fault": None} if active else {}
+        server_update(
+            connection, server_id, vm_state=state, task_state=None, updated_at=now, **cleared
+        )
+        event_insert(connection, event_of(record, caller, "reset_state", now))
+
+    site.database.write(work)
+
+
+def lock_server(
+    site: Site, caller: Caller, server_id: str, *, locked: bool, reason: str | None = None
+) -> None:
+    """Lock a server against changes by all but admins, or unlock it.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+    """
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> None:
+        record = server_seen(connection, caller, server_id)
+        server_update(connection, server_id, locked=locked, locked_reason=reason, updated_at=now)
+        action = "lock" if locked else "unlock"
+        event_insert(connection, event_of(record, caller, action, now))
+
+    site.database.write(work)
+
+
+def guest_reported(
+    connection: sa.Connection, host_id: str, guest: ServerState, now: datetime
+) -> bool:
+    """Take over what has become of one guest; whether other things are wanted of the host now.
+
+    A guest that this host should not have, or that nobody knows, is left alone: absence is never
+    an order, and neither is a guess.
+    """
+    record = server_get(connection, guest.id)
+    if record is None or record.host_id != host_id:
+        return False
+    report = Report(power=guest.power, generation=guest.generation, problem=guest.problem)
+    if is_gone(record.life, report):
+        release_server(connection, record, now)
+        return True
+    life = after_report(record.life, report)
+    if life == record.life:
+        return False
+    values: dict[str, Any] = {
+        "vm_state": life.vm_state,
+        "task_state": life.task_state,
+        "power_state": life.power_state,
+        "wanted": life.wanted,
+        "generation": life.generation,
+        "fault": fault(life.problem, now) if life.problem else None,
+        "updated_at": now,
+    }
+    if life.vm_state == VmState.ACTIVE and record.launched_at is None:
+        values["launched_at"] = now
+    if not server_change(connection, record.id, record.generation, **values):
+        return False  # asked of otherwise meanwhile; the host reports again
+    if life.problem and life.problem != record.life.problem:
+        event_failed(connection, record.id, life.problem)
+    if life.vm_state != VmState.BUILDING:
+        set_port_states(connection, record, running=life.vm_state == VmState.ACTIVE, now=now)
+    return life.generation != record.generation
+
+
+def event_of(
+    record: ServerRecord, caller: Caller, action: str, now: datetime, **more: Any
+) -> ServerEvent:
+    """The note that *caller* asked for *action*."""
+    return ServerEvent(
+        server_id=record.id,
+        action=action,
+        at=now,
+        request_id=caller.request_id,
+        project_id=record.project_id,
+        user_id=caller.user_id,
+        **more,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """Something that can be asked of a server: in which states, and what is wanted then."""
+
+    name: str
+    allowed: tuple[VmState, ...]
+    wanted: Wanted
+    task_state: TaskState
+
+    @property
+    def reboots(self) -> int:
+        return int(self.name == "reboot")
+
+
+_START = _Action("start", (VmState.STOPPED,), Wanted.RUNNING, TaskState.POWERING_ON)
+_STOP = _Action("stop", (VmState.ACTIVE, VmState.ERROR), Wanted.STOPPED, TaskState.POWERING_OFF)
+_SOFT_REBOOT = _Action("reboot", (VmState.ACTIVE,), Wanted.RUNNING, TaskState.REBOOTING)
+_HARD_REBOOT = _Action(
+    "reboot",
+    (VmState.ACTIVE, VmState.STOPPED, VmState.ERROR),
+    Wanted.RUNNING,
+    TaskState.REBOOTING_HARD,
+)
+
+
+def _act(site: Site, caller: Caller, server_id: str, action: _Action) -> None:
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> str:
+        record = _unlocked(server_seen(connection, caller, server_id), caller)
+        _ready(record, action)
+        event_insert(connection, event_of(record, caller, action.name, now))
+        _want(
+            connection,
+            record,
+            now,
+            wanted=action.wanted,
+            task_state=action.task_state,
+            reboots=record.reboots + action.reboots,
+        )
+        assert record.host_id is not None, "what can be acted on has a host"
+        return record.host_id
+
+    _ring(site, site.database.write(work))
+
+
+def _ready(record: ServerRecord, action: _Action) -> None:
+    if record.task_state is not None:
+        raise Conflict(
+            f"Cannot '{action.name}' instance {record.id} while it is in "
+            f"task_state {record.task_state}"
+        )
+    if record.vm_state not in action.allowed or record.host_id is None:
+        where = f"vm_state {record.vm_state}" if record.host_id else "no place: it has no host"
+        raise Conflict(f"Cannot '{action.name}' instance {record.id} while it is in {where}")
+
+
+def _unlocked(record: ServerRecord, caller: Caller) -> ServerRecord:
+    if record.locked and not caller.is_admin:
+        raise Conflict(f"Instance {record.id} is locked")
+    return record
+
+
+def _want(connection: sa.Connection, record: ServerRecord, now: datetime, **values: Any) -> None:
+    """Change what the host is to make of the server, if nobody else did meanwhile."""
+    changed = server_change(
+        connection,
+        record.id,
+        record.generation,
+        generation=record.generation + 1,
+        updated_at=now,
+        **values,
+    )
+    if not changed:
+        raise Conflict(f"Instance {record.id} has changed meanwhile; look again")
+    assert record.host_id is not None, "only a host can be told something"
+    desired_touch(connection, record.host_id)
+
+
+def _ring(site: Site, host_id: str | None) -> None:
+    if host_id is not None:
+        site.bells.ring(host_id)

@@ -1,0 +1,365 @@
+"""Creating servers: schedule, claim and bind before the answer; the database decides races."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.server import event_of, fault
+from lanekeeper.control.compute.server_nic import Nic
+from lanekeeper.control.compute.server_order import NewServer, Order, check_order
+from lanekeeper.control.compute.server_release import release_server
+from lanekeeper.control.metrics import CLAIMS, LOST_RACES, REFUSALS
+from lanekeeper.control.site import Site
+from lanekeeper.crash import reached
+from lanekeeper.domain.compute.event import ServerEvent
+from lanekeeper.domain.compute.server import TaskState, VmState, Wanted
+from lanekeeper.domain.errors import Conflict, NoCapacity
+from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
+from lanekeeper.domain.network.port import PortRecord, VnicType
+from lanekeeper.domain.network.profile import binding_profile
+from lanekeeper.domain.scheduling.filter import Verdict
+from lanekeeper.domain.scheduling.selection import Choice, Rejection, Selection, select_hosts
+from lanekeeper.store.compute.capacity import device_facts, host_views
+from lanekeeper.store.compute.server import ServerRecord, event_insert, server_insert
+from lanekeeper.store.device.claim import TAKEN, Pick, claim_insert
+from lanekeeper.store.host.desired import desired_touch
+from lanekeeper.store.network.port import port_attach, port_create_for_server
+from lanekeeper.store.placement.allocation import FULL, allocation_take, consumer_put
+
+_RACES = frozenset({TAKEN, FULL})
+_HOSTNAME_LENGTH = 63
+_Attempt = tuple[str, int, tuple[str, ...]]
+
+
+def create_servers(site: Site, caller: Caller, asked: NewServer) -> list[ServerRecord]:
+    """Create as many servers as are asked for; those that fit nowhere are in ERROR and say why.
+
+    Raises:
+        Invalid, Forbidden, Conflict, NotOffered: the request is wrong; see ``check_order``.
+        NoCapacity: ``[lanekeeper] refuse_unschedulable`` is set and fewer than *min_count* fit;
+            then none is left.
+    """
+    with site.database.read() as connection:
+        order = check_order(connection, site, caller, asked)
+    reservation_id = f"r-{uuid.uuid4().hex[:8]}"
+    made: list[ServerRecord] = []
+    for index in range(asked.max_count):
+        try:
+            made.append(_create(site, caller, order, reservation_id, index))
+        except NoCapacity:
+            if len(made) >= asked.min_count:
+                break
+            _take_back(site, made)
+            raise
+    return made
+
+
+def _create(
+    site: Site, caller: Caller, order: Order, reservation_id: str, index: int
+) -> ServerRecord:
+    """Place one server, or make it an ERROR.
+
+    A lost race means that somebody else has got further, so it is tried again for as long as
+    anything looks free. An attempt that fails although nothing has changed since the last one
+    like it shows rows that contradict each other: that host is left out then.
+    """
+    draft = _draft(site, caller, order, reservation_id, index)
+    tried: set[_Attempt] = set()
+    left_out: dict[str, Rejection] = {}
+    while True:
+        selection = _select(site, order, left_out)
+        if not selection.choices:
+            return _unplaced(site, caller, draft, selection)
+        choice = selection.choices[0]
+        attempt = _attempt_of(choice)
+        if attempt in tried:
+            left_out[choice.host.name] = _contradiction(choice.host.name)
+            continue
+        tried.add(attempt)
+        placing = _Placing(
+            order=order,
+            caller=caller,
+            draft=draft,
+            choice=choice,
+            rejections=selection.rejections,
+            now=site.clock(),
+        )
+        try:
+            reached("controller.claim.before")
+            placed = site.database.write(partial(_take, placing=placing))
+            reached("controller.claim.after")
+        except Conflict as error:
+            if error.code not in _RACES:
+                raise
+            LOST_RACES.inc()
+        except sa.exc.IntegrityError:
+            LOST_RACES.inc()
+        else:
+            CLAIMS.inc()
+            site.bells.ring(choice.host.id)
+            return placed
+
+
+def _select(site: Site, order: Order, left_out: Mapping[str, Rejection]) -> Selection:
+    with site.database.read() as connection:
+        views = host_views(connection, site.clock(), site.config.lanekeeper.agent_down_s)
+    hosts = [view for view in views if view.name not in left_out]
+    found = select_hosts(order.request, hosts)
+    return Selection(found.choices, (*found.rejections, *left_out.values()))
+
+
+def _attempt_of(choice: Choice) -> _Attempt:
+    devices = tuple(sorted(given.device.id for given in choice.given))
+    return choice.host.id, choice.host.generation, devices
+
+
+def _contradiction(host_name: str) -> Rejection:
+    verdict = Verdict(
+        code="claim",
+        reason="shows free what cannot be claimed",
+        remedy="lanekeeper verify names the rows that contradict each other",
+    )
+    return Rejection(host_name, verdict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Placing:
+    """One attempt to give a server its place."""
+
+    order: Order
+    caller: Caller
+    draft: ServerRecord
+    choice: Choice
+    rejections: tuple[Rejection, ...]
+    now: datetime
+
+
+def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
+    """Take everything on the chosen host: amounts, devices, ports, then the server's own row.
+
+    Raises:
+        Conflict: somebody else was faster; the transaction must be left.
+    """
+    draft, host, order = placing.draft, placing.choice.host, placing.order
+    consumer_put(
+        connection,
+        draft.id,
+        project_id=draft.project_id,
+        user_id=draft.user_id,
+        kind="INSTANCE",
+        now=placing.now,
+    )
+    allocation_take(connection, draft.id, host.id, order.request.amounts)
+    ports = [_port(connection, order, nic, placing.now) for nic in order.nics]
+    request_ids = {nic.need.id: port.id for nic, port in zip(order.nics, ports, strict=True)}
+    picks = [
+        Pick(given.device.id, request_ids.get(given.need_id, given.need_id), given.index)
+        for given in placing.choice.given
+    ]
+    claim_insert(connection, draft.id, picks, placing.now)
+    facts = device_facts(connection, [pick.device_id for pick in picks])
+    device_by_request = {pick.request_id: facts[pick.device_id] for pick in picks}
+    for port in ports:
+        _attach(connection, placing, port, device_by_request[port.id])
+    placed = _record(
+        draft,
+        host_id=host.id,
+        host_name=host.name,
+        availability_zone=host.zone,
+        port_ids=tuple(port.id for port in ports),
+        device_requests=_requests(order, request_ids),
+    )
+    server_insert(connection, placed)
+    event_insert(connection, _created(placing, placed))
+    desired_touch(connection, host.id)
+    reached("controller.claim.written")
+    return placed
+
+
+def _created(placing: _Placing, placed: ServerRecord) -> ServerEvent:
+    detail = {
+        "host": placing.choice.host.name,
+        "devices": [given.device.address for given in placing.choice.given],
+        "rejections": plain(placing.rejections),
+    }
+    return event_of(placed, placing.caller, "create", placing.now, detail=detail)
+
+
+def _port(connection: sa.Connection, order: Order, nic: Nic, now: datetime) -> PortRecord:
+    if nic.port is not None:
+        return nic.port
+    assert nic.network is not None, "a card has a port or a network"
+    return port_create_for_server(
+        connection,
+        nic.network.id,
+        order.project_id,
+        fixed_ip=nic.fixed_ip,
+        vnic_type=VnicType.DIRECT,
+        security_groups=order.groups,
+        tags=(nic.tag,) if nic.tag else (),
+        now=now,
+    )
+
+
+def _attach(
+    connection: sa.Connection, placing: _Placing, port: PortRecord, device: Mapping[str, Any]
+) -> None:
+    """Bind a port to its device on the chosen host."""
+    host = placing.choice.host
+    network = HostNetwork(
+        name=host.name, alive=host.alive, mappings=dict.fromkeys(host.physical_networks, ())
+    )
+    facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
+    bound = bind(facts, port.segments, network)
+    if isinstance(bound, Refusal):
+        raise Conflict(f"Port {port.id} cannot be bound on {host.name}: {bound}")
+    port_attach(
+        connection,
+        port.id,
+        server_id=placing.draft.id,
+        host_name=host.name,
+        availability_zone=host.zone,
+        profile=binding_profile(
+            address=device["address"],
+            vendor_id=device["vendor_id"],
+            product_id=device["product_id"],
+            dev_type=device["dev_type"],
+            physical_network=device["physical_network"],
+            serial=device["serial"],
+            vf_index=device["vf_index"],
+            pf_mac=device["pf_mac"],
+            mac=device["mac"],
+        ),
+        vif_type=bound.vif_type,
+        vif_details=bound.vif_details,
+        now=placing.now,
+    )
+
+
+def _unplaced(
+    site: Site, caller: Caller, draft: ServerRecord, selection: Selection
+) -> ServerRecord:
+    """Make the server an ERROR that says which constraint removed which hosts.
+
+    Raises:
+        NoCapacity: the operator wants that refused instead.
+    """
+    for rejection in selection.rejections:
+        REFUSALS.labels(rejection.verdict.code).inc()
+    text = selection.explain()
+    if site.config.lanekeeper.refuse_unschedulable:
+        raise NoCapacity(text)
+    now = site.clock()
+    failed = _record(draft, vm_state=VmState.ERROR, task_state=None, fault=fault(text, now))
+    event = event_of(
+        failed, caller, "create", now, message=text,
+        detail={"rejections": plain(selection.rejections)},
+    )  # fmt: skip
+
+    def work(connection: sa.Connection) -> ServerRecord:
+        server_insert(connection, failed)
+        event_insert(connection, event)
+        return failed
+
+    return site.database.write(work)
+
+
+def _take_back(site: Site, made: Sequence[ServerRecord]) -> None:
+    """Let go of servers that no client has heard of yet."""
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> None:
+        for record in made:
+            release_server(connection, record, now)
+            if record.host_id is not None:
+                desired_touch(connection, record.host_id)
+
+    site.database.write(work)
+
+
+def _draft(
+    site: Site, caller: Caller, order: Order, reservation_id: str, index: int
+) -> ServerRecord:
+    asked, now = order.asked, site.clock()
+    name = f"{asked.name}-{index + 1}" if asked.max_count > 1 else asked.name
+    return ServerRecord(
+        id=str(uuid.uuid4()),
+        name=name,
+        project_id=order.project_id,
+        user_id=caller.user_id,
+        description=asked.description,
+        hostname=asked.hostname or hostname_of(name),
+        pinned_zone=order.zone,
+        flavor=order.flavor.embedded(),
+        image_id=order.image.id,
+        image_properties=dict(order.image.properties),
+        key_name=asked.key_name,
+        public_key=order.public_key,
+        user_data=asked.user_data,
+        config_drive=asked.config_drive,
+        metadata=dict(asked.metadata),
+        tags=list(asked.tags),
+        scheduler_hints=dict(asked.hints),
+        device_requests=_requests(order, {}),
+        access_ip_v4=asked.access_ip_v4,
+        access_ip_v6=asked.access_ip_v6,
+        disk_config=asked.disk_config,
+        reservation_id=reservation_id,
+        launch_index=index,
+        vm_state=VmState.BUILDING,
+        task_state=TaskState.SPAWNING,
+        wanted=Wanted.RUNNING,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _record(draft: ServerRecord, **changes: Any) -> ServerRecord:
+    values = {name: getattr(draft, name) for name in ServerRecord.__slots__}
+    return ServerRecord(**(values | changes))
+
+
+def _requests(order: Order, request_ids: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": request_ids.get(need.id, need.id),
+            "name": need.name,
+            "alias": need.request.alias_name,
+            "count": need.request.count,
+        }
+        for need in order.request.needs
+    ]
+
+
+def plain(rejections: Sequence[Rejection]) -> list[dict[str, Any]]:
+    """Rejections as plain data, for the database and for clients."""
+    return [
+        {
+            "host": rejection.host,
+            "filter": rejection.verdict.code,
+            "reason": rejection.verdict.reason,
+            "remedy": rejection.verdict.remedy,
+            "facts": dict(rejection.verdict.facts),
+        }
+        for rejection in rejections
+    ]
+
+
+def hostname_of(name: str) -> str:
+    """What a guest is called that its creator named *name*.
+
+    Source: nova ``utils.py``, sanitize_hostname.
+    """
+    text = name.encode("latin-1", "ignore").decode("latin-1")
+    text = re.sub(r"[ _\.]", "-", text)
+    text = re.sub(r"[^\w.-]+", "", text, flags=re.ASCII).lower().strip(".-")
+    return text[:_HOSTNAME_LENGTH].rstrip("-") or "server"

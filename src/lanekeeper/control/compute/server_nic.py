@@ -1,0 +1,160 @@
+"""The network cards of a new server: ports that are there, or networks to make ports on."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from lanekeeper.control.caller import Caller
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
+from lanekeeper.domain.network.network import NetworkRecord
+from lanekeeper.domain.network.port import PortRecord, VnicType
+from lanekeeper.domain.pci.alias import NumaPolicy
+from lanekeeper.domain.pci.request import DeviceRequest, port_request
+from lanekeeper.domain.scheduling.host import DeviceNeed
+from lanekeeper.store.network.network import network_show
+from lanekeeper.store.network.port import ports_for_server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicAsked:
+    """One network card: a port that is there, or a network to make one on."""
+
+    port_id: str | None = None
+    network_id: str | None = None
+    fixed_ip: str | None = None
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """One card of a server: its device need, and where its port comes from.
+
+    Attributes:
+        port: None where one is made on *network* when the host is known.
+    """
+
+    need: DeviceNeed
+    port: PortRecord | None = None
+    network: NetworkRecord | None = None
+    fixed_ip: str | None = None
+    tag: str = ""
+
+
+def check_nics(
+    connection: sa.Connection,
+    caller: Caller,
+    asked: Sequence[NicAsked],
+    policy: NumaPolicy | None,
+) -> tuple[Nic, ...]:
+    """Look up the ports and networks that a new server names.
+
+    Raises:
+        Invalid: one does not exist, comes twice, or no host can carry it.
+        Conflict: a port is in use.
+    """
+    ids = [nic.port_id for nic in asked if nic.port_id]
+    if len(set(ids)) != len(ids):
+        raise Invalid("networks: a port is named twice")
+    everybody = None if caller.is_admin else caller.project_id
+    try:
+        ports = {port.id: port for port in ports_for_server(connection, everybody, ids)}
+    except NotFound as error:
+        raise Invalid(str(error)) from error
+    return tuple(
+        _nic_of_port(ports[nic.port_id], nic, policy)
+        if nic.port_id
+        else _nic_on_network(connection, caller, nic, policy)
+        for nic in asked
+    )
+
+
+def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -> Nic:
+    if port.device_id:
+        raise Conflict(f"Port {port.id} is still in use.")
+    if asked.fixed_ip:
+        raise Invalid("Specified Fixed IP cannot be used with port: a port has its addresses")
+    if not port.fixed_ips and not port.segments:
+        raise Invalid(f"Port {port.id} requires a FixedIP in order to be used.")
+    return Nic(need=port_need(port, policy), port=port, tag=asked.tag)
+
+
+def _nic_on_network(
+    connection: sa.Connection, caller: Caller, asked: NicAsked, policy: NumaPolicy | None
+) -> Nic:
+    """A card on a network: a VF, since no host has a virtual switch for anything else."""
+    network_id = asked.network_id or ""
+    everybody = None if caller.is_admin else caller.project_id
+    network = network_show(connection, network_id, project_id=everybody)
+    if network is None:
+        raise Invalid(f"Network {network_id[:80]} could not be found.")
+    if asked.fixed_ip and not network.subnets:
+        raise Invalid(f"Network {network.id} has no subnet, so it has no address to give")
+    physical = next((s.physical_network for s in network.segments if s.physical_network), None)
+    request = _carried(
+        VnicType.DIRECT,
+        physical,
+        PortFacts(vnic_type=VnicType.DIRECT),
+        f"Network {network.id}",
+        policy=policy,
+    )
+    need = DeviceNeed(
+        id=str(uuid.uuid4()),
+        name=f"a port on network {network.name or network.id}",
+        request=request,
+        physical_network=physical,
+    )
+    return Nic(need=need, network=network, fixed_ip=asked.fixed_ip, tag=asked.tag)
+
+
+def port_need(port: PortRecord, policy: NumaPolicy | None = None) -> DeviceNeed:
+    """The device that a port asks for.
+
+    Raises:
+        Invalid: no host can carry a port of its kind.
+    """
+    own = NumaPolicy(port.numa_affinity_policy) if port.numa_affinity_policy else None
+    request = _carried(
+        port.vnic_type,
+        port.physical_network,
+        PortFacts(vnic_type=port.vnic_type, profile=port.profile),
+        f"Port {port.id}",
+        trusted=port.profile.get("trusted"),
+        policy=own or policy,
+    )
+    return DeviceNeed(
+        id=port.id,
+        name=f"port {port.name or port.id}",
+        request=request,
+        physical_network=port.physical_network,
+    )
+
+
+def _carried(
+    vnic_type: VnicType,
+    physical_network: str | None,
+    facts: PortFacts,
+    what: str,
+    *,
+    trusted: object = None,
+    policy: NumaPolicy | None = None,
+) -> DeviceRequest:
+    """The request of a port of a kind that hosts can carry."""
+    # Asked of a host that reaches nothing: what it says of the port itself stands first.
+    refusal = bind(facts, (), HostNetwork(name="any"))
+    assert isinstance(refusal, Refusal), "nothing is bound without a segment"
+    reason = refusal.reasons[0]
+    if reason.code != "segment":
+        raise Invalid(f"{what}: {reason.message}", hint=reason.hint)
+    if physical_network is None:
+        raise Invalid(
+            f"{what}: its network has no physical network, so no device can serve it",
+            hint="use a network of type vlan or flat",
+        )
+    request = port_request(vnic_type, physical_network, trusted=trusted, numa_policy=policy)
+    assert request is not None, "what hosts carry takes a device"
+    return request

@@ -1,0 +1,37 @@
+"""Letting go of what a server holds, all of it at once and none of it twice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from lanekeeper.crash import reached
+from lanekeeper.domain.network.port import PortStatus
+from lanekeeper.store.compute.server import ServerRecord, server_delete
+from lanekeeper.store.device.claim import claim_release
+from lanekeeper.store.network.port import port_drop_for_server, port_status
+from lanekeeper.store.placement.allocation import allocation_drop, consumer_drop
+
+
+def release_server(connection: sa.Connection, record: ServerRecord, now: datetime) -> None:
+    """Give back everything and forget the server; its devices go to cleaning.
+
+    Amounts come first, devices after them, ports last, as when they are taken: so two
+    transactions never wait for each other in a ring.
+    """
+    reached("controller.release.before")
+    allocation_drop(connection, record.id)
+    claim_release(connection, record.id, now)
+    port_drop_for_server(connection, record.id, now)
+    consumer_drop(connection, record.id)
+    server_delete(connection, record.id)
+    reached("controller.release.after")
+
+
+def set_port_states(
+    connection: sa.Connection, record: ServerRecord, *, running: bool, now: datetime
+) -> None:
+    """Have a server's ports say whether their guest is there."""
+    status = PortStatus.ACTIVE if running else PortStatus.DOWN
+    port_status(connection, record.port_ids, status, now)

@@ -1,0 +1,86 @@
+"""What a host should have: put together from the rows whenever its agent asks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from lanekeeper.control.compute.guest import images_of, server_wanted
+from lanekeeper.control.image.image import image_path
+from lanekeeper.control.site import Site
+from lanekeeper.domain.compute.server import Wanted
+from lanekeeper.domain.errors import NotFound
+from lanekeeper.protocol import CleaningWanted, Desired, DeviceWanted
+from lanekeeper.store.compute.server import ServerRecord, servers_of_host
+from lanekeeper.store.device.device import devices_to_clean
+from lanekeeper.store.host.host import host_get
+
+
+def desired_stamp(site: Site, host_id: str) -> str:
+    """``G.MARK`` of what is wanted of the host now.
+
+    Raises:
+        NotFound: no such host.
+    """
+    with site.database.read() as connection:
+        record = host_get(connection, host_id)
+    return f"{record.generation}.{record.mark}"
+
+
+def desired_of(site: Site, host_id: str) -> Desired:
+    """The whole state that a host should be in, of one moment.
+
+    Raises:
+        NotFound: no such host.
+    """
+    now = site.clock()
+    with site.database.read() as connection:
+        record = host_get(connection, host_id)
+        servers = servers_of_host(connection, host_id)
+        wanted = [server for server in servers if server.wanted != Wanted.ABSENT]
+        return Desired(
+            generation=record.generation,
+            mark=record.mark,
+            servers=[server_wanted(connection, server) for server in wanted],
+            absent=[server.id for server in servers if server.wanted == Wanted.ABSENT],
+            cleaning=[_cleaning(row) for row in devices_to_clean(connection, host_id)],
+            consoles=[server.id for server in servers if _is_read(server, now)],
+        )
+
+
+def _is_read(server: ServerRecord, now: datetime) -> bool:
+    """Whether somebody has asked for the server's console not long ago."""
+    return server.console_wanted_until is not None and server.console_wanted_until > now
+
+
+def _cleaning(row: sa.RowMapping) -> CleaningWanted:
+    return CleaningWanted(
+        device=DeviceWanted(
+            device_id=row["id"],
+            address=row["address"],
+            vendor_id=row["vendor_id"],
+            product_id=row["product_id"],
+            managed=row["tags"].get("managed", "true") == "true",
+        ),
+        round=row["cleaning_round"],
+        pf_address=row["pf_address"],
+        vf_index=row["vf_index"],
+    )
+
+
+def image_of(site: Site, host_id: str, image_id: str) -> Path:
+    """Where the bytes of an image lie that the host's desired state names.
+
+    Raises:
+        NotFound: no server that this host should have needs it.
+    """
+    with site.database.read() as connection:
+        servers = servers_of_host(connection, host_id)
+        if not any(image_id in images_of(server) for server in servers):
+            raise NotFound(f"no server of this host needs image {image_id[:64]!r}")
+    path = image_path(site, image_id)
+    if not path.is_file():
+        raise NotFound(f"image {image_id} has no bytes here")
+    return path

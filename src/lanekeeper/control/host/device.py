@@ -1,0 +1,122 @@
+"""Devices from the operator's side: where each is, who holds it, and cleaning one again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Conflict, NotFound
+from lanekeeper.store.compute.server import server_list
+from lanekeeper.store.device.device import device_rows
+from lanekeeper.store.device.quarantine import device_clean_again
+from lanekeeper.store.host.desired import desired_touch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One function of a host, and the server that holds it.
+
+    Attributes:
+        state: available, held, cleaning, quarantined; ``missing`` when its host shows it no more.
+        state_reason: why it is quarantined.
+        holder, holder_name: the server's, or None.
+    """
+
+    id: str
+    host: str
+    address: str
+    vendor_id: str
+    product_id: str
+    dev_type: str
+    listed: bool
+    state: str
+    state_reason: str
+    state_at: datetime
+    pf_address: str | None
+    numa_node: int | None
+    driver: str | None
+    netdev: str | None
+    physical_network: str | None
+    resource_class: str | None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    holder: str | None = None
+    holder_name: str | None = None
+
+
+def list_devices(site: Site, host_name: str | None = None) -> list[Device]:
+    """Every function that hosts tell of, by host and address."""
+    with site.database.read() as connection:
+        rows = device_rows(connection)
+        names = {server.id: server.name for server in server_list(connection)}
+    return [_device(row, names) for row in rows if host_name in (None, row["host_name"])]
+
+
+def show_device(site: Site, device_id: str) -> Device:
+    """One function.
+
+    Raises:
+        NotFound: no device has this id.
+    """
+    for one in list_devices(site):
+        if one.id == device_id:
+            return one
+    raise _missing(device_id)
+
+
+def clean_device(site: Site, device_id: str) -> Device:
+    """Have a quarantined device cleaned once more.
+
+    Raises:
+        NotFound: no device has this id.
+        Conflict: it is not quarantined.
+    """
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> str | None:
+        host_id = device_clean_again(connection, device_id, now)
+        if host_id is not None:
+            desired_touch(connection, host_id)
+        return host_id
+
+    host_id = site.database.write(work)
+    found = show_device(site, device_id)
+    if host_id is None:
+        raise Conflict(
+            f"device {found.address} on {found.host} is {found.state}, not quarantined",
+            hint="only a quarantined device is cleaned on demand",
+        )
+    site.bells.ring(host_id)
+    return found
+
+
+def _device(row: sa.RowMapping, names: Mapping[str, str]) -> Device:
+    holder = row["consumer_id"]
+    return Device(
+        id=row["id"],
+        host=row["host_name"],
+        address=row["address"],
+        vendor_id=row["vendor_id"],
+        product_id=row["product_id"],
+        dev_type=row["dev_type"],
+        listed=row["listed"],
+        state=row["state"] if row["present"] else "missing",
+        state_reason=row["state_reason"],
+        state_at=row["state_at"],
+        pf_address=row["pf_address"],
+        numa_node=row["numa_node"],
+        driver=row["driver"],
+        netdev=row["netdev"],
+        physical_network=row["physical_network"],
+        resource_class=row["resource_class"],
+        tags=row["tags"],
+        holder=holder,
+        holder_name=names.get(holder) if holder else None,
+    )
+
+
+def _missing(device_id: str) -> NotFound:
+    return NotFound(f"no device has the id {device_id[:80]}")

@@ -1,0 +1,138 @@
+"""Letting a host in: a one-time token becomes a credential that is bound to that host."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import uuid
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.identity.authority import open_authority
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated
+from lanekeeper.store.host.desired import desired_touch
+from lanekeeper.store.host.host import (
+    HostRecord,
+    enrolment_insert,
+    enrolment_use,
+    host_by_credential,
+    host_by_name,
+    host_credential_set,
+    host_insert,
+)
+from lanekeeper.store.tables import host
+
+TOKEN_LIFE = timedelta(hours=1)
+# RFC 1123 host names; they become parts of providers' names and of file names.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?", re.ASCII)
+
+
+def create_token(site: Site, host_name: str = "") -> str:
+    """Make a one-time token ``lk1.<SHA-256 of the CA's DER, hexadecimal>.<secret>``.
+
+    With *host_name* only that host can use it. It is good for an hour and kept as a hash.
+
+    Raises:
+        Invalid: *host_name* is not a host name.
+    """
+    if host_name:
+        check_host_name(host_name)
+    token = f"lk1.{open_authority(site).fingerprint}.{secrets.token_urlsafe(24)}"
+    expires_at = site.clock() + TOKEN_LIFE
+    site.database.write(lambda c: enrolment_insert(c, _hash(token), host_name, expires_at))
+    return token
+
+
+def enrol(site: Site, token: str, host_id: str, host_name: str) -> str:
+    """Spend *token* and return the host's credential; a host that comes again gets a new one.
+
+    Raises:
+        Invalid: *host_id* is not a UUID, or *host_name* not a host name.
+        Unauthenticated: the token is unknown, used, expired, or another host's.
+        Conflict: another host already has that name.
+    """
+    check_host_name(host_name)
+    host_id = _canonical(host_id)
+    credential = secrets.token_urlsafe(32)
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> None:
+        if not enrolment_use(connection, _hash(token), host_id, host_name, now):
+            raise Unauthenticated(
+                "the enrolment token is unknown, spent, expired or for another host",
+                hint="make a new one with: lanekeeper agent token",
+            )
+        _admit(connection, host_id, host_name, credential, now)
+
+    site.database.write(work)
+    return credential
+
+
+def _admit(
+    connection: sa.Connection, host_id: str, host_name: str, credential: str, now: datetime
+) -> None:
+    namesake = host_by_name(connection, host_name)
+    if namesake is not None and namesake.id != host_id:
+        raise Conflict(
+            f"host name {host_name} belongs to {namesake.id}",
+            hint="keep that host's state directory, or give this host another name",
+        )
+    known = connection.scalar(sa.select(host.c.id).where(host.c.id == host_id))
+    if known is None:
+        host_insert(connection, host_id, host_name, _hash(credential), now)
+        desired_touch(connection, host_id)
+    else:
+        host_credential_set(connection, host_id, _hash(credential))
+
+
+def authenticate_host(site: Site, credential: str, request_id: str) -> Caller:
+    """The host whose agent asks, as a caller with the role ``agent`` and the host's id.
+
+    Raises:
+        Unauthenticated: no host has this credential.
+    """
+    with site.database.read() as connection:
+        found = host_by_credential(connection, _hash(credential)) if credential else None
+    if found is None:
+        raise Unauthenticated(
+            "no host has this credential",
+            hint="enrol the host again with: lanekeeper agent enroll",
+        )
+    return agent_caller(found, request_id)
+
+
+def agent_caller(found: HostRecord, request_id: str) -> Caller:
+    return Caller(
+        user_id=found.id,
+        user_name=found.name,
+        roles=frozenset({"agent"}),
+        request_id=request_id,
+    )
+
+
+def check_host_name(name: str) -> None:
+    """Refuse what is not a host name.
+
+    Raises:
+        Invalid: it is not; the message says what is.
+    """
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            f"host name {name[:60]!r} is not one: letters, digits, '.', '_' and '-', at most 254"
+        )
+
+
+def _canonical(host_id: str) -> str:
+    try:
+        return str(uuid.UUID(host_id))
+    except ValueError as error:
+        raise Invalid(f"host_id {host_id[:60]!r} is not a UUID") from error
+
+
+def _hash(secret: str) -> str:
+    """Secrets of 24 random bytes and more need no salt and no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,301 @@
+"""What agents report, and what follows from it: devices, inventories, guests, cleaning."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from lanekeeper.config import Compute
+from lanekeeper.control.compute.server import guest_reported
+from lanekeeper.control.host.heartbeat import is_alive
+from lanekeeper.control.site import Site
+from lanekeeper.crash import reached
+from lanekeeper.domain.errors import Conflict, Invalid
+from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
+from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
+from lanekeeper.store.device.claim import device_cleaned
+from lanekeeper.store.device.device import DeviceRow, device_provider_set, devices_merge
+from lanekeeper.store.host.desired import (
+    desired_adopt,
+    desired_knows,
+    desired_obeyed,
+    desired_touch,
+)
+from lanekeeper.store.host.host import (
+    HostRecord,
+    host_facts_set,
+    host_frozen_set,
+    host_get,
+    host_list,
+)
+from lanekeeper.store.placement.provider import (
+    Stock,
+    device_provider_id,
+    inventory_ensure,
+    provider_ensure,
+    provider_traits_set,
+)
+
+LOST_HISTORY = "lanekeeper.host.frozen"
+_DIGITS = 18
+"""More would not fit a database's 64 bits."""
+
+
+def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
+    """Take over what a host says of itself: size, devices, mappings.
+
+    Raises:
+        Invalid: two devices at one address, or a VF whose PF is not told.
+    """
+    _check_devices(facts.devices)
+    now = site.clock()
+    rows = [_device_row(fact) for fact in facts.devices]
+    plain = msgspec.to_builtins(facts)
+    config = site.config.compute
+
+    def work(connection: sa.Connection) -> None:
+        record = host_get(connection, host_id)
+        host_facts_set(connection, host_id, plain, now)
+        provider_ensure(
+            connection,
+            host_id,
+            name=record.name,
+            parent_id=None,
+            owner="host",
+            host_id=host_id,
+            now=now,
+        )
+        stocks = _stocks(config, facts)
+        told = {name: stock for name, stock in stocks.items() if stock.total > 0}
+        inventory_ensure(connection, host_id, told, now)
+        ids = devices_merge(connection, host_id, rows, now)
+        _provide(site, connection, record, facts.devices, ids)
+
+    site.database.write(work)
+
+
+def _stocks(config: Compute, facts: HostFacts) -> dict[str, Stock]:
+    """What a host has of itself, less what is kept for it."""
+    return {
+        "VCPU": Stock(
+            facts.vcpus,
+            min(config.reserved_host_cpus, facts.vcpus),
+            config.cpu_allocation_ratio,
+        ),
+        "MEMORY_MB": Stock(
+            facts.memory_mib,
+            min(config.reserved_host_memory_mb, facts.memory_mib),
+            config.ram_allocation_ratio,
+        ),
+        "DISK_GB": Stock(
+            facts.disk_gib,
+            min(-(-config.reserved_host_disk_mb // 1024), facts.disk_gib),
+            config.disk_allocation_ratio,
+        ),
+    }
+
+
+def _check_devices(devices: list[DeviceFact]) -> None:
+    addresses = {fact.address for fact in devices}
+    if len(addresses) != len(devices):
+        raise Invalid("devices: two functions are told at one address")
+    for fact in devices:
+        if (DeviceType(fact.dev_type) is DeviceType.VF) != (fact.parent is not None):
+            raise Invalid(f"devices: {fact.address} is {fact.dev_type}, parent {fact.parent}")
+        if fact.parent is not None and fact.parent not in addresses:
+            raise Invalid(f"devices: {fact.address} names PF {fact.parent}, which is not told")
+
+
+def _device_row(fact: DeviceFact) -> DeviceRow:
+    values = {name: getattr(fact, name) for name in DeviceFact.__struct_fields__}
+    listed_class = (
+        resource_class_of(
+            int(fact.vendor_id, 16), int(fact.product_id, 16), DeviceType(fact.dev_type), fact.tags
+        )
+        if fact.listed
+        else None
+    )
+    return DeviceRow(
+        **values,
+        physical_network=fact.tags.get("physical_network") or None,
+        resource_class=listed_class,
+    )
+
+
+def _provide(
+    site: Site,
+    connection: sa.Connection,
+    record: HostRecord,
+    devices: list[DeviceFact],
+    ids: Mapping[str, str],
+) -> None:
+    """Give each PF and each plain device that lists something its provider and its traits."""
+    traits: dict[str, set[str]] = defaultdict(set)
+    for fact in devices:
+        if fact.listed:
+            traits[fact.parent or fact.address] |= traits_of(fact.tags)
+    providers: dict[str, str] = {}
+    for address in sorted(traits):
+        provider_id = device_provider_id(record.id, ids[address])
+        providers[address] = provider_id
+        provider_ensure(
+            connection,
+            provider_id,
+            name=f"{record.name}_{address.upper()}",
+            parent_id=record.id,
+            owner="device",
+            host_id=record.id,
+            now=site.clock(),
+        )
+        provider_traits_set(connection, provider_id, traits[address])
+    for fact in devices:
+        owner = providers.get(fact.parent or fact.address) if fact.listed else None
+        device_provider_set(connection, ids[fact.address], owner)
+
+
+def report_state(site: Site, host_id: str, state: HostState) -> None:
+    """Take over what has become of guests and of cleaning; what was reported before is no news."""
+    now = site.clock()
+    obeyed = parse_stamp(state.obeyed) if state.obeyed else None
+
+    def work(connection: sa.Connection) -> bool:
+        changed = False
+        for guest in state.servers:
+            changed |= guest_reported(connection, host_id, guest, now)
+        for cleaned in state.cleaned:
+            changed |= _cleaned(connection, cleaned, site)
+        if obeyed is not None and desired_knows(connection, host_id, *obeyed):
+            desired_obeyed(connection, host_id, *obeyed)
+        if changed:
+            desired_touch(connection, host_id)
+        return changed
+
+    reached("controller.report.before")
+    changed = site.database.write(work)
+    reached("controller.report.after")
+    if changed:
+        reached("controller.report.changed")
+        site.bells.ring(host_id)
+
+
+def _cleaned(connection: sa.Connection, cleaned: CleaningState, site: Site) -> bool:
+    reached("controller.clean")
+    problem = "" if cleaned.clean else cleaned.problem or "cleaning failed without a reason"
+    return device_cleaned(
+        connection, cleaned.device_id, cleaned.round, site.clock(), problem=problem
+    )
+
+
+def check_history(site: Site, host_id: str, after: str) -> HostRecord:
+    """Make sure that this database once ordered what the agent says it has got.
+
+    Raises:
+        Conflict: it did not (a restored backup, an empty database), or the host is frozen already.
+            The host is frozen: it reports, and touches nothing.
+        Invalid: *after* is not ``G.MARK``.
+    """
+    stamp = parse_stamp(after) if after else None
+    with site.database.read() as connection:
+        record = host_get(connection, host_id)
+        known = stamp is None or stamp[0] == 0 or desired_knows(connection, host_id, *stamp)
+    if not known and not record.frozen_reason:
+        reason = (
+            f"the agent has obeyed state {after}, which this database never ordered: it has lost "
+            "history (a restored backup, or an empty database)"
+        )
+        site.database.write(lambda connection: host_frozen_set(connection, host_id, reason, after))
+        raise Conflict(_frozen(reason), code=LOST_HISTORY)
+    if record.frozen_reason:
+        raise Conflict(_frozen(record.frozen_reason), code=LOST_HISTORY)
+    return record
+
+
+def _frozen(reason: str) -> str:
+    return (
+        f"this host is frozen: {reason}. Its guests run on and nothing is touched; end those that "
+        "this database does not know, then: lanekeeper agent thaw HOST"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostView:
+    """A host as its operator sees it.
+
+    Attributes:
+        wanted, obeyed: ``G.MARK`` of the state ordered last, and of the one worked through last.
+        problems: what its agent has set aside, one sentence each.
+    """
+
+    id: str
+    name: str
+    alive: bool
+    enabled: bool
+    frozen_reason: str
+    seen_at: datetime | None
+    agent_version: str
+    problems: tuple[str, ...]
+    wanted: str
+    obeyed: str
+
+
+def list_hosts(site: Site) -> list[HostView]:
+    """Every host, by name."""
+    now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
+    with site.database.read() as connection:
+        records = host_list(connection)
+    return [
+        HostView(
+            id=record.id,
+            name=record.name,
+            alive=is_alive(record.seen_at, now, down_after_s),
+            enabled=record.enabled,
+            frozen_reason=record.frozen_reason,
+            seen_at=record.seen_at,
+            agent_version=record.facts.get("agent_version", ""),
+            problems=tuple(record.facts.get("problems", ())),
+            wanted=f"{record.generation}.{record.mark}",
+            obeyed=record.obeyed,
+        )
+        for record in records
+    ]
+
+
+def thaw_host(site: Site, host_id: str) -> None:
+    """Let a frozen host obey again; what its agent says it has got is taken as ordered here.
+
+    The state that it then obeys has a generation above any that it has seen.
+
+    Raises:
+        NotFound: no such host.
+        Conflict: it is not frozen.
+    """
+
+    def work(connection: sa.Connection) -> None:
+        record = host_get(connection, host_id)
+        if not record.frozen_reason:
+            raise Conflict(f"host {record.name} is not frozen")
+        lost = parse_stamp(record.frozen_after)
+        host_frozen_set(connection, host_id, "")
+        desired_adopt(connection, host_id, *lost)
+        desired_touch(connection, host_id)
+
+    site.database.write(work)
+    site.bells.ring(host_id)
+
+
+def parse_stamp(text: str) -> tuple[int, str]:
+    """Read ``G.MARK``.
+
+    Raises:
+        Invalid: anything else.
+    """
+    generation, dot, mark = text.partition(".")
+    if not (dot and generation.isascii() and generation.isdigit() and len(generation) <= _DIGITS):
+        raise Invalid(f"{text[:60]!r} is not GENERATION.MARK")
+    return int(generation), mark

@@ -1,0 +1,253 @@
+"""Ports: what a caller can want of them, and what of it a host has to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.network.agent import host_network
+from lanekeeper.control.network.port_rules import (
+    check_create,
+    check_groups,
+    check_held,
+    check_no_server,
+    check_secured,
+    is_server_owner,
+)
+from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.network.address import parse_mac
+from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
+from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change
+from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, PortWanted
+from lanekeeper.store.compute.server import server_change, server_get
+from lanekeeper.store.host.desired import desired_touch
+from lanekeeper.store.host.host import host_by_name
+from lanekeeper.store.network.network import network_show
+from lanekeeper.store.network.port import (
+    port_bind,
+    port_create,
+    port_delete,
+    port_list,
+    port_missing,
+    port_set_mac,
+    port_show,
+    port_update,
+    port_write,
+    unbound,
+)
+from lanekeeper.store.network.subnet import address_drop, address_take, subnets_on
+
+_REBIND = frozenset({"vnic_type", "binding_host", "binding_profile"})
+"""Columns whose change lets go of the present binding."""
+
+_TOLD_TO_HOSTS = frozenset(
+    {"admin_state_up", "trusted", "port_security_enabled", "propagate_uplink_status"}
+)
+"""Columns that a host writes to the VF."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortChange:
+    """What is to change; *values* are columns, absent ones stay.
+
+    Attributes:
+        mac: None to keep it.
+        fixed_ips: None to keep them.
+        revision: the one that must still be the present one, or None.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    mac: str | None = None
+    fixed_ips: tuple[FixedIpWanted, ...] | None = None
+    revision: int | None = None
+
+
+def list_ports(
+    site: Site, caller: Caller, wanted: Mapping[str, Collection[str]]
+) -> tuple[PortRecord, ...]:
+    """What *caller* sees, oldest first, narrowed by ``store.port.FILTERS``."""
+    with site.database.read() as connection:
+        return port_list(connection, wanted, project_id=scope(caller))
+
+
+def show_port(site: Site, caller: Caller, port_id: str) -> PortRecord:
+    """One port.
+
+    Raises:
+        NotFound: code PortNotFound.
+    """
+    with site.database.read() as connection:
+        return _visible(connection, caller, port_id)
+
+
+def create_ports(
+    site: Site, caller: Caller, wanted: Sequence[PortWanted]
+) -> tuple[PortRecord, ...]:
+    """Make all ports, or none; bind those that name a host.
+
+    Raises:
+        NotFound: the network or a security group; as if not there when not for *caller* to see.
+        Forbidden: for another project, or a MAC or address on somebody else's network.
+        Invalid, Conflict: see ``store.port.port_create`` and ``port_rules``.
+    """
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> tuple[PortRecord, ...]:
+        return tuple(_create(connection, site, caller, one, now) for one in wanted)
+
+    return site.database.write(work)
+
+
+def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) -> PortRecord:
+    """Change a port; the host of the server that holds it is told.
+
+    Raises:
+        NotFound, Forbidden: not there, or another project's.
+        Stale: the revision is another one.
+        Invalid, Conflict: codes PortBound, PortInUse, MacAddressInUse and those of addresses.
+    """
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> tuple[PortRecord, tuple[str, ...]]:
+        demand_owner(caller, _visible(connection, caller, port_id).project_id, "update_port")
+        # Holds the row until the commit, so what is checked below cannot change under it.
+        port_update(connection, port_id, {}, now=now, revision=change.revision)
+        present = _visible(connection, caller, port_id)
+        held = server_get(connection, present.device_id) is not None
+        check_held(present, change.values, change.mac, held=held)
+        check_secured(present, change.values)
+        check_no_server(connection, present, change.values.get("device_id", ""))
+        _check_groups_exist(connection, caller, change.values.get("security_groups"))
+        rebinds = any(_differs(present, name, change.values) for name in _REBIND)
+        values = {**(unbound() if rebinds else {}), **change.values}
+        if rebinds:
+            values.setdefault("binding_host", present.host_name)
+        port_write(connection, port_id, values)
+        _change_addresses(connection, present, change)
+        changed = _visible(connection, caller, port_id)
+        if rebinds and changed.host_name:
+            changed = _bind(connection, site, changed)
+        told = held and not _TOLD_TO_HOSTS.isdisjoint(change.values)
+        return changed, touch_holders(connection, [changed] if told else ())
+
+    changed, hosts = site.database.write(work)
+    for host_id in hosts:
+        site.bells.ring(host_id)
+    return changed
+
+
+def delete_port(site: Site, caller: Caller, port_id: str, revision: int | None = None) -> None:
+    """Delete a port that no server holds.
+
+    Raises:
+        NotFound, Forbidden, Stale: as ``update_port``.
+        Conflict: code PortInUse; a server holds it.
+    """
+
+    def work(connection: sa.Connection) -> None:
+        present = _visible(connection, caller, port_id)
+        demand_owner(caller, present.project_id, "delete_port")
+        held = server_get(connection, present.device_id) is not None
+        deleted = not held and port_delete(
+            connection, port_id, held_by=present.device_id, revision=revision
+        )
+        if not deleted:
+            raise Conflict(
+                f"Port {port_id} is still in use by server {present.device_id}",
+                hint="delete the server, or take the port from it",
+                code="PortInUse",
+            )
+
+    site.database.write(work)
+
+
+def touch_holders(connection: sa.Connection, ports: Iterable[PortRecord]) -> tuple[str, ...]:
+    """Say that what is wanted of the servers that hold *ports* has changed.
+
+    Returns the ids of their hosts, whose bells are to be rung after the commit.
+    """
+    hosts: dict[str, None] = {}
+    for server_id in sorted({port.device_id for port in ports if is_server_owner(port)}):
+        server = server_get(connection, server_id)
+        if server is None or server.host_id is None:
+            continue
+        server_change(connection, server_id, server.generation, generation=server.generation + 1)
+        hosts[server.host_id] = None
+    for host_id in sorted(hosts):
+        desired_touch(connection, host_id)
+    return tuple(sorted(hosts))
+
+
+def _create(
+    connection: sa.Connection, site: Site, caller: Caller, wanted: PortWanted, now: datetime
+) -> PortRecord:
+    network = network_show(connection, wanted.network_id, project_id=scope(caller))
+    if network is None:
+        raise missing("Network", wanted.network_id)
+    owner = owner_of_new(caller, wanted.project_id, "port")
+    check_create(wanted, network, owns_network=owns(caller, network.project_id))
+    check_no_server(connection, None, wanted.device_id)
+    _check_groups_exist(connection, caller, wanted.security_groups)
+    made = port_create(connection, wanted, project_id=owner, now=now)
+    return _bind(connection, site, made) if made.host_name else made
+
+
+def _bind(connection: sa.Connection, site: Site, port: PortRecord) -> PortRecord:
+    """Bind a port to the host that it names, or write down why it cannot be bound there."""
+    bound = _binding(connection, site, port)
+    port_bind(connection, port.id, bound if isinstance(bound, Binding) else str(bound))
+    changed = port_show(connection, port.id)
+    assert changed is not None, "a port just bound is there"
+    return changed
+
+
+def _binding(connection: sa.Connection, site: Site, port: PortRecord) -> Binding | Refusal:
+    host = host_by_name(connection, port.host_name)
+    if host is None:
+        return Refusal((Reason("host", f"there is no host {port.host_name}"),))
+    facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
+    return bind(facts, port.segments, host_network(site, host))
+
+
+def _change_addresses(connection: sa.Connection, present: PortRecord, change: PortChange) -> None:
+    if change.mac is not None and parse_mac(change.mac) != present.mac:
+        port_set_mac(connection, present.id, parse_mac(change.mac))
+    if change.fixed_ips is None:
+        return
+    subnets = subnets_on(connection, present.network_id)
+    plan_addresses(change.fixed_ips, subnets, present.mac)  # every entry, also those it has
+    keep, get = plan_change(change.fixed_ips, present.fixed_ips, subnets)
+    for fixed in set(present.fixed_ips) - set(keep):
+        address_drop(connection, present.id, fixed)
+    for position, wanted in enumerate(plan_addresses(get, subnets, present.mac), start=len(keep)):
+        address_take(connection, present.id, wanted, position)
+
+
+def _check_groups_exist(
+    connection: sa.Connection, caller: Caller, groups: Collection[str] | None
+) -> None:
+    if groups:
+        check_groups(connection, groups, project_id=scope(caller))
+
+
+def _differs(present: PortRecord, column: str, values: Mapping[str, Any]) -> bool:
+    now = {
+        "vnic_type": present.vnic_type,
+        "binding_host": present.host_name,
+        "binding_profile": dict(present.profile),
+    }
+    return column in values and values[column] != now[column]
+
+
+def _visible(connection: sa.Connection, caller: Caller, port_id: str) -> PortRecord:
+    found = port_show(connection, port_id, project_id=scope(caller))
+    if found is None:
+        raise port_missing(port_id)
+    return found

@@ -1,0 +1,181 @@
+"""What hosts have and what of it is free: the scheduler's view, read in a handful of queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Set
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.pci.device import DeviceState, DeviceType
+from lanekeeper.domain.pci.request import Offered
+from lanekeeper.domain.scheduling.host import (
+    DEFAULT_ZONE,
+    HostDevice,
+    HostView,
+    Standing,
+    Stock,
+)
+from lanekeeper.store.compute.aggregate import aggregate_list, zone_by_host
+from lanekeeper.store.tables import card, device, host, inventory, resource_provider
+
+_STANDING: Mapping[str, Standing] = {
+    DeviceState.AVAILABLE: Standing.FREE,
+    DeviceState.HELD: Standing.HELD,
+    DeviceState.CLEANING: Standing.CLEANING,
+    DeviceState.QUARANTINED: Standing.QUARANTINED,
+}
+
+
+def host_views(
+    connection: sa.Connection, now: datetime, agent_down_s: float
+) -> tuple[HostView, ...]:
+    """Every host, by name; an agent that was last heard *agent_down_s* seconds ago is down."""
+    devices, stocks = _devices(connection), _stocks(connection)
+    zones = zone_by_host(aggregate_list(connection))
+    oldest = now - timedelta(seconds=agent_down_s)
+    generations = _generations(connection)
+    rows = connection.execute(
+        sa.select(host, resource_provider.c.generation.label("provider_generation"))
+        .outerjoin(resource_provider, resource_provider.c.id == host.c.id)
+        .order_by(host.c.name)
+    ).mappings()
+    return tuple(
+        HostView(
+            id=row["id"],
+            name=row["name"],
+            enabled=row["enabled"],
+            disabled_reason=row["disabled_reason"],
+            alive=row["seen_at"] is not None and row["seen_at"] >= oldest,
+            frozen_reason=row["frozen_reason"],
+            stocks=stocks.get(row["id"], {}),
+            devices=tuple(devices.get(row["id"], ())),
+            physical_networks=frozenset(row["facts"].get("mappings", {})),
+            zone=zones.get(row["name"], DEFAULT_ZONE),
+            # Every claim on a host moves its provider on, every other change its devices.
+            generation=(row["provider_generation"] or 0) + generations.get(row["id"], 0),
+        )
+        for row in rows
+    )
+
+
+def _generations(connection: sa.Connection) -> dict[str, int]:
+    """Host id to a number that grows whenever one of its devices changes."""
+    rows = connection.execute(
+        sa.select(device.c.host_id, sa.func.sum(device.c.generation)).group_by(device.c.host_id)
+    )
+    return {host_id: int(number) for host_id, number in rows}
+
+
+def _stocks(connection: sa.Connection) -> dict[str, dict[str, Stock]]:
+    """Host id to its own inventories; its provider has the same id."""
+    rows = connection.execute(
+        sa.select(
+            inventory.c.provider_id,
+            inventory.c.resource_class,
+            inventory.c.capacity,
+            inventory.c.used,
+        ).join(host, host.c.id == inventory.c.provider_id)
+    )
+    stocks: dict[str, dict[str, Stock]] = defaultdict(dict)
+    for provider_id, name, capacity, used in rows:
+        stocks[provider_id][name] = Stock(capacity, used)
+    return stocks
+
+
+def _devices(connection: sa.Connection) -> dict[str, list[HostDevice]]:
+    """Host id to its listed and present devices, by address."""
+    pf = device.alias("pf")
+    rows = connection.execute(
+        sa.select(
+            device.c.id,
+            device.c.host_id,
+            device.c.address,
+            device.c.vendor_id,
+            device.c.product_id,
+            device.c.dev_type,
+            device.c.tags,
+            device.c.state,
+            device.c.pf_id,
+            card.c.whole_holder,
+            card.c.parts_held,
+            pf.c.listed.label("pf_listed"),
+            pf.c.state.label("pf_state"),
+        )
+        .outerjoin(card, card.c.pf_device_id == sa.func.coalesce(device.c.pf_id, device.c.id))
+        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .where(device.c.listed, device.c.present)
+        .order_by(device.c.host_id, device.c.address)
+    ).mappings()
+    cleaning = set(
+        connection.scalars(
+            sa.select(device.c.pf_id).where(
+                device.c.state == DeviceState.CLEANING,
+                device.c.present,
+                device.c.pf_id.is_not(None),
+            )
+        )
+    )
+    devices: dict[str, list[HostDevice]] = defaultdict(list)
+    for row in rows:
+        devices[row["host_id"]].append(_device(row, cleaning))
+    return devices
+
+
+def _device(row: sa.RowMapping, cleaning: Set[str | None]) -> HostDevice:
+    return HostDevice(
+        id=row["id"],
+        address=row["address"],
+        offered=Offered.from_text(
+            row["vendor_id"], row["product_id"], row["dev_type"], row["tags"]
+        ),
+        standing=_standing(row, cleaning),
+        pf_id=row["pf_id"],
+        parts_held=row["parts_held"] or 0,
+        whole_offered=bool(row["pf_listed"]),
+    )
+
+
+def _standing(row: sa.RowMapping, cleaning: Set[str | None]) -> Standing:
+    """Where a device stands; *cleaning* are the PFs of which a VF is being cleaned."""
+    standing = _STANDING[row["state"]]
+    if standing is not Standing.FREE:
+        return standing
+    blocked = row["whole_holder"] is not None
+    if row["dev_type"] == DeviceType.PF:
+        # Resetting one side while the other runs in a guest would pull it from under its feet.
+        blocked = blocked or bool(row["parts_held"]) or row["id"] in cleaning
+    else:
+        blocked = blocked or row["pf_state"] == DeviceState.CLEANING
+    return Standing.BLOCKED if blocked else Standing.FREE
+
+
+def device_facts(
+    connection: sa.Connection, device_ids: Collection[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Devices by id: their columns, and ``pf_address``, ``pf_netdev`` and ``pf_mac`` of a VF."""
+    pf = device.alias("pf")
+    rows = connection.execute(
+        sa.select(
+            device,
+            pf.c.address.label("pf_address"),
+            pf.c.netdev.label("pf_netdev"),
+            pf.c.mac.label("pf_mac"),
+        )
+        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .where(device.c.id.in_(device_ids))
+    )
+    return {row["id"]: dict(row) for row in rows.mappings()}
+
+
+def host_enabled_set(
+    connection: sa.Connection, host_id: str, *, enabled: bool, reason: str = ""
+) -> None:
+    """Have a host take new servers, or not and why not."""
+    connection.execute(
+        host.update()
+        .where(host.c.id == host_id)
+        .values(enabled=enabled, disabled_reason="" if enabled else reason)
+    )

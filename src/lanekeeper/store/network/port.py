@@ -1,0 +1,398 @@
+"""Ports, and who holds them. ``device_id = ''`` decides who gets a port that two servers want."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from lanekeeper.domain.errors import Conflict, NotFound
+from lanekeeper.domain.network.address import Draw, draw_mac, parse_mac
+from lanekeeper.domain.network.binding import Binding
+from lanekeeper.domain.network.fixed_ip import plan_addresses
+from lanekeeper.domain.network.port import (
+    SERVER_OWNER,
+    FixedIpWanted,
+    PortRecord,
+    PortStatus,
+    PortWanted,
+    VifType,
+    VnicType,
+)
+from lanekeeper.domain.network.profile import users_part
+from lanekeeper.store.network.network import network_show
+from lanekeeper.store.network.port_row import port_records, port_values
+from lanekeeper.store.network.subnet import address_take, subnets_on
+from lanekeeper.store.row import check_revision, row_insert_new, row_update
+from lanekeeper.store.tables import network, port
+
+FILTERS = frozenset(
+    {"id", "name", "project_id", "network_id", "device_id", "mac_address", "device_owner"}
+)
+
+_MAC_TRIES = 64
+"""16 million MACs are drawn from; that many misses in a row mean a network full of ports."""
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def port_list(
+    connection: sa.Connection,
+    wanted: Mapping[str, Collection[str]] | None = None,
+    *,
+    project_id: str | None = None,
+) -> tuple[PortRecord, ...]:
+    """Read ports, oldest first.
+
+    *wanted* narrows by FILTERS; *project_id* to what that project sees: its own, and all on its
+    own networks.
+    """
+    query = (
+        sa.select(port, network.c.name.label("network_name"), network.c.mtu)
+        .join(network, network.c.id == port.c.network_id)
+        .order_by(port.c.created_at, port.c.id)
+    )
+    for column, values in (wanted or {}).items():
+        query = query.where(port.c[column].in_(values))
+    if project_id is not None:
+        own = (port.c.project_id == project_id, network.c.project_id == project_id)
+        query = query.where(sa.or_(*own))
+    return port_records(connection, query)
+
+
+def port_show(
+    connection: sa.Connection, port_id: str, *, project_id: str | None = None
+) -> PortRecord | None:
+    """Read one port; None when it is not there, or not for *project_id* to see."""
+    found = port_list(connection, {"id": (port_id,)}, project_id=project_id)
+    return found[0] if found else None
+
+
+def ports_for_server(
+    connection: sa.Connection, project_id: str | None, port_ids: Sequence[str]
+) -> tuple[PortRecord, ...]:
+    """Read the ports that a new server names, in its order; *project_id* None means any project's.
+
+    Raises:
+        NotFound: code PortNotFound; one is not there, or not the project's.
+    """
+    found = {one.id: one for one in port_list(connection, {"id": port_ids}, project_id=project_id)}
+    for port_id in port_ids:
+        if port_id not in found:
+            raise port_missing(port_id)
+    return tuple(found[port_id] for port_id in port_ids)
+
+
+def ports_of_server(connection: sa.Connection, server_id: str) -> tuple[PortRecord, ...]:
+    """Read the ports that a server holds, oldest first."""
+    return port_list(connection, {"device_id": (server_id,)})
+
+
+def port_missing(port_id: str) -> NotFound:
+    return NotFound(f"Port {port_id} could not be found", code="PortNotFound")
+
+
+# Making -------------------------------------------------------------------------------------------
+
+
+def port_create(
+    connection: sa.Connection,
+    wanted: PortWanted,
+    *,
+    project_id: str,
+    now: datetime,
+    draw: Draw = secrets.randbelow,
+) -> PortRecord:
+    """Make a port with its MAC, its addresses and its default security group; not yet bound.
+
+    Raises:
+        NotFound: code NetworkNotFound.
+        Invalid: an address that does not fit the network.
+        Conflict: codes MacAddressInUse, MacAddressGenerationFailure, IpAddressAlreadyAllocated,
+            IpAddressGenerationFailure. The transaction must be left.
+    """
+    on = network_show(connection, wanted.network_id)
+    if on is None:
+        raise NotFound(f"Network {wanted.network_id} could not be found", code="NetworkNotFound")
+    port_id = str(uuid.uuid4())
+    values = port_values(connection, wanted, on, project_id, now)
+    mac = _insert(connection, {"id": port_id, **values}, wanted.mac, draw)
+    planned = plan_addresses(wanted.fixed_ips, subnets_on(connection, on.id), mac)
+    for position, one in enumerate(planned):
+        address_take(connection, port_id, one, position, draw)
+    made = port_show(connection, port_id)
+    assert made is not None, "a port just made is there"
+    return made
+
+
+def port_create_for_server(
+    connection: sa.Connection,
+    network_id: str,
+    project_id: str,
+    *,
+    fixed_ip: str | None = None,
+    vnic_type: VnicType = VnicType.NORMAL,
+    security_groups: tuple[str, ...] | None = None,
+    tags: tuple[str, ...] = (),
+    now: datetime,
+    draw: Draw = secrets.randbelow,
+) -> PortRecord:
+    """Make a port for a server that was given a network; ``port_drop_for_server`` deletes it.
+
+    ``port_attach`` follows, once a host is chosen.
+
+    Raises:
+        NotFound, Invalid, Conflict: as ``port_create``.
+    """
+    wanted = PortWanted(
+        network_id=network_id,
+        vnic_type=vnic_type,
+        fixed_ips=(FixedIpWanted(ip=fixed_ip),) if fixed_ip else None,
+        security_groups=security_groups,
+        tags=tags,
+        created_by_server=True,
+    )
+    return port_create(connection, wanted, project_id=project_id, now=now, draw=draw)
+
+
+# Holding ------------------------------------------------------------------------------------------
+
+
+def port_attach(
+    connection: sa.Connection,
+    port_id: str,
+    *,
+    server_id: str,
+    host_name: str,
+    availability_zone: str,
+    profile: Mapping[str, Any],
+    vif_type: VifType,
+    vif_details: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Give a port that nobody holds to a server on a host; its status becomes BUILD.
+
+    *profile* (see ``domain/network/profile.py``) is laid over what the user wrote. A whole card's
+    port takes the card's MAC.
+
+    Raises:
+        NotFound: code PortNotFound.
+        Conflict: codes PortInUse, MacAddressInUse. The transaction must be left.
+    """
+    up = sa.case((port.c.admin_state_up, PortStatus.BUILD), else_=PortStatus.DOWN)
+    taken = connection.execute(
+        port.update()
+        .where(port.c.id == port_id, port.c.device_id == "")
+        .values(
+            device_id=server_id,
+            device_owner=f"{SERVER_OWNER}{availability_zone}",
+            binding_host=host_name,
+            vif_type=vif_type,
+            vif_details=dict(vif_details),
+            binding_failure="",
+            status=up,
+            revision=port.c.revision + 1,
+            updated_at=now,
+        )
+        .returning(port.c.binding_profile, port.c.vnic_type)
+    ).one_or_none()
+    if taken is None:
+        raise _not_free(connection, port_id)
+    merged = {**users_part(taken.binding_profile), **profile}
+    connection.execute(port.update().where(port.c.id == port_id).values(binding_profile=merged))
+    card_mac = profile.get("device_mac_address")
+    if taken.vnic_type == VnicType.DIRECT_PHYSICAL and card_mac:
+        port_set_mac(connection, port_id, parse_mac(card_mac))
+
+
+def port_detach(
+    connection: sa.Connection,
+    port_id: str,
+    now: datetime,
+    *,
+    server_id: str | None = None,
+    draw: Draw = secrets.randbelow,
+) -> bool:
+    """Take a port back from its server (from *server_id* only, if given); it is unbound then.
+
+    Returns whether it was held. A second call does nothing.
+    """
+    holder = port.c.device_id == server_id if server_id else port.c.device_id != ""
+    freed = connection.execute(
+        port.update()
+        .where(port.c.id == port_id, holder)
+        .values(
+            device_id="",
+            device_owner="",
+            **unbound(),
+            revision=port.c.revision + 1,
+            updated_at=now,
+        )
+        .returning(port.c.binding_profile, port.c.vnic_type)
+    ).one_or_none()
+    if freed is None:
+        return False
+    profile = users_part(freed.binding_profile)
+    connection.execute(port.update().where(port.c.id == port_id).values(binding_profile=profile))
+    if freed.vnic_type == VnicType.DIRECT_PHYSICAL:  # or the card's MAC would be there twice
+        _draw_new_mac(connection, port_id, draw)
+    return True
+
+
+def port_drop_for_server(
+    connection: sa.Connection, server_id: str, now: datetime
+) -> tuple[str, ...]:
+    """Let go of all ports of a server: those made for it are deleted, others detached.
+
+    Returns the ids of the deleted ones. A second call does nothing.
+    """
+    mine = port.c.device_id == server_id
+    gone = connection.scalars(
+        port.delete().where(mine, port.c.created_by_server).returning(port.c.id)
+    ).all()
+    for port_id in connection.scalars(sa.select(port.c.id).where(mine).order_by(port.c.id)).all():
+        port_detach(connection, port_id, now, server_id=server_id)
+    return tuple(sorted(gone))
+
+
+def port_status(
+    connection: sa.Connection, port_ids: Collection[str], status: PortStatus, now: datetime
+) -> None:
+    """Say how far ports have come; one that is administratively down is never BUILD or ACTIVE."""
+    condition = port.c.id.in_(port_ids) & (port.c.status != status)
+    if status in (PortStatus.BUILD, PortStatus.ACTIVE):
+        condition &= port.c.admin_state_up
+    connection.execute(
+        port.update()
+        .where(condition)
+        .values(status=status, revision=port.c.revision + 1, updated_at=now)
+    )
+
+
+# Changing -----------------------------------------------------------------------------------------
+
+
+def unbound() -> dict[str, Any]:
+    """The columns of a port that is bound nowhere."""
+    return {
+        "binding_host": "",
+        "vif_type": VifType.UNBOUND,
+        "vif_details": {},
+        "binding_failure": "",
+        "status": PortStatus.DOWN,
+    }
+
+
+def port_bind(connection: sa.Connection, port_id: str, bound: Binding | str) -> None:
+    """Write what binding came to: the place of the port, or as text why it has none."""
+    values: dict[str, Any] = {
+        "vif_type": VifType.FAILED,
+        "vif_details": {},
+        "binding_failure": bound,
+        "status": PortStatus.DOWN,
+    }
+    if isinstance(bound, Binding):
+        values |= {
+            "vif_type": bound.vif_type,
+            "vif_details": dict(bound.vif_details),
+            "binding_failure": "",
+        }
+    connection.execute(port.update().where(port.c.id == port_id).values(values))
+
+
+def port_set_mac(connection: sa.Connection, port_id: str, mac: str) -> None:
+    """Give a port another MAC.
+
+    Raises:
+        Conflict: code MacAddressInUse.
+    """
+    try:
+        with connection.begin_nested():
+            connection.execute(port.update().where(port.c.id == port_id).values(mac_address=mac))
+    except IntegrityError as error:
+        raise _mac_in_use(mac) from error
+
+
+def port_update(
+    connection: sa.Connection,
+    port_id: str,
+    values: Mapping[str, Any],
+    *,
+    now: datetime,
+    revision: int | None = None,
+) -> bool:
+    """Change columns; returns whether the port is there.
+
+    Raises:
+        Stale: *revision* is not the present one.
+    """
+    return row_update(connection, port, port_id, values, now=now, revision=revision)
+
+
+def port_write(connection: sa.Connection, port_id: str, values: Mapping[str, Any]) -> None:
+    """Change columns of a port that ``port_update`` holds already; its revision stays."""
+    if values:
+        connection.execute(port.update().where(port.c.id == port_id).values(**values))
+
+
+def port_delete(
+    connection: sa.Connection, port_id: str, *, held_by: str = "", revision: int | None = None
+) -> bool:
+    """Delete a port that *held_by* holds, by default nobody; returns whether it did.
+
+    Raises:
+        Stale: *revision* is not the present one.
+    """
+    check_revision(connection, port, port_id, revision)
+    gone = connection.execute(
+        port.delete().where(port.c.id == port_id, port.c.device_id == held_by)
+    )
+    return gone.rowcount == 1
+
+
+def _insert(
+    connection: sa.Connection, values: Mapping[str, Any], mac: str | None, draw: Draw
+) -> str:
+    for _ in range(_MAC_TRIES):
+        chosen = mac or draw_mac(draw)
+        if row_insert_new(connection, port, {**values, "mac_address": chosen}):
+            return chosen
+        if mac:
+            raise _mac_in_use(mac)
+    raise Conflict(
+        f"no free MAC was found for network {values['network_id']}",
+        hint="name one in mac_address",
+        code="MacAddressGenerationFailure",
+    )
+
+
+def _draw_new_mac(connection: sa.Connection, port_id: str, draw: Draw) -> None:
+    for left in reversed(range(_MAC_TRIES)):
+        try:
+            port_set_mac(connection, port_id, draw_mac(draw))
+        except Conflict:
+            if left == 0:
+                raise
+        else:
+            return
+
+
+def _mac_in_use(mac: str) -> Conflict:
+    return Conflict(
+        f"MAC address {mac} is in use on this network",
+        hint="choose another, or leave the choice to Lanekeeper",
+        code="MacAddressInUse",
+    )
+
+
+def _not_free(connection: sa.Connection, port_id: str) -> NotFound | Conflict:
+    holder = connection.scalar(sa.select(port.c.device_id).where(port.c.id == port_id))
+    if holder is None:
+        return port_missing(port_id)
+    return Conflict(f"Port {port_id} is still in use by {holder}", code="PortInUse")
