@@ -1,0 +1,82 @@
+"""The tables. Truth is here; what can be derived is not stored.
+
+Ids are text: Compute's, Network's and Placement's are UUIDs with dashes, Identity's without.
+Moments are aware UTC in Python and UTC without zone in the database. All tables are named here, so
+that ``metadata`` is whole wherever one of them is imported.
+"""
+
+from lanekeeper.store.tables.column import Moment, metadata
+from lanekeeper.store.tables.compute import (
+    console,
+    flavor,
+    flavor_access,
+    host_aggregate,
+    keypair,
+    server,
+    server_event,
+)
+from lanekeeper.store.tables.device import card, claim, device
+from lanekeeper.store.tables.host import desired_mark, enrolment, host
+from lanekeeper.store.tables.identity import (
+    application_credential,
+    assignment,
+    authority,
+    project,
+    revocation,
+    role,
+    token_key,
+    user,
+)
+from lanekeeper.store.tables.image import image
+from lanekeeper.store.tables.network import address, network, port, security_group, segment, subnet
+from lanekeeper.store.tables.placement import (
+    allocation,
+    consumer,
+    inventory,
+    provider_aggregate,
+    provider_trait,
+    resource_class,
+    resource_provider,
+    trait,
+)
+
+__all__ = [
+    "Moment",
+    "address",
+    "allocation",
+    "application_credential",
+    "assignment",
+    "authority",
+    "card",
+    "claim",
+    "console",
+    "consumer",
+    "desired_mark",
+    "device",
+    "enrolment",
+    "flavor",
+    "flavor_access",
+    "host",
+    "host_aggregate",
+    "image",
+    "inventory",
+    "keypair",
+    "metadata",
+    "network",
+    "port",
+    "project",
+    "provider_aggregate",
+    "provider_trait",
+    "resource_class",
+    "resource_provider",
+    "revocation",
+    "role",
+    "security_group",
+    "segment",
+    "server",
+    "server_event",
+    "subnet",
+    "token_key",
+    "trait",
+    "user",
+]
