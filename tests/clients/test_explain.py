@@ -1,0 +1,71 @@
+"""``lanekeeper explain`` and ``lanekeeper device`` against a running controller."""
+
+import json
+import subprocess
+
+import pytest
+
+from clients.conftest import Surroundings
+from running import LANEKEEPER, Instance
+
+pytestmark = pytest.mark.client
+
+
+def run(instance: Instance, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LANEKEEPER, *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=instance.environment,
+    )
+
+
+def test_a_server_that_might_be_is_placed_in_words(
+    shared: Instance, surroundings: Surroundings
+) -> None:
+    port = surroundings.port()
+    told = run(shared, "explain", "--flavor", surroundings.alias, "--port", port)
+    assert told.returncode == 0, told.stderr
+    assert "2 of 2 hosts fit" in told.stdout
+    assert "fits, choice 1 with 0000:" in told.stdout
+    as_json = run(shared, "explain", "--flavor", surroundings.alias, "--json")
+    assert json.loads(as_json.stdout)["fits"] is True
+
+
+def test_what_fits_nowhere_ends_with_1_and_the_reasons(
+    shared: Instance, surroundings: Surroundings
+) -> None:
+    shared.openstack(
+        *["flavor", "create", "--ram", "64", "--vcpus", "1", "--disk", "1"],
+        *["--property", "pci_passthrough:alias=a1:9", "nine"],
+    )
+    told = run(shared, "explain", "--flavor", "nine")
+    assert told.returncode == 1
+    assert "alias a1 needs 9" in told.stdout
+    assert "what would help:" in told.stdout
+    arguments = surroundings.server_arguments("nine")
+    shared.refused("server", "create", *arguments, "--wait", "explained")
+    told = run(shared, "explain", "--server", "explained")
+    assert told.returncode == 1
+    assert told.stdout.startswith("No valid host was found.")
+    shared.done("server", "delete", "--wait", "explained")
+
+
+def test_a_wrong_question_ends_with_2(shared: Instance) -> None:
+    told = run(shared, "explain", "--flavor", "no-such-flavor")
+    assert told.returncode == 2
+    assert "no-such-flavor" in told.stderr
+
+
+def test_devices_are_listed_with_their_holders(shared: Instance) -> None:
+    listed = run(shared, "device", "list", "--host", "sim-1")
+    assert listed.returncode == 0, listed.stderr
+    lines = listed.stdout.splitlines()
+    assert lines[0].split() == ["HOST", "ADDRESS", "DEVICE", "SERVES", "STATE", "HOLDER", "ID"]
+    assert len(lines) > 14
+    device_id = lines[1].split()[-1]
+    shown = run(shared, "device", "show", device_id, "--json")
+    assert json.loads(shown.stdout)["id"] == device_id
+    assert run(shared, "device", "clean", device_id).returncode == 1
