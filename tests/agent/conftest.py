@@ -6,9 +6,9 @@ import pytest
 from agent.controller import TOKEN, Controller, serving
 from agent.orders_of import POLICY
 from lanekeeper.agent.compose import Timing
-from lanekeeper.agent.simulated import SimulatedHost, run_simulated
+from lanekeeper.agent.simulated import RunningHost, run_simulated
 
-Start = Callable[..., SimulatedHost]
+Start = Callable[..., RunningHost]
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def controller() -> Iterator[Controller]:
 @pytest.fixture
 def start(controller: Controller, tmp_path: Path) -> Iterator[Start]:
     """Starts the agent of the simulated host ``sim-1``; again, after it was stopped."""
-    started: list[SimulatedHost] = []
+    started: list[RunningHost] = []
 
-    def run() -> SimulatedHost:
+    def run() -> RunningHost:
         timing = Timing(poll_s=5, look_every_s=0.2, retry_first_s=0.05)
         hosts = run_simulated(
             ["sim-1"], controller.url, lambda _: TOKEN, tmp_path, POLICY, timing=timing

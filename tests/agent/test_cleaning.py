@@ -123,14 +123,14 @@ def test_another_card_in_the_slot_is_not_touched(bench: Bench) -> None:
 
 
 def test_an_nvme_vf_has_no_settings_to_reset(bench: Bench) -> None:
-    from lanekeeper.config import Config
+    from lanekeeper.config import load
 
     address = "0000:22:00.1"
     wanted = cleaning(vf(0))
     device = type(wanted.device)(
         device_id="nvme", address=address, vendor_id="1b36", product_id="0010"
     )
-    seen = view(bench.machine.scan(), Policy.of(Config.default()), frozenset())
+    seen = view(bench.machine.scan(), Policy.of(load(()).config), frozenset())
     state = bench.cleaner.clean(type(wanted)(device=device, round=4), seen)
     assert (state.clean, state.round, state.steps) == (True, 4, ["function reset", "driver none"])
 

@@ -8,7 +8,7 @@ from agent.controller import TOKEN, Controller
 from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
 from lanekeeper.agent.compose import Timing, client_of, compose
 from lanekeeper.agent.enrolment import enrol
-from lanekeeper.agent.simulated import SimulatedHost
+from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.machine import VfChange, VfSettings
@@ -18,7 +18,7 @@ from lanekeeper.hypervisor.simulated import SimulatedHypervisor
 from lanekeeper.protocol import Desired, DeviceWanted
 from running import until
 
-Start = Callable[..., SimulatedHost]
+Start = Callable[..., RunningHost]
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_what_nobody_foresaw_stops_nothing_else(controller: Controller, tmp_path
     machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
     hypervisor = Spoilt(tmp_path / "guests.json", machine)
     client, timing = client_of(state), Timing(retry_first_s=0.01, poll_s=5)
-    host = SimulatedHost(
+    host = RunningHost(
         "sim-1", compose(state, client, machine, hypervisor, POLICY, timing=timing), client
     )
     broken = cleaning(DeviceWanted(device_id="d", address="?", vendor_id="", product_id=""))

@@ -6,7 +6,7 @@ import pytest
 from agent.orders_of import PF, POLICY, vf
 from lanekeeper.agent.compose import refuse_contradictions
 from lanekeeper.agent.observe import Policy, View, facts, view
-from lanekeeper.config import Config
+from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device_spec import parse_option
@@ -94,7 +94,7 @@ def test_a_contradiction_in_the_configuration_names_its_lines(machine: Simulated
 
 
 def test_the_shipped_sample_lists_the_labs_devices(machine: SimulatedMachine) -> None:
-    policy = Policy.of(Config.default())
+    policy = Policy.of(load(()).config)
     refuse_contradictions(machine, policy)
     listed = view(machine.scan(), policy, NOBODY).listed
     assert len(listed) == 18

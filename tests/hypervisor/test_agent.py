@@ -11,7 +11,7 @@ from agent.controller import TOKEN, Controller, serving
 from agent.orders_of import POLICY, server, server_id
 from lanekeeper.agent.compose import Timing, client_of, compose
 from lanekeeper.agent.enrolment import enrol
-from lanekeeper.agent.simulated import SimulatedHost
+from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.driver import Hypervisor
@@ -19,7 +19,7 @@ from lanekeeper.protocol import Desired, ServerWanted
 from running import until
 
 pytestmark = pytest.mark.service
-Start = Callable[[], SimulatedHost]
+Start = Callable[[], RunningHost]
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def start(
     enrol(state, controller.url, TOKEN, "real")
     machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
     timing = Timing(poll_s=5, look_every_s=0.2, retry_first_s=0.05, shutdown_wait_s=0.5)
-    started: list[SimulatedHost] = []
+    started: list[RunningHost] = []
 
-    def run() -> SimulatedHost:
+    def run() -> RunningHost:
         client = client_of(state)
         agent = compose(state, client, machine, libvirt_hypervisor, POLICY, timing=timing)
-        started.append(SimulatedHost("real", agent, client))
+        started.append(RunningHost("real", agent, client))
         return started[-1]
 
     yield run

@@ -84,7 +84,7 @@ class Orders:
             raise Conflict(
                 f"the controller orders state {mark_of(desired)}, but {mark_of(known)} was "
                 "ordered before: it has lost history",
-                hint="run lanekeeper db adopt on the controller",
+                hint="see what runs here, then on the controller: lanekeeper agent thaw HOST",
             )
         self._state.save_desired(desired)
         with self._lock:

@@ -18,8 +18,8 @@ from lanekeeper.host.tree import plant
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
 
 
-class SimulatedHost:
-    """One running agent of a simulated host."""
+class RunningHost:
+    """One agent that runs on a thread of this process."""
 
     def __init__(self, name: str, agent: Agent, client: Client) -> None:
         self.name = name
@@ -52,7 +52,7 @@ def run_simulated(
     *,
     tree: str | None = None,
     timing: Timing | None = None,
-) -> list[SimulatedHost]:
+) -> list[RunningHost]:
     """Start an agent for each name, below *state_dir*; those known there go on where they were.
 
     Args:
@@ -73,7 +73,7 @@ def run_simulated(
         if not state.is_enrolled():
             enrol(state, controller_url, token(name), name)
         agent, client = simulated_agent(state, policy, tree=tree, timing=timing)
-        hosts.append(SimulatedHost(name, agent, client))
+        hosts.append(RunningHost(name, agent, client))
     return hosts
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
 
+from lanekeeper.agent.enrolment import enrol
 from lanekeeper.agent.observe import Policy
-from lanekeeper.agent.simulated import SimulatedHost, host_names, run_simulated
+from lanekeeper.agent.real import real_agent
+from lanekeeper.agent.simulated import RunningHost, host_names, run_simulated
+from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.cli import logs
 from lanekeeper.cli.controller import Controller, Options, controller
 from lanekeeper.cli.exit_code import DONE
@@ -90,17 +95,15 @@ def run_controller(arguments: argparse.Namespace) -> int:
 
 def run_up(arguments: argparse.Namespace) -> int:
     """Serve with agents on this machine until SIGTERM or SIGINT."""
-    if arguments.simulate is None:
-        raise Unavailable(
-            "no host to serve: libvirt is not asked for here yet",
-            hint="use: lanekeeper up --simulate 1, or lanekeeper controller and lanekeeper agent",
-        )
-    if not 1 <= arguments.simulate <= SIMULATED_MAX:
+    if arguments.simulate is not None and not 1 <= arguments.simulate <= SIMULATED_MAX:
         raise Invalid(f"--simulate is 1 to {SIMULATED_MAX}, not {arguments.simulate}")
     tree = _tree(arguments.tree)
     options = _options(arguments)
     with _until_told() as told, controller(options) as running:
-        hosts = _simulate(running, options, arguments.simulate, tree)
+        if arguments.simulate is None:
+            hosts = [_real_host(running, options)]
+        else:
+            hosts = _simulate(running, options, arguments.simulate, tree)
         try:
             _await_reports(running.site, [host.name for host in hosts])
             _tell(running, options)
@@ -165,26 +168,47 @@ def _has_password(url: str) -> bool:
 
 def _simulate(
     running: Controller, options: Options, count: int, tree: str | None
-) -> list[SimulatedHost]:
-    config = options.config
+) -> list[RunningHost]:
+    return run_simulated(
+        host_names(count),
+        _plain_url(running),
+        partial(create_token, running.site),
+        options.state_dir / "hosts",
+        Policy.of(options.config),
+        tree=tree,
+    )
 
-    def token(host_name: str) -> str:
-        return create_token(running.site, host_name)
 
+def _real_host(running: Controller, options: Options) -> RunningHost:
+    """This very machine's agent, enrolled on the first start.
+
+    Raises:
+        Unavailable: libvirt is not there; the hint says what to do without.
+    """
+    state = StateDir(options.state_dir / "agent")
+    name = options.config.compute.host or socket.gethostname()
+    url = _plain_url(running)
+    if not state.is_enrolled():
+        enrol(state, url, create_token(running.site, name), name)
+    try:
+        agent, client = real_agent(state, Policy.of(options.config))
+    except Unavailable as error:
+        raise Unavailable(
+            f"this machine cannot be a host: {error}",
+            hint="try simulated ones: lanekeeper up --simulate 1; or the controller alone: "
+            "lanekeeper controller",
+        ) from error
+    return RunningHost(name, agent, client)
+
+
+def _plain_url(running: Controller) -> str:
     plain = next((listen for listen in running.listens if not listen.tls), None)
     if plain is None:
         raise Invalid(
-            "simulated hosts talk plain HTTP on loopback and no such address is listened on",
+            "the agent on this machine talks plain HTTP on loopback, where nobody listens",
             hint="add --listen 127.0.0.1:0",
         )
-    policy = Policy(
-        specs=config.pci.device_spec,
-        mappings=config.sriov_nic.physical_device_mappings,
-        excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
-    )
-    return run_simulated(
-        host_names(count), plain.url, token, options.state_dir / "hosts", policy, tree=tree
-    )
+    return plain.url
 
 
 def _await_reports(site: Site, names: Sequence[str]) -> None:
@@ -197,7 +221,7 @@ def _await_reports(site: Site, names: Sequence[str]) -> None:
             return
         pause.wait(0.05)
     missing = ", ".join(sorted(set(names) - told))
-    raise Unavailable(f"simulated hosts did not report within {_REPORT_WITHIN_S} s: {missing}")
+    raise Unavailable(f"hosts did not report within {_REPORT_WITHIN_S} s: {missing}")
 
 
 def _tell(running: Controller, options: Options) -> None:

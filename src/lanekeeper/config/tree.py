@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -339,19 +339,10 @@ class Own(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """The whole of it. ``Config()`` lists no device; ``default`` is the shipped sample."""
+    """The whole of it. ``Config()`` lists no device; ``load(())`` reads the shipped sample."""
 
     pci: Pci = Pci()
     ml2: Ml2 = Ml2()
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
     lanekeeper: Own = Own()
-
-    @classmethod
-    def default(cls) -> Self:
-        """Read the shipped sample: PF 1's VFs serve physnet1, PF 2's alias a1, NVMe's nvme."""
-        from lanekeeper.config.load import load
-
-        config = load(()).config
-        assert isinstance(config, cls)
-        return config

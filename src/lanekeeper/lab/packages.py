@@ -52,6 +52,7 @@ VIRTUALISATION = [
     "libvirt-daemon-driver-qemu",
     "libvirt-dev",
     "qemu-system-x86",
+    "qemu-utils",
 ]
 # Debian's libvirt 11 puts these two into packages of their own; Ubuntu 24.04's 10.0 does not.
 SPLIT_DRIVERS = ["libvirt-daemon-driver-nodedev", "libvirt-daemon-log"]

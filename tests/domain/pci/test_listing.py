@@ -1,7 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
-from lanekeeper.config import Config
+from lanekeeper.config import load
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
@@ -47,7 +47,7 @@ def specs(*entries: dict[str, Any]) -> list[DeviceSpec]:
 
 
 def test_the_sample_gives_each_kind_of_vf_its_purpose() -> None:
-    config = Config.default()
+    config = load(()).config
     listing = list_devices(config.pci.device_spec, LAB)
     assert listing.problems == ()
     assert listing.cautions == ()

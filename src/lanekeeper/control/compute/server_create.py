@@ -126,7 +126,7 @@ def _contradiction(host_name: str) -> Rejection:
     verdict = Verdict(
         code="claim",
         reason="shows free what cannot be claimed",
-        remedy="lanekeeper verify names the rows that contradict each other",
+        remedy="lanekeeper device list shows who holds what; this is a bug worth reporting",
     )
     return Rejection(host_name, verdict)
 

@@ -71,7 +71,7 @@ def host_alive(request: ServerRequest, host: HostView) -> Verdict | None:
         return Verdict(
             code="host_alive",
             reason=f"is frozen: {host.frozen_reason}",
-            remedy="lanekeeper db adopt reads it back",
+            remedy=f"see what runs there, then: lanekeeper agent thaw {host.name}",
         )
     if host.alive:
         return None
