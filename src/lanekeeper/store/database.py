@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -120,8 +121,8 @@ class Database:
 
 def _sqlite(url: sa.URL, pool_size: int) -> tuple[sa.Engine, sa.Engine]:
     """Return a reading and a writing engine; the reader can never take the write lock."""
-    writer = sa.create_engine(url, pool_size=2)
-    reader = sa.create_engine(url, pool_size=pool_size)
+    writer = sa.create_engine(url, pool_size=2, json_deserializer=msgspec.json.decode)
+    reader = sa.create_engine(url, pool_size=pool_size, json_deserializer=msgspec.json.decode)
 
     @sa.event.listens_for(writer, "connect")
     @sa.event.listens_for(reader, "connect")
@@ -152,5 +153,6 @@ def _postgresql(url: sa.URL, pool_size: int) -> sa.Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
+        json_deserializer=msgspec.json.decode,
         connect_args={"options": "-c idle_in_transaction_session_timeout=60000"},
     )

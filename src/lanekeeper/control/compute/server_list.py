@@ -21,7 +21,7 @@ from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.store.compute.server import ServerRecord, event_list, server_get, server_list
-from lanekeeper.store.host.host import host_list
+from lanekeeper.store.host.host import host_standings
 from lanekeeper.store.network.port import port_list
 from lanekeeper.store.network.security_group import security_group_list
 
@@ -156,7 +156,7 @@ def _host_states(connection: sa.Connection, site: Site) -> dict[str, str]:
             if is_alive(host.seen_at, now, down_after_s)
             else "DOWN"
         )
-        for host in host_list(connection)
+        for host in host_standings(connection)
     }
 
 

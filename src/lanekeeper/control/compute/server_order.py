@@ -30,7 +30,7 @@ from lanekeeper.domain.pci.request import flavor_requests
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE, DeviceNeed, ServerRequest
 from lanekeeper.store.compute.aggregate import aggregate_list
 from lanekeeper.store.compute.keypair import keypair_get
-from lanekeeper.store.host.host import host_list
+from lanekeeper.store.host.host import host_by_name
 from lanekeeper.store.network.security_group import security_group_list
 
 _HINTS_NOT_OFFERED = (
@@ -252,11 +252,10 @@ def place_of(
     """
     zone, _, rest = (asked.zone or "").partition(":")
     host = rest.partition(":")[0] or asked.host or asked.hypervisor
-    hosts = {record.name for record in host_list(connection)}
-    for named in {rest.partition(":")[0], asked.host, asked.hypervisor} - {"", None}:
+    for named in filter(None, {rest.partition(":")[0], asked.host, asked.hypervisor}):
         if not caller.is_admin:
             raise Forbidden("Policy does not allow a host to be chosen: that is for admins")
-        if named not in hosts:
+        if host_by_name(connection, named) is None:
             raise Invalid(f"Compute host {named} could not be found.")
         if named != host:
             raise Invalid(f"No one host is both {named} and {host}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import os_resource_classes
 import os_traits
@@ -56,6 +57,7 @@ def normalize_trait(text: str) -> str:
     return name if name in _STANDARD_TRAITS else _custom(name, "trait")
 
 
+@lru_cache
 def parse_traits(text: str | None) -> frozenset[str]:
     """Read a comma-separated list; blanks around items and empty items do not count."""
     items = (item.strip() for item in (text or "").split(","))
@@ -94,6 +96,7 @@ def traits_of(tags: Mapping[str, str]) -> frozenset[str]:
     return frozenset(traits)
 
 
+@lru_cache
 def physical_network_trait(physical_network: str) -> str:
     """Name the trait of providers that reach *physical_network*: ``CUSTOM_PHYSNET_PHYSNET1``.
 

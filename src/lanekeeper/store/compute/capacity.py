@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,7 +38,16 @@ def host_views(
     oldest = now - timedelta(seconds=agent_down_s)
     generations = _generations(connection)
     rows = connection.execute(
-        sa.select(host, resource_provider.c.generation.label("provider_generation"))
+        sa.select(
+            host.c.id,
+            host.c.name,
+            host.c.enabled,
+            host.c.disabled_reason,
+            host.c.frozen_reason,
+            host.c.seen_at,
+            host.c.facts["mappings"].label("mappings"),  # the rest of it is long
+            resource_provider.c.generation.label("provider_generation"),
+        )
         .outerjoin(resource_provider, resource_provider.c.id == host.c.id)
         .order_by(host.c.name)
     ).mappings()
@@ -52,7 +61,7 @@ def host_views(
             frozen_reason=row["frozen_reason"],
             stocks=stocks.get(row["id"], {}),
             devices=tuple(devices.get(row["id"], ())),
-            physical_networks=frozenset(row["facts"].get("mappings", {})),
+            physical_networks=frozenset(row["mappings"] or ()),
             zone=zones.get(row["name"], DEFAULT_ZONE),
             # Every claim on a host moves its provider on, every other change its devices.
             generation=(row["provider_generation"] or 0) + generations.get(row["id"], 0),
@@ -102,54 +111,39 @@ def _devices(connection: sa.Connection) -> dict[str, list[HostDevice]]:
             card.c.whole_holder,
             card.c.parts_held,
             pf.c.listed.label("pf_listed"),
-            pf.c.state.label("pf_state"),
         )
         .outerjoin(card, card.c.pf_device_id == sa.func.coalesce(device.c.pf_id, device.c.id))
         .outerjoin(pf, pf.c.id == device.c.pf_id)
         .where(device.c.listed, device.c.present)
         .order_by(device.c.host_id, device.c.address)
     ).mappings()
-    cleaning = set(
-        connection.scalars(
-            sa.select(device.c.pf_id).where(
-                device.c.state == DeviceState.CLEANING,
-                device.c.present,
-                device.c.pf_id.is_not(None),
-            )
-        )
-    )
     devices: dict[str, list[HostDevice]] = defaultdict(list)
     for row in rows:
-        devices[row["host_id"]].append(_device(row, cleaning))
+        devices[row["host_id"]].append(_device(row))
     return devices
 
 
-def _device(row: sa.RowMapping, cleaning: Set[str | None]) -> HostDevice:
+def _device(row: sa.RowMapping) -> HostDevice:
     return HostDevice(
         id=row["id"],
         address=row["address"],
         offered=Offered.from_text(
             row["vendor_id"], row["product_id"], row["dev_type"], row["tags"]
         ),
-        standing=_standing(row, cleaning),
+        standing=_standing(row),
         pf_id=row["pf_id"],
         parts_held=row["parts_held"] or 0,
         whole_offered=bool(row["pf_listed"]),
     )
 
 
-def _standing(row: sa.RowMapping, cleaning: Set[str | None]) -> Standing:
-    """Where a device stands; *cleaning* are the PFs of which a VF is being cleaned."""
+def _standing(row: sa.RowMapping) -> Standing:
+    """Where a device stands; a free one is blocked by its card, held or dirty the other way."""
     standing = _STANDING[row["state"]]
-    if standing is not Standing.FREE:
-        return standing
     blocked = row["whole_holder"] is not None
     if row["dev_type"] == DeviceType.PF:
-        # Resetting one side while the other runs in a guest would pull it from under its feet.
-        blocked = blocked or bool(row["parts_held"]) or row["id"] in cleaning
-    else:
-        blocked = blocked or row["pf_state"] == DeviceState.CLEANING
-    return Standing.BLOCKED if blocked else Standing.FREE
+        blocked = blocked or bool(row["parts_held"])
+    return Standing.BLOCKED if blocked and standing is Standing.FREE else standing
 
 
 def device_facts(

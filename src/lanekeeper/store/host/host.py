@@ -37,6 +37,16 @@ class HostRecord:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostStanding:
+    """Whether servers run on a host, without the long story that its agent tells."""
+
+    id: str
+    name: str
+    enabled: bool
+    seen_at: datetime | None
+
+
 def _record(row: sa.RowMapping) -> HostRecord:
     return HostRecord(**{name: row[name] for name in HostRecord.__slots__})
 
@@ -45,6 +55,13 @@ def host_list(connection: sa.Connection) -> list[HostRecord]:
     """Every host, by name."""
     rows = connection.execute(sa.select(host).order_by(host.c.name))
     return [_record(row) for row in rows.mappings()]
+
+
+def host_standings(connection: sa.Connection) -> list[HostStanding]:
+    """Every host, by name."""
+    columns = (host.c[name] for name in HostStanding.__slots__)
+    rows = connection.execute(sa.select(*columns).order_by(host.c.name)).mappings()
+    return [HostStanding(**row) for row in rows]
 
 
 def host_get(connection: sa.Connection, host_id: str) -> HostRecord:
