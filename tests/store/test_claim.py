@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -129,17 +130,47 @@ def test_failed_cleaning_quarantines_with_its_reason(
         take(database, "second", device)
 
 
-def test_a_whole_card_is_free_again_after_its_last_part_was_given_back(
+def clean(database: Database, *device_ids: str) -> None:
+    for device_id in device_ids:
+        assert database.write(partial(device_cleaned, device_id=device_id, round_=1, now=NOW))
+
+
+def test_a_whole_card_is_free_again_after_its_last_part_is_clean(
     database: Database, ids: dict[str, str]
 ) -> None:
-    take(database, "parts", ids["0000:21:10.0"], ids["0000:21:10.1"])
+    parts = ids["0000:21:10.0"], ids["0000:21:10.1"]
+    take(database, "parts", *parts)
     database.write(lambda c: claim_release(c, "parts", NOW, "request-0"))
+    clean(database, parts[0])
     with pytest.raises(Conflict, match="its card is in use"):
         take(database, "whole", ids[PF.address])
     database.write(lambda c: claim_release(c, "parts", NOW))
+    with pytest.raises(Conflict, match="its card is in use"):
+        take(database, "whole", ids[PF.address])  # the last part is not clean yet
+    clean(database, parts[1])
     take(database, "whole", ids[PF.address])
+    database.write(lambda c: claim_release(c, "whole", NOW))
     with pytest.raises(Conflict, match="its card is in use"):
         take(database, "part", ids["0000:21:10.2"])
+    clean(database, ids[PF.address])
+    take(database, "part", ids["0000:21:10.2"])
+
+
+def test_a_dirty_part_that_left_does_not_bar_the_card_until_it_is_back(
+    database: Database, ids: dict[str, str]
+) -> None:
+    dirty = ids["0000:21:10.0"]
+    take(database, "part", dirty)
+    database.write(lambda c: claim_release(c, "part", NOW))
+    database.write(lambda c: devices_merge(c, HOST, (PF,), NOW))
+    take(database, "whole", ids[PF.address])
+    database.write(lambda c: claim_release(c, "whole", NOW))
+    clean(database, ids[PF.address])
+    database.write(lambda c: devices_merge(c, HOST, (PF, *VFS), NOW))
+    with pytest.raises(Conflict, match="its card is in use"):
+        take(database, "whole", ids[PF.address])
+    clean(database, dirty)
+    take(database, "whole", ids[PF.address])
 
 
 def test_the_database_itself_refuses_a_card_held_both_ways(

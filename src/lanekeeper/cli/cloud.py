@@ -18,6 +18,7 @@ from lanekeeper.domain.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    NotOffered,
     Unauthenticated,
     Unavailable,
 )
@@ -31,6 +32,7 @@ _KINDS: Mapping[int, type[Error]] = {
     403: Forbidden,
     404: NotFound,
     409: Conflict,
+    501: NotOffered,
 }
 _HOW = "source openrc, or set OS_CLOUD=lanekeeper and OS_CLIENT_CONFIG_FILE=…/clouds.yaml"
 

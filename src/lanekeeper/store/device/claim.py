@@ -121,7 +121,11 @@ def claim_release(
 
 
 def _give_back(connection: sa.Connection, device_id: str, now: datetime) -> None:
-    row = connection.execute(
+    """Send the device to cleaning. Its card stays held that way until it is clean.
+
+    So a PF is not given away while one of its VFs is dirty, nor a VF of a PF that is.
+    """
+    connection.execute(
         device.update()
         .where(device.c.id == device_id)
         .values(
@@ -131,18 +135,7 @@ def _give_back(connection: sa.Connection, device_id: str, now: datetime) -> None
             cleaning_round=device.c.cleaning_round + 1,
             generation=device.c.generation + 1,
         )
-        .returning(device.c.pf_id, device.c.dev_type)
-    ).one()
-    if row.dev_type == DeviceType.PF:
-        connection.execute(
-            card.update().where(card.c.pf_device_id == device_id).values(whole_holder=None)
-        )
-    elif row.pf_id is not None:
-        connection.execute(
-            card.update()
-            .where(card.c.pf_device_id == row.pf_id)
-            .values(parts_held=card.c.parts_held - 1)
-        )
+    )
 
 
 def claims_of(connection: sa.Connection, consumer_id: str) -> list[sa.RowMapping]:
@@ -173,7 +166,7 @@ def device_cleaned(
     Returns whether this call closed it; an answer to an older round changes nothing.
     """
     state = DeviceState.QUARANTINED if problem else DeviceState.AVAILABLE
-    done = connection.execute(
+    row = connection.execute(
         device.update()
         .where(
             device.c.id == device_id,
@@ -186,5 +179,30 @@ def device_cleaned(
             state_at=now,
             generation=device.c.generation + 1,
         )
+        .returning(device.c.pf_id, device.c.dev_type)
+    ).one_or_none()
+    if row is None:
+        return False
+    if state is DeviceState.AVAILABLE:
+        _give_card_back(connection, device_id, row)
+    return True
+
+
+def _give_card_back(
+    connection: sa.Connection, device_id: str, row: sa.Row[tuple[str, str]]
+) -> None:
+    if row.dev_type == DeviceType.PF:
+        connection.execute(
+            card.update().where(card.c.pf_device_id == device_id).values(whole_holder=None)
+        )
+    elif row.pf_id is not None:
+        card_part(connection, row.pf_id, -1)
+
+
+def card_part(connection: sa.Connection, pf_id: str, step: int) -> None:
+    """Count one VF more (1) or less (-1) that is held or dirty; a card held whole counts none."""
+    connection.execute(
+        card.update()
+        .where(card.c.pf_device_id == pf_id, card.c.whole_holder.is_(None))
+        .values(parts_held=card.c.parts_held + step)
     )
-    return done.rowcount == 1

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
+from lanekeeper.store.device.claim import card_part
 from lanekeeper.store.tables import card, claim, device, host
 
 
@@ -68,7 +69,7 @@ def devices_merge(
         pf_id = ids.get(fact.parent) if fact.parent else None
         row = known.pop(fact.address, None)
         if row is not None and not _same(row, fact):
-            _leave(connection, row["id"])
+            _leave(connection, row)
             row = None
         ids[fact.address] = (
             _insert(connection, host_id, fact, pf_id, now)
@@ -76,7 +77,7 @@ def devices_merge(
             else _update(connection, row, fact, pf_id)
         )
     for row in known.values():
-        _leave(connection, row["id"])
+        _leave(connection, row)
     return ids
 
 
@@ -85,12 +86,20 @@ def _same(row: sa.RowMapping, fact: DeviceRow) -> bool:
     return not serial_differs and all(row[name] == getattr(fact, name) for name in _IDENTITY)
 
 
-def _leave(connection: sa.Connection, device_id: str) -> None:
+def _leave(connection: sa.Connection, row: sa.RowMapping) -> None:
     connection.execute(
         device.update()
-        .where(device.c.id == device_id)
+        .where(device.c.id == row["id"])
         .values(present=False, generation=device.c.generation + 1)
     )
+    if _is_dirty_part(row):
+        # It cannot be cleaned while it is away, and must not bar the whole card for ever.
+        card_part(connection, row["pf_id"], -1)
+
+
+def _is_dirty_part(row: sa.RowMapping) -> bool:
+    dirty = row["state"] in (DeviceState.CLEANING, DeviceState.QUARANTINED)
+    return dirty and row["pf_id"] is not None
 
 
 def _values(fact: DeviceRow, pf_id: str | None) -> dict[str, Any]:
@@ -118,6 +127,8 @@ def _insert(
     back = _away(connection, host_id, fact)
     if back is not None:
         connection.execute(device.update().where(device.c.id == back["id"]).values(present=True))
+        if _is_dirty_part(back):
+            card_part(connection, back["pf_id"], 1)
         return _update(connection, back, fact, pf_id)
     device_id = str(uuid.uuid4())
     connection.execute(

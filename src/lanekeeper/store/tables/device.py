@@ -64,7 +64,7 @@ card = Table(
     number_column("parts_held"),
     CheckConstraint("whole_holder IS NULL OR parts_held = 0", name="whole_or_parts"),
     CheckConstraint("parts_held >= 0", name="parts"),
-    comment="The arbiter between a PF and its VFs.",
+    comment="The arbiter between a PF and its VFs; what is held counts until it is clean.",
 )
 claim = Table(
     "claim",

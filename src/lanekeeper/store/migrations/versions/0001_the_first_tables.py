@@ -26,7 +26,7 @@ def upgrade() -> None:
         "console",
         sa.Column("server_id", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("server_id", name=op.f("pk_console")),
     )
     op.create_table(
@@ -36,14 +36,14 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("type", sa.Text(), nullable=True),
         sa.Column("generation", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consumer")),
     )
     op.create_table(
         "enrolment",
         sa.Column("token_hash", sa.Text(), nullable=False),
         sa.Column("host_name", sa.Text(), nullable=False),
-        sa.Column("expires_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("expires_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.Column("used_by", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_enrolment")),
     )
@@ -61,7 +61,7 @@ def upgrade() -> None:
         sa.Column("disabled", sa.Boolean(), nullable=False),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("extra_specs", sa.JSON(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_flavor")),
         sa.UniqueConstraint("name", name=op.f("uq_flavor_name")),
     )
@@ -78,9 +78,9 @@ def upgrade() -> None:
         sa.Column("mark", sa.Text(), nullable=False),
         sa.Column("obeyed", sa.Text(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
-        sa.Column("facts_at", lanekeeper.store.tables.Moment(), nullable=True),
-        sa.Column("seen_at", lanekeeper.store.tables.Moment(), nullable=True),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("facts_at", lanekeeper.store.tables.column.Moment(), nullable=True),
+        sa.Column("seen_at", lanekeeper.store.tables.column.Moment(), nullable=True),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_host")),
         sa.UniqueConstraint("name", name=op.f("uq_host_name")),
         comment="id is also the compute-node provider's, the hypervisor's and the service's.",
@@ -92,8 +92,8 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.Column("hosts", sa.JSON(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=True),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_host_aggregate")),
         sa.UniqueConstraint("name", name=op.f("uq_host_aggregate_name")),
         sa.UniqueConstraint("uuid", name=op.f("uq_host_aggregate_uuid")),
@@ -118,8 +118,8 @@ def upgrade() -> None:
         sa.Column("hidden", sa.Boolean(), nullable=False),
         sa.Column("properties", sa.JSON(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_image")),
     )
     with op.batch_alter_table("image", schema=None) as batch_op:
@@ -133,7 +133,7 @@ def upgrade() -> None:
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("public_key", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("user_id", "name", name=op.f("pk_keypair")),
         sa.UniqueConstraint("number", name=op.f("uq_keypair_number")),
     )
@@ -150,8 +150,8 @@ def upgrade() -> None:
         sa.Column("mtu", sa.BigInteger(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_network")),
     )
     with op.batch_alter_table("network", schema=None) as batch_op:
@@ -175,7 +175,7 @@ def upgrade() -> None:
     op.create_table(
         "revocation",
         sa.Column("audit_id", sa.Text(), nullable=False),
-        sa.Column("expires_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("expires_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("audit_id", name=op.f("pk_revocation")),
         comment="Tokens revoked one by one; a row lives as long as the token would have.",
     )
@@ -197,8 +197,8 @@ def upgrade() -> None:
         sa.Column("rules", sa.JSON(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_security_group")),
     )
     with op.batch_alter_table("security_group", schema=None) as batch_op:
@@ -216,7 +216,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
-        sa.Column("at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_server_event")),
         comment="What was asked of a server and what came of it; kept after the server has gone.",
     )
@@ -227,7 +227,7 @@ def upgrade() -> None:
         "token_key",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_token_key")),
         comment="Fernet keys; the newest signs, all verify.",
     )
@@ -246,7 +246,7 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("default_project_id", sa.Text(), nullable=True),
-        sa.Column("password_changed_at", lanekeeper.store.tables.Moment(), nullable=True),
+        sa.Column("password_changed_at", lanekeeper.store.tables.column.Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user")),
         sa.UniqueConstraint("domain_id", "name", name=op.f("uq_user_domain_id_name")),
     )
@@ -260,7 +260,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("roles", sa.JSON(), nullable=False),
         sa.Column("unrestricted", sa.Boolean(), nullable=False),
-        sa.Column("expires_at", lanekeeper.store.tables.Moment(), nullable=True),
+        sa.Column("expires_at", lanekeeper.store.tables.column.Moment(), nullable=True),
         sa.ForeignKeyConstraint(
             ["project_id"],
             ["project.id"],
@@ -332,7 +332,7 @@ def upgrade() -> None:
         sa.Column("state_reason", sa.Text(), nullable=False),
         sa.Column("cleaning_round", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
-        sa.Column("state_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("state_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.CheckConstraint(
             "state IN ('available', 'held', 'cleaning', 'quarantined')",
             name=op.f("ck_device_state"),
@@ -396,8 +396,8 @@ def upgrade() -> None:
         sa.Column("created_by_server", sa.Boolean(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.ForeignKeyConstraint(["network_id"], ["network.id"], name=op.f("fk_port_network_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_port")),
         sa.UniqueConstraint(
@@ -419,7 +419,7 @@ def upgrade() -> None:
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("host_id", sa.Text(), nullable=True),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.ForeignKeyConstraint(
             ["host_id"], ["host.id"], name=op.f("fk_resource_provider_host_id"), ondelete="CASCADE"
         ),
@@ -500,11 +500,11 @@ def upgrade() -> None:
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("reboots", sa.BigInteger(), nullable=False),
         sa.Column("fault", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("console_wanted_until", lanekeeper.store.tables.Moment(), nullable=True),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=False),
-        sa.Column("launched_at", lanekeeper.store.tables.Moment(), nullable=True),
-        sa.Column("terminated_at", lanekeeper.store.tables.Moment(), nullable=True),
+        sa.Column("console_wanted_until", lanekeeper.store.tables.column.Moment(), nullable=True),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=False),
+        sa.Column("launched_at", lanekeeper.store.tables.column.Moment(), nullable=True),
+        sa.Column("terminated_at", lanekeeper.store.tables.column.Moment(), nullable=True),
         sa.CheckConstraint(
             "wanted IN ('running', 'stopped', 'absent')", name=op.f("ck_server_wanted")
         ),
@@ -534,8 +534,8 @@ def upgrade() -> None:
         sa.Column("ipv6_address_mode", sa.Text(), nullable=True),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.ForeignKeyConstraint(
             ["network_id"], ["network.id"], name=op.f("fk_subnet_network_id"), ondelete="CASCADE"
         ),
@@ -593,7 +593,7 @@ def upgrade() -> None:
             ["pf_device_id"], ["device.id"], name=op.f("fk_card_pf_device_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("pf_device_id", name=op.f("pk_card")),
-        comment="The arbiter between a PF and its VFs.",
+        comment="The arbiter between a PF and its VFs; what is held counts until it is clean.",
     )
     op.create_table(
         "claim",
@@ -601,7 +601,7 @@ def upgrade() -> None:
         sa.Column("consumer_id", sa.Text(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("index", sa.Integer(), nullable=False),
-        sa.Column("created_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("created_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_claim_device_id")),
         sa.PrimaryKeyConstraint("device_id", name=op.f("pk_claim")),
         sa.UniqueConstraint(
@@ -624,7 +624,7 @@ def upgrade() -> None:
         sa.Column("allocation_ratio", sa.Float(), nullable=False),
         sa.Column("capacity", sa.BigInteger(), nullable=False),
         sa.Column("used", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", lanekeeper.store.tables.Moment(), nullable=False),
+        sa.Column("updated_at", lanekeeper.store.tables.column.Moment(), nullable=False),
         sa.CheckConstraint("used >= 0", name=op.f("ck_inventory_used")),
         sa.ForeignKeyConstraint(
             ["provider_id"],
