@@ -1,0 +1,68 @@
+"""Measures what docs/performance.md states: ``python -m bench [NAME…]``; see ``--list``.
+
+Figures, not tests: nothing fails by being slow. Medians stand with their spread, since a machine
+is never quite idle; what the design allows stands beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.figure import Figure
+
+NAMES = ("boot", "api", "claims", "agent", "scan")
+Measure = Callable[[Path, int], Iterator[Figure]]
+
+
+def main() -> int:
+    """Run what was asked for; 3 when a figure cannot be had on this machine."""
+    arguments = _parser().parse_args()
+    if arguments.list:
+        for name in NAMES:
+            print(f"{name:8} {_first_line(name)}")
+        return 0
+    _say_where()
+    for name in arguments.names or NAMES:
+        print(f"\n{name}: {_first_line(name)}\n  python -m bench {name} --runs {arguments.runs}")
+        home = Path(tempfile.mkdtemp(prefix="lanekeeper-bench-", dir=arguments.dir))
+        try:
+            for figure in _measure(name)(home, arguments.runs):
+                print(f"  {figure}", flush=True)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
+    parser.add_argument("--list", action="store_true", help="say what there is")
+    parser.add_argument("--runs", type=int, default=5, help="samples a figure (5)")
+    parser.add_argument("--dir", type=Path, help="where files are made; its disk is measured too")
+    return parser
+
+
+def _measure(name: str) -> Measure:
+    measure: Measure = importlib.import_module(f"bench.{name}").measure
+    return measure
+
+
+def _first_line(name: str) -> str:
+    return (importlib.import_module(f"bench.{name}").__doc__ or "").partition("\n")[0]
+
+
+def _say_where() -> None:
+    load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load before: {load}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Durable claims a second: device, card and consumer in one transaction, fsynced, many at once."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bench.figure import Figure
+from lanekeeper.store.database import Database
+from lanekeeper.store.device.claim import Pick, claim_insert, claim_release
+from lanekeeper.store.placement.allocation import consumer_drop, consumer_put
+from lanekeeper.store.schema import upgrade
+from lanekeeper.store.tables import card, device, host
+
+_CARDS = 256
+_VFS = 8
+_AT_ONCE = 32
+_ALONE = 200
+"""Claims of a run in which nobody else writes."""
+_SYNCS = 200
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def measure(home: Path, runs: int) -> Iterator[Figure]:
+    """SQLite with ``synchronous=FULL``, and PostgreSQL with ``fsync`` where it is installed."""
+    yield Figure("fdatasync of 4 KiB on this disk", "a second", [_syncs(home) for _ in range(runs)])
+    with Database(f"sqlite:///{home / 'claims.db'}") as database:
+        yield from _claims(database, "SQLite", runs)
+    with _postgresql() as url:
+        if url is None:
+            return
+        with Database(url, pool_size=_AT_ONCE) as database:
+            yield from _claims(database, "PostgreSQL", runs)
+
+
+def _syncs(home: Path) -> float:
+    descriptor = os.open(home / "sync", os.O_WRONLY | os.O_CREAT)
+    try:
+        started = time.perf_counter()
+        for _ in range(_SYNCS):
+            os.pwrite(descriptor, b"x" * 4096, 0)
+            os.fdatasync(descriptor)
+        return _SYNCS / (time.perf_counter() - started)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _postgresql() -> Iterator[str | None]:
+    """The tests' private PostgreSQL, but waiting for the disk as in production."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    postgres = importlib.import_module("postgres")
+    binaries = postgres.programs()
+    if binaries is None:
+        print("  PostgreSQL is not installed (Debian's package postgresql)")
+        yield None
+        return
+    # Below /tmp: a socket's path is short, and PostgreSQL's user has to get there.
+    directory = Path(tempfile.mkdtemp(prefix="lanekeeper-pg-", dir="/tmp"))
+    try:
+        cluster = postgres.start(directory, binaries, fsync=True)
+        try:
+            yield cluster.url(cluster.create())
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(directory)
+
+
+def _claims(database: Database, name: str, runs: int) -> Iterator[Figure]:
+    upgrade(database.engine)
+    device_ids = _plant(database)
+    together, alone = [], []
+    for _ in range(runs):
+        together.append(_rate(database, device_ids, _AT_ONCE))
+        alone.append(_rate(database, device_ids[:_ALONE], 1))
+    yield Figure(f"{name}, {_AT_ONCE} clients at once", "claims/s", together)
+    yield Figure(f"{name}, one client", "claims/s", alone)
+
+
+def _rate(database: Database, device_ids: list[str], clients: int) -> float:
+    """Claim every device for a consumer of its own; give all back, which is not counted."""
+    consumers = [f"consumer-{number}" for number in range(len(device_ids))]
+
+    def take(pair: tuple[str, str]) -> None:
+        device_id, consumer_id = pair
+
+        def work(connection: sa.Connection) -> None:
+            consumer_put(
+                connection, consumer_id, project_id="p", user_id="u", kind="INSTANCE", now=_NOW
+            )
+            claim_insert(connection, consumer_id, [Pick(device_id, "request")], _NOW)
+
+        database.write(work)
+
+    with ThreadPoolExecutor(clients) as pool:
+        started = time.perf_counter()
+        for _ in pool.map(take, zip(device_ids, consumers, strict=True)):
+            pass
+        seconds = time.perf_counter() - started
+
+    def give_back(connection: sa.Connection) -> None:
+        for consumer_id in consumers:
+            claim_release(connection, consumer_id, _NOW)
+            consumer_drop(connection, consumer_id)
+        connection.execute(device.update().values(state="available"))
+
+    database.write(give_back)
+    return len(device_ids) / seconds
+
+
+def _plant(database: Database) -> list[str]:
+    """Make cards with VFs; return the VFs, neighbours on different cards."""
+    places = list(itertools.product(range(_VFS), range(_CARDS)))
+
+    def work(connection: sa.Connection) -> None:
+        connection.execute(host.insert().values(id="h", name="h", facts={}, created_at=_NOW))
+        connection.execute(
+            device.insert(), [_device(f"pf-{one}", "type-PF") for one in range(_CARDS)]
+        )
+        connection.execute(
+            card.insert(), [{"pf_device_id": f"pf-{one}", "parts_held": 0} for one in range(_CARDS)]
+        )
+        vfs = [_device(f"vf-{one}-{vf}", "type-VF", f"pf-{one}") for vf, one in places]
+        connection.execute(device.insert(), vfs)
+
+    database.write(work)
+    return [f"vf-{one}-{vf}" for vf, one in places]
+
+
+def _device(name: str, dev_type: str, pf_id: str | None = None) -> dict[str, object]:
+    return {
+        "id": name,
+        "host_id": "h",
+        "address": name,
+        "vendor_id": "8086",
+        "product_id": "10ca",
+        "dev_type": dev_type,
+        "pf_id": pf_id,
+        "state": "available",
+        "state_at": _NOW,
+    }
