@@ -94,20 +94,30 @@ def assert_balanced(url: str) -> Rows:
     rows = read_rows(url)
     held = {row["device_id"]: row["consumer_id"] for row in rows.claims}
     in_hand = {key for key, row in rows.devices.items() if row["state"] == "held"}
-    assert len(held) == len(rows.claims)
-    assert in_hand == held.keys()
+    _same("devices claimed", held.keys(), in_hand)
     placed = {key for key, row in rows.servers.items() if row["host_id"]}
-    assert set(held.values()) <= placed
-    assert rows.consumers == placed
+    _same("holders that are no server", set(held.values()) - placed, set())
+    _same("consumers", rows.consumers, placed)
     used: Counter[tuple[str, str]] = Counter()
     for row in rows.allocations:
-        assert row["consumer_id"] in placed
         used[row["provider_id"], row["resource_class"]] += row["used"]
-    assert used == {key: amount for key, amount in rows.amounts.items() if amount}
-    parts = Counter(rows.devices[key]["pf_id"] for key in held)
-    assert parts == {key: row["parts_held"] for key, row in rows.cards.items() if row["parts_held"]}
+    _same("amounts", used, {key: amount for key, amount in rows.amounts.items() if amount})
+    _same(
+        "takers that are no server",
+        {row["consumer_id"] for row in rows.allocations} - placed,
+        set(),
+    )
+    unfree = (row for row in rows.devices.values() if row["state"] != "available")
+    parts = Counter(row["pf_id"] for row in unfree)  # held or dirty
+    told = {key: row["parts_held"] for key, row in rows.cards.items() if row["parts_held"]}
+    _same("parts of cards", parts, told)
     _assert_ports_belong(rows)
     return rows
+
+
+def _same(what: str, found: object, expected: object) -> None:
+    """Say more than a bare assertion outside a test module does."""
+    assert found == expected, f"{what}: {found}, not {expected}"
 
 
 def _assert_ports_belong(rows: Rows) -> None:
