@@ -115,7 +115,8 @@ def _rate(database: Database, device_ids: list[str], clients: int) -> float:
         for consumer_id in consumers:
             claim_release(connection, consumer_id, _NOW)
             consumer_drop(connection, consumer_id)
-        connection.execute(device.update().values(state="available"))
+        connection.execute(device.update().values(state="available"))  # as if cleaned
+        connection.execute(card.update().values(parts_held=0))
 
     database.write(give_back)
     return len(device_ids) / seconds
