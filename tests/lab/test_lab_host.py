@@ -23,8 +23,9 @@ from lanekeeper.lab import guest, process
 from lanekeeper.lab.cache import Cache
 from lanekeeper.lab.channel import Channel
 from lanekeeper.lab.folder import LabFolder
-from lanekeeper.lab.lab import Wanted, down, own_folders, status, up
+from lanekeeper.lab.lab import Wanted, down, own_folders, up
 from lanekeeper.lab.mounting import parse_mountinfo
+from lanekeeper.lab.status import look
 
 pytestmark = pytest.mark.lab
 
@@ -114,7 +115,7 @@ def test_it_runs_this_very_program(lab: Channel) -> None:
 
 
 def test_homes_keys_and_processes_of_the_machine_are_not_there(lab: Channel, state: Path) -> None:
-    running = status("t1", state).running
+    running = look("t1", state).running
     assert running is not None
     # What QEMU itself could hand out: the tree as its own mount namespace shows it.
     tree = Path(f"/proc/{running.pid}/root{LabFolder('t1', state).path}/tree")
@@ -310,11 +311,11 @@ def test_nothing_is_left_of_a_lab_that_was_interrupted(
 def test_ending_a_lab_leaves_nothing_and_ending_it_again_is_no_error(state: Path) -> None:
     name = "ended"
     up(Wanted(name=name, state=state, controller_port=1, libvirt=False), print, os.environ)
-    assert status(name, state).state == "running"
+    assert look(name, state).state == "running"
     assert down(name, state)
     assert leftovers(name, state) == []
     assert not down(name, state)
-    assert status(name, state).state == "absent"
+    assert look(name, state).state == "absent"
 
 
 def test_a_lab_whose_machine_died_is_said_to_be_dead_and_may_start_anew(state: Path) -> None:
@@ -322,7 +323,7 @@ def test_a_lab_whose_machine_died_is_said_to_be_dead_and_may_start_anew(state: P
     wanted = Wanted(name=name, state=state, controller_port=1, libvirt=False)
     running = up(wanted, print, os.environ)
     os.kill(running.pid, signal.SIGKILL)
-    eventually(lambda: status(name, state).state == "dead")
+    eventually(lambda: look(name, state).state == "dead")
     up(wanted, print, os.environ)
     down(name, state)
     assert leftovers(name, state) == []

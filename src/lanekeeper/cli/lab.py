@@ -13,9 +13,10 @@ from types import FrameType
 
 from lanekeeper.cli import exit_code
 from lanekeeper.domain.errors import NotFound
-from lanekeeper.lab import guest, lab, packages
+from lanekeeper.lab import ending, guest, lab, packages
 from lanekeeper.lab.cache import DEFAULT_CACHE, Cache
 from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder
+from lanekeeper.lab.status import look
 
 EXIT_TIMED_OUT, EXIT_SIGNAL = 124, 128  # as timeout(1) and shells have them
 CACHE_ENVIRONMENT = "LANEKEEPER_LAB_CACHE"
@@ -171,16 +172,18 @@ def get_file(arguments: argparse.Namespace) -> int:
 
 
 def show_status(arguments: argparse.Namespace) -> int:
-    """Say how the lab is; 0 when it runs."""
-    status = lab.status(arguments.name, arguments.state_dir)
+    """Say how the lab is; 0 when it runs. Raises Unavailable when its QEMU has ended."""
+    found = look(arguments.name, arguments.state_dir)
     if arguments.json:
-        print(json.dumps(asdict(status)))
+        print(json.dumps(asdict(found)))
     else:
-        print(f"{status.name}  {status.state}")
-        if status.running:
-            for name, value in asdict(status.running).items():
+        print(f"{found.name}  {found.state}")
+        if found.running:
+            for name, value in asdict(found.running).items():
                 print(f"  {name:16} {value}")
-    return exit_code.DONE if status.state == "running" else exit_code.NO
+    if found.state == "dead":
+        raise ending.account(LabFolder(arguments.name, arguments.state_dir))
+    return exit_code.DONE if found.state == "running" else exit_code.NO
 
 
 def down_lab(arguments: argparse.Namespace) -> int:

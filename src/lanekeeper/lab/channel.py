@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from lanekeeper.domain.errors import Error, HostFault, Unavailable
+from lanekeeper.lab.ending import Gone, told
+from lanekeeper.lab.folder import LabFolder
 from lanekeeper.lab.wire import (
     CHUNK_BYTES,
     PORTS,
@@ -115,7 +117,8 @@ class Channel:
 
     @contextmanager
     def _conversation(self, timeout_s: float = 30) -> Iterator[_Conversation]:
-        with ExitStack() as stack:
+        folder = LabFolder(self._folder.name, self._folder.parent)
+        with told(folder), ExitStack() as stack:
             path = stack.enter_context(self._free_port())
             line = stack.enter_context(socket.socket(socket.AF_UNIX))
             try:
@@ -180,7 +183,7 @@ class _Conversation:
         try:
             self._line.sendall(data)
         except OSError as error:
-            raise Unavailable("the lab host went away") from error
+            raise Gone("the lab host went away") from error
 
     def frame(self, deadline: float) -> Frame:
         """Wait for a frame. Raises Unavailable."""
@@ -221,7 +224,7 @@ class _Conversation:
         except BlockingIOError:
             return
         except OSError as error:
-            raise Unavailable("the lab host went away") from error
+            raise Gone("the lab host went away") from error
         del outgoing[:sent]
 
     def _readable(self, deadline: float) -> bool:
@@ -232,9 +235,9 @@ class _Conversation:
         try:
             data = self._line.recv(CHUNK_BYTES)
         except OSError as error:
-            raise Unavailable("the lab host went away") from error
+            raise Gone("the lab host went away") from error
         if not data:
-            raise Unavailable("the lab host went away")
+            raise Gone("the lab host went away")
         self._decoder.feed(data)
 
 

@@ -113,6 +113,16 @@ class LabFolder:
         finally:
             os.close(descriptor)
 
+    def is_locked(self) -> bool:
+        """Say whether somebody is starting the lab right now."""
+        try:
+            with self.locked():
+                return False
+        except Unavailable:
+            return False
+        except Conflict:
+            return True
+
     def remember(self, running: Running) -> None:
         """Write down that the lab is ready."""
         write_whole(self.path / "lab.json", json.dumps(asdict(running)).encode())

@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, Invalid, Unavailable
-from lanekeeper.lab import acceleration, cpio, initramfs, process
+from lanekeeper.lab import acceleration, cpio, ending, initramfs, process
 from lanekeeper.lab.acceleration import Acceleration
 from lanekeeper.lab.cache import Cache, write_whole
 from lanekeeper.lab.channel import Channel, answers
@@ -31,7 +31,6 @@ LIBVIRT_TIMEOUT_S = 180.0
 POLL_S = 0.1
 STARTER_PATIENCE_S = 20.0
 FAILURE = "LAB-FAIL"
-LOG_TAIL = 600
 PORT_MAX = 65535
 
 Say = Callable[[str], None]
@@ -75,16 +74,29 @@ def up(wanted: Wanted, say: Say, environment: Mapping[str, str]) -> Running:
     try:
         with folder.locked():
             folder.remember_starter()
-            running = boot(
-                wanted, folder, choice, say, forced=acceleration.ENVIRONMENT in environment
-            )
-            if wanted.libvirt:
-                running = replace(running, libvirt_s=start_libvirt(wanted, folder, say))
+            forced = acceleration.ENVIRONMENT in environment
+            running = get_ready(wanted, folder, choice, say, forced=forced)
             folder.remember(running)
             return running
     except BaseException:  # also an interrupt: whoever sent it expects nothing to be left
         clean(folder)
         raise
+
+
+def get_ready(
+    wanted: Wanted, folder: LabFolder, choice: Acceleration, say: Say, *, forced: bool
+) -> Running:
+    """Boot, start libvirt; once more where the emulator ended itself. Raises HostFault."""
+    try:
+        running = boot(wanted, folder, choice, say, forced=forced)
+        return start_libvirt(wanted, folder, running, say)
+    except Error:
+        if not ending.ended_itself(folder):
+            raise
+    say(f"starting again: {ending.RACE_TOLD}")
+    process.end_all(folder.path)
+    running = boot(wanted, folder, choice, say, forced=forced)
+    return start_libvirt(wanted, folder, running, say)
 
 
 def boot(
@@ -155,7 +167,8 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
     # The lab host cannot keep what it compiles, and would do it again at every start.
     compileall.compile_dir(Path(__file__).parent, quiet=2)
     (folder.path / "empty").touch()
-    folder.console.unlink(missing_ok=True)
+    for log in (folder.console, folder.qemu_log):
+        log.unlink(missing_ok=True)
     base = initramfs.build(wanted.cache).read_bytes()
     write_whole(spec.initramfs, pad(base) + settings(wanted, spec))
     opened = [*own_folders(), wanted.cache.root.resolve(), *wanted.opened]
@@ -208,23 +221,15 @@ def wait_ready(folder: LabFolder, pid: int) -> None:
     channel, deadline = Channel(folder.path), time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if not process.alive(pid):
-            said = "\n".join([tail(folder.console), tail(folder.qemu_log)])
+            said = "\n".join([ending.tail(folder.console), ending.tail(folder.qemu_log)])
             raise HostFault(f"the lab host ended while it started: {said}")
-        if FAILURE in (said := tail(folder.console)):
+        if FAILURE in (said := ending.tail(folder.console)):
             raise HostFault(f"the lab host could not start: {said}")
         status = answers(channel, timeout_s=5)
         if status and status["ready"]:
             return
         time.sleep(POLL_S)
-    raise HostFault(f"not ready after {READY_TIMEOUT_S:.0f} s: {tail(folder.console)}")
-
-
-def tail(path: Path) -> str:
-    """The end of a log; empty when there is none."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:].strip()
-    except FileNotFoundError:
-        return ""
+    raise HostFault(f"not ready after {READY_TIMEOUT_S:.0f} s: {ending.tail(folder.console)}")
 
 
 def kvm_inside(folder: LabFolder) -> bool:
@@ -232,14 +237,19 @@ def kvm_inside(folder: LabFolder) -> bool:
     return bool(Channel(folder.path).ask("status")["kvm"])
 
 
-def start_libvirt(wanted: Wanted, folder: LabFolder, say: Say) -> float:
-    """Start libvirtd in the lab host; keep what it found out for the next one. Raises HostFault."""
+def start_libvirt(wanted: Wanted, folder: LabFolder, running: Running, say: Say) -> Running:
+    """Start libvirtd in the lab host, if wanted; keep what it found out for the next one.
+
+    Raises HostFault.
+    """
+    if not wanted.libvirt:
+        return running
     key = capabilities_key(wanted.cache)
     answer = Channel(folder.path).ask("libvirt", timeout_s=LIBVIRT_TIMEOUT_S, key=key)
     for name, content in answer["capabilities"].items():
         write_whole(wanted.cache.capabilities / key / Path(name).name, base64.b64decode(content))
     say(f"libvirt answers after {answer['seconds']} s")
-    return float(answer["seconds"])
+    return replace(running, libvirt_s=float(answer["seconds"]))
 
 
 def capabilities_key(cache: Cache) -> str:
@@ -271,7 +281,7 @@ def down(name: str, state: Path = DEFAULT_STATE) -> bool:
 def end_starter(folder: LabFolder) -> None:
     """End an ``up`` that is still at it; it cleans up after itself if it can."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        pid = folder.starter() if is_locked(folder) else None
+        pid = folder.starter() if folder.is_locked() else None
         if pid is None or pid == os.getpid():
             return
         with suppress(ProcessLookupError):
@@ -279,20 +289,9 @@ def end_starter(folder: LabFolder) -> None:
         process.wait_gone([pid], time.monotonic() + STARTER_PATIENCE_S)
 
 
-def is_locked(folder: LabFolder) -> bool:
-    """Say whether somebody is starting the lab right now."""
-    try:
-        with folder.locked():
-            return False
-    except Unavailable:
-        return False
-    except Error:
-        return True
-
-
 def is_abandoned(folder: LabFolder) -> bool:
     """Say whether a lab was there, of which nothing runs any more."""
-    exists = folder.path.exists() and not is_locked(folder)
+    exists = folder.path.exists() and not folder.is_locked()
     return exists and not any(process.marked(folder.path))
 
 
@@ -303,36 +302,6 @@ def clean(folder: LabFolder) -> None:
     with suppress(OSError):  # other labs live there, or it was somebody's own directory
         if folder.path.parent == DEFAULT_STATE:
             folder.path.parent.rmdir()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """How a lab is.
-
-    Attributes:
-        state: ``absent``, ``starting``, ``running``, or ``dead`` (its folder is left; end it).
-    """
-
-    name: str
-    state: str
-    running: Running | None = None
-    uptime_s: float | None = None
-
-
-def status(name: str, state: Path = DEFAULT_STATE) -> Status:
-    """Look at a lab; changes nothing."""
-    folder = LabFolder(name, state)
-    if not folder.path.exists():
-        return Status(name=name, state="absent")
-    if is_locked(folder):
-        return Status(name=name, state="starting")
-    running = folder.running()
-    if running is None or running.pid not in process.marked(folder.path):
-        return Status(name=name, state="dead", running=running)
-    answer = answers(Channel(folder.path), timeout_s=10)
-    if answer is None:
-        return Status(name=name, state="dead", running=running)
-    return Status(name=name, state="running", running=running, uptime_s=answer["uptime_s"])
 
 
 def channel(name: str, state: Path = DEFAULT_STATE) -> Channel:

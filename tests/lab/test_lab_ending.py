@@ -1,0 +1,92 @@
+"""What is told of a lab whose emulator has ended; the lab's folder is planted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lanekeeper.cli import exit_code
+from lanekeeper.domain.errors import Unavailable
+from lanekeeper.lab import ending
+from lanekeeper.lab.channel import Channel
+from lanekeeper.lab.folder import LabFolder, Running
+from lanekeeper.lab.status import look
+from lanekeeper.main import main
+
+ASSERTION = (
+    "qemu-system-x86_64: ../../system/physmem.c:2678: iotlb_to_section:"
+    " Assertion `section_index < d->map.sections_nb' failed."
+)
+NO_PROCESS = 2**22 + 1  # above the largest process id
+
+
+def lab_of(state: Path, log: str, pid: int = NO_PROCESS) -> LabFolder:
+    """Make the folder of a lab that was ready once, and whose QEMU said *log*."""
+    folder = LabFolder("h1", state)
+    folder.create()
+    folder.qemu_log.write_text(log)
+    running = Running(
+        name="h1", pid=pid, acceleration="tcg", controller_port=1, memory_mib=1, boot_s=1.0
+    )
+    folder.remember(running)
+    return folder
+
+
+def test_a_command_is_told_the_last_words_and_what_helps(tmp_path: Path) -> None:
+    folder = lab_of(tmp_path, "a warning\nout of memory\n")
+    with pytest.raises(Unavailable, match="its last words: out of memory") as e:
+        Channel(folder.path).run(["true"])
+    assert e.value.hint == (
+        f"lanekeeper lab down --name h1 --state-dir {tmp_path}"
+        f" && lanekeeper lab up --name h1 --state-dir {tmp_path} starts over"
+    )
+
+
+def test_the_known_race_is_recognised(tmp_path: Path) -> None:
+    folder = lab_of(tmp_path, f"a warning\n{ASSERTION}\n")
+    assert ending.ended_itself(folder)
+    with pytest.raises(Unavailable, match="iotlb_to_section") as error:
+        Channel(folder.path).ask("status")
+    assert error.value.hint.startswith(f"{ending.RACE_TOLD}; lanekeeper lab down ")
+
+
+@pytest.mark.parametrize("log", ["", "killed\n", "other.c:1: Assertion `x' failed.\n"])
+def test_another_end_is_not_taken_for_the_race(tmp_path: Path, log: str) -> None:
+    folder = lab_of(tmp_path, log)
+    assert not ending.ended_itself(folder)
+    assert ending.has_ended(folder)
+
+
+def test_a_lab_that_never_was_has_not_ended(tmp_path: Path) -> None:
+    folder = LabFolder("h1", tmp_path)
+    assert not ending.has_ended(folder)
+    folder.create()
+    assert not ending.has_ended(folder), "it is being started"
+
+
+@pytest.mark.parametrize(
+    "words", [["exec", "--", "true"], ["exec", "--background", "/l", "--", "true"], ["get", "/x"]]
+)
+def test_every_command_ends_with_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    lab_of(tmp_path, ASSERTION)
+    code = main(["lab", words[0], "--state-dir", str(tmp_path), *words[1:]])
+    assert code == exit_code.UNAVAILABLE
+    said = capsys.readouterr().err
+    assert f"its last words: {ASSERTION}" in said
+    assert f"hint: {ending.RACE_TOLD}" in said
+
+
+def test_status_says_it_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab_of(tmp_path, ASSERTION)
+    code = main(["lab", "status", "--json", "--state-dir", str(tmp_path)])
+    assert code == exit_code.UNAVAILABLE
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert (found["state"], found["ended_itself"]) == ("dead", True)
+    assert found["last_words"] == ASSERTION
+    assert "has ended" in told.err
+    assert look("h1", tmp_path).last_words == ASSERTION
