@@ -9,6 +9,19 @@ import sqlalchemy as sa
 from lanekeeper.store.tables import desired_mark, host
 
 
+def host_lock(connection: sa.Connection, host_id: str) -> None:
+    """Have this transaction be the only one on *host_id* until it ends.
+
+    It is the first statement of every transaction that changes something of a host: its devices,
+    cards, inventories, servers or what is wanted of it. So two of them wait for each other in one
+    place and cannot deadlock. An id that no host has locks nothing.
+    """
+    # SQLite has one writer anyway and its dialect leaves FOR UPDATE out. NO KEY, so that rows
+    # which only refer to the host can still be written.
+    mine = sa.select(host.c.id).where(host.c.id == host_id)
+    connection.execute(mine.with_for_update(key_share=True))
+
+
 def desired_touch(connection: sa.Connection, host_id: str) -> None:
     """Say that what is wanted of *host_id* has changed, in the transaction that changes it.
 
