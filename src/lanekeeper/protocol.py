@@ -40,11 +40,17 @@ class Enrolment(Wire, frozen=True):
     host_id: str
     host_name: str
 
+    def __repr__(self) -> str:
+        return f"Enrolment(host_id={self.host_id!r}, host_name={self.host_name!r})"
+
 
 class Credential(Wire, frozen=True):
     """The bearer token that the agent keeps; shown once, stored hashed."""
 
     credential: str
+
+    def __repr__(self) -> str:
+        return "Credential(…)"
 
 
 # What the agent reports ---------------------------------------------------------------------------

@@ -26,6 +26,10 @@ NoBody = type(None)
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of request bodies: an unknown field is an error that names it."""
 
+    def __repr__(self) -> str:
+        """Name the type only: what a client sent may be a password."""
+        return f"{type(self).__name__}(…)"
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -60,15 +64,15 @@ class Call(Generic[Body]):
     """
 
     site: Site
-    body: Body
+    body: Body = field(repr=False)
     path: Mapping[str, str]
     query: tuple[tuple[str, str], ...]
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     base_url: str
     microversion: Microversion
     request_id: str
     identified: Caller | None = None
-    token: str = ""
+    token: str = field(default="", repr=False)
     enforce: Callable[[Policy, Caller], None] | None = None
 
     def demand(self, rule: Policy) -> None:

@@ -14,8 +14,11 @@ def set_up(level: str = "info") -> None:
     """Configure structlog, and let the standard library's loggers speak only in trouble."""
     number = logging.getLevelNamesMapping()[level.upper()]
     on_terminal = sys.stderr.isatty()
+    # Never with local variables, as a pretty traceback has them: they hold passwords and tokens.
     renderer = (
-        structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if on_terminal
+        else structlog.processors.JSONRenderer()
     )
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -23,6 +23,10 @@ _PRAGMAS = (
     "foreign_keys = ON",
     "busy_timeout = 5000",  # milliseconds
 )
+_COMMON: dict[str, Any] = {
+    "json_deserializer": msgspec.json.decode,
+    "hide_parameters": True,  # an error's text goes to the log; parameters hold hashes and secrets
+}
 _RETRIES = 10
 # PostgreSQL appendix A: serialization_failure and deadlock_detected; the transaction did nothing.
 _AGAIN = frozenset({"40001", "40P01"})
@@ -121,8 +125,8 @@ class Database:
 
 def _sqlite(url: sa.URL, pool_size: int) -> tuple[sa.Engine, sa.Engine]:
     """Return a reading and a writing engine; the reader can never take the write lock."""
-    writer = sa.create_engine(url, pool_size=2, json_deserializer=msgspec.json.decode)
-    reader = sa.create_engine(url, pool_size=pool_size, json_deserializer=msgspec.json.decode)
+    writer = sa.create_engine(url, pool_size=2, **_COMMON)
+    reader = sa.create_engine(url, pool_size=pool_size, **_COMMON)
 
     @sa.event.listens_for(writer, "connect")
     @sa.event.listens_for(reader, "connect")
@@ -153,6 +157,6 @@ def _postgresql(url: sa.URL, pool_size: int) -> sa.Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
-        json_deserializer=msgspec.json.decode,
+        **_COMMON,
         connect_args={"options": "-c idle_in_transaction_session_timeout=60000"},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -37,7 +37,7 @@ class NewCredential:
     """
 
     name: str
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
     description: str = ""
     roles: tuple[str, ...] = ()
     unrestricted: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import shlex
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Bootstrap:
 
     user_name: str
     project_name: str
-    password: str
+    password: str = field(repr=False)
 
 
 def bootstrap(site: Site) -> Bootstrap | None:

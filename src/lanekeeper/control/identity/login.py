@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -50,7 +50,7 @@ class Named:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByPassword:
     user: Named
-    password: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class ByCredential:
     id: or *name* and *user* together.
     """
 
-    secret: str
+    secret: str = field(repr=False)
     id: str | None = None
     name: str | None = None
     user: Named | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -35,7 +35,7 @@ class NewUser:
     """
 
     name: str
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     description: str = ""
     email: str = ""
     enabled: bool = True
