@@ -18,6 +18,7 @@ from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
+from lanekeeper.control.host.desired import desired_of
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, NoCapacity, NotOffered
 from lanekeeper.domain.image.record import Status
@@ -25,7 +26,16 @@ from lanekeeper.domain.network.port import VnicType
 from lanekeeper.protocol import DeviceFact
 from lanekeeper.store.device.device import device_rows
 from lanekeeper.store.network.port import port_show
-from lanekeeper.store.tables import address, allocation, claim, consumer, inventory, port, server
+from lanekeeper.store.tables import (
+    address,
+    allocation,
+    claim,
+    consumer,
+    inventory,
+    port,
+    server,
+    subnet,
+)
 
 pytestmark = pytest.mark.service
 
@@ -176,7 +186,41 @@ def test_an_operator_may_have_it_refused(
         else:
             with pytest.raises(NoCapacity, match=r"of 7 that fit 1 are free, 6 are held"):
                 create_servers(world.site, MEMBER, asked)
+            assert standings(world)["held"] == 6  # until the host has let go of its guests
+            world.obey()
         assert rows(world, server) == left
+
+
+def test_what_is_taken_back_ends_with_a_tombstone(database_url: str, tmp_path: Path) -> None:
+    with fleet(database_url, tmp_path, config(refuse_unschedulable=True)) as world:
+        host_id = world.hosts["h1"]
+        told: list[list[str]] = []
+        stop = world.site.bells.listen(
+            host_id,
+            lambda: told.append([one.id for one in desired_of(world.site, host_id).servers]),
+        )
+        asked = wanted(world, flavor(world, alias="a1:4"), min_count=2, max_count=2)
+        with pytest.raises(NoCapacity):
+            create_servers(world.site, MEMBER, asked)
+        stop()
+        assert told[0]  # its host builds it already
+        assert desired_of(world.site, host_id).absent == told[0]
+        assert told[-1] == []
+        world.obey()
+        assert (rows(world, server), standings(world)) == (0, {"available": 14})
+
+
+def test_what_a_multi_create_made_before_an_error_is_taken_back(world: Fleet) -> None:
+    nics = [NicAsked(network_id=world.network())]
+    two = [{"start": "10.0.15.10", "end": "10.0.15.11"}]
+    with world.site.database.engine.begin() as connection:
+        connection.execute(subnet.update().values(allocation_pools=two))
+    asked = wanted(world, flavor(world), networks=nics, min_count=1, max_count=3)
+    with pytest.raises(Conflict, match=r"10\.0\.15"):
+        create_servers(world.site, MEMBER, asked)
+    assert len(desired_of(world.site, world.hosts["h1"]).absent) == 2
+    world.obey()
+    assert (rows(world, server), rows(world, port), rows(world, address)) == (0, 0, 0)
 
 
 def test_rows_that_contradict_each_other_end_the_search(world: Fleet) -> None:

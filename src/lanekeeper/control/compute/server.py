@@ -126,16 +126,27 @@ def delete_server(site: Site, caller: Caller, server_id: str) -> None:
 
     def work(connection: sa.Connection) -> str | None:
         record = _unlocked(server_seen(connection, caller, server_id), caller)
-        if record.wanted == Wanted.ABSENT:
-            return None
-        event_insert(connection, event_of(record, caller, "delete", now))
-        if record.host_id is None:
-            release_server(connection, record, now)
-            return None
-        _want(connection, record, now, wanted=Wanted.ABSENT, task_state=TaskState.DELETING)
-        return record.host_id
+        return end_server(connection, caller, record, now)
 
     _ring(site, site.database.write(work))
+
+
+def end_server(
+    connection: sa.Connection, caller: Caller, record: ServerRecord, now: datetime
+) -> str | None:
+    """Begin a server's end, the only way there is; one whose end has begun is left to it.
+
+    A host may have the guest already, so it gets a tombstone; what never had a host is gone at
+    once. Returns the host whose bell is to be rung after the commit.
+    """
+    if record.wanted == Wanted.ABSENT:
+        return None
+    event_insert(connection, event_of(record, caller, "delete", now))
+    if record.host_id is None:
+        release_server(connection, record, now)
+        return None
+    _want(connection, record, now, wanted=Wanted.ABSENT, task_state=TaskState.DELETING)
+    return record.host_id
 
 
 def start_server(site: Site, caller: Caller, server_id: str) -> None:

@@ -13,24 +13,23 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.compute.server import event_of, fault
+from lanekeeper.control.compute.server import end_server, event_of, fault
 from lanekeeper.control.compute.server_nic import Nic
 from lanekeeper.control.compute.server_order import NewServer, Order, check_order
-from lanekeeper.control.compute.server_release import release_server
 from lanekeeper.control.metrics import CLAIMS, LOST_RACES, REFUSALS
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import TaskState, VmState, Wanted
-from lanekeeper.domain.errors import Conflict, NoCapacity
+from lanekeeper.domain.errors import Conflict, Error, NoCapacity
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.profile import binding_profile
 from lanekeeper.domain.scheduling.filter import Verdict
 from lanekeeper.domain.scheduling.selection import Choice, Rejection, Selection, select_hosts
 from lanekeeper.store.compute.capacity import device_facts, host_views
-from lanekeeper.store.compute.server import ServerRecord, event_insert, server_insert
-from lanekeeper.store.device.claim import TAKEN, Pick, claim_insert
+from lanekeeper.store.compute.server import ServerRecord, event_insert, server_get, server_insert
+from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
 from lanekeeper.store.host.desired import desired_touch
 from lanekeeper.store.network.port import port_attach, port_create_for_server
 from lanekeeper.store.placement.allocation import FULL, allocation_take, consumer_put
@@ -45,8 +44,9 @@ def create_servers(site: Site, caller: Caller, asked: NewServer) -> list[ServerR
 
     Raises:
         Invalid, Forbidden, Conflict, NotOffered: the request is wrong; see ``check_order``.
-        NoCapacity: ``[lanekeeper] refuse_unschedulable`` is set and fewer than *min_count* fit;
-            then none is left.
+        NoCapacity: ``[lanekeeper] refuse_unschedulable`` is set and fewer than *min_count* fit.
+
+    After an error none is left: those that a host was told of already get a tombstone.
     """
     with site.database.read() as connection:
         order = check_order(connection, site, caller, asked)
@@ -55,10 +55,10 @@ def create_servers(site: Site, caller: Caller, asked: NewServer) -> list[ServerR
     for index in range(asked.max_count):
         try:
             made.append(_create(site, caller, order, reservation_id, index))
-        except NoCapacity:
-            if len(made) >= asked.min_count:
+        except Error as error:
+            if isinstance(error, NoCapacity) and len(made) >= asked.min_count:
                 break
-            _take_back(site, made)
+            _take_back(site, caller, made)
             raise
     return made
 
@@ -273,17 +273,18 @@ def _unplaced(
     return site.database.write(work)
 
 
-def _take_back(site: Site, made: Sequence[ServerRecord]) -> None:
-    """Let go of servers that no client has heard of yet."""
+def _take_back(site: Site, caller: Caller, made: Sequence[ServerRecord]) -> None:
+    """End servers that no client has heard of yet."""
     now = site.clock()
 
-    def work(connection: sa.Connection) -> None:
-        for record in made:
-            release_server(connection, record, now)
-            if record.host_id is not None:
-                desired_touch(connection, record.host_id)
+    def work(connection: sa.Connection) -> set[str]:
+        # Read again: a host may have reported of its guest meanwhile, an admin have ended it.
+        present = (server_get(connection, record.id) for record in made)
+        ended = {end_server(connection, caller, one, now) for one in present if one is not None}
+        return {host_id for host_id in ended if host_id is not None}
 
-    site.database.write(work)
+    for host_id in sorted(site.database.write(work)):
+        site.bells.ring(host_id)
 
 
 def _draft(
