@@ -16,7 +16,8 @@ log = structlog.get_logger("lanekeeper.periodic")
 class Periodic:
     """Calls *work* every *interval_s* seconds between ``start`` and ``close``.
 
-    A database that is away is no reason to end: every request says so, this only comes round again.
+    A database that is away is no reason to end: every request says so, this only comes round
+    again. Neither is a bug in the work: its traceback is in the log, once a round.
     """
 
     def __init__(self, name: str, interval_s: float, work: Callable[[], None]) -> None:
@@ -40,3 +41,5 @@ class Periodic:
                 self._work()
             except Unavailable as error:
                 log.warning(f"{self._name}.put_off", error=str(error))
+            except Exception:  # a periodic duty must come round again, whatever went wrong
+                log.exception(f"{self._name}.failed")

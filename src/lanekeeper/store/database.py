@@ -9,7 +9,8 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from lanekeeper.domain.errors import Invalid, Unavailable
@@ -27,6 +28,8 @@ _COMMON: dict[str, Any] = {
     "json_deserializer": msgspec.json.decode,
     "hide_parameters": True,  # an error's text goes to the log; parameters hold hashes and secrets
 }
+# The last: as many connections as there may be are in use, and none came back in time.
+_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 _RETRIES = 10
 # PostgreSQL appendix A: serialization_failure and deadlock_detected; the transaction did nothing.
 _AGAIN = frozenset({"40001", "40P01"})
@@ -39,8 +42,13 @@ class Database:
     matters is a guarded write: an UPDATE or INSERT whose row count decides.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, pool_wait_s: float = 30) -> None:
         """Open *url*; nothing is created yet.
+
+        Args:
+            url: as SQLAlchemy writes them.
+            pool_size: connections that are kept open; a burst may open as many again.
+            pool_wait_s: how long to wait for one of them before the database counts as away.
 
         Raises:
             Invalid: not a SQLAlchemy URL of SQLite or PostgreSQL.
@@ -50,11 +58,11 @@ class Database:
         except ArgumentError as error:
             raise Invalid(f"database URL {url!r} is not one: {error}") from error
         if parsed.get_backend_name() == "sqlite":
-            self._reader, self._engine = _sqlite(parsed, pool_size)
+            self._reader, self._engine = _sqlite(parsed, pool_size, pool_wait_s)
             self._writer: Writer | None = Writer(self._engine)
         elif parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            self._engine = _postgresql(parsed, pool_size)
+            self._engine = _postgresql(parsed, pool_size, pool_wait_s)
             # One snapshot for all that a reader selects, as SQLite gives it anyway.
             self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
             self._writer = None
@@ -79,8 +87,8 @@ class Database:
         try:
             with self._reader.connect() as connection, connection.begin():
                 yield connection
-        except OperationalError as error:
-            raise Unavailable(f"the database cannot be read: {error.orig}") from error
+        except _AWAY as error:
+            raise Unavailable(f"the database cannot be read: {_reason(error)}") from error
 
     def write(self, work: Work[T]) -> T:
         """Run *work* in one transaction and return what it returns, after COMMIT.
@@ -95,8 +103,8 @@ class Database:
             if self._writer is not None:
                 return self._writer.submit(work).result()
             return self._write_again(work)
-        except OperationalError as error:
-            raise Unavailable(f"the database cannot be written: {error.orig}") from error
+        except _AWAY as error:
+            raise Unavailable(f"the database cannot be written: {_reason(error)}") from error
 
     def _write_again(self, work: Work[T]) -> T:
         for attempt in range(_RETRIES):
@@ -123,10 +131,17 @@ class Database:
         self.close()
 
 
-def _sqlite(url: sa.URL, pool_size: int) -> tuple[sa.Engine, sa.Engine]:
+def _reason(error: Exception) -> object:
+    """What the driver said, without the statement; the pool has no driver to quote."""
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _sqlite(url: sa.URL, pool_size: int, pool_wait_s: float) -> tuple[sa.Engine, sa.Engine]:
     """Return a reading and a writing engine; the reader can never take the write lock."""
     writer = sa.create_engine(url, pool_size=2, **_COMMON)
-    reader = sa.create_engine(url, pool_size=pool_size, **_COMMON)
+    reader = sa.create_engine(
+        url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=pool_wait_s, **_COMMON
+    )
 
     @sa.event.listens_for(writer, "connect")
     @sa.event.listens_for(reader, "connect")
@@ -150,11 +165,12 @@ def _sqlite(url: sa.URL, pool_size: int) -> tuple[sa.Engine, sa.Engine]:
     return reader, writer
 
 
-def _postgresql(url: sa.URL, pool_size: int) -> sa.Engine:
+def _postgresql(url: sa.URL, pool_size: int, pool_wait_s: float) -> sa.Engine:
     return sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
+        pool_timeout=pool_wait_s,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         **_COMMON,

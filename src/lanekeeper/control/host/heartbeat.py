@@ -6,7 +6,6 @@ import threading
 from datetime import datetime, timedelta
 
 from lanekeeper.clock import Clock
-from lanekeeper.domain.errors import Unavailable
 from lanekeeper.store.database import Database
 from lanekeeper.store.host.host import hosts_seen
 
@@ -39,7 +38,7 @@ class Heartbeats:
             return
         try:
             self._database.write(lambda connection: hosts_seen(connection, batch.items()))
-        except Unavailable:
+        except Exception:  # whatever it was: what was heard is not forgotten
             with self._lock:
                 self._seen = batch | self._seen
             raise
