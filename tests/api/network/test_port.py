@@ -276,6 +276,32 @@ def test_security_off_goes_with_no_groups_and_no_pairs(admin: Client, network: s
     assert (bare["port_security_enabled"], bare["security_groups"]) == (False, [])
 
 
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"port_security_enabled": False, "security_groups": []}, "port_security_enabled"),
+        ({"fixed_ips": [{"ip_address": "192.0.2.1"}]}, "fixed_ips:ip_address"),
+        ({"allowed_address_pairs": [{"ip_address": "0.0.0.0/0"}]}, "allowed_address_pairs"),
+        ({"device_owner": "network:dhcp"}, "device_owner"),
+    ],
+)
+def test_a_shared_networks_guest_changes_no_more_than_it_may_say_first(
+    one: World, change: dict[str, Any], rule: str
+) -> None:
+    owner, guest = one.client(), one.client("member", "blue")
+    network = owner.network(15, shared=True)["id"]
+    owner.subnet(network)
+    made = guest.port(network)
+    path = f"/ports/{made['id']}"
+    kind, words = guest.refused("PUT", path, 403, {"port": change})
+    assert (kind, f"update_port:{rule} " in words) == ("PolicyNotAuthorized", True)
+    assert guest.get(path)["port"] == made
+    # What stays as it is may be said again.
+    same = {name: made[name] for name in ("fixed_ips", "port_security_enabled", "device_owner")}
+    assert guest.put(path, {"port": same})["fixed_ips"] == made["fixed_ips"]
+    assert owner.put(path, {"port": change})["id"] == made["id"]
+
+
 def test_a_port_of_the_networks_own_goes_with_it(admin: Client, network: str) -> None:
     admin.port(network, device_owner="network:dhcp", device_id="dhcp-1")
     admin.delete(f"/networks/{network}")

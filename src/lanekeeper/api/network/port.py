@@ -28,13 +28,13 @@ from lanekeeper.api.network.port_view import ATTRIBUTES, FILTERS, view
 from lanekeeper.api.network.qos import no_policy
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row, Strict
 from lanekeeper.control.network.port import (
-    PortChange,
     create_ports,
     delete_port,
     list_ports,
     show_port,
     update_port,
 )
+from lanekeeper.control.network.port_rules import PortChange
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.address import parse_cidr, parse_ip, parse_mac
 from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, PortWanted, VnicType

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +11,13 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.agent import host_network
 from lanekeeper.control.network.port_rules import (
+    PortChange,
     check_create,
     check_groups,
     check_held,
     check_no_server,
     check_secured,
+    check_update,
     is_server_owner,
 )
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
@@ -25,7 +26,7 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
 from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change
-from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, PortWanted
+from lanekeeper.domain.network.port import PortRecord, PortWanted
 from lanekeeper.store.compute.server import server_change, server_get
 from lanekeeper.store.host.desired import desired_touch
 from lanekeeper.store.host.host import host_by_name
@@ -51,22 +52,6 @@ _TOLD_TO_HOSTS = frozenset(
     {"admin_state_up", "trusted", "port_security_enabled", "propagate_uplink_status"}
 )
 """Columns that a host writes to the VF."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortChange:
-    """What is to change; *values* are columns, absent ones stay.
-
-    Attributes:
-        mac: None to keep it.
-        fixed_ips: None to keep them.
-        revision: the one that must still be the present one, or None.
-    """
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-    mac: str | None = None
-    fixed_ips: tuple[FixedIpWanted, ...] | None = None
-    revision: int | None = None
 
 
 def list_ports(
@@ -120,6 +105,9 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         # Holds the row until the commit, so what is checked below cannot change under it.
         port_update(connection, port_id, {}, now=now, revision=change.revision)
         present = _visible(connection, caller, port_id)
+        network = network_show(connection, present.network_id)
+        assert network is not None, "a port has a network"
+        check_update(present, change, owns_network=owns(caller, network.project_id))
         held = server_get(connection, present.device_id) is not None
         check_held(present, change.values, change.mac, held=held)
         check_secured(present, change.values)

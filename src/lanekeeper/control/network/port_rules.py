@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from lanekeeper.control.network.scope import missing, refused
 from lanekeeper.domain.errors import Conflict, Invalid
+from lanekeeper.domain.network.address import parse_ip
 from lanekeeper.domain.network.network import NetworkRecord
-from lanekeeper.domain.network.port import SERVER_OWNER, PortRecord, PortWanted
+from lanekeeper.domain.network.port import SERVER_OWNER, FixedIpWanted, PortRecord, PortWanted
 from lanekeeper.store.compute.server import server_get
 from lanekeeper.store.network.security_group import security_group_list
 
 _HELD_BY_SERVER = frozenset({"device_id", "device_owner", "binding_host", "binding_profile"})
 """What belongs to the server while it holds the port."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortChange:
+    """What is to change; *values* are columns, absent ones stay.
+
+    Attributes:
+        mac: None to keep it.
+        fixed_ips: None to keep them.
+        revision: the one that must still be the present one, or None.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    mac: str | None = None
+    fixed_ips: tuple[FixedIpWanted, ...] | None = None
+    revision: int | None = None
 
 
 def is_server_owner(port: PortRecord) -> bool:
@@ -31,7 +49,7 @@ def check_create(wanted: PortWanted, network: NetworkRecord, *, owns_network: bo
         Conflict: code AddressPairAndPortSecurityRequired.
     """
     if not owns_network:
-        _check_foreign(wanted)
+        _check_foreign_new(wanted)
     secured = wanted.port_security_enabled
     if secured is None:
         secured = network.port_security_enabled
@@ -119,18 +137,53 @@ def check_groups(
             raise missing("SecurityGroup", group_id)
 
 
-def _check_foreign(wanted: PortWanted) -> None:
-    ours = "it is for the network's owner and admins"
-    if wanted.mac is not None:
-        raise refused("create_port:mac_address", ours)
-    if any(fixed.ip is not None for fixed in wanted.fixed_ips or ()):
-        raise refused("create_port:fixed_ips:ip_address", ours)
-    if wanted.port_security_enabled is not None:
-        raise refused("create_port:port_security_enabled", ours)
-    if wanted.allowed_address_pairs:
-        raise refused("create_port:allowed_address_pairs", ours)
-    if wanted.device_owner.startswith("network:"):
-        raise refused("create_port:device_owner", ours)
+def check_update(present: PortRecord, change: PortChange, *, owns_network: bool) -> None:
+    """Refuse to change what only the network's owner may say; the same as for a new port.
+
+    Raises:
+        Forbidden: on another project's network.
+    """
+    if owns_network:
+        return
+    values = change.values
+    secured = values.get("port_security_enabled", present.port_security_enabled)
+    pairs = values.get("allowed_address_pairs", list(present.allowed_address_pairs))
+    owner = values.get("device_owner", present.device_owner)
+    had = {fixed.ip for fixed in present.fixed_ips}
+    said = (fixed.ip for fixed in change.fixed_ips or () if fixed.ip is not None)
+    _check_foreign(
+        "update_port",
+        {
+            "mac_address": change.mac is not None and change.mac != present.mac,
+            "fixed_ips:ip_address": any(str(parse_ip(ip, "fixed_ips")) not in had for ip in said),
+            "port_security_enabled": secured != present.port_security_enabled,
+            "allowed_address_pairs": list(pairs) != list(present.allowed_address_pairs),
+            "device_owner": owner != present.device_owner and _serves_network(owner),
+        },
+    )
+
+
+def _check_foreign_new(wanted: PortWanted) -> None:
+    _check_foreign(
+        "create_port",
+        {
+            "mac_address": wanted.mac is not None,
+            "fixed_ips:ip_address": any(ip.ip is not None for ip in wanted.fixed_ips or ()),
+            "port_security_enabled": wanted.port_security_enabled is not None,
+            "allowed_address_pairs": bool(wanted.allowed_address_pairs),
+            "device_owner": _serves_network(wanted.device_owner),
+        },
+    )
+
+
+def _check_foreign(rule: str, said: Mapping[str, bool]) -> None:
+    for name, is_said in said.items():
+        if is_said:
+            raise refused(f"{rule}:{name}", "it is for the network's owner and admins")
+
+
+def _serves_network(device_owner: str) -> bool:
+    return device_owner.startswith("network:")
 
 
 def _changed(present: PortRecord, values: Mapping[str, Any]) -> set[str]:
