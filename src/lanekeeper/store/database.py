@@ -139,9 +139,9 @@ def _reason(error: Exception) -> object:
 def _sqlite(url: sa.URL, pool_size: int, pool_wait_s: float) -> tuple[sa.Engine, sa.Engine]:
     """Return a reading and a writing engine; the reader can never take the write lock."""
     writer = sa.create_engine(url, pool_size=2, **_COMMON)
-    reader = sa.create_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=pool_wait_s, **_COMMON
-    )
+    in_memory = url.database in (None, "", ":memory:")  # there each thread has one of its own
+    bounds = {} if in_memory else {"max_overflow": pool_size, "pool_timeout": pool_wait_s}
+    reader = sa.create_engine(url, pool_size=pool_size, **bounds, **_COMMON)
 
     @sa.event.listens_for(writer, "connect")
     @sa.event.listens_for(reader, "connect")
