@@ -1,6 +1,9 @@
+import asyncio
+import threading
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import pytest
 from msgspec import Meta
 from starlette.requests import Request
@@ -141,3 +144,53 @@ def test_without_a_valid_token_nothing_is_done(http: TestClient) -> None:
 def test_a_body_beyond_the_bound_is_413(http: TestClient) -> None:
     reply = http.post("/compute/claims/h1", content=b"{" + b" " * 200)
     assert (reply.status_code, *reply.json()) == (413, "overLimit")
+
+
+@pytest.mark.parametrize(
+    ("held", "asked"),
+    [
+        ("/rest/login", "/rest/quick"),
+        ("/rest/login", "/agent/quick"),
+        ("/rest/slow", "/rest/quick"),
+        ("/rest/slow", "/rest/login"),
+        ("/rest/quick", "/agent/quick"),
+        ("/agent/quick", "/rest/quick"),
+    ],
+)
+def test_one_kind_of_request_leaves_threads_for_the_others(
+    tmp_path: Path, held: str, asked: str
+) -> None:
+    go_on = threading.Event()
+
+    def answer(call: Call[None]) -> dict[str, object]:
+        if call.asked("hold"):
+            assert go_on.wait(60)
+        return {}
+
+    rows: tuple[Row[None], ...] = (
+        Row(method="GET", path="/login", handler=answer),
+        Row(method="GET", path="/slow", handler=answer, policy=MAY, slow=True),
+        Row(method="GET", path="/quick", handler=answer, policy=MAY),
+    )
+    faces = (
+        Face(name="agent", prefix="/agent", rows=rows, envelope=compute_fault, threads=2),
+        Face(name="rest", prefix="/rest", rows=rows, envelope=compute_fault),
+    )
+    site = Site(database=Database("sqlite://"), config=Config(), clock=utc_now, state_dir=tmp_path)
+    app = application(site, faces, {"": who}, Enforcer(faces))
+
+    async def crowd() -> int:
+        door = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=door, base_url="http://here", headers={"X-Auth-Token": "good"}
+        ) as client:
+            waiting = [asyncio.create_task(client.get(held + "?hold=1")) for _ in range(50)]
+            await client.get("/nothing")  # all of them have come in
+            try:
+                reply = await asyncio.wait_for(client.get(asked), 10)
+            finally:
+                go_on.set()
+                await asyncio.gather(*waiting)
+            return reply.status_code
+
+    assert asyncio.run(crowd()) == 200

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -34,9 +33,30 @@ log = structlog.get_logger("lanekeeper.api")
 Authenticate = Callable[[Request, str], Caller]
 """Who a request's credentials are (request, request id); raises Unauthenticated."""
 
-_THREADS = 40
-_REQUEST_ID = re.compile(r"req-[0-9a-f-]{36}", re.ASCII)
+_THREADS = 32
+_SLOW_THREADS = 16
+_LOGIN_THREADS = 4  # each computes scrypt, which takes a core and 16 MiB
 _VERSIONLESS = Microversion(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """How many threads each kind of row may take, so that none leaves the others without.
+
+    Attributes:
+        common: what has no reason to be elsewhere, and all authentication by tokens.
+        slow: rows that wait for something outside.
+        logins: rows that need no token, so that anybody may call them.
+    """
+
+    common: anyio.CapacityLimiter
+    slow: anyio.CapacityLimiter
+    logins: anyio.CapacityLimiter
+
+    def of(self, row: Row[Any]) -> anyio.CapacityLimiter:
+        if row.policy is None:
+            return self.logins
+        return self.slow if row.slow else self.common
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,7 @@ class Gate:
     site: Site
     authenticate: Authenticate
     enforcer: Enforcer
-    threads: anyio.CapacityLimiter
+    threads: Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +94,14 @@ def application(
     *authenticate* is by face name, ``""`` for those not named; *routes* are plain ones beside the
     faces (``/``, ``/healthz``, ``/metrics``).
     """
-    limiter = anyio.CapacityLimiter(_THREADS)
+    threads = Threads(*map(anyio.CapacityLimiter, (_THREADS, _SLOW_THREADS, _LOGIN_THREADS)))
     services: dict[str, ASGIApp] = {}
     for face in faces:
-        gate = Gate(site, authenticate.get(face.name, authenticate[""]), enforcer, limiter)
+        who = authenticate.get(face.name, authenticate[""])
+        gate = Gate(site, who, enforcer, threads)
+        if face.threads:
+            own = anyio.CapacityLimiter(face.threads)
+            gate = replace(gate, threads=replace(threads, common=own))
         services[face.prefix] = service(face, gate)
     rest = Starlette(routes=list(routes))
     rest.router.redirect_slashes = False
@@ -167,6 +191,7 @@ async def _respond(
         identified=caller,
         token=request.headers.get("x-auth-token", ""),
         enforce=gate.enforcer.check,
+        threads=gate.threads.of(operation.row),
     )
     _no_nul(call)
     response = await _answer(gate, operation.row, call, request)
@@ -180,7 +205,7 @@ async def _identify(gate: Gate, row: Row[Any], request: Request) -> Caller | Non
         return None
     request_id = request.scope["lanekeeper.request_id"]
     caller = await anyio.to_thread.run_sync(
-        gate.authenticate, request, request_id, limiter=gate.threads
+        gate.authenticate, request, request_id, limiter=gate.threads.common
     )
     gate.enforcer.check(row.policy, caller)
     return caller
@@ -216,7 +241,7 @@ async def _answer(gate: Gate, row: Row[Any], call: Call[Any], request: Request) 
     if row.stream is not None:
         return await row.stream(call, request)
     assert row.handler is not None, f"{row.method} {row.path} has no handler"
-    reply = await anyio.to_thread.run_sync(row.handler, call, limiter=gate.threads)
+    reply = await anyio.to_thread.run_sync(row.handler, call, limiter=call.threads)
     if not isinstance(reply, Reply):
         reply = Reply(body=reply)
     status = reply.status or row.status

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
+import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -61,6 +62,7 @@ class Call(Generic[Body]):
         base_url: scheme, host and port as the client wrote them, without a slash at the end.
         token: the bearer text itself, for the few calls that are about tokens.
         enforce: how a rule is judged; see ``demand``.
+        threads: bounds the threads of this kind of row; for streams, which run their own.
     """
 
     site: Site
@@ -74,6 +76,7 @@ class Call(Generic[Body]):
     identified: Caller | None = None
     token: str = field(default="", repr=False)
     enforce: Callable[[Policy, Caller], None] | None = None
+    threads: anyio.CapacityLimiter | None = None
 
     def demand(self, rule: Policy) -> None:
         """Pass when the caller may do what a rule of the row's ``asks`` is about.
@@ -134,6 +137,7 @@ class Row(Generic[Body]):
         handler: synchronous; runs on a thread. Returns the body, a Reply, or None for no body.
         stream: in place of a handler, for bodies too large for memory; asynchronous.
         policy: None for an operation that needs no token.
+        slow: waits for something outside, such as a host's answer; has threads apart.
         asks: rules about single fields or values, which the handler asks for by ``Call.demand``.
         accepts: msgspec type of the JSON body; NoBody ignores what is sent.
         since, until: microversions that have the operation, both inclusive.
@@ -145,6 +149,7 @@ class Row(Generic[Body]):
     handler: Handler[Body] | None = None
     stream: Stream | None = None
     policy: Policy | None = None
+    slow: bool = False
     asks: tuple[Policy, ...] = ()
     accepts: Any = NoBody
     status: HTTPStatus = HTTPStatus.OK
@@ -161,6 +166,7 @@ class Face:
         prefix: path below which its rows hang, as in ``/compute``.
         versions: None for a service without microversions.
         body_bytes_max: bound of a JSON body; streams have their own.
+        threads: how many threads its rows have for themselves; 0 for those that all share.
     """
 
     name: str
@@ -169,6 +175,7 @@ class Face:
     envelope: Envelope
     versions: Versions | None = None
     body_bytes_max: int = 2**20
+    threads: int = 0
 
 
 _INVALID_AT = " - at `$."

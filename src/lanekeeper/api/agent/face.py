@@ -36,6 +36,7 @@ from lanekeeper.protocol import (
 )
 
 WAIT_MAX_S = 60.0
+_THREADS = 24
 AGENT = Policy("lanekeeper:agent", "role:agent")
 _BODY_BYTES_MAX = 16 * 2**20
 """Facts of a host with some thousand functions."""
@@ -100,16 +101,16 @@ async def get_desired(call: Call[None], request: Request) -> Response:
     host_id = _host(call)
     after = call.asked("after") or ""
     wait_s = _wait(call.asked("wait"))
-    await anyio.to_thread.run_sync(check_history, call.site, host_id, after)
-    if not await _changed(call.site, host_id, after, wait_s):
+    await anyio.to_thread.run_sync(check_history, call.site, host_id, after, limiter=call.threads)
+    if not await _changed(call, host_id, after, wait_s):
         return Response(status_code=304)
-    desired = await anyio.to_thread.run_sync(desired_of, call.site, host_id)
+    desired = await anyio.to_thread.run_sync(desired_of, call.site, host_id, limiter=call.threads)
     return Response(msgspec.json.encode(desired), media_type="application/json")
 
 
-async def _changed(site: Site, host_id: str, after: str, wait_s: float) -> bool:
+async def _changed(call: Call[None], host_id: str, after: str, wait_s: float) -> bool:
     """Wait until something else than *after* is wanted; no thread is held meanwhile."""
-    loop = asyncio.get_running_loop()
+    site, loop = call.site, asyncio.get_running_loop()
     rung = asyncio.Event()
 
     def wake() -> None:
@@ -120,7 +121,10 @@ async def _changed(site: Site, host_id: str, after: str, wait_s: float) -> bool:
     try:
         while True:
             # The bell is heard from before this look on, so no ring falls between the two.
-            if await anyio.to_thread.run_sync(desired_stamp, site, host_id) != after:
+            stamp = await anyio.to_thread.run_sync(
+                desired_stamp, site, host_id, limiter=call.threads
+            )
+            if stamp != after:
                 return True
             remaining = deadline - loop.time()
             if remaining <= 0 or site.bells.closed:
@@ -142,7 +146,7 @@ def _wait(text: str | None) -> float:
 async def get_image(call: Call[None], request: Request) -> Response:
     """Stream an image that the host's desired state names, and no other."""
     path: Path = await anyio.to_thread.run_sync(
-        image_of, call.site, _host(call), call.path["image_id"]
+        image_of, call.site, _host(call), call.path["image_id"], limiter=call.threads
     )
     return FileResponse(path, media_type="application/octet-stream")
 
@@ -156,7 +160,10 @@ async def put_console(call: Call[None], request: Request) -> Response:
         if len(raw) > CONSOLE_BYTES:
             raise TooLarge(f"a console tail is at most {CONSOLE_BYTES} bytes")
     text = raw.decode("utf-8", "replace")
-    await anyio.to_thread.run_sync(console_store, call.site, host_id, call.path["server_id"], text)
+    server_id = call.path["server_id"]
+    await anyio.to_thread.run_sync(
+        console_store, call.site, host_id, server_id, text, limiter=call.threads
+    )
     return Response(status_code=204)
 
 
@@ -188,5 +195,10 @@ ROWS: tuple[Row[Any], ...] = (
 )
 
 FACE = Face(
-    name="agent", prefix=PREFIX, rows=ROWS, envelope=own_fault, body_bytes_max=_BODY_BYTES_MAX
+    name="agent",
+    prefix=PREFIX,
+    rows=ROWS,
+    envelope=own_fault,
+    body_bytes_max=_BODY_BYTES_MAX,
+    threads=_THREADS,
 )

@@ -167,6 +167,7 @@ ROWS: tuple[Row[Any], ...] = (
         path="/v2.1/servers/{server_id}/action",
         handler=act,
         policy=_ACTION,
+        slow=True,  # reading a console waits for its host
         accepts=dict[str, Any],
     ),
 )
