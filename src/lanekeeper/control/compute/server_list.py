@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from lanekeeper.control.compute.server import server_seen
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.event import ServerEvent
+from lanekeeper.domain.compute.pattern import Pattern
 from lanekeeper.domain.compute.server import status_of
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
@@ -83,7 +83,7 @@ def list_servers(site: Site, caller: Caller, query: ServerQuery) -> tuple[list[S
     """The servers asked for, and whether there are more after them.
 
     Raises:
-        Invalid: a filter's pattern is not one, or no server has the marker's id.
+        Invalid: a filter's value is not one, or no server has the marker's id.
     """
     with site.database.read() as connection:
         found = _matching(connection, caller, query)
@@ -167,18 +167,19 @@ _Make = Callable[[str], _Test]
 
 
 def _pattern(get: Callable[[ServerRecord], object]) -> _Make:
-    """A regular expression, found anywhere in the value, as Nova's databases do it."""
+    """A part of the value."""
 
     def make(text: str) -> _Test:
-        if len(text) > _PATTERN_MAX:
-            raise Invalid(f"a filter has more than {_PATTERN_MAX} characters")
-        try:
-            expression = re.compile(text, re.IGNORECASE)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise Invalid(f"filter {text[:60]!r} is not a regular expression: {error}") from error
-        return lambda record: expression.search(str(get(record) or "")) is not None
+        pattern = _parsed(text)
+        return lambda record: pattern.finds(str(get(record) or ""))
 
     return make
+
+
+def _parsed(text: str) -> Pattern:
+    if len(text) > _PATTERN_MAX:
+        raise Invalid(f"a filter has more than {_PATTERN_MAX} characters")
+    return Pattern.parse(text)
 
 
 def _equal(get: Callable[[ServerRecord], object]) -> _Make:
@@ -279,8 +280,8 @@ def _with_addresses(
         texts = addresses.setdefault(port.device_id, [])
         texts += [fixed.ip for fixed in port.fixed_ips]
     for pattern in patterns:
-        test = _pattern(lambda record: "\n".join(addresses.get(record.id, ())))(pattern)
-        records = [record for record in records if test(record)]
+        found = _parsed(pattern)
+        records = [one for one in records if any(map(found.finds, addresses.get(one.id, ())))]
     return records
 
 
