@@ -243,6 +243,8 @@ def test_an_error_shows_its_fault_and_only_an_error(
         ("", {"web-1", "web-2", "db"}),
         ("name=web", {"web-1", "web-2"}),
         ("name=^web-1$", {"web-1"}),
+        ("name=^w.*2$", {"web-2"}),
+        ("name=(a%2B)%2B$", set()),
         ("status=BUILD", {"web-1", "web-2", "db"}),
         ("status=active", set()),
         ("deleted=True", set()),
@@ -289,7 +291,15 @@ def test_pages_follow_one_another(http: TestClient, asked: dict[str, Any]) -> No
 
 @pytest.mark.parametrize(
     "query",
-    ["name=(", "limit=-1", "limit=x", "marker=none", "sort_key=x", "sort_dir=up", "colour=red"],
+    [
+        "name=" + "a" * 256,
+        "limit=-1",
+        "limit=x",
+        "marker=none",
+        "sort_key=x",
+        "sort_dir=up",
+        "colour=red",
+    ],
 )
 def test_a_query_that_cannot_be_is_refused(http: TestClient, query: str) -> None:
     sort = "&sort_key=uuid" if query.startswith("sort_dir") else ""
@@ -391,6 +401,22 @@ def test_an_operator_calls_a_server_an_error_and_takes_it_back(
         assert show(http, server_id)["status"] == status
         world.obey()
         assert show(http, server_id)["status"] == status
+
+
+def test_what_is_being_deleted_stays_so_whatever_an_operator_calls_it(
+    world: Fleet, http: TestClient, asked: dict[str, Any]
+) -> None:
+    server_id = make(http, asked)
+    world.obey()
+    http.delete(f"{URL}/servers/{server_id}")
+    action = f"{URL}/servers/{server_id}/action"
+    for state in ("error", "active"):
+        assert http.post(action, json={"os-resetState": {"state": state}}).status_code == 202
+        for body in ({"reboot": {"type": "HARD"}}, {"os-stop": None}):
+            answer = http.post(action, json=body)
+            assert (answer.status_code, "being deleted" in message(answer)) == (409, True)
+    world.obey()
+    assert http.get(f"{URL}/servers/{server_id}").status_code == 404
 
 
 def test_the_console_is_what_the_host_sent(

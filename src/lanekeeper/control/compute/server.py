@@ -182,6 +182,8 @@ def reboot_server(site: Site, caller: Caller, server_id: str, *, hard: bool) -> 
 def reset_state(site: Site, caller: Caller, server_id: str, *, active: bool) -> None:
     """Call a server active or an error, whatever it is; its host is told nothing.
 
+    What is wanted of it stays: one that is being deleted will be gone all the same.
+
     Raises:
         NotFound: there is none.
     """
@@ -318,6 +320,8 @@ def _act(site: Site, caller: Caller, server_id: str, action: _Action) -> None:
 
 
 def _ready(record: ServerRecord, action: _Action) -> None:
+    if record.wanted == Wanted.ABSENT:
+        raise Conflict(f"Cannot '{action.name}' instance {record.id}: it is being deleted")
     if record.task_state is not None:
         raise Conflict(
             f"Cannot '{action.name}' instance {record.id} while it is in "
