@@ -85,15 +85,15 @@ def moment(text: str, what: str) -> datetime:
     """Read a date and time; without a zone it is UTC.
 
     Raises:
-        Invalid: not an ISO 8601 moment.
+        Invalid: not an ISO 8601 moment, or none that UTC has.
     """
     try:
         read = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError as error:
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Invalid(f"{what} {text[:40]!r} is not a moment such as 2026-01-02T03:04:05Z") from (
             error
         )
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def access_address(text: str, what: str, version: int) -> str:
