@@ -152,3 +152,15 @@ def test_an_82576_does_without_the_link_state(bench: Bench) -> None:
     )
     unknown = set_and_check(bench.machine, VF, asked, wanted_settings(asked))
     assert unknown == {"link_state"}
+
+
+def test_a_vf_whose_pf_has_lost_its_interface_is_not_called_clean(bench: Bench) -> None:
+    bench.dirty()
+    interfaces = bench.machine.root / "sys/bus/pci/devices" / PF / "net"
+    away = interfaces.rename(interfaces.with_name("elsewhere"))  # into another namespace
+    with pytest.raises(CleaningFailed, match=f"{PF} has no network interface here"):
+        bench.clean()
+    away.rename(interfaces)
+    assert bench.settings.vlan == 99
+    bench.clean()
+    assert bench.settings == VfSettings()

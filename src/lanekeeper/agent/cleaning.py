@@ -23,6 +23,8 @@ from lanekeeper.host.vfio import is_vfio
 from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.protocol import CleaningState, CleaningWanted
 
+_NETWORK = 0x02  # base class; PCI Code and ID Assignment Specification
+
 log = structlog.get_logger()
 
 
@@ -117,8 +119,15 @@ class Cleaner:
         if device.parent is None or device.vf_index is None:
             return
         pf, index = device.parent, device.vf_index
-        if self._machine.device(pf).netdev is None:
+        holder = self._machine.device(pf)
+        if holder.class_code >> 16 != _NETWORK and holder.netdev is None:
             return  # not a network card: such a PF holds no settings for its VFs
+        if holder.netdev is None:
+            raise HostFault(
+                f"{pf} has no network interface here, so nobody can tell or reset what it holds "
+                f"for its VF {index}",
+                hint=f"load the driver of {pf}, or bring its interface back to this namespace",
+            )
         unknown = frozenset(self._machine.write_vf_settings(pf, index, AT_REST))
         left = set(differences(AT_REST, self._machine.vf_settings(pf, index))) - unknown
         if left:
