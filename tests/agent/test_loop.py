@@ -1,6 +1,8 @@
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Semaphore
 
 import pytest
 
@@ -149,30 +151,74 @@ class Spoilt(SimulatedHypervisor):
         super().define(blueprint)
 
 
-def test_what_nobody_foresaw_stops_nothing_else(controller: Controller, tmp_path: Path) -> None:
-    state = StateDir(tmp_path / "spoilt")
+@contextmanager
+def host_with(
+    controller: Controller, home: Path, kind: type[SimulatedHypervisor]
+) -> Iterator[SimulatedHypervisor]:
+    """Run the agent of a host whose hypervisor is of this *kind*."""
+    state = StateDir(home / "special")
     enrol(state, controller.url, TOKEN, "sim-1")
-    machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
-    hypervisor = Spoilt(tmp_path / "guests.json", machine)
-    client, timing = client_of(state), Timing(retry_first_s=0.01, poll_s=5)
+    machine = SimulatedMachine(plant_lab(home / "machine"))
+    hypervisor = kind(home / "guests.json", machine)
+    client, timing = client_of(state), Timing(look_every_s=0.2, retry_first_s=0.01, poll_s=5)
     host = RunningHost(
         "sim-1", compose(state, client, machine, hypervisor, POLICY, timing=timing), client
     )
+    try:
+        yield hypervisor
+    finally:
+        host.stop()
+        with controller.changed:
+            controller.closing = True
+            controller.changed.notify_all()
+        host.join()
+
+
+def test_what_nobody_foresaw_stops_nothing_else(controller: Controller, tmp_path: Path) -> None:
     broken = cleaning(DeviceWanted(device_id="d", address="?", vendor_id="", product_id=""))
-    controller.order("sim-1", Desired(generation=1, mark="a", cleaning=[broken]))
-    three = Desired(generation=2, mark="b", servers=[server(number) for number in (1, 2, 3)])
-    controller.order("sim-1", three)
-    states = controller.wait_obeyed("sim-1", three).servers
+    with host_with(controller, tmp_path, Spoilt):
+        controller.order("sim-1", Desired(generation=1, mark="a", cleaning=[broken]))
+        three = Desired(generation=2, mark="b", servers=[server(number) for number in (1, 2, 3)])
+        controller.order("sim-1", three)
+        states = controller.wait_obeyed("sim-1", three).servers
     assert [(one.power, one.problem.partition(";")[0]) for one in states] == [
         ("failed", "No space left on device: /disk"),
         ("failed", "internal error of the agent"),
         ("running", ""),
     ]
-    host.stop()
-    with controller.changed:
-        controller.closing = True
-        controller.changed.notify_all()
-    host.join()
+
+
+class Slow(SimulatedHypervisor):
+    """Takes its time to define a guest, until it is let go on."""
+
+    def __init__(self, path: Path, machine: SimulatedMachine) -> None:
+        super().__init__(path, machine)
+        self.reached = Semaphore(0)
+        self.go_on = Event()
+
+    def define(self, blueprint: Blueprint) -> None:
+        self.reached.release()
+        assert self.go_on.wait(60)
+        super().define(blueprint)
+
+
+def test_what_waits_for_a_worker_is_not_done_once_the_host_is_frozen(
+    controller: Controller, tmp_path: Path
+) -> None:
+    with host_with(controller, tmp_path, Slow) as hypervisor:
+        assert isinstance(hypervisor, Slow)
+        five = [server(number) for number in (1, 2, 3, 4, 5)]
+        controller.order("sim-1", Desired(generation=1, mark="a", servers=five))
+        assert all(hypervisor.reached.acquire(timeout=20) for _ in range(4))
+        with controller.changed:
+            controller.frozen = True
+            polls = len(controller.polls)
+            controller.changed.notify_all()
+        until(lambda: len(controller.polls) > polls + 1, "the agent knows that it is frozen")
+        hypervisor.go_on.set()
+        until(lambda: len(controller.state("sim-1").servers) >= 4, "what had begun is done")
+    guests = {guest.id for guest in hypervisor.inventory().guests}
+    assert guests == {server_id(number) for number in (1, 2, 3, 4)}
 
 
 def test_lost_settings_of_a_running_guest_come_back(

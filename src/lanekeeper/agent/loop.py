@@ -152,6 +152,9 @@ class Agent:
             self._workers.submit(self._work, action)
 
     def _work(self, action: Action) -> None:
+        if self._parts.orders.current() is None:  # frozen while the action waited for a worker
+            self._finished(action)
+            return
         started = self._parts.stopwatch()
         error: Error | None = None
         try:
@@ -167,9 +170,12 @@ class Agent:
             if error is not None:
                 self._note_failure(action, error)
             self._tell(action, self._parts.stopwatch() - started, error)
-            with self._lock:
-                self._busy.pop(key_of(action), None)
-            self._wake.set()
+            self._finished(action)
+
+    def _finished(self, action: Action) -> None:
+        with self._lock:
+            self._busy.pop(key_of(action), None)
+        self._wake.set()
 
     def _carry_out(self, action: Action) -> None:
         assert self._view is not None  # there is no plan without a look
