@@ -123,6 +123,8 @@ class ServerState(Wire, frozen=True):
         power: ``absent`` answers a tombstone: no domain, no files, devices given back.
         generation: the server's generation in the desired state that led to this.
         problem: why the host could not do what was wanted; one sentence, empty when it could.
+        given_up: generation of the order that failed for good, whatever the guest does now; 0 for
+            none. The agent tries no more until the order changes.
         devices: addresses of the functions that the domain holds.
     """
 
@@ -130,6 +132,7 @@ class ServerState(Wire, frozen=True):
     power: Literal["running", "stopped", "paused", "crashed", "absent", "failed"]
     generation: int = 0
     problem: str = ""
+    given_up: int = 0
     devices: list[str] = []
 
 

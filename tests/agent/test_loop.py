@@ -12,6 +12,7 @@ from lanekeeper.agent.compose import Timing, client_of, compose
 from lanekeeper.agent.enrolment import enrol
 from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
+from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.machine import VfChange, VfSettings
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
@@ -219,6 +220,41 @@ def test_what_waits_for_a_worker_is_not_done_once_the_host_is_frozen(
         until(lambda: len(controller.state("sim-1").servers) >= 4, "what had begun is done")
     guests = {guest.id for guest in hypervisor.inventory().guests}
     assert guests == {server_id(number) for number in (1, 2, 3, 4)}
+
+
+class Stubborn(SimulatedHypervisor):
+    """Cannot end a guest, as QEMU that hangs in the kernel cannot be ended."""
+
+    def shut_down(self, server_id: str) -> None:
+        raise HostFault(f"guest {server_id} does not end")
+
+    power_off = shut_down
+
+
+@pytest.mark.parametrize(("power", "reboots"), [("stopped", 0), ("running", 1)])
+def test_an_order_that_was_given_up_is_told_of_a_guest_that_runs_on(
+    controller: Controller, tmp_path: Path, power: str, reboots: int
+) -> None:
+    with host_with(controller, tmp_path, Stubborn):
+        up = Desired(generation=1, mark="a", servers=[server(1)])
+        controller.order("sim-1", up)
+        controller.wait_obeyed("sim-1", up)
+        change = Desired(
+            generation=2, mark="b", servers=[server(1, 2, power=power, reboots=reboots)]
+        )
+        controller.order("sim-1", change)
+        (state,) = controller.wait_obeyed("sim-1", change).servers
+        assert (state.power, state.generation, state.given_up) == ("running", 1, 2)
+        assert state.problem == f"guest {server_id(1)} does not end"
+        again = Desired(
+            generation=3, mark="c", servers=[server(1, 3, power=power, reboots=reboots)]
+        )
+        controller.order("sim-1", again)
+        controller.wait_obeyed("sim-1", again)
+        told = [state.servers[0] for state in controller.states[controller.host_ids["sim-1"]][1:]]
+        # Never that the third was given up before it was tried.
+        firsts = [one for one in told if one.given_up == 3]
+        assert [one.problem for one in firsts] == [f"guest {server_id(1)} does not end"]
 
 
 def test_lost_settings_of_a_running_guest_come_back(

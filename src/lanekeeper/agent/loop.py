@@ -7,7 +7,7 @@ actions out. Nothing but the memory of failures lives in the process, so it may 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from lanekeeper.agent.apply import apply, describe, key_of, order_of, touches
-from lanekeeper.agent.attempts import FIRST_WAIT_S, Attempts
+from lanekeeper.agent.attempts import FIRST_WAIT_S, Attempt, Attempts
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
 from lanekeeper.agent.guests import Workshop
 from lanekeeper.agent.observe import View
@@ -116,7 +116,7 @@ class Agent:
         state = report(
             desired,
             observed,
-            attempts={key: one for key in keys if (one := self._attempts.get(key))},
+            attempts=dict(self._failed(actions)),
             cleaned=self._memory.cleaned(),
             busy=frozenset(busy),
             before=self._parts.reporter.state,
@@ -128,6 +128,13 @@ class Agent:
             self._memory.keep_cleaned(wanted | busy.keys())
             self._submit(actions, busy)
             self._parts.reporter.tell_consoles(desired.consoles)
+
+    def _failed(self, actions: Sequence[Action]) -> Iterator[tuple[str, Attempt]]:
+        """What failed of these very orders: of one that is new nothing is known yet."""
+        for action in actions:
+            last = self._attempts.get(key_of(action))
+            if last is not None and last.order == order_of(action):
+                yield key_of(action), last
 
     def _obeyed(self, desired: Desired | None, actions: Sequence[Action], *, is_busy: bool) -> str:
         """Name the state that is worked through: all done, or given up."""

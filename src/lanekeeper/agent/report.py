@@ -2,7 +2,8 @@
 
 A server is ``failed`` once the agent has given its order up: then ``generation`` is that of the
 order. While it still tries, the guest is told as it is, with the problem of the last attempt and
-the generation that was obeyed before, 0 for none.
+the generation that was obeyed before, 0 for none. A guest that could not be stopped or rebooted
+runs on, and is told so: then ``given_up`` is the generation of the order.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ def report(
 ) -> HostState:
     """Tell of every guest, of every tombstone that is done, and of the cleaning that is asked for.
 
-    Servers that are being worked on (*busy*) are told as they were *before*: what they go through
-    meanwhile is nobody's business. ``obeyed`` is the caller's to fill in.
+    *attempts* are those at what is wanted now. Servers that are being worked on (*busy*) are told
+    as they were *before*: what they go through meanwhile is nobody's business. ``obeyed`` is the
+    caller's to fill in.
     """
     wanted = {server.id: server for server in desired.servers} if desired else {}
     absent = frozenset(desired.absent) if desired else frozenset()
@@ -56,12 +58,14 @@ def report(
 
 
 def _server(guest: Guest, wanted: ServerWanted | None, attempt: Attempt | None) -> ServerState:
-    has_failed = attempt is not None and attempt.given_up and not guest.is_active
+    given_up = wanted.generation if wanted and attempt and attempt.given_up else 0
+    has_failed = given_up > 0 and not guest.is_active
     return ServerState(
         id=guest.id,
         power="failed" if has_failed else guest.power,
-        generation=wanted.generation if has_failed and wanted else guest.generation,
+        generation=given_up if has_failed else guest.generation,
         problem=attempt.problem if attempt else "",
+        given_up=given_up,
         devices=[str(held.address) for held in guest.devices] if guest.is_active else [],
     )
 
@@ -82,6 +86,7 @@ def _missing(
             power="failed" if attempt.given_up else "stopped",
             generation=server.generation if attempt.given_up else 0,
             problem=attempt.problem,
+            given_up=server.generation if attempt.given_up else 0,
         )
 
 
