@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["postgres", "running"]
+pytest_plugins = ["postgres", "running", "lab_host"]
 
 # Fixtures that start something, and the ring that a test belongs to because it asks for one.
 _RING_BY_FIXTURE = {"database_url": "service", "postgresql": "service"}

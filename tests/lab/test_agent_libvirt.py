@@ -5,9 +5,7 @@ given by itself; everything is judged by what the lab host's own tools say.
 """
 
 import json
-import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from agent.authority import Authority
 from agent.controller import Controller, serving
 from agent.orders_of import PF, cleaning, nic, server, server_id, vf
+from lab_host import LabHost
 from lanekeeper.lab import guest
 from lanekeeper.lab.cache import DEFAULT_CACHE, Cache
 from lanekeeper.protocol import Desired, HostState, ServerWanted
@@ -23,10 +22,9 @@ from running import LANEKEEPER, until
 
 pytestmark = pytest.mark.lab
 
-NAME = "agent-test"
 GATEWAY = "10.0.2.100"
 STATE = "/var/lib/lanekeeper/agent"
-CONFIG = "/run/lab/agent-test.conf"
+CONFIG, LOG = "/run/lab/agent-test.conf", "/run/lab/agent-test.log"
 DEVICE_SPEC = """[pci]
 device_spec = {"vendor_id": "8086", "product_id": "10ca", "address": "0000:21:*", \
 "physical_network": "physnet1"}
@@ -46,30 +44,22 @@ WITHIN_S = 240
 class Host:
     """The lab host and the agent in it."""
 
-    def __init__(self, controller: Controller, token: str, port: int) -> None:
+    def __init__(self, lab: LabHost, controller: Controller) -> None:
         self.controller = controller
-        self._token = token
-        self._url = f"https://{GATEWAY}:{port}"
+        self.lab = lab
+        self.shell = lab.shell
         self._generation = 0
 
-    def run(self, *words: str, stdin: str = "") -> str:
-        """Run a program in the lab host; returns what it prints."""
-        return _lab(
-            "exec", "--name", NAME, "--stdin", "--timeout", "120", "--", *words, given=stdin
-        )
-
-    def shell(self, script: str) -> str:
-        return self.run("sh", "-c", script).strip()
-
     def enrol(self) -> None:
-        told = ["--controller", self._url, "--token", self._token, "--host-name", "lab"]
-        self.run(LANEKEEPER, "agent", "enroll", "--state-dir", STATE, *told)
+        told = ["--controller", f"https://{self.lab.gateway}", "--host-name", "lab"]
+        told += ["--token", self.controller.token, "--state-dir", STATE]
+        self.lab.done(LANEKEEPER, "agent", "enroll", *told)
 
     def start_agent(self) -> int:
         """Start it in the background; returns its process id in the lab host."""
         words = [LANEKEEPER, "agent", "run", "--state-dir", STATE, "--config-file", CONFIG]
-        log = ["--background", "/run/lab/agent-test.log"]
-        return int(_lab("exec", "--name", NAME, *log, "--", *words))
+        answer = self.lab.channel.ask("spawn", argv=words, log=LOG)
+        return int(answer["pid"])
 
     def order(self, **values: Any) -> HostState:
         """Order a new state, and return what the host says once it has worked it through."""
@@ -79,13 +69,13 @@ class Host:
         try:
             return self.controller.wait_obeyed("lab", desired, WITHIN_S)
         except AssertionError:
-            print(self.shell("tail -n 40 /run/lab/agent-test.log"))
+            print(self.shell(f"tail -n 40 {LOG}"))
             raise
 
     def vf(self, index: int) -> dict[str, Any]:
         """What the kernel says of one VF of the PF."""
         name = self.shell(f"ls /sys/bus/pci/devices/{PF}/net")
-        (link,) = json.loads(self.run("ip", "-json", "link", "show", name))
+        (link,) = json.loads(self.lab.done("ip", "-json", "link", "show", name))
         found: dict[str, Any] = link["vfinfo_list"][index]
         return found
 
@@ -100,35 +90,21 @@ class Host:
         return self.shell(f"[ -e {path} ] && basename $(readlink {path}) || echo none")
 
 
-def _lab(*words: str, given: str = "") -> str:
-    done = subprocess.run(
-        [LANEKEEPER, "lab", *words], input=given, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"lab {words}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(lab_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     controller, authority = Controller(), Authority()
     controller.token = f"lk1.{authority.fingerprint}.a-one-time-token-for-tests"
     controller.authority = authority.pem
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     pem = tmp_path_factory.mktemp("tls") / "server.pem"
     tls.load_cert_chain(authority.sign_server(pem, GATEWAY))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with serving(controller, port, tls):
-        _lab("up", "--name", NAME, "--controller-port", str(port))
-        try:
-            host = Host(controller, controller.token, port)
-            host.shell(PREPARE)
-            _lab("put", "--name", NAME, CONFIG, given=DEVICE_SPEC)
-            host.enrol()
-            yield host
-        finally:
-            _lab("down", "--name", NAME)
+    with serving(controller, lab_host.running.controller_port, tls):
+        host = Host(lab_host, controller)
+        host.shell(PREPARE)
+        lab_host.channel.write(CONFIG, DEVICE_SPEC.encode())
+        host.enrol()
+        yield host
+        host.shell(f"pkill -f '[a]gent run --state-dir {STATE}' || true; rm -rf /var/lib/lanekeeper")
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +170,7 @@ def _tells_of_itself(host: Host) -> None:
 def _survives_its_agent(host: Host, wanted: ServerWanted, agent: int) -> None:
     """Kill the agent, spoil a setting, and start it again: same guest, right setting."""
     before = host.shell("cat /run/libvirt/qemu/*.pid")
-    host.run("kill", "-9", str(agent))
+    host.lab.done("kill", "-9", str(agent))
     host.shell(f"ip link set $(ls /sys/bus/pci/devices/{PF}/net) vf 0 vlan 99 spoofchk on")
     host.start_agent()
     (state,) = host.order(servers=[wanted]).servers
@@ -217,7 +193,7 @@ def _gives_back(host: Host, wanted: ServerWanted) -> None:
     assert (seen["spoofchk"], seen["trust"]) == (True, False)
     assert seen.get("vlan_list", [{}])[0].get("vlan", 0) == 0
     assert (host.driver(vf(0).address), host.driver(vf(1).address)) == ("none", "igbvf")
-    assert host.run("virsh", "list", "--all", "--name").strip() == ""
+    assert host.lab.done("virsh", "list", "--all", "--name").strip() == ""
     assert host.shell(f"ls {STATE}/servers") == ""
 
 
@@ -227,8 +203,8 @@ def test_a_device_of_a_strangers_guest_is_not_touched(host: Host) -> None:
 <devices><controller type='usb' model='none'/><hostdev mode='subsystem' type='pci' managed='yes'>
 <source><address domain='0x0000' bus='0x21' slot='0x10' function='0x4'/></source></hostdev>
 </devices></domain>"""
-    _lab("put", "--name", NAME, "/run/lab/stranger.xml", given=stranger)
-    host.run("virsh", "create", "--paused", "/run/lab/stranger.xml")
+    host.lab.channel.write("/run/lab/stranger.xml", stranger.encode())
+    host.lab.done("virsh", "create", "--paused", "/run/lab/stranger.xml")
     try:
         state = host.order(cleaning=[cleaning(vf(2))])
         assert state.strangers == ["stranger"]
@@ -237,4 +213,4 @@ def test_a_device_of_a_strangers_guest_is_not_touched(host: Host) -> None:
         assert "in the hands of guest stranger" in cleaned.problem
         assert host.driver(vf(2).address) == "vfio-pci"
     finally:
-        host.run("virsh", "destroy", "stranger")
+        host.lab.done("virsh", "destroy", "stranger")

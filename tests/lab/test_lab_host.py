@@ -1,4 +1,4 @@
-"""A real lab host: what it has, that a guest in it gets a VF, and that nothing is left of it."""
+"""A real lab host: what it has, who reaches what, and that a guest in it gets a VF."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import http.server
 import io
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -19,13 +17,11 @@ from xml.sax.saxutils import escape
 import pycdlib
 import pytest
 
+from lab_host import LabHost
 from lanekeeper.lab import guest, process
 from lanekeeper.lab.cache import Cache
 from lanekeeper.lab.channel import Channel
-from lanekeeper.lab.folder import LabFolder
-from lanekeeper.lab.lab import Wanted, down, own_folders, up
-from lanekeeper.lab.mounting import parse_mountinfo
-from lanekeeper.lab.status import look
+from lanekeeper.lab.lab import own_folders
 
 pytestmark = pytest.mark.lab
 
@@ -38,16 +34,7 @@ LOST_ADDRESS = "192.168.15.99"
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    if shutil.which("qemu-system-x86_64") is None or os.geteuid() != 0:
-        pytest.skip("a lab host needs root and the lab's packages: ./dev setup installs them")
-    path = Path("/run") / f"lanekeeper-test-{os.getpid()}"  # short: sockets lie in it
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def controller() -> Iterator[http.server.ThreadingHTTPServer]:
+def controller(lab_host: LabHost) -> Iterator[http.server.ThreadingHTTPServer]:
     """Something that listens where the controller would, and answers late."""
 
     class Late(http.server.BaseHTTPRequestHandler):
@@ -61,7 +48,8 @@ def controller() -> Iterator[http.server.ThreadingHTTPServer]:
             pass
 
     gate = threading.Barrier(PARALLEL)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Late) as server:
+    address = ("127.0.0.1", lab_host.running.controller_port)
+    with http.server.ThreadingHTTPServer(address, Late) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -71,40 +59,31 @@ PARALLEL = 12  # long polls that have to be open at the same time for any to be 
 
 
 @pytest.fixture(scope="module")
-def lab(state: Path, controller: http.server.ThreadingHTTPServer) -> Iterator[Channel]:
-    wanted = Wanted(name="t1", state=state, controller_port=controller.server_port)
-    up(wanted, print, os.environ)
-    yield Channel(LabFolder("t1", state).path)
-    down("t1", state)
+def lab(lab_host: LabHost) -> Channel:
+    return lab_host.channel
 
 
-def shell(lab: Channel, script: str, *words: str) -> str:
-    done = lab.run(["sh", "-ec", script, "sh", *words])
-    assert done.returncode == 0, done.stderr.decode() + done.text
-    return done.text
-
-
-def test_it_has_the_cards_and_the_drive_each_in_a_group_of_its_own(lab: Channel) -> None:
+def test_it_has_the_cards_and_the_drive_each_in_a_group_of_its_own(lab_host: LabHost) -> None:
     script = """for d in /sys/bus/pci/devices/*; do
       [ -e $d/sriov_totalvfs ] || continue
       echo ${d##*/} $(cat $d/vendor $d/device $d/sriov_totalvfs $d/sriov_numvfs $d/numa_node) \
         members=$(ls $d/iommu_group/devices | wc -l)
     done"""
-    assert shell(lab, script).splitlines() == [
+    assert lab_host.shell(script).splitlines() == [
         "0000:21:00.0 0x8086 0x10c9 7 0 0 members=1",
         "0000:22:00.0 0x1b36 0x0010 4 0 0 members=1",
         "0000:41:00.0 0x8086 0x10c9 7 0 1 members=1",
     ]
 
 
-def test_it_has_two_numa_nodes_and_remaps_interrupts(lab: Channel) -> None:
-    nodes = shell(lab, "ls -d /sys/devices/system/node/node?").split()
+def test_it_has_two_numa_nodes_and_remaps_interrupts(lab_host: LabHost) -> None:
+    nodes = lab_host.shell("ls -d /sys/devices/system/node/node?").split()
     assert [Path(node).name for node in nodes] == ["node0", "node1"]
-    assert "Enabled IRQ remapping" in shell(lab, "dmesg | grep DMAR-IR")
+    assert "Enabled IRQ remapping" in lab_host.shell("dmesg | grep DMAR-IR")
 
 
-def test_it_has_a_name_and_an_id_of_its_own(lab: Channel) -> None:
-    name, machine_id = shell(lab, "hostname; cat /etc/machine-id").split()
+def test_it_has_a_name_and_an_id_of_its_own(lab_host: LabHost) -> None:
+    name, machine_id = lab_host.shell("hostname; cat /etc/machine-id").split()
     assert name == "t1"
     assert machine_id != Path("/etc/machine-id").read_text().strip()
 
@@ -114,18 +93,16 @@ def test_it_runs_this_very_program(lab: Channel) -> None:
     assert Path(done.text).parent == Path(process.__file__).parents[1]
 
 
-def test_homes_keys_and_processes_of_the_machine_are_not_there(lab: Channel, state: Path) -> None:
-    running = look("t1", state).running
-    assert running is not None
+def test_homes_keys_and_processes_of_the_machine_are_not_there(lab_host: LabHost) -> None:
     # What QEMU itself could hand out: the tree as its own mount namespace shows it.
-    tree = Path(f"/proc/{running.pid}/root{LabFolder('t1', state).path}/tree")
+    tree = Path(f"/proc/{lab_host.running.pid}/root{lab_host.folder.path}/tree")
     assert (tree / "usr/bin/env").exists()
     for name in ("dev", "home", "proc", "root", "run", "sys", "tmp", "etc/ssl/private"):
         assert shown(tree / name) <= opened_below(Path("/") / name), name
     for path in tree.glob("etc/ssh/*_key"):
         assert path.read_bytes() == b""
     assert (tree / "etc/shadow").read_bytes() == b""
-    assert lab.run(["cat", "/etc/shadow"]).text == ""
+    assert lab_host.done("cat", "/etc/shadow") == ""
 
 
 def shown(folder: Path) -> set[str]:
@@ -160,8 +137,10 @@ def test_commands_run_side_by_side(lab: Channel) -> None:
     assert heard == ["hello"]
 
 
-def test_a_command_ends_with_its_caller(lab: Channel, state: Path) -> None:
-    called = [*LANEKEEPER, "lab", "exec", "--name", "t1", "--state-dir", str(state)]
+def test_a_command_ends_with_its_caller(lab_host: LabHost) -> None:
+    folder, lab = lab_host.folder, lab_host.channel
+    state = str(folder.path.parent)
+    called = [*LANEKEEPER, "lab", "exec", "--name", folder.name, "--state-dir", state]
     with subprocess.Popen([*called, "--", "sleep", "4321"]) as caller:
         eventually(lambda: runs(lab, "sleep 4321"))
         caller.kill()
@@ -253,19 +232,19 @@ def is_ready(lab: Channel, index: int) -> bool:
     return any(line.startswith("GUEST-READY") for line in console(lab, index))
 
 
-def test_guests_have_their_vfs_and_reach_each_other(lab: Channel) -> None:
+def test_guests_have_their_vfs_and_reach_each_other(lab_host: LabHost) -> None:
     card = f"/sys/bus/pci/devices/{PF}"
     script = """ip link set "$(ls $1/net)" up; echo 0 >$1/sriov_drivers_autoprobe
       echo 7 >$1/sriov_numvfs
       for vf in $1/virtfn*; do
         echo $(cat $vf/device $vf/numa_node) $(ls $vf/iommu_group/devices | wc -l)
       done"""
-    assert shell(lab, script, card).splitlines() == ["0x10ca 0 1"] * 7
-    image = guest.build(Cache())
+    assert lab_host.shell(script, card).splitlines() == ["0x10ca 0 1"] * 7
+    image, lab = guest.build(Cache()), lab_host.channel
     for index in (0, 1):
         lab.write(f"/run/lab/g{index}.iso", config_drive(index))
         lab.write(f"/run/lab/g{index}.xml", domain(index, image).encode())
-        shell(lab, f"virsh -q create /run/lab/g{index}.xml")
+        lab_host.shell(f"virsh -q create /run/lab/g{index}.xml")
     for index in (0, 1):
         eventually(lambda index=index: is_ready(lab, index), GUEST_TIMEOUT_S)
         said = console(lab, index)
@@ -276,54 +255,4 @@ def test_guests_have_their_vfs_and_reach_each_other(lab: Channel) -> None:
         assert f"mac={MACS[index]} driver=igbvf" in text
         assert f"GUEST-PING {ADDRESSES[1 - index]} ok" in said, text
         assert f"GUEST-PING {LOST_ADDRESS} FAIL" in said, text
-    assert "vlan 15" in shell(lab, 'ip link show "$(ls $1/net)" | grep "vf 0 "', card)
-    shell(lab, "virsh -q destroy g0; virsh -q destroy g1")
-
-
-def leftovers(name: str, state: Path) -> list[str]:
-    """Everything that a lab could leave behind."""
-    folder = LabFolder(name, state).path
-    mounts = parse_mountinfo(Path("/proc/self/mountinfo").read_text())
-    return [
-        *(f"process {pid}" for pid in process.marked(folder)),
-        *(f"mount {mount.point}" for mount in mounts if mount.point.is_relative_to(folder)),
-        *(f"file {path}" for path in [folder] if path.exists()),
-    ]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("after_s", [0.1, 0.6, 3.0])
-def test_nothing_is_left_of_a_lab_that_was_interrupted(
-    state: Path, number: int, after_s: float
-) -> None:
-    name = "interrupted"
-    words = ["lab", "up", "--name", name, "--state-dir", str(state), "--controller-port", "1"]
-    with subprocess.Popen([*LANEKEEPER, *words], start_new_session=True) as caller:
-        time.sleep(after_s)  # the moment of the signal is what is tried here
-        os.killpg(caller.pid, number)
-        caller.wait(timeout=60)
-    if number == signal.SIGINT:
-        assert leftovers(name, state) == []
-    down(name, state)
-    assert leftovers(name, state) == []
-
-
-def test_ending_a_lab_leaves_nothing_and_ending_it_again_is_no_error(state: Path) -> None:
-    name = "ended"
-    up(Wanted(name=name, state=state, controller_port=1, libvirt=False), print, os.environ)
-    assert look(name, state).state == "running"
-    assert down(name, state)
-    assert leftovers(name, state) == []
-    assert not down(name, state)
-    assert look(name, state).state == "absent"
-
-
-def test_a_lab_whose_machine_died_is_said_to_be_dead_and_may_start_anew(state: Path) -> None:
-    name = "died"
-    wanted = Wanted(name=name, state=state, controller_port=1, libvirt=False)
-    running = up(wanted, print, os.environ)
-    os.kill(running.pid, signal.SIGKILL)
-    eventually(lambda: look(name, state).state == "dead")
-    up(wanted, print, os.environ)
-    down(name, state)
-    assert leftovers(name, state) == []
+    assert "vlan 15" in lab_host.shell('ip link show "$(ls $1/net)" | grep "vf 0 "', card)
