@@ -63,6 +63,57 @@ def test_an_empty_ring_is_not_a_failure(tree: Path) -> None:
     assert str(outcome) == "0 passed, 0 failed, 0 skipped"
 
 
+# The second run finds a fresh lab; what "fell" notes itself as the lab's fixture does.
+FALLING = """
+import os, pathlib, pytest
+
+def fell(name):
+    with open(os.environ["LANEKEEPER_LAB_AGAIN"], "a") as noted:
+        noted.write(f"test_some.py::{name}\\n")
+
+@pytest.fixture
+def lab():
+    with open("boots", "a") as boots:
+        boots.write("x")
+    return len(pathlib.Path("boots").read_text())
+
+@pytest.mark.parametrize("word", ["a::b"])
+def test_falls_once(lab, word):
+    if lab == 1:
+        fell("test_falls_once[a::b]")
+        assert False
+class TestGroup:
+    def test_never_stands(self):
+        fell("TestGroup::test_never_stands")
+        assert False
+def test_passes():
+    pathlib.Path("passes").touch(exist_ok=False)
+def test_is_wrong():
+    pathlib.Path("wrongs").touch(exist_ok=False)
+    assert False
+"""
+
+
+def test_only_what_the_emulator_took_with_it_runs_once_more(
+    tree: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = run(tree, FALLING)
+    assert str(outcome) == "2 passed, 2 failed, 0 skipped"
+    assert outcome.failures == [
+        "test_some::test_is_wrong",
+        "test_some.TestGroup::test_never_stands",
+    ]
+    assert "2 tests are run once more" in capfd.readouterr().out
+    assert "2 run again" in rings.ring_line(RING, outcome, 1, long=False)
+
+
+def test_a_failure_alone_is_not_tried_again(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = "import pathlib\ndef test_it(): assert pathlib.Path('ran').touch(exist_ok=False)"
+    outcome = run(tree, text)
+    assert str(outcome) == "0 passed, 1 failed, 0 skipped"
+    assert "once more" not in capfd.readouterr().out
+
+
 def test_the_last_line_is_the_total_alone() -> None:
     total = rings.Outcome(passed=3, failed=1, reasons=Counter(a=2), failures=["x::y"])
     lines = rings.closing_lines(total, long=True)
