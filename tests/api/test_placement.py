@@ -1,8 +1,10 @@
 """Placement over the real application: a client's own providers, and those of a host's devices."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -17,11 +19,13 @@ from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.placement.allocation import ConsumerClaim, put_allocations
 from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Conflict
 from lanekeeper.protocol import DeviceFact, HostFacts
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.claim import Pick, claim_insert
 from lanekeeper.store.device.device import device_rows
+from lanekeeper.store.device.life import Pick, claim_insert
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.schema import upgrade
 
@@ -225,6 +229,49 @@ def test_a_claim_above_capacity_changes_nothing(http: TestClient) -> None:
     assert reply.status_code == 409
     assert "2 asked, 0 of 2 free" in detail(reply)
     assert http.get(f"/resource_providers/{mine}/usages").json()["usages"] == {"VCPU": 0}
+
+
+def test_of_two_first_claims_at_once_one_is_told_to_look_again(
+    site: Site, http: TestClient
+) -> None:
+    mine = create(http)
+    body = {"inventories": {"VCPU": {"total": 100}}, "resource_provider_generation": 0}
+    http.put(f"/resource_providers/{mine}/inventories", json=body)
+    refusals: list[Conflict] = []
+
+    def put(consumer: str, together: Barrier) -> None:
+        claim = ConsumerClaim(
+            consumer_id=consumer,
+            amounts={mine: {"VCPU": 1}},
+            project_id="p",
+            user_id="u",
+            generation=(None,),
+        )
+        together.wait(20)
+        try:
+            put_allocations(site, [claim])
+        except Conflict as error:
+            refusals.append(error)
+
+    rounds = 8
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(rounds):
+            consumer, together = str(uuid4()), Barrier(2)
+            for one in [pool.submit(put, consumer, together) for _ in range(2)]:
+                one.result(30)
+    assert [error.code for error in refusals] == ["placement.concurrent_update"] * rounds
+    assert http.get(f"/resource_providers/{mine}/usages").json()["usages"] == {"VCPU": rounds}
+
+
+def test_what_other_projects_hold_is_not_told(site: Site) -> None:
+    def reader(request: Request, request_id: str) -> Caller:
+        return Caller(user_id="u", user_name="u", project_id="mine", roles=frozenset({"reader"}))
+
+    app = application(site, [FACE], {"": reader}, Enforcer([FACE]))
+    headers = {"OpenStack-API-Version": "placement 1.39"}
+    client = TestClient(app, base_url="http://placement/placement", headers=headers)
+    assert client.get("/usages", params={"project_id": "mine"}).json() == {"usages": {}}
+    assert client.get("/usages", params={"project_id": "other"}).status_code == 403
 
 
 def test_names_of_classes_and_traits(http: TestClient) -> None:

@@ -21,7 +21,7 @@ from lanekeeper.control.placement.allocation import (
     put_allocations,
     show_consumer,
 )
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Forbidden, Invalid
 from lanekeeper.domain.placement.allocation import Taken
 
 Amount = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -172,6 +172,8 @@ def usages(call: Call[None]) -> dict[str, Any]:
     project_id = call.asked("project_id")
     if not project_id:
         raise Invalid("Invalid query string parameters: 'project_id' is a required property")
+    if not (call.caller.sees(project_id) or "service" in call.caller.roles):
+        raise Forbidden("Policy does not allow placement:usages of another project")
     lines = project_usage(call.site, project_id, call.asked("user_id"))
     if not at_least(call, 38):
         return {"usages": lines.total()}

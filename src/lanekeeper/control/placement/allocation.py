@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from lanekeeper.control.placement.resource_name import class_exists
 from lanekeeper.control.placement.resource_provider import CONCURRENT
@@ -70,14 +71,19 @@ def put_allocations(site: Site, claims: Sequence[ConsumerClaim]) -> None:
     Raises:
         Invalid: unknown provider or class.
         Conflict: a generation is stale, an amount does not fit, or the consumer or the provider's
-            class is one that Lanekeeper keeps itself.
+            class is one that Lanekeeper keeps itself; or another request came in between.
     """
 
     def work(connection: sa.Connection) -> None:
         for claim in sorted(claims, key=lambda claim: claim.consumer_id):
             _replace(connection, claim, site)
 
-    site.database.write(work)
+    try:
+        site.database.write(work)
+    except IntegrityError as error:  # the other one has made the consumer or its lines meanwhile
+        raise Conflict(
+            "another request changed what these consumers hold at this moment", code=CONCURRENT
+        ) from error
 
 
 def delete_allocations(site: Site, consumer_id: str) -> None:
