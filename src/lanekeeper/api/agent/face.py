@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,9 +139,12 @@ async def _changed(call: Call[None], host_id: str, after: str, wait_s: float) ->
 
 def _wait(text: str | None) -> float:
     try:
-        return min(max(float(text or 0), 0.0), WAIT_MAX_S)
-    except ValueError as error:
-        raise Invalid(f"wait {text!r} is not a number of seconds") from error
+        wait_s = float(text or 0)
+    except ValueError:
+        wait_s = math.nan
+    if not math.isfinite(wait_s):
+        raise Invalid(f"wait: {(text or '')[:40]!r} is not a number of seconds")
+    return min(max(wait_s, 0.0), WAIT_MAX_S)
 
 
 async def get_image(call: Call[None], request: Request) -> Response:
