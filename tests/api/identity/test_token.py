@@ -288,6 +288,8 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"name": "a", "roles": [{"name": "admin"}]}, 400, "roles: admin is not among"),
     ({"name": "a", "expires_at": "2001-01-01"}, 400, "expires_at: that moment has passed"),
     ({"name": "a", "expires_at": "soon"}, 400, "expires_at: 'soon' is not a moment"),
+    ({"name": "a", "expires_at": "9999-12-31T23:59:59-23:59"}, 400, "is not a moment"),
+    ({"name": "a", "expires_at": "0001-01-01T00:00:00+23:59"}, 400, "is not a moment"),
     ({"name": " "}, 400, "application_credential.name"),
     ({"name": "ci"}, 409, "there is an application credential named 'ci' already"),
 ]

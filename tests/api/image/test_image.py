@@ -240,6 +240,8 @@ def test_lists_are_sorted_and_paged(one: World) -> None:
     for query in (
         *("?limit=x", "?limit=-1", "?marker=none", "?sort=x:asc", "?sort=name:up", "?size_min=x"),
         *("?visibility=x", "?os_hidden=x", "?created_at=soon", f"?marker={uuid.uuid4()}"),
+        "?created_at=gte:0001-01-01T00:00:00%2B23:59",
+        "?updated_at=lt:9999-12-31T23:59:59-23:59",
         "?" + "&".join(f"p{number}=1" for number in range(101)),
     ):
         assert (query, ann.raw("GET", V2 + query).status_code) == (query, 400)

@@ -28,6 +28,6 @@ def read_moment(name: str, text: str) -> datetime:
     """
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the latter: in UTC it is before year 1
         raise Invalid(f"{name}: {text!r} is not a moment such as 2030-01-31T12:00:00") from error
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

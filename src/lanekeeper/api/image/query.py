@@ -151,6 +151,7 @@ def _moment(name: str, text: str) -> tuple[str, str, datetime]:
         comparison, rest = "eq", text
     try:
         at = datetime.fromisoformat(rest)
-    except ValueError as error:
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the latter: in UTC it is before year 1
         raise Invalid(f"{name}: {rest!r} is not a moment such as 2030-01-31T12:00:00Z") from error
-    return name, comparison, at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return name, comparison, at
