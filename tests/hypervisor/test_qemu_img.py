@@ -60,3 +60,13 @@ def test_a_format_is_never_guessed(tmp_path: Path, raw: Path) -> None:
         create_overlay(tmp_path / "disk", raw, "qcow2", 0)
     with pytest.raises(Invalid, match="'vmdk' is not one of raw, qcow2"):
         create_overlay(tmp_path / "disk", raw, "vmdk", 0)
+
+
+def test_an_ami_is_read_as_raw_and_other_formats_are_refused(tmp_path: Path, raw: Path) -> None:
+    disk = tmp_path / "disk.qcow2"
+    create_overlay(disk, raw, "ami", 0)
+    said = json.loads(qemu_img("info", "--output=json", str(disk)))
+    assert said["backing-filename-format"] == "raw"
+    for other in ("aki", "ari", "vmdk"):
+        with pytest.raises(Invalid, match=f"disk format '{other}' is not one of raw, ami, qcow2"):
+            create_overlay(disk, raw, other, 0)

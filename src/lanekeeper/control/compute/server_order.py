@@ -208,7 +208,7 @@ def _part(
     connection: sa.Connection, caller: Caller, image: ImageRecord, part: str, named: str
 ) -> None:
     try:
-        image_for_server(connection, caller, named)
+        image_for_server(connection, caller, named, part)
     except (NotFound, Invalid) as error:
         raise Invalid(f"Image {image.id} names the {part} {named[:80]}: {error}") from error
 

@@ -34,7 +34,12 @@ __all__ = ["SORT_KEYS", "Filter"]
 IN_USE = "lanekeeper.image.in_use"
 _NAMED_MAX = 5
 _OPEN = {Visibility.PUBLIC, Visibility.COMMUNITY}
-_BOOTABLE = ("raw", "qcow2", "ami", "aki", "ari")
+_FORMATS: Mapping[str, tuple[str, ...]] = {
+    "disk": ("raw", "qcow2", "ami"),
+    "kernel_id": ("aki", "raw"),
+    "ramdisk_id": ("ari", "raw"),
+}
+"""What a host takes for each part of a server; an AMI, AKI or ARI is raw bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +74,16 @@ def image_path(site: Site, image_id: str) -> Path:
     return site.state_dir / "images" / image_id
 
 
-def image_for_server(connection: sa.Connection, caller: Caller, image_id: str) -> ImageRecord:
+def image_for_server(
+    connection: sa.Connection, caller: Caller, image_id: str, part: str = "disk"
+) -> ImageRecord:
     """The image that a server boots from, or its kernel or ramdisk.
+
+    Args:
+        connection: of the transaction that makes the server.
+        caller: who wants it.
+        image_id: as it was named.
+        part: ``disk``, or the image property that names it: ``kernel_id``, ``ramdisk_id``.
 
     Raises:
         Invalid: it has no bytes yet, is deactivated, or no guest can boot from its format.
@@ -79,11 +92,12 @@ def image_for_server(connection: sa.Connection, caller: Caller, image_id: str) -
     found = find_image(connection, caller, image_id)
     if found.status is not Status.ACTIVE:
         raise Invalid(f"Image {found.id} is not active: its status is {found.status}.")
-    if found.disk_format not in _BOOTABLE:
+    if found.disk_format not in _FORMATS[part]:
+        what = "disk" if part == "disk" else part.removesuffix("_id")
         raise Invalid(
-            f"Image {found.id} has disk_format {found.disk_format}, from which no server boots "
-            f"here; one of {', '.join(_BOOTABLE)} would do",
-            hint="qemu-img convert -O qcow2 makes one",
+            f"Image {found.id} has disk_format {found.disk_format}, which is no {what} of a "
+            f"server here; one of {', '.join(_FORMATS[part])} would do",
+            hint="qemu-img convert -O qcow2 makes one" if part == "disk" else "",
         )
     return found
 

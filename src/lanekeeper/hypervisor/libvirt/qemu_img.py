@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, Invalid
 
-_FORMATS = ("raw", "qcow2")
+# An AMI is the bytes of a disk or of a file system, as raw is.
+_FORMATS = {"raw": "raw", "ami": "raw", "qcow2": "qcow2"}
 _GIB = 1 << 30
 _TIMEOUT_S = 60
 # A hostile image must not eat the host. Source: nova virt/images.py, QEMU_IMG_LIMITS.
@@ -23,21 +24,22 @@ def create_overlay(disk: Path, base: Path, base_format: str, size_gib: int) -> N
     """Make *disk* a qcow2 overlay of *base*; 0 GiB is the size of *base*.
 
     Raises:
-        Invalid: another format than raw or qcow2, *base* points to other files, or is larger.
+        Invalid: another format than raw, ami or qcow2, *base* points to other files, or is larger.
         HostFault: qemu-img is missing or failed.
     """
-    size_bytes = _virtual_size(base, base_format)
+    if base_format not in _FORMATS:
+        raise Invalid(f"disk format {base_format!r} is not one of {', '.join(_FORMATS)}")
+    read_as = _FORMATS[base_format]
+    size_bytes = _virtual_size(base, read_as)
     if size_gib and size_bytes > size_gib * _GIB:
         raise Invalid(
             f"the image needs {-(-size_bytes // _GIB)} GiB, the flavor has {size_gib} GiB of disk"
         )
     size = [str(size_gib * _GIB)] if size_gib else []
-    _run("create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(disk), *size)
+    _run("create", "-q", "-f", "qcow2", "-F", read_as, "-b", str(base), str(disk), *size)
 
 
 def _virtual_size(base: Path, base_format: str) -> int:
-    if base_format not in _FORMATS:
-        raise Invalid(f"disk format {base_format!r} is not one of {', '.join(_FORMATS)}")
     said = json.loads(_run("info", "--output=json", "-f", base_format, str(base)))
     specific = said.get("format-specific", {}).get("data", {})
     if said.get("backing-filename") or said.get("full-backing-filename"):
