@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from bench.figure import Figure
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.claim import Pick, claim_insert, claim_release
+from lanekeeper.store.device.life import Pick, claim_insert, claim_release
 from lanekeeper.store.placement.allocation import consumer_drop, consumer_put
 from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import card, device, host

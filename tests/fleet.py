@@ -32,8 +32,7 @@ from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState, ServerState
 from lanekeeper.store.compute.server import server_get, servers_of_host
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.claim import claims_of
-from lanekeeper.store.device.device import devices_to_clean
+from lanekeeper.store.device.device import claims_of, devices_to_clean
 from lanekeeper.store.host.host import host_insert, hosts_seen
 from lanekeeper.store.image.image import image_insert
 from lanekeeper.store.network.port import port_create

@@ -10,14 +10,8 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.claim import (
-    Pick,
-    claim_insert,
-    claim_release,
-    claims_of,
-    device_cleaned,
-)
-from lanekeeper.store.device.device import DeviceRow, device_rows, devices_merge
+from lanekeeper.store.device.device import DeviceRow, claims_of, device_rows, devices_merge
+from lanekeeper.store.device.life import Pick, claim_insert, claim_release, device_cleaned
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import card
@@ -112,9 +106,9 @@ def test_a_released_device_is_free_only_after_its_own_round_of_cleaning(
     assert database.write(lambda c: claim_release(c, "first", NOW)) == ()
     with pytest.raises(Conflict):
         take(database, "second", device)
-    assert not database.write(lambda c: device_cleaned(c, device, 0, NOW))
-    assert database.write(lambda c: device_cleaned(c, device, 1, NOW))
-    assert not database.write(lambda c: device_cleaned(c, device, 1, NOW))
+    assert not database.write(lambda c: device_cleaned(c, HOST, device, 0, NOW))
+    assert database.write(lambda c: device_cleaned(c, HOST, device, 1, NOW))
+    assert not database.write(lambda c: device_cleaned(c, HOST, device, 1, NOW))
     take(database, "second", device)
 
 
@@ -124,7 +118,7 @@ def test_failed_cleaning_quarantines_with_its_reason(
     device = ids["0000:21:10.0"]
     take(database, "first", device)
     database.write(lambda c: claim_release(c, "first", NOW))
-    database.write(lambda c: device_cleaned(c, device, 1, NOW, problem="reset timed out"))
+    database.write(lambda c: device_cleaned(c, HOST, device, 1, NOW, problem="reset timed out"))
     assert states(database)["0000:21:10.0"] == "quarantined"
     with pytest.raises(Conflict):
         take(database, "second", device)
@@ -132,7 +126,9 @@ def test_failed_cleaning_quarantines_with_its_reason(
 
 def clean(database: Database, *device_ids: str) -> None:
     for device_id in device_ids:
-        assert database.write(partial(device_cleaned, device_id=device_id, round_=1, now=NOW))
+        assert database.write(
+            partial(device_cleaned, host_id=HOST, device_id=device_id, round_=1, now=NOW)
+        )
 
 
 def test_a_whole_card_is_free_again_after_its_last_part_is_clean(

@@ -18,7 +18,7 @@ from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.protocol import DeviceWanted, ImageWanted, NicWanted, ServerWanted
 from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.server import ServerRecord
-from lanekeeper.store.device.claim import claims_of
+from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.image.image import image_get
 from lanekeeper.store.network.port import ports_of_server
 from lanekeeper.store.network.subnet import subnets_by_id

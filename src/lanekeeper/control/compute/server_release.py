@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lanekeeper.crash import reached
 from lanekeeper.domain.network.port import PortStatus
 from lanekeeper.store.compute.server import ServerRecord, server_delete
-from lanekeeper.store.device.claim import claim_release
+from lanekeeper.store.device.life import claim_release
 from lanekeeper.store.network.port import port_drop_for_server, port_status
 from lanekeeper.store.placement.allocation import allocation_drop, consumer_drop
 

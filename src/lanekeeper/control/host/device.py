@@ -12,7 +12,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, NotFound
 from lanekeeper.store.compute.server import server_list
 from lanekeeper.store.device.device import device_rows
-from lanekeeper.store.device.quarantine import device_clean_again
+from lanekeeper.store.device.life import device_clean_again
 from lanekeeper.store.host.desired import desired_touch
 
 

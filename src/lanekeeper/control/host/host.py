@@ -19,8 +19,8 @@ from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
-from lanekeeper.store.device.claim import device_cleaned
 from lanekeeper.store.device.device import DeviceRow, device_provider_set, devices_merge
+from lanekeeper.store.device.life import device_cleaned
 from lanekeeper.store.host.desired import (
     desired_adopt,
     desired_knows,
@@ -169,7 +169,7 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
         for guest in state.servers:
             changed |= guest_reported(connection, host_id, guest, now)
         for cleaned in state.cleaned:
-            changed |= _cleaned(connection, cleaned, site)
+            changed |= _cleaned(connection, host_id, cleaned, site)
         if obeyed is not None and desired_knows(connection, host_id, *obeyed):
             desired_obeyed(connection, host_id, *obeyed)
         if changed:
@@ -184,11 +184,11 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
         site.bells.ring(host_id)
 
 
-def _cleaned(connection: sa.Connection, cleaned: CleaningState, site: Site) -> bool:
+def _cleaned(connection: sa.Connection, host_id: str, cleaned: CleaningState, site: Site) -> bool:
     reached("controller.clean")
     problem = "" if cleaned.clean else cleaned.problem or "cleaning failed without a reason"
     return device_cleaned(
-        connection, cleaned.device_id, cleaned.round, site.clock(), problem=problem
+        connection, host_id, cleaned.device_id, cleaned.round, site.clock(), problem=problem
     )
 
 

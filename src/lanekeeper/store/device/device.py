@@ -11,7 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
-from lanekeeper.store.device.claim import card_part
+from lanekeeper.store.device.life import (
+    card_is_whole,
+    device_follow,
+    device_leave,
+    device_return,
+)
 from lanekeeper.store.tables import card, claim, device, host
 
 
@@ -55,7 +60,7 @@ def devices_merge(
 
     A function with the same address, ids and serial is the same device, also after it was away.
     What is not told any more is marked as not present: a holder keeps it, nobody new gets it.
-    States are not touched here: claims and cleaning own them.
+    States are not touched here; what follows for cards is the devices' life (``life.py``).
     """
     known = {
         row["address"]: row
@@ -68,77 +73,72 @@ def devices_merge(
     for fact in sorted(told, key=lambda fact: (fact.parent is not None, fact.address)):
         pf_id = ids.get(fact.parent) if fact.parent else None
         row = known.pop(fact.address, None)
-        if row is not None and not _same(row, fact):
-            _leave(connection, row)
+        if row is not None and not _same(connection, row, fact, pf_id):
+            device_leave(connection, row["id"])
             row = None
+        if row is None:
+            row = _away(connection, host_id, fact, pf_id)
+            if row is not None:
+                device_return(connection, row["id"])
         ids[fact.address] = (
             _insert(connection, host_id, fact, pf_id, now)
             if row is None
             else _update(connection, row, fact, pf_id)
         )
     for row in known.values():
-        _leave(connection, row)
+        device_leave(connection, row["id"])
     return ids
 
 
-def _same(row: sa.RowMapping, fact: DeviceRow) -> bool:
-    serial_differs = row["serial"] and fact.serial and row["serial"] != fact.serial
-    return not serial_differs and all(row[name] == getattr(fact, name) for name in _IDENTITY)
+def _same(
+    connection: sa.Connection, row: sa.RowMapping, fact: DeviceRow, pf_id: str | None
+) -> bool:
+    """Whether *fact* tells of the function that *row* is.
+
+    A held VF below another PF is the same, unless that PF is held itself: then its holder has
+    lost it, and what is there now is a part of the other holder's card.
+    """
+    if any(row[name] != getattr(fact, name) for name in _IDENTITY):
+        return False
+    if row["serial"] and fact.serial and row["serial"] != fact.serial:
+        return False
+    moves = pf_id is not None and row["pf_id"] != pf_id
+    held = row["state"] == DeviceState.HELD
+    return not (moves and held and pf_id is not None and card_is_whole(connection, pf_id))
 
 
-def _leave(connection: sa.Connection, row: sa.RowMapping) -> None:
-    connection.execute(
-        device.update()
-        .where(device.c.id == row["id"])
-        .values(present=False, generation=device.c.generation + 1)
-    )
-    if _is_dirty_part(row):
-        # It cannot be cleaned while it is away, and must not bar the whole card for ever.
-        card_part(connection, row["pf_id"], -1)
-
-
-def _is_dirty_part(row: sa.RowMapping) -> bool:
-    dirty = row["state"] in (DeviceState.CLEANING, DeviceState.QUARANTINED)
-    return dirty and row["pf_id"] is not None
-
-
-def _values(fact: DeviceRow, pf_id: str | None) -> dict[str, Any]:
-    values = {name: getattr(fact, name) for name in _FACTS}
-    return values | {"tags": dict(fact.tags), "pf_id": pf_id}
+def _values(fact: DeviceRow) -> dict[str, Any]:
+    return {name: getattr(fact, name) for name in _FACTS} | {"tags": dict(fact.tags)}
 
 
 def _update(
     connection: sa.Connection, row: sa.RowMapping, fact: DeviceRow, pf_id: str | None
 ) -> str:
-    values = _values(fact, pf_id)
-    changed = {name: value for name, value in values.items() if row[name] != value}
+    changed = {name: value for name, value in _values(fact).items() if row[name] != value}
     if changed:
         connection.execute(
             device.update()
             .where(device.c.id == row["id"])
             .values(**changed, generation=device.c.generation + 1)
         )
+    if row["pf_id"] != pf_id:
+        device_follow(connection, row["id"], pf_id)
     return str(row["id"])
 
 
 def _insert(
     connection: sa.Connection, host_id: str, fact: DeviceRow, pf_id: str | None, now: datetime
 ) -> str:
-    back = _away(connection, host_id, fact)
-    if back is not None:
-        connection.execute(device.update().where(device.c.id == back["id"]).values(present=True))
-        if _is_dirty_part(back):
-            card_part(connection, back["pf_id"], 1)
-        return _update(connection, back, fact, pf_id)
     device_id = str(uuid.uuid4())
     connection.execute(
         device.insert().values(
             id=device_id,
             host_id=host_id,
             address=fact.address,
+            pf_id=pf_id,
             state=DeviceState.AVAILABLE,
             state_at=now,
-            **_values(fact, pf_id),
+            **_values(fact),
         )
     )
     if fact.dev_type == DeviceType.PF:
@@ -146,7 +146,9 @@ def _insert(
     return device_id
 
 
-def _away(connection: sa.Connection, host_id: str, fact: DeviceRow) -> sa.RowMapping | None:
+def _away(
+    connection: sa.Connection, host_id: str, fact: DeviceRow, pf_id: str | None
+) -> sa.RowMapping | None:
     """The row of this very function from before it went away, the youngest if there are more."""
     rows = connection.execute(
         sa.select(device)
@@ -158,7 +160,22 @@ def _away(connection: sa.Connection, host_id: str, fact: DeviceRow) -> sa.RowMap
         )
         .order_by(device.c.state_at.desc())
     ).mappings()
-    return next((row for row in rows if _same(row, fact)), None)
+    return next((row for row in rows if _same(connection, row, fact, pf_id)), None)
+
+
+def claims_of(connection: sa.Connection, consumer_id: str) -> list[sa.RowMapping]:
+    """Every device that *consumer_id* holds: the claim's columns and the device's, by request."""
+    rows = connection.execute(
+        sa.select(
+            claim.c.request_id,
+            claim.c.index,
+            device,
+        )
+        .join(device, device.c.id == claim.c.device_id)
+        .where(claim.c.consumer_id == consumer_id)
+        .order_by(claim.c.request_id, claim.c.index)
+    )
+    return list(rows.mappings())
 
 
 def device_provider_set(connection: sa.Connection, device_id: str, provider_id: str | None) -> None:

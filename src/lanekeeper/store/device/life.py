@@ -1,0 +1,276 @@
+"""The life of a device: claimed, released, cleaned, gone away, come back.
+
+Every step is a guarded write whose row count decides. Every step ends by counting its card anew
+from the rows, so that no step has to know what the others have counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.pci.device import DeviceState, DeviceType
+from lanekeeper.store.tables import card, claim, device
+
+TAKEN = "lanekeeper.device.taken"
+_DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One device chosen for one unit of a request.
+
+    Attributes:
+        request_id: the port's id, or one uuid per alias entry of a server.
+        index: which unit of that request, from 0.
+    """
+
+    device_id: str
+    request_id: str
+    index: int = 0
+
+
+def claim_insert(
+    connection: sa.Connection, consumer_id: str, picks: Sequence[Pick], now: datetime
+) -> None:
+    """Give every picked device to *consumer_id*, or none of them.
+
+    Whoever claims on a host has called ``host_lock`` before, so rivals wait for each other there;
+    the order of devices and cards within does not matter then.
+
+    Raises:
+        Conflict: a device is no longer available, or its PF or its VFs are held. The transaction
+            must be left; the caller picks again from what is free then.
+    """
+    for pick in sorted(picks, key=lambda pick: pick.device_id):
+        row = _step(
+            connection,
+            pick.device_id,
+            now,
+            device.c.state == DeviceState.AVAILABLE,
+            device.c.present,
+            device.c.listed,
+            state=DeviceState.HELD,
+        )
+        if row is None:
+            raise Conflict(f"device {pick.device_id} is no longer available", code=TAKEN)
+        _check_card(connection, row)
+        connection.execute(
+            claim.insert().values(
+                device_id=pick.device_id,
+                consumer_id=consumer_id,
+                request_id=pick.request_id,
+                index=pick.index,
+                created_at=now,
+            )
+        )
+        card_recount(connection, row.pf_id or row.id)
+
+
+def claim_release(
+    connection: sa.Connection, consumer_id: str, now: datetime, request_id: str | None = None
+) -> tuple[str, ...]:
+    """Take every device back from *consumer_id* (of *request_id* only, if given).
+
+    They go to cleaning and start a new cleaning round; a card stays held that way until they are
+    clean. A second call finds nothing and does nothing. Returns the devices' ids, in id order.
+    """
+    mine = sa.select(claim.c.device_id).where(claim.c.consumer_id == consumer_id)
+    if request_id is not None:
+        mine = mine.where(claim.c.request_id == request_id)
+    ids = tuple(connection.scalars(mine.order_by(claim.c.device_id)))
+    for device_id in ids:
+        gone = connection.execute(
+            claim.delete().where(claim.c.device_id == device_id, claim.c.consumer_id == consumer_id)
+        )
+        if gone.rowcount == 1:
+            _to_cleaning(connection, device_id, now, DeviceState.HELD)
+    return ids
+
+
+def device_cleaned(
+    connection: sa.Connection,
+    host_id: str,
+    device_id: str,
+    round_: int,
+    now: datetime,
+    *,
+    problem: str = "",
+) -> bool:
+    """Close cleaning round *round_*: available when it went well, quarantined with *problem*.
+
+    Returns whether this call closed it. An answer to an older round, from a host that does not
+    have the device, or about one that has gone away changes nothing.
+    """
+    row = _step(
+        connection,
+        device_id,
+        now,
+        device.c.host_id == host_id,
+        device.c.present,
+        device.c.state == DeviceState.CLEANING,
+        device.c.cleaning_round == round_,
+        state=DeviceState.QUARANTINED if problem else DeviceState.AVAILABLE,
+        state_reason=problem,
+    )
+    if row is None:
+        return False
+    card_recount(connection, row.pf_id or row.id)
+    return True
+
+
+def device_clean_again(connection: sa.Connection, device_id: str, now: datetime) -> str | None:
+    """Start a new cleaning round of a quarantined device.
+
+    Returns its host's id; None when the device is not there or not quarantined.
+    """
+    return _to_cleaning(connection, device_id, now, DeviceState.QUARANTINED)
+
+
+def device_leave(connection: sa.Connection, device_id: str) -> None:
+    """Its host tells of it no more. Who holds it keeps it; while it is dirty it bars no card."""
+    _set_presence(connection, device_id, present=False)
+
+
+def device_return(connection: sa.Connection, device_id: str) -> None:
+    """Its host tells of it again; it is in the state in which it left."""
+    _set_presence(connection, device_id, present=True)
+
+
+def device_follow(connection: sa.Connection, device_id: str, pf_id: str | None) -> None:
+    """Hang a VF on the PF that its host says is its PF now.
+
+    A held VF must not follow to a card that is held or dirty whole (``card_is_whole``).
+    """
+    before = connection.scalar(sa.select(device.c.pf_id).where(device.c.id == device_id))
+    if before == pf_id:
+        return
+    connection.execute(
+        device.update()
+        .where(device.c.id == device_id)
+        .values(pf_id=pf_id, generation=device.c.generation + 1)
+    )
+    for one in (before, pf_id):
+        if one is not None:
+            card_recount(connection, one)
+
+
+def card_is_whole(connection: sa.Connection, pf_id: str) -> bool:
+    """Whether the PF itself is held, or not clean since it was."""
+    holder = sa.select(card.c.whole_holder).where(card.c.pf_device_id == pf_id)
+    return connection.scalar(holder) is not None
+
+
+def card_recount(connection: sa.Connection, pf_id: str) -> None:
+    """Set from the rows how the card of *pf_id* is held; what is not a PF has none.
+
+    Whole: by the PF's holder, also after it let go until the PF is clean. Otherwise in as many
+    parts as VFs are held, or dirty and there; what is away cannot be cleaned and bars nobody.
+    Dirty VFs that come back to a card held whole count once it is not any more.
+    """
+    before = _locked(connection, pf_id)
+    if before is None:
+        return
+    whole = _whole_holder(connection, pf_id, before["whole_holder"])
+    parts = 0 if whole is not None else _parts(connection, pf_id)
+    if (whole, parts) != (before["whole_holder"], before["parts_held"]):
+        connection.execute(
+            card.update()
+            .where(card.c.pf_device_id == pf_id)
+            .values(whole_holder=whole, parts_held=parts)
+        )
+
+
+def _locked(connection: sa.Connection, pf_id: str) -> sa.RowMapping | None:
+    """The card, which nobody else counts until this transaction ends.
+
+    A statement of its own: only what comes after it sees what the last one to count has written.
+    """
+    mine = sa.select(card).where(card.c.pf_device_id == pf_id).with_for_update()
+    return connection.execute(mine).mappings().one_or_none()
+
+
+def _whole_holder(connection: sa.Connection, pf_id: str, last: str | None) -> str | None:
+    state, holder = connection.execute(
+        sa.select(device.c.state, claim.c.consumer_id)
+        .outerjoin(claim, claim.c.device_id == device.c.id)
+        .where(device.c.id == pf_id)
+    ).one()
+    if state == DeviceState.AVAILABLE:
+        return None
+    return last if holder is None else holder
+
+
+def _parts(connection: sa.Connection, pf_id: str) -> int:
+    dirty = sa.and_(device.c.present, device.c.state.in_(_DIRTY))
+    counted = sa.select(sa.func.count()).where(
+        device.c.pf_id == pf_id, sa.or_(device.c.state == DeviceState.HELD, dirty)
+    )
+    return connection.execute(counted).scalar_one()
+
+
+def _check_card(connection: sa.Connection, row: sa.Row[Any]) -> None:
+    """Make sure that a device's card is not held the other way; the card is locked from now on."""
+    found = _locked(connection, row.pf_id or row.id)
+    if found is None:
+        return
+    parts_matter = row.dev_type == DeviceType.PF
+    if found["whole_holder"] is not None or (parts_matter and found["parts_held"]):
+        raise Conflict(
+            f"{row.address} cannot be held: its card is in use the other way (whole or in parts)",
+            code=TAKEN,
+        )
+
+
+def _to_cleaning(
+    connection: sa.Connection, device_id: str, now: datetime, before: DeviceState
+) -> str | None:
+    """Start a cleaning round of a device that is in state *before*; returns its host's id."""
+    row = _step(
+        connection,
+        device_id,
+        now,
+        device.c.state == before,
+        state=DeviceState.CLEANING,
+        cleaning_round=device.c.cleaning_round + 1,
+    )
+    if row is None:
+        return None
+    card_recount(connection, row.pf_id or row.id)
+    host_id: str = row.host_id
+    return host_id
+
+
+def _step(
+    connection: sa.Connection,
+    device_id: str,
+    now: datetime,
+    *conditions: sa.ColumnElement[bool],
+    **values: Any,
+) -> sa.Row[Any] | None:
+    """Change a device's state where *conditions* hold; None where they do not."""
+    changed = {"state_reason": "", "state_at": now} | values
+    return connection.execute(
+        device.update()
+        .where(device.c.id == device_id, *conditions)
+        .values(**changed, generation=device.c.generation + 1)
+        .returning(
+            device.c.id, device.c.host_id, device.c.pf_id, device.c.dev_type, device.c.address
+        )
+    ).one_or_none()
+
+
+def _set_presence(connection: sa.Connection, device_id: str, *, present: bool) -> None:
+    card_id = connection.scalar(
+        device.update()
+        .where(device.c.id == device_id)
+        .values(present=present, generation=device.c.generation + 1)
+        .returning(sa.func.coalesce(device.c.pf_id, device.c.id))
+    )
+    if card_id is not None:
+        card_recount(connection, card_id)
