@@ -47,6 +47,30 @@ def test_private_files_are_found_and_public_ones_are_not(tmp_path: Path) -> None
     assert found == ["etc/shadow", "etc/shadow-", "etc/ssh/ssh_host_rsa_key"]
 
 
+def test_what_others_may_not_read_in_etc_is_private_whatever_its_name(tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    for name, mode in (("any/service.conf", 0o640), ("any/public.conf", 0o644), ("cni/net", 0o644)):
+        path = etc / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        path.chmod(mode)
+    (etc / "cni").chmod(0o700)
+    (etc / "link").symlink_to("any/service.conf")
+    found = [str(path.relative_to(etc)) for path in read_private_files(tmp_path)]
+    assert found == ["any/service.conf", "cni/net"]
+
+
+def test_folders_of_openstack_and_of_lanekeeper_are_covered() -> None:
+    folders = set(map(str, plan(MOUNTS, [], []).folders))
+    assert {
+        "/etc/nova",
+        "/etc/neutron",
+        "/etc/ceph",
+        "/etc/kolla",
+        "/var/lib/lanekeeper",
+    } <= folders
+
+
 def test_mountinfo_is_read_with_and_without_optional_fields() -> None:
     text = (
         "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"

@@ -7,7 +7,9 @@ is masked there is not in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +21,15 @@ HOMES = ("/home", "/root")
 # Whole folders of secrets, of other people's data, or of state that is not the lab host's.
 PRIVATE_FOLDERS = (
     "/etc/apt/auth.conf.d",
+    "/etc/ceph",
+    "/etc/kolla",
     "/etc/kubernetes",
     "/etc/lanekeeper",
     "/etc/letsencrypt",
     "/etc/libvirt/qemu",
     "/etc/NetworkManager/system-connections",
+    "/etc/neutron",
+    "/etc/nova",
     "/etc/openvpn",
     "/etc/pki/tls/private",
     "/etc/ssl/private",
@@ -118,6 +124,23 @@ def _covered(path: Path, folders: Iterable[Path]) -> bool:
 
 
 def read_private_files(root: Path = Path("/")) -> list[Path]:
-    """Find the files that ``PRIVATE_FILES`` names below *root*."""
-    found = (root.glob(pattern.lstrip("/")) for pattern in PRIVATE_FILES)
-    return sorted({path for matches in found for path in matches if path.is_file()})
+    """Find the files below *root* that ``PRIVATE_FILES`` names, and the private ones of ``/etc``.
+
+    No list of names is ever complete; but a password in ``/etc`` is kept from other users by its
+    mode, or by that of a folder above it.
+    """
+    named = (root.glob(pattern.lstrip("/")) for pattern in PRIVATE_FILES)
+    found = {path for matches in named for path in matches if path.is_file()}
+    return sorted(found | set(_kept_from_others(root / "etc")))
+
+
+def _kept_from_others(folder: Path, *, is_open: bool = True) -> Iterator[Path]:
+    """Find regular files that a user who owns nothing cannot read; follows no link."""
+    is_open = is_open and bool(folder.stat().st_mode & stat.S_IXOTH)
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _kept_from_others(Path(entry.path), is_open=is_open)
+        elif entry.is_file(follow_symlinks=False):
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if not (is_open and mode & stat.S_IROTH):
+                yield Path(entry.path)
