@@ -40,7 +40,6 @@ def test_each_part_of_a_server_has_its_formats(tmp_path: Path, part: str, taken:
         good = set()
         for disk_format in DISK_FORMATS:
             image_id = image(world, disk_format)
-            with world.site.database.read() as connection:
-                with suppress(Invalid):
-                    good.add(image_for_server(connection, CALLER, image_id, part).disk_format)
+            with world.site.database.read() as connection, suppress(Invalid):
+                good.add(image_for_server(connection, CALLER, image_id, part).disk_format)
     assert good == taken
