@@ -75,6 +75,37 @@ def test_a_guest_that_went_down_by_itself_stays_down(power: str) -> None:
     assert (after.vm_state, after.wanted, after.generation) == (VmState.STOPPED, "stopped", 2)
 
 
+@pytest.mark.parametrize(
+    ("life", "power", "vm_state", "wanted", "generation"),
+    [
+        (STOPPING, "running", VmState.ACTIVE, Wanted.RUNNING, 3),
+        (STOPPING, "crashed", VmState.STOPPED, Wanted.STOPPED, 2),
+        (REBOOTING, "running", VmState.ACTIVE, Wanted.RUNNING, 2),
+        (STARTING, "stopped", VmState.STOPPED, Wanted.STOPPED, 4),
+        (BUILDING, "running", VmState.ERROR, Wanted.RUNNING, 1),
+    ],
+)
+def test_an_order_that_was_given_up_is_over(
+    life: Life, power: str, vm_state: VmState, wanted: Wanted, generation: int
+) -> None:
+    said = Report(power=power, generation=1, problem="no", given_up=life.generation)
+    after = after_report(life, said)
+    assert (after.vm_state, after.task_state, after.problem) == (vm_state, None, "no")
+    assert (after.wanted, after.generation) == (wanted, generation)
+    again = after_report(after, said)
+    assert again == after
+
+
+def test_a_deletion_is_never_given_up() -> None:
+    said = Report(power="running", generation=1, problem="busy", given_up=2)
+    assert after_report(DELETING, said) == replace(DELETING, power_state=PowerState.RUNNING)
+
+
+def test_what_was_given_up_before_is_no_answer_to_what_is_asked_now() -> None:
+    said = Report(power="running", generation=1, problem="no", given_up=1)
+    assert after_report(STOPPING, said) == STOPPING
+
+
 def test_a_failure_keeps_its_reason_until_the_guest_runs() -> None:
     failed = after_report(BUILDING, report("failed", problem="no such driver"))
     assert failed.problem == "no such driver"

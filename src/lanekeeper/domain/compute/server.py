@@ -89,11 +89,12 @@ class Life:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One guest as its host has it; *power* as in ``protocol.ServerState``."""
+    """One guest as its host has it; its values as in ``protocol.ServerState``."""
 
     power: str
     generation: int
     problem: str = ""
+    given_up: int = 0
 
 
 def is_gone(life: Life, report: Report) -> bool:
@@ -106,19 +107,26 @@ def after_report(life: Life, report: Report) -> Life:
 
     A report that answers an older generation only tells the power: what was asked since then is
     still under way. A guest that shut itself down stays down, as in Nova; while it is being built
-    or rebooted a stopped guest is a step on the way, not the end of it.
+    or rebooted a stopped guest is a step on the way, not the end of it. An order that the host
+    gave up is over: what is wanted then is what there is.
     """
     if report.power == "absent":
         return life
     if report.power == "failed":
         return _failed(life, report)
     power = _POWER[report.power]
+    if life.wanted != Wanted.ABSENT and report.given_up >= life.generation:
+        return _given_up(life, report, power)
     answered = report.generation >= life.generation
     if life.wanted == Wanted.ABSENT or not answered:
         return replace(life, power_state=power)
-    if report.power == "running":
+    return _answered(life, report.power, power)
+
+
+def _answered(life: Life, told: str, power: PowerState) -> Life:
+    if told == "running":
         return _running(life, power)
-    if report.power in ("stopped", "crashed"):
+    if told in ("stopped", "crashed"):
         return _down(life, power)
     return replace(life, power_state=power)
 
@@ -143,6 +151,23 @@ def _failed(life: Life, report: Report) -> Life:
         task_state=TaskState.DELETING if life.wanted == Wanted.ABSENT else None,
         power_state=PowerState.NOSTATE,
         problem=report.problem or "the host could not do it and gave no reason",
+    )
+
+
+def _given_up(life: Life, report: Report, power: PowerState) -> Life:
+    is_down = report.power in ("stopped", "crashed")
+    vm_state = VmState.STOPPED if is_down else VmState.ACTIVE
+    # What never came up as ordered is no server that works, whatever its guest does.
+    is_sound = life.vm_state not in (VmState.BUILDING, VmState.ERROR)
+    wanted = Wanted.STOPPED if is_down else Wanted.RUNNING
+    return replace(
+        life,
+        vm_state=vm_state if is_sound else VmState.ERROR,
+        task_state=None,
+        power_state=power,
+        wanted=wanted,
+        generation=life.generation + (wanted != life.wanted),
+        problem=report.problem or "the host gave it up and gave no reason",
     )
 
 
