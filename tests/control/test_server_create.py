@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from fleet import ADMIN, MEMBER, STRANGER, Fleet, config, fleet, pf_and_vfs
+from fleet import ADMIN, MEMBER, OTHER_PROJECT, STRANGER, Fleet, config, fleet, pf_and_vfs
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
@@ -22,15 +23,16 @@ from lanekeeper.control.host.desired import desired_of
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, NoCapacity, NotOffered
 from lanekeeper.domain.image.record import Status
-from lanekeeper.domain.network.port import VnicType
+from lanekeeper.domain.network.port import PortWanted, VnicType
 from lanekeeper.protocol import DeviceFact
 from lanekeeper.store.device.device import device_rows
-from lanekeeper.store.network.port import port_show
+from lanekeeper.store.network.port import port_create, port_show
 from lanekeeper.store.tables import (
     address,
     allocation,
     claim,
     consumer,
+    image,
     inventory,
     port,
     server,
@@ -246,6 +248,30 @@ def test_rows_that_contradict_each_other_end_the_search(world: Fleet) -> None:
     assert "shows free what cannot be claimed" in made.fault["message"]
 
 
+def test_rows_that_are_wrong_are_no_lost_race(world: Fleet) -> None:
+    # A key that no rival decides about: leaving the host out would hide what is broken.
+    with world.site.database.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE UNIQUE INDEX one_of_each_name ON server (name)")
+    asked = wanted(world, flavor(world))
+    create_servers(world.site, MEMBER, asked)
+    with pytest.raises(sa.exc.IntegrityError, match="name"):
+        create_servers(world.site, MEMBER, asked)
+    assert rows(world, server) == 1
+
+
+def test_an_image_that_goes_at_this_moment_makes_no_server(world: Fleet) -> None:
+    def clock() -> datetime:
+        # Asked for the time once everything has been looked up, and before anything is taken.
+        with world.site.database.engine.begin() as connection:
+            connection.execute(image.update().values(status=Status.DELETED))
+        return world.hands()
+
+    asked = wanted(world, flavor(world))
+    with pytest.raises(Conflict, match="was deleted at this moment"):
+        create_servers(replace(world.site, clock=clock), MEMBER, asked)
+    assert (rows(world, server), used(world)) == (0, {})
+
+
 def test_a_whole_pf_and_its_vfs_exclude_each_other(database_url: str, tmp_path: Path) -> None:
     with fleet(database_url, tmp_path, hosts=0) as world:
         facts = pf_and_vfs("41", 2)
@@ -330,6 +356,18 @@ def test_ports_that_cannot_be_used_are_refused(world: Fleet) -> None:
     refused(world, Invalid, "named twice", asked)
     asked = wanted(world, plain, networks=[NicAsked(port_id=direct.id)])
     refused(world, Invalid, "could not be found", asked, who=STRANGER)
+
+
+def test_a_strangers_port_is_not_there_for_the_networks_owner(world: Fleet) -> None:
+    asked = PortWanted(network_id=world.network(), vnic_type=VnicType.DIRECT)
+    now = world.hands()
+    theirs = world.site.database.write(
+        lambda c: port_create(c, asked, project_id=OTHER_PROJECT, now=now)
+    )
+    order = wanted(world, flavor(world), networks=[NicAsked(port_id=theirs.id)])
+    refused(world, Invalid, f"Port {theirs.id} could not be found", order)
+    (made,) = create_servers(world.site, ADMIN, order)
+    assert list(made.port_ids) == [theirs.id]
 
 
 def test_a_port_in_use_is_a_conflict(world: Fleet) -> None:

@@ -31,7 +31,7 @@ from lanekeeper.store.compute.server import (
     server_get,
     server_update,
 )
-from lanekeeper.store.host.desired import desired_touch
+from lanekeeper.store.host.desired import desired_touch, host_lock
 
 T = TypeVar("T")
 
@@ -44,16 +44,30 @@ def fault(message: str, now: datetime) -> dict[str, Any]:
     return {"code": FAULT_CODE, "message": message, "created": now.isoformat()}
 
 
-def server_seen(connection: sa.Connection, caller: Caller, server_id: str) -> ServerRecord:
-    """The server if this caller may see it.
+def server_seen(
+    connection: sa.Connection, caller: Caller, server_id: str, *, lock: bool = False
+) -> ServerRecord:
+    """The server if this caller may see it; *lock* keeps its row until the transaction ends.
 
     Raises:
         NotFound: there is none, or it is another project's.
     """
-    found = server_get(connection, server_id)
+    found = server_get(connection, server_id, lock=lock)
     if found is None or not caller.sees(found.project_id):
         raise NotFound(f"Instance {server_id[:80]} could not be found.")
     return found
+
+
+def server_held(connection: sa.Connection, caller: Caller, server_id: str) -> ServerRecord:
+    """The server, for a transaction that changes what is wanted of its host: its host locked.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+    """
+    seen = server_seen(connection, caller, server_id)  # a server never moves
+    if seen.host_id is not None:
+        host_lock(connection, seen.host_id)
+    return server_seen(connection, caller, server_id, lock=True)
 
 
 def update_server(
@@ -105,7 +119,7 @@ def _change(
     now = site.clock()
 
     def work(connection: sa.Connection) -> T:
-        record = _unlocked(server_seen(connection, caller, server_id), caller)
+        record = _unlocked(server_seen(connection, caller, server_id, lock=True), caller)
         changed = change(getattr(record, column))
         server_update(connection, server_id, **{column: changed}, updated_at=now)
         return changed
@@ -125,7 +139,7 @@ def delete_server(site: Site, caller: Caller, server_id: str) -> None:
     now = site.clock()
 
     def work(connection: sa.Connection) -> str | None:
-        record = _unlocked(server_seen(connection, caller, server_id), caller)
+        record = _unlocked(server_held(connection, caller, server_id), caller)
         return end_server(connection, caller, record, now)
 
     _ring(site, site.database.write(work))
@@ -231,7 +245,12 @@ def guest_reported(
     record = server_get(connection, guest.id)
     if record is None or record.host_id != host_id:
         return False
-    report = Report(power=guest.power, generation=guest.generation, problem=guest.problem)
+    report = Report(
+        power=guest.power,
+        generation=guest.generation,
+        problem=guest.problem,
+        given_up=guest.given_up,
+    )
     if is_gone(record.life, report):
         release_server(connection, record, now)
         return True
@@ -302,7 +321,7 @@ def _act(site: Site, caller: Caller, server_id: str, action: _Action) -> None:
     now = site.clock()
 
     def work(connection: sa.Connection) -> str:
-        record = _unlocked(server_seen(connection, caller, server_id), caller)
+        record = _unlocked(server_held(connection, caller, server_id), caller)
         _ready(record, action)
         event_insert(connection, event_of(record, caller, action.name, now))
         _want(

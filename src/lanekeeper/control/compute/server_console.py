@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.compute.server import server_seen
+from lanekeeper.control.compute.server import server_held
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.compute.console import console_get
@@ -29,7 +29,7 @@ def read_console(site: Site, caller: Caller, server_id: str) -> str:
     asked = site.clock()
 
     def work(connection: sa.Connection) -> ServerRecord:
-        record = server_seen(connection, caller, server_id)
+        record = server_held(connection, caller, server_id)
         if record.host_id is None:
             raise Conflict(f"Instance {server_id} is not ready: it has no host, so no console.")
         server_update(connection, server_id, console_wanted_until=asked + _CONSOLE_KEPT)

@@ -13,9 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.guest import images_of
 from lanekeeper.control.compute.server import end_server, event_of, fault
 from lanekeeper.control.compute.server_nic import Nic
 from lanekeeper.control.compute.server_order import NewServer, Order, check_order
+from lanekeeper.control.image.image import hold_images
 from lanekeeper.control.metrics import CLAIMS, LOST_RACES, REFUSALS
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
@@ -28,9 +30,10 @@ from lanekeeper.domain.network.profile import binding_profile
 from lanekeeper.domain.scheduling.filter import Verdict
 from lanekeeper.domain.scheduling.selection import Choice, Rejection, Selection, select_hosts
 from lanekeeper.store.compute.capacity import device_facts, host_views
+from lanekeeper.store.compute.race import is_lost_race
 from lanekeeper.store.compute.server import ServerRecord, event_insert, server_get, server_insert
 from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
-from lanekeeper.store.host.desired import desired_touch
+from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.network.port import port_attach, port_create_for_server
 from lanekeeper.store.placement.allocation import FULL, allocation_take, consumer_put
 
@@ -70,7 +73,8 @@ def _create(
 
     A lost race means that somebody else has got further, so it is tried again for as long as
     anything looks free. An attempt that fails although nothing has changed since the last one
-    like it shows rows that contradict each other: that host is left out then.
+    like it shows rows that contradict each other: that host is left out then. Any other fault of
+    the database is no race, and comes out.
     """
     draft = _draft(site, caller, order, reservation_id, index)
     tried: set[_Attempt] = set()
@@ -101,7 +105,9 @@ def _create(
             if error.code not in _RACES:
                 raise
             LOST_RACES.inc()
-        except sa.exc.IntegrityError:
+        except sa.exc.IntegrityError as error:
+            if not is_lost_race(error):
+                raise
             LOST_RACES.inc()
         else:
             CLAIMS.inc()
@@ -147,9 +153,11 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     """Take everything on the chosen host: amounts, devices, ports, then the server's own row.
 
     Raises:
-        Conflict: somebody else was faster; the transaction must be left.
+        Conflict: somebody else was faster, or the image was deleted; the transaction must be left.
     """
     draft, host, order = placing.draft, placing.choice.host, placing.order
+    host_lock(connection, host.id)
+    hold_images(connection, images_of(draft))
     consumer_put(
         connection,
         draft.id,
@@ -276,14 +284,19 @@ def _unplaced(
 def _take_back(site: Site, caller: Caller, made: Sequence[ServerRecord]) -> None:
     """End servers that no client has heard of yet."""
     now = site.clock()
+    hosts = sorted({record.host_id for record in made if record.host_id is not None})
 
-    def work(connection: sa.Connection) -> set[str]:
-        # Read again: a host may have reported of its guest meanwhile, an admin have ended it.
-        present = (server_get(connection, record.id) for record in made)
-        ended = {end_server(connection, caller, one, now) for one in present if one is not None}
-        return {host_id for host_id in ended if host_id is not None}
+    def work(connection: sa.Connection) -> None:
+        for host_id in hosts:
+            host_lock(connection, host_id)
+        for record in made:
+            # Read again: its host may have reported meanwhile, or an admin have ended it.
+            present = server_get(connection, record.id, lock=True)
+            if present is not None:
+                end_server(connection, caller, present, now)
 
-    for host_id in sorted(site.database.write(work)):
+    site.database.write(work)
+    for host_id in hosts:
         site.bells.ring(host_id)
 
 

@@ -17,7 +17,7 @@ from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import DeviceRequest, port_request
 from lanekeeper.domain.scheduling.host import DeviceNeed
 from lanekeeper.store.network.network import network_show
-from lanekeeper.store.network.port import ports_for_server
+from lanekeeper.store.network.port import port_missing, ports_for_server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,10 @@ def check_nics(
     everybody = None if caller.is_admin else caller.project_id
     try:
         ports = {port.id: port for port in ports_for_server(connection, everybody, ids)}
+        for port in ports.values():
+            # A network's owner sees all ports on it, but they are not theirs to boot with.
+            if everybody is not None and port.project_id != everybody:
+                raise port_missing(port.id)
     except NotFound as error:
         raise Invalid(str(error)) from error
     return tuple(

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.network.port import touch_holders
+from lanekeeper.control.network.port import lock_holders, touch_holders
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NoCapacity
@@ -111,6 +111,8 @@ def update_network(
         present = visible_network(connection, caller, network_id)
         demand_owner(caller, present.project_id, "update_network")
         values = dict(change.values)
+        if "mtu" in values:
+            lock_holders(connection, _ports_on(connection, network_id))
         network_update(connection, network_id, values, now=now, revision=change.revision)
         hosts: tuple[str, ...] = ()
         if "mtu" in values:

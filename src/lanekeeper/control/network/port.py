@@ -27,8 +27,8 @@ from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
 from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change
 from lanekeeper.domain.network.port import PortRecord, PortWanted
-from lanekeeper.store.compute.server import server_change, server_get
-from lanekeeper.store.host.desired import desired_touch
+from lanekeeper.store.compute.server import ServerRecord, server_change, server_get
+from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.host.host import host_by_name
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port import (
@@ -101,7 +101,9 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
     now = site.clock()
 
     def work(connection: sa.Connection) -> tuple[PortRecord, tuple[str, ...]]:
-        demand_owner(caller, _visible(connection, caller, port_id).project_id, "update_port")
+        seen = _visible(connection, caller, port_id)
+        demand_owner(caller, seen.project_id, "update_port")
+        lock_holders(connection, [seen])
         # Holds the row until the commit, so what is checked below cannot change under it.
         port_update(connection, port_id, {}, now=now, revision=change.revision)
         present = _visible(connection, caller, port_id)
@@ -156,21 +158,37 @@ def delete_port(site: Site, caller: Caller, port_id: str, revision: int | None =
     site.database.write(work)
 
 
+def lock_holders(connection: sa.Connection, ports: Iterable[PortRecord]) -> None:
+    """Lock the hosts of the servers that hold *ports*, for ``touch_holders`` later.
+
+    It comes before anything else is changed. Who takes a port at this moment is not met: such a
+    rival is met at the port's row, and the database begins one of the two again.
+    """
+    hosts = {server.host_id for server in _holders(connection, ports)}
+    for host_id in sorted(host_id for host_id in hosts if host_id is not None):
+        host_lock(connection, host_id)
+
+
 def touch_holders(connection: sa.Connection, ports: Iterable[PortRecord]) -> tuple[str, ...]:
     """Say that what is wanted of the servers that hold *ports* has changed.
 
     Returns the ids of their hosts, whose bells are to be rung after the commit.
     """
-    hosts: dict[str, None] = {}
-    for server_id in sorted({port.device_id for port in ports if is_server_owner(port)}):
-        server = server_get(connection, server_id)
-        if server is None or server.host_id is None:
+    hosts: set[str] = set()
+    for server in _holders(connection, ports):
+        if server.host_id is None:
             continue
-        server_change(connection, server_id, server.generation, generation=server.generation + 1)
-        hosts[server.host_id] = None
+        server_change(connection, server.id, server.generation, generation=server.generation + 1)
+        hosts.add(server.host_id)
     for host_id in sorted(hosts):
         desired_touch(connection, host_id)
     return tuple(sorted(hosts))
+
+
+def _holders(connection: sa.Connection, ports: Iterable[PortRecord]) -> list[ServerRecord]:
+    ids = sorted({port.device_id for port in ports if is_server_owner(port)})
+    found = (server_get(connection, server_id) for server_id in ids)
+    return [server for server in found if server is not None]
 
 
 def _create(

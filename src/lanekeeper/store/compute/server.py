@@ -102,8 +102,14 @@ def server_insert(connection: sa.Connection, new: ServerRecord) -> None:
     connection.execute(server.insert().values(**_values(new)))
 
 
-def server_get(connection: sa.Connection, server_id: str) -> ServerRecord | None:
-    row = connection.execute(_SELECT.where(server.c.id == server_id)).mappings().one_or_none()
+def server_get(
+    connection: sa.Connection, server_id: str, *, lock: bool = False
+) -> ServerRecord | None:
+    """One server; *lock* keeps its row as it is until the transaction ends."""
+    query = _SELECT.where(server.c.id == server_id)
+    if lock:
+        query = query.with_for_update(of=server, key_share=True)
+    row = connection.execute(query).mappings().one_or_none()
     return None if row is None else _record(row)
 
 
