@@ -42,7 +42,7 @@ from lanekeeper.control.identity.token import authenticate_token
 from lanekeeper.control.periodic import Periodic
 from lanekeeper.control.site import Site
 from lanekeeper.control.watch import LOOK_EVERY_S, Watch
-from lanekeeper.domain.errors import Conflict, Unavailable
+from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
@@ -161,7 +161,26 @@ def _application(site: Site, heartbeats: Heartbeats, policy_file: Path | None) -
         "": user,
         AGENT.name: authenticator(site, heartbeats),
     }
-    return application(site, FACES, authenticate, Enforcer(FACES, policy_file), routes(site))
+    rest = routes(site, read_metrics_token(site.config.lanekeeper.metrics_token_file))
+    return application(site, FACES, authenticate, Enforcer(FACES, policy_file), rest)
+
+
+def read_metrics_token(path: str) -> str:
+    """Read the token for ``/metrics``; empty for none.
+
+    Raises:
+        Invalid: the file cannot be read, or holds no token that a header can carry.
+    """
+    if not path:
+        return ""
+    name = "[lanekeeper] metrics_token_file"
+    try:
+        token = Path(path).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{name}: {path} cannot be read: {error}") from error
+    if not token or not token.isprintable() or " " in token:
+        raise Invalid(f"{name}: {path} must hold one line with a token of visible characters")
+    return token
 
 
 def _settings(app: ASGIApp, listen: Listen, files: ServerFiles | None) -> uvicorn.Config:

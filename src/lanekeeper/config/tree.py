@@ -336,6 +336,15 @@ class Own(Section, frozen=True):
             also=(("DEFAULT", "agent_down_time"),),
         ),
     ] = 75.0
+    metrics_token_file: Annotated[
+        str,
+        Option(
+            "lanekeeper",
+            "metrics_token_file",
+            "File with the bearer token that /metrics needs away from loopback; without one it is "
+            "answered on loopback only.",
+        ),
+    ] = ""
 
 
 class Config(Section, frozen=True):

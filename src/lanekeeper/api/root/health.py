@@ -64,7 +64,8 @@ def _metrics(site: Site, token: str) -> Callable[[Request], object]:
     async def metrics(request: Request) -> Response:
         here = request.client is not None and request.client.host in _LOOPBACK
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not here and not (token and hmac.compare_digest(given, token)):
+        # As bytes: text that is not ASCII cannot be compared, and is a wrong token all the same.
+        if not here and not (token and hmac.compare_digest(given.encode(), token.encode())):
             return PlainTextResponse("metrics need a bearer token here\n", 401)
         body = await anyio.to_thread.run_sync(render, site)
         return Response(body, media_type=CONTENT_TYPE_LATEST)
