@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -65,11 +65,11 @@ def update_aggregate(
     """
 
     def work(connection: sa.Connection) -> Aggregate:
-        found = _get(connection, aggregate_id)
+        found, others = _held(connection, aggregate_id)
         merged = {**found.metadata, **metadata}
         kept = {key: value for key, value in merged.items() if value is not None}
         for host_name in found.hosts:
-            _check_zone(connection, found, host_name, kept.get(ZONE_KEY))
+            _check_zone(others, host_name, kept.get(ZONE_KEY))
         return _change(connection, site, found, name=name or found.name, metadata=kept)
 
     return write_unique(site, work, f"Aggregate {name} already exists.")
@@ -84,12 +84,12 @@ def add_host(site: Site, aggregate_id: str, host_name: str) -> Aggregate:
     """
 
     def work(connection: sa.Connection) -> Aggregate:
-        found = _get(connection, aggregate_id)
+        found, others = _held(connection, aggregate_id)
         if host_by_name(connection, host_name) is None:
             raise NotFound(f"Compute host {host_name[:80]} could not be found.")
         if host_name in found.hosts:
             raise Conflict(f"Aggregate {found.id} already has host {host_name}.")
-        _check_zone(connection, found, host_name, found.zone)
+        _check_zone(others, host_name, found.zone)
         return _change(connection, site, found, hosts=[*found.hosts, host_name])
 
     return site.database.write(work)
@@ -103,7 +103,7 @@ def remove_host(site: Site, aggregate_id: str, host_name: str) -> Aggregate:
     """
 
     def work(connection: sa.Connection) -> Aggregate:
-        found = _get(connection, aggregate_id)
+        found, _ = _held(connection, aggregate_id)
         if host_name not in found.hosts:
             raise NotFound(f"Aggregate {found.id} has no host {host_name[:80]}.")
         return _change(
@@ -122,7 +122,7 @@ def delete_aggregate(site: Site, aggregate_id: str) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
-        found = _get(connection, aggregate_id)
+        found, _ = _held(connection, aggregate_id)
         if found.hosts:
             raise Conflict(
                 f"Cannot remove aggregate {found.id}: it has hosts",
@@ -179,27 +179,27 @@ def zone_names(connection: sa.Connection, hosts: Sequence[HostRecord]) -> dict[s
     return {host.name: zones.get(host.name, DEFAULT_ZONE) for host in hosts}
 
 
-def _get(connection: sa.Connection, aggregate_id: str) -> Aggregate:
-    fits = aggregate_id.isascii() and aggregate_id.isdigit() and len(aggregate_id) < 10  # noqa: PLR2004 31 bits
-    found = rows.aggregate_get(connection, int(aggregate_id)) if fits else None
-    if found is None:
-        raise _missing(aggregate_id)
-    return found
+def _held(connection: sa.Connection, aggregate_id: str) -> tuple[Aggregate, list[Aggregate]]:
+    """The aggregate and the others, none of which changes until the transaction ends."""
+    everyone = rows.aggregates_hold(connection)
+    for found in everyone:
+        if str(found.id) == aggregate_id:
+            return found, [one for one in everyone if one is not found]
+    raise _missing(aggregate_id)
 
 
 def _change(connection: sa.Connection, site: Site, found: Aggregate, **values: Any) -> Aggregate:
-    rows.aggregate_update(connection, found.id, **values, updated_at=site.clock())
-    return _get(connection, str(found.id))
+    changes = {**values, "updated_at": site.clock()}
+    rows.aggregate_update(connection, found.id, **changes)
+    return replace(found, **changes)
 
 
-def _check_zone(
-    connection: sa.Connection, found: Aggregate, host_name: str, zone: str | None
-) -> None:
+def _check_zone(others: Sequence[Aggregate], host_name: str, zone: str | None) -> None:
     """A host is in one availability zone: several aggregates may only say the same."""
     if zone is None:
         return
-    for other in rows.aggregate_list(connection):
-        if other.id != found.id and host_name in other.hosts and other.zone not in (None, zone):
+    for other in others:
+        if host_name in other.hosts and other.zone not in (None, zone):
             raise Conflict(
                 f"Host {host_name} is in zone {other.zone} by aggregate {other.name}; it cannot "
                 f"be in zone {zone} too"

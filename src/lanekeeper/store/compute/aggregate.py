@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.compute.aggregate import Aggregate
-from lanekeeper.domain.scheduling.host import DEFAULT_ZONE
 from lanekeeper.store.tables import host_aggregate
 
 
@@ -23,12 +22,15 @@ def aggregate_list(connection: sa.Connection) -> list[Aggregate]:
     return [_record(row) for row in rows.mappings()]
 
 
-def aggregate_get(connection: sa.Connection, aggregate_id: int) -> Aggregate | None:
-    row = connection.execute(
-        sa.select(host_aggregate).where(host_aggregate.c.id == aggregate_id).with_for_update()
-    )
-    found = row.mappings().one_or_none()
-    return None if found is None else _record(found)
+def aggregates_hold(connection: sa.Connection) -> list[Aggregate]:
+    """Every aggregate, by id, each locked until the transaction ends.
+
+    A host is in one zone only as long as nobody changes any of them meanwhile. They are read after
+    all are locked, so that one which came while this waited is met, too.
+    """
+    ids = sa.select(host_aggregate.c.id).order_by(host_aggregate.c.id)
+    connection.execute(ids.with_for_update()).all()
+    return aggregate_list(connection)
 
 
 def aggregate_insert(
@@ -64,7 +66,3 @@ def zone_by_host(aggregates: Sequence[Aggregate]) -> dict[str, str]:
         if aggregate.zone is not None
         for name in aggregate.hosts
     }
-
-
-def zone_of(aggregates: Sequence[Aggregate], host_name: str) -> str:
-    return zone_by_host(aggregates).get(host_name, DEFAULT_ZONE)
