@@ -6,7 +6,7 @@ import hashlib
 import re
 import secrets
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -52,8 +52,9 @@ def enrol(site: Site, token: str, host_id: str, host_name: str) -> str:
 
     Raises:
         Invalid: *host_id* is not a UUID, or *host_name* not a host name.
-        Unauthenticated: the token is unknown, used, expired, or another host's.
-        Conflict: another host already has that name.
+        Unauthenticated: the token is unknown, used, expired, or another host's; or the host is
+            known and the token was not made for its name.
+        Conflict: another host already has that name, or this host has another one.
     """
     check_host_name(host_name)
     host_id = _canonical(host_id)
@@ -61,32 +62,43 @@ def enrol(site: Site, token: str, host_id: str, host_name: str) -> str:
     now = site.clock()
 
     def work(connection: sa.Connection) -> None:
-        if not enrolment_use(connection, _hash(token), host_id, host_name, now):
+        bound_to = enrolment_use(connection, _hash(token), host_id, host_name, now)
+        if bound_to is None:
             raise Unauthenticated(
                 "the enrolment token is unknown, spent, expired or for another host",
                 hint="make a new one with: lanekeeper agent token",
             )
-        _admit(connection, host_id, host_name, credential, now)
+        _check_name(connection, host_id, host_name)
+        known = connection.scalar(sa.select(host.c.id).where(host.c.id == host_id)) is not None
+        if not known:
+            host_insert(connection, host_id, host_name, _hash(credential), now)
+            desired_touch(connection, host_id)
+        elif bound_to:
+            host_credential_set(connection, host_id, _hash(credential))
+        else:
+            raise Unauthenticated(
+                f"host {host_name} is known, and this token was not made for it",
+                hint=f"make one with: lanekeeper agent token --host-name {host_name}",
+            )
 
     site.database.write(work)
     return credential
 
 
-def _admit(
-    connection: sa.Connection, host_id: str, host_name: str, credential: str, now: datetime
-) -> None:
+def _check_name(connection: sa.Connection, host_id: str, host_name: str) -> None:
+    """Make sure that no host takes another one's place by its name or by its id."""
     namesake = host_by_name(connection, host_name)
     if namesake is not None and namesake.id != host_id:
         raise Conflict(
             f"host name {host_name} belongs to {namesake.id}",
             hint="keep that host's state directory, or give this host another name",
         )
-    known = connection.scalar(sa.select(host.c.id).where(host.c.id == host_id))
-    if known is None:
-        host_insert(connection, host_id, host_name, _hash(credential), now)
-        desired_touch(connection, host_id)
-    else:
-        host_credential_set(connection, host_id, _hash(credential))
+    name = connection.scalar(sa.select(host.c.name).where(host.c.id == host_id))
+    if name not in (None, host_name):
+        raise Conflict(
+            f"host_id {host_id} belongs to a host with another name than {host_name}",
+            hint="enrol the host under the name that it had, or give it a new state directory",
+        )
 
 
 def authenticate_host(site: Site, credential: str, request_id: str) -> Caller:

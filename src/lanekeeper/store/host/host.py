@@ -154,9 +154,12 @@ def enrolment_insert(
 
 def enrolment_use(
     connection: sa.Connection, token_hash: str, host_id: str, host_name: str, now: datetime
-) -> bool:
-    """Spend a token; whether it was good. The row count decides between rivals."""
-    used = connection.execute(
+) -> str | None:
+    """Spend a token; the host name that it is bound to, empty for any, None if it is no good.
+
+    The row that comes back decides between rivals.
+    """
+    bound_to: str | None = connection.scalar(
         enrolment.update()
         .where(
             enrolment.c.token_hash == token_hash,
@@ -165,5 +168,6 @@ def enrolment_use(
             enrolment.c.host_name.in_(("", host_name)),
         )
         .values(used_by=host_id)
+        .returning(enrolment.c.host_name)
     )
-    return used.rowcount == 1
+    return bound_to
