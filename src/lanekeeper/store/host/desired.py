@@ -68,11 +68,20 @@ def desired_knows(connection: sa.Connection, host_id: str, generation: int, mark
 
 
 def desired_adopt(connection: sa.Connection, host_id: str, generation: int, mark: str) -> None:
-    """Count a state that this database never ordered as ordered, so that newer ones follow it."""
+    """Count a state that this database never ordered as ordered, so that newer ones follow it.
+
+    It may have ordered that generation itself, with another mark: the agent's is the one that
+    counts then.
+    """
     connection.execute(
         host.update()
         .where(host.c.id == host_id, host.c.generation < generation)
         .values(generation=generation)
+    )
+    connection.execute(
+        desired_mark.delete().where(
+            desired_mark.c.host_id == host_id, desired_mark.c.generation == generation
+        )
     )
     connection.execute(
         desired_mark.insert().values(host_id=host_id, generation=generation, mark=mark)
