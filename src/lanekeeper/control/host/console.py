@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.store.compute.console import console_put
+from lanekeeper.store.host.desired import host_lock
 from lanekeeper.store.tables import server
 
 
@@ -18,6 +19,7 @@ def console_store(site: Site, host_id: str, server_id: str, text: str) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
+        host_lock(connection, host_id)
         mine = sa.select(server.c.id).where(server.c.id == server_id, server.c.host_id == host_id)
         if connection.scalar(mine) is None:
             raise NotFound(f"no server {server_id} on this host")

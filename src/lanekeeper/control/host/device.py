@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, NotFound
 from lanekeeper.store.compute.server import server_list
-from lanekeeper.store.device.device import device_rows
+from lanekeeper.store.device.device import device_host, device_rows
 from lanekeeper.store.device.life import device_clean_again
-from lanekeeper.store.host.desired import desired_touch
+from lanekeeper.store.host.desired import desired_touch, host_lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,9 @@ def clean_device(site: Site, device_id: str) -> Device:
     now = site.clock()
 
     def work(connection: sa.Connection) -> str | None:
+        home = device_host(connection, device_id)
+        if home is not None:
+            host_lock(connection, home)
         host_id = device_clean_again(connection, device_id, now)
         if host_id is not None:
             desired_touch(connection, host_id)

@@ -19,13 +19,19 @@ from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
-from lanekeeper.store.device.device import DeviceRow, device_provider_set, devices_merge
+from lanekeeper.store.device.device import (
+    DeviceRow,
+    device_provider_set,
+    devices_in_orders,
+    devices_merge,
+)
 from lanekeeper.store.device.life import device_cleaned
 from lanekeeper.store.host.desired import (
     desired_adopt,
     desired_knows,
     desired_obeyed,
     desired_touch,
+    host_lock,
 )
 from lanekeeper.store.host.host import (
     HostRecord,
@@ -37,6 +43,7 @@ from lanekeeper.store.host.host import (
 from lanekeeper.store.placement.provider import (
     Stock,
     device_provider_id,
+    device_providers_retire,
     inventory_ensure,
     provider_ensure,
     provider_traits_set,
@@ -59,7 +66,8 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
     plain = msgspec.to_builtins(facts)
     config = site.config.compute
 
-    def work(connection: sa.Connection) -> None:
+    def work(connection: sa.Connection) -> bool:
+        host_lock(connection, host_id)
         record = host_get(connection, host_id)
         host_facts_set(connection, host_id, plain, now)
         provider_ensure(
@@ -74,10 +82,16 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         stocks = _stocks(config, facts)
         told = {name: stock for name, stock in stocks.items() if stock.total > 0}
         inventory_ensure(connection, host_id, told, now)
+        before = devices_in_orders(connection, host_id)
         ids = devices_merge(connection, host_id, rows, now)
         _provide(site, connection, record, facts.devices, ids)
+        changed = devices_in_orders(connection, host_id) != before
+        if changed:
+            desired_touch(connection, host_id)
+        return changed
 
-    site.database.write(work)
+    if site.database.write(work):
+        site.bells.ring(host_id)
 
 
 def _stocks(config: Compute, facts: HostFacts) -> dict[str, Stock]:
@@ -136,6 +150,7 @@ def _provide(
     ids: Mapping[str, str],
 ) -> None:
     """Give each PF and each plain device that lists something its provider and its traits."""
+    device_providers_retire(connection, record.id, ids.values(), site.clock())
     traits: dict[str, set[str]] = defaultdict(set)
     for fact in devices:
         if fact.listed:
@@ -165,6 +180,7 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
     obeyed = parse_stamp(state.obeyed) if state.obeyed else None
 
     def work(connection: sa.Connection) -> bool:
+        host_lock(connection, host_id)
         changed = False
         for guest in state.servers:
             changed |= guest_reported(connection, host_id, guest, now)
@@ -277,6 +293,7 @@ def thaw_host(site: Site, host_id: str) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
+        host_lock(connection, host_id)
         record = host_get(connection, host_id)
         if not record.frozen_reason:
             raise Conflict(f"host {record.name} is not frozen")

@@ -202,6 +202,28 @@ def devices_to_clean(connection: sa.Connection, host_id: str) -> list[sa.RowMapp
     return list(rows.mappings())
 
 
+def devices_in_orders(connection: sa.Connection, host_id: str) -> list[tuple[Any, ...]]:
+    """What a host's orders say of its devices: equal before and after means orders still hold."""
+    pf = device.alias("pf")
+    rows = connection.execute(
+        sa.select(
+            device.c.id,
+            device.c.present,
+            device.c.vf_index,
+            device.c.tags,
+            pf.c.address,
+            pf.c.netdev,
+        )
+        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .where(
+            device.c.host_id == host_id,
+            device.c.state.in_((DeviceState.HELD, DeviceState.CLEANING)),
+        )
+        .order_by(device.c.id)
+    )
+    return [tuple(row) for row in rows]
+
+
 def devices_counted(connection: sa.Connection) -> list[tuple[str, str, str, int]]:
     """How many devices each host has in each state: (host name, resource class, state, number)."""
     rows = connection.execute(
@@ -217,6 +239,13 @@ def devices_counted(connection: sa.Connection) -> list[tuple[str, str, str, int]
         .order_by(sa.text("1, 2, 3"))
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def device_host(connection: sa.Connection, device_id: str) -> str | None:
+    """The id of the host that has a device; None when there is no such device."""
+    mine = sa.select(device.c.host_id).where(device.c.id == device_id)
+    host_id: str | None = connection.scalar(mine)
+    return host_id
 
 
 def device_rows(connection: sa.Connection, host_id: str | None = None) -> list[sa.RowMapping]:

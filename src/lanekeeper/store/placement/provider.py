@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from lanekeeper.store.tables import inventory, provider_trait, resource_provider
+from lanekeeper.store.tables import (
+    allocation,
+    claim,
+    device,
+    inventory,
+    provider_trait,
+    resource_provider,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,49 @@ def provider_ensure(
             .where(resource_provider.c.id == provider_id)
             .values(name=name, updated_at=now)
         )
+
+
+def device_providers_retire(
+    connection: sa.Connection, host_id: str, device_ids: Collection[str], now: datetime
+) -> None:
+    """Take their names from the providers of devices that *host_id* has no more.
+
+    A name follows the address, where another device may be by now. What nobody refers to goes;
+    the rest is called ``NAME#<first 8 characters of its id>`` until its device is back.
+    """
+    there = {device_provider_id(host_id, device_id) for device_id in device_ids}
+    rows = connection.execute(
+        sa.select(resource_provider.c.id, resource_provider.c.name).where(
+            resource_provider.c.host_id == host_id, resource_provider.c.owner == "device"
+        )
+    ).all()
+    for row in rows:
+        if row.id in there:
+            continue
+        mine = resource_provider.c.id == row.id
+        if not _is_referred_to(connection, row.id):
+            connection.execute(
+                device.update().where(device.c.provider_id == row.id).values(provider_id=None)
+            )
+            connection.execute(resource_provider.delete().where(mine))
+        elif not row.name.endswith(mark := f"#{row.id[:8]}"):
+            renamed = resource_provider.update().where(mine)
+            connection.execute(renamed.values(name=row.name + mark, updated_at=now))
+
+
+def _is_referred_to(connection: sa.Connection, provider_id: str) -> bool:
+    """Whether a server holds one of its devices, or a client has put something on it."""
+    held = (
+        sa.select(claim.c.device_id)
+        .join(device, device.c.id == claim.c.device_id)
+        .where(device.c.provider_id == provider_id)
+    )
+    below = sa.select(resource_provider.c.id).where(resource_provider.c.parent_id == provider_id)
+    own = (
+        sa.select(table.c.provider_id).where(table.c.provider_id == provider_id)
+        for table in (allocation, inventory)
+    )
+    return any(connection.execute(one.limit(1)).first() for one in (held, below, *own))
 
 
 def provider_traits_set(connection: sa.Connection, provider_id: str, traits: set[str]) -> None:
