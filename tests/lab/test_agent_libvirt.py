@@ -104,7 +104,8 @@ def host(lab_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         lab_host.channel.write(CONFIG, DEVICE_SPEC.encode())
         host.enrol()
         yield host
-        host.shell(f"pkill -f '[a]gent run --state-dir {STATE}' || true; rm -rf /var/lib/lanekeeper")
+        host.shell(f"pkill -f '[a]gent run --state-dir {STATE}' || true")
+        host.shell("rm -rf /var/lib/lanekeeper")
 
 
 @pytest.fixture(scope="module")
