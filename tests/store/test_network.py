@@ -24,6 +24,7 @@ from lanekeeper.domain.network.port import (
 )
 from lanekeeper.domain.network.segment import NetworkType, Segment
 from lanekeeper.domain.network.subnet import SubnetWanted, plan_subnet
+from lanekeeper.store import tables
 from lanekeeper.store.database import Database
 from lanekeeper.store.network.network import (
     network_delete,
@@ -41,11 +42,11 @@ from lanekeeper.store.network.port import (
     port_drop_for_server,
     port_show,
     port_status,
-    port_update,
     ports_for_server,
     ports_of_server,
 )
 from lanekeeper.store.network.subnet import subnet_delete, subnet_insert
+from lanekeeper.store.row import row_update
 from lanekeeper.store.tables import metadata
 
 pytestmark = pytest.mark.service
@@ -259,7 +260,7 @@ def test_a_port_carries_what_a_server_needs_of_its_network(database: Database) -
 def test_a_revision_named_and_passed_is_refused(database: Database) -> None:
     port = add_port(database)
     values = {"name": "new"}
-    change = lambda c: port_update(c, port.id, values, now=NOW, revision=1)  # noqa: E731
+    change = lambda c: row_update(c, tables.port, port.id, values, now=NOW, revision=1)  # noqa: E731
     assert database.write(change) is True
     with pytest.raises(Stale, match=r"asks for revision 1, but port .* is at 2"):
         database.write(change)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.network.scope import missing, sees_all
 from lanekeeper.control.site import Site
 from lanekeeper.domain.network.binding import HostNetwork
@@ -100,5 +101,4 @@ def _agent(site: Site, host: HostRecord) -> NetworkAgent:
 
 
 def _is_alive(site: Site, host: HostRecord) -> bool:
-    patience = timedelta(seconds=site.config.lanekeeper.agent_down_s)
-    return host.seen_at is not None and site.clock() - host.seen_at <= patience
+    return is_alive(host.seen_at, site.clock(), site.config.lanekeeper.agent_down_s)

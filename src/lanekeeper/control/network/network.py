@@ -27,13 +27,13 @@ from lanekeeper.domain.network.segment import (
     check_segment,
     check_vlan,
 )
+from lanekeeper.store import tables
 from lanekeeper.store.network.network import (
     network_delete,
     network_insert,
     network_list,
     network_set_mtu,
     network_show,
-    network_update,
     physical_networks_served,
     segment_holder,
     segment_insert,
@@ -42,6 +42,7 @@ from lanekeeper.store.network.network import (
 )
 from lanekeeper.store.network.port import port_list
 from lanekeeper.store.network.subnet import subnets_on
+from lanekeeper.store.row import row_update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,9 @@ def update_network(
         values = dict(change.values)
         if "mtu" in values:
             lock_holders(connection, _ports_on(connection, network_id))
-        network_update(connection, network_id, values, now=now, revision=change.revision)
+        row_update(
+            connection, tables.network, network_id, values, now=now, revision=change.revision
+        )
         hosts: tuple[str, ...] = ()
         if "mtu" in values:
             _check_mtu_of(connection, site.config, present, values["mtu"])

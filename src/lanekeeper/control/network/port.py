@@ -27,6 +27,7 @@ from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
 from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change
 from lanekeeper.domain.network.port import PortRecord, PortWanted
+from lanekeeper.store import tables
 from lanekeeper.store.compute.server import ServerRecord, server_change, server_get
 from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.host.host import host_by_name
@@ -39,11 +40,11 @@ from lanekeeper.store.network.port import (
     port_missing,
     port_set_mac,
     port_show,
-    port_update,
     port_write,
     unbound,
 )
 from lanekeeper.store.network.subnet import address_drop, address_take, subnets_on
+from lanekeeper.store.row import row_update
 
 _REBIND = frozenset({"vnic_type", "binding_host", "binding_profile"})
 """Columns whose change lets go of the present binding."""
@@ -105,7 +106,7 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         demand_owner(caller, seen.project_id, "update_port")
         lock_holders(connection, [seen])
         # Holds the row until the commit, so what is checked below cannot change under it.
-        port_update(connection, port_id, {}, now=now, revision=change.revision)
+        row_update(connection, tables.port, port_id, {}, now=now, revision=change.revision)
         present = _visible(connection, caller, port_id)
         network = network_show(connection, present.network_id)
         assert network is not None, "a port has a network"

@@ -21,6 +21,7 @@ from lanekeeper.domain.network.security_group import (
     plan_rule,
     same_rule,
 )
+from lanekeeper.store import tables
 from lanekeeper.store.network.security_group import (
     Rules,
     new_rule,
@@ -30,9 +31,9 @@ from lanekeeper.store.network.security_group import (
     security_group_insert,
     security_group_list,
     security_group_of_rule,
-    security_group_update,
     security_group_users,
 )
+from lanekeeper.store.row import row_update
 
 RULES_MAX = 500
 """Rules in one group; the API reads and writes them together."""
@@ -107,7 +108,7 @@ def update_security_group(
                 "the default security group keeps its name",
                 code="SecurityGroupCannotUpdateDefault",
             )
-        security_group_update(connection, group_id, values, now=now, revision=revision)
+        row_update(connection, tables.security_group, group_id, values, now=now, revision=revision)
         return _visible(connection, caller, group_id)
 
     return site.database.write(work)

@@ -27,7 +27,7 @@ from lanekeeper.domain.network.subnet import (
     plan_routes,
     plan_subnet,
 )
-from lanekeeper.store.network.network import network_update
+from lanekeeper.store import tables
 from lanekeeper.store.network.subnet import (
     addresses_used,
     pools_text,
@@ -35,9 +35,9 @@ from lanekeeper.store.network.subnet import (
     subnet_insert,
     subnet_list,
     subnet_show,
-    subnet_update,
     subnets_on,
 )
+from lanekeeper.store.row import row_update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def update_subnet(site: Site, caller: Caller, subnet_id: str, change: SubnetChan
         present = _visible(connection, caller, subnet_id)
         demand_owner(caller, present.project_id, "update_subnet")
         values = {**change.values, **_planned(present, change)}
-        subnet_update(connection, subnet_id, values, now=now, revision=change.revision)
+        row_update(connection, tables.subnet, subnet_id, values, now=now, revision=change.revision)
         return _visible(connection, caller, subnet_id)
 
     return site.database.write(work)
@@ -152,7 +152,7 @@ def _create(
     owner = owner_of_new(caller, wanted.project_id or network.project_id, "subnet")
     plan = plan_subnet(wanted)
     # Holds the network's row until the commit, so two overlapping subnets cannot both pass.
-    network_update(connection, network.id, {}, now=now)
+    row_update(connection, tables.network, network.id, {}, now=now)
     check_no_overlap(plan.network, subnets_on(connection, network.id))
     subnet_id = str(uuid.uuid4())
     subnet_insert(connection, subnet_id, wanted, plan, project_id=owner, now=now)

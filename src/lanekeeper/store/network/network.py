@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.network import NetworkRecord, NetworkWanted
 from lanekeeper.domain.network.segment import NetworkType, Segment
-from lanekeeper.store.row import check_revision, row_insert_new, row_update
+from lanekeeper.store.row import check_revision, row_insert_new
 from lanekeeper.store.tables import device, network, port, segment, subnet
 
 FILTERS = frozenset({"id", "name", "project_id"})
@@ -168,22 +167,6 @@ def segments_of(
                 ),
             )
     return found
-
-
-def network_update(
-    connection: sa.Connection,
-    network_id: str,
-    values: Mapping[str, Any],
-    *,
-    now: datetime,
-    revision: int | None = None,
-) -> bool:
-    """Change columns; returns whether the network is there.
-
-    Raises:
-        Stale: *revision* is not the present one.
-    """
-    return row_update(connection, network, network_id, values, now=now, revision=revision)
 
 
 def network_delete(

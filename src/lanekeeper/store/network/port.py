@@ -28,7 +28,7 @@ from lanekeeper.domain.network.profile import users_part
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port_row import port_records, port_values
 from lanekeeper.store.network.subnet import address_take, subnets_on
-from lanekeeper.store.row import check_revision, row_insert_new, row_update
+from lanekeeper.store.row import check_revision, row_insert_new
 from lanekeeper.store.tables import network, port
 
 FILTERS = frozenset(
@@ -319,24 +319,8 @@ def port_set_mac(connection: sa.Connection, port_id: str, mac: str) -> None:
         raise _mac_in_use(mac) from error
 
 
-def port_update(
-    connection: sa.Connection,
-    port_id: str,
-    values: Mapping[str, Any],
-    *,
-    now: datetime,
-    revision: int | None = None,
-) -> bool:
-    """Change columns; returns whether the port is there.
-
-    Raises:
-        Stale: *revision* is not the present one.
-    """
-    return row_update(connection, port, port_id, values, now=now, revision=revision)
-
-
 def port_write(connection: sa.Connection, port_id: str, values: Mapping[str, Any]) -> None:
-    """Change columns of a port that ``port_update`` holds already; its revision stays."""
+    """Change columns of a port that ``row_update`` holds already; its revision stays."""
     if values:
         connection.execute(port.update().where(port.c.id == port_id).values(**values))
 

@@ -15,7 +15,7 @@ from lanekeeper.domain.network.security_group import (
     default_group_id,
     first_rules,
 )
-from lanekeeper.store.row import check_revision, row_change_list, row_insert_new, row_update
+from lanekeeper.store.row import check_revision, row_change_list, row_insert_new
 from lanekeeper.store.tables import port, security_group
 
 FILTERS = frozenset({"id", "name", "project_id"})
@@ -78,22 +78,6 @@ def new_rule(fields: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """A rule with an id and its times, as stored."""
     at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"id": str(uuid.uuid4()), **fields, "created_at": at, "updated_at": at}
-
-
-def security_group_update(
-    connection: sa.Connection,
-    group_id: str,
-    values: Mapping[str, Any],
-    *,
-    now: datetime,
-    revision: int | None = None,
-) -> bool:
-    """Change columns; returns whether the group is there.
-
-    Raises:
-        Stale: *revision* is not the present one.
-    """
-    return row_update(connection, security_group, group_id, values, now=now, revision=revision)
 
 
 def security_group_change_rules(

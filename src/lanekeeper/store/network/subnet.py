@@ -6,7 +6,6 @@ import ipaddress
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +16,7 @@ from lanekeeper.domain.network.fixed_ip import AddressWanted
 from lanekeeper.domain.network.port import FixedIp
 from lanekeeper.domain.network.subnet import AddressPlan, SubnetRecord, SubnetWanted
 from lanekeeper.store.network.network import visible_to
-from lanekeeper.store.row import check_revision, row_insert_new, row_update
+from lanekeeper.store.row import check_revision, row_insert_new
 from lanekeeper.store.tables import address, network, subnet
 
 FILTERS = frozenset({"id", "name", "project_id", "network_id", "cidr"})
@@ -100,22 +99,6 @@ def subnet_insert(
 def pools_text(pools: Sequence[Pool]) -> list[dict[str, str]]:
     """Pools as they are stored and shown."""
     return [{"start": pool.start, "end": pool.end} for pool in pools]
-
-
-def subnet_update(
-    connection: sa.Connection,
-    subnet_id: str,
-    values: Mapping[str, Any],
-    *,
-    now: datetime,
-    revision: int | None = None,
-) -> bool:
-    """Change columns; returns whether the subnet is there.
-
-    Raises:
-        Stale: *revision* is not the present one.
-    """
-    return row_update(connection, subnet, subnet_id, values, now=now, revision=revision)
 
 
 def subnet_delete(
