@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.guest import images_of
 from lanekeeper.control.compute.server import end_server, event_of, fault
+from lanekeeper.control.compute.server_draft import draft_server, requests_of
 from lanekeeper.control.compute.server_nic import Nic
 from lanekeeper.control.compute.server_order import NewServer, Order, check_order
 from lanekeeper.control.image.image import hold_images
@@ -22,7 +22,7 @@ from lanekeeper.control.metrics import CLAIMS, LOST_RACES, REFUSALS
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
 from lanekeeper.domain.compute.event import ServerEvent
-from lanekeeper.domain.compute.server import TaskState, VmState, Wanted
+from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Conflict, Error, NoCapacity
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.port import PortRecord, VnicType
@@ -38,7 +38,6 @@ from lanekeeper.store.network.port import port_attach, port_create_for_server
 from lanekeeper.store.placement.allocation import FULL, allocation_take, consumer_put
 
 _RACES = frozenset({TAKEN, FULL})
-_HOSTNAME_LENGTH = 63
 _Attempt = tuple[str, int, tuple[str, ...]]
 
 
@@ -76,7 +75,7 @@ def _create(
     like it shows rows that contradict each other: that host is left out then. Any other fault of
     the database is no race, and comes out.
     """
-    draft = _draft(site, caller, order, reservation_id, index)
+    draft = draft_server(site, caller, order, reservation_id, index)
     tried: set[_Attempt] = set()
     left_out: dict[str, Rejection] = {}
     while True:
@@ -178,13 +177,13 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     device_by_request = {pick.request_id: facts[pick.device_id] for pick in picks}
     for port in ports:
         _attach(connection, placing, port, device_by_request[port.id])
-    placed = _record(
+    placed = replace(
         draft,
         host_id=host.id,
         host_name=host.name,
         availability_zone=host.zone,
         port_ids=tuple(port.id for port in ports),
-        device_requests=_requests(order, request_ids),
+        device_requests=requests_of(order, request_ids),
     )
     server_insert(connection, placed)
     event_insert(connection, _created(placing, placed))
@@ -267,7 +266,7 @@ def _unplaced(
     if site.config.lanekeeper.refuse_unschedulable:
         raise NoCapacity(text)
     now = site.clock()
-    failed = _record(draft, vm_state=VmState.ERROR, task_state=None, fault=fault(text, now))
+    failed = replace(draft, vm_state=VmState.ERROR, task_state=None, fault=fault(text, now))
     event = event_of(
         failed, caller, "create", now, message=text,
         detail={"rejections": plain(selection.rejections)},
@@ -300,60 +299,6 @@ def _take_back(site: Site, caller: Caller, made: Sequence[ServerRecord]) -> None
         site.bells.ring(host_id)
 
 
-def _draft(
-    site: Site, caller: Caller, order: Order, reservation_id: str, index: int
-) -> ServerRecord:
-    asked, now = order.asked, site.clock()
-    name = f"{asked.name}-{index + 1}" if asked.max_count > 1 else asked.name
-    return ServerRecord(
-        id=str(uuid.uuid4()),
-        name=name,
-        project_id=order.project_id,
-        user_id=caller.user_id,
-        description=asked.description,
-        hostname=asked.hostname or hostname_of(name),
-        pinned_zone=order.zone,
-        flavor=order.flavor.embedded(),
-        image_id=order.image.id,
-        image_properties=dict(order.image.properties),
-        key_name=asked.key_name,
-        public_key=order.public_key,
-        user_data=asked.user_data,
-        config_drive=asked.config_drive,
-        metadata=dict(asked.metadata),
-        tags=list(asked.tags),
-        scheduler_hints=dict(asked.hints),
-        device_requests=_requests(order, {}),
-        access_ip_v4=asked.access_ip_v4,
-        access_ip_v6=asked.access_ip_v6,
-        disk_config=asked.disk_config,
-        reservation_id=reservation_id,
-        launch_index=index,
-        vm_state=VmState.BUILDING,
-        task_state=TaskState.SPAWNING,
-        wanted=Wanted.RUNNING,
-        created_at=now,
-        updated_at=now,
-    )
-
-
-def _record(draft: ServerRecord, **changes: Any) -> ServerRecord:
-    values = {name: getattr(draft, name) for name in ServerRecord.__slots__}
-    return ServerRecord(**(values | changes))
-
-
-def _requests(order: Order, request_ids: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": request_ids.get(need.id, need.id),
-            "name": need.name,
-            "alias": need.request.alias_name,
-            "count": need.request.count,
-        }
-        for need in order.request.needs
-    ]
-
-
 def plain(rejections: Sequence[Rejection]) -> list[dict[str, Any]]:
     """Rejections as plain data, for the database and for clients."""
     return [
@@ -366,14 +311,3 @@ def plain(rejections: Sequence[Rejection]) -> list[dict[str, Any]]:
         }
         for rejection in rejections
     ]
-
-
-def hostname_of(name: str) -> str:
-    """What a guest is called that its creator named *name*.
-
-    Source: nova ``utils.py``, sanitize_hostname.
-    """
-    text = name.encode("latin-1", "ignore").decode("latin-1")
-    text = re.sub(r"[ _\.]", "-", text)
-    text = re.sub(r"[^\w.-]+", "", text, flags=re.ASCII).lower().strip(".-")
-    return text[:_HOSTNAME_LENGTH].rstrip("-") or "server"
