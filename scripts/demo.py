@@ -13,22 +13,20 @@ import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from demo_host import VFS, Lab, Pretended, can_emulate
+from lanekeeper.lab import ending
 from stage import BIN, Failed, Stage, environment
 
-ROOT = Path(__file__).resolve().parent.parent
-NAME = "demo"
-PF1, PF2 = "0000:21:00.0", "0000:41:00.0"
-VFS, SERVERS = 14, 4
-MAC_NONE = "00:00:00:00:00:00"
-PEER, OTHER = "192.168.15.20", "192.168.15.30"
-AGENT_STATE = "/var/lib/lanekeeper-agent"
+SERVERS = 4
+WEB, PEER, OTHER = "192.168.15.10", "192.168.15.20", "192.168.15.30"
+PEERS = ("peer", "other")
+VLANS = ("15", "16")
 
 NOVA_CONF = """\
 [pci]
@@ -39,139 +37,6 @@ alias = {"name": "a1", "vendor_id": "8086", "product_id": "10ca", "device_type":
 [ml2_type_vlan]
 network_vlan_ranges = physnet1:15:16
 """
-
-
-class Lab:
-    """The emulated host, as the demonstration uses it."""
-
-    simulated = False
-
-    def __init__(self, stage: Stage, work: Path) -> None:
-        self.stage = stage
-        self.work = work
-        self.port = _free_port()
-
-    def boot(self) -> None:
-        self.stage.step("1. Boot an emulated compute host: q35, VT-d, two NUMA nodes, two 82576")
-        self.stage.run(
-            *("lanekeeper", "lab", "up", "--name", NAME, "--open", str(self.work)),
-            *("--controller-port", str(self.port)),
-            within_s=400,
-        )
-
-    def inside(self, *words: str, **options: Any) -> str:
-        return self.stage.run("lanekeeper", "lab", "exec", "--name", NAME, "--", *words, **options)
-
-    def quietly(self, *words: str) -> str:
-        done = subprocess.run(
-            [BIN / "lanekeeper", "lab", "exec", "--name", NAME, "--", *words],
-            env=self.stage.environment, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        return done.stdout
-
-    def check(self) -> None:
-        self.stage.step("2. Look at the bare host")
-        text = self.inside(str(BIN / "lanekeeper"), "host", "check", codes=(0, 1))
-        told = "10c9" in self.quietly("lspci", "-nn") and "VF" in text
-        self.stage.prove("host check names what is ready and what is not", PF1, holds=told)
-
-    def prepare(self) -> None:
-        self.stage.step("3. Plan and apply: 7 VFs on each PF")
-        policy = self.work / "policy.yaml"
-        policy.write_text((ROOT / "packaging/policy.sample.yaml").read_text())
-        tool = (str(BIN / "lanekeeper"), "host")
-        self.inside(*tool, "plan", "--policy", str(policy), codes=(1,))
-        self.inside(*tool, "apply", "--policy", str(policy), codes=(0, 1), within_s=120)
-        self.inside(*tool, "plan", "--policy", str(policy), show=False)
-        self.stage.prove("a second plan is empty", "exit code 0", holds=True)
-        listed = self.quietly("lspci", "-nn", "-D", "-d", "8086:10ca")
-        groups = self.quietly(
-            "sh", "-c", "for d in $(lspci -D -d 8086:10ca | cut -d' ' -f1); do basename $(readlink "
-            "/sys/bus/pci/devices/$d/iommu_group); done",
-        )  # fmt: skip
-        vfs = len(listed.strip().splitlines())
-        own = len(set(groups.split()))
-        self.stage.prove(
-            "the kernel has the VFs", f"{vfs} of 8086:10ca in {own} IOMMU groups",
-            holds=vfs == own == VFS,
-        )  # fmt: skip
-
-    def start_agent(self, ctl: Controller) -> None:
-        token = self.stage.run("lanekeeper", "agent", "token", "--host-name", NAME).strip()
-        lanekeeper = str(BIN / "lanekeeper")
-        self.inside(
-            *(lanekeeper, "agent", "enroll", "--controller", f"https://10.0.2.100:{self.port}"),
-            *("--token", token, "--state-dir", AGENT_STATE, "--host-name", NAME),
-        )
-        self.stage.run(
-            *("lanekeeper", "lab", "exec", "--name", NAME, "--background", "/run/lab/agent.log"),
-            *("--", lanekeeper, "agent", "run", "--state-dir", AGENT_STATE),
-            *("--config-file", str(ctl.nova_conf)),
-        )
-
-    def vf_lines(self) -> str:
-        return self.quietly("ip", "link", "show")
-
-    def prove_vf(self, mac: str, slot: str) -> None:
-        line = next((x for x in self.vf_lines().splitlines() if mac in x and "vf " in x), "")
-        self.stage.prove(
-            "ip link in the host shows MAC and VLAN on the VF", line.strip() or "nothing",
-            holds="vlan 15" in line,
-        )  # fmt: skip
-        driver = self.quietly("readlink", f"/sys/bus/pci/devices/{slot}/driver").strip()
-        self.stage.prove("the VF is on vfio-pci", driver, holds=driver.endswith("vfio-pci"))
-
-    def prove_clean(self) -> None:
-        lines = [x.strip() for x in self.vf_lines().splitlines() if x.strip().startswith("vf ")]
-        dirty = [x for x in lines if "vlan" in x or MAC_NONE not in x or "trust on" in x]
-        bound = self.quietly("sh", "-c", "ls /sys/bus/pci/drivers/vfio-pci | grep -c 0000: ; true")
-        self.stage.prove(
-            "every VF is reset and off vfio-pci",
-            f"{len(lines)} VFs, {len(dirty)} with settings left, {bound.strip()} on vfio-pci",
-            holds=len(lines) == VFS and not dirty and bound.strip() == "0",
-        )
-
-    def down(self) -> None:
-        self.stage.run("lanekeeper", "lab", "down", "--name", NAME, codes=(0, 1))
-
-    def prove_gone(self) -> None:
-        left = subprocess.run(
-            ["pgrep", "-f", f"guest={NAME}"], capture_output=True, text=True, check=False
-        ).stdout.split()
-        mounts = [x for x in Path("/proc/mounts").read_text().splitlines() if "lanekeeper" in x]
-        self.stage.prove(
-            "the lab is gone", f"{len(left)} processes, {len(mounts)} mounts",
-            holds=not left and not mounts,
-        )  # fmt: skip
-
-    def failure_logs(self) -> None:
-        print(self.quietly("tail", "-n", "40", "/run/lab/agent.log"))
-
-
-class Pretended:
-    """A simulated host in the lab's place: the controller brings it along."""
-
-    simulated = True
-
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-
-    def boot(self) -> None:
-        self.stage.step("1. SIMULATED: this machine cannot emulate an 82576 (QEMU 8 or newer can)")
-
-    def check(self) -> None:
-        self.stage.step("2. SIMULATED host, as it is after its policy")
-
-    def prepare(self) -> None:
-        self.stage.step("3. SIMULATED host needs no preparation")
-
-    def start_agent(self, ctl: Controller) -> None:
-        self.stage.say("the agent of sim-1 runs in the controller's process")
-
-    def prove_vf(self, mac: str, slot: str) -> None:
-        self.stage.say("what the kernel shows cannot be seen on a simulated host")
-
-    prove_clean = prove_gone = down = failure_logs = lambda self: None
 
 
 class Controller:
@@ -217,9 +82,8 @@ class Controller:
 
 def show_inventory(stage: Stage) -> None:
     stage.step("4. The agent finds the devices and reports them")
-    stage.until("the host's devices in Placement", lambda: _card(stage), 120)
+    card = stage.until("the host's devices in Placement", lambda: _card(stage), 120)
     stage.openstack("resource", "provider", "list")
-    card = _card(stage)
     inventory = stage.openstack("resource", "provider", "inventory", "list", card)
     (vfs,) = inventory
     stage.prove(
@@ -229,59 +93,71 @@ def show_inventory(stage: Stage) -> None:
 
 
 def _card(stage: Stage) -> str:
-    done = subprocess.run(
-        [BIN / "openstack", "resource", "provider", "list", "--required", "CUSTOM_PHYSNET_PHYSNET1",
-         "-f", "value", "-c", "uuid"],
-        env=stage.environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.stdout.strip()
+    trait = ("--required", "CUSTOM_PHYSNET_PHYSNET1")
+    words = ("openstack", "resource", "provider", "list", *trait, "-f", "value", "-c", "uuid")
+    return stage.quietly(*words).strip()
 
 
 def make_things(stage: Stage, images: dict[str, str]) -> None:
     stage.step("5. Images, networks, flavors, ports and servers, by the stock client")
-    kernel = _image(stage, "guest-kernel", images["kernel"], "aki")
-    ramdisk = _image(stage, "guest-ramdisk", images["ramdisk"], "ari")
-    stage.openstack(
-        *("image", "create", "guest", "--file", images["disk"], "--disk-format", "raw"),
-        *("--container-format", "bare", "--property", f"kernel_id={kernel}"),
-        *("--property", f"ramdisk_id={ramdisk}"),
-        *("--property", f"os_command_line={images['command_line']}"),
+    kernel, ramdisk, *_ = stage.together(
+        _image("guest-kernel", images["kernel"], "aki"),
+        _image("guest-ramdisk", images["ramdisk"], "ari"),
+        *(_network(vlan) for vlan in VLANS),
+        *(_flavor(name) for name in ("small", "vf")),
     )
-    for vlan in ("15", "16"):
-        stage.openstack(
-            *("network", "create", "--provider-network-type", "vlan"),
-            *("--provider-physical-network", "physnet1", "--provider-segment", vlan, f"net{vlan}"),
-        )
-        stage.openstack(
-            *("subnet", "create", "--network", f"net{vlan}", "--subnet-range", "192.168.15.0/24"),
-            *("--no-dhcp", f"sub{vlan}"),
-        )
-    stage.openstack("flavor", "create", "--ram", "256", "--vcpus", "1", "--disk", "0", "small")
-    stage.openstack("flavor", "create", "--ram", "256", "--vcpus", "1", "--disk", "0", "vf")
-    stage.openstack("flavor", "set", "vf", "--property", "pci_passthrough:alias=a1:1")
-
-
-def _image(stage: Stage, name: str, path: str, kind: str) -> str:
-    made = stage.openstack(
-        *("image", "create", name, "--file", path),
-        *("--disk-format", kind, "--container-format", kind),
+    stage.together(
+        (
+            *("image", "create", "guest", "--file", images["disk"], "--disk-format", "raw"),
+            *("--container-format", "bare", "--property", f"kernel_id={kernel['id']}"),
+            *("--property", f"ramdisk_id={ramdisk['id']}"),
+            *("--property", f"os_command_line={images['command_line']}"),
+        ),
+        *(_subnet(vlan) for vlan in VLANS),
+        ("flavor", "set", "vf", "--property", "pci_passthrough:alias=a1:1"),
     )
-    return str(made["id"])
 
 
-def boot_servers(stage: Stage) -> dict[str, Any]:
-    for name, vlan, address in (("web", "15", "192.168.15.10"), ("peer", "15", PEER),
-                                ("other", "16", OTHER)):  # fmt: skip
-        stage.openstack(
-            *("port", "create", "--network", f"net{vlan}", "--vnic-type", "direct"),
-            *("--fixed-ip", f"subnet=sub{vlan},ip-address={address}", f"{name}-port"),
+def _image(name: str, path: str, kind: str) -> tuple[str, ...]:
+    formats = ("--disk-format", kind, "--container-format", kind)
+    return ("image", "create", name, "--file", path, *formats)
+
+
+def _network(vlan: str) -> tuple[str, ...]:
+    where = ("--provider-network-type", "vlan", "--provider-physical-network", "physnet1")
+    return ("network", "create", *where, "--provider-segment", vlan, f"net{vlan}")
+
+
+def _subnet(vlan: str) -> tuple[str, ...]:
+    where = ("--network", f"net{vlan}", "--subnet-range", "192.168.15.0/24", "--no-dhcp")
+    return ("subnet", "create", *where, f"sub{vlan}")
+
+
+def _port(name: str, vlan: str, address: str) -> tuple[str, ...]:
+    fixed = ("--fixed-ip", f"subnet=sub{vlan},ip-address={address}")
+    kind = ("--network", f"net{vlan}", "--vnic-type", "direct")
+    return ("port", "create", *kind, *fixed, f"{name}-port")
+
+
+def _flavor(name: str) -> tuple[str, ...]:
+    return ("flavor", "create", "--ram", "256", "--vcpus", "1", "--disk", "0", name)
+
+
+def boot_servers(stage: Stage, host: Lab | Pretended) -> dict[str, Any]:
+    stage.together(_port("web", "15", WEB), _port("peer", "15", PEER), _port("other", "16", OTHER))
+    try:
+        stage.together(
+            *(_server(name, "small", "--port", f"{name}-port", "--wait") for name in PEERS),
+            _server("accelerated", "vf", "--nic", "none", "--wait"),
+            within_s=300,
         )
-    for name in ("peer", "other"):
-        _server(stage, name, "small", "--port", f"{name}-port", "--wait")
-    ping = ("--property", f"ping={PEER},{OTHER}", "--property", "ping_wait=20")
-    _server(stage, "web", "small", "--port", "web-port", *ping, "--wait")
-    _server(stage, "accelerated", "vf", "--nic", "none", "--wait")
-    servers = stage.openstack("server", "list")
+        if not host.simulated:  # so that a ping that gets no answer says something
+            for name in PEERS:
+                _console(stage, name)
+        ping = ("--property", f"ping={PEER},{OTHER}", "--property", "ping_wait=10")
+        stage.openstack(*_server("web", "small", "--port", "web-port", *ping, "--wait"))
+    finally:
+        servers = stage.openstack("server", "list")
     active = [s["Name"] for s in servers if s["Status"] == "ACTIVE"]
     stage.prove("servers by port and by alias reach ACTIVE", ", ".join(sorted(active)),
                 holds=len(active) == SERVERS)  # fmt: skip
@@ -289,15 +165,8 @@ def boot_servers(stage: Stage) -> dict[str, Any]:
     return port
 
 
-def _server(stage: Stage, name: str, flavor: str, *more: str, **options: Any) -> Any:
-    try:
-        return stage.openstack(
-            *("server", "create", "--flavor", flavor, "--image", "guest", *more, name),
-            within_s=300, **options,
-        )  # fmt: skip
-    except Failed:
-        stage.openstack("server", "show", name, "-c", "status", "-c", "fault")
-        raise
+def _server(name: str, flavor: str, *more: str) -> tuple[str, ...]:
+    return ("server", "create", "--flavor", flavor, "--image", "guest", *more, name)
 
 
 def prove_guests(stage: Stage, host: Lab | Pretended, port: dict[str, Any]) -> None:
@@ -308,7 +177,7 @@ def prove_guests(stage: Stage, host: Lab | Pretended, port: dict[str, Any]) -> N
     host.prove_vf(port["mac_address"], slot)
     if host.simulated:
         return
-    text = _console(stage, "web", "GUEST-READY")
+    text = _console(stage, "web")
     stage.say("\n".join(x for x in text.splitlines() if x.startswith("GUEST-")))
     net = re.search(rf"GUEST-NET .*mac={port['mac_address']}.*driver=igbvf.*", text)
     stage.prove("the guest has the VF with its MAC", net[0] if net else "not seen", holds=bool(net))
@@ -317,50 +186,44 @@ def prove_guests(stage: Stage, host: Lab | Pretended, port: dict[str, Any]) -> N
                 holds=same is not None and same[1] == "ok")  # fmt: skip
     stage.prove("and not the server on VLAN 16", apart[0] if apart else "no ping",
                 holds=apart is not None and apart[1] == "FAIL")  # fmt: skip
-    text = _console(stage, "accelerated", "GUEST-READY")
+    text = _console(stage, "accelerated")
     device = re.search(r"GUEST-PCI .*8086:10ca.*", text)
     stage.prove("the guest with the alias has its VF", device[0] if device else "not seen",
                 holds=bool(device))  # fmt: skip
 
 
-def _console(stage: Stage, server: str, marker: str) -> str:
+def _console(stage: Stage, server: str) -> str:
     def look() -> str:
-        done = subprocess.run(
-            [BIN / "openstack", "console", "log", "show", server], env=stage.environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return done.stdout if marker in done.stdout else ""
+        text = stage.quietly("openstack", "console", "log", "show", server)
+        return text if "GUEST-READY" in text else ""
 
-    stage.say(f"$ openstack console log show {server}")
-    return str(stage.until(f"{marker} on the console of {server}", look, 240))
+    stage.say(f"$ openstack console log show {server}   # until it says GUEST-READY")
+    return str(stage.until(f"GUEST-READY on the console of {server}", look, 240))
 
 
 def one_too_many(stage: Stage) -> None:
     stage.step("7. One request too many")
-    stage.openstack("flavor", "create", "--ram", "256", "--vcpus", "1", "--disk", "0", "greedy")
-    stage.openstack("flavor", "set", "greedy", "--property", "pci_passthrough:alias=a1:7")
-    _server(stage, "greedy", "greedy", "--nic", "none")
+    stage.openstack(*_flavor("greedy"), "--property", "pci_passthrough:alias=a1:7", show=False)
+    stage.openstack(*_server("greedy", "greedy", "--nic", "none"), show=False)
     shown = stage.openstack("server", "show", "greedy", "-c", "status", "-c", "fault")
     reason = str(shown.get("fault", {}).get("message", ""))
     stage.prove("the fault says which constraint and what would help", reason,
                 holds=shown["status"] == "ERROR" and "a1" in reason)  # fmt: skip
     told = stage.run("lanekeeper", "explain", "--server", "greedy", codes=(0, 1))
-    stage.prove("lanekeeper explain says the same", "see above", holds="a1" in told)
+    line = next((line.strip() for line in told.splitlines() if "alias a1" in line), "nothing")
+    stage.prove("lanekeeper explain says the same", line, holds="alias a1 needs 7" in told)
 
 
 def delete_all(stage: Stage, host: Lab | Pretended) -> None:
     stage.step("8. Delete: devices come back clean")
-    stage.openstack("server", "delete", "--wait", "web", "peer", "other", "accelerated", "greedy")
+    stage.openstack("server", "delete", "--wait", "web", *PEERS, "accelerated", "greedy")
 
     def free() -> bool:
-        done = subprocess.run(
-            [BIN / "lanekeeper", "device", "list", "--json"], env=stage.environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return done.stdout.count('"available"') >= VFS
+        listed = stage.quietly("lanekeeper", "device", "list", "--json")
+        return listed.count('"available"') >= VFS
 
     stage.until("all VFs available again", free, 120)
-    stage.run("lanekeeper", "device", "list")
+    stage.run("lanekeeper", "device", "list", lines=VFS + 3)
     usage = stage.openstack("resource", "provider", "usage", "show", _card(stage))
     stage.prove("Placement shows them free", str(usage),
                 holds=all(row["usage"] == 0 for row in usage))  # fmt: skip
@@ -384,19 +247,20 @@ def walk(stage: Stage, work: Path, host: Lab | Pretended) -> None:
         host.check()
         host.prepare()
         ctl = Controller(stage, work, host)
-        host.start_agent(ctl)
+        host.start_agent(ctl.nova_conf)
         show_inventory(stage)
         make_things(stage, guest_images(stage, host, work))
-        port = boot_servers(stage)
+        port = boot_servers(stage, host)
         prove_guests(stage, host, port)
         one_too_many(stage)
         delete_all(stage, host)
-    except BaseException:
+    except Failed:
         if ctl is not None:
             print(ctl.log_tail())
         host.failure_logs()
         raise
     finally:
+        stage.broken = str
         stage.step("9. Leave nothing behind")
         if ctl is not None:
             ctl.stop()
@@ -404,15 +268,17 @@ def walk(stage: Stage, work: Path, host: Lab | Pretended) -> None:
     host.prove_gone()
 
 
-def can_emulate() -> bool:
-    """Whether this machine's QEMU knows the card."""
+def perform(stage: Stage, *, pretend: bool) -> bool:
+    """Go the whole way; whether the emulator ended itself on it."""
+    work = Path(tempfile.mkdtemp(prefix="lanekeeper-demo-"))
+    host = Pretended(stage) if pretend else Lab(stage, work)
     try:
-        done = subprocess.run(
-            ["qemu-system-x86_64", "-device", "help"], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        return False
-    return '"igb"' in done.stdout
+        walk(stage, work, host)
+    except Failed as error:
+        stage.prove("the way was gone to its end", str(error), holds=False)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return host.ended_itself
 
 
 def main() -> int:
@@ -420,27 +286,15 @@ def main() -> int:
     parser.add_argument("--simulate", action="store_true", help="take the simulated host")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    work = Path(tempfile.mkdtemp(prefix="lanekeeper-demo-"))
     pretend = arguments.simulate or not can_emulate()
     stage = Stage(environment({}), mark="SIMULATED " if pretend else "")
-    host = Pretended(stage) if pretend else Lab(stage, work)
     try:
-        walk(stage, work, host)
-        return 0 if stage.summary() else 1
-    except Failed as error:
-        stage.prove("the way was gone to its end", str(error), holds=False)
-        stage.summary()
-        return 1
+        if perform(stage, pretend=pretend):
+            stage.start_over(f"{ending.RACE_TOLD}, which says nothing of Lanekeeper")
+            perform(stage, pretend=pretend)
     except KeyboardInterrupt:
         return 130
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return 0 if stage.summary() else 1
 
 
 if __name__ == "__main__":

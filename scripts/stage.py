@@ -10,13 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 BIN = Path(sys.executable).parent
 _WIDTH = 100
-_LINES_SHOWN = 24
+_LINES_SHOWN = 10
+_AT_A_TIME = 4
+_LOOK_S = 1.0
 
 
 class Failed(Exception):
@@ -40,9 +44,17 @@ class Stage:
     mark: str = ""
     started: float = field(default_factory=time.monotonic)
     proofs: list[Proof] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    broken: Callable[[], str] = str  # why waiting makes no sense any more; empty while it does
 
     def step(self, text: str) -> None:
         print(f"\n── {text}  [{self.elapsed():.0f} s]", flush=True)
+
+    def start_over(self, why: str) -> None:
+        """Forget what was proved so far, and say why."""
+        self.notes.append(f"{why}; so all of it was done a second time")
+        self.proofs.clear()
+        print(f"\n══ {why}: once more, from the start", flush=True)
 
     def elapsed(self) -> float:
         return time.monotonic() - self.started
@@ -61,8 +73,8 @@ class Stage:
         *words: str,
         codes: Sequence[int] = (0,),
         show: bool = True,
+        lines: int = _LINES_SHOWN,
         within_s: float = 180,
-        stdin: str | None = None,
     ) -> str:
         """Run a command, print it and what it says, and return its standard output.
 
@@ -70,42 +82,76 @@ class Stage:
             Failed: its exit code is none of *codes*, or it takes longer than *within_s*.
         """
         print(f"   $ {shlex.join(words)}", flush=True)
-        try:
-            done = subprocess.run(
-                [_program(words[0]), *words[1:]],
-                env=self.environment,
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
-                capture_output=True,
-                text=True,
-                timeout=within_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise Failed(f"{shlex.join(words)}: no end within {within_s:.0f} s") from error
+        done = self._ended(words, within_s)
         if show:
-            self._show(done.stdout)
-        if done.returncode not in codes:
-            self._show(done.stderr)
-            raise Failed(f"{shlex.join(words)}: exit {done.returncode}, not {list(codes)}")
+            self._show(done.stdout, lines)
+        self._judge(done, codes)
         if show and done.returncode:
             self._show(done.stderr)
         return done.stdout
 
-    def _show(self, text: str) -> None:
+    def quietly(self, *words: str, within_s: float = 60) -> str:
+        """Run a command that only looks, however it ends; return its standard output."""
+        return self._ended(words, within_s).stdout
+
+    def _ended(self, words: Sequence[str], within_s: float) -> subprocess.CompletedProcess[str]:
+        """Wait for a command's end, but not once the stage is broken. Raises Failed."""
+        deadline = time.monotonic() + within_s
+        argv = [_program(words[0]), *words[1:]]
+        with subprocess.Popen(
+            argv, env=self.environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as child:  # fmt: skip
+            try:
+                while True:
+                    with suppress(subprocess.TimeoutExpired):
+                        out, err = child.communicate(timeout=_LOOK_S)
+                        return subprocess.CompletedProcess(argv, child.returncode, out, err)
+                    self._go_on(shlex.join(words), deadline)
+            except BaseException:
+                child.kill()
+                raise
+
+    def _go_on(self, what: str, deadline: float) -> None:
+        if why := self.broken():
+            raise Failed(f"{what}: {why}")
+        if time.monotonic() > deadline:
+            raise Failed(f"not in time: {what}")
+
+    def _judge(self, done: subprocess.CompletedProcess[str], codes: Sequence[int]) -> None:
+        if done.returncode not in codes:
+            self._show(done.stderr)
+            words = [Path(done.args[0]).name, *done.args[1:]]
+            raise Failed(f"{shlex.join(words)}: exit {done.returncode}, not {list(codes)}")
+
+    def _show(self, text: str, shown: int = _LINES_SHOWN) -> None:
         lines = text.rstrip().splitlines()
-        for line in lines[:_LINES_SHOWN]:
+        for line in lines[:shown]:
             print(f"   │ {line[: _WIDTH * 2]}")
-        if len(lines) > _LINES_SHOWN:
-            print(f"   │ … {len(lines) - _LINES_SHOWN} more lines")
+        if len(lines) > shown:
+            print(f"   │ … {len(lines) - shown} more lines")
         sys.stdout.flush()
 
-    def openstack(self, *words: str, **options: Any) -> Any:
+    def openstack(self, *words: str, show: bool = True, **options: Any) -> Any:
         """Run the stock client, show its table, and return the same as data."""
-        listing = self.run("openstack", *words, *_json_wanted(words), show=False, **options)
-        data = json.loads(listing) if listing.strip().startswith(("{", "[")) else listing
-        self._show(_brief(data))
+        data = _data(self.run("openstack", *words, *_json_wanted(words), show=False, **options))
+        if show:
+            self._show(_brief(data))
         return data
+
+    def together(self, *calls: Sequence[str], within_s: float = 180) -> list[Any]:
+        """Run commands of the stock client side by side; one line of each, in their order."""
+        argvs = [("openstack", *words, *_json_wanted(words)) for words in calls]
+        for argv in argvs:
+            print(f"   $ {shlex.join(argv)} &", flush=True)
+        print("   $ wait", flush=True)
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            ended = list(pool.map(lambda argv: self._ended(argv, within_s), argvs))
+        for done in ended:
+            self._judge(done, (0,))
+        found = [_data(done.stdout) for done in ended]
+        self._show("\n".join(filter(None, map(_line, found))))
+        return found
 
     def until(self, what: str, found: Callable[[], Any], within_s: float) -> Any:
         """Ask again until *found* gives something.
@@ -115,9 +161,8 @@ class Stage:
         """
         deadline = time.monotonic() + within_s
         while not (result := found()):
-            if time.monotonic() > deadline:
-                raise Failed(f"not within {within_s:.0f} s: {what}")
-            time.sleep(0.5)
+            self._go_on(f"within {within_s:.0f} s: {what}", deadline)
+            time.sleep(_LOOK_S)
         return result
 
     def summary(self) -> bool:
@@ -125,6 +170,7 @@ class Stage:
         print(f"\n══ Summary after {self.elapsed():.0f} s")
         for proof in self.proofs:
             print(f"   {'✔' if proof.holds else '✘'} {self.mark}{proof.claim}: {proof.evidence}")
+        self.say("\n".join(self.notes))
         failed = sum(not proof.holds for proof in self.proofs)
         print(f"   {len(self.proofs) - failed} of {len(self.proofs)} hold", flush=True)
         return not failed
@@ -140,7 +186,22 @@ def _json_wanted(words: Sequence[str]) -> tuple[str, ...]:
     return () if silent & set(words[:4]) else ("-f", "json")
 
 
-_DULL = re.compile(r"links|created|updated|owner_specified|tenant|project|user_id|os_hash|hints")
+_DULL = re.compile(
+    r"links|created|updated|owner|tenant|project|user_id|os_hash|hints|_details$|security|schema"
+    r"|admin_state|revision|propagate|propert|^(OS-|device_|ip_alloc|config_|flavor|image|file)"
+)
+_TELLING = ("name", "id", "status", "cidr", "mac_address", "provider:segmentation_id")
+
+
+def _data(text: str) -> Any:
+    return json.loads(text) if text.strip().startswith(("{", "[")) else text
+
+
+def _line(data: Any) -> str:
+    """One line of what was made."""
+    if not isinstance(data, dict):
+        return str(data)
+    return "  ".join(str(data[key]) for key in _TELLING if data.get(key) is not None)
 
 
 def _brief(data: Any) -> str:
