@@ -19,15 +19,20 @@ EMPTY_FOLDER = "size=64k,nr_inodes=1k"  # room for the mount points of opened fo
 
 
 def build(tree: Path, view: View, empty: Path) -> None:
-    """Mount *view* at *tree*; *empty* is an empty file. Raises HostFault."""
+    """Mount *view* at *tree*; *empty* is an empty folder. Raises HostFault."""
     bind(Path("/"), tree)
     for point in view.shown:
         if (tree / point.relative_to("/")).is_dir():
             bind(point, tree / point.relative_to("/"))
     for folder in view.folders:
         cover_folder(tree, folder)
-    for path in view.files:
-        bind(empty, tree / path.relative_to("/"))
+    # Each file is covered by one of its own: what the lab host writes to one of them, in the
+    # overlay above, would show in all that are the same file below.
+    mount("tmpfs", empty, "tmpfs", data="mode=755")
+    for number, path in enumerate(view.files):
+        cover = empty / str(number)
+        cover.touch()
+        bind(cover, tree / path.relative_to("/"))
     for path in view.opened:
         inner = tree / path.relative_to("/")
         inner.mkdir(parents=True, exist_ok=True)
