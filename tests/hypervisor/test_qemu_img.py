@@ -58,7 +58,7 @@ def test_an_image_that_points_to_a_file_of_the_host_is_refused(tmp_path: Path, r
 def test_a_format_is_never_guessed(tmp_path: Path, raw: Path) -> None:
     with pytest.raises(HostFault, match="qemu-img info failed"):
         create_overlay(tmp_path / "disk", raw, "qcow2", 0)
-    with pytest.raises(Invalid, match="'vmdk' is not one of raw, qcow2"):
+    with pytest.raises(Invalid, match="'vmdk' is not one of raw, ami, qcow2"):
         create_overlay(tmp_path / "disk", raw, "vmdk", 0)
 
 
