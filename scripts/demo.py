@@ -198,7 +198,8 @@ def _console(stage: Stage, server: str) -> str:
         return text if "GUEST-READY" in text else ""
 
     stage.say(f"$ openstack console log show {server}   # until it says GUEST-READY")
-    return str(stage.until(f"GUEST-READY on the console of {server}", look, 240))
+    what = f"GUEST-READY on the console of {server}"
+    return str(stage.until(what, look, 240, pause_s=2))  # each look is a second of a processor
 
 
 def one_too_many(stage: Stage) -> None:

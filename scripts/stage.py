@@ -153,8 +153,10 @@ class Stage:
         self._show("\n".join(filter(None, map(_line, found))))
         return found
 
-    def until(self, what: str, found: Callable[[], Any], within_s: float) -> Any:
-        """Ask again until *found* gives something.
+    def until(
+        self, what: str, found: Callable[[], Any], within_s: float, *, pause_s: float = _LOOK_S
+    ) -> Any:
+        """Ask again, after a pause, until *found* gives something.
 
         Raises:
             Failed: not within *within_s* seconds.
@@ -162,7 +164,7 @@ class Stage:
         deadline = time.monotonic() + within_s
         while not (result := found()):
             self._go_on(f"within {within_s:.0f} s: {what}", deadline)
-            time.sleep(_LOOK_S)
+            time.sleep(pause_s)
         return result
 
     def summary(self) -> bool:

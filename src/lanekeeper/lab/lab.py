@@ -165,7 +165,7 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
     )
     spec.tree.mkdir(exist_ok=True)
     # The lab host cannot keep what it compiles, and would do it again at every start.
-    compileall.compile_dir(Path(__file__).parent, quiet=2)
+    compileall.compile_dir(Path(__file__).parents[1], quiet=2)
     (folder.path / "empty").mkdir(exist_ok=True)
     for log in (folder.console, folder.qemu_log):
         log.unlink(missing_ok=True)
