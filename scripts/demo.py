@@ -211,7 +211,7 @@ def one_too_many(stage: Stage) -> None:
     stage.prove("the fault says which constraint and what would help", reason,
                 holds=shown["status"] == "ERROR" and "a1" in reason)  # fmt: skip
     told = stage.run("lanekeeper", "explain", "--server", "greedy", codes=(0, 1))
-    line = next((line.strip() for line in told.splitlines() if "alias a1" in line), "nothing")
+    line = next((line.strip() for line in told.splitlines() if ": alias a1" in line), "nothing")
     stage.prove("lanekeeper explain says the same", line, holds="alias a1 needs 7" in told)
 
 
@@ -269,10 +269,10 @@ def walk(stage: Stage, work: Path, host: Lab | Pretended) -> None:
     host.prove_gone()
 
 
-def perform(stage: Stage, *, pretend: bool) -> bool:
+def perform(stage: Stage, name: str, *, pretend: bool) -> bool:
     """Go the whole way; whether the emulator ended itself on it."""
     work = Path(tempfile.mkdtemp(prefix="lanekeeper-demo-"))
-    host = Pretended(stage) if pretend else Lab(stage, work)
+    host = Pretended(stage) if pretend else Lab(stage, name, work)
     try:
         walk(stage, work, host)
     except Failed as error:
@@ -285,14 +285,15 @@ def perform(stage: Stage, *, pretend: bool) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulate", action="store_true", help="take the simulated host")
+    parser.add_argument("--name", default="demo", help="of the emulated host (%(default)s)")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     pretend = arguments.simulate or not can_emulate()
     stage = Stage(environment({}), mark="SIMULATED " if pretend else "")
     try:
-        if perform(stage, pretend=pretend):
+        if perform(stage, arguments.name, pretend=pretend):
             stage.start_over(f"{ending.RACE_TOLD}, which says nothing of Lanekeeper")
-            perform(stage, pretend=pretend)
+            perform(stage, arguments.name, pretend=pretend)
     except KeyboardInterrupt:
         return 130
     return 0 if stage.summary() else 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
 import socket
@@ -14,7 +13,6 @@ from lanekeeper.lab import folder, process
 from stage import BIN, Failed, Stage
 
 ROOT = Path(__file__).resolve().parent.parent
-NAME = "demo"
 PF1 = "0000:21:00.0"
 VFS = 14
 MAC_NONE = "00:00:00:00:00:00"
@@ -26,26 +24,32 @@ class Lab:
 
     simulated = False
 
-    def __init__(self, stage: Stage, work: Path) -> None:
+    def __init__(self, stage: Stage, name: str, work: Path) -> None:
+        self.name = name
         self.stage = stage
         self.work = work
         self.port = _free_port()
         self.ended_itself = False
+        self._is_ours = False
         self._spaces = set(_namespaces())
-        self._up = ("lanekeeper", "lab", "up", "--name", NAME, "--open", str(work))
+        self._exec = ("lanekeeper", "lab", "exec", "--name", name)
+        self._up = ("lanekeeper", "lab", "up", "--name", self.name, "--open", str(work))
 
     def boot(self) -> None:
         self.stage.step("1. Boot an emulated compute host: q35, VT-d, two NUMA nodes, two 82576")
+        if self._status().get("state", "absent") not in {"absent", "dead"}:
+            raise Failed(f"a lab {self.name} runs already: end it, or choose another --name")
+        self._is_ours = True
         more = ("--controller-port", str(self.port), "--json")
         running = json.loads(self.stage.run(*self._up, *more, within_s=400))
         qemu = int(running["pid"])
         self.stage.broken = lambda: "" if process.alive(qemu) else "the emulator has ended"
 
     def inside(self, *words: str, **options: Any) -> str:
-        return self.stage.run("lanekeeper", "lab", "exec", "--name", NAME, "--", *words, **options)
+        return self.stage.run(*self._exec, "--", *words, **options)
 
     def quietly(self, *words: str) -> str:
-        return self.stage.quietly("lanekeeper", "lab", "exec", "--name", NAME, "--", *words)
+        return self.stage.quietly(*self._exec, "--", *words)
 
     def check(self) -> None:
         self.stage.step("2. Look at the bare host")
@@ -76,16 +80,15 @@ class Lab:
         )  # fmt: skip
 
     def start_agent(self, nova_conf: Path) -> None:
-        token = self.stage.run("lanekeeper", "agent", "token", "--host-name", NAME).strip()
+        token = self.stage.run("lanekeeper", "agent", "token", "--host-name", self.name).strip()
         lanekeeper = str(BIN / "lanekeeper")
         self.inside(
             *(lanekeeper, "agent", "enroll", "--controller", f"https://10.0.2.100:{self.port}"),
-            *("--token", token, "--state-dir", AGENT_STATE, "--host-name", NAME),
+            *("--token", token, "--state-dir", AGENT_STATE, "--host-name", self.name),
         )
         self.stage.run(
-            *("lanekeeper", "lab", "exec", "--name", NAME, "--background", "/run/lab/agent.log"),
-            *("--", lanekeeper, "agent", "run", "--state-dir", AGENT_STATE),
-            *("--config-file", str(nova_conf)),
+            *(*self._exec, "--background", "/run/lab/agent.log", "--", lanekeeper, "agent", "run"),
+            *("--state-dir", AGENT_STATE, "--config-file", str(nova_conf)),
         )
 
     def vf_lines(self) -> str:
@@ -111,9 +114,14 @@ class Lab:
         )
 
     def down(self) -> None:
-        status = self.stage.quietly("lanekeeper", "lab", "status", "--name", NAME, "--json")
-        self.ended_itself = bool(status) and json.loads(status)["ended_itself"]
-        self.stage.run("lanekeeper", "lab", "down", "--name", NAME)
+        if self._is_ours:
+            self.ended_itself = bool(self._status().get("ended_itself"))
+            self.stage.run("lanekeeper", "lab", "down", "--name", self.name)
+
+    def _status(self) -> dict[str, Any]:
+        told = self.stage.quietly("lanekeeper", "lab", "status", "--name", self.name, "--json")
+        found: dict[str, Any] = json.loads(told or "{}")
+        return found
 
     def prove_gone(self) -> None:
         self._prove_nothing_left("the lab is gone")
@@ -127,7 +135,7 @@ class Lab:
         self._prove_nothing_left("Ctrl-C while it boots leaves nothing either")
 
     def _prove_nothing_left(self, claim: str) -> None:
-        place = folder.DEFAULT_STATE / NAME
+        place = folder.DEFAULT_STATE / self.name
         processes, folders = len(self._processes()), int(place.exists())
         mounts = Path("/proc/mounts").read_text().count(f"{place}")
         spaces = len(set(_namespaces()) - self._spaces)
@@ -136,13 +144,13 @@ class Lab:
             f"{spaces} network namespaces", holds=not (processes or mounts or folders or spaces),
         )  # fmt: skip
 
-    @staticmethod
-    def _processes() -> list[str]:
-        words = ["pgrep", "-f", f"guest={NAME} "]
+    def _processes(self) -> list[str]:
+        words = ["pgrep", "-f", f"guest={self.name} "]
         return subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
 
     def failure_logs(self) -> None:
-        with contextlib.suppress(Failed):  # it is why this is asked, or the host has ended too
+        # With its emulator the host's log has gone.
+        if self._is_ours and not self.stage.broken():
             print(self.quietly("tail", "-n", "40", "/run/lab/agent.log"))
 
 
