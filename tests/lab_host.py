@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from lanekeeper.lab import ending
+from lanekeeper.lab import ending, process
 from lanekeeper.lab.channel import Channel, Done
 from lanekeeper.lab.folder import LabFolder, Running
 from lanekeeper.lab.lab import Wanted, down, up
@@ -65,6 +65,11 @@ class LabHost:
     def gateway(self) -> str:
         """What is reached in the host at this address and port is ``127.0.0.1`` outside."""
         return f"10.0.2.100:{self.running.controller_port}"
+
+    def must_run(self) -> None:
+        """For whoever waits for something else than the host itself. Raises Unavailable."""
+        if not process.alive(self.running.pid):
+            raise ending.account(self.folder)
 
     def run(self, *words: str, stdin: str = "") -> Done:
         """Run a program in it, however it ends."""
