@@ -35,7 +35,7 @@ from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.heartbeat import FLUSH_EVERY_S, Heartbeats
-from lanekeeper.control.housekeeping import TIDY_EVERY_S, recover, tidy
+from lanekeeper.control.housekeeping import TIDY_EVERY_S, TRIM_EVERY_S, recover, tidy, trim
 from lanekeeper.control.identity.authority import ServerFiles, write_server_files
 from lanekeeper.control.identity.bootstrap import bootstrap, write_credentials
 from lanekeeper.control.identity.token import authenticate_token
@@ -138,6 +138,7 @@ def _own(state_dir: Path, stack: contextlib.ExitStack) -> None:
 def _rounds(site: Site, heartbeats: Heartbeats) -> Iterator[Periodic]:
     yield Periodic("heartbeats", FLUSH_EVERY_S, heartbeats.flush)
     yield Periodic("housekeeping", TIDY_EVERY_S, partial(tidy, site))
+    yield Periodic("change_log", TRIM_EVERY_S, partial(trim, site))
     watch = Watch(site)
     if watch.is_needed:
         yield Periodic("watch", LOOK_EVERY_S, watch.look)

@@ -53,7 +53,7 @@ class Placement(Section, frozen=True):
         Option(
             "placement",
             "max_allocation_candidates",
-            "Most candidates that are made for one request; -1 is any number.",
+            "Most candidates that are made for one request; -1 for 100,000, the most there is.",
         ),
     ] = -1
     allocation_candidates_generation_strategy: Annotated[
@@ -113,7 +113,7 @@ class Placement(Section, frozen=True):
 
 
 class Keystone(Section, frozen=True):
-    """The Keystone that knows the tokens of ``lanekeeper placement`` with auth_strategy keystone."""
+    """The Keystone that knows the tokens, where auth_strategy is keystone."""
 
     auth_url: Annotated[
         str, Option("keystone_authtoken", "auth_url", "Where it is: http://HOST:5000/v3.")

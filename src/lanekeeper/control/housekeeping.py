@@ -8,9 +8,11 @@ from lanekeeper.control.identity.token import rotate_token_keys
 from lanekeeper.control.image.data import recover_uploads
 from lanekeeper.control.image.image import finish_deletions
 from lanekeeper.control.site import Site
+from lanekeeper.store.change_log import change_log_trim
 from lanekeeper.store.identity.token import revocation_forget, token_key_list
 
 TIDY_EVERY_S = 600.0
+TRIM_EVERY_S = 20.0
 _KEY_AGE_MAX = timedelta(days=1)
 
 
@@ -32,3 +34,13 @@ def tidy(site: Site) -> None:
     if keys and keys[0][2] + _KEY_AGE_MAX <= now:
         rotate_token_keys(site)
     site.database.write(lambda connection: revocation_forget(connection, now))
+
+
+def trim(site: Site) -> None:
+    """Forget what every reader of the change log has read long ago, a little in each transaction.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    while site.database.write(change_log_trim):
+        pass

@@ -10,6 +10,7 @@ from pathlib import Path
 from lanekeeper.clock import Clock
 from lanekeeper.config import Config
 from lanekeeper.control.identity.token_memory import TokenMemory
+from lanekeeper.control.placement.memory import InventoryMemory
 from lanekeeper.store.database import Database
 
 
@@ -68,3 +69,4 @@ class Site:
     state_dir: Path
     bells: Bells = field(default_factory=Bells)
     token_memory: TokenMemory = field(default_factory=TokenMemory)
+    inventory: InventoryMemory = field(default_factory=InventoryMemory)

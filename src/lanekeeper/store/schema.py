@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.store.change_log import triggers_install
 
 # An arbitrary number that is Lanekeeper's; two controllers that start together take turns.
 _LOCK = 0x4C4B_5343_4845_4D41
@@ -38,6 +39,8 @@ def upgrade(engine: sa.Engine) -> bool:
                 f"the database is at revision {before}, which this version does not know",
                 hint="run the version that made it, or a later one",
             ) from error
+        # A migration that makes a table anew, as SQLite's do, loses its triggers.
+        triggers_install(connection)
         return True
 
 

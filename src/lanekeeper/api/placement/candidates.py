@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from lanekeeper.api.placement.views import at_least, canonical, rule
 from lanekeeper.api.row import Call, Row
-from lanekeeper.control.placement.candidate import find_candidates
+from lanekeeper.control.placement.candidate import Candidates, find_candidates
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.placement.candidate import Candidate, involved_trees
-from lanekeeper.domain.placement.provider import Forest, Provider
+from lanekeeper.domain.placement.candidate import Candidate, involved
 from lanekeeper.domain.placement.query import (
     AnyOf,
     CandidateQuery,
@@ -20,6 +22,7 @@ from lanekeeper.domain.placement.query import (
     parse_resources,
     parse_traits,
 )
+from lanekeeper.domain.placement.snapshot import among
 
 _OLD_SUFFIX = r"(|[1-9][0-9]*)"
 _SUFFIX = r"(|[a-zA-Z0-9_-]{1,64})"
@@ -30,21 +33,12 @@ _LIMIT = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 def index(call: Call[None]) -> dict[str, Any]:
     """List ways to serve a request."""
     query = _query(call)
-    forest, found = find_candidates(call.site, query)
-    if not at_least(call, 29):
-        found = tuple(c for c in found if _one_provider_a_tree(forest, c))
+    answer = find_candidates(call.site, query)
+    ids = answer.snapshot.shape.trees.ids
     return {
-        "allocation_requests": [_request(call, candidate) for candidate in found],
-        "provider_summaries": {
-            provider.id: _summary(call, provider, query)
-            for provider in involved_trees(forest, found)
-        },
+        "allocation_requests": [_request(call, ids, candidate) for candidate in answer.found],
+        "provider_summaries": _summaries(call, query, answer),
     }
-
-
-def _one_provider_a_tree(forest: Forest, candidate: Candidate) -> bool:
-    providers = {provider for (provider, _), _ in candidate.amounts}
-    return len({forest.by_id[p].root_id for p in providers}) == len(providers)
 
 
 def _query(call: Call[None]) -> CandidateQuery:
@@ -68,6 +62,7 @@ def _query(call: Call[None]) -> CandidateQuery:
             tuple(subtree.split(",")) for subtree in call.asked_all("same_subtree")
         ),
         limit=_limit(call),
+        nested=at_least(call, 29),
     )
     check_query(query)
     return query
@@ -118,10 +113,8 @@ def _limit(call: Call[None]) -> int | None:
     return int(text)
 
 
-def _request(call: Call[None], candidate: Candidate) -> dict[str, Any]:
-    allocations: dict[str, dict[str, dict[str, int]]] = {}
-    for (provider, name), amount in candidate.amounts:
-        allocations.setdefault(provider, {"resources": {}})["resources"][name] = amount
+def _request(call: Call[None], ids: Sequence[str], candidate: Candidate) -> dict[str, Any]:
+    allocations = {ids[row]: {"resources": part} for row, part in candidate.amounts.items()}
     if not at_least(call, 12):
         return {
             "allocations": [
@@ -131,27 +124,40 @@ def _request(call: Call[None], candidate: Candidate) -> dict[str, Any]:
         }
     request: dict[str, Any] = {"allocations": allocations}
     if at_least(call, 34):
-        request["mappings"] = {suffix: list(ids) for suffix, ids in candidate.mappings}
+        request["mappings"] = {
+            suffix: [ids[row] for row in rows] for suffix, rows in candidate.mappings.items()
+        }
     return request
 
 
-def _summary(call: Call[None], provider: Provider, query: CandidateQuery) -> dict[str, Any]:
+def _summaries(call: Call[None], query: CandidateQuery, answer: Candidates) -> dict[str, Any]:
+    """Every provider of the trees involved; column by column, as the snapshot has them."""
+    snapshot = answer.snapshot
+    trees, traits = snapshot.shape.trees, snapshot.shape.traits
+    rows = involved(snapshot, query, answer.found)
+    resources: dict[int, dict[str, Any]] = {row: {} for row in rows.tolist()}
     asked = {name for group in query.groups for name, _ in group.resources}
-    summary: dict[str, Any] = {
-        "resources": {
-            name: {"capacity": record.capacity, "used": record.used}
-            for name, record in provider.inventories.items()
-            if at_least(call, 27) or name in asked
-        }
+    for name, stock in snapshot.stocks.items():
+        if name in asked or at_least(call, 27):
+            for row, capacity, used in zip(*map(np.ndarray.tolist, stock.at(rows)), strict=True):
+                resources[row][name] = {"capacity": capacity, "used": used}
+    summaries: dict[int, dict[str, Any]] = {
+        row: {"resources": part} for row, part in resources.items()
     }
     if at_least(call, 17):
-        summary["traits"] = sorted(provider.traits)
+        for summary in summaries.values():
+            summary["traits"] = []
+        for name in sorted(traits.rows_of):
+            carriers = traits.of(name)
+            for row in carriers[among(carriers, rows)].tolist():
+                summaries[row]["traits"].append(name)
     if at_least(call, 29):
-        summary |= {
-            "parent_provider_uuid": provider.parent_id,
-            "root_provider_uuid": provider.root_id,
-        }
-    return summary
+        for row, parent, root in zip(
+            rows.tolist(), trees.parent[rows].tolist(), trees.root[rows].tolist(), strict=True
+        ):
+            summaries[row]["parent_provider_uuid"] = trees.ids[parent] if parent >= 0 else None
+            summaries[row]["root_provider_uuid"] = trees.ids[root]
+    return {trees.ids[row]: summary for row, summary in summaries.items()}
 
 
 ROWS: tuple[Row[Any], ...] = (

@@ -1,166 +1,192 @@
-"""Searching allocation candidates: who could give what, in which combination."""
+"""Searching allocation candidates: who could give what, in which combination.
+
+Groups are matched with providers, not multiplied with them. All trees are narrowed down at once in
+columns; then one tree after the other is searched depth first, and the search stops at the limit.
+Within a tree the slot with the fewest choices goes first, a branch that leaves the rest without a
+matching is not entered, and one that failed is not tried again in another order. So the first
+candidates cost what they cost, however many there would be in all.
+
+Source: the rules of Placement's API reference, "List allocation candidates", and its
+``objects/allocation_candidate.py``.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice
 
-from lanekeeper.domain.placement.provider import Forest, Provider
-from lanekeeper.domain.placement.query import CandidateQuery, Group
+import numpy as np
 
+from lanekeeper.domain.placement.query import CandidateQuery
+from lanekeeper.domain.placement.snapshot import Mask, Rows, Snapshot
+from lanekeeper.domain.placement.supply import (
+    Slot,
+    Supply,
+    anchors_with_traits,
+    roots_admitted,
+    rows_at,
+    slots_of,
+    supplies_of,
+)
+from lanekeeper.domain.placement.together import Choices
+from lanekeeper.domain.placement.walk import Walk
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What one group takes from which providers: ((provider id, class, amount), …)."""
-
-    suffix: str
-    parts: tuple[tuple[str, str, int], ...]
-    providers: tuple[str, ...]
+_AT_ONCE = 256
+"""Anchors whose choices are looked up together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to serve the whole query.
+    """One way to serve the whole query; providers are rows of the snapshot.
 
     Attributes:
-        amounts: (provider id, class) to units, all groups added up.
-        mappings: suffix to the providers that serve the group.
+        amounts: row to class to units, all groups added up.
+        mappings: suffix to the rows that serve the group.
     """
 
-    anchor: str
-    amounts: tuple[tuple[tuple[str, str], int], ...]
-    mappings: tuple[tuple[str, tuple[str, ...]], ...]
+    anchor: int
+    amounts: Mapping[int, Mapping[str, int]]
+    mappings: Mapping[str, tuple[int, ...]]
 
-
-def search(forest: Forest, query: CandidateQuery) -> tuple[Candidate, ...]:
-    """Find the candidates of *query*, at most ``query.limit`` of them, no two equal.
-
-    Source: the rules of Placement's API reference, "List allocation candidates".
-    """
-    found: dict[Candidate, None] = {}
-    for candidate in _all(forest, query):
-        found.setdefault(candidate)
-        if query.limit is not None and len(found) >= query.limit:
-            break
-    return tuple(found)
-
-
-def _all(forest: Forest, query: CandidateQuery) -> Iterator[Candidate]:
-    for root_id in sorted(forest.trees):
-        root = forest.by_id[root_id]
-        if not query.root_traits.accepts(root.traits):
-            continue
-        choices = [list(_choices(forest, root_id, group)) for group in query.groups]
-        if not all(choices):
-            continue
-        for shares in product(*choices):
-            if _goes_together(forest, query, shares):
-                yield _candidate(root_id, shares)
-
-
-def _choices(forest: Forest, root_id: str, group: Group) -> Iterator[Share]:
-    tree = forest.trees[root_id]
-    if group.in_tree:
-        wanted = forest.root_of(group.in_tree)
-        pool = tree if wanted == root_id else ()
-        if wanted is not None and wanted != root_id:
-            pool = tuple(p for p in forest.sharing_with(root_id) if p.root_id == wanted)
-    else:
-        pool = (*tree, *forest.sharing_with(root_id))
-    yield from _alone(pool, group) if group.suffix else _spread(forest, root_id, pool, group)
-
-
-def _alone(pool: tuple[Provider, ...], group: Group) -> Iterator[Share]:
-    resources = dict(group.resources)
-    for provider in pool:
-        if group.admits(provider) and provider.fits(resources):
-            parts = tuple((provider.id, name, amount) for name, amount in group.resources)
-            yield Share(group.suffix, parts, (provider.id,))
-
-
-def _spread(
-    forest: Forest, root_id: str, pool: tuple[Provider, ...], group: Group
-) -> Iterator[Share]:
-    """Each class from any provider of the tree; traits are covered by all that are used."""
-    root = forest.by_id[root_id]
-    givers: list[list[Provider]] = []
-    for name, amount in group.resources:
-        givers.append(
-            [
-                provider
-                for provider in pool
-                if provider.fits({name: amount})
-                and not provider.traits & group.traits.forbidden
-                and group.aggregates.accepts(_membership(provider, root))
-            ]
+    @property
+    def identity(self) -> object:
+        """Equal for candidates that are the same to whoever asked, at whatever anchor."""
+        amounts = frozenset(
+            (row, name, amount)
+            for row, part in self.amounts.items()
+            for name, amount in part.items()
         )
-    for chosen in product(*givers):
-        traits = frozenset().union(*(provider.traits for provider in chosen))
-        if chosen and all(clause & traits for clause in group.traits.required):
-            parts = tuple(
-                (provider.id, name, amount)
-                for provider, (name, amount) in zip(chosen, group.resources, strict=True)
-            )
-            yield Share(group.suffix, parts, tuple(dict.fromkeys(p.id for p in chosen)))
+        return amounts, frozenset(
+            (suffix, frozenset(rows)) for suffix, rows in self.mappings.items()
+        )
 
 
-def _membership(provider: Provider, root: Provider) -> frozenset[str]:
-    """Aggregates that count for the unsuffixed group: the provider's own and its root's."""
-    if provider.root_id == root.id:
-        return provider.aggregates | root.aggregates
-    return provider.aggregates
+@dataclass(frozen=True, slots=True)
+class Order:
+    """In which order candidates come.
+
+    Attributes:
+        seed: trees and providers in an order that follows from it; None: as they were made.
+        in_turn: one candidate of each tree in turn, instead of all of a tree before the next.
+    """
+
+    seed: int | None = None
+    in_turn: bool = False
 
 
-def _goes_together(forest: Forest, query: CandidateQuery, shares: tuple[Share, ...]) -> bool:
-    suffixed = [share for share in shares if share.suffix]
-    if query.isolate:
-        used = Counter(provider for share in suffixed for provider in share.providers)
-        if any(count > 1 for count in used.values()):
-            return False
-    by_suffix = {share.suffix: share for share in shares}
-    for suffixes in query.same_subtrees:
-        chosen = {p for suffix in suffixes for p in by_suffix[suffix].providers}
-        if not _one_above_all(forest, chosen):
-            return False
-    return _fits_added_up(forest, shares)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        given_up: ids of roots whose trees have so many dead ends that they were left.
+    """
+
+    candidates: tuple[Candidate, ...]
+    given_up: tuple[str, ...] = ()
 
 
-def _one_above_all(forest: Forest, chosen: set[str]) -> bool:
-    lines = [frozenset(forest.lineage(provider)) for provider in chosen]
-    return any(all(top in line for line in lines) for top in chosen)
-
-
-def _fits_added_up(forest: Forest, shares: tuple[Share, ...]) -> bool:
-    for (provider_id, name), amount in _added_up(shares).items():
-        inventory = forest.by_id[provider_id].inventories[name]
-        if amount > inventory.max_unit or inventory.used + amount > inventory.capacity:
-            return False
-    return True
-
-
-def _added_up(shares: tuple[Share, ...]) -> Mapping[tuple[str, str], int]:
-    amounts: Counter[tuple[str, str]] = Counter()
-    for share in shares:
-        for provider_id, name, amount in share.parts:
-            amounts[provider_id, name] += amount
-    return amounts
-
-
-def _candidate(root_id: str, shares: tuple[Share, ...]) -> Candidate:
-    return Candidate(
-        anchor=root_id,
-        amounts=tuple(sorted(_added_up(shares).items())),
-        mappings=tuple((share.suffix, share.providers) for share in shares),
+def search(snapshot: Snapshot, query: CandidateQuery, order: Order | None = None) -> Found:
+    """Find the candidates of *query*, at most ``query.limit`` of them, no two equal."""
+    slots = slots_of(query)
+    supplies = supplies_of(snapshot, slots)
+    anchors = np.flatnonzero(_anchors(snapshot, query, slots, supplies)).astype(np.int32)
+    order = order or Order()
+    rng = None if order.seed is None else np.random.default_rng(order.seed)
+    if rng is not None:
+        anchors = rng.permutation(anchors)
+    walk = Walk(snapshot, query, slots, rng)
+    trees = (
+        _tree(snapshot, walk, anchor, choices) for anchor, choices in _choices(supplies, anchors)
     )
+    every = _in_turn(trees) if order.in_turn else (found for tree in trees for found in tree)
+    candidates = tuple(islice(_distinct(snapshot, every), query.limit))
+    return Found(candidates, tuple(snapshot.shape.trees.ids[row] for row in walk.given_up))
 
 
-def involved_trees(forest: Forest, candidates: tuple[Candidate, ...]) -> tuple[Provider, ...]:
-    """Every provider of every tree that a candidate touches, for the summaries."""
-    roots = {
-        forest.by_id[provider_id].root_id
-        for candidate in candidates
-        for (provider_id, _), _ in candidate.amounts
-    }
-    return tuple(provider for root in sorted(roots) for provider in forest.trees[root])
+def involved(snapshot: Snapshot, query: CandidateQuery, found: Sequence[Candidate]) -> Rows:
+    """Rows that the summaries tell of, ascending: all providers of trees that give something.
+
+    Without nested providers (before microversion 1.29) those only that give something.
+    """
+    trees = snapshot.shape.trees
+    rows = np.unique(np.fromiter((row for one in found for row in one.amounts), np.int32))
+    if not query.nested and trees.nested:
+        return rows
+    members: Rows = np.sort(trees.members(np.unique(trees.root[rows])))
+    return members
+
+
+def _anchors(
+    snapshot: Snapshot, query: CandidateQuery, slots: Sequence[Slot], supplies: Sequence[Supply]
+) -> Mask:
+    """Roots of trees that could serve the query, as far as that is seen without trying.
+
+    Each slot, taken alone, has somebody to serve it there, and there are as many providers as are
+    asked for apart from each other.
+    """
+    shape = snapshot.shape
+    mask = roots_admitted(shape, query.root_traits)
+    for one in set(supplies):
+        mask &= one.reached(shape.size)
+    for group in query.groups:
+        if not group.suffix and group.traits.required:
+            spread = [supplies[i] for i, slot in enumerate(slots) if slot.group is group]
+            mask &= anchors_with_traits(shape, group.traits.required, spread)
+    apart = [supplies[i] for i, slot in enumerate(slots) if slot.group.suffix]
+    if query.isolate and len(apart) > 1:
+        mask &= rows_at(shape, apart) >= len(apart)
+    return mask
+
+
+def _choices(
+    supplies: Sequence[Supply], anchors: Rows
+) -> Iterator[tuple[int, tuple[list[int], ...]]]:
+    """For each anchor in turn the rows that could serve each slot."""
+    different = list(dict.fromkeys(supplies))
+    place = [different.index(one) for one in supplies]
+    for start in range(0, len(anchors), _AT_ONCE):
+        some = anchors[start : start + _AT_ONCE]
+        for anchor, *found in zip(some.tolist(), *(s.at(some) for s in different), strict=True):
+            yield anchor, tuple(found[i] for i in place)
+
+
+def _tree(snapshot: Snapshot, walk: Walk, anchor: int, choices: Choices) -> Iterator[Candidate]:
+    for chosen in walk.combinations(anchor, choices):
+        amounts: dict[int, dict[str, int]] = {}
+        mappings: dict[str, tuple[int, ...]] = {}
+        for slot, row in zip(walk.slots, chosen, strict=True):
+            suffix = slot.group.suffix
+            before = mappings.get(suffix, ())
+            mappings[suffix] = before if row in before else (*before, row)
+            for name, amount in slot.resources:
+                part = amounts.setdefault(row, {})
+                part[name] = part.get(name, 0) + amount
+        yield Candidate(anchor, amounts, mappings)
+
+
+def _in_turn(trees: Iterable[Iterator[Candidate]]) -> Iterator[Candidate]:
+    """One of each, then the next of each that has more; a tree is not begun before its turn."""
+    going: deque[Iterator[Candidate]] = deque()
+    for tree in trees:
+        for found in islice(tree, 1):
+            yield found
+            going.append(tree)
+    while going:
+        tree = going.popleft()
+        for found in islice(tree, 1):
+            yield found
+            going.append(tree)
+
+
+def _distinct(snapshot: Snapshot, every: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Leave out what came before: only what sharing providers alone give has several anchors."""
+    sharing, seen = snapshot.shape.sharing, set()
+    for found in every:
+        if sharing and all(row in sharing for rows in found.mappings.values() for row in rows):
+            if found.identity in seen:
+                continue
+            seen.add(found.identity)
+        yield found

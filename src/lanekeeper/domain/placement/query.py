@@ -54,9 +54,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateQuery:
-    """A whole request for allocation candidates."""
+    """A whole request for allocation candidates.
+
+    Attributes:
+        nested: whether more than one provider of a tree may give something (microversion 1.29).
+    """
 
     groups: tuple[Group, ...]
+    nested: bool = True
     isolate: bool = False
     root_traits: AnyOf = AnyOf()
     same_subtrees: tuple[tuple[str, ...], ...] = ()

@@ -5,6 +5,7 @@ Moments are aware UTC in Python and UTC without zone in the database. All tables
 that ``metadata`` is whole wherever one of them is imported.
 """
 
+from lanekeeper.store.tables.change_log import change_log
 from lanekeeper.store.tables.column import Moment, metadata
 from lanekeeper.store.tables.compute import (
     console,
@@ -48,6 +49,7 @@ __all__ = [
     "assignment",
     "authority",
     "card",
+    "change_log",
     "claim",
     "console",
     "consumer",

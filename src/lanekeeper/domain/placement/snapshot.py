@@ -1,0 +1,295 @@
+"""All providers at one moment, in columns: what the candidate search reads.
+
+A provider is a *row*, a small integer that it keeps for as long as it exists. A snapshot is never
+changed: ``with_lines`` makes the next one and shares with it every column that stays the same, so a
+search goes on undisturbed while the inventory moves on, and a claim costs a copy of the few columns
+that it touches.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from lanekeeper.domain.placement.provider import SHARING
+
+Rows = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+
+GONE = -1
+NONE: Rows = np.empty(0, dtype=np.int32)
+NONE.flags.writeable = False
+_CAPACITY, _USED, _MIN, _MAX, _STEP = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What the database has of some providers, as it comes from there.
+
+    Attributes:
+        providers: (id, parent's id or None, root's id).
+        stock: (provider id, class, capacity, used, min_unit, max_unit, step_size).
+        traits: (provider id, trait).
+        aggregates: (provider id, aggregate id).
+    """
+
+    providers: Sequence[tuple[str, str | None, str]] = ()
+    stock: Sequence[tuple[str, str, int, int, int, int, int]] = ()
+    traits: Sequence[tuple[str, str]] = ()
+    aggregates: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Which providers there are and how they hang together.
+
+    Attributes:
+        parent: row of the parent, GONE for a root.
+        root: row of the root; GONE for a row whose provider was deleted.
+    """
+
+    ids: Sequence[str] = ()
+    row_of: Mapping[str, int] = field(default_factory=dict)
+    parent: Rows = field(default_factory=lambda: NONE)
+    root: Rows = field(default_factory=lambda: NONE)
+
+    def with_providers(
+        self, changed: Collection[str], lines: Iterable[tuple[str, str | None, str]]
+    ) -> Trees:
+        """Return the trees in which of *changed* exactly those of *lines* exist."""
+        there = {line[0]: line for line in lines}
+        added = [id_ for id_ in there if id_ not in self.row_of]
+        ids, row_of = [*self.ids, *added], dict(self.row_of)
+        row_of.update((id_, len(self.ids) + number) for number, id_ in enumerate(added))
+        parent = np.concatenate([self.parent, np.full(len(added), GONE, np.int32)])
+        root = np.concatenate([self.root, np.full(len(added), GONE, np.int32)])
+        for id_, parent_id, root_id in there.values():
+            parent[row_of[id_]] = GONE if parent_id is None else row_of[parent_id]
+            root[row_of[id_]] = row_of[root_id]
+        for id_ in changed:
+            if id_ not in there and id_ in row_of:
+                root[row_of.pop(id_)] = GONE
+        return Trees(ids, row_of, parent, root)
+
+    @cached_property
+    def _by_root(self) -> tuple[Rows, Rows]:
+        """Rows in the order of their roots, and the roots in that order."""
+        order = np.argsort(self.root, kind="stable").astype(np.int32)
+        return order, self.root[order]
+
+    @cached_property
+    def nested(self) -> bool:
+        """Whether any provider has a parent."""
+        return bool(((self.parent >= 0) & (self.root >= 0)).any())
+
+    @cached_property
+    def alive(self) -> Mask:
+        return self.root >= 0
+
+    def members(self, roots: Rows) -> Rows:
+        """Every row of the trees with these root rows, tree by tree."""
+        order, by = self._by_root
+        starts = np.searchsorted(by, roots, "left")
+        ends = np.searchsorted(by, roots, "right")
+        parts = [order[start:end] for start, end in zip(starts, ends, strict=True)]
+        return np.concatenate(parts) if parts else NONE
+
+    def line(self, row: int) -> tuple[int, ...]:
+        """A row and its ancestors, nearest first."""
+        found = []
+        while row >= 0:
+            found.append(row)
+            row = int(self.parent[row])
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Names that providers carry (traits, or aggregates): name to the rows that do, ascending."""
+
+    rows_of: Mapping[str, Rows] = field(default_factory=dict)
+
+    def of(self, name: str) -> Rows:
+        return self.rows_of.get(name, NONE)
+
+    def any_of(self, names: Iterable[str], size: int) -> Mask:
+        """Which of *size* rows carry at least one of *names*."""
+        mask = np.zeros(size, dtype=np.bool_)
+        for name in names:
+            mask[self.of(name)] = True
+        return mask
+
+    def with_rows(self, changed: Rows, pairs: Iterable[tuple[int, str]]) -> Labels:
+        """Return labels in which rows *changed* (ascending) carry exactly what *pairs* say."""
+        gathered: dict[str, list[int]] = defaultdict(list)
+        for row, name in pairs:
+            gathered[name].append(row)
+        result: dict[str, Rows] = {}
+        for name in {**self.rows_of, **gathered}:
+            old = self.of(name)
+            kept = old[~among(old, changed)]
+            now = np.sort(np.concatenate([kept, np.array(gathered.get(name, ()), np.int32)]))
+            if len(now):
+                result[name] = old if np.array_equal(now, old) else now
+        return Labels(result)
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """One resource class: who has an inventory of it, and how much.
+
+    Attributes:
+        rows: ascending.
+        values: capacity, used, min_unit, max_unit, step_size; one column a row.
+    """
+
+    rows: Rows = field(default_factory=lambda: NONE)
+    values: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty((5, 0), np.int64))
+
+    def fitting(self, amount: int) -> Rows:
+        """Rows that can give *amount* at once, and are asked for an amount that they deal in."""
+        capacity, used, min_unit, max_unit, step = self.values
+        fits = (used + amount <= capacity) & (min_unit <= amount) & (amount <= max_unit)
+        found: Rows = self.rows[fits & (amount % step == 0)]
+        return found
+
+    def room(self, row: int) -> int:
+        """How much one consumer may take of a row that has an inventory, all of it together."""
+        capacity, used, _, max_unit, _ = self.values[:, np.searchsorted(self.rows, row)]
+        return int(min(capacity - used, max_unit))
+
+    def at(self, rows: Rows) -> tuple[Rows, Rows, Rows]:
+        """Of *rows* (ascending) those with an inventory, their capacity, and what is used."""
+        if not len(self.rows) or not len(rows):
+            return NONE, NONE, NONE
+        found = np.searchsorted(self.rows, rows)
+        found[found == len(self.rows)] = 0
+        hit = self.rows[found] == rows
+        place = found[hit]
+        return rows[hit], self.values[_CAPACITY, place], self.values[_USED, place]
+
+    def with_rows(self, changed: Rows, lines: Sequence[tuple[int, ...]]) -> Stock:
+        """Return the stock in which rows *changed* (ascending) have exactly *lines*."""
+        told = np.array(sorted(lines), dtype=np.int64).reshape(-1, 6)
+        rows, values = told[:, 0].astype(np.int32), told[:, 1:].T
+        touched = among(self.rows, changed)
+        if np.array_equal(self.rows[touched], rows):
+            if np.array_equal(self.values[:, touched], values):
+                return self
+            copy = self.values.copy()
+            copy[:, touched] = values
+            return Stock(self.rows, copy)
+        all_rows = np.concatenate([self.rows[~touched], rows])
+        order = np.argsort(all_rows, kind="stable")
+        every = np.concatenate([self.values[:, ~touched], values], axis=1)
+        return Stock(all_rows[order], every[:, order])
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All but the amounts: what changes rarely, and what is derived from it once."""
+
+    trees: Trees = field(default_factory=Trees)
+    traits: Labels = field(default_factory=Labels)
+    aggregates: Labels = field(default_factory=Labels)
+
+    @property
+    def size(self) -> int:
+        """How many rows there are, deleted ones included."""
+        return len(self.trees.ids)
+
+    @cached_property
+    def sharing(self) -> Mapping[int, Mask]:
+        """Sharing rows to the root rows of other trees that they serve, as a mask.
+
+        A provider with MISC_SHARES_VIA_AGGREGATE serves each tree of which a member is in one of
+        its aggregates.
+
+        Source: placement ``objects/research_context.py``, anchors_for_sharing_providers.
+        """
+        root, found = self.trees.root, {}
+        members = list(self.aggregates.rows_of.values())
+        for row in self.traits.of(SHARING).tolist():
+            mask = np.zeros(self.size, dtype=np.bool_)
+            for rows in members:
+                place = np.searchsorted(rows, row)
+                if place < len(rows) and rows[place] == row:
+                    mask[root[rows]] = True
+            mask[root[row]] = False
+            found[row] = mask
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that candidates are searched in."""
+
+    shape: Shape = field(default_factory=Shape)
+    stocks: Mapping[str, Stock] = field(default_factory=dict)
+
+    def with_stock(self, changed: Collection[str], lines: Lines) -> Snapshot:
+        """Return the snapshot after inventories or use of providers *changed*, and nothing else.
+
+        Providers that it does not know are passed over.
+        """
+        stocks = _restocked(self.stocks, self.shape.trees.row_of, changed, lines)
+        return Snapshot(self.shape, stocks)
+
+    def with_lines(self, changed: Collection[str], lines: Lines) -> Snapshot:
+        """Return the snapshot in which providers *changed* are exactly as *lines* say.
+
+        One that is in *changed* and not in *lines* is gone.
+        """
+        before = self.shape
+        trees = before.trees.with_providers(changed, lines.providers)
+        row_of = trees.row_of
+        known = {**before.trees.row_of, **row_of}
+        rows = _ascending(known[id_] for id_ in changed if id_ in known)
+        shape = Shape(
+            trees,
+            before.traits.with_rows(rows, _placed(row_of, lines.traits)),
+            before.aggregates.with_rows(rows, _placed(row_of, lines.aggregates)),
+        )
+        return Snapshot(shape, _restocked(self.stocks, known, changed, lines))
+
+
+def _restocked(
+    stocks: Mapping[str, Stock], row_of: Mapping[str, int], changed: Collection[str], lines: Lines
+) -> Mapping[str, Stock]:
+    rows = _ascending(row_of[id_] for id_ in changed if id_ in row_of)
+    gathered: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+    for id_, name, *values in lines.stock:
+        if id_ in row_of:
+            gathered[name].append((row_of[id_], *values))
+    result: dict[str, Stock] = {}
+    for name in {**stocks, **gathered}:
+        now = stocks.get(name, Stock()).with_rows(rows, gathered.get(name, ()))
+        if len(now.rows):
+            result[name] = now
+    return result
+
+
+def _placed(
+    row_of: Mapping[str, int], pairs: Iterable[tuple[str, str]]
+) -> Iterable[tuple[int, str]]:
+    return ((row_of[id_], name) for id_, name in pairs if id_ in row_of)
+
+
+def _ascending(rows: Iterable[int]) -> Rows:
+    found: Rows = np.unique(np.fromiter(rows, np.int32))
+    return found
+
+
+def among(rows: Rows, some: Rows) -> Mask:
+    """Which of *rows*, in any order, are in *some*, which is ascending."""
+    if not len(some):
+        return np.zeros(len(rows), dtype=np.bool_)
+    place = np.searchsorted(some, rows)
+    place[place == len(some)] = 0
+    found: Mask = some[place] == rows
+    return found

@@ -1,0 +1,216 @@
+"""One tree, searched depth first for choices of providers that go together.
+
+A choice gives each slot a row. What makes slots depend on each other: groups that must be on
+different providers, amounts of one class that add up on one provider, groups of one subtree, traits
+that the spread group covers together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+
+from lanekeeper.domain.placement.assignment import Demand, assignable
+from lanekeeper.domain.placement.query import CandidateQuery
+from lanekeeper.domain.placement.snapshot import Snapshot
+from lanekeeper.domain.placement.supply import Slot
+from lanekeeper.domain.placement.together import Choices, Together, conditions
+
+STEPS_MAX = 200_000
+"""Steps without a candidate after which a tree is given up: less than a second of work."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """What is the same for all trees of one search.
+
+    Attributes:
+        rng: shuffles the choices of each slot, if given.
+        given_up: anchors whose trees were left before their end.
+    """
+
+    snapshot: Snapshot
+    query: CandidateQuery
+    slots: tuple[Slot, ...]
+    rng: np.random.Generator | None = None
+    given_up: list[int] = field(default_factory=list)
+    contended: frozenset[str] = field(init=False)
+    together: list[Callable[[Choices], Together]] = field(init=False)
+    apart: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        asked = [name for slot in self.slots for name, _ in slot.resources]
+        self.contended = frozenset(name for name in asked if asked.count(name) > 1)
+        self.together = conditions(self.snapshot, self.query, self.slots)
+        suffixed = frozenset(i for i, slot in enumerate(self.slots) if slot.group.suffix)
+        self.apart = suffixed if self.query.isolate and len(suffixed) > 1 else frozenset()
+
+    def combinations(self, anchor: int, choices: Choices) -> Iterator[tuple[int, ...]]:
+        """Every tuple of rows, one a slot in the slots' order, that goes together."""
+        if self.rng is not None:
+            choices = [self.rng.permutation(rows).tolist() for rows in choices]
+        if not (self.contended or self.together or self.apart):
+            return product(*choices)
+        return Tree(self, anchor, choices).combinations()
+
+
+class Tree:
+    """The search of one tree. The slot with the fewest choices goes first."""
+
+    def __init__(self, walk: Walk, anchor: int, choices: Choices) -> None:
+        self._walk, self._anchor, self._choices = walk, anchor, choices
+        self._order = sorted(range(len(choices)), key=lambda slot: len(choices[slot]))
+        self._chosen: dict[int, int] = {}  # slot to row, in the order of choosing
+        self._used: set[int] = set()  # rows of slots that must be apart
+        self._taken: dict[tuple[int, str], int] = {}
+        self._rooms: dict[tuple[int, str], int] = {}
+        self._failed: set[Hashable] = set()
+        self._together = [made(choices) for made in walk.together]
+        self._judges = [
+            [one for one in self._together if slot in one.slots] for slot in range(len(choices))
+        ]
+        self._tight = self._is_tight()
+
+    def combinations(self) -> Iterator[tuple[int, ...]]:
+        order, depth = self._order, 0
+        if self._tight and not self._assignable(0):
+            return
+        waiting = [iter(self._choices[order[0]])] if order else []
+        fruitful = [False] * (len(order) + 1)
+        steps = 0
+        while waiting:
+            slot = order[depth]
+            self._put_back(slot)
+            row = next(waiting[-1], None)
+            steps += 1
+            if row is None or steps > STEPS_MAX:
+                waiting.pop()
+                if steps > STEPS_MAX:
+                    self._walk.given_up.append(self._anchor)
+                    return
+                if not fruitful[depth]:
+                    self._failed.add(self._state(depth))
+                depth -= 1
+                if depth >= 0:
+                    fruitful[depth] |= fruitful[depth + 1]
+                continue
+            if not self._take(slot, row):
+                continue
+            if depth + 1 == len(order):
+                fruitful[depth], steps = True, 0
+                yield tuple(self._chosen[i] for i in range(len(order)))
+            elif self._worth_entering(depth + 1):
+                depth += 1
+                fruitful[depth] = False
+                waiting.append(iter(self._choices[order[depth]]))
+
+    def _take(self, slot: int, row: int) -> bool:
+        """Choose *row* for *slot* if that goes with what is chosen; else leave all as it is."""
+        if slot in self._walk.apart:
+            if row in self._used:
+                return False
+            self._used.add(row)
+        self._chosen[slot] = row
+        fits = True
+        for name, amount in self._contended(slot):
+            taken = self._taken.get((row, name), 0) + amount
+            self._taken[row, name] = taken
+            fits = fits and taken <= self._room(row, name)
+        if fits and all(self._possible(one) for one in self._judges[slot]):
+            return True
+        self._put_back(slot)
+        return False
+
+    def _possible(self, one: Together) -> bool:
+        rows = [self._chosen[slot] for slot in one.slots if slot in self._chosen]
+        return one.possible(rows, [slot for slot in one.slots if slot not in self._chosen])
+
+    def _put_back(self, slot: int) -> None:
+        row = self._chosen.pop(slot, None)
+        if row is None:
+            return
+        if slot in self._walk.apart:
+            self._used.discard(row)
+        for name, amount in self._contended(slot):
+            left = self._taken[row, name] - amount
+            if left:
+                self._taken[row, name] = left
+            else:
+                del self._taken[row, name]
+
+    def _worth_entering(self, depth: int) -> bool:
+        if self._tight and not self._assignable(depth):
+            return False
+        return not self._failed or self._state(depth) not in self._failed
+
+    def _state(self, depth: int) -> Hashable:
+        """All that what follows depends on; equal for orders of choosing that come to the same."""
+        return (
+            depth,
+            frozenset(self._used),
+            frozenset(self._taken.items()),
+            tuple(
+                one.state([self._chosen[slot] for slot in one.slots if slot in self._chosen])
+                for one in self._together
+            ),
+        )
+
+    def _contended(self, slot: int) -> Iterator[tuple[str, int]]:
+        contended = self._walk.contended
+        if not contended:
+            return iter(())
+        return ((n, amount) for n, amount in self._walk.slots[slot].resources if n in contended)
+
+    def _room(self, row: int, name: str) -> int:
+        room = self._rooms.get((row, name))
+        if room is None:
+            room = self._rooms[row, name] = self._walk.snapshot.stocks[name].room(row)
+        return room
+
+    def _demands(self, depth: int) -> Iterator[list[Demand]]:
+        """Slots from *depth* on that draw on the same: places apart, or a contended class."""
+        left = self._order[depth:]
+        if self._walk.apart:
+            yield [Demand(self._choices[i], 1) for i in left if i in self._walk.apart]
+        for name in self._walk.contended:
+            yield [
+                Demand(self._choices[i], amount)
+                for i in left
+                for wanted, amount in self._walk.slots[i].resources
+                if wanted == name
+            ]
+
+    def _is_tight(self) -> bool:
+        """Whether slots could take from each other what they need: only then is it looked into."""
+        if self._walk.apart:
+            counts = sorted(len(self._choices[slot]) for slot in self._walk.apart)
+            if any(count <= place for place, count in enumerate(counts)):
+                return True
+        for name in self._walk.contended:
+            demands = [
+                (self._choices[i], amount)
+                for i, slot in enumerate(self._walk.slots)
+                for wanted, amount in slot.resources
+                if wanted == name
+            ]
+            needed = sum(amount for _, amount in demands)
+            if any(self._room(row, name) < needed for rows, _ in demands for row in rows):
+                return True
+        return False
+
+    def _assignable(self, depth: int) -> bool:
+        """Whether the slots from *depth* on could still be served, each class looked at alone."""
+        kinds: list[str | None] = [None] if self._walk.apart else []
+        kinds += self._walk.contended
+        return all(
+            assignable(demands, lambda row, name=name: self._left(row, name))  # type: ignore[misc]
+            for name, demands in zip(kinds, self._demands(depth), strict=True)
+        )
+
+    def _left(self, row: int, name: str | None) -> int:
+        if name is None:
+            return 0 if row in self._used else 1
+        return self._room(row, name) - self._taken.get((row, name), 0)
