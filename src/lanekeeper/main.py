@@ -20,6 +20,7 @@ _NOUNS = {
     "host": "lanekeeper.cli.host",
     "device": "lanekeeper.cli.device",
     "explain": "lanekeeper.cli.explain",
+    "inventory": "lanekeeper.cli.inventory",
     "config": "lanekeeper.cli.config",
     "lab": "lanekeeper.cli.lab",
 }

@@ -108,6 +108,10 @@ class Cloud:
         )
         self._http.headers["X-Auth-Token"] = self._token()
 
+    @property
+    def token(self) -> str:
+        return self._http.headers["X-Auth-Token"]
+
     def get(self, path: str, **query: str) -> Any:
         return self._ask("GET", path, params=query)
 

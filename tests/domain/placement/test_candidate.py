@@ -205,7 +205,7 @@ def told(snapshot: Snapshot, candidate: Candidate) -> Found:
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(worlds(), queries(), st.booleans(), st.none() | st.integers(0, 9))
 def test_what_is_found_is_what_multiplying_out_would_find(
     world: World, query: CandidateQuery, in_turn: bool, seed: int | None
