@@ -97,7 +97,7 @@ def parents_first(providers: tuple[ProviderEntry, ...]) -> Iterator[tuple[Provid
 
 
 def differences(wanted: Document, there: Document) -> Iterator[str]:
-    """Say what of *wanted* is missing or another in *there*; what is there beside it is not told."""
+    """Say what of *wanted* is missing or another in *there*; what else is there is not told."""
     for kind in ("resource_classes", "traits"):
         for name in sorted(getattr(wanted, kind) - getattr(there, kind)):
             yield f"{name} is missing among the {kind.replace('_', ' ')}"

@@ -7,6 +7,7 @@ that the spread group covers together.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
@@ -42,8 +43,8 @@ class Walk:
     apart: frozenset[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        asked = [name for slot in self.slots for name, _ in slot.resources]
-        self.contended = frozenset(name for name in asked if asked.count(name) > 1)
+        asked = Counter(name for slot in self.slots for name, _ in slot.resources)
+        self.contended = frozenset(name for name, count in asked.items() if count > 1)
         self.together = conditions(self.snapshot, self.query, self.slots)
         suffixed = frozenset(i for i, slot in enumerate(self.slots) if slot.group.suffix)
         self.apart = suffixed if self.query.isolate and len(suffixed) > 1 else frozenset()
@@ -55,6 +56,15 @@ class Walk:
         if not (self.contended or self.together or self.apart):
             return product(*choices)
         return Tree(self, anchor, choices).combinations()
+
+
+@dataclass(slots=True)
+class _Frame:
+    """One slot that is being chosen for: the rows that are left to try."""
+
+    slot: int
+    rows: Iterator[int]
+    fruitful: bool = False
 
 
 class Tree:
@@ -75,37 +85,40 @@ class Tree:
         self._tight = self._is_tight()
 
     def combinations(self) -> Iterator[tuple[int, ...]]:
-        order, depth = self._order, 0
+        """Every choice that goes together, as rows in the order of the slots."""
         if self._tight and not self._assignable(0):
             return
-        waiting = [iter(self._choices[order[0]])] if order else []
-        fruitful = [False] * (len(order) + 1)
-        steps = 0
-        while waiting:
-            slot = order[depth]
-            self._put_back(slot)
-            row = next(waiting[-1], None)
+        frames, steps = [self._frame(0)], 0
+        while frames:
+            frame = frames[-1]
+            self._put_back(frame.slot)
+            row = next(frame.rows, None)
+            if row is None:
+                self._leave(frames)
+                continue
             steps += 1
-            if row is None or steps > STEPS_MAX:
-                waiting.pop()
-                if steps > STEPS_MAX:
-                    self._walk.given_up.append(self._anchor)
-                    return
-                if not fruitful[depth]:
-                    self._failed.add(self._state(depth))
-                depth -= 1
-                if depth >= 0:
-                    fruitful[depth] |= fruitful[depth + 1]
+            if steps > STEPS_MAX:
+                self._walk.given_up.append(self._anchor)
+                return
+            if not self._take(frame.slot, row):
                 continue
-            if not self._take(slot, row):
-                continue
-            if depth + 1 == len(order):
-                fruitful[depth], steps = True, 0
-                yield tuple(self._chosen[i] for i in range(len(order)))
-            elif self._worth_entering(depth + 1):
-                depth += 1
-                fruitful[depth] = False
-                waiting.append(iter(self._choices[order[depth]]))
+            if len(frames) == len(self._order):
+                frame.fruitful, steps = True, 0
+                yield tuple(self._chosen[slot] for slot in range(len(self._order)))
+            elif self._worth_entering(len(frames)):
+                frames.append(self._frame(len(frames)))
+
+    def _frame(self, depth: int) -> _Frame:
+        slot = self._order[depth]
+        return _Frame(slot, iter(self._choices[slot]))
+
+    def _leave(self, frames: list[_Frame]) -> None:
+        """Go back up; what bore no fruit need not be entered again from the same state."""
+        done = frames.pop()
+        if not done.fruitful:
+            self._failed.add(self._state(len(frames)))
+        elif frames:
+            frames[-1].fruitful = True
 
     def _take(self, slot: int, row: int) -> bool:
         """Choose *row* for *slot* if that goes with what is chosen; else leave all as it is."""
