@@ -73,9 +73,12 @@ def _options_of(part: str) -> Iterator[tuple[str, Option]]:
 
 
 def _title(part: str) -> str:
-    return {"pci": "PCI devices", "sriov_nic": "Network interfaces", "ml2": "Networks"}.get(
-        part, "Lanekeeper's own" if part == "lanekeeper" else part.capitalize()
-    )
+    return {
+        "pci": "PCI devices",
+        "sriov_nic": "Network interfaces",
+        "ml2": "Networks",
+        "lanekeeper": "Lanekeeper's own",
+    }.get(part, part.capitalize())
 
 
 def _cased(section: str) -> str:

@@ -48,6 +48,7 @@ class Option:
         also: names that are read too, without one.
         parse: turns the text into the field's value; None for what msgspec can check alone.
         multiple: the key may be repeated; every value counts, in order.
+        is_path: names a file; a relative path begins where the configuration file lies.
     """
 
     section: str
@@ -57,6 +58,7 @@ class Option:
     also: tuple[tuple[str, str], ...] = ()
     parse: Callable[[str], Any] | None = None
     multiple: bool = False
+    is_path: bool = False
 
     @property
     def name(self) -> str:
@@ -260,6 +262,20 @@ class Compute(Section, frozen=True):
     )
 
 
+class Rules(Section, frozen=True):
+    """Who may do what."""
+
+    policy_file: Annotated[
+        str | None,
+        Option(
+            "oslo_policy",
+            "policy_file",
+            "File with oslo.policy rules in place of the defaults; --policy-file goes first.",
+            is_path=True,
+        ),
+    ] = None
+
+
 class Own(Section, frozen=True):
     """What is Lanekeeper's alone, in ``[lanekeeper]``; an unknown key there is an error."""
 
@@ -354,4 +370,5 @@ class Config(Section, frozen=True):
     ml2: Ml2 = Ml2()
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
+    rules: Rules = Rules()
     lanekeeper: Own = Own()
