@@ -208,6 +208,19 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
         load([path])
 
 
+def test_a_policy_file_lies_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+    path = tmp_path / "a" / "nova.conf"
+    path.write_text("[oslo_policy]\npolicy_file = rules.yaml\n")
+    assert load([path]).config.rules.policy_file == str(tmp_path / "a" / "rules.yaml")
+    path.write_text(f"[oslo_policy]\npolicy_file = {tmp_path}/b/rules.yaml\n")
+    assert load([path]).config.rules.policy_file == str(tmp_path / "b" / "rules.yaml")
+    assert load([], {"oslo_policy.policy_file": "rules.yaml"}).config.rules.policy_file == str(
+        Path.cwd() / "rules.yaml"
+    )
+
+
 def test_values_may_name_others_and_expressions_keep_their_dollar(read: Reader) -> None:
     config = read(
         "[DEFAULT]\nname = n1\nhost = ${name}.lan\n"

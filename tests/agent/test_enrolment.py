@@ -20,6 +20,7 @@ class Door(BaseHTTPRequestHandler):
     """Answers with the CA and with credentials; says who asked with which token."""
 
     shown = b""
+    status = 200
     tokens: list[bytes]
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as inherited
@@ -33,15 +34,18 @@ class Door(BaseHTTPRequestHandler):
         self._answer(b'{"credential": "secret"}')
 
     def _answer(self, body: bytes) -> None:
-        self.send_response(200)
+        self.send_response(self.status if self.command == "POST" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
 
-def serve(signer: Authority, shown: Authority, tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
+def serve(
+    signer: Authority, shown: Authority, tmp_path: Path, status: int = 200
+) -> Iterator[tuple[str, list[bytes]]]:
     tokens: list[bytes] = []
-    door = type("ThisDoor", (Door,), {"shown": shown.pem, "tokens": tokens})
+    facts = {"shown": shown.pem, "tokens": tokens, "status": status}
+    door = type("ThisDoor", (Door,), facts)
     server = ThreadingHTTPServer(("127.0.0.1", 0), door)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(signer.sign_server(tmp_path / "server.pem"))
@@ -75,6 +79,16 @@ def impostor(authority: Authority, tmp_path: Path) -> Iterator[tuple[str, list[b
     yield from serve(Authority(), authority, tmp_path)
 
 
+@pytest.fixture
+def refusing(tmp_path: Path) -> Iterator[tuple[Authority, str]]:
+    """Another controller, which knows none of the tokens that it is shown."""
+    other = Authority()
+    home = tmp_path / "other"
+    home.mkdir()
+    for url, _ in serve(other, other, home, status=401):
+        yield other, url
+
+
 def test_the_ca_is_pinned_by_the_tokens_fingerprint(
     authority: Authority, honest: tuple[str, list[bytes]], state: StateDir
 ) -> None:
@@ -103,6 +117,20 @@ def test_an_impostor_who_shows_the_right_ca_never_sees_the_token(
     with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
         enrol(state, url, f"lk1.{authority.fingerprint}.{SECRET}", "host")
     assert tokens == []
+
+
+def test_a_refusal_leaves_an_earlier_enrolment_as_it_was(
+    authority: Authority,
+    honest: tuple[str, list[bytes]],
+    refusing: tuple[Authority, str],
+    state: StateDir,
+) -> None:
+    enrol(state, honest[0], f"lk1.{authority.fingerprint}.{SECRET}", "host")
+    before = {path.name: path.read_bytes() for path in state.path.iterdir()}
+    other, url = refusing
+    with pytest.raises(Unauthenticated):
+        enrol(state, url, f"lk1.{other.fingerprint}.{SECRET}", "other")
+    assert {path.name: path.read_bytes() for path in state.path.iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,17 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "/nonexistent.conf" in said
 
 
+def test_a_policy_file_is_read_or_refused_before_anything_is_made(tmp_path: Path) -> None:
+    said = refuse(tmp_path, "--simulate", "1", "--policy-file", "none.yaml", code=2)
+    assert "none.yaml cannot be read" in said
+    (tmp_path / "rules.yaml").write_text('"os_compute_api:servers:crate": "role:admin"\n')
+    (tmp_path / "nova.conf").write_text("[oslo_policy]\npolicy_file = rules.yaml\n")
+    said = refuse(tmp_path, "--simulate", "1", "--config-file", str(tmp_path / "nova.conf"), code=2)
+    assert "rules.yaml:1: there is no rule os_compute_api:servers:crate" in said
+    assert "os_compute_api:servers:create" in said
+    assert not (tmp_path / "state").exists()
+
+
 def test_two_cannot_share_a_port(tmp_path: Path) -> None:
     with running(tmp_path / "first") as first:
         port = first.url.rpartition(":")[2]

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -64,13 +63,13 @@ class Client:
         url: str,
         host_id: str,
         credential: str,
-        ca: Path | None = None,
+        authority: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = url
         self._host = f"{PREFIX}/hosts/{host_id}"
         headers = {"Authorization": f"Bearer {credential}"}
-        self._http = http_client(url, ca, headers, transport)
+        self._http = http_client(url, authority, headers, transport)
 
     def close(self) -> None:
         self._http.close()
@@ -114,12 +113,12 @@ class Client:
 
 def http_client(
     url: str,
-    ca: Path | None,
+    authority: str | None,
     headers: dict[str, str] | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
-    """Connect to *url*; with *ca*, only to a controller whose certificate that CA signed."""
-    verify = ssl.create_default_context(cafile=str(ca)) if ca is not None else False
+    """Connect to *url*; with *authority*, a CA as PEM, only to a controller that it vouches for."""
+    verify = False if authority is None else ssl.create_default_context(cadata=authority)
     return httpx.Client(
         base_url=url.rstrip("/"),
         headers={HEADER: str(VERSION), **(headers or {})},

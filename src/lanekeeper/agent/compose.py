@@ -37,8 +37,8 @@ class Timing:
 def client_of(state: StateDir) -> Client:
     """Connect to the controller that this host is enrolled with. Raises Invalid when it is not."""
     url = state.enrolled().controller
-    ca = state.ca if url.startswith("https:") else None
-    return Client(url, state.host_id(), state.credential(), ca)
+    authority = state.authority() if url.startswith("https:") else None
+    return Client(url, state.host_id(), state.credential(), authority)
 
 
 def refuse_contradictions(machine: Machine, policy: Policy) -> None:

@@ -18,7 +18,6 @@ import httpx
 from lanekeeper.agent.client import fetch_authority, http_client, post_enrolment
 from lanekeeper.agent.state_dir import Enrolled, StateDir
 from lanekeeper.domain.errors import Conflict, Invalid
-from lanekeeper.hypervisor.durable_file import write_durably
 from lanekeeper.protocol import Enrolment
 
 _TOKEN = re.compile(r"lk1\.(?P<fingerprint>-|[0-9a-f]{64})\.(?P<secret>[A-Za-z0-9_-]{16,256})")
@@ -50,6 +49,8 @@ def enrol(
 ) -> None:
     """Enrol this host with the controller at *url* and keep the credential.
 
+    A refusal leaves an earlier enrolment as it was.
+
     Raises:
         Invalid: token or URL are wrong, or the CA is not the one that the token names.
         Unauthenticated: the token was used already, or has expired.
@@ -57,13 +58,11 @@ def enrol(
     """
     token = Token.parse(token_text)
     checked_url(url)
-    if url.startswith("https:"):
-        _pin_authority(state, url, token, transport)
-    ca = state.ca if url.startswith("https:") else None
+    authority = _authority(url, token, transport) if url.startswith("https:") else None
     enrolment = Enrolment(token=token.text, host_id=state.host_id(), host_name=host_name)
-    with http_client(url, ca, transport=transport) as http:
+    with http_client(url, authority, transport=transport) as http:
         credential = post_enrolment(http, enrolment)
-    state.enrol(Enrolled(controller=url, host_name=host_name), credential)
+    state.enrol(Enrolled(controller=url, host_name=host_name), credential, authority)
 
 
 def checked_url(url: str) -> None:
@@ -83,9 +82,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _pin_authority(
-    state: StateDir, url: str, token: Token, transport: httpx.BaseTransport | None
-) -> None:
+def _authority(url: str, token: Token, transport: httpx.BaseTransport | None) -> str:
+    """Fetch the CA that the token names, as PEM."""
     if token.fingerprint is None:
         raise Invalid("the token names no CA, so it is good for http on loopback only")
     with http_client(url, None, transport=transport) as http:
@@ -99,4 +97,4 @@ def _pin_authority(
             f"the CA of {url} is not the one that the token names",
             hint="someone is in between, or the token is of another controller",
         )
-    write_durably(state.ca, pem.encode(), 0o644)
+    return ssl.DER_cert_to_PEM_cert(der)  # this one alone, whatever else was sent with it

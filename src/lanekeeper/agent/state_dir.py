@@ -66,7 +66,10 @@ class StateDir:
         except ValueError as error:
             raise Invalid(f"{path}: {text!r} is not a uuid; put the host's own back") from error
 
-    def enrol(self, enrolled: Enrolled, credential: str) -> None:
+    def enrol(self, enrolled: Enrolled, credential: str, authority: str | None) -> None:
+        """Keep what an enrolment gave; *authority* is the PEM of the controller's CA."""
+        if authority is not None:
+            write_durably(self.ca, authority.encode(), 0o644)
         write_durably(self._credential, credential.encode())
         write_durably(self._enrolled, msgspec.json.encode(enrolled))
 
@@ -81,6 +84,10 @@ class StateDir:
 
     def is_enrolled(self) -> bool:
         return self._enrolled.exists()
+
+    def authority(self) -> str:
+        """PEM of the CA that the controller's certificate has to be signed by."""
+        return self.ca.read_text("ascii")
 
     def credential(self) -> str:
         return self._credential.read_text("utf-8")

@@ -8,9 +8,10 @@ from pathlib import Path
 from oslo_config import cfg
 from oslo_policy import policy as oslo
 
+from lanekeeper.api.policy_file import read_rules
 from lanekeeper.api.row import Face, Policy
 from lanekeeper.control.caller import Caller
-from lanekeeper.domain.errors import Forbidden, Invalid
+from lanekeeper.domain.errors import Forbidden
 
 
 class Enforcer:
@@ -20,25 +21,26 @@ class Enforcer:
     """
 
     def __init__(self, faces: Iterable[Face], policy_file: Path | None = None) -> None:
-        """Register every rule that a row names.
+        """Take every rule that a row names, as *policy_file* has it.
 
         Raises:
-            Invalid: the policy file is not readable as one.
+            Invalid: as ``load`` does.
         """
+        self._defaults = {rule.name: rule.default for rule in _rules(faces)}
+        self.load(policy_file)
+
+    def load(self, policy_file: Path | None) -> None:
+        """Judge by the defaults and *policy_file* from now on; a refusal leaves what was.
+
+        Raises:
+            Invalid: the policy file is not there or not right; names file, line and rule.
+        """
+        own = read_rules(policy_file, self._defaults.keys()) if policy_file is not None else {}
         config = cfg.ConfigOpts()
         config([], project="lanekeeper", default_config_files=[], default_config_dirs=[])
-        self._oslo = oslo.Enforcer(
-            config,
-            policy_file=str(policy_file) if policy_file else None,
-            use_conf=policy_file is not None,
-        )
-        self._oslo.suppress_deprecation_warnings = True
-        for rule in _rules(faces):
-            self._oslo.register_default(oslo.RuleDefault(rule.name, rule.default))
-        try:
-            self._oslo.load_rules(force_reload=True)
-        except (oslo.InvalidDefinitionError, ValueError, OSError, cfg.Error) as error:
-            raise Invalid(f"policy file {policy_file}: {error}") from error
+        fresh = oslo.Enforcer(config, use_conf=False)  # it would look for files of its own
+        fresh.set_rules(oslo.Rules.from_dict({**self._defaults, **own}), use_conf=False)
+        self._oslo = fresh
 
     def check(self, rule: Policy, caller: Caller) -> None:
         """Let *caller* pass.

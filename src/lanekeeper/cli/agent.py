@@ -64,9 +64,10 @@ def _state_dir(parser: argparse.ArgumentParser) -> None:
 
 def run_enroll(arguments: argparse.Namespace) -> int:
     """Enrol this host."""
+    token = _token(arguments)
     state = StateDir(arguments.state_dir.absolute())
     name = arguments.host_name or socket.gethostname()
-    enrol(state, arguments.controller, _token(arguments), name)
+    enrol(state, arguments.controller, token, name)
     print(f"enrolled {name} ({state.host_id()}) with {arguments.controller}")
     return exit_code.DONE
 

@@ -91,9 +91,10 @@ def controller(options: Options) -> Iterator[Controller]:
 
     Raises:
         Conflict: another controller works with the state directory.
-        Invalid: database URL, listen address or database revision.
+        Invalid: policy file, database URL, listen address or database revision.
         Unavailable: the database or an address cannot be had.
     """
+    enforcer = Enforcer(FACES, options.policy_file)  # before anything is made
     with contextlib.ExitStack() as stack:
         _own(options.state_dir, stack)
         database = stack.enter_context(Database(options.url_of_database))
@@ -111,7 +112,7 @@ def controller(options: Options) -> Iterator[Controller]:
         for work in _rounds(site, heartbeats):
             stack.enter_context(work)
         stack.callback(heartbeats.flush)
-        app = _application(site, heartbeats, options.policy_file)
+        app = _application(site, heartbeats, enforcer)
         doors = [Door(_settings(app, listen, files), opened) for listen, opened in bound]
         stack.enter_context(_serving(site, doors))
         log.info("controller.started", url=listens[0].url, outcome="ok")
@@ -154,7 +155,7 @@ def _names(options: Options, listens: Sequence[Listen]) -> list[str]:
     return [*options.names, *listened, "localhost", CONTROLLER_ADDRESS]
 
 
-def _application(site: Site, heartbeats: Heartbeats, policy_file: Path | None) -> ASGIApp:
+def _application(site: Site, heartbeats: Heartbeats, enforcer: Enforcer) -> ASGIApp:
     def user(request: Request, request_id: str) -> Caller:
         return authenticate_token(site, bearer(request), request_id)
 
@@ -163,7 +164,7 @@ def _application(site: Site, heartbeats: Heartbeats, policy_file: Path | None) -
         AGENT.name: authenticator(site, heartbeats),
     }
     rest = routes(site, read_metrics_token(site.config.lanekeeper.metrics_token_file))
-    return application(site, FACES, authenticate, Enforcer(FACES, policy_file), rest)
+    return application(site, FACES, authenticate, enforcer, rest)
 
 
 def read_metrics_token(path: str) -> str:

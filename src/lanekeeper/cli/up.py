@@ -137,9 +137,15 @@ def _options(arguments: argparse.Namespace) -> Options:
         config=loaded.config,
         listen=tuple(Listen.parse(text) for text in listen),
         database_url=_database_url(arguments, loaded.config),
-        policy_file=arguments.policy_file,
+        policy_file=_policy_file(arguments, loaded.config),
         names=tuple(arguments.name),
     )
+
+
+def _policy_file(arguments: argparse.Namespace, config: Config) -> Path | None:
+    if arguments.policy_file is not None:
+        return Path(arguments.policy_file).absolute()
+    return Path(config.rules.policy_file) if config.rules.policy_file else None
 
 
 def _database_url(arguments: argparse.Namespace, config: Config) -> str:

@@ -35,6 +35,12 @@ class Entry:
     source: str
     is_vio: bool = False
 
+    @property
+    def directory(self) -> Path:
+        """Where the file lies, absolute; for what no file says, the current directory."""
+        file = self.source.rpartition(":")[0]
+        return Path(file).absolute().parent if file else Path.cwd()
+
 
 def read_files(paths: Sequence[Path]) -> tuple[Entry, ...]:
     """Read all *paths* in order; ``.yml`` and ``.yaml`` as VIO's custom.yml, others as INI.
@@ -44,7 +50,7 @@ def read_files(paths: Sequence[Path]) -> tuple[Entry, ...]:
     """
     entries: list[Entry] = []
     for path in paths:
-        text = _text(path)
+        text = read_text(path)
         read = _read_vio if path.suffix in _YAML_SUFFIXES else _read_ini
         entries.extend(read(path, text))
     return tuple(_substituted(entries))
@@ -126,7 +132,12 @@ def _plain(node: yaml.Node, source: str) -> Any:
     return plain
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a file that an operator wrote.
+
+    Raises:
+        Invalid: it cannot be read, is larger than FILE_BYTES_MAX, or no text; named.
+    """
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise Invalid(f"{path} is larger than {FILE_BYTES_MAX} bytes")

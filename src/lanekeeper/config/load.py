@@ -136,6 +136,8 @@ class _Reader:
         if option not in self.found:
             return None
         entry = self.found[option][-1]
+        if option.is_path:
+            return str(entry.directory / entry.value) if entry.value else None
         value = _attempt(entry, option, lambda: _convert(section, name, option, entry.value))
         self._notice(entry, option, value)
         return value

@@ -23,6 +23,7 @@ class Option:
         also: names that are read too, without one.
         parse: turns the text into the field's value; None for what msgspec can check alone.
         multiple: the key may be repeated; every value counts, in order.
+        is_path: names a file; a relative path begins where the configuration file lies.
     """
 
     section: str
@@ -32,6 +33,7 @@ class Option:
     also: tuple[tuple[str, str], ...] = ()
     parse: Callable[[str], Any] | None = None
     multiple: bool = False
+    is_path: bool = False
 
     @property
     def name(self) -> str:

@@ -232,6 +232,20 @@ class Compute(Section, frozen=True):
     )
 
 
+class Rules(Section, frozen=True):
+    """Who may do what."""
+
+    policy_file: Annotated[
+        str | None,
+        Option(
+            "oslo_policy",
+            "policy_file",
+            "File with oslo.policy rules in place of the defaults; --policy-file goes first.",
+            is_path=True,
+        ),
+    ] = None
+
+
 class Own(Section, frozen=True):
     """What is Lanekeeper's alone, in ``[lanekeeper]``; an unknown key there is an error."""
 
@@ -326,6 +340,7 @@ class Config(Section, frozen=True):
     ml2: Ml2 = Ml2()
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
+    rules: Rules = Rules()
     lanekeeper: Own = Own()
     placement: Placement = Placement()
     keystone: Keystone = Keystone()
