@@ -20,7 +20,8 @@ from lanekeeper.domain.errors import Unavailable
 from lanekeeper.store.device.device import devices_counted
 from lanekeeper.store.host.host import HostRecord, host_list
 
-disable_created_metrics()  # when each series began; Prometheus knows, and nobody asks
+# When each series began: Prometheus knows, and nobody asks.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 PROCESS = CollectorRegistry()
 """What this process counts itself, since its start."""
