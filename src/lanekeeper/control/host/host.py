@@ -242,7 +242,7 @@ def check_history(site: Site, host_id: str, after: str) -> HostRecord:
     if not known and not record.frozen_reason:
         reason = (
             f"the agent has obeyed state {after}, which this database never ordered: it has lost "
-            "history (a restored backup, or an empty database)"
+            "history (a restored backup, an empty database, or a host that was removed)"
         )
         site.database.write(lambda connection: host_frozen_set(connection, host_id, reason, after))
         raise Conflict(_frozen(reason), code=LOST_HISTORY)
