@@ -263,6 +263,7 @@ def guest_reported(
         "power_state": life.power_state,
         "wanted": life.wanted,
         "generation": life.generation,
+        "reboots": life.reboots,
         "fault": fault(life.problem, now) if life.problem else None,
         "updated_at": now,
     }
@@ -274,7 +275,7 @@ def guest_reported(
         event_failed(connection, record.id, life.problem)
     if life.vm_state != VmState.BUILDING:
         set_port_states(connection, record, running=life.vm_state == VmState.ACTIVE, now=now)
-    return life.generation != record.generation
+    return (life.generation, life.reboots) != (record.generation, record.reboots)
 
 
 def event_of(

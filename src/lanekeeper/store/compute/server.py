@@ -78,6 +78,7 @@ class ServerRecord:
             power_state=self.power_state,
             wanted=self.wanted,
             generation=self.generation,
+            reboots=self.reboots,
             problem=str(self.fault["message"]) if self.fault else "",
         )
 
