@@ -228,7 +228,9 @@ def _attach(
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
     bound = bind(facts, port.segments, network)
     if isinstance(bound, Refusal):
-        raise Conflict(f"Port {port.id} cannot be bound on {host.name}: {bound}")
+        raise Conflict(  # without the reasons, which name the host
+            f"Port {port.id} cannot be bound any more where its server was to go", hint="try again"
+        )
     port_attach(
         connection,
         port.id,
