@@ -140,7 +140,10 @@ def event(call: Call[None]) -> dict[str, object]:
 
 
 def _happening(call: Call[Any], one: ServerEvent) -> dict[str, object]:
-    """What was done for the request; who may see hosts sees the reasons of all of them."""
+    """What was done for the request; hosts, and details that name them, are for admins.
+
+    Source: nova ``policies/instance_actions.py``, events:details.
+    """
     admin = call.caller.is_admin
     body: dict[str, object] = {
         "event": f"conductor_{one.action}",
@@ -155,7 +158,7 @@ def _happening(call: Call[Any], one: ServerEvent) -> dict[str, object]:
         body["hostId"] = host_id(one.project_id, host) if host else ""
         if admin:
             body["host"] = host
-    if at_least(call, "2.84"):
+    if admin and at_least(call, "2.84"):
         body["details"] = one.message or None
     return body
 

@@ -39,9 +39,13 @@ FAULT_CODE = 500
 """What a fault carries that is nobody's mistake in the request; as in Nova."""
 
 
-def fault(message: str, now: datetime) -> dict[str, Any]:
-    """What a server in ERROR shows of its reason."""
-    return {"code": FAULT_CODE, "message": message, "created": now.isoformat()}
+HOST_FAILED = "The host of this server could not do what was asked of it; an operator sees why."
+"""What members are told of a host's problem: its own words name devices and paths there."""
+
+
+def fault(message: str, now: datetime, *, told: str = HOST_FAILED) -> dict[str, Any]:
+    """What a server in ERROR shows of its reason: *message* to admins, *told* to members."""
+    return {"code": FAULT_CODE, "message": message, "told": told, "created": now.isoformat()}
 
 
 def server_seen(
