@@ -97,7 +97,7 @@ def test_a_valid_body_reaches_the_handler_typed(http: TestClient) -> None:
     [
         ("POST", "/claims/h1", {"count": 99}, 400, "Invalid input for count: Expected `int` <= 16"),
         ("POST", "/claims/h1", {"n": 1}, 400, "Object contains unknown field `n`"),
-        ("GET", "/claims/h1", None, 404, "no claim on host h1. list claims to see those"),
+        ("GET", "/claims/h1", None, 404, "no claim on host h1 (list claims to see those)"),
         ("GET", "/nothing", None, 404, "Not Found"),
         ("PUT", "/claims/h1", None, 405, "Method Not Allowed"),
         ("GET", "/race", None, 409, "device is taken"),

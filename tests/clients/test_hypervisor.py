@@ -60,3 +60,11 @@ def test_an_unknown_host_joins_no_aggregate(shared: Instance) -> None:
     shared.openstack("aggregate", "create", "rack-2")
     assert "404" in shared.refused("aggregate", "add", "host", "rack-2", "no-such-host")
     shared.done("aggregate", "delete", "rack-2")
+
+
+def test_a_host_is_removed_for_good(fresh: Instance) -> None:
+    (row,) = fresh.openstack("compute", "service", "list", "--service", "nova-compute")
+    fresh.done("compute", "service", "delete", str(row["ID"]))
+    assert fresh.openstack("compute", "service", "list") == []
+    assert fresh.openstack("hypervisor", "list") == []
+    assert fresh.openstack("resource", "provider", "list") == []

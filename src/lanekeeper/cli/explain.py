@@ -68,10 +68,11 @@ def answer_text(answer: Any) -> Iterator[str]:
     """What people read: the summary, then each host with what stands against it."""
     yield answer["summary"]
     for host in answer["hosts"]:
+        name = host["host"] or f"{host['count']} of the hosts"  # a member is told no names
         if host["rank"] is not None:
             devices = f" with {', '.join(host['devices'])}" if host["devices"] else ""
-            yield f"  {host['host']}: fits, choice {host['rank']}{devices}"
+            yield f"  {name}: fits, choice {host['rank']}{devices}"
             continue
         for verdict in host["verdicts"]:
-            yield f"  {host['host']}: {verdict['reason']} ({verdict['filter']})"
+            yield f"  {name}: {verdict['reason']} ({verdict['filter']})"
             yield f"    what would help: {verdict['remedy']}"

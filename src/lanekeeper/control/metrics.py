@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from lanekeeper.clock import Clock
 from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Unavailable
 from lanekeeper.store.device.device import devices_counted
-from lanekeeper.store.host.host import host_list
+from lanekeeper.store.host.host import HostRecord, host_list
+
+# When each series began: Prometheus knows, and nobody asks.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 PROCESS = CollectorRegistry()
 """What this process counts itself, since its start."""
@@ -34,9 +44,9 @@ LOST_RACES = Counter(
 )
 CLEANING = Histogram(
     "lanekeeper_cleaning_seconds",
-    "How long the cleaning of a device took, as its agent measured it.",
+    "From a device's release until its host has cleaned it, or given it up, by outcome.",
     ["outcome"],
-    buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300),
+    buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
     registry=PROCESS,
 )
 
@@ -47,15 +57,21 @@ class _Fleet(Collector):
         self._clock = clock
 
     def collect(self) -> Iterable[Metric]:
-        with self._site.database.read() as connection:
-            counted, hosts = devices_counted(connection), host_list(connection)
-        devices = GaugeMetricFamily(
-            "lanekeeper_devices",
-            "Devices that hosts list, by what they are and where they stand.",
-            labels=["host", "resource_class", "state"],
+        """What the database says; when it says nothing, that alone."""
+        readable = GaugeMetricFamily(
+            "lanekeeper_database_readable",
+            "1 when the database answered just now; 0 when not, and the fleet is not known.",
         )
-        for host_name, resource_class, state, number in counted:
-            devices.add_metric([host_name, resource_class, state], number)
+        try:
+            with self._site.database.read() as connection:
+                counted, hosts = devices_counted(connection), host_list(connection)
+        except Unavailable:
+            readable.add_metric([], 0)
+            return [readable]
+        readable.add_metric([], 1)
+        return [readable, _devices(counted), self._ages(hosts)]
+
+    def _ages(self, hosts: Iterable[HostRecord]) -> Metric:
         ages = GaugeMetricFamily(
             "lanekeeper_agent_age_seconds",
             "Time since the host's agent was last heard.",
@@ -65,7 +81,18 @@ class _Fleet(Collector):
             if host.seen_at is not None:
                 age = (self._clock() - host.seen_at).total_seconds()
                 ages.add_metric([host.name], max(age, 0.0))
-        return [devices, ages]
+        return ages
+
+
+def _devices(counted: Iterable[tuple[str, str, str, int]]) -> Metric:
+    devices = GaugeMetricFamily(
+        "lanekeeper_devices",
+        "Devices that hosts list, by what they are and where they stand.",
+        labels=["host", "resource_class", "state"],
+    )
+    for host_name, resource_class, state, number in counted:
+        devices.add_metric([host_name, resource_class, state], number)
+    return devices
 
 
 def render(site: Site) -> bytes:

@@ -9,7 +9,13 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -30,6 +36,7 @@ _COMMON: dict[str, Any] = {
 }
 # The last: as many connections as there may be are in use, and none came back in time.
 _AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
+_FAULTS = (DBAPIError, PoolTimeoutError)
 _RETRIES = 10
 # PostgreSQL appendix A: serialization_failure and deadlock_detected; the transaction did nothing.
 _AGAIN = frozenset({"40001", "40P01"})
@@ -87,7 +94,9 @@ class Database:
         try:
             with self._reader.connect() as connection, connection.begin():
                 yield connection
-        except _AWAY as error:
+        except _FAULTS as error:
+            if not _is_away(error):
+                raise
             raise Unavailable(f"the database cannot be read: {_reason(error)}") from error
 
     def write(self, work: Work[T]) -> T:
@@ -103,7 +112,9 @@ class Database:
             if self._writer is not None:
                 return self._writer.submit(work).result()
             return self._write_again(work)
-        except _AWAY as error:
+        except _FAULTS as error:
+            if not _is_away(error):
+                raise
             raise Unavailable(f"the database cannot be written: {_reason(error)}") from error
 
     def _write_again(self, work: Work[T]) -> T:
@@ -129,6 +140,14 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the database is at fault, not the statement.
+
+    SQLite says of a file that is damaged, or none of its own, DatabaseError and nothing closer.
+    """
+    return isinstance(error, _AWAY) or type(error) is DatabaseError
 
 
 def _reason(error: Exception) -> object:

@@ -352,7 +352,21 @@ def test_an_action_that_is_not_there_is_named(
     server_id = make(http, asked)
     answer = http.post(f"{URL}/servers/{server_id}/action", json={name: {}})
     assert answer.status_code == 501
-    assert name in message(answer)
+    what, instead = NOT_OFFERED[name]
+    assert message(answer) == f"{name}: {what} is not offered ({instead})"
+
+
+def test_no_remedy_costs_a_server_what_another_would_not() -> None:
+    deleting = {name for name, (_, instead) in NOT_OFFERED.items() if "delete" in instead}
+    assert deleting == {"resize", "migrate", "os-migrateLive", "rebuild", "restore"}
+
+
+def test_a_sentence_and_its_remedy_have_one_full_stop_at_most(
+    http: TestClient, asked: dict[str, Any]
+) -> None:
+    answer = http.post(f"{URL}/servers", json={"server": asked | {"key_name": "none"}})
+    said = message(answer)
+    assert said == "Invalid key_name provided (openstack keypair list shows yours)"
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,62 @@ def test_a_server_keeps_why_it_was_placed(world: Fleet, http: TestClient) -> Non
     assert http.get(f"{URL}/refusals?limit=0").status_code == 400
 
 
+def test_members_are_told_no_host_and_no_device(world: Fleet, http: TestClient) -> None:
+    """Whatever stands against a server: not one word of a member's answer names a host."""
+    four, member = flavor(http, "four", "a1:4"), world.client(FACE, COMPUTE, who="member")
+    rack = http.post("/compute/v2.1/os-aggregates", json={"aggregate": {"name": "rack-h2"}})
+    aggregate = f"/compute/v2.1/os-aggregates/{rack.json()['aggregate']['id']}/action"
+    http.post(aggregate, json={"add_host": {"host": "h2"}})
+    answers = [
+        fits := member.post(f"{URL}/explain", json={"flavor": "four"}),
+        placed := member.get(f"{URL}/servers/{server(world, member, four)}/explain"),
+    ]
+    assert (fits.json()["fits"], fits.json()["summary"]) == (True, "2 of 2 hosts fit.")
+    fitting: dict[str, Any] = {"host": None, "count": 2, "rank": 1, "devices": [], "verdicts": []}
+    assert fits.json()["hosts"] == [fitting]
+    assert placed.json()["summary"] == "A host was taken."
+    server(world, member, four)
+    late = server(world, member, four)
+    off = {"status": "disabled", "disabled_reason": "dust in h1 at 0000:21:00.0"}
+    http.put(f"/compute/v2.1/os-services/{world.hosts['h1']}", json=off)
+    answers += [
+        now := member.post(f"{URL}/explain", json={"flavor": "four"}),
+        then := member.get(f"{URL}/servers/{late}/explain"),
+        shown := member.get(f"/compute/v2.1/servers/{late}"),
+        listed := member.get("/compute/v2.1/servers/detail"),
+        did := member.get(f"/compute/v2.1/servers/{late}/os-instance-actions"),
+        member.get(f"{did.url.path}/{did.json()['instanceActions'][0]['request_id']}"),
+    ]
+    assert answers[-1].json()["instanceAction"]["events"][0]["result"] == "Error"
+    assert listed.status_code == 200
+    verdicts = [
+        (one["count"], [v["filter"] for v in one["verdicts"]]) for one in now.json()["hosts"]
+    ]
+    assert verdicts == [(1, ["host_enabled", "devices"]), (1, ["devices"])]
+    assert all(one["remedy"] for host in now.json()["hosts"] for one in host["verdicts"])
+    assert "needs 4; of 7 that fit 3 are free" in then.json()["summary"]
+    assert "(2 hosts)" in then.json()["summary"]
+    assert shown.json()["server"]["fault"]["message"] == then.json()["summary"]
+    for answer in answers:
+        for secret in ("h1", "h2", "0000:", "dust", "rack"):
+            assert secret not in answer.text.replace("http://", ""), answer.text
+    assert "2 of the hosts: alias a1 needs 4" in "\n".join(answer_text(then.json()))
+    # An admin is told all of it.
+    told = http.get(f"/compute/v2.1/servers/{late}").json()["server"]["fault"]["message"]
+    assert "h1 alias a1 needs 4" in told
+
+
+def test_members_are_told_of_no_device_by_a_hosts_own_words(world: Fleet, http: TestClient) -> None:
+    member = world.client(FACE, COMPUTE, who="member")
+    mine = server(world, member, flavor(http, "one", "a1:1"))
+    world.report(mine, "failed", problem="cannot write /sys/bus/pci/devices/0000:41:10.0")
+    path = f"/compute/v2.1/servers/{mine}"
+    assert "0000:41" in http.get(path).json()["server"]["fault"]["message"]
+    said = member.get(path).json()["server"]["fault"]["message"]
+    assert "an operator sees why" in said
+    assert "0000:41" not in member.get(path).text
+
+
 def test_another_projects_server_is_not_explained(world: Fleet, http: TestClient) -> None:
     mine = server(world, http, flavor(http, "m1"))
     stranger = world.client(FACE, who="stranger")

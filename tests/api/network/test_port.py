@@ -57,6 +57,8 @@ def test_a_port_may_have_no_address(admin: Client, network: str) -> None:
         ({"binding:profile": {"k": "v" * 4096}}, "at most 4095"),
         ({"mac_address": "00:00:00:00:00:00"}, "mac_address '00:00:00:00:00:00'"),
         ({"mac_address": "nonsense"}, "mac_address 'nonsense'"),
+        ({"mac_address": "01:00:5e:00:00:01"}, "mac_address '01:00:5e:00:00:01' is a multicast"),
+        ({"mac_address": "ff:ff:ff:ff:ff:ff"}, "the first octet is even"),
         ({"fixed_ips": [{"ip_address": "198.51.100.1"}]}, "198.51.100.1"),
         ({"fixed_ips": [{"ip_address": "192.0.2.255"}]}, "192.0.2.255"),
         ({"fixed_ips": [{"ip_address": "nonsense"}]}, "ip_address 'nonsense'"),

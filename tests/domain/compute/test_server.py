@@ -96,6 +96,17 @@ def test_an_order_that_was_given_up_is_over(
     assert again == after
 
 
+def test_a_reboot_that_was_given_up_is_not_asked_for_any_more() -> None:
+    asked = replace(REBOOTING, reboots=3)
+    said = Report(power="running", generation=1, problem="no", given_up=asked.generation)
+    after = after_report(asked, said)
+    assert after.reboots == 2
+    assert after_report(after, said) == after
+    stopping = replace(STOPPING, reboots=3)
+    said = Report(power="running", generation=1, problem="no", given_up=stopping.generation)
+    assert after_report(stopping, said).reboots == 3
+
+
 def test_a_deletion_is_never_given_up() -> None:
     said = Report(power="running", generation=1, problem="busy", given_up=2)
     assert after_report(DELETING, said) == replace(DELETING, power_state=PowerState.RUNNING)

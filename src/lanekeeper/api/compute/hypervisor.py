@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any, Literal
 
 from lanekeeper.api.compute.value import (
@@ -20,15 +21,18 @@ from lanekeeper.control.compute.hypervisor import (
     BINARY,
     Hypervisor,
     find_hypervisor,
+    find_service,
     list_hypervisors,
     set_enabled,
 )
+from lanekeeper.control.host.removal import remove_host
 from lanekeeper.domain.errors import Invalid, NotFound, NotOffered
 
 _HYPERVISORS = Policy("os_compute_api:os-hypervisors:list", ADMIN)
 _HYPERVISOR = Policy("os_compute_api:os-hypervisors:show", ADMIN)
 _SERVICES = Policy("os_compute_api:os-services:list", ADMIN)
 _SERVICE = Policy("os_compute_api:os-services:update", ADMIN)
+_REMOVE = Policy("os_compute_api:os-services:delete", ADMIN)
 
 
 # Hypervisors --------------------------------------------------------------------------------------
@@ -274,8 +278,9 @@ def _not_forced(value: bool | str | None) -> None:
 
 
 def delete_service(call: Call[None]) -> None:
-    """Forget a host."""
-    raise NotOffered("removing a host is not offered", hint="disable its service")
+    """Forget a host that has no servers; to come back it has to be enrolled again."""
+    by_number = not at_least(call, "2.53")
+    remove_host(call.site, find_service(call.site, call.path["id"], by_number=by_number).record.id)
 
 
 _ALL, _ONE = "/v2.1/os-hypervisors", "/v2.1/os-hypervisors/{id}"
@@ -317,5 +322,11 @@ ROWS: tuple[Row[Any], ...] = (
         accepts=Change,
         since="2.53",
     ),
-    Row(method="DELETE", path="/v2.1/os-services/{id}", handler=delete_service, policy=_SERVICE),
+    Row(
+        method="DELETE",
+        path="/v2.1/os-services/{id}",
+        handler=delete_service,
+        policy=_REMOVE,
+        status=HTTPStatus.NO_CONTENT,
+    ),
 )

@@ -91,45 +91,111 @@ ACTIONS: Mapping[str, Act] = MappingProxyType(
     }
 )
 
-NOT_OFFERED: Mapping[str, str] = MappingProxyType(
+NOT_OFFERED: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "resize": "resizing a server",
-        "confirmResize": "resizing a server",
-        "revertResize": "resizing a server",
-        "migrate": "migrating a server",
-        "os-migrateLive": "live migration",
-        "evacuate": "evacuating a server",
-        "rebuild": "rebuilding a server",
-        "createImage": "making an image of a server",
-        "createBackup": "making backups of a server",
-        "shelve": "shelving a server",
-        "shelveOffload": "shelving a server",
-        "unshelve": "shelving a server",
-        "pause": "pausing a server",
-        "unpause": "pausing a server",
-        "suspend": "suspending a server",
-        "resume": "suspending a server",
-        "rescue": "rescuing a server",
-        "unrescue": "rescuing a server",
-        "restore": "restoring a deleted server",
-        "changePassword": "changing a guest's password",
-        "trigger_crash_dump": "triggering a crash dump",
-        "addSecurityGroup": "changing a server's security groups (ports have them)",
-        "removeSecurityGroup": "changing a server's security groups (ports have them)",
-        "addFixedIp": "adding addresses to a server (ports have them)",
-        "removeFixedIp": "removing addresses from a server (ports have them)",
-        "addFloatingIp": "floating addresses",
-        "removeFloatingIp": "floating addresses",
-        "os-getVNCConsole": "a graphical console",
-        "os-getSPICEConsole": "a graphical console",
-        "os-getRDPConsole": "a graphical console",
-        "os-getSerialConsole": "an interactive serial console",
-        "os-resetNetwork": "resetting a guest's network",
-        "resetNetwork": "resetting a guest's network",
-        "injectNetworkInfo": "injecting network information",
+        "resize": (
+            "resizing a server",
+            "create another server with that flavor, then delete this one",
+        ),
+        "confirmResize": ("resizing a server", "no resize waits to be confirmed"),
+        "revertResize": ("resizing a server", "no resize waits to be reverted"),
+        "migrate": ("migrating a server", "create another server elsewhere, then delete this one"),
+        "os-migrateLive": (
+            "live migration",
+            "create another server elsewhere, then delete this one",
+        ),
+        "evacuate": (
+            "evacuating a server",
+            "it is there again when its host is; until then another server can do its work",
+        ),
+        "rebuild": (
+            "rebuilding a server",
+            "delete it and create another one with the same ports, made by: openstack port create",
+        ),
+        "createImage": (
+            "making an image of a server",
+            "copy the disk from inside of the guest, and: openstack image create --file",
+        ),
+        "createBackup": ("making backups of a server", "back up from inside of the guest"),
+        "shelve": (
+            "shelving a server",
+            "openstack server stop ends the guest and keeps its devices",
+        ),
+        "shelveOffload": (
+            "shelving a server",
+            "openstack server stop ends the guest and keeps its devices",
+        ),
+        "unshelve": ("shelving a server", "openstack server start starts a stopped one"),
+        "pause": ("pausing a server", "openstack server stop and start"),
+        "unpause": ("pausing a server", "openstack server start starts a stopped one"),
+        "suspend": ("suspending a server", "openstack server stop and start"),
+        "resume": ("suspending a server", "openstack server start starts a stopped one"),
+        "rescue": ("rescuing a server", "openstack console log show tells what its guest says"),
+        "unrescue": ("rescuing a server", "openstack server reboot --hard starts its guest anew"),
+        "restore": ("restoring a deleted server", "what is deleted is gone: create another one"),
+        "changePassword": (
+            "changing a guest's password",
+            "change it inside of the guest, or log in by a key: openstack keypair",
+        ),
+        "trigger_crash_dump": (
+            "triggering a crash dump",
+            "trigger it inside of the guest, where kdump is set up",
+        ),
+        "addSecurityGroup": (
+            "changing a server's security groups",
+            "ports have them: openstack port set --security-group",
+        ),
+        "removeSecurityGroup": (
+            "changing a server's security groups",
+            "ports have them: openstack port unset --security-group",
+        ),
+        "addFixedIp": (
+            "adding an address to a server",
+            "ports have them: openstack port set --fixed-ip",
+        ),
+        "removeFixedIp": (
+            "removing an address from a server",
+            "ports have them: openstack port unset --fixed-ip",
+        ),
+        "addFloatingIp": (
+            "a floating address",
+            "a VF is on its network itself: use the port's fixed address",
+        ),
+        "removeFloatingIp": (
+            "a floating address",
+            "a VF is on its network itself: use the port's fixed address",
+        ),
+        "os-getVNCConsole": (
+            "a graphical console",
+            "openstack console log show has the serial one's output",
+        ),
+        "os-getSPICEConsole": (
+            "a graphical console",
+            "openstack console log show has the serial one's output",
+        ),
+        "os-getRDPConsole": (
+            "a graphical console",
+            "openstack console log show has the serial one's output",
+        ),
+        "os-getSerialConsole": (
+            "an interactive serial console",
+            "openstack console log show has its output",
+        ),
+        "os-resetNetwork": (
+            "resetting a guest's network",
+            "openstack server reboot --hard sets up its VFs anew",
+        ),
+        "resetNetwork": (
+            "resetting a guest's network",
+            "openstack server reboot --hard sets up its VFs anew",
+        ),
+        "injectNetworkInfo": (
+            "injecting network information",
+            "a guest reads it from its config drive",
+        ),
     }
 )
-"""Actions of OpenStack's API that are not there yet, and what each would be."""
+"""Actions of OpenStack's API that are not there: what each would be, and what to do instead."""
 
 
 def act(call: Call[dict[str, Any]]) -> object:
@@ -142,10 +208,8 @@ def act(call: Call[dict[str, Any]]) -> object:
         return found(call, said)
     show_server(call.site, call.caller, call.path["server_id"])  # 404 before 501
     if name in NOT_OFFERED:
-        raise NotOffered(
-            f"{name}: {NOT_OFFERED[name]} is not offered",
-            hint="delete the server and create another one",
-        )
+        what, instead = NOT_OFFERED[name]
+        raise NotOffered(f"{name}: {what} is not offered", hint=instead)
     raise Invalid(
         f"There is no such action: {name[:60]}", hint=f"there are: {', '.join(sorted(ACTIONS))}"
     )

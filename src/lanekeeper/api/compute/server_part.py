@@ -140,7 +140,10 @@ def event(call: Call[None]) -> dict[str, object]:
 
 
 def _happening(call: Call[Any], one: ServerEvent) -> dict[str, object]:
-    """What was done for the request; who may see hosts sees the reasons of all of them."""
+    """What was done for the request; hosts, and details that name them, are for admins.
+
+    Source: nova ``policies/instance_actions.py``, events:details.
+    """
     admin = call.caller.is_admin
     body: dict[str, object] = {
         "event": f"conductor_{one.action}",
@@ -155,7 +158,7 @@ def _happening(call: Call[Any], one: ServerEvent) -> dict[str, object]:
         body["hostId"] = host_id(one.project_id, host) if host else ""
         if admin:
             body["host"] = host
-    if at_least(call, "2.84"):
+    if admin and at_least(call, "2.84"):
         body["details"] = one.message or None
     return body
 
@@ -184,10 +187,10 @@ def topology(call: Call[None]) -> dict[str, object]:
     return {"nodes": [], "pagesize_kb": None}
 
 
-def _not_offered(what: str) -> Callable[[Call[Any]], None]:
+def _not_offered(what: str, instead: str) -> Callable[[Call[Any]], None]:
     def refuse(call: Call[Any]) -> None:
         _server(call)
-        raise NotOffered(f"{what} is not offered")
+        raise NotOffered(f"{what} is not offered", hint=instead)
 
     refuse.__doc__ = f"{what.capitalize()}."
     return refuse
@@ -204,13 +207,17 @@ ROWS: tuple[Row[Any], ...] = (
     Row(
         method="POST",
         path=_CARDS_PATH,
-        handler=_not_offered("attaching a port to a server that is there"),
+        handler=_not_offered(
+            "attaching a port to a server that is there", "name the port when creating the server"
+        ),
         policy=_ATTACH,
     ),
     Row(
         method="DELETE",
         path=_CARDS_PATH + "/{port_id}",
-        handler=_not_offered("detaching a port from a server"),
+        handler=_not_offered(
+            "detaching a port from a server", "a port made before its server outlives the server"
+        ),
         policy=_DETACH,
     ),
     Row(method="GET", path=_ONE + "/os-security-groups", handler=groups, policy=_GROUPS),
@@ -226,7 +233,9 @@ ROWS: tuple[Row[Any], ...] = (
     Row(
         method="POST",
         path=_VOLUMES_PATH,
-        handler=_not_offered("attaching a volume (Cinder's, which is not here)"),
+        handler=_not_offered(
+            "attaching a volume", "volumes are Cinder's, which Lanekeeper does not have"
+        ),
         policy=_VOLUME,
     ),
     Row(
@@ -239,14 +248,16 @@ ROWS: tuple[Row[Any], ...] = (
     Row(
         method="GET",
         path=_ONE + "/diagnostics",
-        handler=_not_offered("measuring a guest (diagnostics)"),
+        handler=_not_offered("measuring a guest", "see its host: virsh domstats, or inside of it"),
         policy=_DIAGNOSTICS,
     ),
     Row(method="GET", path=_ONE + "/topology", handler=topology, policy=_TOPOLOGY, since="2.78"),
     Row(
         method="POST",
         path=_ONE + "/remote-consoles",
-        handler=_not_offered("a graphical or interactive console"),
+        handler=_not_offered(
+            "a graphical or interactive console", "openstack console log show has the output"
+        ),
         policy=_CONSOLE,
         since="2.6",
     ),

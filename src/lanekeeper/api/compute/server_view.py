@@ -11,6 +11,7 @@ from typing import Any
 from lanekeeper.api.compute.value import at_least, bare_stamp, links, stamp
 from lanekeeper.api.microversion import Microversion
 from lanekeeper.api.row import Call
+from lanekeeper.control.compute.server import HOST_FAILED
 from lanekeeper.control.compute.server_list import ServerDetail
 from lanekeeper.domain.compute.server import VmState
 
@@ -80,7 +81,7 @@ def _fault(call: Call[Any], server: ServerDetail) -> object:
     return {
         "code": fault["code"],
         "created": stamp(datetime.fromisoformat(fault["created"])),
-        "message": fault["message"],
+        "message": fault["message"] if call.caller.is_admin else fault.get("told", HOST_FAILED),
     }
 
 

@@ -40,7 +40,8 @@ def _view(answer: Answer) -> dict[str, object]:
         "asked": answer.asked,
         "hosts": [
             {
-                "host": one.host,
+                "host": one.host or None,
+                "count": one.count,
                 "rank": one.rank,
                 "devices": list(one.devices),
                 "verdicts": list(one.verdicts),

@@ -67,7 +67,7 @@ def change(call: Call[None]) -> None:
     show_agent(call.site, call.caller, call.path["id"])
     raise NotOffered(
         "agents cannot be changed or deleted here",
-        hint="a host is taken out of use by: openstack compute service set --disable",
+        hint="a host is taken out of use by: openstack compute service set --disable, or delete",
     )
 
 

@@ -17,6 +17,7 @@ from lanekeeper.domain.compute.aggregate import ZONE_KEY, Aggregate
 from lanekeeper.domain.errors import Conflict, NotFound
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE
 from lanekeeper.store.compute import aggregate as rows
+from lanekeeper.store.compute.server import server_list
 from lanekeeper.store.host.host import HostRecord, host_by_name, host_list
 
 
@@ -61,7 +62,8 @@ def update_aggregate(
 
     Raises:
         NotFound: there is none.
-        Conflict: another has the name, or a host would be in two availability zones.
+        Conflict: another has the name, a host would be in two availability zones, or one that has
+            servers would change its zone.
     """
 
     def work(connection: sa.Connection) -> Aggregate:
@@ -70,7 +72,8 @@ def update_aggregate(
         kept = {key: value for key, value in merged.items() if value is not None}
         for host_name in found.hosts:
             _check_zone(others, host_name, kept.get(ZONE_KEY))
-        return _change(connection, site, found, name=name or found.name, metadata=kept)
+        changes = {"name": name or found.name, "metadata": kept}
+        return _change(connection, site, found, others, **changes)
 
     return write_unique(site, work, f"Aggregate {name} already exists.")
 
@@ -80,7 +83,8 @@ def add_host(site: Site, aggregate_id: str, host_name: str) -> Aggregate:
 
     Raises:
         NotFound: no such aggregate, or no such host.
-        Conflict: it is in there already, or would be in two availability zones.
+        Conflict: it is in there already, would be in two availability zones, or has servers and
+            would change its zone.
     """
 
     def work(connection: sa.Connection) -> Aggregate:
@@ -90,7 +94,7 @@ def add_host(site: Site, aggregate_id: str, host_name: str) -> Aggregate:
         if host_name in found.hosts:
             raise Conflict(f"Aggregate {found.id} already has host {host_name}.")
         _check_zone(others, host_name, found.zone)
-        return _change(connection, site, found, hosts=[*found.hosts, host_name])
+        return _change(connection, site, found, others, hosts=[*found.hosts, host_name])
 
     return site.database.write(work)
 
@@ -100,15 +104,15 @@ def remove_host(site: Site, aggregate_id: str, host_name: str) -> Aggregate:
 
     Raises:
         NotFound: no such aggregate, or the host is not in it.
+        Conflict: it has servers and would change its zone.
     """
 
     def work(connection: sa.Connection) -> Aggregate:
-        found, _ = _held(connection, aggregate_id)
+        found, others = _held(connection, aggregate_id)
         if host_name not in found.hosts:
             raise NotFound(f"Aggregate {found.id} has no host {host_name[:80]}.")
-        return _change(
-            connection, site, found, hosts=[name for name in found.hosts if name != host_name]
-        )
+        rest = [name for name in found.hosts if name != host_name]
+        return _change(connection, site, found, others, hosts=rest)
 
     return site.database.write(work)
 
@@ -131,6 +135,14 @@ def delete_aggregate(site: Site, aggregate_id: str) -> None:
         rows.aggregate_delete(connection, found.id)
 
     site.database.write(work)
+
+
+def leave_aggregates(connection: sa.Connection, host_name: str, now: datetime) -> None:
+    """Take a host that goes out of every aggregate."""
+    for one in rows.aggregates_hold(connection):
+        if host_name in one.hosts:
+            rest = [name for name in one.hosts if name != host_name]
+            rows.aggregate_update(connection, one.id, hosts=rest, updated_at=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +200,38 @@ def _held(connection: sa.Connection, aggregate_id: str) -> tuple[Aggregate, list
     raise _missing(aggregate_id)
 
 
-def _change(connection: sa.Connection, site: Site, found: Aggregate, **values: Any) -> Aggregate:
+def _change(
+    connection: sa.Connection,
+    site: Site,
+    found: Aggregate,
+    others: Sequence[Aggregate],
+    **values: Any,
+) -> Aggregate:
     changes = {**values, "updated_at": site.clock()}
+    changed = replace(found, **changes)
+    _check_servers_stay(connection, [found, *others], [changed, *others])
     rows.aggregate_update(connection, found.id, **changes)
-    return replace(found, **changes)
+    return changed
+
+
+def _check_servers_stay(
+    connection: sa.Connection, before: Sequence[Aggregate], after: Sequence[Aggregate]
+) -> None:
+    """A host with servers keeps its zone: they were put there because of it, and say so.
+
+    Source: nova ``compute/api.py``, AggregateAPI.is_safe_to_update_az.
+    """
+    was, will = rows.zone_by_host(before), rows.zone_by_host(after)
+    for name in sorted(was.keys() | will.keys()):
+        old, new = was.get(name, DEFAULT_ZONE), will.get(name, DEFAULT_ZONE)
+        count = len(server_list(connection, host_name=name)) if old != new else 0
+        if count:
+            raise Conflict(
+                f"One or more hosts contain instances in this zone: host {name} has {count} and "
+                f"would move from zone {old} to {new}",
+                hint="delete those servers first; openstack server list --all-projects --host "
+                "shows them",
+            )
 
 
 def _check_zone(others: Sequence[Aggregate], host_name: str, zone: str | None) -> None:

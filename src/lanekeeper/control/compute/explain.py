@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,13 @@ from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.scheduling.filter import FILTERS, Verdict
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
-from lanekeeper.domain.scheduling.selection import Choice, select_hosts
+from lanekeeper.domain.scheduling.member_view import member_verdict
+from lanekeeper.domain.scheduling.selection import (
+    Choice,
+    Rejection,
+    explain_rejections,
+    select_hosts,
+)
 from lanekeeper.store.compute.capacity import host_views
 from lanekeeper.store.compute.flavor import flavor_list
 from lanekeeper.store.compute.server import event_list, refusal_list
@@ -51,15 +57,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostAnswer:
-    """What one host says.
+    """What one host says, or several that say the same to somebody who may not know hosts.
 
     Attributes:
+        host: its name; empty for those who may not know it.
+        count: how many hosts say this.
         rank: 1 for the host that would be taken, then 2 and so on; None when it does not fit.
         devices: addresses that the server would get, or has got.
         verdicts: each constraint that it does not meet; a stored answer has the first alone.
     """
 
     host: str
+    count: int = 1
     rank: int | None = None
     devices: tuple[str, ...] = ()
     verdicts: tuple[Mapping[str, Any], ...] = ()
@@ -84,6 +93,8 @@ class Answer:
 def explain(site: Site, caller: Caller, question: Question) -> Answer:
     """Say where such a server would go now, and of every other host all that stands against it.
 
+    Admins are told of hosts and devices by name, members see ``_for_member``.
+
     Raises:
         Invalid: something that is named does not exist, or could not be given to any server.
         Forbidden, NotOffered: as in a creation.
@@ -102,16 +113,19 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
         )
     else:
         summary = selection.explain()
-    return Answer(
+    answer = Answer(
         fits=bool(selection.choices),
         summary=summary,
         hosts=tuple(sorted(answers, key=lambda one: (one.rank is None, one.rank or 0, one.host))),
         asked=_asked(request),
     )
+    return answer if caller.is_admin else _for_member(answer)
 
 
 def explain_server(site: Site, caller: Caller, server_id: str) -> Answer:
     """Say why a server was put where it was, as it was found when it was created.
+
+    Admins are told of hosts and devices by name, members see ``_for_member``.
 
     Raises:
         NotFound: there is no such server, or it is another project's.
@@ -125,13 +139,40 @@ def explain_server(site: Site, caller: Caller, server_id: str) -> Answer:
     chosen = str(created.detail.get("host", ""))
     devices = tuple(created.detail.get("devices", ()))
     hosts = [HostAnswer(host=chosen, rank=1, devices=devices)] if chosen else []
-    return Answer(
+    answer = Answer(
         fits=bool(chosen),
         summary=f"{chosen} was taken{_with(devices)}." if chosen else created.message,
         hosts=(*hosts, *_stored(created.detail.get("rejections", ()))),
         at=created.at,
         asked={"needs": list(record.device_requests), "flavor": record.flavor["name"]},
     )
+    return answer if caller.is_admin else _for_member(answer)
+
+
+def _for_member(answer: Answer) -> Answer:
+    """The same answer for somebody who may not know hosts: counts in place of names.
+
+    Hosts that say the same are told once; those that fit say nothing but that.
+    """
+    told = [
+        tuple(_plain(member_verdict(_verdict(one))) for one in host.verdicts)
+        for host in answer.hosts
+    ]
+    fitting = sum(host.rank is not None for host in answer.hosts)
+    groups: list[HostAnswer] = [HostAnswer(host="", count=fitting, rank=1)] if fitting else []
+    groups += [
+        HostAnswer(host="", count=told.count(verdicts), verdicts=verdicts)
+        for place, verdicts in enumerate(told)
+        if verdicts and verdicts not in told[:place]
+    ]
+    if not answer.fits:
+        firsts = [Rejection("", _verdict(verdicts[0])) for verdicts in told if verdicts]
+        summary = explain_rejections(firsts)
+    elif answer.at is not None:
+        summary = "A host was taken."
+    else:
+        summary = f"{fitting} of {len(answer.hosts)} hosts fit."
+    return replace(answer, summary=summary, hosts=tuple(groups))
 
 
 def list_refusals(site: Site, limit: int) -> list[ServerEvent]:
@@ -206,6 +247,13 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "remedy": verdict.remedy,
         "facts": dict(verdict.facts),
     }
+
+
+def _verdict(plain: Mapping[str, Any]) -> Verdict:
+    """Read what ``_plain`` wrote."""
+    return Verdict(
+        code=plain["filter"], reason=plain["reason"], remedy=plain["remedy"], facts=plain["facts"]
+    )
 
 
 def _stored(rejections: Sequence[Mapping[str, Any]]) -> list[HostAnswer]:

@@ -77,10 +77,29 @@ def find_hypervisor(site: Site, wanted: str, *, by_number: bool = False) -> Hype
     Raises:
         NotFound: there is none; a name is none either, clients look it up in the list.
     """
+    found = _find(site, wanted, by_number=by_number)
+    if found is None:
+        raise NotFound(f"No hypervisor with ID '{wanted[:80]}' could be found.")
+    return found
+
+
+def find_service(site: Site, wanted: str, *, by_number: bool = False) -> Hypervisor:
+    """The host whose service has an id: that is the host's own.
+
+    Raises:
+        NotFound: there is none; a name is none either.
+    """
+    found = _find(site, wanted, by_number=by_number)
+    if found is None:
+        raise NotFound(f"Service {wanted[:80]} could not be found.")
+    return found
+
+
+def _find(site: Site, wanted: str, *, by_number: bool) -> Hypervisor | None:
     for one in list_hypervisors(site):
         if wanted == (str(one.number) if by_number else one.record.id):
             return one
-    raise NotFound(f"No hypervisor with ID '{wanted[:80]}' could be found.")
+    return None
 
 
 def set_enabled(site: Site, host_id: str, *, enabled: bool, reason: str = "") -> Hypervisor:

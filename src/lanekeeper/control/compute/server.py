@@ -39,9 +39,13 @@ FAULT_CODE = 500
 """What a fault carries that is nobody's mistake in the request; as in Nova."""
 
 
-def fault(message: str, now: datetime) -> dict[str, Any]:
-    """What a server in ERROR shows of its reason."""
-    return {"code": FAULT_CODE, "message": message, "created": now.isoformat()}
+HOST_FAILED = "The host of this server could not do what was asked of it; an operator sees why."
+"""What members are told of a host's problem: its own words name devices and paths there."""
+
+
+def fault(message: str, now: datetime, *, told: str = HOST_FAILED) -> dict[str, Any]:
+    """What a server in ERROR shows of its reason: *message* to admins, *told* to members."""
+    return {"code": FAULT_CODE, "message": message, "told": told, "created": now.isoformat()}
 
 
 def server_seen(
@@ -263,6 +267,7 @@ def guest_reported(
         "power_state": life.power_state,
         "wanted": life.wanted,
         "generation": life.generation,
+        "reboots": life.reboots,
         "fault": fault(life.problem, now) if life.problem else None,
         "updated_at": now,
     }
@@ -274,7 +279,7 @@ def guest_reported(
         event_failed(connection, record.id, life.problem)
     if life.vm_state != VmState.BUILDING:
         set_port_states(connection, record, running=life.vm_state == VmState.ACTIVE, now=now)
-    return life.generation != record.generation
+    return (life.generation, life.reboots) != (record.generation, record.reboots)
 
 
 def event_of(

@@ -28,7 +28,14 @@ from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, b
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.profile import binding_profile
 from lanekeeper.domain.scheduling.filter import Verdict
-from lanekeeper.domain.scheduling.selection import Choice, Rejection, Selection, select_hosts
+from lanekeeper.domain.scheduling.member_view import member_rejection
+from lanekeeper.domain.scheduling.selection import (
+    Choice,
+    Rejection,
+    Selection,
+    explain_rejections,
+    select_hosts,
+)
 from lanekeeper.store.compute.capacity import device_facts, host_views
 from lanekeeper.store.compute.race import is_lost_race
 from lanekeeper.store.compute.server import ServerRecord, event_insert, server_get, server_insert
@@ -228,7 +235,9 @@ def _attach(
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
     bound = bind(facts, port.segments, network)
     if isinstance(bound, Refusal):
-        raise Conflict(f"Port {port.id} cannot be bound on {host.name}: {bound}")
+        raise Conflict(  # without the reasons, which name the host
+            f"Port {port.id} cannot be bound any more where its server was to go", hint="try again"
+        )
     port_attach(
         connection,
         port.id,
@@ -263,10 +272,12 @@ def _unplaced(
     for rejection in selection.rejections:
         REFUSALS.labels(rejection.verdict.code).inc()
     text = selection.explain()
+    told = explain_rejections([member_rejection(one) for one in selection.rejections])
     if site.config.lanekeeper.refuse_unschedulable:
-        raise NoCapacity(text)
+        raise NoCapacity(text if caller.is_admin else told)
     now = site.clock()
-    failed = replace(draft, vm_state=VmState.ERROR, task_state=None, fault=fault(text, now))
+    why = fault(text, now, told=told)
+    failed = replace(draft, vm_state=VmState.ERROR, task_state=None, fault=why)
     event = event_of(
         failed, caller, "create", now, message=text,
         detail={"rejections": plain(selection.rejections)},

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from lanekeeper.config import Compute
 from lanekeeper.control.compute.server import guest_reported
 from lanekeeper.control.host.heartbeat import is_alive
+from lanekeeper.control.metrics import CLEANING
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Invalid
@@ -25,7 +26,7 @@ from lanekeeper.store.device.device import (
     devices_in_orders,
     devices_merge,
 )
-from lanekeeper.store.device.life import device_cleaned
+from lanekeeper.store.device.life import cleaning_began, device_cleaned
 from lanekeeper.store.host.desired import (
     desired_adopt,
     desired_knows,
@@ -179,33 +180,51 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
     now = site.clock()
     obeyed = parse_stamp(state.obeyed) if state.obeyed else None
 
-    def work(connection: sa.Connection) -> bool:
+    def work(connection: sa.Connection) -> tuple[bool, list[_Cleaned]]:
         host_lock(connection, host_id)
         changed = False
         for guest in state.servers:
             changed |= guest_reported(connection, host_id, guest, now)
-        for cleaned in state.cleaned:
-            changed |= _cleaned(connection, host_id, cleaned, site)
+        told = (_cleaned(connection, host_id, cleaned, now) for cleaned in state.cleaned)
+        closed = [one for one in told if one is not None]
         if obeyed is not None and desired_knows(connection, host_id, *obeyed):
             desired_obeyed(connection, host_id, *obeyed)
+        changed |= bool(closed)
         if changed:
             desired_touch(connection, host_id)
-        return changed
+        return changed, closed
 
     reached("controller.report.before")
-    changed = site.database.write(work)
+    changed, closed = site.database.write(work)
     reached("controller.report.after")
+    for one in closed:
+        CLEANING.labels(one.outcome).observe(one.seconds)
     if changed:
         reached("controller.report.changed")
         site.bells.ring(host_id)
 
 
-def _cleaned(connection: sa.Connection, host_id: str, cleaned: CleaningState, site: Site) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Cleaned:
+    """A cleaning round that has ended: ``clean`` or ``quarantined``, and how long it was open."""
+
+    outcome: str
+    seconds: float
+
+
+def _cleaned(
+    connection: sa.Connection, host_id: str, cleaned: CleaningState, now: datetime
+) -> _Cleaned | None:
+    """Close a cleaning round; None when there was nothing to close."""
     reached("controller.clean")
+    began = cleaning_began(connection, cleaned.device_id)
     problem = "" if cleaned.clean else cleaned.problem or "cleaning failed without a reason"
-    return device_cleaned(
-        connection, host_id, cleaned.device_id, cleaned.round, site.clock(), problem=problem
+    closed = device_cleaned(
+        connection, host_id, cleaned.device_id, cleaned.round, now, problem=problem
     )
+    if not closed or began is None:
+        return None
+    return _Cleaned("quarantined" if problem else "clean", (now - began).total_seconds())
 
 
 def check_history(site: Site, host_id: str, after: str) -> HostRecord:
@@ -223,7 +242,7 @@ def check_history(site: Site, host_id: str, after: str) -> HostRecord:
     if not known and not record.frozen_reason:
         reason = (
             f"the agent has obeyed state {after}, which this database never ordered: it has lost "
-            "history (a restored backup, or an empty database)"
+            "history (a restored backup, an empty database, or a host that was removed)"
         )
         site.database.write(lambda connection: host_frozen_set(connection, host_id, reason, after))
         raise Conflict(_frozen(reason), code=LOST_HISTORY)

@@ -198,7 +198,7 @@ def _changed(present: PortRecord, values: Mapping[str, Any]) -> set[str]:
 
 def _in_use(present: PortRecord, name: str) -> Conflict:
     return Conflict(
-        f"Port {present.id} is still in use by {present.device_id or present.host_name}; "
+        f"Port {present.id} is still in use by {present.device_id or 'a host'}; "
         f"its {name} cannot change",
         hint="take the port from its server first",
         code="PortInUse",

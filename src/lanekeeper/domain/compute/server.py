@@ -54,6 +54,7 @@ _STATUS: Mapping[str, str] = MappingProxyType(
         VmState.ERROR: "ERROR",
     }
 )
+_REBOOTING = frozenset({TaskState.REBOOTING, TaskState.REBOOTING_HARD})
 _STATUS_OF_TASK: Mapping[str, str] = MappingProxyType(
     {TaskState.REBOOTING: "REBOOT", TaskState.REBOOTING_HARD: "HARD_REBOOT"}
 )
@@ -76,6 +77,7 @@ class Life:
 
     Attributes:
         generation: grows with every change of what is wanted.
+        reboots: how many were asked for, less those that were given up.
         problem: why the host could not do what was wanted; empty when it could.
     """
 
@@ -84,6 +86,7 @@ class Life:
     power_state: int
     wanted: str
     generation: int
+    reboots: int = 0
     problem: str = ""
 
 
@@ -167,6 +170,8 @@ def _given_up(life: Life, report: Report, power: PowerState) -> Life:
         power_state=power,
         wanted=wanted,
         generation=life.generation + (wanted != life.wanted),
+        # Else the next agent, which does not remember that it was given up, would reboot it.
+        reboots=life.reboots - (life.task_state in _REBOOTING),
         problem=report.problem or "the host gave it up and gave no reason",
     )
 

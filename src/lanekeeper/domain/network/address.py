@@ -22,17 +22,24 @@ _MAC = re.compile(
 )
 _BASE_MAC = "fa:16:3e"
 """Source: neutron ``conf/common.py``, base_mac; its fourth byte 00 is drawn, too."""
+_GROUP_BIT = 0x01
+"""Of the first octet. Source: IEEE 802, I/G bit; Linux ``is_multicast_ether_addr``."""
 
 
 def parse_mac(text: str) -> str:
     """Return *text* as lower case with colons; dashes, dots and bare hexadecimal are understood.
 
     Raises:
-        Invalid: not a MAC, or all zeros or all ones, which no interface can have.
+        Invalid: not a MAC, or one that no interface can have: all zeros, or that of a group.
     """
     digits = re.sub(r"[^0-9a-f]", "", text.lower()) if _MAC.fullmatch(text) else ""
-    if not digits or digits in ("0" * 12, "f" * 12):
-        raise Invalid(f"mac_address {text!r} is not a MAC such as fa:16:3e:00:00:01")
+    if not digits or digits == "0" * 12:
+        raise Invalid(f"mac_address {text[:60]!r} is not a MAC such as fa:16:3e:00:00:01")
+    if int(digits[:2], 16) & _GROUP_BIT:
+        raise Invalid(
+            f"mac_address {text!r} is a multicast or broadcast address, which no port can have",
+            hint="the first octet is even in a port's, as in fa:16:3e:00:00:01",
+        )
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 

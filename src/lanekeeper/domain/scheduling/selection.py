@@ -20,13 +20,13 @@ _REASON_LENGTH = 300
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One host that was turned away."""
+    """One host that was turned away; *host* is empty for those who may not know hosts."""
 
     host: str
     verdict: Verdict
 
     def __str__(self) -> str:
-        return f"{self.host} {self.verdict.reason}"
+        return f"{self.host} {self.verdict.reason}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,32 @@ class Selection:
     rejections: tuple[Rejection, ...]
 
     def explain(self) -> str:
-        """Say why no host is left: which constraint removed how many, and what would help."""
-        if not self.rejections:
-            return f"{NO_HOST} There is no host at all: enrol one (lanekeeper agent enroll)."
-        counts = Counter(rejection.verdict.code for rejection in self.rejections)
-        sentences = [self._sentence(code, number) for code, number in counts.most_common()]
-        return " ".join((NO_HOST, *sentences))
+        """Say why no host is left, to somebody who may know the hosts."""
+        return explain_rejections(self.rejections)
 
-    def _sentence(self, code: str, number: int) -> str:
-        mine = [one for one in self.rejections if one.verdict.code == code]
-        named = "; ".join(str(one)[:_REASON_LENGTH] for one in mine[:_HOSTS_NAMED])
-        more = f"; and {len(mine) - _HOSTS_NAMED} more" if len(mine) > _HOSTS_NAMED else ""
-        remedy = Counter(one.verdict.remedy for one in mine).most_common(1)[0][0]
-        return (
-            f"{code} turned away {number} of {len(self.rejections)}: {named}{more}. "
-            f"What would help: {remedy}."
-        )
+
+def explain_rejections(rejections: Sequence[Rejection]) -> str:
+    """Say why no host is left: which constraint removed how many, and what would help."""
+    if not rejections:
+        return f"{NO_HOST} There is no host at all: enrol one (lanekeeper agent enroll)."
+    counts = Counter(rejection.verdict.code for rejection in rejections)
+    sentences = [_sentence(rejections, code, number) for code, number in counts.most_common()]
+    return " ".join((NO_HOST, *sentences))
+
+
+def _sentence(rejections: Sequence[Rejection], code: str, number: int) -> str:
+    mine = [one for one in rejections if one.verdict.code == code]
+    said = Counter(str(one)[:_REASON_LENGTH] for one in mine)
+    named = "; ".join(
+        f"{text} ({times} hosts)" if times > 1 else text
+        for text, times in said.most_common(_HOSTS_NAMED)
+    )
+    more = f"; and {len(said) - _HOSTS_NAMED} more" if len(said) > _HOSTS_NAMED else ""
+    remedy = Counter(one.verdict.remedy for one in mine).most_common(1)[0][0]
+    return (
+        f"{code} turned away {number} of {len(rejections)}: {named}{more}. "
+        f"What would help: {remedy}."
+    )
 
 
 def select_hosts(

@@ -25,7 +25,7 @@ class ServerRecord:
         device_requests: what was asked: a need's id, its name, how many.
         public_key: what the guest trusts; a copy, so that a key's end changes no guest.
         port_ids: in the order of the guest's network cards.
-        fault: code, message, created; None when there is none.
+        fault: code, message, told (to members), created; None when there is none.
     """
 
     id: str
@@ -78,6 +78,7 @@ class ServerRecord:
             power_state=self.power_state,
             wanted=self.wanted,
             generation=self.generation,
+            reboots=self.reboots,
             problem=str(self.fault["message"]) if self.fault else "",
         )
 

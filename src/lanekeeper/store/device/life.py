@@ -124,6 +124,16 @@ def device_cleaned(
     return True
 
 
+def cleaning_began(connection: sa.Connection, device_id: str) -> datetime | None:
+    """When the cleaning round that is open began; None when none is."""
+    began: datetime | None = connection.scalar(
+        sa.select(device.c.state_at).where(
+            device.c.id == device_id, device.c.state == DeviceState.CLEANING
+        )
+    )
+    return began
+
+
 def device_clean_again(connection: sa.Connection, device_id: str, now: datetime) -> str | None:
     """Start a new cleaning round of a quarantined device.
 

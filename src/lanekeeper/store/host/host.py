@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import NotFound
-from lanekeeper.store.tables import enrolment, host
+from lanekeeper.store.tables import allocation, device, enrolment, host, resource_provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,26 @@ def host_insert(
             facts={},
         )
     )
+
+
+def host_consumers(connection: sa.Connection, host_id: str) -> list[str]:
+    """Ids of those who have allocated something of the host's providers, in order."""
+    query = (
+        sa.select(allocation.c.consumer_id)
+        .join(resource_provider, resource_provider.c.id == allocation.c.provider_id)
+        .where(resource_provider.c.root_id == host_id)
+        .distinct()
+        .order_by(allocation.c.consumer_id)
+    )
+    return list(connection.scalars(query))
+
+
+def host_delete(connection: sa.Connection, host_id: str) -> None:
+    """Delete a host with its providers, devices and marks; its servers must be gone."""
+    # All at once: what hangs below something else goes in the same statement.
+    connection.execute(resource_provider.delete().where(resource_provider.c.root_id == host_id))
+    connection.execute(device.delete().where(device.c.host_id == host_id))
+    connection.execute(host.delete().where(host.c.id == host_id))
 
 
 def host_credential_set(connection: sa.Connection, host_id: str, credential_hash: str) -> None:

@@ -1,0 +1,57 @@
+"""What a project's member is told of a verdict: no host, no device, nothing of the operator's.
+
+As in Nova, where the names of hosts are for admins (``os-extended-server-attributes``): a member
+gets the filter, the counts, and what they can do themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from lanekeeper.domain.scheduling.filter import Verdict
+from lanekeeper.domain.scheduling.selection import Rejection
+
+_ASK = "ask an operator"
+_SMALLER = "use a smaller flavor, or delete servers"
+_WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "forced_host": ("is not the host that was asked for", "ask for no host"),
+        "availability_zone": ("is in another zone", "ask for another availability zone, or none"),
+        "host_enabled": ("is disabled", _ASK),
+        "host_alive": ("is down", f"wait, or {_ASK}"),
+        "vcpu": ("", _SMALLER),
+        "ram": ("", _SMALLER),
+        "disk": ("", _SMALLER),
+        "physical_network": (
+            "does not reach the physical network of a port",
+            f"use ports on another network, or {_ASK}",
+        ),
+        "devices": (
+            "",
+            f"ask for fewer devices, delete a server that holds some and wait a moment, or {_ASK}",
+        ),
+    }
+)
+"""By filter: reason and remedy; an empty reason stands for the verdict's own, which is counts."""
+_UNKNOWN = ("does not fit", _ASK)
+_COUNTS = frozenset({"free", "capacity", "needed", "needs"})
+"""Facts about amounts, and the caller's own names of what they need."""
+_NEAREST = "; of the nearest"
+
+
+def member_verdict(verdict: Verdict) -> Verdict:
+    """The verdict without what tells of hosts; one that is not known here tells nothing."""
+    reason, remedy = _WORDS.get(verdict.code, _UNKNOWN)
+    return replace(
+        verdict,
+        # What the nearest devices are (ids, physical networks) is the operator's configuration.
+        reason=reason or verdict.reason.partition(_NEAREST)[0],
+        remedy=remedy,
+        facts={key: value for key, value in verdict.facts.items() if key in _COUNTS},
+    )
+
+
+def member_rejection(rejection: Rejection) -> Rejection:
+    return Rejection(host="", verdict=member_verdict(rejection.verdict))
