@@ -21,6 +21,7 @@ _NOUNS = {
     "device": "lanekeeper.cli.device",
     "explain": "lanekeeper.cli.explain",
     "config": "lanekeeper.cli.config",
+    "verify": "lanekeeper.cli.verify",
     "lab": "lanekeeper.cli.lab",
 }
 
