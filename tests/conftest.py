@@ -9,7 +9,11 @@ import pytest
 pytest_plugins = ["postgres", "running", "lab_host"]
 
 # Fixtures that start something, and the ring that a test belongs to because it asks for one.
-_RING_BY_FIXTURE = {"database_url": "service", "postgresql": "service"}
+_RING_BY_FIXTURE = {
+    "database_url": "service",
+    "postgresql": "service",
+    "own_postgresql": "service",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

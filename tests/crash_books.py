@@ -16,6 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from crash import HOST, Stage
+from lanekeeper.control.verify.verify import verify
+from lanekeeper.store.database import read_only
 from lanekeeper.store.tables import (
     address,
     allocation,
@@ -91,6 +93,8 @@ def read_rows(url: str) -> Rows:
 
 def assert_balanced(url: str) -> Rows:
     """Nothing is held twice or by nobody, and what is used is what is allocated."""
+    with read_only(url) as connection:
+        _same("findings of lanekeeper verify", verify(connection), [])
     rows = read_rows(url)
     held = {row["device_id"]: row["consumer_id"] for row in rows.claims}
     in_hand = {key for key, row in rows.devices.items() if row["state"] == "held"}

@@ -5,10 +5,12 @@ Tests ask for ``database_url`` and run on SQLite and on PostgreSQL, each with an
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -80,6 +82,27 @@ class PostgreSQL:
             dbname="postgres", user="lanekeeper", host=str(self.directory), autocommit=True
         )
 
+    def pause(self) -> None:
+        """Have all of its processes do nothing, not even refuse (SIGSTOP)."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End all of its processes at once, as a loss of power would."""
+        self._signal_all(signal.SIGKILL)
+        self.process.wait(10)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """The postmaster first, so that it makes no new process meanwhile."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            self.process.send_signal(number)
+            for child in listed.read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(child), number)
+
     def stop(self) -> None:
         self.process.terminate()  # clients that are still there may finish
         try:
@@ -100,20 +123,25 @@ def programs() -> Path | None:
 
 def start(directory: Path, binaries: Path, *, fsync: bool) -> PostgreSQL:
     """Make a cluster in the empty *directory* and run it; returns when it answers."""
-    unprivileged = _unprivileged(directory)
-    data = directory / "data"
-    make = [*unprivileged, str(binaries / "initdb"), "--pgdata", str(data), "--no-sync"]
+    make = [*_unprivileged(directory), str(binaries / "initdb"), "--no-sync"]
     subprocess.run(
-        [*make, "--username=lanekeeper", "--auth=trust", "--encoding=UTF8", "--locale=C"],
+        [*make, "--pgdata", str(directory / "data"), "--username=lanekeeper", "--auth=trust",
+         "--encoding=UTF8", "--locale=C"],
         check=True,
         cwd=directory,
         stdout=subprocess.DEVNULL,
-    )
+    )  # fmt: skip
+    return run(directory, binaries, fsync=fsync)
+
+
+def run(directory: Path, binaries: Path, *, fsync: bool) -> PostgreSQL:
+    """Run the cluster that was made in *directory*; returns when it answers."""
     settings = {**_SETTINGS, **({} if fsync else _CARELESS)}
     options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
-    with (directory / "log").open("wb") as log:
+    program = [str(binaries / "postgres"), "-D", str(directory / "data"), "-k", str(directory)]
+    with (directory / "log").open("ab") as log:
         process = subprocess.Popen(
-            [*unprivileged, binaries / "postgres", "-D", data, "-k", directory, *options],
+            [*_unprivileged(directory), *program, *options],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -137,22 +165,58 @@ def _unprivileged(directory: Path) -> list[str]:
     return [*command, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 
-@pytest.fixture(scope="session")
-def postgresql(pytestconfig: pytest.Config) -> Iterator[PostgreSQL]:
-    """A running PostgreSQL, one for the whole session."""
-    binaries = programs()
-    if binaries is None:
+@contextlib.contextmanager
+def private_directory() -> Iterator[Path]:
+    """A directory for a cluster; skips the test where PostgreSQL is not installed."""
+    if programs() is None:
         pytest.skip(_MISSING)
     # Not below pytest's directory: a socket's path has at most 107 bytes.
     directory = Path(tempfile.mkdtemp(prefix="lanekeeper-pg-", dir="/tmp"))
     try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def postgresql(pytestconfig: pytest.Config) -> Iterator[PostgreSQL]:
+    """A running PostgreSQL, one for the whole session."""
+    with private_directory() as directory:
+        binaries = programs()
+        assert binaries is not None
         cluster = start(directory, binaries, fsync=pytestconfig.getoption("--postgres-fsync"))
         try:
             yield cluster
         finally:
             cluster.stop()
-    finally:
-        shutil.rmtree(directory)
+
+
+@dataclass(slots=True)
+class Own:
+    """A cluster of one test's own, which may be paused, killed and run again."""
+
+    directory: Path
+    binaries: Path
+    cluster: PostgreSQL
+
+    def again(self) -> None:
+        """Run it again after ``kill``; it recovers what was committed."""
+        (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
+        self.cluster = run(self.directory, self.binaries, fsync=True)
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[Own]:
+    """A PostgreSQL that waits for the disk and that this test may ill-treat."""
+    with private_directory() as directory:
+        binaries = programs()
+        assert binaries is not None
+        own = Own(directory, binaries, start(directory, binaries, fsync=True))
+        try:
+            yield own
+        finally:
+            own.cluster.resume()
+            own.cluster.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

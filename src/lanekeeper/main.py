@@ -22,6 +22,7 @@ _NOUNS = {
     "explain": "lanekeeper.cli.explain",
     "inventory": "lanekeeper.cli.inventory",
     "config": "lanekeeper.cli.config",
+    "verify": "lanekeeper.cli.verify",
     "lab": "lanekeeper.cli.lab",
 }
 

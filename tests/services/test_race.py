@@ -16,6 +16,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from lanekeeper.control.verify.verify import verify
+from lanekeeper.store.database import read_only
 from running import Instance, running, until
 
 pytestmark = pytest.mark.service
@@ -116,6 +118,8 @@ def device_usage(instance: Instance) -> dict[str, int]:
 
 def assert_claims_are_single(database_url: str) -> None:
     """Ask the database itself, after the program has ended."""
+    with read_only(database_url) as connection:
+        assert verify(connection) == []
     engine = sa.create_engine(database_url)
     try:
         with engine.connect() as connection:

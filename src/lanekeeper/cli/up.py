@@ -21,6 +21,7 @@ from lanekeeper.agent.simulated import RunningHost, host_names, run_simulated
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.cli import logs
 from lanekeeper.cli.controller import Controller, Options, controller
+from lanekeeper.cli.database import read_url
 from lanekeeper.cli.exit_code import DONE
 from lanekeeper.cli.listen import Listen
 from lanekeeper.config import Config, load
@@ -159,10 +160,7 @@ def _database_url(arguments: argparse.Namespace, config: Config) -> str:
     path = arguments.database_url_file or config.lanekeeper.database_url_file
     if path is None:
         return ""
-    try:
-        return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"database URL file {path}: cannot be read: {error}") from error
+    return read_url(Path(path))
 
 
 def _has_password(url: str) -> bool:

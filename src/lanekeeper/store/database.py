@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import sqlite3
+import random
+import time
 from collections.abc import Iterator
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
-import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import (
-    ArgumentError,
-    DatabaseError,
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-)
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import ConnectionPoolEntry
 
-from lanekeeper.domain.errors import Invalid, Unavailable
+from lanekeeper.domain.errors import Unavailable
+from lanekeeper.store.engine import (
+    WatchedFile,
+    parse_url,
+    postgresql_engine,
+    postgresql_tool,
+    sqlite_engines,
+    sqlite_path,
+    sqlite_reader,
+)
+from lanekeeper.store.outcome import is_undone, outcome_unknown, sqlstate
 from lanekeeper.store.writer import Work, Writer
 
 T = TypeVar("T")
 
-_PRAGMAS = (
-    "journal_mode = WAL",
-    "synchronous = FULL",  # with WAL, NORMAL may lose acknowledged commits on power loss
-    "foreign_keys = ON",
-    "busy_timeout = 5000",  # milliseconds
-)
-_COMMON: dict[str, Any] = {
-    "json_deserializer": msgspec.json.decode,
-    "hide_parameters": True,  # an error's text goes to the log; parameters hold hashes and secrets
-}
 # The last: as many connections as there may be are in use, and none came back in time.
 _AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 _FAULTS = (DBAPIError, PoolTimeoutError)
 _RETRIES = 10
+_RETRY_S = 0.01
+_RETRY_S_MAX = 0.5
 # PostgreSQL appendix A: serialization_failure and deadlock_detected; the transaction did nothing.
 _AGAIN = frozenset({"40001", "40P01"})
 
@@ -49,40 +45,45 @@ class Database:
     matters is a guarded write: an UPDATE or INSERT whose row count decides.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, pool_wait_s: float = 30) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        pool_wait_s: float = 10,
+        answer_within_s: float = 10,
+    ) -> None:
         """Open *url*; nothing is created yet.
 
         Args:
             url: as SQLAlchemy writes them.
             pool_size: connections that are kept open; a burst may open as many again.
             pool_wait_s: how long to wait for one of them before the database counts as away.
+            answer_within_s: how long to wait for its answer.
 
         Raises:
             Invalid: not a SQLAlchemy URL of SQLite or PostgreSQL.
         """
-        try:
-            parsed = sa.make_url(url)
-        except ArgumentError as error:
-            raise Invalid(f"database URL {url!r} is not one: {error}") from error
+        parsed = parse_url(url)
+        self._answer_within_s = answer_within_s
+        self._file: WatchedFile | None = None
+        self._writer: Writer | None = None
         if parsed.get_backend_name() == "sqlite":
-            self._reader, self._engine = _sqlite(parsed, pool_size, pool_wait_s)
-            self._writer: Writer | None = Writer(self._engine)
-        elif parsed.get_backend_name() == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-            self._engine = _postgresql(parsed, pool_size, pool_wait_s)
+            path = sqlite_path(parsed)
+            self._file = WatchedFile(path) if path is not None else None
+            self._reader, self._engine = sqlite_engines(parsed, pool_size, pool_wait_s, self._file)
+            self._tools = self._engine
+            self._writer = Writer(self._engine, self._file)
+        else:
+            self._engine = postgresql_engine(parsed, pool_size, pool_wait_s, answer_within_s)
             # One snapshot for all that a reader selects, as SQLite gives it anyway.
             self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
-            self._writer = None
-        else:
-            raise Invalid(
-                f"database {parsed.get_backend_name()!r} is not supported",
-                hint="use sqlite:///PATH or postgresql://…",
-            )
+            self._tools = postgresql_tool(parsed)
 
     @property
     def engine(self) -> sa.Engine:
-        """The engine that writes; for migrations and the tools that have the database alone."""
-        return self._engine
+        """An engine for migrations and the tools that have the database alone; waits for ever."""
+        return self._tools
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -92,9 +93,11 @@ class Database:
             Unavailable: the database cannot be reached.
         """
         try:
+            if self._file is not None:
+                self._file.check()
             with self._reader.connect() as connection, connection.begin():
                 yield connection
-        except _FAULTS as error:
+        except (*_AWAY, DatabaseError) as error:
             if not _is_away(error):
                 raise
             raise Unavailable(f"the database cannot be read: {_reason(error)}") from error
@@ -106,26 +109,43 @@ class Database:
         connection. What it raises undoes it and comes out here.
 
         Raises:
-            Unavailable: the database cannot be reached.
+            Unavailable: the database cannot be reached; with code UNKNOWN, it was lost while it
+                committed, and the change may have been made.
         """
         try:
             if self._writer is not None:
-                return self._writer.submit(work).result()
+                return self._submit(self._writer, work)
             return self._write_again(work)
-        except _FAULTS as error:
+        except (*_AWAY, DatabaseError) as error:
             if not _is_away(error):
                 raise
             raise Unavailable(f"the database cannot be written: {_reason(error)}") from error
 
+    def _submit(self, writer: Writer, work: Work[T]) -> T:
+        future = writer.submit(work)
+        try:
+            return future.result(self._answer_within_s)
+        except FutureTimeoutError as error:
+            if future.done():
+                raise  # the work's own
+            if future.cancel():
+                waited = f"{self._answer_within_s:g} s"
+                raise Unavailable(
+                    f"the database cannot be written: nobody had its turn for {waited}"
+                ) from error
+            raise outcome_unknown("no answer in time") from error
+
     def _write_again(self, work: Work[T]) -> T:
+        """Try again what the server says it did not do; nothing else."""
         for attempt in range(_RETRIES):
             try:
-                with self._engine.begin() as connection:
-                    return work(connection)
+                with self._engine.connect() as connection:
+                    return _transact(connection, work)
             except DBAPIError as error:
-                state = getattr(error.orig, "sqlstate", None)
-                if state not in _AGAIN or attempt == _RETRIES - 1:
+                if sqlstate(error) not in _AGAIN or attempt == _RETRIES - 1:
                     raise
+            # Rivals that met once must not meet again in step.
+            time.sleep(random.uniform(0, min(_RETRY_S * 2**attempt, _RETRY_S_MAX)))  # noqa: S311
         raise AssertionError("unreachable")
 
     def close(self) -> None:
@@ -142,56 +162,48 @@ class Database:
         self.close()
 
 
-def _is_away(error: Exception) -> bool:
-    """Whether the database is at fault, not the statement.
+@contextmanager
+def read_only(url: str) -> Iterator[sa.Connection]:
+    """One consistent view of a database that others may be working with; nothing can be written.
 
-    SQLite says of a file that is damaged, or none of its own, DatabaseError and nothing closer.
+    Raises:
+        Invalid: not a SQLAlchemy URL of SQLite or PostgreSQL.
+        Unavailable: it is not there, or cannot be read.
     """
+    parsed = parse_url(url)
+    path = sqlite_path(parsed)
+    engine = sqlite_reader(path) if path else postgresql_tool(parsed, read_only=True)
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except DBAPIError as error:
+        raise Unavailable(f"the database cannot be read: {_reason(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def _transact(connection: sa.Connection, work: Work[T]) -> T:
+    """Run *work* and commit.
+
+    Raises:
+        Unavailable: the connection was lost during COMMIT.
+    """
+    with connection.begin() as transaction:
+        result = work(connection)
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            if is_undone(error):
+                raise
+            raise outcome_unknown(error.orig) from error
+    return result
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the database itself is unwell; a SQLite file that is damaged has no finer class."""
     return isinstance(error, _AWAY) or type(error) is DatabaseError
 
 
-def _reason(error: Exception) -> object:
+def _reason(error: Exception) -> Any:
     """What the driver said, without the statement; the pool has no driver to quote."""
     return error.orig if isinstance(error, DBAPIError) else error
-
-
-def _sqlite(url: sa.URL, pool_size: int, pool_wait_s: float) -> tuple[sa.Engine, sa.Engine]:
-    """Return a reading and a writing engine; the reader can never take the write lock."""
-    writer = sa.create_engine(url, pool_size=2, **_COMMON)
-    in_memory = url.database in (None, "", ":memory:")  # there each thread has one of its own
-    bounds = {} if in_memory else {"max_overflow": pool_size, "pool_timeout": pool_wait_s}
-    reader = sa.create_engine(url, pool_size=pool_size, **bounds, **_COMMON)
-
-    @sa.event.listens_for(writer, "connect")
-    @sa.event.listens_for(reader, "connect")
-    def configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # SQLAlchemy, not sqlite3, says BEGIN
-        for pragma in _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(reader, "connect")
-    def read_only(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-        connection.execute("PRAGMA query_only = ON")
-
-    @sa.event.listens_for(writer, "begin")
-    def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    @sa.event.listens_for(reader, "begin")
-    def begin_deferred(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return reader, writer
-
-
-def _postgresql(url: sa.URL, pool_size: int, pool_wait_s: float) -> sa.Engine:
-    return sa.create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        pool_timeout=pool_wait_s,
-        pool_pre_ping=True,
-        isolation_level="READ COMMITTED",
-        **_COMMON,
-        connect_args={"options": "-c idle_in_transaction_session_timeout=60000"},
-    )

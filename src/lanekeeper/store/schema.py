@@ -18,8 +18,8 @@ from lanekeeper.store.change_log import triggers_install
 _LOCK = 0x4C4B_5343_4845_4D41
 
 
-def upgrade(engine: sa.Engine) -> bool:
-    """Run what is missing; whether anything was.
+def upgrade(engine: sa.Engine, to: str = "head") -> bool:
+    """Run what is missing; whether anything was. *to* an earlier revision only for tests.
 
     Raises:
         Invalid: the database was made by a later version than this.
@@ -33,7 +33,7 @@ def upgrade(engine: sa.Engine) -> bool:
         if before == newest:
             return False
         try:
-            command.upgrade(script, "head")
+            command.upgrade(script, to)
         except CommandError as error:
             raise Invalid(
                 f"the database is at revision {before}, which this version does not know",
@@ -44,7 +44,30 @@ def upgrade(engine: sa.Engine) -> bool:
         return True
 
 
-def _script(connection: sa.Connection) -> Config:
+def head() -> str:
+    """The newest revision that this version knows."""
+    newest = ScriptDirectory.from_config(_script(None)).get_current_head()
+    assert newest is not None, "there is a migration"
+    return newest
+
+
+def revision(connection: sa.Connection) -> str | None:
+    """The revision that a database is at; None for one without Lanekeeper's tables."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def revisions() -> list[str]:
+    """Every revision, the oldest first."""
+    script = ScriptDirectory.from_config(_script(None))
+    return [one.revision for one in reversed(list(script.walk_revisions()))]
+
+
+def is_known(name: str) -> bool:
+    """Whether this version can work with a database at that revision, if need be upgraded."""
+    return name in revisions()
+
+
+def _script(connection: sa.Connection | None) -> Config:
     script = Config()
     script.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     script.attributes["connection"] = connection

@@ -17,16 +17,26 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from lanekeeper.store.engine import WatchedFile
+from lanekeeper.store.outcome import is_undone, outcome_unknown
+
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 Job = tuple[Work[Any], "Future[Any]"]
 
 
 class Writer:
-    """Runs units of work on its own thread, at most *batch_max* to a commit."""
+    """Runs units of work on its own thread, at most *batch_max* to a commit.
 
-    def __init__(self, engine: sa.Engine, batch_max: int = 64) -> None:
+    *file* is looked at before and after each commit: what was written to a file that has lost its
+    name is not answered as done.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, file: WatchedFile | None = None, batch_max: int = 64
+    ) -> None:
         self._engine = engine
+        self._file = file
         self._batch_max = batch_max
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="store-writer", daemon=True)
@@ -59,28 +69,71 @@ class Writer:
             self._commit(wanted)
 
     def _commit(self, batch: list[Job]) -> None:
+        """Run all units and commit; where one breaks the transaction, each is run apart."""
         try:
-            with self._engine.begin() as connection:
-                answers = [_attempt(connection, work, future) for work, future in batch]
-        except Exception as error:  # the database itself failed; each caller gets to know
-            if len(batch) > 1:  # one bad unit must not fail the others
+            answers = self._answers(batch)
+        except _Broken as broken:
+            if len(batch) > 1:
                 for job in batch:
                     self._commit([job])
                 return
-            answers = [partial(future.set_exception, error) for _, future in batch]
+            answers = _refusals(batch, broken.error)
+        except Exception as error:  # the database itself failed; each caller gets to know
+            answers = _refusals(batch, error)
         for answer in answers:
             answer()
 
+    def _answers(self, batch: list[Job]) -> list[Callable[[], None]]:
+        """Return how to answer each unit, now that all of them are on disk.
+
+        Raises:
+            _Broken: a unit failed in a way that leaves the transaction in doubt; it is undone.
+        """
+        if self._file is not None:
+            self._file.check()
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            answers = [_attempt(connection, work, future) for work, future in batch]
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                if is_undone(error):
+                    raise
+                raise outcome_unknown(error.orig) from error
+        if self._file is not None:
+            self._file.check(written=True)
+        return answers
+
+
+class _Broken(Exception):
+    """The database, not the work, made a unit fail."""
+
+    def __init__(self, error: DBAPIError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _refusals(batch: list[Job], error: Exception) -> list[Callable[[], None]]:
+    return [partial(future.set_exception, error) for _, future in batch]
+
 
 def _attempt(connection: sa.Connection, work: Work[T], future: Future[T]) -> Callable[[], None]:
-    """Run one unit in a savepoint; return how to answer it once the commit has happened."""
+    """Run one unit in a savepoint; return how to answer it once the commit has happened.
+
+    Raises:
+        _Broken: disk full, I/O error: SQLite may have dropped the whole transaction, and with it
+            the savepoint, so there is nothing to go back to.
+    """
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            result = work(connection)
-    except IntegrityError as error:
-        return partial(future.set_exception, error)
-    except DBAPIError:
-        raise  # disk full, I/O error: SQLite may have dropped the whole transaction
+        result = work(connection)
+        savepoint.commit()
+    except DBAPIError as error:
+        if not isinstance(error, IntegrityError):
+            raise _Broken(error) from error
+        failure: Exception = error
     except Exception as error:  # carried to the caller, whatever it is
-        return partial(future.set_exception, error)
-    return partial(future.set_result, result)
+        failure = error
+    else:
+        return partial(future.set_result, result)
+    savepoint.rollback()
+    return partial(future.set_exception, failure)
