@@ -16,7 +16,7 @@ import msgspec
 
 from lanekeeper.config import Config
 from lanekeeper.config.names import GONE, bounds_in_words, options, sections
-from lanekeeper.config.tree import Option
+from lanekeeper.config.option import Option
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,6 +38,16 @@ later values win, repeatable keys add up. Without any, the shipped sample applie
 
 How `device_spec` and `alias` are written: [device_spec and alias](device_spec.md).
 """
+
+_TITLES = {
+    "pci": "PCI devices",
+    "sriov_nic": "Network interfaces",
+    "ml2": "Networks",
+    "lanekeeper": "Lanekeeper's own",
+    "placement": "Placement alone",
+    "keystone": "An outside Keystone",
+    "cors": "Browsers of other sites",
+}
 
 
 def reference() -> str:
@@ -73,9 +83,7 @@ def _options_of(part: str) -> Iterator[tuple[str, Option]]:
 
 
 def _title(part: str) -> str:
-    return {"pci": "PCI devices", "sriov_nic": "Network interfaces", "ml2": "Networks"}.get(
-        part, "Lanekeeper's own" if part == "lanekeeper" else part.capitalize()
-    )
+    return _TITLES.get(part, part.capitalize())
 
 
 def _cased(section: str) -> str:

@@ -1,20 +1,23 @@
-r"""Write down the option names of Nova and Neutron, which a foreign file may hold.
+r"""Write down the option names of OpenStack's services, which a foreign file may hold.
 
-Run it with the Python of a throw-away environment that has both:
+Run it with the Python of an environment that has some of them; what others had is kept:
 
     python3 -m venv /tmp/openstack && /tmp/openstack/bin/pip install nova neutron
-    /tmp/openstack/bin/python scripts/openstack_options.py \
-        > src/lanekeeper/data/openstack_options.json
+    for python in /tmp/openstack/bin/python .venv-placement/bin/python; do
+        $python scripts/openstack_options.py
+    done
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+DOCUMENT = Path(__file__).parent.parent / "src/lanekeeper/data/openstack_options.json"
+SERVICES = ("nova", "neutron", "openstack-placement")
 AUTH_SECTIONS = ("keystone_authtoken", "placement", "neutron", "nova", "cinder", "service_user")
 
 
@@ -51,16 +54,21 @@ def _auth_keys() -> Iterator[str]:
 
 
 def main() -> None:
-    sections: dict[str, set[str]] = {}
+    kept = json.loads(DOCUMENT.read_text()) if DOCUMENT.exists() else {}
+    sections = {section: set(keys) for section, keys in kept.get("options", {}).items()}
     for section, key in names():
         sections.setdefault(section.lower(), set()).add(key)
-    versions = {name: metadata.version(name) for name in ("nova", "neutron")}
+    versions = dict(kept.get("versions", {}))
+    for name in SERVICES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
     document = {
         "versions": versions,
         "options": {section: sorted(keys) for section, keys in sorted(sections.items())},
     }
-    json.dump(document, sys.stdout, indent=0)
-    sys.stdout.write("\n")
+    DOCUMENT.write_text(json.dumps(document, indent=0) + "\n")
 
 
 if __name__ == "__main__":

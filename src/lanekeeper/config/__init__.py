@@ -5,15 +5,19 @@ which keys are OpenStack's, ``load`` makes one out of the others.
 """
 
 from lanekeeper.config.load import Loaded, load, sample_path
+from lanekeeper.config.service import Cors, Keystone, Placement
 from lanekeeper.config.tree import Compute, Config, Ml2, Own, Pci, SriovNic
 
 __all__ = [
     "Compute",
     "Config",
+    "Cors",
+    "Keystone",
     "Loaded",
     "Ml2",
     "Own",
     "Pci",
+    "Placement",
     "SriovNic",
     "load",
     "sample_path",

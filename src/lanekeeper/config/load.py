@@ -21,7 +21,8 @@ from lanekeeper.config.names import (
     sections,
     spellings,
 )
-from lanekeeper.config.tree import Config, Option, Section
+from lanekeeper.config.option import Option, Section
+from lanekeeper.config.tree import Config
 from lanekeeper.config.value import GONE_FILTERS, split_list
 from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.network.mapping import check_interfaces

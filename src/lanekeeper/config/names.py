@@ -10,7 +10,8 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from lanekeeper.config.tree import Config, Option, Section
+from lanekeeper.config.option import Option, Section
+from lanekeeper.config.tree import Config
 
 _LIKENESS = 0.8  # of difflib; 1 is equal
 OWN_SECTION = "lanekeeper"

@@ -6,13 +6,14 @@ carry their unit in the name, except where OpenStack's key has it otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from lanekeeper.config.option import Option, Section
+from lanekeeper.config.service import Cors, Keystone, Placement
 from lanekeeper.config.value import (
     parse_filters,
     parse_flat_networks,
@@ -32,35 +33,6 @@ from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device_spec import DeviceSpec
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every part of the tree: immutable, named arguments only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """Where a field is read from.
-
-    Attributes:
-        help: its line in the reference.
-        old: names that are read too, each with a warning that names the new one.
-        also: names that are read too, without one.
-        parse: turns the text into the field's value; None for what msgspec can check alone.
-        multiple: the key may be repeated; every value counts, in order.
-    """
-
-    section: str
-    key: str
-    help: str
-    old: tuple[tuple[str, str], ...] = ()
-    also: tuple[tuple[str, str], ...] = ()
-    parse: Callable[[str], Any] | None = None
-    multiple: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"[{self.section}] {self.key}"
 
 
 class Pci(Section, frozen=True):
@@ -355,3 +327,6 @@ class Config(Section, frozen=True):
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
     lanekeeper: Own = Own()
+    placement: Placement = Placement()
+    keystone: Keystone = Keystone()
+    cors: Cors = Cors()

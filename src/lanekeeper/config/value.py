@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
@@ -72,6 +72,17 @@ def parse_name(text: str) -> str:
             f"{text[:40]!r} is not a name of 1 to {_NAME_MAX} letters, digits, '.', '-' and '_'"
         )
     return text
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Make a reader that takes one of *words* and nothing else."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise Invalid(f"{text[:40]!r} is none of {', '.join(words)}")
+        return text
+
+    return parse
 
 
 def parse_filters(text: str) -> tuple[str, ...]:
