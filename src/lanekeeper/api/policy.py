@@ -19,8 +19,14 @@ class Enforcer:
     Source: oslo.policy; rule names are those of Nova, Neutron, Glance, Keystone and Placement.
     """
 
-    def __init__(self, faces: Iterable[Face], policy_file: Path | None = None) -> None:
-        """Register every rule that a row names.
+    def __init__(
+        self,
+        faces: Iterable[Face],
+        policy_file: Path | None = None,
+        *,
+        new_defaults: bool = True,
+    ) -> None:
+        """Register every rule that a row names; without *new_defaults* the old ones hold too.
 
         Raises:
             Invalid: the policy file is not readable as one.
@@ -34,14 +40,16 @@ class Enforcer:
         )
         self._oslo.suppress_deprecation_warnings = True
         for rule in _rules(faces):
-            self._oslo.register_default(oslo.RuleDefault(rule.name, rule.default))
+            default = rule.default if new_defaults or not rule.old else _either(rule)
+            scopes = list(rule.scopes) or None
+            self._oslo.register_default(oslo.RuleDefault(rule.name, default, scope_types=scopes))
         try:
             self._oslo.load_rules(force_reload=True)
         except (oslo.InvalidDefinitionError, ValueError, OSError, cfg.Error) as error:
             raise Invalid(f"policy file {policy_file}: {error}") from error
 
-    def check(self, rule: Policy, caller: Caller) -> None:
-        """Let *caller* pass.
+    def check(self, rule: Policy, caller: Caller, **target: str | None) -> None:
+        """Let *caller* pass; *target* says whose thing it is about, the caller's own if nothing.
 
         Raises:
             Forbidden: the rule says no; the message names the rule and what it asks for.
@@ -52,8 +60,8 @@ class Enforcer:
             "project_id": caller.project_id,
             "system_scope": "all" if caller.system else None,
         }
-        target = {"project_id": caller.project_id, "user_id": caller.user_id}
-        if not self._oslo.enforce(rule.name, target, credentials):
+        own = {"project_id": caller.project_id, "user_id": caller.user_id}
+        if not self._oslo.enforce(rule.name, own | target, credentials):
             roles = ", ".join(sorted(caller.roles)) or "none"
             raise Forbidden(
                 f"Policy does not allow {rule.name} to be performed. It asks for "
@@ -61,9 +69,16 @@ class Enforcer:
             )
 
 
+def _either(rule: Policy) -> str:
+    return f"({rule.default}) or ({rule.old})"
+
+
 def _rules(faces: Iterable[Face]) -> list[Policy]:
     by_name: dict[str, Policy] = {}
     for face in faces:
+        for base in face.bases:
+            known = by_name.setdefault(base.name, base)
+            assert known == base, f"{base.name} has two defaults"
         for row in face.rows:
             named = (row.policy, *row.asks) if row.policy is not None else row.asks
             for rule in named:

@@ -113,7 +113,7 @@ class Placement(Section, frozen=True):
 
 
 class Keystone(Section, frozen=True):
-    """The Keystone that knows the tokens of ``lanekeeper placement`` with auth_strategy keystone."""
+    """The Keystone that knows the tokens, for auth_strategy keystone."""
 
     auth_url: Annotated[
         str, Option("keystone_authtoken", "auth_url", "Where it is: http://HOST:5000/v3.")

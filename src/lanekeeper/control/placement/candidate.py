@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lanekeeper.control.placement.resource_name import class_exists, trait_exists
+from lanekeeper.control.placement.resource_name import check_classes, check_traits
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.candidate import Candidate, search
 from lanekeeper.domain.placement.provider import Forest
 from lanekeeper.domain.placement.query import CandidateQuery
@@ -18,12 +17,9 @@ def find_candidates(site: Site, query: CandidateQuery) -> tuple[Forest, tuple[Ca
         Invalid: an unknown class or trait.
     """
     with site.database.read() as connection:
-        for group in query.groups:
-            for name, _ in group.resources:
-                if not class_exists(connection, name):
-                    raise Invalid(f"Invalid resource class in resources parameter: {name}")
-            unknown = [n for n in group.traits.names if not trait_exists(connection, n)]
-            if unknown:
-                raise Invalid(f"No such trait(s): {', '.join(sorted(unknown))}.")
+        classes = {name for group in query.groups for name, _ in group.resources}
+        check_classes(connection, classes, "Invalid resource class in resources parameter")
+        traits = query.root_traits.names.union(*(group.traits.names for group in query.groups))
+        check_traits(connection, traits)
         forest = forest_load(connection)
     return forest, search(forest, query)
