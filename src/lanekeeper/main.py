@@ -16,6 +16,7 @@ from lanekeeper.domain.errors import Error
 _NOUNS = {
     "up": "lanekeeper.cli.up",
     "controller": "lanekeeper.cli.up",
+    "placement": "lanekeeper.cli.placement",
     "agent": "lanekeeper.cli.agent",
     "host": "lanekeeper.cli.host",
     "device": "lanekeeper.cli.device",

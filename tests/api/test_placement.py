@@ -227,7 +227,7 @@ def test_a_claim_above_capacity_changes_nothing(http: TestClient) -> None:
     }
     reply = http.post("/allocations", json=claims)
     assert reply.status_code == 409
-    assert "2 asked, 0 of 2 free" in detail(reply)
+    assert "4 asked, 2 of 2 free" in detail(reply)
     assert http.get(f"/resource_providers/{mine}/usages").json()["usages"] == {"VCPU": 0}
 
 
@@ -295,9 +295,9 @@ def test_names_of_classes_and_traits(http: TestClient) -> None:
         ({"resources": "NOPE:1"}, "Invalid resource class"),
         ({"resources": "VCPU:1", "required": "NOPE"}, "No such trait"),
         ({"resources": "VCPU:1", "limit": "0"}, "limit"),
-        ({"resources": "VCPU:1", "colour": "red"}, "unexpected"),
+        ({"resources": "VCPU:1", "colour": "red"}, "colour"),
         ({"resources1": "VCPU:1", "resources2": "VCPU:1"}, "group_policy"),
-        ({}, "At least one group"),
+        ({}, "at least one resources"),
     ],
 )
 def test_bad_queries_name_what_is_wrong(

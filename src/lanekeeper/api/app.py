@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections import defaultdict
@@ -37,6 +38,7 @@ _THREADS = 32
 _SLOW_THREADS = 16
 _LOGIN_THREADS = 4  # each computes scrypt, which takes a core and 16 MiB
 _VERSIONLESS = Microversion(0, 0)
+_REQUEST_ID = re.compile(rb"req-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ def application(
         if face.threads:
             own = anyio.CapacityLimiter(face.threads)
             gate = replace(gate, threads=replace(threads, common=own))
-        services[face.prefix] = service(face, gate)
+        build = face.build or service
+        services[face.prefix] = build(face, gate)
     rest = Starlette(routes=list(routes))
     rest.router.redirect_slashes = False
     return RequestLog(Doors(services, rest))
@@ -186,6 +189,7 @@ async def _respond(
         query=tuple(request.query_params.multi_items()),
         headers=request.headers,
         base_url=base_url(request),
+        mount=request.scope.get("lanekeeper.mount", ""),
         microversion=version,
         request_id=request.scope["lanekeeper.request_id"],
         identified=caller,
@@ -282,7 +286,8 @@ class Doors:
         for prefix, app in self._services:
             if path == prefix or path.startswith(f"{prefix}/"):
                 below = path.removeprefix(prefix) or "/"
-                await app({**scope, "path": below, "raw_path": None}, receive, send)
+                inner = {**scope, "path": below, "raw_path": None, "lanekeeper.mount": prefix}
+                await app(inner, receive, send)
                 return
         await self._rest({**scope, "path": path}, receive, send)
 
@@ -299,6 +304,7 @@ class RequestLog:
             return
         request_id = f"req-{uuid.uuid4()}"
         scope["lanekeeper.request_id"] = request_id
+        whole = _whole_id(scope)
         status = 500
         started = time.perf_counter()
 
@@ -319,11 +325,20 @@ class RequestLog:
             log.info(
                 "request.served",
                 request_id=request_id,
+                **whole,
                 method=scope["method"],
                 path=scope["path"],
                 status=status,
                 duration_ms=round((time.perf_counter() - started) * 1000, 1),
             )
+
+
+def _whole_id(scope: Scope) -> dict[str, str]:
+    """The id of the larger work that a request of another service is a part of, if it told one."""
+    for name, value in scope["headers"]:
+        if name == b"x-openstack-request-id" and _REQUEST_ID.fullmatch(value):
+            return {"global_request_id": value.decode("ascii")}
+    return {}
 
 
 def bearer(request: Request) -> str:

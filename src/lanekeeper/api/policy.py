@@ -20,13 +20,23 @@ class Enforcer:
     Source: oslo.policy; rule names are those of Nova, Neutron, Glance, Keystone and Placement.
     """
 
-    def __init__(self, faces: Iterable[Face], policy_file: Path | None = None) -> None:
-        """Take every rule that a row names, as *policy_file* has it.
+    def __init__(
+        self,
+        faces: Iterable[Face],
+        policy_file: Path | None = None,
+        *,
+        new_defaults: bool = True,
+    ) -> None:
+        """Take every rule that a row names; without *new_defaults* the old ones hold too.
 
         Raises:
             Invalid: as ``load`` does.
         """
-        self._defaults = {rule.name: rule.default for rule in _rules(faces)}
+        self._rules = _rules(faces)
+        self._defaults = {
+            rule.name: rule.default if new_defaults or not rule.old else _either(rule)
+            for rule in self._rules
+        }
         self.load(policy_file)
 
     def load(self, policy_file: Path | None) -> None:
@@ -39,11 +49,17 @@ class Enforcer:
         config = cfg.ConfigOpts()
         config([], project="lanekeeper", default_config_files=[], default_config_dirs=[])
         fresh = oslo.Enforcer(config, use_conf=False)  # it would look for files of its own
+        fresh.suppress_deprecation_warnings = True
+        for rule in self._rules:
+            # Registered for its scopes only; what it asks for is set below, all rules at once.
+            scopes = list(rule.scopes) or None
+            default = self._defaults[rule.name]
+            fresh.register_default(oslo.RuleDefault(rule.name, default, scope_types=scopes))
         fresh.set_rules(oslo.Rules.from_dict({**self._defaults, **own}), use_conf=False)
         self._oslo = fresh
 
-    def check(self, rule: Policy, caller: Caller) -> None:
-        """Let *caller* pass.
+    def check(self, rule: Policy, caller: Caller, **target: str | None) -> None:
+        """Let *caller* pass; *target* says whose thing it is about, the caller's own if nothing.
 
         Raises:
             Forbidden: the rule says no; the message names the rule and what it asks for.
@@ -54,8 +70,8 @@ class Enforcer:
             "project_id": caller.project_id,
             "system_scope": "all" if caller.system else None,
         }
-        target = {"project_id": caller.project_id, "user_id": caller.user_id}
-        if not self._oslo.enforce(rule.name, target, credentials):
+        own = {"project_id": caller.project_id, "user_id": caller.user_id}
+        if not self._oslo.enforce(rule.name, own | target, credentials):
             roles = ", ".join(sorted(caller.roles)) or "none"
             raise Forbidden(
                 f"Policy does not allow {rule.name} to be performed. It asks for "
@@ -63,9 +79,16 @@ class Enforcer:
             )
 
 
+def _either(rule: Policy) -> str:
+    return f"({rule.default}) or ({rule.old})"
+
+
 def _rules(faces: Iterable[Face]) -> list[Policy]:
     by_name: dict[str, Policy] = {}
     for face in faces:
+        for base in face.bases:
+            known = by_name.setdefault(base.name, base)
+            assert known == base, f"{base.name} has two defaults"
         for row in face.rows:
             named = (row.policy, *row.asks) if row.policy is not None else row.asks
             for rule in named:

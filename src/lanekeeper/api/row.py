@@ -38,10 +38,14 @@ class Policy:
 
     Attributes:
         default: an oslo.policy check string.
+        old: an older default that holds beside it until the operator wants the new ones alone.
+        scopes: kinds of tokens that it takes (``project``, ``system``); empty takes all.
     """
 
     name: str
     default: str
+    old: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 READER = "role:reader or role:member or role:admin or role:service"
@@ -60,6 +64,7 @@ class Call(Generic[Body]):
         query: in order, repeated keys kept.
         headers: names in lower case.
         base_url: scheme, host and port as the client wrote them, without a slash at the end.
+        mount: path below which the face was asked, without a slash at the end.
         token: the bearer text itself, for the few calls that are about tokens.
         enforce: how a rule is judged; see ``demand``.
         threads: bounds the threads of this kind of row; for streams, which run their own.
@@ -72,20 +77,23 @@ class Call(Generic[Body]):
     headers: Mapping[str, str] = field(repr=False)
     base_url: str
     microversion: Microversion
+    mount: str = ""
     request_id: str
     identified: Caller | None = None
     token: str = field(default="", repr=False)
-    enforce: Callable[[Policy, Caller], None] | None = None
+    enforce: Callable[..., None] | None = None
     threads: anyio.CapacityLimiter | None = None
 
-    def demand(self, rule: Policy) -> None:
+    def demand(self, rule: Policy, **target: str | None) -> None:
         """Pass when the caller may do what a rule of the row's ``asks`` is about.
+
+        *target* is whose thing it is about (``project_id``), where that is not the caller's own.
 
         Raises:
             Forbidden: the rule says no.
         """
         assert self.enforce is not None, "rules are judged below the dispatcher only"
-        self.enforce(rule, self.caller)
+        self.enforce(rule, self.caller, **target)
 
     def may(self, rule: Policy) -> bool:
         """Whether ``demand`` would let the caller pass."""
@@ -167,6 +175,9 @@ class Face:
         versions: None for a service without microversions.
         body_bytes_max: bound of a JSON body; streams have their own.
         threads: how many threads its rows have for themselves; 0 for those that all share.
+        bases: rules that the rows' rules are made of.
+        build: makes the face's own application, where the common one's manners are not its
+            service's; takes the face and its Gate.
     """
 
     name: str
@@ -176,6 +187,8 @@ class Face:
     versions: Versions | None = None
     body_bytes_max: int = 2**20
     threads: int = 0
+    bases: tuple[Policy, ...] = ()
+    build: Callable[[Any, Any], Any] | None = None
 
 
 _INVALID_AT = " - at `$."

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import fcntl
-import os
-import socket
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-import uvicorn
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
@@ -31,18 +25,19 @@ from lanekeeper.api.placement.face import FACE as PLACEMENT
 from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.root.health import routes
 from lanekeeper.cli.listen import Listen
+from lanekeeper.cli.serving import Door, own_directory, serving, settings
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.heartbeat import FLUSH_EVERY_S, Heartbeats
 from lanekeeper.control.housekeeping import TIDY_EVERY_S, TRIM_EVERY_S, recover, tidy, trim
-from lanekeeper.control.identity.authority import ServerFiles, write_server_files
+from lanekeeper.control.identity.authority import write_server_files
 from lanekeeper.control.identity.bootstrap import bootstrap, write_credentials
 from lanekeeper.control.identity.token import authenticate_token
 from lanekeeper.control.periodic import Periodic
 from lanekeeper.control.site import Site
 from lanekeeper.control.watch import LOOK_EVERY_S, Watch
-from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
@@ -50,8 +45,6 @@ from lanekeeper.store.schema import upgrade
 log = structlog.get_logger("lanekeeper.controller")
 
 FACES = (AGENT, IDENTITY, COMPUTE, NETWORK, IMAGE, PLACEMENT, OWN)
-_START_WITHIN_S = 30
-_PARTING_S = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +89,7 @@ def controller(options: Options) -> Iterator[Controller]:
     """
     enforcer = Enforcer(FACES, options.policy_file)  # before anything is made
     with contextlib.ExitStack() as stack:
-        _own(options.state_dir, stack)
+        own_directory(options.state_dir, stack)
         database = stack.enter_context(Database(options.url_of_database))
         upgrade(database.engine)
         site = Site(
@@ -113,27 +106,11 @@ def controller(options: Options) -> Iterator[Controller]:
             stack.enter_context(work)
         stack.callback(heartbeats.flush)
         app = _application(site, heartbeats, enforcer)
-        doors = [Door(_settings(app, listen, files), opened) for listen, opened in bound]
-        stack.enter_context(_serving(site, doors))
+        doors = [Door(settings(app, listen, files), opened) for listen, opened in bound]
+        stack.enter_context(serving(doors, site.bells.close))
         log.info("controller.started", url=listens[0].url, outcome="ok")
         yield Controller(site, listens, made is not None, files.authority if files else None)
         log.info("controller.stopping", outcome="ok")
-
-
-def _own(state_dir: Path, stack: contextlib.ExitStack) -> None:
-    """Make the state directory this process's alone; what is made from now on is private."""
-    os.umask(0o077)
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    state_dir.chmod(0o700)
-    handle = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    stack.callback(os.close, handle)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise Conflict(
-            f"another controller works with {state_dir}",
-            hint="stop it, or name another --state-dir",
-        ) from error
 
 
 def _rounds(site: Site, heartbeats: Heartbeats) -> Iterator[Periodic]:
@@ -183,66 +160,3 @@ def read_metrics_token(path: str) -> str:
     if not token or not token.isprintable() or " " in token:
         raise Invalid(f"{name}: {path} must hold one line with a token of visible characters")
     return token
-
-
-def _settings(app: ASGIApp, listen: Listen, files: ServerFiles | None) -> uvicorn.Config:
-    tls = listen.tls and files is not None
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=_PARTING_S,
-        ssl_certfile=str(files.certificate) if tls and files else None,
-        ssl_keyfile=str(files.key) if tls and files else None,
-    )
-
-
-class Door:
-    """One address that is answered on."""
-
-    def __init__(self, settings: uvicorn.Config, opened: socket.socket) -> None:
-        self._server = uvicorn.Server(settings)
-        self._socket = opened
-
-    @property
-    def is_open(self) -> bool:
-        return self._server.started
-
-    async def serve(self) -> None:
-        await self._server.serve(sockets=[self._socket])
-
-    def close(self) -> None:
-        self._server.should_exit = True
-
-
-@contextmanager
-def _serving(site: Site, doors: Sequence[Door]) -> Iterator[None]:
-    """Answer on a thread of its own, so that signals stay with whoever started this."""
-
-    async def serve() -> None:
-        await asyncio.gather(*(door.serve() for door in doors))
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="http", daemon=True)
-    thread.start()
-    try:
-        _await_open(doors, thread)
-        yield
-    finally:
-        site.bells.close()
-        for door in doors:
-            door.close()
-        thread.join(_PARTING_S * 2)
-
-
-def _await_open(doors: Sequence[Door], thread: threading.Thread) -> None:
-    ticks = threading.Event()
-    for _ in range(_START_WITHIN_S * 50):
-        if all(door.is_open for door in doors):
-            return
-        if not thread.is_alive():
-            break
-        ticks.wait(0.02)
-    raise Unavailable("the HTTP server did not start; the log above says why")

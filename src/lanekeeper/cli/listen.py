@@ -23,6 +23,10 @@ class Listen:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
+    @property
+    def is_loopback(self) -> bool:
+        return _is_loopback(self.host)
+
     @classmethod
     def parse(cls, text: str) -> Listen:
         """Read ``HOST:PORT``, ``http://HOST:PORT`` or ``https://HOST:PORT``.

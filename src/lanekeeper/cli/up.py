@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import sqlalchemy as sa
 import structlog
 
 from lanekeeper.agent.enrolment import enrol
@@ -21,9 +18,9 @@ from lanekeeper.agent.simulated import RunningHost, host_names, run_simulated
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.cli import logs
 from lanekeeper.cli.controller import Controller, Options, controller
-from lanekeeper.cli.database import read_url
 from lanekeeper.cli.exit_code import DONE
 from lanekeeper.cli.listen import Listen
+from lanekeeper.cli.serving import database_arguments, database_url, until_told
 from lanekeeper.config import Config, load
 from lanekeeper.control.host.enrolment import create_token
 from lanekeeper.control.site import Site
@@ -78,9 +75,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
         metavar="HOST",
         help="a further name or address for the HTTPS certificate; repeats",
     )
-    database = parser.add_mutually_exclusive_group()
-    database.add_argument("--database-url", default="", metavar="URL", help="without a password")
-    database.add_argument("--database-url-file", type=Path, metavar="FILE")
+    database_arguments(parser)
     parser.add_argument("--policy-file", type=Path, metavar="FILE", help="oslo.policy rules")
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
 
@@ -88,7 +83,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
 def run_controller(arguments: argparse.Namespace) -> int:
     """Serve alone until SIGTERM or SIGINT."""
     options = _options(arguments)
-    with _until_told() as told, controller(options) as running:
+    with until_told() as told, controller(options) as running:
         _tell(running, options)
         told.wait()
     return DONE
@@ -100,7 +95,7 @@ def run_up(arguments: argparse.Namespace) -> int:
         raise Invalid(f"--simulate is 1 to {SIMULATED_MAX}, not {arguments.simulate}")
     tree = _tree(arguments.tree)
     options = _options(arguments)
-    with _until_told() as told, controller(options) as running:
+    with until_told() as told, controller(options) as running:
         if arguments.simulate is None:
             hosts = [_real_host(running, options)]
         else:
@@ -137,7 +132,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         state_dir=arguments.state_dir.absolute(),
         config=loaded.config,
         listen=tuple(Listen.parse(text) for text in listen),
-        database_url=_database_url(arguments, loaded.config),
+        database_url=database_url(arguments, loaded.config),
         policy_file=_policy_file(arguments, loaded.config),
         names=tuple(arguments.name),
     )
@@ -147,27 +142,6 @@ def _policy_file(arguments: argparse.Namespace, config: Config) -> Path | None:
     if arguments.policy_file is not None:
         return Path(arguments.policy_file).absolute()
     return Path(config.rules.policy_file) if config.rules.policy_file else None
-
-
-def _database_url(arguments: argparse.Namespace, config: Config) -> str:
-    if arguments.database_url:
-        if _has_password(arguments.database_url):
-            raise Invalid(
-                "--database-url holds a password, which everybody sees in the process list",
-                hint="write the URL to a file of mode 0600 and name it: --database-url-file FILE",
-            )
-        return str(arguments.database_url)
-    path = arguments.database_url_file or config.lanekeeper.database_url_file
-    if path is None:
-        return ""
-    return read_url(Path(path))
-
-
-def _has_password(url: str) -> bool:
-    try:
-        return sa.make_url(url).password is not None
-    except sa.exc.ArgumentError:
-        return False  # the database says what is wrong with it
 
 
 def _simulate(
@@ -238,20 +212,3 @@ def _tell(running: Controller, options: Options) -> None:
             f"  openstack resource provider list      # or: source {home}/openrc",
             flush=True,
         )
-
-
-@contextmanager
-def _until_told() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM and SIGINT set; a second one kills as usual."""
-    told = threading.Event()
-
-    def tell(number: int, _: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        told.set()
-
-    before = {number: signal.signal(number, tell) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield told
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

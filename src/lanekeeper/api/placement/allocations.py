@@ -1,205 +1,158 @@
-"""``/allocations``, allocations of a provider, and usages of a project."""
+"""``/allocations``, and the allocations of a provider."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from http import HTTPStatus
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
 
-from msgspec import UNSET, Meta, UnsetType
-
-from lanekeeper.api.placement.views import at_least, canonical, only, rule
-from lanekeeper.api.row import READER, Call, Row, Strict
+from lanekeeper.api.placement import schema
+from lanekeeper.api.placement.schema import Form
+from lanekeeper.api.placement.views import GONE, PROVIDER, at_least, canonical, fresh, rule
+from lanekeeper.api.row import Call, Reply, Row
 from lanekeeper.control.placement.allocation import (
-    UNKNOWN_TYPE,
     ConsumerClaim,
     ConsumerView,
     delete_allocations,
     list_provider_allocations,
-    project_usage,
     put_allocations,
     show_consumer,
 )
-from lanekeeper.domain.errors import Forbidden, Invalid
+from lanekeeper.control.placement.usage import UNKNOWN_TYPE
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.allocation import Taken
 
-Amount = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Owner = Annotated[str, Meta(min_length=1, max_length=255)]
-Kind = Annotated[str, Meta(min_length=1, max_length=255, pattern="^[A-Z0-9_]+$")]
-_PLACEHOLDER = "00000000-0000-0000-0000-000000000000"
+_OWNER_SINCE, _MAPPING_SINCE = 8, 12
+_GENERATION_SINCE, _TYPE_SINCE = 28, 38
 
 
-class ShareBody(Strict, frozen=True):
-    resources: Annotated[dict[str, Amount], Meta(min_length=1)]
-    generation: int | None = None
+@cache
+def _one_form(minor: int) -> Form:
+    if minor < _MAPPING_SINCE:
+        return Form(schema.listed_claim(minor))
+    return Form(schema.claim(minor, emptiable=minor >= _GENERATION_SINCE))
 
 
-class ProviderRef(Strict, frozen=True):
-    uuid: str
+@cache
+def _many_form(minor: int) -> Form:
+    return Form(schema.claims(minor))
 
 
-class ListedShare(Strict, frozen=True):
-    resource_provider: ProviderRef
-    resources: Annotated[dict[str, Amount], Meta(min_length=1)]
-
-
-class ListBody(Strict, frozen=True):
-    """Before 1.12."""
-
-    allocations: Annotated[list[ListedShare], Meta(min_length=1)]
-    project_id: Owner | None = None
-    user_id: Owner | None = None
-
-
-class ClaimBody(Strict, frozen=True):
-    """From 1.12 on; which fields must be there depends on the microversion."""
-
-    allocations: dict[str, ShareBody]
-    project_id: Owner
-    user_id: Owner
-    consumer_generation: int | UnsetType | None = UNSET
-    consumer_type: Kind | None = None
-    mappings: dict[str, list[str]] | None = None
-
-
-def _claim(call: Call[Any], consumer_id: str, body: ClaimBody) -> ConsumerClaim:
-    generation = body.consumer_generation
-    if at_least(call, 28) and isinstance(generation, UnsetType):
-        raise Invalid("'consumer_generation' is a required property: null for a new consumer")
-    if not at_least(call, 28) and not body.allocations:
-        raise Invalid("allocations: an empty object is taken from 1.28 on")
-    if at_least(call, 38) and body.consumer_type is None:
-        raise Invalid("'consumer_type' is a required property from 1.38 on")
-    if not at_least(call, 38) and body.consumer_type is not None:
-        raise Invalid("Additional properties are not allowed ('consumer_type' was unexpected)")
+def claim_of(call: Call[bytes], consumer_id: str, body: Mapping[str, Any]) -> ConsumerClaim:
+    """Make a claim of a body that has been checked. Raises Invalid for what is no UUID."""
+    settings = call.site.config.placement
+    generation = body.get("consumer_generation")
     return ConsumerClaim(
         consumer_id=canonical(consumer_id, "consumer"),
-        amounts={
-            canonical(provider, "resource provider"): share.resources
-            for provider, share in body.allocations.items()
-        },
-        project_id=body.project_id,
-        user_id=body.user_id,
-        generation=None if isinstance(generation, UnsetType) else (generation,),
-        kind=body.consumer_type,
+        amounts=_amounts(body["allocations"]),
+        project_id=body.get("project_id", settings.incomplete_consumer_project_id),
+        user_id=body.get("user_id", settings.incomplete_consumer_user_id),
+        generation=(None if generation is None else int(generation),)
+        if at_least(call, _GENERATION_SINCE)
+        else None,
+        kind=body.get("consumer_type"),
     )
 
 
-def put(call: Call[ClaimBody]) -> None:
-    """Replace what a consumer holds."""
-    put_allocations(call.site, [_claim(call, call.path["consumer"], call.body)])
-
-
-def put_list(call: Call[ListBody]) -> None:
-    """Replace what a consumer holds, in the list form of the first versions."""
-    amounts = {
-        canonical(share.resource_provider.uuid, "resource provider"): share.resources
-        for share in call.body.allocations
+def _amounts(
+    allocations: Mapping[str, Any] | list[Mapping[str, Any]],
+) -> dict[str, dict[str, int]]:
+    shares = (
+        [(share["resource_provider"]["uuid"], share) for share in allocations]
+        if isinstance(allocations, list)
+        else list(allocations.items())
+    )
+    return {
+        canonical(provider_id, "resource provider"): {
+            name: int(amount) for name, amount in share["resources"].items()
+        }
+        for provider_id, share in shares
     }
-    claim = ConsumerClaim(
-        consumer_id=canonical(call.path["consumer"], "consumer"),
-        amounts=amounts,
-        project_id=call.body.project_id or _PLACEHOLDER,
-        user_id=call.body.user_id or _PLACEHOLDER,
-    )
-    put_allocations(call.site, [claim])
 
 
-def post(call: Call[dict[str, ClaimBody]]) -> None:
+def put(call: Call[bytes]) -> None:
+    """Replace what a consumer holds."""
+    consumer_id = call.path["consumer"]
+    try:
+        canonical(consumer_id, "consumer")
+    except Invalid as error:
+        raise Invalid(f"Malformed consumer_uuid: {consumer_id[:60]}") from error
+    body = _one_form(call.microversion.minor).read(call.body)
+    put_allocations(call.site, [claim_of(call, consumer_id, body)])
+
+
+def post(call: Call[bytes]) -> None:
     """Replace what several consumers hold, in one transaction."""
-    if not call.body:
-        raise Invalid("at least one consumer must be named")
-    claims = [_claim(call, consumer, body) for consumer, body in call.body.items()]
-    put_allocations(call.site, claims)
+    body = _many_form(call.microversion.minor).read(call.body)
+    put_allocations(call.site, [claim_of(call, id_, one) for id_, one in body.items()])
 
 
-def delete(call: Call[None]) -> None:
+def delete(call: Call[bytes]) -> None:
     """Give back all that a consumer holds."""
     delete_allocations(call.site, call.path["consumer"])
 
 
-def show(call: Call[None]) -> dict[str, Any]:
+def show(call: Call[bytes]) -> Reply:
     """Show what a consumer holds; one that nobody knows holds nothing."""
     view = show_consumer(call.site, call.path["consumer"])
-    answer: dict[str, Any] = {
-        "allocations": {
-            provider: {
-                "generation": view.provider_generations[provider],
-                "resources": resources,
-            }
-            for provider, resources in _by(view.taken, lambda t: t.provider_id).items()
-        }
+    shares = _by(view.taken, lambda line: line.provider_id)
+    allocations = {
+        provider: {"generation": view.provider_generations[provider], "resources": resources}
+        for provider, resources in shares.items()
     }
-    return answer | _owner(call, view)
+    modified = view.row.updated_at if view.row is not None else None
+    return fresh(call, {"allocations": allocations} | _owner(call, view), modified)
 
 
-def _owner(call: Call[None], view: ConsumerView) -> dict[str, Any]:
-    if view.row is None or not at_least(call, 12):
+def _owner(call: Call[bytes], view: ConsumerView) -> dict[str, Any]:
+    if view.row is None or not view.taken or not at_least(call, _MAPPING_SINCE):
         return {}
-    owner = {"project_id": view.row["project_id"], "user_id": view.row["user_id"]}
-    if at_least(call, 28):
-        owner["consumer_generation"] = view.row["generation"]
-    if at_least(call, 38):
-        owner["consumer_type"] = view.row["type"] or UNKNOWN_TYPE
+    owner: dict[str, Any] = {"project_id": view.row.project_id, "user_id": view.row.user_id}
+    if at_least(call, _GENERATION_SINCE):
+        owner["consumer_generation"] = view.row.generation
+    if at_least(call, _TYPE_SINCE):
+        owner["consumer_type"] = view.row.kind or UNKNOWN_TYPE
     return owner
 
 
-def _by(taken: Iterable[Taken], key: Any) -> Mapping[str, dict[str, int]]:
+def _by(taken: Iterable[Taken], key: Callable[[Taken], str]) -> Mapping[str, dict[str, int]]:
     grouped: dict[str, dict[str, int]] = defaultdict(dict)
     for line in taken:
         grouped[key(line)][line.resource_class] = line.amount
     return grouped
 
 
-def provider_allocations(call: Call[None]) -> dict[str, Any]:
+def of_provider(call: Call[bytes]) -> Reply:
     """List who holds what of a provider."""
     view = list_provider_allocations(call.site, call.path["id"])
     answer: dict[str, Any] = {}
-    for consumer, resources in _by(view.taken, lambda t: t.consumer_id).items():
-        answer[consumer] = {"resources": resources}
-        if at_least(call, 28):
-            answer[consumer]["consumer_generation"] = view.consumer_generations.get(consumer, 1)
-    return {
+    moments: list[datetime] = []
+    for consumer_id, resources in _by(view.taken, lambda line: line.consumer_id).items():
+        answer[consumer_id] = {"resources": resources}
+        consumer = view.consumers.get(consumer_id)
+        if consumer is not None:
+            moments.append(consumer.updated_at)
+        if at_least(call, _GENERATION_SINCE):
+            generation = None if consumer is None else consumer.generation
+            answer[consumer_id]["consumer_generation"] = generation
+    body = {
         "allocations": answer,
-        "resource_provider_generation": view.provider_generation,
+        "resource_provider_generation": view.provider.generation,
     }
-
-
-def usages(call: Call[None]) -> dict[str, Any]:
-    """Add up what a project (or one of its users) holds."""
-    only(call, "project_id", "user_id", *(["consumer_type"] if at_least(call, 38) else []))
-    project_id = call.asked("project_id")
-    if not project_id:
-        raise Invalid("Invalid query string parameters: 'project_id' is a required property")
-    if not (call.caller.sees(project_id) or "service" in call.caller.roles):
-        raise Forbidden("Policy does not allow placement:usages of another project")
-    lines = project_usage(call.site, project_id, call.asked("user_id"))
-    if not at_least(call, 38):
-        return {"usages": lines.total()}
-    wanted = call.asked("consumer_type")
-    if wanted == "all":
-        return {"usages": {"all": lines.total() | {"consumer_count": lines.count()}}}
-    kinds = [kind for kind in lines.kinds() if wanted in (None, kind)]
-    return {
-        "usages": {
-            kind: lines.total(kind) | {"consumer_count": lines.count(kind)} for kind in kinds
-        }
-    }
+    return fresh(call, body, max(moments, default=None))
 
 
 _ONE = "/allocations/{consumer}"
-_GONE = HTTPStatus.NO_CONTENT
-_MANAGE = rule("allocations:manage")
-_UPDATE = rule("allocations:update")
 ROWS: tuple[Row[Any], ...] = (
     Row(
         method="POST",
         path="/allocations",
         handler=post,
-        accepts=dict[str, ClaimBody],
-        policy=_MANAGE,
-        status=_GONE,
+        accepts=bytes,
+        policy=rule("allocations:manage"),
+        status=GONE,
         since="1.13",
     ),
     Row(method="GET", path=_ONE, handler=show, policy=rule("allocations:list")),
@@ -207,32 +160,21 @@ ROWS: tuple[Row[Any], ...] = (
         method="PUT",
         path=_ONE,
         handler=put,
-        accepts=ClaimBody,
-        policy=_UPDATE,
-        status=_GONE,
-        since="1.12",
-    ),
-    Row(
-        method="PUT",
-        path=_ONE,
-        handler=put_list,
-        accepts=ListBody,
-        policy=_UPDATE,
-        status=_GONE,
-        until="1.11",
+        accepts=bytes,
+        policy=rule("allocations:update"),
+        status=GONE,
     ),
     Row(
         method="DELETE",
         path=_ONE,
         handler=delete,
         policy=rule("allocations:delete"),
-        status=_GONE,
+        status=GONE,
     ),
     Row(
         method="GET",
-        path="/resource_providers/{id}/allocations",
-        handler=provider_allocations,
+        path=f"{PROVIDER}/allocations",
+        handler=of_provider,
         policy=rule("resource_providers:allocations:list"),
     ),
-    Row(method="GET", path="/usages", handler=usages, policy=rule("usages", READER), since="1.9"),
 )

@@ -5,57 +5,61 @@ from __future__ import annotations
 from typing import Any
 
 from lanekeeper.api.faults import placement_fault
-from lanekeeper.api.microversion import Microversion, Versions
+from lanekeeper.api.microversion import Versions
 from lanekeeper.api.placement import (
+    aggregates,
     allocations,
     candidates,
     inventories,
-    names,
+    reshaper,
+    resource_classes,
     resource_providers,
+    traits,
+    usages,
 )
-from lanekeeper.api.placement.views import PREFIX, rule
-from lanekeeper.api.row import Call, Face, Row
-from lanekeeper.domain.errors import NotOffered
+from lanekeeper.api.placement.service import build
+from lanekeeper.api.placement.version import LEAST, MOST
+from lanekeeper.api.placement.views import BASES, PREFIX, fresh
+from lanekeeper.api.row import Call, Face, Reply, Row
 
-VERSIONS = Versions(service="placement", least=Microversion(1, 0), most=Microversion(1, 39))
+VERSIONS = Versions(service="placement", least=LEAST, most=MOST)
 
 
-def versions(call: Call[None]) -> dict[str, Any]:
+def versions(call: Call[bytes]) -> Reply:
     """Say which versions there are; a version that is not there is refused before (406)."""
-    return {
+    body = {
         "versions": [
             {
                 "id": "v1.0",
                 "status": "CURRENT",
-                "min_version": str(VERSIONS.least),
-                "max_version": str(VERSIONS.most),
+                "min_version": str(LEAST),
+                "max_version": str(MOST),
                 "links": [{"rel": "self", "href": ""}],
             }
         ]
     }
-
-
-def reshape(call: Call[None]) -> None:
-    """Refuse to move inventories between providers."""
-    raise NotOffered(
-        "the reshaper is not there",
-        hint="providers of hosts and devices follow what the hosts report",
-    )
+    return fresh(call, body)
 
 
 ROWS: tuple[Row[Any], ...] = (
     Row(method="GET", path="/", handler=versions),
-    Row(
-        method="POST",
-        path="/reshaper",
-        handler=reshape,
-        policy=rule("reshaper:reshape", "role:admin or role:service"),
-        since="1.30",
-    ),
+    *reshaper.ROWS,
     *resource_providers.ROWS,
     *inventories.ROWS,
-    *names.ROWS,
+    *traits.ROWS,
+    *aggregates.ROWS,
+    *resource_classes.ROWS,
     *allocations.ROWS,
+    *usages.ROWS,
     *candidates.ROWS,
 )
-FACE = Face(name="placement", prefix=PREFIX, rows=ROWS, envelope=placement_fault, versions=VERSIONS)
+FACE = Face(
+    name="placement",
+    prefix=PREFIX,
+    rows=ROWS,
+    envelope=placement_fault,
+    versions=VERSIONS,
+    body_bytes_max=8 * 2**20,  # a reshape carries a whole site's inventories
+    bases=BASES,
+    build=build,
+)

@@ -3,108 +3,116 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import UNSET, Meta, UnsetType
-
-from lanekeeper.api.placement.views import at_least, canonical, only, provider_view, rule
-from lanekeeper.api.row import Call, Reply, Row, Strict
+from lanekeeper.api.placement.query import aggregates_asked, traits_asked
+from lanekeeper.api.placement.schema import OPTIONAL_UUID, UUID, Form, record, text
+from lanekeeper.api.placement.views import (
+    GONE,
+    PROVIDER,
+    at_least,
+    canonical,
+    check_query,
+    fresh,
+    location,
+    provider_view,
+    rule,
+)
+from lanekeeper.api.row import Call, Reply, Row
 from lanekeeper.control.placement.resource_provider import (
     create_provider,
     delete_provider,
-    forest,
+    list_providers,
     show_provider,
     update_provider,
 )
-from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.placement.provider import Forest, Provider
-from lanekeeper.domain.placement.query import parse_aggregates, parse_resources, parse_traits
+from lanekeeper.domain.placement.listing import ProviderFilter
+from lanekeeper.domain.placement.query import parse_resources
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-_FILTERS = {"name": 0, "uuid": 0, "member_of": 3, "resources": 4, "in_tree": 14, "required": 18}
+_NAME = {"name": text(1, 200)}
+_PARENT = {"parent_provider_uuid": OPTIONAL_UUID}
+_CREATE = Form(record({**_NAME, "uuid": UUID}, required=["name"]))
+_CREATE_NESTED = Form(record({**_NAME, "uuid": UUID, **_PARENT}, required=["name"]))
+_UPDATE = Form(record(_NAME, required=["name"]))
+_UPDATE_NESTED = Form(record({**_NAME, **_PARENT}, required=["name"]))
+_FILTERS = (
+    (0, {"name": text(), "uuid": UUID}),
+    (3, {"member_of": text()}),
+    (4, {"resources": text()}),
+    (14, {"in_tree": UUID}),
+    (18, {"required": text()}),
+)
+_LISTS = tuple(
+    (
+        since,
+        Form(
+            record(
+                {name: form for s, part in _FILTERS if s <= since for name, form in part.items()}
+            )
+        ),
+    )
+    for since, _ in reversed(_FILTERS)
+)
 
 
-class ProviderCreate(Strict, frozen=True):
-    name: Name
-    uuid: str | None = None
-    parent_provider_uuid: str | None = None
-
-
-class ProviderUpdate(Strict, frozen=True):
-    name: Name
-    parent_provider_uuid: str | UnsetType | None = UNSET
-
-
-def index(call: Call[None]) -> dict[str, Any]:
+def index(call: Call[bytes]) -> Reply:
     """List providers that pass every filter on their own."""
-    only(call, *(name for name, since in _FILTERS.items() if call.microversion.minor >= since))
-    trees = forest(call.site)
-    found = [provider for provider in trees.by_id.values() if _passes(call, trees, provider)]
-    return {"resource_providers": [provider_view(provider, call) for provider in found]}
+    form = next(form for since, form in _LISTS if at_least(call, since))
+    asked = check_query(call, form)
+    wanted = ProviderFilter(
+        name=asked.get("name", ""),
+        id=canonical(asked["uuid"], "uuid") if "uuid" in asked else "",
+        in_tree=canonical(asked["in_tree"], "in_tree") if "in_tree" in asked else "",
+        resources=parse_resources(asked["resources"]) if "resources" in asked else (),
+        traits=traits_asked(call.asked_all("required"), call.microversion.minor),
+        aggregates=aggregates_asked(call.asked_all("member_of"), call.microversion.minor),
+    )
+    found = list_providers(call.site, wanted)
+    body = {"resource_providers": [provider_view(provider, call) for provider in found]}
+    return fresh(call, body, max((provider.updated_at for provider in found), default=None))
 
 
-def _passes(call: Call[None], trees: Forest, provider: Provider) -> bool:
-    name, wanted_id = call.asked("name"), call.asked("uuid")
-    if name is not None and provider.name != name:
-        return False
-    if wanted_id is not None and provider.id != canonical(wanted_id, "uuid"):
-        return False
-    in_tree = call.asked("in_tree")
-    if in_tree is not None and trees.root_of(canonical(in_tree, "in_tree")) != provider.root_id:
-        return False
-    resources = call.asked("resources")
-    if resources is not None and not provider.fits(dict(parse_resources(resources))):
-        return False
-    return parse_traits(call.asked_all("required")).accepts(provider.traits) and parse_aggregates(
-        call.asked_all("member_of")
-    ).accepts(provider.aggregates)
-
-
-def create(call: Call[ProviderCreate]) -> Reply:
+def create(call: Call[bytes]) -> Reply:
     """Make a provider of one's own."""
-    body = call.body
-    if body.parent_provider_uuid is not None and not at_least(call, 14):
-        raise Invalid("Additional properties are not allowed ('parent_provider_uuid')")
+    body = (_CREATE_NESTED if at_least(call, 14) else _CREATE).read(call.body)
+    own, parent = body.get("uuid"), body.get("parent_provider_uuid")
     made = create_provider(
         call.site,
-        body.name,
-        canonical(body.uuid, "uuid") if body.uuid else None,
-        canonical(body.parent_provider_uuid, "parent_provider_uuid")
-        if body.parent_provider_uuid
-        else None,
+        body["name"],
+        canonical(own, "uuid") if own else None,
+        canonical(parent, "parent_provider_uuid") if parent else None,
     )
-    location = {"Location": f"{call.base_url}/placement/resource_providers/{made.id}"}
+    there = location(call, f"/resource_providers/{made.id}")
     if at_least(call, 20):
-        return Reply(body=provider_view(made, call), status=HTTPStatus.OK, headers=location)
-    return Reply(status=HTTPStatus.CREATED, headers=location)
+        return fresh(call, provider_view(made, call), made.updated_at, headers=there)
+    return Reply(status=HTTPStatus.CREATED, headers=there)
 
 
-def show(call: Call[None]) -> dict[str, Any]:
+def show(call: Call[bytes]) -> Reply:
     """Show one provider."""
-    return provider_view(show_provider(call.site, call.path["id"]), call)
+    provider = show_provider(call.site, call.path["id"])
+    return fresh(call, provider_view(provider, call), provider.updated_at)
 
 
-def update(call: Call[ProviderUpdate]) -> dict[str, Any]:
+def update(call: Call[bytes]) -> Reply:
     """Rename or move a provider of one's own."""
-    parent = call.body.parent_provider_uuid
-    if parent is not UNSET and not at_least(call, 14):
-        raise Invalid("Additional properties are not allowed ('parent_provider_uuid')")
+    show_provider(call.site, call.path["id"])  # that it is not there comes before what was sent
+    body = (_UPDATE_NESTED if at_least(call, 14) else _UPDATE).read(call.body)
+    parent: tuple[str | None] | None = None
+    if "parent_provider_uuid" in body:
+        asked = body["parent_provider_uuid"]
+        parent = (canonical(asked, "parent_provider_uuid") if asked else None,)
     changed = update_provider(
-        call.site,
-        call.path["id"],
-        call.body.name,
-        None if isinstance(parent, UnsetType) else (parent,),
-        may_move=at_least(call, 37),
+        call.site, call.path["id"], body["name"], parent, may_move=at_least(call, 37)
     )
-    return provider_view(changed, call)
+    return fresh(call, provider_view(changed, call), changed.updated_at)
 
 
-def delete(call: Call[None]) -> None:
+def delete(call: Call[bytes]) -> None:
     """Delete a provider of one's own."""
     delete_provider(call.site, call.path["id"])
 
 
-_ONE = "/resource_providers/{id}"
 ROWS: tuple[Row[Any], ...] = (
     Row(
         method="GET",
@@ -116,22 +124,22 @@ ROWS: tuple[Row[Any], ...] = (
         method="POST",
         path="/resource_providers",
         handler=create,
-        accepts=ProviderCreate,
+        accepts=bytes,
         policy=rule("resource_providers:create"),
     ),
-    Row(method="GET", path=_ONE, handler=show, policy=rule("resource_providers:show")),
+    Row(method="GET", path=PROVIDER, handler=show, policy=rule("resource_providers:show")),
     Row(
         method="PUT",
-        path=_ONE,
+        path=PROVIDER,
         handler=update,
-        accepts=ProviderUpdate,
+        accepts=bytes,
         policy=rule("resource_providers:update"),
     ),
     Row(
         method="DELETE",
-        path=_ONE,
+        path=PROVIDER,
         handler=delete,
         policy=rule("resource_providers:delete"),
-        status=HTTPStatus.NO_CONTENT,
+        status=GONE,
     ),
 )

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from lanekeeper.control.placement.resource_name import class_exists
-from lanekeeper.control.placement.resource_provider import CONCURRENT
+from lanekeeper.control.placement.resource_name import check_classes
+from lanekeeper.control.placement.resource_provider import CONCURRENT, RACE, existing
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.allocation import Taken
-from lanekeeper.store.placement.allocation import allocation_drop, allocation_take
-from lanekeeper.store.placement.forest import (
-    consumer_row,
-    consumer_rows,
-    inventories_load,
-    provider_row,
-    taken_load,
+from lanekeeper.domain.placement.listing import ProviderRow
+from lanekeeper.store.placement.allocation import (
+    ConsumerRow,
+    Shelf,
+    allocations_delete,
+    allocations_insert,
+    consumer_change,
+    consumer_drop,
+    consumer_put,
+    consumers_find,
+    servers_among,
+    shelves_load,
+    use_change,
 )
-from lanekeeper.store.tables import consumer, server
+from lanekeeper.store.placement.forest import taken_load
+from lanekeeper.store.placement.resource_provider import generations_bump, generations_of
 
-UNKNOWN_TYPE = "unknown"
+_REFUSED = "Unable to allocate inventory: "
+_CHANGED = f"Inventory and/or allocations changed while attempting to allocate: {RACE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +43,7 @@ class ConsumerClaim:
     Attributes:
         amounts: provider id to class to units; empty gives everything back.
         generation: ``(None,)`` for a new consumer, ``(n,)`` for one at n, None does not check.
-        kind: consumer type; None leaves it unset.
+        kind: consumer type; None leaves it as it is.
     """
 
     consumer_id: str
@@ -43,12 +53,19 @@ class ConsumerClaim:
     generation: tuple[int | None] | None = None
     kind: str | None = None
 
+    def lines(self) -> list[Taken]:
+        return [
+            Taken(self.consumer_id, provider_id, name, amount)
+            for provider_id, amounts in self.amounts.items()
+            for name, amount in amounts.items()
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class ConsumerView:
     """What a consumer holds; *row* is None for one that holds nothing."""
 
-    row: sa.RowMapping | None
+    row: ConsumerRow | None
     taken: tuple[Taken, ...]
     provider_generations: Mapping[str, int]
 
@@ -56,13 +73,9 @@ class ConsumerView:
 def show_consumer(site: Site, consumer_id: str) -> ConsumerView:
     with site.database.read() as connection:
         taken = tuple(taken_load(connection, consumer_id=consumer_id))
-        generations = {t.provider_id: _generation(connection, t.provider_id) for t in taken}
-        return ConsumerView(consumer_row(connection, consumer_id), taken, generations)
-
-
-def _generation(connection: sa.Connection, provider_id: str) -> int:
-    row = provider_row(connection, provider_id)
-    return 0 if row is None else int(row["generation"])
+        generations = generations_of(connection, {line.provider_id for line in taken})
+        row = consumers_find(connection, [consumer_id]).get(consumer_id)
+    return ConsumerView(row, taken, generations)
 
 
 def put_allocations(site: Site, claims: Sequence[ConsumerClaim]) -> None:
@@ -75,15 +88,12 @@ def put_allocations(site: Site, claims: Sequence[ConsumerClaim]) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
-        for claim in sorted(claims, key=lambda claim: claim.consumer_id):
-            _replace(connection, claim, site)
+        replace(connection, claims, site.clock())
 
     try:
         site.database.write(work)
     except IntegrityError as error:  # the other one has made the consumer or its lines meanwhile
-        raise Conflict(
-            "another request changed what these consumers hold at this moment", code=CONCURRENT
-        ) from error
+        raise Conflict(_CHANGED, code=CONCURRENT) from error
 
 
 def delete_allocations(site: Site, consumer_id: str) -> None:
@@ -95,101 +105,156 @@ def delete_allocations(site: Site, consumer_id: str) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
-        _foreign(connection, consumer_id)
-        if not taken_load(connection, consumer_id=consumer_id):
-            raise NotFound(f"No allocations for consumer '{consumer_id}'")
-        allocation_drop(connection, consumer_id)
-        connection.execute(consumer.delete().where(consumer.c.id == consumer_id))
+        _check_foreign(connection, [consumer_id])
+        if not consumer_drop(connection, consumer_id):
+            raise NotFound(f"No allocations for consumer '{consumer_id[:255]}'")
+        given = allocations_delete(connection, [consumer_id])
+        use_change(
+            connection, {(line.provider_id, line.resource_class): -line.amount for line in given}
+        )
 
     site.database.write(work)
 
 
-def _replace(connection: sa.Connection, claim: ConsumerClaim, site: Site) -> None:
-    _foreign(connection, claim.consumer_id)
-    row = consumer_row(connection, claim.consumer_id)
-    _check_generation(row, claim)
-    allocation_drop(connection, claim.consumer_id)
-    if not claim.amounts:
-        connection.execute(consumer.delete().where(consumer.c.id == claim.consumer_id))
-        return
-    for provider_id, amounts in sorted(claim.amounts.items()):
-        _check(connection, provider_id, amounts)
-        allocation_take(connection, claim.consumer_id, provider_id, amounts)
-    _note_consumer(connection, row, claim, site)
+def replace(connection: sa.Connection, claims: Sequence[ConsumerClaim], now: datetime) -> None:
+    """Replace what each consumer holds. Raises as ``put_allocations``.
+
+    First the consumers are held, then the providers, both in the order of their ids; what is read
+    after that stays true until the commit.
+    """
+    claims = sorted(claims, key=lambda claim: claim.consumer_id)
+    ids = [claim.consumer_id for claim in claims]
+    _check_foreign(connection, ids)
+    known = consumers_find(connection, ids)
+    for claim in claims:
+        _hold_consumer(connection, known.get(claim.consumer_id), claim, now)
+    before = allocations_delete(connection, list(known)) if known else []
+    after = [line for claim in claims for line in claim.lines()]
+    emptied = {claim.consumer_id for claim in claims if not claim.amounts}
+    touched = {line.provider_id for line in after}
+    touched |= {line.provider_id for line in before if line.consumer_id in emptied}
+    generations_bump(connection, touched)
+    shelves = shelves_load(connection, {line.provider_id for line in after})
+    for line in after:
+        _check_line(connection, shelves, line)
+    _take(connection, shelves, before, after)
+    allocations_insert(connection, after)
 
 
-def _foreign(connection: sa.Connection, consumer_id: str) -> None:
-    mine = sa.select(server.c.name).where(server.c.id == consumer_id)
-    name = connection.scalar(mine)
-    if name is not None:
+def _check_foreign(connection: sa.Connection, consumer_ids: Sequence[str]) -> None:
+    for consumer_id, name in servers_among(connection, consumer_ids).items():
         raise Conflict(
             f"consumer {consumer_id} is server {name}; what it holds follows the server",
             hint="delete or resize the server through Compute",
         )
 
 
-def _check_generation(row: sa.RowMapping | None, claim: ConsumerClaim) -> None:
+def _hold_consumer(
+    connection: sa.Connection, row: ConsumerRow | None, claim: ConsumerClaim, now: datetime
+) -> None:
+    """Bring the consumer's row to what the claim says of it; one that holds nothing has none."""
+    _check_generation(row, claim)
+    if row is None:
+        if claim.amounts:
+            consumer_put(
+                connection,
+                claim.consumer_id,
+                project_id=claim.project_id,
+                user_id=claim.user_id,
+                kind=claim.kind,
+                now=now,
+            )
+        return
+    held = consumer_change(
+        connection,
+        row,
+        project_id=claim.project_id,
+        user_id=claim.user_id,
+        kind=claim.kind or row.kind,
+        now=now,
+    )
+    if not held:
+        raise Conflict(_CHANGED, code=CONCURRENT)
+    if not claim.amounts:
+        consumer_drop(connection, claim.consumer_id)
+
+
+def _check_generation(row: ConsumerRow | None, claim: ConsumerClaim) -> None:
     if claim.generation is None:
         return
     (expected,) = claim.generation
-    actual = None if row is None else row["generation"]
+    actual = None if row is None else row.generation
     if expected != actual:
+        shown = ["null" if number is None else number for number in (actual, expected)]
         raise Conflict(
-            f"consumer generation conflict - expected {actual} but got {expected}",
+            f"consumer generation conflict - expected {shown[0]} but got {shown[1]}",
             code=CONCURRENT,
         )
 
 
-def _check(connection: sa.Connection, provider_id: str, amounts: Mapping[str, int]) -> None:
-    row = provider_row(connection, provider_id)
-    if row is None:
-        raise Invalid(f"Allocation for resource provider '{provider_id}' that does not exist.")
-    if row["owner"] == "device":
+def _check_line(connection: sa.Connection, shelves: Mapping[str, Shelf], line: Taken) -> None:
+    """Refuse what a provider cannot give at all; whether it is free is for the write to say."""
+    shelf, name = shelves.get(line.provider_id), line.resource_class
+    if shelf is None:
+        raise Invalid(f"Allocation for resource provider '{line.provider_id}' that does not exist.")
+    if shelf.owner == "device":
         raise Conflict(
-            f"what is held of {row['name']} follows servers and ports",
+            f"what is held of {shelf.name} follows servers and ports",
             hint="ask for the device with a flavor's alias or with a port",
         )
-    have = inventories_load(connection, provider_id).get(provider_id, {})
-    for name, amount in amounts.items():
-        if not class_exists(connection, name):
-            raise Invalid(f"No such resource class {name}")
-        if name not in have:
-            raise Conflict(
-                f"Unable to allocate inventory: {name} is not in the inventory of {provider_id}"
-            )
-        if refusal := have[name].refuses(amount):
-            raise Conflict(f"Unable to allocate inventory: {name} on {provider_id}: {refusal}")
+    stock = shelf.stocks.get(name)
+    if stock is None:
+        check_classes(
+            connection,
+            [name],
+            f"Unable to allocate inventory for consumer {line.consumer_id}",
+        )
+        raise Conflict(
+            f"{_REFUSED}Inventory for '{name}' on resource provider '{line.provider_id}' invalid."
+        )
+    if refusal := stock.misfit(line.amount):
+        raise Conflict(
+            f"{_REFUSED}Unable to create allocation for '{name}' on resource provider "
+            f"'{line.provider_id}'. The requested amount would violate inventory constraints: "
+            f"{refusal}."
+        )
 
 
-def _note_consumer(
-    connection: sa.Connection, row: sa.RowMapping | None, claim: ConsumerClaim, site: Site
+def _take(
+    connection: sa.Connection,
+    shelves: Mapping[str, Shelf],
+    before: Sequence[Taken],
+    after: Sequence[Taken],
 ) -> None:
-    values = {
-        "project_id": claim.project_id,
-        "user_id": claim.user_id,
-        "updated_at": site.clock(),
-    }
-    if claim.kind is not None:
-        values["type"] = claim.kind
-    if row is None:
-        connection.execute(consumer.insert().values(id=claim.consumer_id, generation=1, **values))
-        return
-    moved = connection.execute(
-        consumer.update()
-        .where(consumer.c.id == claim.consumer_id, consumer.c.generation == row["generation"])
-        .values(generation=row["generation"] + 1, **values)
+    changes: dict[tuple[str, str], int] = defaultdict(int)
+    for line in before:
+        changes[line.provider_id, line.resource_class] -= line.amount
+    for line in after:
+        changes[line.provider_id, line.resource_class] += line.amount
+    for (provider_id, name), change in sorted(changes.items()):
+        if change > 0:
+            stock = shelves[provider_id].stocks[name]
+            if stock.used + change > stock.capacity:
+                free = max(stock.capacity - stock.used, 0)
+                raise _full(name, provider_id, f"{change} asked, {free} of {stock.capacity} free")
+    if not use_change(connection, changes):
+        raise Conflict(_CHANGED, code=CONCURRENT)
+
+
+def _full(name: str, provider_id: str, why: str) -> Conflict:
+    return Conflict(
+        f"{_REFUSED}Unable to create allocation for '{name}' on resource provider "
+        f"'{provider_id}'. The requested amount would exceed the capacity: {why}."
     )
-    if moved.rowcount != 1:
-        raise Conflict("consumer generation conflict", code=CONCURRENT)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderView:
     """Who holds what of one provider."""
 
-    provider_generation: int
+    provider: ProviderRow
     taken: tuple[Taken, ...]
-    consumer_generations: Mapping[str, int]
+    consumers: Mapping[str, ConsumerRow]
 
 
 def list_provider_allocations(site: Site, provider_id: str) -> ProviderView:
@@ -199,52 +264,7 @@ def list_provider_allocations(site: Site, provider_id: str) -> ProviderView:
         NotFound: no such provider.
     """
     with site.database.read() as connection:
-        row = provider_row(connection, provider_id)
-        if row is None:
-            raise NotFound(f"No resource provider with uuid {provider_id} found")
+        provider = existing(connection, provider_id)
         taken = tuple(taken_load(connection, provider_id=provider_id))
-        holders = {line.consumer_id: consumer_row(connection, line.consumer_id) for line in taken}
-    generations = {id_: holder["generation"] for id_, holder in holders.items() if holder}
-    return ProviderView(row["generation"], taken, generations)
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What consumers of a project hold: (consumer id, its type, class, units) each."""
-
-    lines: tuple[tuple[str, str, str, int], ...]
-
-    def kinds(self) -> list[str]:
-        return sorted({kind for _, kind, _, _ in self.lines})
-
-    def total(self, of_kind: str | None = None) -> dict[str, int]:
-        amounts: dict[str, int] = {}
-        for _, kind, name, amount in self.lines:
-            if of_kind in (None, kind):
-                amounts[name] = amounts.get(name, 0) + amount
-        return amounts
-
-    def count(self, of_kind: str | None = None) -> int:
-        return len({line[0] for line in self.lines if of_kind in (None, line[1])})
-
-
-def project_usage(site: Site, project_id: str, user_id: str | None) -> Usage:
-    """What all consumers of a project, or of one user in it, hold now."""
-    with site.database.read() as connection:
-        rows = {
-            row["id"]: row
-            for row in consumer_rows(connection, project_id)
-            if user_id in (None, row["user_id"])
-        }
-        lines = [line for line in taken_load(connection) if line.consumer_id in rows]
-    return Usage(
-        tuple(
-            (
-                line.consumer_id,
-                rows[line.consumer_id]["type"] or UNKNOWN_TYPE,
-                line.resource_class,
-                line.amount,
-            )
-            for line in lines
-        )
-    )
+        consumers = consumers_find(connection, {line.consumer_id for line in taken})
+    return ProviderView(provider, taken, consumers)

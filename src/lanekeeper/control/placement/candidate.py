@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from lanekeeper.control.placement.resource_name import class_exists, trait_exists
+from lanekeeper.control.placement.resource_name import check_classes, check_traits
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.candidate import Candidate, Order, search
 from lanekeeper.domain.placement.query import CandidateQuery
 from lanekeeper.domain.placement.snapshot import Snapshot
@@ -58,8 +57,5 @@ def _check_names(site: Site, snapshot: Snapshot, query: CandidateQuery) -> None:
     if not (classes or traits):
         return
     with site.database.read() as connection:
-        for name in sorted(classes):
-            if not class_exists(connection, name):
-                raise Invalid(f"Invalid resource class in resources parameter: {name}")
-        if unknown := sorted(name for name in traits if not trait_exists(connection, name)):
-            raise Invalid(f"No such trait(s): {', '.join(unknown)}.")
+        check_classes(connection, classes, "Invalid resource class in resources parameter")
+        check_traits(connection, traits)

@@ -3,146 +3,162 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
-from lanekeeper.control.placement.resource_name import check_class, trait_exists
+from lanekeeper.control.placement.resource_name import check_classes, check_traits
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
-from lanekeeper.domain.placement.inventory import Inventory, check
-from lanekeeper.domain.placement.provider import Forest, Provider
-from lanekeeper.store.placement.forest import (
-    forest_load,
+from lanekeeper.domain.placement.listing import ProviderFilter, ProviderRow
+from lanekeeper.store.placement.resource_provider import (
+    aggregates_of,
+    aggregates_replace,
     generation_bump,
-    inventories_load,
-    inventory_delete,
-    inventory_write,
-    provider_row,
-)
-from lanekeeper.store.tables import (
-    allocation,
-    provider_aggregate,
-    provider_trait,
-    resource_provider,
+    has_allocations,
+    has_children,
+    provider_delete,
+    provider_find,
+    provider_insert,
+    provider_list,
+    provider_named,
+    provider_update,
+    root_set,
+    subtree_ids,
+    traits_of,
+    traits_replace,
 )
 
 CONCURRENT = "placement.concurrent_update"
-IN_USE = "placement.inventory.inuse"
 DUPLICATE = "placement.duplicate_name"
 PROVIDER_IN_USE = "placement.resource_provider.inuse"
 PARENT = "placement.resource_provider.cannot_delete_parent"
+RACE = "Another thread concurrently updated the resource provider data. Please retry your update"
+"""Nova and Neutron look for "concurrently updated" in the message."""
+_STALE = (
+    "Resource provider's generation already changed. Please update the generation and try again."
+)
 
 
-def forest(site: Site) -> Forest:
-    """Every provider at this moment."""
+def list_providers(site: Site, wanted: ProviderFilter) -> list[ProviderRow]:
+    """Providers that pass a filter, by name.
+
+    Raises:
+        Invalid: an unknown class or trait.
+    """
     with site.database.read() as connection:
-        return forest_load(connection)
+        classes = [name for name, _ in wanted.resources]
+        check_classes(connection, classes, "Invalid resource class in resources parameter")
+        check_traits(connection, wanted.traits.names, 'Invalid trait(s) in "required" parameter: ')
+        return provider_list(connection, wanted)
 
 
-def show_provider(site: Site, provider_id: str) -> Provider:
-    """One provider, whole.
+def show_provider(site: Site, provider_id: str) -> ProviderRow:
+    """One provider.
 
     Raises:
         NotFound: there is none with this id.
     """
-    return _of(forest(site), provider_id)
+    with site.database.read() as connection:
+        return existing(connection, provider_id)
 
 
-def _of(trees: Forest, provider_id: str) -> Provider:
-    found = trees.by_id.get(provider_id)
+def existing(connection: sa.Connection, provider_id: str) -> ProviderRow:
+    """Find a provider. Raises NotFound as ``show_provider``."""
+    found = provider_find(connection, provider_id)
     if found is None:
-        raise NotFound(f"No resource provider with uuid {provider_id} found")
+        raise NotFound(f"No resource provider with uuid {provider_id[:255]} found")
     return found
 
 
 def create_provider(
     site: Site, name: str, provider_id: str | None, parent_id: str | None
-) -> Provider:
+) -> ProviderRow:
     """Make a provider that is the client's own.
 
     Raises:
         Conflict: the name or the id is taken.
-        Invalid: the parent does not exist.
+        Invalid: the parent does not exist, or is the provider itself.
     """
     chosen = provider_id or str(uuid.uuid4())
     now = site.clock()
+    failed = f'Unable to create resource provider "{name}", {chosen}: Object action create failed'
 
-    def work(connection: sa.Connection) -> None:
-        _free_name(connection, name, chosen)
-        if provider_row(connection, chosen) is not None:
-            raise Conflict(
-                f"Conflicting resource provider uuid: {chosen} already exists.", code=DUPLICATE
-            )
-        root_id = chosen if parent_id is None else _root(connection, parent_id)
-        connection.execute(
-            resource_provider.insert().values(
-                id=chosen,
-                name=name,
-                parent_id=parent_id,
-                root_id=root_id,
-                owner="api",
-                updated_at=now,
-            )
+    def work(connection: sa.Connection) -> ProviderRow:
+        root_id = chosen
+        if parent_id is not None:
+            if parent_id == chosen:
+                raise Invalid(
+                    f"{failed} because: parent provider UUID cannot be same as UUID. Please set "
+                    "parent provider UUID to None if there is no parent."
+                )
+            parent = provider_find(connection, parent_id)
+            if parent is None:
+                raise Invalid(f"{failed} because: parent provider UUID does not exist.")
+            root_id = parent.root_id
+        taken = []
+        if provider_find(connection, chosen) is not None:
+            taken.append(f"uuid: {chosen}")
+        if provider_named(connection, name) is not None:
+            taken.append(f"name: {name}")
+        if taken:
+            raise _duplicate(", ".join(taken))
+        provider_insert(
+            connection, chosen, name=name, parent_id=parent_id, root_id=root_id, now=now
         )
+        return existing(connection, chosen)
 
-    site.database.write(work)
-    return show_provider(site, chosen)
-
-
-def _free_name(connection: sa.Connection, name: str, but: str) -> None:
-    namesake = connection.scalar(
-        sa.select(resource_provider.c.id).where(resource_provider.c.name == name)
-    )
-    if namesake is not None and namesake != but:
-        raise Conflict(
-            f"Conflicting resource provider name: {name} already exists.", code=DUPLICATE
-        )
+    try:
+        return site.database.write(work)
+    except IntegrityError as error:  # another request took the name or the parent meanwhile
+        raise _duplicate(f"uuid: {chosen} or name: {name}") from error
 
 
-def _root(connection: sa.Connection, parent_id: str) -> str:
-    parent = provider_row(connection, parent_id)
-    if parent is None:
-        raise Invalid(f"parent provider UUID does not exist: {parent_id}")
-    return str(parent["root_id"])
+def _duplicate(what: str) -> Conflict:
+    return Conflict(f"Conflicting resource provider {what} already exists.", code=DUPLICATE)
 
 
 def update_provider(
     site: Site, provider_id: str, name: str, parent: tuple[str | None] | None, *, may_move: bool
-) -> Provider:
+) -> ProviderRow:
     """Rename, and move where *parent* is given (a one-tuple, so that None can be said).
 
     Raises:
         NotFound, Conflict, Invalid: as for creation; also a loop, or a move before 1.37.
     """
 
-    def work(connection: sa.Connection) -> None:
-        row = _owned(connection, provider_id, "renamed or moved")
-        _free_name(connection, name, provider_id)
+    def work(connection: sa.Connection) -> ProviderRow:
+        provider = owned(connection, provider_id, "renamed or moved")
+        namesake = provider_named(connection, name)
         values: dict[str, object] = {"name": name, "updated_at": site.clock()}
-        if parent is not None and parent[0] != row["parent_id"]:
-            if not may_move and (row["parent_id"] is not None or parent[0] is None):
-                raise Invalid("re-parenting a provider is not currently allowed")
+        if parent is not None and parent[0] != provider.parent_id:
+            _move(connection, provider, parent[0], may_move=may_move)
             values |= {"parent_id": parent[0]}
-            _move(connection, provider_id, parent[0])
-        connection.execute(
-            resource_provider.update().where(resource_provider.c.id == provider_id).values(**values)
-        )
+        if namesake not in (None, provider_id):
+            raise _duplicate(name)
+        provider_update(connection, provider_id, values)
+        return existing(connection, provider_id)
 
-    site.database.write(work)
-    return show_provider(site, provider_id)
+    try:
+        return site.database.write(work)
+    except IntegrityError as error:  # another request took the name or the parent meanwhile
+        raise _duplicate(name) from error
 
 
-def _move(connection: sa.Connection, provider_id: str, parent_id: str | None) -> None:
-    trees = forest_load(connection)
-    if parent_id is not None and provider_id in trees.lineage(parent_id):
-        raise Invalid("creating loop in the provider tree is not allowed.")
-    root_id = provider_id if parent_id is None else _root(connection, parent_id)
-    below = [p for p in trees.by_id if provider_id in trees.lineage(p)]
-    connection.execute(
-        resource_provider.update().where(resource_provider.c.id.in_(below)).values(root_id=root_id)
-    )
+def _move(
+    connection: sa.Connection, provider: ProviderRow, parent_id: str | None, *, may_move: bool
+) -> None:
+    failed = f"Unable to save resource provider {provider.id}: Object action update failed because"
+    parent = None if parent_id is None else provider_find(connection, parent_id)
+    if parent is None and parent_id is not None:
+        raise Invalid(f"{failed}: parent provider UUID does not exist.")
+    if provider.parent_id is not None and not may_move:
+        what = "un-parenting" if parent is None else "re-parenting"
+        raise Invalid(f"{failed}: {what} a provider is not currently allowed.")
+    below = subtree_ids(connection, provider)
+    if parent_id in below:
+        raise Invalid(f"{failed}: creating loop in the provider tree is not allowed.")
+    root_set(connection, below, provider.id if parent is None else parent.root_id)
 
 
 def delete_provider(site: Site, provider_id: str) -> None:
@@ -154,175 +170,86 @@ def delete_provider(site: Site, provider_id: str) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
-        _owned(connection, provider_id, "deleted")
-        used = sa.select(allocation.c.consumer_id).where(allocation.c.provider_id == provider_id)
-        if connection.scalar(used.limit(1)) is not None:
+        if provider_find(connection, provider_id) is None:
+            raise NotFound(f"No resource provider with uuid {provider_id[:255]} found for delete")
+        provider = owned(connection, provider_id, "deleted")
+        if has_children(connection, provider_id):
+            raise _is_parent(provider_id)
+        bump(connection, provider, None)  # claims wait from here on, and then find nothing
+        if has_allocations(connection, provider_id):
             raise Conflict(
                 f"Unable to delete resource provider {provider_id}: Resource provider has "
                 "allocations.",
                 code=PROVIDER_IN_USE,
             )
-        children = sa.select(resource_provider.c.id).where(
-            resource_provider.c.parent_id == provider_id
-        )
-        if connection.scalar(children.limit(1)) is not None:
-            raise Conflict(
-                f"Unable to delete parent resource provider {provider_id}: It has child resource "
-                "providers.",
-                code=PARENT,
-            )
-        connection.execute(resource_provider.delete().where(resource_provider.c.id == provider_id))
+        provider_delete(connection, provider_id)
 
-    site.database.write(work)
+    try:
+        site.database.write(work)
+    except IntegrityError as error:  # a child came meanwhile
+        raise _is_parent(provider_id) from error
 
 
-def _owned(connection: sa.Connection, provider_id: str, done: str) -> sa.RowMapping:
-    """The provider's row, if it is a client's to change."""
-    row = provider_row(connection, provider_id)
-    if row is None:
-        raise NotFound(f"No resource provider with uuid {provider_id} found")
-    if row["owner"] != "api":
+def _is_parent(provider_id: str) -> Conflict:
+    return Conflict(
+        f"Unable to delete parent resource provider {provider_id}: It has child resource "
+        "providers.",
+        code=PARENT,
+    )
+
+
+def owned(connection: sa.Connection, provider_id: str, done: str) -> ProviderRow:
+    """Find a provider that is a client's to change.
+
+    Raises:
+        NotFound: it is not there.
+        Conflict: it follows a host or a device.
+    """
+    found = existing(connection, provider_id)
+    if found.owner != "api":
         raise Conflict(
-            f"resource provider {row['name']} follows its {row['owner']} and cannot be {done} here",
+            f"resource provider {found.name} follows its {found.owner} and cannot be {done} here",
             hint="change device_spec or the host; providers that you create are yours, whole",
         )
-    return row
+    return found
 
 
-# Inventories --------------------------------------------------------------------------------------
+def bump(connection: sa.Connection, provider: ProviderRow, expected: int | None) -> int:
+    """Move the generation on, if it still is *expected*; None is what was just read.
 
-
-def list_inventories(site: Site, provider_id: str) -> tuple[Provider, Mapping[str, Inventory]]:
-    provider = show_provider(site, provider_id)
-    return provider, provider.inventories
-
-
-def put_inventories(
-    site: Site,
-    provider_id: str,
-    generation: int | None,
-    wanted: Mapping[str, Inventory],
-    *,
-    only: str | None = None,
-    new: bool = False,
-) -> Provider:
-    """Replace every inventory (or *only* one class) of a client's provider.
-
-    With *new* the class must not be there yet. *generation* None does not check it.
+    Returns:
+        The new one. The provider is held until the commit.
 
     Raises:
-        Conflict: stale generation, a class in use would go, or Lanekeeper owns the provider.
-        NotFound: no such provider, or *only* is not there.
-        Invalid: an unknown class, or more reserved than there is.
+        Conflict: it is another by now.
     """
-
-    def work(connection: sa.Connection) -> None:
-        row = _inventory_owner(connection, provider_id)
-        for name, record in wanted.items():
-            check_class(connection, name)
-            check(name, record)
-        have = inventories_load(connection, provider_id).get(provider_id, {})
-        if only is not None and (only in have) == new:
-            _refuse_one(provider_id, only, new=new)
-        _at(row, generation)
-        if only is None:
-            _drop(connection, provider_id, have, set(have) - set(wanted))
-        for name, record in wanted.items():
-            inventory_write(connection, provider_id, name, _stored(record, site.clock()))
-        _bump(connection, provider_id, row["generation"])
-
-    site.database.write(work)
-    return show_provider(site, provider_id)
-
-
-def _refuse_one(provider_id: str, name: str, *, new: bool) -> None:
-    if new:
-        raise Conflict(
-            f"Update conflict: inventory for {name} is already there on {provider_id}",
-            code=CONCURRENT,
-        )
-    raise Invalid(f"No inventory record with resource class {name} on {provider_id}")
-
-
-def delete_inventories(site: Site, provider_id: str, only: str | None = None) -> None:
-    """Remove every inventory (or *only* one class) of a client's provider.
-
-    Raises:
-        Conflict: in use, or Lanekeeper owns the provider.
-        NotFound: no such provider or class.
-    """
-
-    def work(connection: sa.Connection) -> None:
-        row = _inventory_owner(connection, provider_id)
-        have = inventories_load(connection, provider_id).get(provider_id, {})
-        if only is not None and only not in have:
-            raise NotFound(f"No inventory of class {only} found for delete")
-        _drop(connection, provider_id, have, set(have) if only is None else {only})
-        _bump(connection, provider_id, row["generation"])
-
-    site.database.write(work)
-
-
-def _inventory_owner(connection: sa.Connection, provider_id: str) -> sa.RowMapping:
-    row = provider_row(connection, provider_id)
-    if row is not None and row["owner"] == "host":
-        raise Conflict(
-            f"the inventory of {row['name']} is what its host reports",
-            hint="cpu_allocation_ratio, ram_allocation_ratio, disk_allocation_ratio and "
-            "reserved_host_memory_mb in the configuration change what may be used of it",
-        )
-    if row is not None and row["owner"] == "device":
-        raise Conflict(
-            f"the inventory of {row['name']} is counted from its devices",
-            hint="device_spec decides which devices are listed",
-        )
-    return _owned(connection, provider_id, "changed")
-
-
-def _drop(
-    connection: sa.Connection, provider_id: str, have: Mapping[str, Inventory], names: set[str]
-) -> None:
-    in_use = sorted(name for name in names if have[name].used)
-    if in_use:
-        raise Conflict(
-            f"Inventory for {', '.join(in_use)} on resource provider {provider_id} in use.",
-            code=IN_USE,
-        )
-    inventory_delete(connection, provider_id, names)
-
-
-def _stored(record: Inventory, now: datetime) -> dict[str, object]:
-    return {
-        "total": record.total,
-        "reserved": record.reserved,
-        "min_unit": record.min_unit,
-        "max_unit": record.max_unit,
-        "step_size": record.step_size,
-        "allocation_ratio": record.allocation_ratio,
-        "capacity": record.capacity,
-        "updated_at": now,
-    }
-
-
-def _at(row: sa.RowMapping, generation: int | None) -> None:
-    if generation is not None and generation != row["generation"]:
-        raise Conflict(
-            f"resource provider generation conflict: yours is {generation}, it is at "
-            f"{row['generation']}",
-            code=CONCURRENT,
-        )
-
-
-def _bump(connection: sa.Connection, provider_id: str, generation: int) -> None:
-    if not generation_bump(connection, provider_id, generation):
+    if expected is not None and expected != provider.generation:
         raise Conflict("resource provider generation conflict", code=CONCURRENT)
+    if not generation_bump(connection, provider.id, provider.generation):
+        raise Conflict(f"update conflict: {RACE}", code=CONCURRENT)
+    return provider.generation + 1
 
 
 # Traits and aggregates ----------------------------------------------------------------------------
 
 
-def put_traits(site: Site, provider_id: str, generation: int | None, traits: set[str]) -> Provider:
+def list_traits_of(site: Site, provider_id: str) -> tuple[ProviderRow, list[str]]:
+    """A provider and its traits. Raises NotFound as ``show_provider``."""
+    with site.database.read() as connection:
+        return existing(connection, provider_id), traits_of(connection, provider_id)
+
+
+def list_aggregates_of(site: Site, provider_id: str) -> tuple[ProviderRow, list[str]]:
+    """A provider and its aggregates. Raises NotFound as ``show_provider``."""
+    with site.database.read() as connection:
+        return existing(connection, provider_id), aggregates_of(connection, provider_id)
+
+
+def put_traits(site: Site, provider_id: str, generation: int | None, traits: set[str]) -> int:
     """Make *traits* the provider's own; a host's may be added to, a device's follow its entry.
+
+    Returns:
+        The provider's generation; it moves only where something changes.
 
     Raises:
         Conflict: stale generation, or the provider's traits follow a device.
@@ -330,63 +257,51 @@ def put_traits(site: Site, provider_id: str, generation: int | None, traits: set
         NotFound: no such provider.
     """
 
-    def work(connection: sa.Connection) -> None:
-        row = _row(connection, provider_id)
-        if row["owner"] == "device":
+    def work(connection: sa.Connection) -> int:
+        provider = existing(connection, provider_id)
+        if provider.owner == "device":
             raise Conflict(
-                f"the traits of {row['name']} follow its device_spec entry",
+                f"the traits of {provider.name} follow its device_spec entry",
                 hint="name them there: traits=CUSTOM_A,CUSTOM_B",
             )
-        unknown = sorted(name for name in traits if not trait_exists(connection, name))
-        if unknown:
-            raise Invalid(f"No such trait {', '.join(unknown)}.")
-        _at(row, generation)
-        if _replace(connection, provider_trait.c.trait, provider_id, traits):
-            _bump(connection, provider_id, row["generation"])
+        if generation not in (None, provider.generation):
+            raise Conflict(_STALE, code=CONCURRENT)
+        check_traits(connection, traits)
+        if set(traits_of(connection, provider_id)) == traits:
+            return provider.generation
+        moved = bump(connection, provider, None)
+        traits_replace(connection, provider_id, traits)
+        return moved
 
-    site.database.write(work)
-    return show_provider(site, provider_id)
+    return site.database.write(work)
 
 
 def put_aggregates(
     site: Site, provider_id: str, generation: int | None, aggregates: set[str]
-) -> Provider:
-    """Make *aggregates* those that the provider belongs to; *generation* None does not check it.
+) -> int:
+    """Make *aggregates* those that the provider belongs to.
+
+    *generation* None neither checks the provider's nor moves it.
+
+    Returns:
+        The provider's generation.
 
     Raises:
         Conflict: stale generation.
         NotFound: no such provider.
     """
 
-    def work(connection: sa.Connection) -> None:
-        row = _row(connection, provider_id)
-        _at(row, generation)
-        changed = _replace(connection, provider_aggregate.c.aggregate_id, provider_id, aggregates)
-        if changed and generation is not None:
-            _bump(connection, provider_id, row["generation"])
+    def work(connection: sa.Connection) -> int:
+        provider = existing(connection, provider_id)
+        moved = provider.generation
+        if generation is not None:
+            if generation != provider.generation:
+                raise Conflict(_STALE, code=CONCURRENT)
+            moved = bump(connection, provider, None)
+        aggregates_replace(connection, provider_id, aggregates)
+        return moved
 
-    site.database.write(work)
-    return show_provider(site, provider_id)
-
-
-def _row(connection: sa.Connection, provider_id: str) -> sa.RowMapping:
-    row = provider_row(connection, provider_id)
-    if row is None:
-        raise NotFound(f"No resource provider with uuid {provider_id} found")
-    return row
-
-
-def _replace(
-    connection: sa.Connection, column: sa.Column[str], provider_id: str, names: set[str]
-) -> bool:
-    """Make *names* the provider's; whether that changed anything."""
-    table = column.table
-    assert isinstance(table, sa.Table)
-    mine = table.c.provider_id == provider_id
-    if set(connection.scalars(sa.select(column).where(mine))) == names:
-        return False
-    connection.execute(table.delete().where(mine))
-    if names:
-        rows = [{"provider_id": provider_id, column.name: name} for name in sorted(names)]
-        connection.execute(table.insert(), rows)
-    return True
+    try:
+        return site.database.write(work)
+    except IntegrityError as error:  # another request wrote the same memberships meanwhile
+        raise Conflict(f"Update conflict: {RACE}", code=CONCURRENT) from error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lanekeeper.domain.errors import Invalid
-
 INT_MAX = 2**31 - 1
 """Source: placement ``db/constants.py``, MAX_INT."""
+RATIO_MAX = 3.40282e38
+"""Largest single-precision float. Source: placement ``db/constants.py``, SQL_SP_FLOAT_MAX."""
+_CAPACITY_MAX = 2**62
+"""Far above all use that can be, and still a number that databases hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,27 +31,21 @@ class Inventory:
     @property
     def capacity(self) -> int:
         """What may be used in all. Source: placement ``objects/inventory.py``, capacity."""
-        return int((self.total - self.reserved) * self.allocation_ratio)
+        exact = (self.total - self.reserved) * self.allocation_ratio
+        return int(max(-_CAPACITY_MAX, min(exact, _CAPACITY_MAX)))
 
     def refuses(self, amount: int) -> str:
         """Say why *amount* more cannot be taken; empty when it can."""
-        if not self.min_unit <= amount <= self.max_unit:
-            return f"{amount} is not between min_unit {self.min_unit} and max_unit {self.max_unit}"
-        if amount % self.step_size:
-            return f"{amount} is not a multiple of step_size {self.step_size}"
+        if misfit := self.misfit(amount):
+            return misfit
         if self.used + amount > self.capacity:
             return f"{amount} asked, {max(self.capacity - self.used, 0)} of {self.capacity} free"
         return ""
 
-
-def check(name: str, inventory: Inventory) -> None:
-    """Refuse an inventory that can hold nothing sensible.
-
-    Raises:
-        Invalid: reserved above total.
-    """
-    if inventory.capacity < 0:
-        raise Invalid(
-            f"Unable to update inventory for {name}: reserved {inventory.reserved} is more than "
-            f"total {inventory.total}"
-        )
+    def misfit(self, amount: int) -> str:
+        """Say why *amount* is never taken, whatever is free; empty when it may be."""
+        if not self.min_unit <= amount <= self.max_unit:
+            return f"{amount} is not between min_unit {self.min_unit} and max_unit {self.max_unit}"
+        if amount % self.step_size:
+            return f"{amount} is not a multiple of step_size {self.step_size}"
+        return ""

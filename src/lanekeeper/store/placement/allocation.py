@@ -1,16 +1,56 @@
-"""Amounts taken from inventories that devices do not own (VCPU, MEMORY_MB, DISK_GB, a client's)."""
+"""Amounts taken from inventories that devices do not own (VCPU, MEMORY_MB, DISK_GB, a client's).
+
+Whoever takes holds the provider by its generation first and the inventory rows after it, both in
+the order of their keys, so that claims wait for each other and never in a circle.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.store.tables import allocation, consumer, inventory, resource_provider
+from lanekeeper.domain.placement.allocation import Taken
+from lanekeeper.domain.placement.inventory import Inventory
+from lanekeeper.store.placement.forest import taken_query
+from lanekeeper.store.placement.inventory import record_of
+from lanekeeper.store.placement.resource_provider import generations_bump
+from lanekeeper.store.tables import allocation, consumer, inventory, resource_provider, server
 
 FULL = "lanekeeper.inventory.full"
+_BATCH = 1000  # ids in one statement; some databases take no more than 32766 values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerRow:
+    """Who holds something.
+
+    Attributes:
+        kind: consumer type, None where no client has ever said.
+    """
+
+    id: str
+    project_id: str
+    user_id: str
+    kind: str | None
+    generation: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A provider as a claim sees it: whose it is, and what it has."""
+
+    name: str
+    owner: str
+    generation: int
+    stocks: dict[str, Inventory]
+
+
+# Taking and giving back ---------------------------------------------------------------------------
 
 
 def allocation_take(
@@ -22,49 +62,151 @@ def allocation_take(
         Conflict: an inventory would rise above its capacity, or is not there. The transaction
             must be left.
     """
-    for name in sorted(amounts):
-        amount = amounts[name]
-        if amount == 0:
-            continue
-        taken = connection.execute(
-            inventory.update()
-            .where(
-                inventory.c.provider_id == provider_id,
-                inventory.c.resource_class == name,
-                inventory.c.used + amount <= inventory.c.capacity,
-            )
-            .values(used=inventory.c.used + amount)
-        )
-        if taken.rowcount != 1:
-            raise Conflict(f"{name} on provider {provider_id} has not {amount} left", code=FULL)
-        connection.execute(
-            allocation.insert().values(
-                consumer_id=consumer_id,
-                provider_id=provider_id,
-                resource_class=name,
-                used=amount,
-            )
-        )
-    connection.execute(
-        resource_provider.update()
-        .where(resource_provider.c.id == provider_id)
-        .values(generation=resource_provider.c.generation + 1)
+    wanted = {(provider_id, name): amount for name, amount in amounts.items() if amount}
+    generations_bump(connection, [provider_id])
+    if not use_change(connection, wanted):
+        asked = ", ".join(f"{amount} {name}" for (_, name), amount in sorted(wanted.items()))
+        raise Conflict(f"provider {provider_id} has not all of {asked} left", code=FULL)
+    allocations_insert(
+        connection,
+        [Taken(consumer_id, provider, name, n) for (provider, name), n in wanted.items()],
     )
 
 
 def allocation_drop(connection: sa.Connection, consumer_id: str) -> None:
     """Give back all that *consumer_id* took. A second call does nothing."""
-    rows = connection.execute(
-        allocation.delete()
-        .where(allocation.c.consumer_id == consumer_id)
-        .returning(allocation.c.provider_id, allocation.c.resource_class, allocation.c.used)
-    ).all()
-    for provider_id, name, used in sorted(rows):
-        connection.execute(
-            inventory.update()
-            .where(inventory.c.provider_id == provider_id, inventory.c.resource_class == name)
-            .values(used=inventory.c.used - used)
+    given = allocations_delete(connection, [consumer_id])
+    use_change(
+        connection, {(line.provider_id, line.resource_class): -line.amount for line in given}
+    )
+
+
+def use_change(connection: sa.Connection, changes: Mapping[tuple[str, str], int]) -> bool:
+    """Change the use of inventories, (provider id, class) to units more or less.
+
+    What rises must stay within its capacity. What falls need not: capacity can have been lowered
+    below use, and then use can only fall.
+
+    Returns:
+        Whether all of it was done; where not, the transaction must be left.
+    """
+    rows = [
+        {"provider": provider_id, "class": name, "change": change}
+        for (provider_id, name), change in sorted(changes.items())
+        if change
+    ]
+    if not rows:
+        return True
+    change = sa.bindparam("change", type_=sa.BigInteger)
+    statement = (
+        inventory.update()
+        .where(
+            inventory.c.provider_id == sa.bindparam("provider"),
+            inventory.c.resource_class == sa.bindparam("class"),
+            sa.or_(change <= 0, inventory.c.used + change <= inventory.c.capacity),
         )
+        .values(used=inventory.c.used + change)
+    )
+    return connection.execute(statement, rows).rowcount == len(rows)
+
+
+def allocations_insert(connection: sa.Connection, lines: Sequence[Taken]) -> None:
+    if lines:
+        connection.execute(
+            allocation.insert(),
+            [
+                {
+                    "consumer_id": line.consumer_id,
+                    "provider_id": line.provider_id,
+                    "resource_class": line.resource_class,
+                    "used": line.amount,
+                }
+                for line in lines
+            ],
+        )
+
+
+def allocations_delete(connection: sa.Connection, consumer_ids: Collection[str]) -> list[Taken]:
+    """Remove what these hold of stored inventories, and return it; use is not changed."""
+    gone: list[Taken] = []
+    for batch in _batches(consumer_ids):
+        rows = connection.execute(
+            allocation.delete()
+            .where(allocation.c.consumer_id.in_(batch))
+            .returning(
+                allocation.c.consumer_id,
+                allocation.c.provider_id,
+                allocation.c.resource_class,
+                allocation.c.used,
+            )
+        )
+        gone += [Taken(*row) for row in rows]
+    return gone
+
+
+def shelves_load(connection: sa.Connection, provider_ids: Collection[str]) -> dict[str, Shelf]:
+    """Return these providers with their stored inventories; what is not there is left out."""
+    shelves: dict[str, Shelf] = {}
+    for batch in _batches(provider_ids):
+        query = (
+            sa.select(
+                resource_provider.c.id,
+                resource_provider.c.name,
+                resource_provider.c.owner,
+                resource_provider.c.generation,
+                inventory,
+            )
+            .outerjoin(inventory, inventory.c.provider_id == resource_provider.c.id)
+            .where(resource_provider.c.id.in_(batch))
+        )
+        for row in connection.execute(query).mappings():
+            shelf = shelves.get(row["id"])
+            if shelf is None:
+                shelf = Shelf(row["name"], row["owner"], row["generation"], {})
+                shelves[row["id"]] = shelf
+            if row["resource_class"] is not None:
+                shelf.stocks[row["resource_class"]] = record_of(row)
+    return shelves
+
+
+def _batches(ids: Collection[str]) -> Iterator[list[str]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _BATCH):
+        yield ordered[start : start + _BATCH]
+
+
+# Consumers ----------------------------------------------------------------------------------------
+
+_CONSUMER = (
+    consumer.c.id,
+    consumer.c.project_id,
+    consumer.c.user_id,
+    consumer.c.type.label("kind"),
+    consumer.c.generation,
+    consumer.c.updated_at,
+)
+
+
+def consumers_find(
+    connection: sa.Connection, consumer_ids: Collection[str]
+) -> dict[str, ConsumerRow]:
+    """Return those of *consumer_ids* that hold something."""
+    found: dict[str, ConsumerRow] = {}
+    for batch in _batches(consumer_ids):
+        rows = connection.execute(sa.select(*_CONSUMER).where(consumer.c.id.in_(batch)))
+        found |= {row["id"]: ConsumerRow(**row) for row in rows.mappings()}
+    return found
+
+
+def servers_among(connection: sa.Connection, consumer_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of those consumers that are servers of this controller, by id."""
+    names: dict[str, str] = {}
+    for batch in _batches(consumer_ids):
+        rows = connection.execute(
+            sa.select(server.c.id, server.c.name).where(server.c.id.in_(batch))
+        )
+        names |= {row.id: row.name for row in rows}
+    return names
 
 
 def consumer_put(
@@ -73,7 +215,7 @@ def consumer_put(
     *,
     project_id: str,
     user_id: str,
-    kind: str,
+    kind: str | None,
     now: datetime,
 ) -> None:
     """Make the consumer row of something that holds devices or amounts; generation 1."""
@@ -89,6 +231,56 @@ def consumer_put(
     )
 
 
-def consumer_drop(connection: sa.Connection, consumer_id: str) -> None:
-    """Forget the consumer; nothing may be allocated to it any more."""
-    connection.execute(consumer.delete().where(consumer.c.id == consumer_id))
+def consumer_change(
+    connection: sa.Connection,
+    row: ConsumerRow,
+    *,
+    project_id: str,
+    user_id: str,
+    kind: str | None,
+    now: datetime,
+) -> bool:
+    """Move a consumer's generation on from what was read; whether it still was that.
+
+    Whoever has done this holds the consumer until the commit.
+    """
+    changed = connection.execute(
+        consumer.update()
+        .where(consumer.c.id == row.id, consumer.c.generation == row.generation)
+        .values(
+            project_id=project_id,
+            user_id=user_id,
+            type=kind,
+            generation=row.generation + 1,
+            updated_at=now,
+        )
+    )
+    return changed.rowcount == 1
+
+
+def consumer_drop(connection: sa.Connection, consumer_id: str) -> bool:
+    """Forget the consumer; nothing may be allocated to it any more. Whether it was there."""
+    gone = connection.execute(consumer.delete().where(consumer.c.id == consumer_id))
+    return gone.rowcount == 1
+
+
+# Usage --------------------------------------------------------------------------------------------
+
+
+def usage_of_project(
+    connection: sa.Connection, project_id: str, user_id: str | None
+) -> list[tuple[str, str | None, str, int]]:
+    """Return what consumers of a project, or of one user in it, hold.
+
+    Each is (consumer id, its type, class, units), of a provider each.
+    """
+    mine = [consumer.c.project_id == project_id]
+    if user_id is not None:
+        mine.append(consumer.c.user_id == user_id)
+    lines = taken_query().subquery("lines")
+    query = (
+        sa.select(lines.c.consumer_id, consumer.c.type, lines.c.resource_class, lines.c.used)
+        .join(consumer, consumer.c.id == lines.c.consumer_id)
+        .where(*mine)
+    )
+    return [(id_, kind, name, used) for id_, kind, name, used in connection.execute(query).all()]

@@ -1,0 +1,164 @@
+"""What every program that serves needs: a directory of its own, and doors that are answered on."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+import uvicorn
+from starlette.types import ASGIApp
+
+from lanekeeper.cli.database import read_url
+from lanekeeper.cli.listen import Listen
+from lanekeeper.config import Config
+from lanekeeper.control.identity.authority import ServerFiles
+from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
+
+_START_WITHIN_S = 30
+_PARTING_S = 5
+
+
+def own_directory(state_dir: Path, stack: contextlib.ExitStack) -> None:
+    """Make the state directory this process's alone; what is made from now on is private."""
+    os.umask(0o077)
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state_dir.chmod(0o700)
+    handle = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    stack.callback(os.close, handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Conflict(
+            f"another controller works with {state_dir}",
+            hint="stop it, or name another --state-dir",
+        ) from error
+
+
+def settings(app: ASGIApp, listen: Listen, files: ServerFiles | None) -> uvicorn.Config:
+    """What a door answers with; *files* are needed where it speaks TLS."""
+    tls = listen.tls and files is not None
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_PARTING_S,
+        ssl_certfile=str(files.certificate) if tls and files else None,
+        ssl_keyfile=str(files.key) if tls and files else None,
+    )
+
+
+class Door:
+    """One address that is answered on."""
+
+    def __init__(self, settings: uvicorn.Config, opened: socket.socket) -> None:
+        self._server = uvicorn.Server(settings)
+        self._socket = opened
+
+    @property
+    def is_open(self) -> bool:
+        return self._server.started
+
+    async def serve(self) -> None:
+        await self._server.serve(sockets=[self._socket])
+
+    def close(self) -> None:
+        self._server.should_exit = True
+
+
+@contextmanager
+def serving(doors: Sequence[Door], parting: Callable[[], None]) -> Iterator[None]:
+    """Answer on a thread of its own, so that signals stay with whoever started this.
+
+    *parting* is called at the end, before the doors close: it lets go of who waits inside.
+    """
+
+    async def serve() -> None:
+        await asyncio.gather(*(door.serve() for door in doors))
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="http", daemon=True)
+    thread.start()
+    try:
+        _await_open(doors, thread)
+        yield
+    finally:
+        parting()
+        for door in doors:
+            door.close()
+        thread.join(_PARTING_S * 2)
+
+
+def _await_open(doors: Sequence[Door], thread: threading.Thread) -> None:
+    ticks = threading.Event()
+    for _ in range(_START_WITHIN_S * 50):
+        if all(door.is_open for door in doors):
+            return
+        if not thread.is_alive():
+            break
+        ticks.wait(0.02)
+    raise Unavailable("the HTTP server did not start; the log above says why")
+
+
+# The command line ---------------------------------------------------------------------------------
+
+
+def database_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--database-url`` and ``--database-url-file``."""
+    database = parser.add_mutually_exclusive_group()
+    database.add_argument("--database-url", default="", metavar="URL", help="without a password")
+    database.add_argument("--database-url-file", type=Path, metavar="FILE")
+
+
+def database_url(arguments: argparse.Namespace, config: Config) -> str:
+    """Return the URL that the command line or the configuration names, or nothing.
+
+    Raises:
+        Invalid: it is where everybody sees its password, or its file cannot be read.
+    """
+    if arguments.database_url:
+        if _has_password(arguments.database_url):
+            raise Invalid(
+                "--database-url holds a password, which everybody sees in the process list",
+                hint="write the URL to a file of mode 0600 and name it: --database-url-file FILE",
+            )
+        return str(arguments.database_url)
+    path = arguments.database_url_file or config.lanekeeper.database_url_file
+    if path is None:
+        return ""
+    return read_url(Path(path))
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return sa.make_url(url).password is not None
+    except sa.exc.ArgumentError:
+        return False  # the database says what is wrong with it
+
+
+@contextmanager
+def until_told() -> Iterator[threading.Event]:
+    """Yield an event that SIGTERM and SIGINT set; a second one kills as usual."""
+    told = threading.Event()
+
+    def tell(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        told.set()
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

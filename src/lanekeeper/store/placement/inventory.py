@@ -1,0 +1,122 @@
+"""Inventories of single providers: stored rows, and what is counted from devices."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.domain.placement.inventory import Inventory
+from lanekeeper.store.tables import card, device, inventory
+
+_STOCK = ("total", "reserved", "min_unit", "max_unit", "step_size", "allocation_ratio", "used")
+
+
+class Stocked(NamedTuple):
+    """One inventory; *updated_at* is None where it is counted from devices just now."""
+
+    record: Inventory
+    updated_at: datetime | None
+
+
+def inventories_of(connection: sa.Connection, provider_id: str) -> dict[str, Stocked]:
+    """Return what one provider has, by class."""
+    rows = connection.execute(
+        sa.select(inventory)
+        .where(inventory.c.provider_id == provider_id)
+        .order_by(inventory.c.resource_class)
+    ).mappings()
+    found = {row["resource_class"]: Stocked(record_of(row), row["updated_at"]) for row in rows}
+    for _, name, *numbers in connection.execute(counted(provider_id)).all():
+        found[name] = Stocked(count_of(*numbers), None)
+    return found
+
+
+def inventories_of_class(connection: sa.Connection, name: str) -> dict[str, Inventory]:
+    """Return, by provider, what is counted from devices under one class."""
+    rows = connection.execute(counted(None, name)).all()
+    return {owner: count_of(*numbers) for owner, _, *numbers in rows}
+
+
+def counted(provider_id: str | None, name: str | None = None) -> sa.Select[Any]:
+    """Listed devices by provider and class: how many, how many held, how many free to take.
+
+    Of one provider only, or of one class, if given. A device whose card is held the other way (its
+    PF, or one of its VFs) is not free.
+    """
+    mine, above = card.alias("mine"), card.alias("above")
+    blocked = sa.or_(sa.func.coalesce(mine.c.parts_held, 0) > 0, above.c.whole_holder.is_not(None))
+    held = device.c.state == DeviceState.HELD
+    free = sa.and_(device.c.state == DeviceState.AVAILABLE, device.c.present, ~blocked)
+    query = (
+        sa.select(
+            device.c.provider_id,
+            device.c.resource_class,
+            sa.func.count(),
+            sa.func.sum(sa.case((held, 1), else_=0)),
+            sa.func.sum(sa.case((free, 1), else_=0)),
+        )
+        .outerjoin(mine, mine.c.pf_device_id == device.c.id)
+        .outerjoin(above, above.c.pf_device_id == device.c.pf_id)
+        .where(
+            device.c.provider_id.is_not(None),
+            device.c.listed,
+            sa.or_(device.c.present, held),
+        )
+        .group_by(device.c.provider_id, device.c.resource_class)
+    )
+    if name is not None:
+        query = query.where(device.c.resource_class == name)
+    return query if provider_id is None else query.where(device.c.provider_id == provider_id)
+
+
+def record_of(row: sa.RowMapping) -> Inventory:
+    """Read one stored inventory."""
+    return Inventory(**{name: row[name] for name in _STOCK})
+
+
+def count_of(total: int, held: int, free: int) -> Inventory:
+    """Make an inventory of counted devices: those neither held nor free are reserved."""
+    return Inventory(total=total, reserved=total - held - free, max_unit=total, used=held)
+
+
+def inventory_write(
+    connection: sa.Connection, provider_id: str, name: str, record: Inventory, now: datetime
+) -> None:
+    """Insert or replace one stored inventory; its use stays."""
+    values = {
+        "total": record.total,
+        "reserved": record.reserved,
+        "min_unit": record.min_unit,
+        "max_unit": record.max_unit,
+        "step_size": record.step_size,
+        "allocation_ratio": record.allocation_ratio,
+        "capacity": record.capacity,
+        "updated_at": now,
+    }
+    mine = (inventory.c.provider_id == provider_id, inventory.c.resource_class == name)
+    if connection.execute(inventory.update().where(*mine).values(**values)).rowcount == 0:
+        connection.execute(
+            inventory.insert().values(provider_id=provider_id, resource_class=name, **values)
+        )
+
+
+def inventories_delete(
+    connection: sa.Connection, provider_id: str, names: Collection[str]
+) -> list[str]:
+    """Remove what nobody holds anything of; return the names of what is held and stays."""
+    if not names:
+        return []
+    gone = connection.scalars(
+        inventory.delete()
+        .where(
+            inventory.c.provider_id == provider_id,
+            inventory.c.resource_class.in_(sorted(names)),
+            inventory.c.used == 0,
+        )
+        .returning(inventory.c.resource_class)
+    )
+    return sorted(set(names) - set(gone))
