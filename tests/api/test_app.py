@@ -1,9 +1,10 @@
 import asyncio
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
+import msgspec
 import pytest
 from msgspec import Meta
 from starlette.requests import Request
@@ -13,12 +14,12 @@ from lanekeeper.api.app import application, bearer
 from lanekeeper.api.faults import compute_fault, placement_fault
 from lanekeeper.api.microversion import Microversion, Versions
 from lanekeeper.api.policy import Enforcer
-from lanekeeper.api.row import ADMIN, READER, Call, Face, Policy, Row, Strict
+from lanekeeper.api.row import ADMIN, READER, Call, Face, Policy, Row, Strict, decode
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Conflict, HostFault, NotFound, Unauthenticated
+from lanekeeper.domain.errors import Conflict, HostFault, Invalid, NotFound, Unauthenticated
 from lanekeeper.store.database import Database
 
 
@@ -194,3 +195,16 @@ def test_one_kind_of_request_leaves_threads_for_the_others(
             return reply.status_code
 
     assert asyncio.run(crowd()) == 200
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_a_number_that_no_database_holds_is_refused_by_its_place(number: int) -> None:
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    for body, place in (({"a": {"b": [1, number]}}, r"a\.b\[1\]"), ({"c": number}, "c")):
+        with pytest.raises(Invalid, match=f"Invalid input for {place}: a number beyond 64 bits"):
+            decode(decoder, msgspec.json.encode(body))
+
+
+def test_digits_and_the_largest_numbers_are_let_pass() -> None:
+    body = {"text": "9" * 40, "least": -(2**63), "most": 2**63 - 1, "float": 1e300}
+    assert decode(msgspec.json.Decoder(dict[str, Any]), msgspec.json.encode(body)) == body

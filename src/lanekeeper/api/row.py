@@ -194,6 +194,9 @@ class Face:
 _INVALID_AT = " - at `$."
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """The only spelling that JSON has for it; PostgreSQL cannot store it, and no name needs it."""
+_LONG = re.compile(rb"[0-9]{19}")
+_INTEGERS = range(-(2**63), 2**63)
+"""What a database's integers hold; 2**63 has 19 digits."""
 
 
 def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
@@ -204,6 +207,8 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     """
     if _NUL.search(raw):
         raise Invalid(f"Invalid input for {_nul_place(raw)}: it contains a NUL character")
+    if _LONG.search(raw) and (place := _place(raw, _is_too_long)):
+        raise Invalid(f"Invalid input for {place}: a number beyond 64 bits")
     try:
         return decoder.decode(raw or b"null")
     except msgspec.ValidationError as error:
@@ -219,19 +224,30 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
 
 
 def _nul_place(raw: bytes) -> str:
-    """Name the field with the NUL in the notation of msgspec's own messages, ``server.name``."""
+    return _place(raw, lambda text: isinstance(text, str) and "\0" in text) or "the body"
+
+
+def _is_too_long(value: object) -> bool:
+    return isinstance(value, int) and value not in _INTEGERS
+
+
+def _place(raw: bytes, is_bad: Callable[[object], bool]) -> str:
+    """Name the field with a bad value in the notation of msgspec's own messages, ``server.name``.
+
+    Empty when there is none, or when this is no JSON, which is said elsewhere.
+    """
     try:
         fields: list[tuple[str, object]] = [("", msgspec.json.decode(raw))]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "the body"
+        return ""
     while fields:
         place, value = fields.pop()
-        if isinstance(value, str) and "\0" in value:
-            return place.removeprefix(".")
+        if is_bad(value):
+            return place.removeprefix(".") or "the body"
         if isinstance(value, dict):
-            if any("\0" in key for key in value):
+            if any(map(is_bad, value)):
                 return f"a key of {place.removeprefix('.') or 'the body'}"
             fields += [(f"{place}.{key}", part) for key, part in value.items()]
         elif isinstance(value, list):
             fields += [(f"{place}[{index}]", part) for index, part in enumerate(value)]
-    return "the body"
+    return ""

@@ -84,6 +84,29 @@ def test_a_host_with_servers_keeps_its_zone(world: Fleet, http: TestClient) -> N
     assert http.put(west, json=to_east).status_code == 200
 
 
+# Figures ------------------------------------------------------------------------------------------
+
+
+def test_a_host_that_has_told_nothing_is_no_hypervisor(world: Fleet, http: TestClient) -> None:
+    host_id = "0d7ad4d2-95a6-4a0a-9a5c-3c6c0f5f4a7e"
+    enrol(world.site, create_token(world.site), host_id, "h3")
+    shown = http.get(f"{URL}/os-hypervisors").json()["hypervisors"]
+    assert [one["hypervisor_hostname"] for one in shown] == ["h1", "h2"]
+    assert http.get(f"{URL}/os-hypervisors/{host_id}").status_code == 404
+    assert "h3" in {one["host"] for one in http.get(f"{URL}/os-services").json()["services"]}
+    off = http.put(f"{URL}/os-services/{host_id}", json={"status": "disabled"})
+    assert off.json()["service"]["status"] == "disabled"
+
+
+def test_the_workload_of_a_host_is_what_is_under_way(world: Fleet, http: TestClient) -> None:
+    old = world.client(FACE, version="2.87")
+    path = f"{URL}/os-hypervisors/{world.hosts['h1']}"
+    mine = server(world, http, "h1")
+    assert old.get(path).json()["hypervisor"]["current_workload"] == 0
+    http.post(f"{URL}/servers/{mine}/action", json={"os-stop": None})
+    assert old.get(path).json()["hypervisor"]["current_workload"] == 1
+
+
 # Removal ------------------------------------------------------------------------------------------
 
 

@@ -476,6 +476,9 @@ def test_metadata_and_tags_are_kept(http: TestClient, asked: dict[str, Any]) -> 
     assert http.get(f"{server}/tags/x").status_code == 204
     assert http.get(f"{server}/tags/z").status_code == 404
     assert http.put(f"{server}/tags/z").status_code == 201
+    made = http.put(f"{server}/tags/\u732b")  # a header has ASCII only
+    assert (made.status_code, made.headers["location"].rpartition("/")[2]) == (201, "%E7%8C%AB")
+    assert http.delete(f"{server}/tags/\u732b").status_code == 204
     assert http.delete(f"{server}/tags").status_code == 204
     assert http.get(f"{server}/tags").json() == {"tags": []}
 

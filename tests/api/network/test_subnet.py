@@ -145,6 +145,12 @@ def test_how_many_addresses_are_taken(admin: Client, network: str) -> None:
     admin.subnet(network, "2001:db8::/64", ip_version=6)
     admin.port(network)
     (shown,) = admin.get("/network-ip-availabilities")["network_ip_availabilities"]
+    paged = admin.get("/network-ip-availabilities", limit=1)
+    assert paged["network_ip_availabilities"] == [shown]
+    after = admin.get("/network-ip-availabilities", marker=network)
+    assert after["network_ip_availabilities"] == []
+    refused = admin.refused("GET", "/network-ip-availabilities", 400, marker="none")
+    assert "marker 'none'" in refused[1]
     assert (shown["network_id"], shown["used_ips"]) == (network, 2)
     four = admin.get(f"/network-ip-availabilities/{network}", ip_version=4)
     assert four["network_ip_availability"]["total_ips"] == 5

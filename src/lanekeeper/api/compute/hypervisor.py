@@ -23,6 +23,7 @@ from lanekeeper.control.compute.hypervisor import (
     find_hypervisor,
     find_service,
     list_hypervisors,
+    list_services,
     set_enabled,
 )
 from lanekeeper.control.host.removal import remove_host
@@ -81,7 +82,7 @@ def _amounts(call: Call[Any], one: Hypervisor) -> dict[str, object]:
         "local_gb_used": disk,
         "free_disk_gb": disk_gib - disk,
         "disk_available_least": disk_gib - disk,
-        "current_workload": 0,
+        "current_workload": one.workload,
         "running_vms": len(one.servers),
         "cpu_info": cpu_info if at_least(call, "2.28") else json.dumps(cpu_info),
     }
@@ -215,7 +216,7 @@ def services(call: Call[None]) -> dict[str, object]:
     return {
         "services": [
             _service(call, one)
-            for one in list_hypervisors(call.site)
+            for one in list_services(call.site)
             if host in (None, "", one.record.name) and binary in (None, "", BINARY)
         ]
     }
@@ -259,7 +260,7 @@ def act_on_service(call: Call[ByHost]) -> dict[str, object]:
 def _by_name(call: Call[ByHost], asked: ByHost) -> Hypervisor:
     if asked.binary != BINARY:
         raise Invalid(f"Only {BINARY} services can be updated.")
-    for one in list_hypervisors(call.site):
+    for one in list_services(call.site):
         if one.record.name == asked.host:
             return one
     raise NotFound(f"Could not find binary {asked.binary} on host {asked.host[:80]}.")

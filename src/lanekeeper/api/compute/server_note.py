@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from lanekeeper.api.compute.server_body import TAGS_MAX, metadata_value, tags_value
 from lanekeeper.api.compute.value import links
@@ -127,7 +128,7 @@ def add_tag(call: Call[None]) -> Reply:
     if tag in _tags(call):
         return Reply(status=HTTPStatus.NO_CONTENT)
     _change_tags(call, lambda old: tags_value([*old, tag]) if tag not in old else old)
-    location = links(call, f"servers/{server_id}/tags/{tag}")[0]["href"]
+    location = links(call, f"servers/{server_id}/tags/{quote(tag)}")[0]["href"]
     return Reply(status=HTTPStatus.CREATED, headers={"Location": location})
 
 

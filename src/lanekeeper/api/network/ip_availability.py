@@ -22,6 +22,7 @@ KIND = Collected(
         {"network_id", "network_name", "project_id", "tenant_id", "total_ips", "used_ips"}
         | {_VERSION}
     ),
+    key="network_id",
 )
 
 

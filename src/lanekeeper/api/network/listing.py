@@ -34,6 +34,7 @@ class Collected:
         attributes: every attribute that a filter, ``fields`` or ``sort_key`` may name.
         columns: those that the store narrows by.
         special: filters that are no plain equality.
+        key: the attribute by which markers name an element.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Collected:
     attributes: frozenset[str]
     columns: frozenset[str] = frozenset()
     special: Mapping[str, Match] = field(default_factory=dict)
+    key: str = "id"
 
 
 def wanted_columns(call: Call[Any], kind: Collected) -> dict[str, tuple[str, ...]]:
@@ -157,9 +159,9 @@ def _page(call: Call[Any], kind: Collected, views: list[View]) -> tuple[list[Vie
         return page, []
     links = []
     if more or reverse:
-        links.append(_link(call, kind, "next", page[-1]["id"], reverse=False))
+        links.append(_link(call, kind, "next", page[-1][kind.key], reverse=False))
     if start or (reverse and more):
-        links.append(_link(call, kind, "previous", page[0]["id"], reverse=True))
+        links.append(_link(call, kind, "previous", page[0][kind.key], reverse=True))
     return page, links
 
 
@@ -177,7 +179,7 @@ def _after(call: Call[Any], kind: Collected, ordered: Sequence[View]) -> int:
     if not marker:
         return 0
     for position, view in enumerate(ordered):
-        if view["id"] == marker:
+        if view[kind.key] == marker:
             return position + 1
     raise Invalid(f"marker {marker[:64]!r} is not one of these {kind.plural}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ class Hypervisor:
         number: what clients before microversion 2.53 have for an id.
         stocks: resource class to what there is and what is used; devices apart.
         servers: name by id, of the servers that are there.
+        workload: how many of them something is being done with.
     """
 
     record: HostRecord
@@ -36,6 +38,7 @@ class Hypervisor:
     zone: str
     stocks: Mapping[str, Stock] = field(default_factory=dict)
     servers: Mapping[str, str] = field(default_factory=dict)
+    workload: int = 0
 
     @property
     def number(self) -> int:
@@ -46,6 +49,11 @@ class Hypervisor:
 
 
 def list_hypervisors(site: Site) -> list[Hypervisor]:
+    """Every host that has told what it is, by name: of another there are no figures to show."""
+    return [one for one in list_services(site) if one.record.facts_at is not None]
+
+
+def list_services(site: Site) -> list[Hypervisor]:
     """Every host, by name."""
     now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
     with site.database.read() as connection:
@@ -53,8 +61,10 @@ def list_hypervisors(site: Site) -> list[Hypervisor]:
         views = {view.id: view for view in host_views(connection, now, down_after_s)}
         zones = zone_names(connection, records)
         servers: dict[str, dict[str, str]] = {}
+        busy: Counter[str] = Counter()
         for server in server_list(connection):
             servers.setdefault(server.host_id or "", {})[server.id] = server.name
+            busy[server.host_id or ""] += server.task_state is not None
     return [
         Hypervisor(
             record=record,
@@ -62,6 +72,7 @@ def list_hypervisors(site: Site) -> list[Hypervisor]:
             zone=zones[record.name],
             stocks=_stocks(views.get(record.id)),
             servers=servers.get(record.id, {}),
+            workload=busy[record.id],
         )
         for record in records
     ]
@@ -77,7 +88,7 @@ def find_hypervisor(site: Site, wanted: str, *, by_number: bool = False) -> Hype
     Raises:
         NotFound: there is none; a name is none either, clients look it up in the list.
     """
-    found = _find(site, wanted, by_number=by_number)
+    found = _find(list_hypervisors(site), wanted, by_number=by_number)
     if found is None:
         raise NotFound(f"No hypervisor with ID '{wanted[:80]}' could be found.")
     return found
@@ -89,14 +100,14 @@ def find_service(site: Site, wanted: str, *, by_number: bool = False) -> Hypervi
     Raises:
         NotFound: there is none; a name is none either.
     """
-    found = _find(site, wanted, by_number=by_number)
+    found = _find(list_services(site), wanted, by_number=by_number)
     if found is None:
         raise NotFound(f"Service {wanted[:80]} could not be found.")
     return found
 
 
-def _find(site: Site, wanted: str, *, by_number: bool) -> Hypervisor | None:
-    for one in list_hypervisors(site):
+def _find(known: Iterable[Hypervisor], wanted: str, *, by_number: bool) -> Hypervisor | None:
+    for one in known:
         if wanted == (str(one.number) if by_number else one.record.id):
             return one
     return None
@@ -114,4 +125,4 @@ def set_enabled(site: Site, host_id: str, *, enabled: bool, reason: str = "") ->
         host_enabled_set(connection, host_id, enabled=enabled, reason=reason)
 
     site.database.write(work)
-    return find_hypervisor(site, host_id)
+    return find_service(site, host_id)
