@@ -22,6 +22,7 @@ _NOUNS = {
     "explain": "lanekeeper.cli.explain",
     "config": "lanekeeper.cli.config",
     "verify": "lanekeeper.cli.verify",
+    "db": "lanekeeper.cli.db",
     "lab": "lanekeeper.cli.lab",
 }
 

@@ -82,6 +82,10 @@ class StateDir:
     def is_enrolled(self) -> bool:
         return self._enrolled.exists()
 
+    def save_credential(self, credential: str) -> None:
+        """Keep another credential in place of the one before."""
+        write_durably(self._credential, credential.encode())
+
     def credential(self) -> str:
         return self._credential.read_text("utf-8")
 
