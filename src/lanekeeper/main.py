@@ -23,6 +23,7 @@ _NOUNS = {
     "config": "lanekeeper.cli.config",
     "verify": "lanekeeper.cli.verify",
     "db": "lanekeeper.cli.db",
+    "admin": "lanekeeper.cli.admin",
     "lab": "lanekeeper.cli.lab",
 }
 
