@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from running import LANEKEEPER, Process, dying_at, pick_port, running, until
 
@@ -97,6 +98,7 @@ class Stage:
     database_url: str
     port: int = field(default_factory=pick_port)
     processes: list[Process] = field(default_factory=list)
+    token: str = ""
     _numbers: Iterator[int] = field(default_factory=count)
     _http: httpx.Client = field(default_factory=_client)
 
@@ -146,14 +148,31 @@ class Stage:
         Raises:
             httpx.TransportError: nobody answered.
         """
-        answer = self._http.request(
+        answer = self.send(method, path, body)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def send(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """Send one request as the admin, whatever comes of it."""
+        return self._http.request(
             method,
             f"http://127.0.0.1:{self.port}{path}",
             json=body,
-            headers={"X-Auth-Token": self.ground.token, **_VERSION},
+            headers={"X-Auth-Token": self.token or self.ground.token, **_VERSION},
         )
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
+
+    def log_in(self) -> None:
+        """Have a fresh token from here on."""
+        clouds = yaml.safe_load((self.state_dir / "clouds.yaml").read_text())
+        auth = clouds["clouds"]["lanekeeper"]["auth"]
+        domain = {"name": "Default"}
+        user = {"name": auth["username"], "password": auth["password"], "domain": domain}
+        identity = {"methods": ["password"], "password": {"user": user}}
+        scope = {"project": {"name": auth["project_name"], "domain": domain}}
+        body = {"auth": {"identity": identity, "scope": scope}}
+        answer = self.send("POST", "/identity/v3/auth/tokens", body)
+        assert answer.is_success, answer.text
+        self.token = answer.headers["X-Subject-Token"]
 
     def create_port(self) -> str:
         """Make a direct port that outlives its server."""
@@ -191,14 +210,14 @@ class Stage:
     def delete_server(self, server_id: str) -> None:
         self.ask("DELETE", f"/compute/v2.1/servers/{server_id}")
 
-    def thaw(self, host: str = HOST) -> str:
-        """Let a frozen host go on, by the operator's command."""
+    def lanekeeper(self, *arguments: str, code: int = 0) -> str:
+        """Run an operator's command to its end and return what it printed."""
         clouds = str(self.state_dir / "clouds.yaml")
         env = {"OS_CLOUD": "lanekeeper", "OS_CLIENT_CONFIG_FILE": clouds}
-        process = Process([LANEKEEPER, "agent", "thaw", host], self.home / "thaw", env)
+        process = Process([LANEKEEPER, *arguments], self.home / "commands", env)
         self.processes.append(process)
-        assert process.wait(60) == 0, process.errors
-        return process.output
+        assert process.wait(60) == code, process.output + process.errors
+        return process.output + process.errors
 
     # What a host has --------------------------------------------------------------------------
 

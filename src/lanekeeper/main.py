@@ -24,6 +24,8 @@ _NOUNS = {
     "inventory": "lanekeeper.cli.inventory",
     "config": "lanekeeper.cli.config",
     "verify": "lanekeeper.cli.verify",
+    "db": "lanekeeper.cli.db",
+    "admin": "lanekeeper.cli.admin",
     "lab": "lanekeeper.cli.lab",
 }
 

@@ -5,6 +5,7 @@ The controller decides, the agent obeys, the agent reports facts. Both sides are
 of what the agent sees there; nothing is a one-shot message, so any of them may be lost or repeated.
 
     POST /lanekeeper/agent/v1/enrolments             Enrolment  -> Credential   (one-time token)
+    POST /lanekeeper/agent/v1/hosts/{id}/credential             -> Credential   (a new one)
     PUT  /lanekeeper/agent/v1/hosts/{id}/facts       HostFacts  -> 204          (when they change)
     PUT  /lanekeeper/agent/v1/hosts/{id}/state       HostState  -> 204          (when it changes)
     GET  /lanekeeper/agent/v1/hosts/{id}/desired?after=G.MARK&wait=55  -> Desired | 304
@@ -126,6 +127,7 @@ class ServerState(Wire, frozen=True):
         given_up: generation of the order that failed for good, whatever the guest does now; 0 for
             none. The agent tries no more until the order changes.
         devices: addresses of the functions that the domain holds.
+        memo: what the controller last gave along with the server; told by a frozen host only.
     """
 
     id: str
@@ -134,6 +136,7 @@ class ServerState(Wire, frozen=True):
     problem: str = ""
     given_up: int = 0
     devices: list[str] = []
+    memo: str = ""
 
 
 class CleaningState(Wire, frozen=True):
@@ -213,6 +216,8 @@ class ServerWanted(Wire, frozen=True):
         reboots: grows with every reboot that was asked for; the agent remembers what it obeyed.
         config_drive: path below the drive to content, already rendered; empty for no drive.
         metadata: small strings that the domain carries in its <metadata>.
+        memo: what the controller would have to know of the server if it lost its database; for the
+            agent a text to keep and to give back.
     """
 
     id: str
@@ -231,6 +236,7 @@ class ServerWanted(Wire, frozen=True):
     config_drive: dict[str, str] = {}
     reboots: int = 0
     metadata: dict[str, str] = {}
+    memo: str = ""
 
 
 class CleaningWanted(Wire, frozen=True):

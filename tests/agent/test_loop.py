@@ -8,8 +8,8 @@ import pytest
 
 from agent.controller import TOKEN, Controller
 from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
-from lanekeeper.agent.compose import Timing, client_of, compose
-from lanekeeper.agent.enrolment import enrol
+from lanekeeper.agent.compose import Timing, compose
+from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import HostFault

@@ -15,9 +15,10 @@ from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer
+from lanekeeper.control.host.adoption import adopt_host
 from lanekeeper.control.host.desired import desired_of, desired_stamp
 from lanekeeper.control.host.enrolment import authenticate_host, create_token, enrol
-from lanekeeper.control.host.host import check_history, report_facts, report_state, thaw_host
+from lanekeeper.control.host.host import check_history, report_facts, report_state
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Unauthenticated
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
@@ -144,13 +145,17 @@ def test_facts_that_arrive_together_are_taken_one_after_the_other(site: Fleet) -
         assert connection.scalar(there) == len(lab_devices())
 
 
-def test_a_host_thaws_whose_generation_was_ordered_with_another_mark(site: Fleet) -> None:
+def test_a_host_is_adopted_whose_generation_was_ordered_with_another_mark(site: Fleet) -> None:
     host_id = site.hosts["h1"]
     site.site.database.write(lambda connection: desired_touch(connection, host_id))
     generation = int(desired_stamp(site.site, host_id).split(".")[0])
     with pytest.raises(Conflict):
         check_history(site.site, host_id, f"{generation}.feedfeed")
-    thaw_host(site.site, host_id)
+    with pytest.raises(Conflict, match="has not told what it has since it was frozen"):
+        adopt_host(site.site, ADMIN, host_id)
+    tell(site, lab_devices())
+    report_state(site.site, host_id, HostState())
+    adopt_host(site.site, ADMIN, host_id)
     check_history(site.site, host_id, f"{generation}.feedfeed")
     assert desired_stamp(site.site, host_id).startswith(f"{generation + 1}.")
 

@@ -9,8 +9,8 @@ import pytest
 
 from agent.controller import TOKEN, Controller, serving
 from agent.orders_of import POLICY, server, server_id
-from lanekeeper.agent.compose import Timing, client_of, compose
-from lanekeeper.agent.enrolment import enrol
+from lanekeeper.agent.compose import Timing, compose
+from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab

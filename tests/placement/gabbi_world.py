@@ -172,8 +172,10 @@ def _numa_network(world: World, there: Environment) -> Environment:
         there[f"CN{number}_UUID"] = compute
         world.aggregates(compute, aggregate)
     world.traits(there["CN1_UUID"], "COMPUTE_VOLUME_MULTI_ATTACH")
-    return there | _compute_of_nodes(world, there["CN1_UUID"]) | _compute_of_nics(
-        world, there["CN2_UUID"]
+    return (
+        there
+        | _compute_of_nodes(world, there["CN1_UUID"])
+        | _compute_of_nics(world, there["CN2_UUID"])
     )
 
 

@@ -22,8 +22,8 @@ from lanekeeper.cli.placement import Options, placement
 from lanekeeper.config import load
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
-from placement.gabbits import FILES, read, run
 from placement.gabbi_world import WORLDS, World
+from placement.gabbits import FILES, read, run
 
 if TYPE_CHECKING:
     from postgres import PostgreSQL

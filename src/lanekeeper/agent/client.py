@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -47,6 +47,28 @@ _REFUSALS: dict[int, type[Error]] = {
 }
 
 
+class KeptCredential(httpx.Auth):
+    """The credential as it is kept on this host, read again once it is refused.
+
+    So a running agent goes on with the next one as soon as the one before is worth nothing.
+    """
+
+    def __init__(self, read: Callable[[], str]) -> None:
+        self._read = read
+        self._credential = read()
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        used = self._credential
+        request.headers["Authorization"] = f"Bearer {used}"
+        answer = yield request
+        if answer.status_code != HTTPStatus.UNAUTHORIZED:
+            return
+        self._credential = self._read()
+        if self._credential != used:
+            request.headers["Authorization"] = f"Bearer {self._credential}"
+            yield request
+
+
 class Client:
     """One host's connection to its controller. Thread-safe.
 
@@ -62,14 +84,14 @@ class Client:
         self,
         url: str,
         host_id: str,
-        credential: str,
+        credential: Callable[[], str],
         authority: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        """*credential* reads it from where it is kept."""
         self.url = url
         self._host = f"{PREFIX}/hosts/{host_id}"
-        headers = {"Authorization": f"Bearer {credential}"}
-        self._http = http_client(url, authority, headers, transport)
+        self._http = http_client(url, authority, KeptCredential(credential), transport)
 
     def close(self) -> None:
         self._http.close()
@@ -94,6 +116,13 @@ class Client:
         desired: Desired = _decoded(answer, Desired)
         return desired
 
+    def next_credential(self) -> str:
+        """Ask for the credential that is to follow the present one."""
+        with _answers():
+            answer = self._http.post(f"{self._host}/credential")
+        credential: Credential = _decoded(answer, Credential)
+        return credential.credential
+
     @contextmanager
     def image(self, image_id: str) -> Iterator[Iterator[bytes]]:
         """Open the bytes of an image, as they come."""
@@ -114,14 +143,15 @@ class Client:
 def http_client(
     url: str,
     authority: str | None,
-    headers: dict[str, str] | None = None,
+    auth: httpx.Auth | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
     """Connect to *url*; with *authority*, a CA as PEM, only to a controller that it vouches for."""
     verify = False if authority is None else ssl.create_default_context(cadata=authority)
     return httpx.Client(
         base_url=url.rstrip("/"),
-        headers={HEADER: str(VERSION), **(headers or {})},
+        headers={HEADER: str(VERSION)},
+        auth=auth,
         timeout=_TIMEOUT,
         verify=verify,
         transport=transport,

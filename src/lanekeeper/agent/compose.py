@@ -34,13 +34,6 @@ class Timing:
     stopwatch: Stopwatch = monotonic
 
 
-def client_of(state: StateDir) -> Client:
-    """Connect to the controller that this host is enrolled with. Raises Invalid when it is not."""
-    url = state.enrolled().controller
-    authority = state.authority() if url.startswith("https:") else None
-    return Client(url, state.host_id(), state.credential(), authority)
-
-
 def refuse_contradictions(machine: Machine, policy: Policy) -> None:
     """Check the configuration against this host's devices before anything is served.
 

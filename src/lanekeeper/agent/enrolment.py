@@ -10,12 +10,13 @@ import hashlib
 import ipaddress
 import re
 import ssl
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
 
-from lanekeeper.agent.client import fetch_authority, http_client, post_enrolment
+from lanekeeper.agent.client import Client, fetch_authority, http_client, post_enrolment
 from lanekeeper.agent.state_dir import Enrolled, StateDir
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.protocol import Enrolment
@@ -63,6 +64,31 @@ def enrol(
     with http_client(url, authority, transport=transport) as http:
         credential = post_enrolment(http, enrolment)
     state.enrol(Enrolled(controller=url, host_name=host_name), credential, authority)
+
+
+def rotate(state: StateDir) -> None:
+    """Exchange this host's credential for a new one; an agent that runs goes on with the new one.
+
+    The old one is good until the new one was used, which is the last step here: killed anywhere,
+    the one that is kept is good.
+
+    Raises:
+        Invalid: this host was never enrolled.
+        Unauthenticated: its credential is not good any more; enrol it again.
+        Unavailable: the controller does not answer.
+    """
+    with closing(client_of(state)) as client:
+        fresh = client.next_credential()
+    state.save_credential(fresh)
+    with closing(client_of(state)) as client, suppress(Conflict):  # frozen: it was let in, too
+        client.desired("", 0)
+
+
+def client_of(state: StateDir) -> Client:
+    """Connect to the controller that this host is enrolled with. Raises Invalid when it is not."""
+    url = state.enrolled().controller
+    authority = state.authority() if url.startswith("https:") else None
+    return Client(url, state.host_id(), state.credential, authority)
 
 
 def checked_url(url: str) -> None:

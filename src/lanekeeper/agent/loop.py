@@ -120,6 +120,7 @@ class Agent:
             cleaned=self._memory.cleaned(),
             busy=frozenset(busy),
             before=self._parts.reporter.state,
+            memos=self._parts.orders.memos(),
         )
         obeyed = self._obeyed(desired, actions, is_busy=bool(busy))
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
@@ -229,7 +230,7 @@ class Agent:
 
     def _poll(self) -> None:
         """Ask for orders until told to stop; ask less often while there is no good answer."""
-        failures, complaint = 0, ""
+        failures, complaint, was_frozen = 0, "", False
         while not self._stopping.is_set():
             asked_at = self._parts.stopwatch()
             try:
@@ -238,6 +239,9 @@ class Agent:
                 if self._stopping.is_set():
                     return
                 failures += 1
+                if self._parts.orders.frozen and not was_frozen:
+                    self._parts.reporter.forget()  # it is to hear all that is here
+                was_frozen = self._parts.orders.frozen
                 if str(error) != complaint:
                     complaint = str(error)
                     self._log.warning("orders poll", outcome="failed", error=complaint)
@@ -247,7 +251,7 @@ class Agent:
                 continue
             if failures:
                 self._parts.reporter.forget()
-            failures, complaint = 0, ""
+            failures, complaint, was_frozen = 0, "", False
             if has_changed:
                 self._wake.set()
             elif self._parts.stopwatch() - asked_at < _POLL_AGAIN_S:

@@ -54,6 +54,13 @@ class Orders:
         with self._lock:
             return self._frozen
 
+    def memos(self) -> dict[str, str]:
+        """What the controller gave along with each server; empty unless the host is frozen."""
+        with self._lock:
+            if not self._frozen or self._known is None:
+                return {}
+            return {server.id: server.memo for server in self._known.servers}
+
     def poll(self) -> bool:
         """Ask once; returns whether what ``current`` says has changed.
 
@@ -84,7 +91,7 @@ class Orders:
             raise Conflict(
                 f"the controller orders state {mark_of(desired)}, but {mark_of(known)} was "
                 "ordered before: it has lost history",
-                hint="see what runs here, then on the controller: lanekeeper agent thaw HOST",
+                hint="see what runs here, then on the controller: lanekeeper db adopt",
             )
         self._state.save_desired(desired)
         with self._lock:

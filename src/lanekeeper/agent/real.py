@@ -6,8 +6,8 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from lanekeeper.agent.client import Client
-from lanekeeper.agent.compose import client_of, compose, refuse_contradictions
-from lanekeeper.agent.enrolment import is_loopback
+from lanekeeper.agent.compose import compose, refuse_contradictions
+from lanekeeper.agent.enrolment import client_of, is_loopback
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.management import management_interfaces
 from lanekeeper.agent.observe import Policy

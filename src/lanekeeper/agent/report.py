@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from lanekeeper.agent.attempts import Attempt
 from lanekeeper.agent.plan import Observed
 from lanekeeper.hypervisor.driver import Guest
@@ -24,12 +26,13 @@ def report(
     cleaned: Mapping[str, CleaningState],
     busy: frozenset[str],
     before: HostState,
+    memos: Mapping[str, str] | None = None,
 ) -> HostState:
     """Tell of every guest, of every tombstone that is done, and of the cleaning that is asked for.
 
     *attempts* are those at what is wanted now. Servers that are being worked on (*busy*) are told
-    as they were *before*: what they go through meanwhile is nobody's business. ``obeyed`` is the
-    caller's to fill in.
+    as they were *before*: what they go through meanwhile is nobody's business. *memos*, by server,
+    are given back by a frozen host. ``obeyed`` is the caller's to fill in.
     """
     wanted = {server.id: server for server in desired.servers} if desired else {}
     absent = frozenset(desired.absent) if desired else frozenset()
@@ -47,7 +50,10 @@ def report(
         *_gone(absent, observed, busy, attempts),
     ]
     return HostState(
-        servers=sorted(servers, key=lambda state: state.id),
+        servers=[
+            msgspec.structs.replace(state, memo=(memos or {}).get(state.id, ""))
+            for state in sorted(servers, key=lambda state: state.id)
+        ],
         cleaned=[
             state
             for device_id, state in sorted(cleaned.items())

@@ -26,24 +26,29 @@ class Reporter:
         self._consoles: dict[str, int] = {}
         self._complaint = ""
         self._arrived = False
+        self._forgotten = 0
         self.state = HostState()
 
     def forget(self) -> None:
         """Take it that the controller knows nothing: it was away, it may be another one."""
+        self._forgotten += 1  # what is on its way now may have met the one before
         self._facts, self._arrived = None, False
         self._consoles.clear()
 
     def tell_facts(self, facts: HostFacts) -> None:
         if facts != self._facts:
-            with_arrival = self._try("facts", lambda: self._client.put_facts(facts))
-            self._facts = facts if with_arrival else None
+            before = self._forgotten
+            arrived = self._try("facts", lambda: self._client.put_facts(facts))
+            self._facts = facts if arrived and before == self._forgotten else None
 
     def tell_state(self, state: HostState) -> None:
         if state == self.state and self._arrived:
             return
         self.state = state
+        before = self._forgotten
         reached("agent.report.before")
-        self._arrived = self._try("state", lambda: self._client.put_state(state))
+        arrived = self._try("state", lambda: self._client.put_state(state))
+        self._arrived = arrived and before == self._forgotten
         reached("agent.report.after")
 
     def tell_consoles(self, server_ids: Iterable[str]) -> None:

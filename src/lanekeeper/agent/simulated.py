@@ -8,8 +8,8 @@ from pathlib import Path
 from threading import Thread
 
 from lanekeeper.agent.client import Client
-from lanekeeper.agent.compose import Timing, client_of, compose, refuse_contradictions
-from lanekeeper.agent.enrolment import enrol
+from lanekeeper.agent.compose import Timing, compose, refuse_contradictions
+from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.state_dir import StateDir

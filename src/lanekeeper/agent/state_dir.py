@@ -89,6 +89,10 @@ class StateDir:
         """PEM of the CA that the controller's certificate has to be signed by."""
         return self.ca.read_text("ascii")
 
+    def save_credential(self, credential: str) -> None:
+        """Keep another credential in place of the one before."""
+        write_durably(self._credential, credential.encode())
+
     def credential(self) -> str:
         return self._credential.read_text("utf-8")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lanekeeper.agent.client import Client
-from lanekeeper.agent.enrolment import enrol
+from lanekeeper.agent.enrolment import enrol, rotate
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.real import SYSTEM_URI, real_agent
@@ -35,6 +35,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     token.add_argument("--token-file", type=Path, metavar="FILE", help="file that holds it")
     enroll.add_argument("--host-name", default="", help="name of this host; its own where unset")
     enroll.set_defaults(handler=run_enroll)
+    rotate = verbs.add_parser("rotate", help="exchange the credential; a running agent goes on")
+    _state_dir(rotate)
+    rotate.set_defaults(handler=run_rotate)
     run = verbs.add_parser("run", help="serve until SIGTERM; guests run on after it")
     _state_dir(run)
     run.add_argument(
@@ -69,6 +72,14 @@ def run_enroll(arguments: argparse.Namespace) -> int:
     name = arguments.host_name or socket.gethostname()
     enrol(state, arguments.controller, token, name)
     print(f"enrolled {name} ({state.host_id()}) with {arguments.controller}")
+    return exit_code.DONE
+
+
+def run_rotate(arguments: argparse.Namespace) -> int:
+    """Give this host a new credential."""
+    state = StateDir(arguments.state_dir.absolute())
+    rotate(state)
+    print(f"{state.enrolled().host_name} has a new credential; the old one is worth nothing now")
     return exit_code.DONE
 
 

@@ -1,4 +1,4 @@
-"""Agents from the controller's side: who is there, tokens for new ones, a word to frozen ones."""
+"""Agents from the controller's side: who is there, tokens for new ones, an end for others."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def register_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     listing = verbs.add_parser("list", help="list hosts and what their agents say")
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(handler=list_agents)
-    thaw = verbs.add_parser("thaw", help="let a frozen host obey again")
-    thaw.add_argument("host", metavar="HOST", help="name or id")
-    thaw.set_defaults(handler=thaw_agent)
+    revoke = verbs.add_parser("revoke", help="let a host's agent in no more; guests run on")
+    revoke.add_argument("host", metavar="HOST", help="name or id")
+    revoke.set_defaults(handler=revoke_agent)
 
 
 def make_token(arguments: argparse.Namespace) -> int:
@@ -53,10 +53,13 @@ def _row(host: dict[str, Any]) -> tuple[str, ...]:
     return host["name"], state, host["seen_at"] or "never", host["agent_version"], obeyed
 
 
-def thaw_agent(arguments: argparse.Namespace) -> int:
-    """Let a frozen host go on."""
+def revoke_agent(arguments: argparse.Namespace) -> int:
+    """Make a host's credential worth nothing, at once."""
     cloud = connect()
     host = cloud.find("/lanekeeper/v1/hosts", "hosts", arguments.host)
-    cloud.post(f"/lanekeeper/v1/hosts/{host['id']}/thaw")
-    print(f"{host['name']} obeys again")
+    cloud.post(f"/lanekeeper/v1/hosts/{host['id']}/revoke")
+    print(
+        f"the agent of {host['name']} is let in no more; to let it in again:\n"
+        f"  lanekeeper agent token --host-name {host['name']}   # then, there: agent enroll"
+    )
     return exit_code.DONE

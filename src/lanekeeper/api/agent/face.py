@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lanekeeper.api.row import Call, Face, Policy, Reply, Row
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.console import console_store
 from lanekeeper.control.host.desired import desired_of, desired_stamp, image_of
-from lanekeeper.control.host.enrolment import authenticate_host, enrol
+from lanekeeper.control.host.enrolment import authenticate_host, enrol, rotate_credential
 from lanekeeper.control.host.heartbeat import Heartbeats
 from lanekeeper.control.host.host import check_history, report_facts, report_state
 from lanekeeper.control.identity.authority import open_authority
@@ -47,14 +48,23 @@ def authenticator(site: Site, heartbeats: Heartbeats) -> Callable[[Request, str]
     """How this face knows its callers; every authenticated request is a heartbeat."""
 
     def authenticate(request: Request, request_id: str) -> Caller:
-        kind, _, credential = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer":
-            raise Unauthenticated("agents authenticate with: Authorization: Bearer CREDENTIAL")
-        caller = authenticate_host(site, credential.strip(), request_id)
+        caller = authenticate_host(site, _credential(request), request_id)
         heartbeats.seen(caller.user_id)
         return caller
 
     return authenticate
+
+
+def _credential(request: Request) -> str:
+    """The credential that a request carries.
+
+    Raises:
+        Unauthenticated: it carries none.
+    """
+    kind, _, credential = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer":
+        raise Unauthenticated("agents authenticate with: Authorization: Bearer CREDENTIAL")
+    return credential.strip()
 
 
 def _host(call: Call[Any]) -> str:
@@ -64,14 +74,24 @@ def _host(call: Call[Any]) -> str:
         Forbidden: it is another's.
         UpgradeRequired: the agent speaks another version.
     """
-    spoken = call.headers.get(HEADER.lower(), str(VERSION))
-    if spoken not in (str(VERSION), str(VERSION - 1)):
-        raise UpgradeRequired(
-            f"agent protocol {spoken} is not spoken here; {VERSION - 1} and {VERSION} are"
-        )
+    _check_protocol(call)
     if call.path["host_id"] != call.caller.user_id:
         raise Forbidden("a credential is good for its own host only")
     return call.caller.user_id
+
+
+def _check_protocol(call: Call[Any]) -> None:
+    """Let agents of this version and of the one before in, so that hosts are upgraded after us.
+
+    Raises:
+        UpgradeRequired: the agent speaks another version.
+    """
+    spoken = call.headers.get(HEADER.lower(), str(VERSION))
+    if spoken not in (str(VERSION), str(VERSION - 1)):
+        raise UpgradeRequired(
+            f"agent protocol {spoken[:20]} is not spoken here; {VERSION - 1} and {VERSION} are",
+            hint="upgrade the controller first, then the agents; neither by more than one version",
+        )
 
 
 def show_authority(call: Call[None]) -> Reply:
@@ -81,8 +101,14 @@ def show_authority(call: Call[None]) -> Reply:
     )
 
 
+def create_credential(call: Call[None]) -> Credential:
+    """Give an agent its next credential; the one that it asks with is good until that was used."""
+    return Credential(credential=rotate_credential(call.site, _host(call)))
+
+
 def create_enrolment(call: Call[Enrolment]) -> Credential:
     """Enrol a host with a one-time token."""
+    _check_protocol(call)  # before the token is spent
     body = call.body
     return Credential(credential=enrol(call.site, body.token, body.host_id, body.host_name))
 
@@ -105,6 +131,14 @@ async def get_desired(call: Call[None], request: Request) -> Response:
     await anyio.to_thread.run_sync(check_history, call.site, host_id, after, limiter=call.threads)
     if not await _changed(call, host_id, after, wait_s):
         return Response(status_code=304)
+    if wait_s:  # its credential may have been revoked while it waited
+        await anyio.to_thread.run_sync(
+            authenticate_host,
+            call.site,
+            _credential(request),
+            call.request_id,
+            limiter=call.threads,
+        )
     desired = await anyio.to_thread.run_sync(desired_of, call.site, host_id, limiter=call.threads)
     return Response(msgspec.json.encode(desired), media_type="application/json")
 
@@ -187,6 +221,13 @@ ROWS: tuple[Row[Any], ...] = (
         handler=put_state,
         accepts=HostState,
         policy=AGENT,
+    ),
+    Row(
+        method="POST",
+        path="/hosts/{host_id}/credential",
+        handler=create_credential,
+        policy=AGENT,
+        status=HTTPStatus.CREATED,
     ),
     Row(method="GET", path="/hosts/{host_id}/desired", stream=get_desired, policy=AGENT),
     Row(method="GET", path="/hosts/{host_id}/images/{image_id}", stream=get_image, policy=AGENT),

@@ -1,4 +1,4 @@
-"""Hosts from the operator's side: who is there, letting one in, letting one go on."""
+"""Hosts from the operator's side: who is there, letting one in or out, reading one back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from http import HTTPStatus
 from typing import Any
 
 from lanekeeper.api.row import ADMIN, Call, Policy, Row, Strict
-from lanekeeper.control.host.enrolment import create_token
-from lanekeeper.control.host.host import HostView, list_hosts, thaw_host
+from lanekeeper.control.host.adoption import Adoption, adopt_host
+from lanekeeper.control.host.enrolment import create_token, revoke_credential
+from lanekeeper.control.host.host import HostView, list_hosts
 
 MANAGE = Policy("lanekeeper:hosts:manage", ADMIN)
 
@@ -44,9 +45,34 @@ def create_enrolment(call: Call[TokenBody]) -> dict[str, Any]:
     return {"token": token, "host_name": call.body.host_name}
 
 
-def thaw(call: Call[None]) -> None:
-    """Let a frozen host obey again, from what this database wants of it now."""
-    thaw_host(call.site, call.path["host_id"])
+class AdoptBody(Strict, frozen=True):
+    """``dry_run`` only says what would be done."""
+
+    dry_run: bool = False
+
+
+def adopt(call: Call[AdoptBody]) -> dict[str, Any]:
+    """Read a frozen host back into the database and let it obey again."""
+    host_id, dry_run = call.path["host_id"], call.body.dry_run
+    return {"adoption": _adoption(adopt_host(call.site, call.caller, host_id, dry_run=dry_run))}
+
+
+def _adoption(adoption: Adoption) -> dict[str, Any]:
+    return {
+        "host": adoption.host_name,
+        "kept": list(adoption.kept),
+        "made": list(adoption.made),
+        "lost": list(adoption.lost),
+        "unknown": [
+            {"id": one.id, "reason": one.reason, "devices": list(one.devices)}
+            for one in adoption.unknown
+        ],
+    }
+
+
+def revoke(call: Call[None]) -> dict[str, Any]:
+    """Let a host's agent in no more."""
+    return {"host": {"name": revoke_credential(call.site, call.path["host_id"])}}
 
 
 ROWS: tuple[Row[Any], ...] = (
@@ -61,9 +87,10 @@ ROWS: tuple[Row[Any], ...] = (
     ),
     Row(
         method="POST",
-        path="/hosts/{host_id}/thaw",
-        handler=thaw,
+        path="/hosts/{host_id}/adopt",
+        handler=adopt,
+        accepts=AdoptBody,
         policy=MANAGE,
-        status=HTTPStatus.NO_CONTENT,
     ),
+    Row(method="POST", path="/hosts/{host_id}/revoke", handler=revoke, policy=MANAGE),
 )

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from lanekeeper.domain.compute.server import Wanted
@@ -17,6 +18,7 @@ from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.protocol import DeviceWanted, ImageWanted, NicWanted, ServerWanted
 from lanekeeper.store.compute.capacity import device_facts
+from lanekeeper.store.compute.memo import memo_read
 from lanekeeper.store.compute.server import ServerRecord
 from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.image.image import image_get
@@ -46,8 +48,9 @@ class GuestFacts:
 
 
 def server_wanted(connection: sa.Connection, record: ServerRecord) -> ServerWanted:
-    """What *record* wants from its host now."""
-    return render(guest_facts(connection, record))
+    """What *record* wants from its host now, and all that we would have to know of it again."""
+    memo = msgspec.json.encode(memo_read(connection, record.id)).decode()
+    return msgspec.structs.replace(render(guest_facts(connection, record)), memo=memo)
 
 
 def images_of(record: ServerRecord) -> tuple[str, ...]:

@@ -14,14 +14,17 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.identity.authority import open_authority
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated
-from lanekeeper.store.host.desired import desired_touch
+from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.host.host import (
     HostRecord,
     enrolment_insert,
     enrolment_use,
     host_by_credential,
     host_by_name,
+    host_credential_next,
+    host_credential_promote,
     host_credential_set,
+    host_get,
     host_insert,
 )
 from lanekeeper.store.tables import host
@@ -114,7 +117,42 @@ def authenticate_host(site: Site, credential: str, request_id: str) -> Caller:
             "no host has this credential",
             hint="enrol the host again with: lanekeeper agent enroll",
         )
-    return agent_caller(found, request_id)
+    record, is_next = found
+    if is_next:  # its agent has it, so the one before is of no use any more
+        site.database.write(
+            lambda connection: host_credential_promote(connection, record.id, _hash(credential))
+        )
+    return agent_caller(record, request_id)
+
+
+def rotate_credential(site: Site, host_id: str) -> str:
+    """Make the host's next credential; the present one is good until the next was used.
+
+    Asked again before that, the last answer counts.
+    """
+    credential = secrets.token_urlsafe(32)
+    site.database.write(
+        lambda connection: host_credential_next(connection, host_id, _hash(credential))
+    )
+    return credential
+
+
+def revoke_credential(site: Site, host_id: str) -> str:
+    """Let a host's agent in no more; returns the host's name. Its guests run on.
+
+    Raises:
+        NotFound: no such host.
+    """
+
+    def work(connection: sa.Connection) -> str:
+        host_lock(connection, host_id)
+        name = host_get(connection, host_id).name
+        host_credential_set(connection, host_id, "")
+        return name
+
+    name = site.database.write(work)
+    site.bells.ring(host_id)
+    return name
 
 
 def agent_caller(found: HostRecord, request_id: str) -> Caller:

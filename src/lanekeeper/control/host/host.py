@@ -28,7 +28,6 @@ from lanekeeper.store.device.device import (
 )
 from lanekeeper.store.device.life import cleaning_began, device_cleaned
 from lanekeeper.store.host.desired import (
-    desired_adopt,
     desired_knows,
     desired_obeyed,
     desired_touch,
@@ -36,9 +35,12 @@ from lanekeeper.store.host.desired import (
 )
 from lanekeeper.store.host.host import (
     HostRecord,
+    frozen_report_put,
     host_facts_set,
+    host_frozen_after,
     host_frozen_set,
     host_get,
+    host_is_frozen,
     host_list,
 )
 from lanekeeper.store.placement.provider import (
@@ -70,6 +72,8 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
     def work(connection: sa.Connection) -> bool:
         host_lock(connection, host_id)
         record = host_get(connection, host_id)
+        if record.frozen_reason:
+            frozen_report_put(connection, host_id, facts_told=True)
         host_facts_set(connection, host_id, plain, now)
         provider_ensure(
             connection,
@@ -176,13 +180,19 @@ def _provide(
 
 
 def report_state(site: Site, host_id: str, state: HostState) -> None:
-    """Take over what has become of guests and of cleaning; what was reported before is no news."""
+    """Take over what has become of guests and of cleaning; what was reported before is no news.
+
+    What a frozen host tells changes nothing: it is kept until the host is adopted.
+    """
     now = site.clock()
     obeyed = parse_stamp(state.obeyed) if state.obeyed else None
 
     def work(connection: sa.Connection) -> tuple[bool, list[_Cleaned]]:
         host_lock(connection, host_id)
         changed = False
+        if host_is_frozen(connection, host_id):
+            frozen_report_put(connection, host_id, state=msgspec.to_builtins(state))
+            return changed, []
         for guest in state.servers:
             changed |= guest_reported(connection, host_id, guest, now)
         told = (_cleaned(connection, host_id, cleaned, now) for cleaned in state.cleaned)
@@ -244,17 +254,27 @@ def check_history(site: Site, host_id: str, after: str) -> HostRecord:
             f"the agent has obeyed state {after}, which this database never ordered: it has lost "
             "history (a restored backup, an empty database, or a host that was removed)"
         )
-        site.database.write(lambda connection: host_frozen_set(connection, host_id, reason, after))
+        _freeze(site, host_id, reason, after)
         raise Conflict(_frozen(reason), code=LOST_HISTORY)
     if record.frozen_reason:
+        if after not in ("", record.frozen_after):
+            site.database.write(lambda connection: host_frozen_after(connection, host_id, after))
         raise Conflict(_frozen(record.frozen_reason), code=LOST_HISTORY)
     return record
 
 
+def _freeze(site: Site, host_id: str, reason: str, after: str) -> None:
+    def work(connection: sa.Connection) -> None:
+        host_lock(connection, host_id)
+        host_frozen_set(connection, host_id, reason, after)
+
+    site.database.write(work)
+
+
 def _frozen(reason: str) -> str:
     return (
-        f"this host is frozen: {reason}. Its guests run on and nothing is touched; end those that "
-        "this database does not know, then: lanekeeper agent thaw HOST"
+        f"this host is frozen: {reason}. Its guests run on and nothing is touched until it has "
+        "been read back into the database: lanekeeper db adopt"
     )
 
 
@@ -299,30 +319,6 @@ def list_hosts(site: Site) -> list[HostView]:
         )
         for record in records
     ]
-
-
-def thaw_host(site: Site, host_id: str) -> None:
-    """Let a frozen host obey again; what its agent says it has got is taken as ordered here.
-
-    The state that it then obeys has a generation above any that it has seen.
-
-    Raises:
-        NotFound: no such host.
-        Conflict: it is not frozen.
-    """
-
-    def work(connection: sa.Connection) -> None:
-        host_lock(connection, host_id)
-        record = host_get(connection, host_id)
-        if not record.frozen_reason:
-            raise Conflict(f"host {record.name} is not frozen")
-        lost = parse_stamp(record.frozen_after)
-        host_frozen_set(connection, host_id, "")
-        desired_adopt(connection, host_id, *lost)
-        desired_touch(connection, host_id)
-
-    site.database.write(work)
-    site.bells.ring(host_id)
 
 
 def parse_stamp(text: str) -> tuple[int, str]:

@@ -134,14 +134,31 @@ def write_credentials(
     }
     if cacert is not None:
         cloud["cacert"] = str(cacert.absolute())
-    text = yaml.safe_dump({"clouds": {CLOUD: cloud}}, sort_keys=False)
-    write_private(path, text.encode())
-    write_private(site.state_dir / "openrc", _openrc(auth, region, cacert).encode())
+    _write_cloud(site.state_dir, cloud)
     pending = site.state_dir / _PENDING
     if made is not None and pending.exists():
         pending.unlink()
         sync_directory(site.state_dir)
     return True
+
+
+def replace_password(state_dir: Path, user_name: str, password: str) -> bool:
+    """Put *password* into ``clouds.yaml`` and ``openrc``, if they are *user_name*'s."""
+    path = state_dir / "clouds.yaml"
+    auth = _read_auth(path)
+    if auth is None or auth["username"] != user_name:
+        return False
+    cloud = yaml.safe_load(path.read_text("utf-8"))["clouds"][CLOUD]
+    _write_cloud(state_dir, {**cloud, "auth": {**auth, "password": password}})
+    return True
+
+
+def _write_cloud(state_dir: Path, cloud: dict[str, Any]) -> None:
+    text = yaml.safe_dump({"clouds": {CLOUD: cloud}}, sort_keys=False)
+    write_private(state_dir / "clouds.yaml", text.encode())
+    cacert = Path(cloud["cacert"]) if "cacert" in cloud else None
+    openrc = _openrc(cloud["auth"], cloud["region_name"], cacert)
+    write_private(state_dir / "openrc", openrc.encode())
 
 
 def _auth(made: Bootstrap) -> dict[str, str]:

@@ -71,7 +71,7 @@ def host_alive(request: ServerRequest, host: HostView) -> Verdict | None:
         return Verdict(
             code="host_alive",
             reason=f"is frozen: {host.frozen_reason}",
-            remedy=f"see what runs there, then: lanekeeper agent thaw {host.name}",
+            remedy=f"once its agent is there: lanekeeper db adopt --host {host.name}",
         )
     if host.alive:
         return None

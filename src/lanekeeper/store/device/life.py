@@ -36,7 +36,12 @@ class Pick:
 
 
 def claim_insert(
-    connection: sa.Connection, consumer_id: str, picks: Sequence[Pick], now: datetime
+    connection: sa.Connection,
+    consumer_id: str,
+    picks: Sequence[Pick],
+    now: datetime,
+    *,
+    listed_only: bool = True,
 ) -> None:
     """Give every picked device to *consumer_id*, or none of them.
 
@@ -54,7 +59,7 @@ def claim_insert(
             now,
             device.c.state == DeviceState.AVAILABLE,
             device.c.present,
-            device.c.listed,
+            *([device.c.listed] if listed_only else []),
             state=DeviceState.HELD,
         )
         if row is None:
@@ -70,6 +75,65 @@ def claim_insert(
             )
         )
         card_recount(connection, row.pf_id or row.id)
+
+
+def claim_adopt(
+    connection: sa.Connection, consumer_id: str, picks: Sequence[Pick], now: datetime
+) -> None:
+    """Write down that *consumer_id* holds every picked device, as its host has told; or nothing.
+
+    Such a device may be dirty by the rows, which are older than what was told: it was cleaned
+    since. So was the rest of its card where that was held the other way, or the device could not
+    have been given away; to clean it now would take the card from under a running guest.
+
+    Raises:
+        Conflict: somebody else holds a device, or its card. The transaction must be left.
+    """
+    for pick in sorted(picks, key=lambda pick: pick.device_id):
+        _clear_other_way(connection, pick.device_id, now)
+        connection.execute(
+            device.update()
+            .where(device.c.id == pick.device_id, device.c.state.in_(_DIRTY))
+            .values(state=DeviceState.AVAILABLE, state_reason="", state_at=now)
+        )
+        card_recount(connection, _card_of(connection, pick.device_id))
+    claim_insert(connection, consumer_id, picks, now, listed_only=False)
+
+
+def device_set_aside(connection: sa.Connection, device_id: str, reason: str, now: datetime) -> bool:
+    """Quarantine a device that nobody holds by the rows; whether it was so."""
+    row = _step(
+        connection,
+        device_id,
+        now,
+        device.c.state != DeviceState.HELD,
+        state=DeviceState.QUARANTINED,
+        state_reason=reason,
+    )
+    if row is not None:
+        card_recount(connection, row.pf_id or row.id)
+    return row is not None
+
+
+def _card_of(connection: sa.Connection, device_id: str) -> str:
+    owner = sa.select(sa.func.coalesce(device.c.pf_id, device.c.id)).where(device.c.id == device_id)
+    return str(connection.execute(owner).scalar_one())
+
+
+def _clear_other_way(connection: sa.Connection, device_id: str, now: datetime) -> None:
+    """Call clean what is dirty of the device's card on the other side: its PF, or its VFs."""
+    mine = sa.select(device.c.pf_id).where(device.c.id == device_id).scalar_subquery()
+    connection.execute(
+        device.update()
+        .where(sa.or_(device.c.id == mine, device.c.pf_id == device_id))
+        .where(device.c.state.in_(_DIRTY))
+        .values(
+            state=DeviceState.AVAILABLE,
+            state_reason="",
+            state_at=now,
+            generation=device.c.generation + 1,
+        )
+    )
 
 
 def claim_release(

@@ -71,7 +71,7 @@ def desired_adopt(connection: sa.Connection, host_id: str, generation: int, mark
     """Count a state that this database never ordered as ordered, so that newer ones follow it.
 
     It may have ordered that generation itself, with another mark: the agent's is the one that
-    counts then.
+    counts then. ``desired_touch`` follows, which orders a newer one.
     """
     connection.execute(
         host.update()

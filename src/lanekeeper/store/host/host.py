@@ -10,7 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import NotFound
-from lanekeeper.store.tables import allocation, device, enrolment, host, resource_provider
+from lanekeeper.store.tables import (
+    allocation,
+    device,
+    enrolment,
+    frozen_report,
+    host,
+    resource_provider,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +88,18 @@ def host_by_name(connection: sa.Connection, name: str) -> HostRecord | None:
     return None if row is None else _record(row)
 
 
-def host_by_credential(connection: sa.Connection, credential_hash: str) -> HostRecord | None:
-    """The host whose agent carries this credential."""
-    query = sa.select(host).where(host.c.credential_hash == credential_hash)
+def host_by_credential(
+    connection: sa.Connection, credential_hash: str
+) -> tuple[HostRecord, bool] | None:
+    """The host whose agent carries this credential, and whether it is the next one, used first."""
+    query = sa.select(host).where(
+        sa.or_(
+            host.c.credential_hash == credential_hash,
+            host.c.next_credential_hash == credential_hash,
+        )
+    )
     row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else (_record(row), row["credential_hash"] != credential_hash)
 
 
 def host_insert(
@@ -124,9 +138,27 @@ def host_delete(connection: sa.Connection, host_id: str) -> None:
 
 
 def host_credential_set(connection: sa.Connection, host_id: str, credential_hash: str) -> None:
-    """Rotate the credential; the old one is worth nothing from the commit on."""
+    """Make this the only credential; others are worth nothing from the commit on. Empty: none."""
     connection.execute(
-        host.update().where(host.c.id == host_id).values(credential_hash=credential_hash)
+        host.update()
+        .where(host.c.id == host_id)
+        .values(credential_hash=credential_hash, next_credential_hash="")
+    )
+
+
+def host_credential_next(connection: sa.Connection, host_id: str, credential_hash: str) -> None:
+    """Let a second credential in; the first one is good until the second was used."""
+    connection.execute(
+        host.update().where(host.c.id == host_id).values(next_credential_hash=credential_hash)
+    )
+
+
+def host_credential_promote(connection: sa.Connection, host_id: str, credential_hash: str) -> None:
+    """Make the next credential the only one, if it still is the next."""
+    connection.execute(
+        host.update()
+        .where(host.c.id == host_id, host.c.next_credential_hash == credential_hash)
+        .values(credential_hash=credential_hash, next_credential_hash="")
     )
 
 
@@ -139,10 +171,46 @@ def host_facts_set(
 
 
 def host_frozen_set(connection: sa.Connection, host_id: str, reason: str, after: str = "") -> None:
-    """Freeze a host with a reason and the ``G.MARK`` that nobody knows; empty ones thaw it."""
+    """Freeze a host with a reason and the ``G.MARK`` that nobody knows; empty ones thaw it.
+
+    What it has told while it was frozen before is forgotten.
+    """
     connection.execute(
         host.update().where(host.c.id == host_id).values(frozen_reason=reason, frozen_after=after)
     )
+    connection.execute(frozen_report.delete().where(frozen_report.c.host_id == host_id))
+
+
+def hosts_freeze(connection: sa.Connection, reason: str) -> int:
+    """Freeze every host, whatever its agent has obeyed; returns how many there are."""
+    connection.execute(frozen_report.delete())
+    frozen = connection.execute(host.update().values(frozen_reason=reason, frozen_after=""))
+    return int(frozen.rowcount)
+
+
+def host_frozen_after(connection: sa.Connection, host_id: str, after: str) -> None:
+    """Note which ``G.MARK`` the agent of a frozen host says it has got."""
+    connection.execute(host.update().where(host.c.id == host_id).values(frozen_after=after))
+
+
+def host_is_frozen(connection: sa.Connection, host_id: str) -> bool:
+    reason = sa.select(host.c.frozen_reason).where(host.c.id == host_id)
+    return bool(connection.scalar(reason))
+
+
+def frozen_report_put(connection: sa.Connection, host_id: str, **told: Any) -> None:
+    """Keep what a frozen host tells: ``facts_told``, ``state``; its row is locked already."""
+    mine = frozen_report.c.host_id == host_id
+    if connection.execute(frozen_report.update().where(mine).values(**told)).rowcount == 0:
+        connection.execute(frozen_report.insert().values(host_id=host_id, **told))
+
+
+def frozen_report_get(connection: sa.Connection, host_id: str) -> Any | None:
+    """The last state that a frozen host told; None before it has told all there is to tell."""
+    query = sa.select(frozen_report.c.state).where(
+        frozen_report.c.host_id == host_id, frozen_report.c.facts_told
+    )
+    return connection.scalar(query)
 
 
 def hosts_seen(connection: sa.Connection, seen: Iterable[tuple[str, datetime]]) -> None:

@@ -17,7 +17,7 @@ from lanekeeper.store.tables.compute import (
     server_event,
 )
 from lanekeeper.store.tables.device import card, claim, device
-from lanekeeper.store.tables.host import desired_mark, enrolment, host
+from lanekeeper.store.tables.host import desired_mark, enrolment, frozen_report, host
 from lanekeeper.store.tables.identity import (
     application_credential,
     assignment,
@@ -58,6 +58,7 @@ __all__ = [
     "enrolment",
     "flavor",
     "flavor_access",
+    "frozen_report",
     "host",
     "host_aggregate",
     "image",

@@ -21,6 +21,7 @@ host = Table(
     id_column(),
     Column("name", sa.Text, nullable=False, unique=True),
     text_column("credential_hash"),
+    text_column("next_credential_hash"),
     flag_column("enabled", default=True),
     text_column("disabled_reason"),
     text_column("frozen_reason"),
@@ -41,6 +42,14 @@ desired_mark = Table(
     Column("generation", sa.BigInteger, primary_key=True),
     text_column("mark"),
     comment="Marks given out since the one that the agent last obeyed.",
+)
+frozen_report = Table(
+    "frozen_report",
+    metadata,
+    Column("host_id", sa.Text, ForeignKey("host.id", ondelete="CASCADE"), primary_key=True),
+    flag_column("facts_told", default=False),
+    Column("state", sa.JSON(none_as_null=True)),
+    comment="What a frozen host has told since it was frozen: a HostState.",
 )
 enrolment = Table(
     "enrolment",

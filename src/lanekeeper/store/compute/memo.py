@@ -1,0 +1,116 @@
+"""All rows of one server as plain data, and putting them back: what a host keeps for us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.errors import Conflict
+from lanekeeper.store.row import row_insert_new
+from lanekeeper.store.tables import (
+    Moment,
+    address,
+    allocation,
+    claim,
+    device,
+    port,
+    security_group,
+    server,
+)
+
+Plain = dict[str, Any]
+
+_OF_THE_MOMENT = {"fault", "console_wanted_until", "task_state", "terminated_at", "host_id"}
+
+
+def memo_read(connection: sa.Connection, server_id: str) -> Plain:
+    """The rows that belong to a server that is there, moments as they are."""
+    columns = [column for column in server.c if column.name not in _OF_THE_MOMENT]
+    row = connection.execute(sa.select(*columns).where(server.c.id == server_id)).mappings().one()
+    ports = _rows(connection, sa.select(port).where(port.c.device_id == server_id))
+    mine = sa.select(port.c.id).where(port.c.device_id == server_id)
+    claims = (
+        sa.select(claim.c.request_id, claim.c.index, device.c.address)
+        .join(device, device.c.id == claim.c.device_id)
+        .where(claim.c.consumer_id == server_id)
+    )
+    amounts = sa.select(allocation.c.resource_class, allocation.c.used).where(
+        allocation.c.consumer_id == server_id
+    )
+    return {
+        "server": dict(row),
+        "ports": ports,
+        "addresses": _rows(connection, sa.select(address).where(address.c.port_id.in_(mine))),
+        "claims": _rows(connection, claims),
+        "amounts": {row.resource_class: row.used for row in connection.execute(amounts)},
+    }
+
+
+def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Plain]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def memo_server_insert(connection: sa.Connection, told: Mapping[str, Any], **changed: Any) -> None:
+    """Put a server's row back, with some columns *changed*.
+
+    Raises:
+        Conflict: there is one with its id.
+    """
+    values = {**_values(server, told), **changed}
+    if not row_insert_new(connection, server, values):
+        raise Conflict(f"there is a server {values['id']} already")
+
+
+def memo_port_put(
+    connection: sa.Connection,
+    told: Mapping[str, Any],
+    addresses: list[Plain],
+    now: datetime,
+) -> None:
+    """Put a port back as *told*, held by its ``device_id``; it is made anew if it is not there.
+
+    Raises:
+        Conflict: another server has it, or its MAC or an address was given to somebody else. The
+            transaction, or its savepoint, must be left.
+    """
+    values = _values(port, told) | {"updated_at": now}
+    there = sa.select(port.c.device_id).where(port.c.id == values["id"])
+    holder = connection.scalar(there)
+    if holder is None:
+        groups = sa.select(security_group.c.id).where(
+            security_group.c.id.in_(values.get("security_groups", []))
+        )
+        values["security_groups"] = list(connection.scalars(groups))
+        if not row_insert_new(connection, port, values):
+            raise Conflict(f"MAC {values['mac_address']} of port {values['id']} is given already")
+        for one in addresses:
+            _address_put(connection, one)
+        return
+    if holder not in ("", values["device_id"]):
+        raise Conflict(f"port {values['id']} is in use by server {holder}")
+    bound = ("device_id", "device_owner", "binding_host", "binding_profile", "vif_type",
+             "vif_details", "binding_failure", "status", "mac_address", "updated_at")  # fmt: skip
+    connection.execute(
+        port.update()
+        .where(port.c.id == values["id"])
+        .values({name: values[name] for name in bound} | {"revision": port.c.revision + 1})
+    )
+
+
+def _address_put(connection: sa.Connection, told: Mapping[str, Any]) -> None:
+    if not row_insert_new(connection, address, _values(address, told)):
+        raise Conflict(f"address {told['ip']} is given to another port")
+
+
+def _values(table: sa.Table, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What *told* says of the table's columns; JSON has no moments, only their text."""
+    return {
+        column.name: datetime.fromisoformat(told[column.name])
+        if isinstance(column.type, Moment) and told[column.name] is not None
+        else told[column.name]
+        for column in table.c
+        if column.name in told
+    }
