@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import os
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figure import Figure
 
-NAMES = ("boot", "api", "claims", "agent", "scan")
-Measure = Callable[[Path, int], Iterator[Figure]]
+NAMES = ("boot", "api", "claims", "agent", "scan", "placement", "oversell")
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
         print(f"\n{name}: {_first_line(name)}\n  python -m bench {name} --runs {arguments.runs}")
         home = Path(tempfile.mkdtemp(prefix="lanekeeper-bench-", dir=arguments.dir))
         try:
-            for figure in _measure(name)(home, arguments.runs):
+            for figure in _measure(name, home, arguments):
                 print(f"  {figure}", flush=True)
         finally:
             shutil.rmtree(home, ignore_errors=True)
@@ -46,13 +46,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--runs", type=int, default=5, help="samples a figure (5)")
+    parser.add_argument(
+        "--hosts", type=int, nargs="+", default=[100, 1000], help="placement: hosts (100 1000)"
+    )
+    parser.add_argument(
+        "--bound", type=float, default=30, help="placement: seconds to wait for one answer (30)"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="placement: draw it too")
+    parser.add_argument("--rounds", type=int, default=100, help="oversell: rounds of rivals (100)")
     parser.add_argument("--dir", type=Path, help="where files are made; its disk is measured too")
     return parser
 
 
-def _measure(name: str) -> Measure:
-    measure: Measure = importlib.import_module(f"bench.{name}").measure
-    return measure
+def _measure(name: str, home: Path, arguments: argparse.Namespace) -> Iterator[Figure | str]:
+    """Start a measurement; of the options it gets those that its parameters are named after."""
+    measure = importlib.import_module(f"bench.{name}").measure
+    wanted = [option for option in inspect.signature(measure).parameters if option != "home"]
+    figures: Iterator[Figure | str] = measure(
+        home, **{option: getattr(arguments, option) for option in wanted}
+    )
+    return figures
 
 
 def _first_line(name: str) -> str:
