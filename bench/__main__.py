@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench.figure import Figure
 
@@ -27,14 +28,16 @@ def main() -> int:
     arguments = _parser().parse_args()
     if arguments.list:
         for name in NAMES:
-            print(f"{name:8} {_first_line(name)}")
+            print(f"{name:10} {_first_line(name)}")
         return 0
     _say_where()
     for name in arguments.names or NAMES:
-        print(f"\n{name}: {_first_line(name)}\n  python -m bench {name} --runs {arguments.runs}")
+        options = _options(name, arguments)
+        said = " ".join(f"--{option} {_word(value)}" for option, value in options.items() if value)
+        print(f"\n{name}: {_first_line(name)}\n  python -m bench {name} {said}")
         home = Path(tempfile.mkdtemp(prefix="lanekeeper-bench-", dir=arguments.dir))
         try:
-            for figure in _measure(name, home, arguments):
+            for figure in _measure(name, home, options):
                 print(f"  {figure}", flush=True)
         finally:
             shutil.rmtree(home, ignore_errors=True)
@@ -58,12 +61,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(name: str, home: Path, arguments: argparse.Namespace) -> Iterator[Figure | str]:
-    """Start a measurement; of the options it gets those that its parameters are named after."""
+def _options(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those of the options that a measurement's parameters are named after."""
     measure = importlib.import_module(f"bench.{name}").measure
     wanted = [option for option in inspect.signature(measure).parameters if option != "home"]
-    figures: Iterator[Figure | str] = measure(
-        home, **{option: getattr(arguments, option) for option in wanted}
+    return {option: getattr(arguments, option) for option in wanted}
+
+
+def _word(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _measure(name: str, home: Path, options: dict[str, Any]) -> Iterator[Figure | str]:
+    figures: Iterator[Figure | str] = importlib.import_module(f"bench.{name}").measure(
+        home, **options
     )
     return figures
 

@@ -229,7 +229,7 @@ def lanekeeper(
         for number in range(controllers):
             state = home / f"state-{number}"
             arguments = [LANEKEEPER, "controller", "--state-dir", str(state)]
-            arguments += ["--listen", "127.0.0.1:0", "--log-level", "warning"]
+            arguments += ["--listen", "127.0.0.1:0"]
             if database_url is not None:
                 arguments += ["--database-url", database_url]
             processes.append(process := Process(arguments, home / f"log-{number}"))
