@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import os
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench.figure import Figure
 
-NAMES = ("boot", "api", "claims", "agent", "scan")
-Measure = Callable[[Path, int], Iterator[Figure]]
+NAMES = ("boot", "api", "claims", "agent", "scan", "placement", "oversell")
 
 
 def main() -> int:
@@ -27,14 +28,16 @@ def main() -> int:
     arguments = _parser().parse_args()
     if arguments.list:
         for name in NAMES:
-            print(f"{name:8} {_first_line(name)}")
+            print(f"{name:10} {_first_line(name)}")
         return 0
     _say_where()
     for name in arguments.names or NAMES:
-        print(f"\n{name}: {_first_line(name)}\n  python -m bench {name} --runs {arguments.runs}")
+        options = _options(name, arguments)
+        said = " ".join(f"--{option} {_word(value)}" for option, value in options.items() if value)
+        print(f"\n{name}: {_first_line(name)}\n  python -m bench {name} {said}")
         home = Path(tempfile.mkdtemp(prefix="lanekeeper-bench-", dir=arguments.dir))
         try:
-            for figure in _measure(name)(home, arguments.runs):
+            for figure in _measure(name, home, options):
                 print(f"  {figure}", flush=True)
         finally:
             shutil.rmtree(home, ignore_errors=True)
@@ -46,13 +49,34 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--runs", type=int, default=5, help="samples a figure (5)")
+    parser.add_argument(
+        "--hosts", type=int, nargs="+", default=[100, 1000], help="placement: hosts (100 1000)"
+    )
+    parser.add_argument(
+        "--bound", type=float, default=30, help="placement: seconds to wait for one answer (30)"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="placement: draw it too")
+    parser.add_argument("--rounds", type=int, default=100, help="oversell: rounds of rivals (100)")
     parser.add_argument("--dir", type=Path, help="where files are made; its disk is measured too")
     return parser
 
 
-def _measure(name: str) -> Measure:
-    measure: Measure = importlib.import_module(f"bench.{name}").measure
-    return measure
+def _options(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those of the options that a measurement's parameters are named after."""
+    measure = importlib.import_module(f"bench.{name}").measure
+    wanted = [option for option in inspect.signature(measure).parameters if option != "home"]
+    return {option: getattr(arguments, option) for option in wanted}
+
+
+def _word(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _measure(name: str, home: Path, options: dict[str, Any]) -> Iterator[Figure | str]:
+    figures: Iterator[Figure | str] = importlib.import_module(f"bench.{name}").measure(
+        home, **options
+    )
+    return figures
 
 
 def _first_line(name: str) -> str:

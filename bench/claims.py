@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import os
-import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from bench.figure import Figure
+from bench.postgresql import postgresql
 from lanekeeper.store.database import Database
 from lanekeeper.store.device.life import Pick, claim_insert, claim_release
 from lanekeeper.store.placement.allocation import consumer_drop, consumer_put
@@ -38,10 +34,10 @@ def measure(home: Path, runs: int) -> Iterator[Figure]:
     yield Figure("fdatasync of 4 KiB on this disk", "a second", [_syncs(home) for _ in range(runs)])
     with Database(f"sqlite:///{home / 'claims.db'}") as database:
         yield from _claims(database, "SQLite", runs)
-    with _postgresql() as url:
-        if url is None:
+    with postgresql() as cluster:
+        if cluster is None:
             return
-        with Database(url, pool_size=_AT_ONCE) as database:
+        with Database(cluster.url(cluster.create()), pool_size=_AT_ONCE) as database:
             yield from _claims(database, "PostgreSQL", runs)
 
 
@@ -55,28 +51,6 @@ def _syncs(home: Path) -> float:
         return _SYNCS / (time.perf_counter() - started)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _postgresql() -> Iterator[str | None]:
-    """The tests' private PostgreSQL, but waiting for the disk as in production."""
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    postgres = importlib.import_module("postgres")
-    binaries = postgres.programs()
-    if binaries is None:
-        print("  PostgreSQL is not installed (Debian's package postgresql)")
-        yield None
-        return
-    # Below /tmp: a socket's path is short, and PostgreSQL's user has to get there.
-    directory = Path(tempfile.mkdtemp(prefix="lanekeeper-pg-", dir="/tmp"))
-    try:
-        cluster = postgres.start(directory, binaries, fsync=True)
-        try:
-            yield cluster.url(cluster.create())
-        finally:
-            cluster.stop()
-    finally:
-        shutil.rmtree(directory)
 
 
 def _claims(database: Database, name: str, runs: int) -> Iterator[Figure]:

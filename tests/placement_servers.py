@@ -48,20 +48,33 @@ class Server:
     @property
     def pids(self) -> list[int]:
         """Every process of it that lives now, workers included."""
-        found = [process.pid for process in self.processes]
-        for pid in found:  # grows while it is walked: children of children come last
-            found += _children(pid)
-        return found
+        return family(*(process.pid for process in self.processes))
 
     @property
     def cpu_s(self) -> float:
-        """Processor time of all of its processes so far, in seconds; the kernel counts in ticks."""
-        return sum(_cpu_s(pid) for pid in self.pids)
+        """Processor time of all of its processes so far, in seconds."""
+        return family_cpu_s(*(process.pid for process in self.processes))
 
     @property
     def resident_mib(self) -> float:
         """Memory that it has in RAM now; a page that workers share is counted once (PSS)."""
         return sum(_pss_mib(pid) for pid in self.pids)
+
+
+def family(*pids: int) -> list[int]:
+    """These processes and all that descend from them."""
+    found = list(pids)
+    for pid in found:  # grows while it is walked: children of children come last
+        found += _children(pid)
+    return found
+
+
+def family_cpu_s(*pids: int) -> float:
+    """Processor time of processes and of what descends from them, ended ones too, in seconds.
+
+    The kernel counts in ticks, of 10 ms as a rule.
+    """
+    return sum(_cpu_s(pid) for pid in family(*pids))
 
 
 def _children(pid: int) -> list[int]:
@@ -71,7 +84,8 @@ def _children(pid: int) -> list[int]:
 
 def _cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND  # utime, stime; proc(5)
+    # utime, stime, and both of children that have ended: proc(5), fields 14 to 17.
+    return sum(map(int, fields[11:15])) / _TICKS_A_SECOND
 
 
 def _pss_mib(pid: int) -> float:
@@ -136,6 +150,11 @@ def line(server: Server, timeout_s: float = 60) -> Iterator[Line]:
         talking.close()
 
 
+def peer_is_installed() -> bool:
+    """Whether OpenStack Placement is there."""
+    return (PEER_BIN / "gunicorn").exists()
+
+
 @contextmanager
 def placement(
     home: Path,
@@ -143,20 +162,19 @@ def placement(
     *,
     workers: int = 1,
     settings: Mapping[str, str] | None = None,
+    sync: bool = True,
 ) -> Iterator[Server]:
-    """Run OpenStack Placement on an empty database, with its stock settings and *settings*.
+    """Run OpenStack Placement with its stock settings and *settings*; *sync* makes its tables.
 
     gunicorn's threaded worker with one thread: it works like the plain one, and keeps connections.
     """
-    if not (PEER_BIN / "gunicorn").exists():
+    if not peer_is_installed():
         pytest.skip(PEER_MISSING)
     home.mkdir(parents=True, exist_ok=True)
     config = _placement_conf(home, _for_psycopg2(database_url), settings or {})
-    subprocess.run(
-        [str(PEER_BIN / "placement-manage"), "--config-file", str(config), "db", "sync"],
-        check=True,
-        capture_output=True,
-    )
+    if sync:
+        manage = [str(PEER_BIN / "placement-manage"), "--config-file", str(config)]
+        subprocess.run([*manage, "db", "sync"], check=True, capture_output=True)
     port = pick_port()
     arguments = ["setpriv", "--pdeathsig", "TERM", str(PEER_BIN / "gunicorn")]
     arguments += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
@@ -211,7 +229,7 @@ def lanekeeper(
         for number in range(controllers):
             state = home / f"state-{number}"
             arguments = [LANEKEEPER, "controller", "--state-dir", str(state)]
-            arguments += ["--listen", "127.0.0.1:0", "--log-level", "warning"]
+            arguments += ["--listen", "127.0.0.1:0"]
             if database_url is not None:
                 arguments += ["--database-url", database_url]
             processes.append(process := Process(arguments, home / f"log-{number}"))

@@ -5,6 +5,7 @@ A reason here takes one kind of answer out of the comparison, and nothing else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -55,8 +56,24 @@ def _peer_breaks(exchange: Exchange) -> bool:
     return exchange.theirs[0] == _BROKEN and exchange.ours[0] < _BROKEN
 
 
+_REFUSALS = (
+    # Where two things are wrong at once: method, end of the path, Placement's status, ours.
+    ("POST", r"/resource_providers", 400, 409),  # no such parent; the name is taken
+    ("PUT", r"/resource_providers/[^/]+", 400, 409),  # a loop; the name is taken
+    ("PUT", r"/traits", 409, 400),  # stale generation; no such trait
+    ("PUT", r"/inventories/[^/]+", 409, 400),  # stale generation; no such record
+    ("PUT", r"/allocations/[^/]+", 400, 409),  # no such provider; another one is full
+    ("POST", r"/allocations", 400, 409),
+    ("GET", rf"{_CANDIDATES}\?.*", 400, 400),  # the same status with another code
+)
+
+
 def _another_refusal_first(exchange: Exchange) -> bool:
-    return exchange.both_refused
+    answered = (exchange.method, exchange.theirs[0], exchange.ours[0])
+    return any(
+        answered == (method, theirs, ours) and re.search(f"{path}$", exchange.path) is not None
+        for method, path, theirs, ours in _REFUSALS
+    )
 
 
 def _newer_parameter(exchange: Exchange) -> bool:
@@ -93,6 +110,11 @@ def _aggregates_generation(exchange: Exchange) -> bool:
     return exchange.path.endswith("/aggregates") and exchange.method == "PUT"
 
 
+def _overfull(exchange: Exchange) -> bool:
+    answered = exchange.theirs[0] < _REFUSED and exchange.ours[0] == 409
+    return exchange.path.startswith("/allocations") and answered
+
+
 def _no_capacity(exchange: Exchange) -> bool:
     """Before 1.26 an inventory must leave something to use."""
     refused = exchange.theirs[0] == _REFUSED and exchange.ours[0] < _REFUSED
@@ -109,6 +131,7 @@ KNOWN: dict[str, Callable[[Exchange], bool]] = {
     "a sharing provider's candidate is listed once for each anchor": _candidate_of_each_anchor,
     "before 1.29 the summaries hold providers that no candidate uses": _summaries_of_old,
     "PUT aggregates moves the generation only when something changes": _aggregates_generation,
+    "a provider over its capacity refuses also what does not add to its use": _overfull,
     "before 1.26 an inventory without capacity is taken": _no_capacity,
 }
 

@@ -98,12 +98,13 @@ class Pair:
                 at = said["resource_provider_generation"] if said else at
 
     def ask(self, query: Query) -> None:
-        """Ask for candidates, for all and then for a few, which must be some of them."""
+        """Ask; for candidates also for a few of them, which must be some of all."""
         if peer_miscounts(query):
             return
-        path = f"/allocation_candidates?{urlencode(query.parameters, safe=',:!')}"
+        path = f"{query.path}?{urlencode(query.parameters, safe=',:!')}"
         said = self.both("GET", path, minor=query.minor)
-        if said is None or query.minor < _LIMIT_SINCE:
+        candidates = "allocation_requests" in (said or {})
+        if not candidates or query.minor < _LIMIT_SINCE:
             return
         whole = _unordered(said["allocation_requests"])
         for line in (self.theirs, self.ours):

@@ -20,7 +20,7 @@ from placement_servers import lanekeeper, line, placement
 
 pytestmark = pytest.mark.service
 
-_FEW, _MANY = 40, 3000
+_FEW, _MANY = 40, 1000
 _quietly = settings(
     deadline=None,
     database=None,

@@ -51,6 +51,7 @@ class Query:
 
     minor: int
     parameters: tuple[tuple[str, str], ...]
+    path: str = "/allocation_candidates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,7 @@ def _group(draw: st.DrawFn, minor: int, suffix: str, number: int) -> list[tuple[
     found: list[tuple[str, str]] = []
     bare = minor >= 36 and suffix and draw(st.integers(0, 4)) == 4
     if not bare:
-        amounts = ",".join(f"{name}:{units}" for name, units in draw(resources).items())
-        found.append((f"resources{suffix}", amounts))
+        found.append((f"resources{suffix}", _amounts(draw(resources))))
     if minor >= 17 and draw(st.booleans()):
         repeats = draw(st.integers(1, 2)) if minor >= 39 else 1
         found += [(f"required{suffix}", draw(_required(minor))) for _ in range(repeats)]
@@ -159,12 +159,35 @@ def queries(draw: st.DrawFn, number: int) -> Query:
 
 
 @st.composite
+def listings(draw: st.DrawFn, number: int) -> Query:
+    """A question about providers, each judged alone."""
+    minor = draw(st.sampled_from((39, 39, 32, 24, 22, 18, 14, 4, 3, 0)))
+    filters: dict[str, tuple[int, st.SearchStrategy[str]]] = {
+        "name": (0, st.sampled_from(("p0", "p1", "nobody"))),
+        "uuid": (0, st.sampled_from((*PROVIDERS[:number], UNKNOWN))),
+        "member_of": (3, _member_of(minor)),
+        "resources": (4, resources.map(_amounts)),
+        "in_tree": (14, st.sampled_from((*PROVIDERS[:number], UNKNOWN))),
+        "required": (18, _required(minor)),
+    }
+    there = [name for name, (since, _) in filters.items() if minor >= since]
+    chosen = draw(st.lists(st.sampled_from(there), max_size=2, unique=True))
+    parameters = tuple((name, draw(filters[name][1])) for name in chosen)
+    return Query(minor, parameters, "/resource_providers")
+
+
+def _amounts(units: dict[str, int]) -> str:
+    return ",".join(f"{name}:{amount}" for name, amount in units.items())
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> World:
     """A whole example."""
     forest = draw(providers())
     number = len(forest)
+    asked = st.one_of(queries(number), queries(number), queries(number), listings(number))
     return World(
         forest,
         tuple(draw(st.lists(claims(number), max_size=3))),
-        tuple(draw(st.lists(queries(number), min_size=1, max_size=6))),
+        tuple(draw(st.lists(asked, min_size=1, max_size=6))),
     )
