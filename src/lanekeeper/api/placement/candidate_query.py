@@ -55,12 +55,16 @@ def read_query(call: Call[Any]) -> CandidateQuery:
     groups = _groups(asked, minor)
     policy, *_ = asked.get("group_policy", [None])  # of these two the first value counts
     limit, *_ = asked.get("limit", [None])
+    settings = call.site.config.placement
     query = CandidateQuery(
         groups=groups,
         isolate=policy == "isolate",
         root_traits=root_traits,
         same_subtrees=subtrees,
         limit=None if limit is None else _limit(limit),
+        most=settings.max_allocation_candidates if settings.max_allocation_candidates > 0 else None,
+        by_chance=settings.randomize_allocation_candidates,
+        breadth_first=settings.allocation_candidates_generation_strategy == "breadth-first",
     )
     _check_together(query, minor)
     if policy is None and sum(bool(group.suffix) for group in groups) > 1:

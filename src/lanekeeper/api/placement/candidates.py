@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from lanekeeper.api.placement.candidate_query import read_query
@@ -23,15 +24,30 @@ def index(call: Call[bytes]) -> Reply:
         "allocation_requests": [_request(call, candidate) for candidate in found],
         "provider_summaries": {
             provider.id: _summary(call, provider, query)
-            for provider in involved_trees(forest, found)
+            for provider in _summarised(call, forest, found)
         },
     }
     return fresh(call, body)
 
 
+def _summarised(
+    call: Call[bytes], forest: Forest, found: tuple[Candidate, ...]
+) -> Iterable[Provider]:
+    """Whole trees from 1.29 on; before, only who gives something."""
+    trees = involved_trees(forest, found)
+    if at_least(call, 29):
+        return trees
+    used = {provider for candidate in found for (provider, _), _ in candidate.amounts}
+    return [provider for provider in trees if provider.id in used]
+
+
 def _one_provider_a_tree(forest: Forest, candidate: Candidate) -> bool:
     providers = {provider for (provider, _), _ in candidate.amounts}
     return len({forest.by_id[p].root_id for p in providers}) == len(providers)
+
+
+def _standard_first(trait: str) -> tuple[bool, str]:
+    return trait.startswith("CUSTOM_"), trait
 
 
 def _request(call: Call[bytes], candidate: Candidate) -> dict[str, Any]:
@@ -61,7 +77,7 @@ def _summary(call: Call[bytes], provider: Provider, query: CandidateQuery) -> di
         }
     }
     if at_least(call, 17):
-        summary["traits"] = sorted(provider.traits)
+        summary["traits"] = sorted(provider.traits, key=_standard_first)
     if at_least(call, 29):
         summary |= {
             "parent_provider_uuid": provider.parent_id,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 from lanekeeper.control.placement.resource_name import check_classes, check_traits
 from lanekeeper.control.site import Site
 from lanekeeper.domain.placement.candidate import Candidate, search
@@ -22,4 +25,13 @@ def find_candidates(site: Site, query: CandidateQuery) -> tuple[Forest, tuple[Ca
         traits = query.root_traits.names.union(*(group.traits.names for group in query.groups))
         check_traits(connection, traits)
         forest = forest_load(connection)
-    return forest, search(forest, query)
+    return forest, _chosen(forest, query)
+
+
+def _chosen(forest: Forest, query: CandidateQuery) -> tuple[Candidate, ...]:
+    bounds = [bound for bound in (query.limit, query.most) if bound is not None]
+    if query.limit is None or not query.by_chance:
+        return search(forest, replace(query, limit=min(bounds, default=None)))
+    made = search(forest, replace(query, limit=query.most))
+    # Which of equals is taken keeps no secret.
+    return tuple(random.sample(made, min(query.limit, len(made))))

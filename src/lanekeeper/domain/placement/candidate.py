@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from lanekeeper.domain.placement.provider import Forest, Provider
@@ -25,11 +25,12 @@ class Candidate:
     """One way to serve the whole query.
 
     Attributes:
+        anchor: root of the tree that was searched; of no account for what is allocated.
         amounts: (provider id, class) to units, all groups added up.
         mappings: suffix to the providers that serve the group.
     """
 
-    anchor: str
+    anchor: str = field(compare=False)
     amounts: tuple[tuple[tuple[str, str], int], ...]
     mappings: tuple[tuple[str, tuple[str, ...]], ...]
 

@@ -60,13 +60,23 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateQuery:
-    """A whole request for allocation candidates."""
+    """A whole request for allocation candidates.
+
+    Attributes:
+        limit: how many are wanted.
+        most: how many are made, of which *limit* are then taken; None is any number.
+        by_chance: whether those are taken by chance instead of the first ones.
+        breadth_first: whether trees take turns, instead of one being searched after the other.
+    """
 
     groups: tuple[Group, ...]
     isolate: bool = False
     root_traits: AnyOf = AnyOf()
     same_subtrees: tuple[tuple[str, ...], ...] = ()
     limit: int | None = None
+    most: int | None = None
+    by_chance: bool = False
+    breadth_first: bool = False
 
 
 # Reading ------------------------------------------------------------------------------------------
