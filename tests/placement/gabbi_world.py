@@ -190,13 +190,14 @@ def _compute_of_nodes(world: World, compute: str) -> Environment:
     world.stock(nodes[0], "MEMORY_MB", 2048, min_unit=512, step_size=256)
     world.stock(nodes[1], "MEMORY_MB", 2048, min_unit=256, max_unit=1024)
     world.claim(nodes[0], {"VCPU": 2}, "numafx-project", "numafx-user")
-    for name, node, kind, total in (
+    devices = (
         ("fpga0", 0, "FPGA", 1),
         ("pgpu0", 0, "VGPU", 8),
         ("fpga1_0", 1, "FPGA", 1),
         ("fpga1_1", 1, "FPGA", 1),
-    ):
-        there[f"{name.upper()}_UUID"] = made = world.provider(name, parent=nodes[node])
+    )
+    for name, place, kind, total in devices:
+        there[f"{name.upper()}_UUID"] = made = world.provider(name, parent=nodes[place])
         world.stock(made, kind, total)
     there |= _agent(world, compute, "sriov_agent", "DIRECT", {"esn1": 10000, "esn2": 20000})
     return there | _agent(world, compute, "ovs_agent", "NORMAL", {"br_int": 1000})
@@ -277,12 +278,13 @@ def qos(world: World) -> Environment:
     there = empty(world)
     ovs = ("CUSTOM_VNIC_TYPE_NORMAL",)
     sriov = tuple(f"CUSTOM_VNIC_TYPE_{k}" for k in ("DIRECT", "DIRECT_PHYSICAL", "MACVTAP"))
-    for number, networks, rates in (
+    made: tuple[tuple[int, tuple[str, ...], tuple[int, int]], ...] = (
         (0, ("OTHER",), (5000, 10000)),
         (1, ("MSN_S1",), (5000, 10000)),
         (2, ("MSN_S2",), (5000, 10000)),
         (3, ("MSN_S1", "MSN_S2"), (1000, 1000)),
-    ):
+    )
+    for number, networks, rates in made:
         name = f"compute{number}"
         there[name] = compute = world.provider(name)
         for kind, total in {"VCPU": 8, "MEMORY_MB": 4096, "DISK_GB": 500}.items():

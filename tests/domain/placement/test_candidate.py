@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lanekeeper.domain.placement.candidate import Candidate, Order, involved, search
@@ -205,7 +205,10 @@ def told(snapshot: Snapshot, candidate: Candidate) -> Found:
     )
 
 
-@settings(max_examples=150)
+SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # worlds are large
+
+
+@settings(SLOW, max_examples=150)
 @given(worlds(), queries(), st.booleans(), st.none() | st.integers(0, 9))
 def test_what_is_found_is_what_multiplying_out_would_find(
     world: World, query: CandidateQuery, in_turn: bool, seed: int | None
@@ -218,6 +221,7 @@ def test_what_is_found_is_what_multiplying_out_would_find(
     assert result.given_up == ()
 
 
+@SLOW
 @given(worlds(), queries(), st.integers(1, 5), st.integers(0, 9))
 def test_a_limit_takes_the_first_and_a_seed_repeats_itself(
     world: World, query: CandidateQuery, limit: int, seed: int
@@ -228,6 +232,7 @@ def test_a_limit_takes_the_first_and_a_seed_repeats_itself(
     assert search(snapshot, bounded, Order(seed)).candidates == every[:limit]
 
 
+@SLOW
 @given(worlds(), worlds(), st.frozensets(st.sampled_from([f"p{n}" for n in range(7)])), queries())
 def test_a_snapshot_that_followed_changes_is_the_one_made_anew(
     before: World, after: World, kept: frozenset[str], query: CandidateQuery

@@ -44,9 +44,9 @@ def replace(call: Call[bytes]) -> Reply:
         ids, generation = body["aggregates"], int(body[GENERATION])
     else:
         ids = _BARE.read(call.body)
-    members = {canonical(one, "aggregate") for one in ids}
-    moved = put_aggregates(call.site, call.path["id"], generation, members)
-    return _answer(call, sorted(members), moved)
+    members = [canonical(one, "aggregate") for one in ids]
+    moved = put_aggregates(call.site, call.path["id"], generation, set(members))
+    return _answer(call, members, moved)
 
 
 _OF = f"{PROVIDER}/aggregates"

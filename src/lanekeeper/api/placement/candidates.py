@@ -62,7 +62,7 @@ def _summaries(call: Call[bytes], query: CandidateQuery, answer: Candidates) -> 
     if at_least(call, 17):
         for summary in summaries.values():
             summary["traits"] = []
-        for name in sorted(traits.rows_of):
+        for name in sorted(traits.rows_of, key=_standard_first):
             carriers = traits.of(name)
             for row in carriers[among(carriers, rows)].tolist():
                 summaries[row]["traits"].append(name)
@@ -73,6 +73,10 @@ def _summaries(call: Call[bytes], query: CandidateQuery, answer: Candidates) -> 
             summaries[row]["parent_provider_uuid"] = trees.ids[parent] if parent >= 0 else None
             summaries[row]["root_provider_uuid"] = trees.ids[root]
     return {trees.ids[row]: summary for row, summary in summaries.items()}
+
+
+def _standard_first(trait: str) -> tuple[bool, str]:
+    return trait.startswith("CUSTOM_"), trait
 
 
 ROWS: tuple[Row[Any], ...] = (

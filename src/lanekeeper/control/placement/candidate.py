@@ -37,7 +37,7 @@ def find_candidates(site: Site, query: CandidateQuery) -> Candidates:
     _check_names(site, snapshot, query)
     settings = site.config.placement
     most = settings.max_allocation_candidates
-    bound = _MOST if most < 0 else min(most, _MOST)
+    bound = _MOST if most < 0 else min(max(most, 1), _MOST)
     order = Order(
         seed=secrets.randbits(64) if settings.randomize_allocation_candidates else None,
         in_turn=settings.allocation_candidates_generation_strategy == "breadth-first",

@@ -77,8 +77,10 @@ def taken_load(
 ) -> list[Taken]:
     """Allocations of one consumer, of one provider, or all: stored ones and those of claims."""
     query = taken_query(consumer_id=consumer_id, provider_id=provider_id)
-    lines = sorted((a, b, c, n) for a, b, c, n in connection.execute(query).all())
-    return [Taken(*line) for line in lines]
+    return sorted(
+        (Taken(*row) for row in connection.execute(query)),  # type: ignore[call-arg,arg-type]
+        key=lambda line: (line.consumer_id, line.provider_id, line.resource_class),
+    )
 
 
 def taken_query(
