@@ -244,6 +244,25 @@ def lanekeeper(
             process.kill()
 
 
+@contextmanager
+def lanekeeper_placement(home: Path, database_url: str | None = None) -> Iterator[Server]:
+    """Run Lanekeeper's Placement alone, with the peer's kind of tokens."""
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "placement.conf"
+    config.write_text("[api]\nauth_strategy = noauth2\n")
+    arguments = [LANEKEEPER, "placement", "--state-dir", str(home / "state")]
+    arguments += ["--listen", "127.0.0.1:0", "--config-file", str(config)]
+    if database_url is not None:
+        arguments += ["--database-url", database_url]
+    process = Process(arguments, home / "log")
+    headers = {"X-Auth-Token": "admin", "Accept": "application/json"}
+    try:
+        yield Server("Lanekeeper", process.line("ready ").rstrip("/"), headers, (process,))
+        assert process.stop() == 0, process.errors[-4000:]
+    finally:
+        process.kill()
+
+
 def _token_headers(url: str, state: Path) -> dict[str, str]:
     """Log in with the admin's password from clouds.yaml."""
     auth = yaml.safe_load((state / "clouds.yaml").read_text())["clouds"][CLOUD]["auth"]
