@@ -112,6 +112,47 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "/nonexistent.conf" in said
 
 
+def test_a_directory_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o755)
+    (state / "letter").write_text("Dear reader")
+    said = refuse(tmp_path, "--simulate", "1", code=2)
+    assert f"{state} holds something else and is not private (mode 0755)" in said
+    (state / "letter").unlink()
+    state.chmod(0o1777)
+    said = refuse(tmp_path, "--simulate", "1", code=2)
+    assert f"{state} may be written by others" in said
+    assert (stat.S_IMODE(state.stat().st_mode), list(state.iterdir())) == (0o1777, [])
+
+
+def test_an_empty_directory_of_ones_own_is_taken_as_it_is(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o755)
+    for _ in range(2):
+        with running(state):
+            assert stat.S_IMODE(state.stat().st_mode) == 0o755
+
+
+def test_a_state_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    assert f"{tmp_path / 'state'} is a file" in refuse(tmp_path, "--simulate", "1", code=2)
+
+
+def test_a_database_that_is_none_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "lanekeeper.db").write_text("Not a database, if ever there was one.")
+    said = refuse(tmp_path, "--simulate", "1", code=3)
+    assert "the database cannot be opened: file is not a database" in said
+    said = refuse(tmp_path, "--simulate", "1", "--database-url", "sqlite://", code=2)
+    assert "kept in memory" in said
+    (tmp_path / "url").write_text("\n")
+    url_file = str(tmp_path / "url")
+    said = refuse(tmp_path, "--simulate", "1", "--database-url-file", url_file, code=2)
+    assert "is empty" in said
+
+
 def test_a_policy_file_is_read_or_refused_before_anything_is_made(tmp_path: Path) -> None:
     said = refuse(tmp_path, "--simulate", "1", "--policy-file", "none.yaml", code=2)
     assert "none.yaml cannot be read" in said

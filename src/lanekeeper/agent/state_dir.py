@@ -31,7 +31,15 @@ class StateDir:
     """The agent's own directory."""
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(mode=0o711, parents=True, exist_ok=True)
+        """Make *path* if it is not there.
+
+        Raises:
+            Invalid: it cannot be made.
+        """
+        try:
+            path.mkdir(mode=0o711, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unusable(path, error) from error
         self.path = path
         self.servers = path / "servers"
         self.images = path / "images"
@@ -46,8 +54,12 @@ class StateDir:
 
         Raises:
             Conflict: another agent works with this directory.
+            Invalid: nothing can be written there.
         """
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise _unusable(self.path, error) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -105,6 +117,13 @@ class StateDir:
         if not self._desired.exists():
             return None
         return msgspec.json.decode(self._desired.read_bytes(), type=Desired)
+
+
+def _unusable(path: Path, error: OSError) -> Invalid:
+    return Invalid(
+        f"state directory {path} cannot be used: {error.strerror}",
+        hint="an agent runs as root; elsewhere name a directory of your own: --state-dir DIR",
+    )
 
 
 class GivenAway(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -25,7 +25,8 @@ from lanekeeper.api.placement.face import FACE as PLACEMENT
 from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.root.health import routes
 from lanekeeper.cli.listen import Listen
-from lanekeeper.cli.serving import Door, own_directory, serving, settings
+from lanekeeper.cli.serving import Door, serving, settings
+from lanekeeper.cli.state_dir import owned
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
@@ -84,12 +85,12 @@ def controller(options: Options) -> Iterator[Controller]:
 
     Raises:
         Conflict: another controller works with the state directory.
-        Invalid: policy file, database URL, listen address or database revision.
+        Invalid: policy file, state directory, database URL, listen address, database revision.
         Unavailable: the database or an address cannot be had.
     """
     enforcer = Enforcer(FACES, options.policy_file)  # before anything is made
     with contextlib.ExitStack() as stack:
-        own_directory(options.state_dir, stack)
+        stack.enter_context(owned(options.state_dir))
         database = stack.enter_context(Database(options.url_of_database))
         upgrade(database.engine)
         site = Site(

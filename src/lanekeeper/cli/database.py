@@ -74,9 +74,12 @@ def read_url(path: Path) -> str:
         Invalid: it cannot be read.
     """
     try:
-        return path.read_text("utf-8").strip()
+        url = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(f"database URL file {path}: cannot be read: {error}") from error
+    if not url:
+        raise Invalid(f"database URL file {path} is empty", hint="it holds one line, the URL")
+    return url
 
 
 @contextmanager

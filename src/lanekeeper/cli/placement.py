@@ -24,11 +24,11 @@ from lanekeeper.cli.serving import (
     Door,
     database_arguments,
     database_url,
-    own_directory,
     serving,
     settings,
     until_told,
 )
+from lanekeeper.cli.state_dir import owned
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config, load
 from lanekeeper.control.identity.authority import write_server_files
@@ -137,7 +137,7 @@ def placement(options: Options) -> Iterator[tuple[Listen, ...]]:
         Unavailable: the database or an address cannot be had.
     """
     with contextlib.ExitStack() as stack:
-        own_directory(options.state_dir, stack)
+        stack.enter_context(owned(options.state_dir))
         authenticate = _authenticate(options)
         enforcer = Enforcer(
             [FACE],

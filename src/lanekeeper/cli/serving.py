@@ -1,12 +1,9 @@
-"""What every program that serves needs: a directory of its own, and doors that are answered on."""
+"""What every program that serves needs: doors that are answered on, a database, a signal to end."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import fcntl
-import os
 import signal
 import socket
 import threading
@@ -22,26 +19,11 @@ from lanekeeper.cli.database import read_url
 from lanekeeper.cli.listen import Listen
 from lanekeeper.config import Config
 from lanekeeper.control.identity.authority import ServerFiles
-from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
+from lanekeeper.domain.errors import Invalid, Unavailable
+from lanekeeper.store.engine import parse_url, sqlite_path
 
 _START_WITHIN_S = 30
 _PARTING_S = 5
-
-
-def own_directory(state_dir: Path, stack: contextlib.ExitStack) -> None:
-    """Make the state directory this process's alone; what is made from now on is private."""
-    os.umask(0o077)
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    state_dir.chmod(0o700)
-    handle = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    stack.callback(os.close, handle)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise Conflict(
-            f"another controller works with {state_dir}",
-            hint="stop it, or name another --state-dir",
-        ) from error
 
 
 def settings(app: ASGIApp, listen: Listen, files: ServerFiles | None) -> uvicorn.Config:
@@ -133,17 +115,28 @@ def database_url(arguments: argparse.Namespace, config: Config) -> str:
                 "--database-url holds a password, which everybody sees in the process list",
                 hint="write the URL to a file of mode 0600 and name it: --database-url-file FILE",
             )
-        return str(arguments.database_url)
+        return _refuse_memory(str(arguments.database_url))
     path = arguments.database_url_file or config.lanekeeper.database_url_file
     if path is None:
         return ""
-    return read_url(Path(path))
+    return _refuse_memory(read_url(Path(path)))
+
+
+def _refuse_memory(url: str) -> str:
+    """Return *url*; raises Invalid for a database that ends with the connection to it."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and sqlite_path(parsed) is None:
+        raise Invalid(
+            f"database {url!r} is kept in memory, where a controller cannot work with it",
+            hint="name a file: sqlite:////PATH",
+        )
+    return url
 
 
 def _has_password(url: str) -> bool:
     try:
         return sa.make_url(url).password is not None
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         return False  # the database says what is wrong with it
 
 

@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 # The last: as many connections as there may be are in use, and none came back in time.
 _AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
-_FAULTS = (DBAPIError, PoolTimeoutError)
 _RETRIES = 10
 _RETRY_S = 0.01
 _RETRY_S_MAX = 0.5
 # PostgreSQL appendix A: serialization_failure and deadlock_detected; the transaction did nothing.
+_NOT_ALLOWED = "42501"  # insufficient_privilege, there too
 _AGAIN = frozenset({"40001", "40P01"})
 
 
@@ -92,15 +92,11 @@ class Database:
         Raises:
             Unavailable: the database cannot be reached.
         """
-        try:
+        with answering("the database cannot be read"):
             if self._file is not None:
                 self._file.check()
             with self._reader.connect() as connection, connection.begin():
                 yield connection
-        except (*_AWAY, DatabaseError) as error:
-            if not _is_away(error):
-                raise
-            raise Unavailable(f"the database cannot be read: {_reason(error)}") from error
 
     def write(self, work: Work[T]) -> T:
         """Run *work* in one transaction and return what it returns, after COMMIT.
@@ -112,14 +108,10 @@ class Database:
             Unavailable: the database cannot be reached; with code UNKNOWN, it was lost while it
                 committed, and the change may have been made.
         """
-        try:
+        with answering("the database cannot be written"):
             if self._writer is not None:
                 return self._submit(self._writer, work)
             return self._write_again(work)
-        except (*_AWAY, DatabaseError) as error:
-            if not _is_away(error):
-                raise
-            raise Unavailable(f"the database cannot be written: {_reason(error)}") from error
 
     def _submit(self, writer: Writer, work: Work[T]) -> T:
         future = writer.submit(work)
@@ -199,9 +191,26 @@ def _transact(connection: sa.Connection, work: Work[T]) -> T:
     return result
 
 
+@contextmanager
+def answering(complaint: str) -> Iterator[None]:
+    """Turn what a database says that is away, broken or closed to us into *complaint* and why.
+
+    Raises:
+        Unavailable: instead of the driver's error.
+    """
+    try:
+        yield
+    except (*_AWAY, DatabaseError) as error:
+        if not _is_away(error):
+            raise
+        raise Unavailable(f"{complaint}: {_reason(error)}") from error
+
+
 def _is_away(error: Exception) -> bool:
     """Whether the database itself is unwell; a SQLite file that is damaged has no finer class."""
-    return isinstance(error, _AWAY) or type(error) is DatabaseError
+    if isinstance(error, _AWAY) or type(error) is DatabaseError:
+        return True
+    return isinstance(error, DBAPIError) and sqlstate(error) == _NOT_ALLOWED
 
 
 def _reason(error: Exception) -> Any:

@@ -19,6 +19,8 @@ from lanekeeper.domain.errors import Invalid, Unavailable
 
 RV = TypeVar("RV")
 
+_URLS = "sqlite:////PATH, or postgresql://USER:PASSWORD@HOST/NAME in a file"
+
 CONTROLLER = "lanekeeper-controller"
 """Under which name PostgreSQL lists the connections of a controller that serves."""
 TOOL = "lanekeeper-tool"
@@ -52,13 +54,11 @@ def parse_url(url: str) -> sa.URL:
     """
     try:
         parsed = sa.make_url(url)
-    except ArgumentError as error:
-        raise Invalid(f"database URL {url!r} is not one: {error}") from error
+    except (ArgumentError, ValueError) as error:
+        shown = "" if "@" in url else f" {url!r}"  # it may hold a password
+        raise Invalid(f"the database URL{shown} is not one", hint=_URLS) from error
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise Invalid(
-            f"database {parsed.get_backend_name()!r} is not supported",
-            hint="use sqlite:///PATH or postgresql://…",
-        )
+        raise Invalid(f"database {parsed.get_backend_name()!r} is not supported", hint=_URLS)
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     return parsed

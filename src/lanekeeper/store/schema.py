@@ -13,6 +13,7 @@ from alembic.util import CommandError
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.store.change_log import triggers_install
+from lanekeeper.store.database import answering
 
 # An arbitrary number that is Lanekeeper's; two controllers that start together take turns.
 _LOCK = 0x4C4B_5343_4845_4D41
@@ -23,8 +24,9 @@ def upgrade(engine: sa.Engine, to: str = "head") -> bool:
 
     Raises:
         Invalid: the database was made by a later version than this.
+        Unavailable: it cannot be reached, is none, or lets nobody in.
     """
-    with engine.begin() as connection:
+    with answering("the database cannot be opened"), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         before = MigrationContext.configure(connection).get_current_revision()
@@ -39,8 +41,9 @@ def upgrade(engine: sa.Engine, to: str = "head") -> bool:
                 f"the database is at revision {before}, which this version does not know",
                 hint="run the version that made it, or a later one",
             ) from error
-        # A migration that makes a table anew, as SQLite's do, loses its triggers.
-        triggers_install(connection)
+        if revision(connection) == newest:
+            # A migration that makes a table anew, as SQLite's do, loses its triggers.
+            triggers_install(connection)
         return True
 
 

@@ -1,0 +1,74 @@
+"""The controller's own directory: private, one process's, and never somebody else's."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lanekeeper.domain.errors import Conflict, Invalid
+
+_LOCK = "lock"
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+@contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Make *path* this process's alone; what is made from now on is private.
+
+    A directory that is there already is taken as it is or not at all: its mode is never changed.
+
+    Raises:
+        Conflict: another controller works with it.
+        Invalid: it cannot be had, is another user's, or is open to others and not our own.
+    """
+    os.umask(0o077)
+    if path.exists() and not path.is_dir():
+        raise Invalid(f"state directory {path} is a file", hint="--state-dir names a directory")
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_others(path)
+        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Invalid(
+            f"state directory {path} cannot be used: {error.strerror}",
+            hint="name a directory that this user may make: --state-dir DIR",
+        ) from error
+    try:
+        _lock(handle, path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Conflict(
+            f"another controller works with {path}",
+            hint="stop it, or name another --state-dir",
+        ) from error
+
+
+def _refuse_others(path: Path) -> None:
+    """Raises Invalid for a directory that others own, may change, or keep other things in."""
+    facts = path.stat()
+    if facts.st_uid != os.geteuid():
+        raise Invalid(
+            f"state directory {path} belongs to user id {facts.st_uid}, not to {os.geteuid()}",
+            hint="run as its owner, or name another --state-dir",
+        )
+    mode = stat.S_IMODE(facts.st_mode)
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return
+    is_ours = (path / _LOCK).exists() or not any(path.iterdir())
+    if mode & _OTHERS_WRITE or not is_ours:
+        what = "may be written by others" if mode & _OTHERS_WRITE else "holds something else"
+        raise Invalid(
+            f"state directory {path} {what} and is not private (mode {mode:04o})",
+            hint="name one that is not there yet, or one that is yours, empty and closed to others",
+        )
