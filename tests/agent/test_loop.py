@@ -307,6 +307,28 @@ def test_a_frozen_host_reports_and_touches_nothing(controller: Controller, start
     until(lambda: controller.state("sim-1").servers[0].power == "absent", "thawed, it obeys")
 
 
+def test_a_host_that_is_frozen_tells_all_anew_and_gives_back_what_it_was_given(
+    controller: Controller, start: Start
+) -> None:
+    """Nothing has changed on it, but whoever has frozen it knows nothing of it."""
+    start()
+    told = server(1, nics=[nic(0)], memo="rows of server 1")
+    up = Desired(generation=1, mark="a", servers=[told])
+    controller.order("sim-1", up)
+    (state,) = controller.wait_obeyed("sim-1", up).servers
+    assert state.memo == ""
+    with controller.changed:
+        controller.frozen = True
+        controller.facts.clear()
+        controller.states.clear()
+        controller.changed.notify_all()
+    (state,) = until(lambda: controller.state("sim-1").servers, "a frozen host tells its state")
+    until(lambda: controller.facts, "a frozen host tells its facts")
+    until(lambda: controller.state("sim-1").servers[0].memo, "and what it was given")
+    assert controller.state("sim-1").servers[0].memo == "rows of server 1"
+    assert state.power == "running"
+
+
 def test_guests_run_on_without_a_controller(controller: Controller, start: Start) -> None:
     host = start()
     up = Desired(generation=1, mark="a", servers=[server(1, nics=[nic(0)])])

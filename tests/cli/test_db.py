@@ -17,6 +17,7 @@ from lanekeeper.main import main
 from lanekeeper.store.database import Database, read_only
 from lanekeeper.store.schema import head, upgrade
 from lanekeeper.store.tables import host, trait
+from postgres import PostgreSQL
 
 
 @pytest.fixture
@@ -97,6 +98,20 @@ def test_a_database_that_is_in_use_is_left_alone(
             assert main(["db", verb[0], "--state-dir", str(state_dir), *verb[1:]]) == 1
             assert "stop the controller first" in capsys.readouterr().err
     assert main(["db", "upgrade", "--state-dir", str(state_dir)]) == 0
+
+
+def test_a_controller_on_postgresql_is_noticed(
+    postgresql: PostgreSQL, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "url").write_text(postgresql.url(postgresql.create()))
+    options = ["--state-dir", str(tmp_path), "--database-url-file", str(tmp_path / "url")]
+    with Database((tmp_path / "url").read_text()) as database:
+        upgrade(database.engine)
+        with database.read():
+            pass
+        assert main(["db", "upgrade", *options]) == 1
+        assert "a controller is connected to database" in capsys.readouterr().err
+    assert main(["db", "upgrade", *options]) == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", None])

@@ -11,7 +11,14 @@ import sqlalchemy as sa
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.database import Database
 from lanekeeper.store.device.device import DeviceRow, claims_of, device_rows, devices_merge
-from lanekeeper.store.device.life import Pick, claim_insert, claim_release, device_cleaned
+from lanekeeper.store.device.life import (
+    Pick,
+    claim_adopt,
+    claim_insert,
+    claim_release,
+    device_cleaned,
+    device_set_aside,
+)
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import card
@@ -202,3 +209,34 @@ def test_another_device_at_the_same_address_is_another_device(
     assert new["0000:21:10.0"] != ids["0000:21:10.0"]
     with database.read() as connection:
         assert [row["present"] for row in claims_of(connection, "first")] == [False]
+
+
+def test_a_host_that_says_who_holds_what_is_believed(
+    database: Database, ids: dict[str, str]
+) -> None:
+    """By the rows the PF is dirty; a VF of it cannot be in a guest unless it was cleaned since."""
+    take(database, "whole", ids[PF.address])
+    database.write(lambda c: claim_release(c, "whole", NOW))
+    assert states(database)[PF.address] == "cleaning"
+    pick = [Pick(ids["0000:21:10.1"], "request")]
+    database.write(lambda c: claim_adopt(c, "part", pick, NOW))
+    told = states(database)
+    assert (told[PF.address], told["0000:21:10.1"]) == ("available", "held")
+    with pytest.raises(Conflict, match="no longer available"):
+        database.write(lambda c: claim_adopt(c, "another", pick, NOW))
+    with pytest.raises(Conflict, match="its card is in use"):
+        database.write(lambda c: claim_adopt(c, "whole", [Pick(ids[PF.address], "r")], NOW))
+
+
+def test_a_dirty_device_is_adopted_without_another_cleaning(
+    database: Database, ids: dict[str, str]
+) -> None:
+    device_id = ids["0000:21:10.1"]
+    take(database, "first", device_id)
+    database.write(lambda c: claim_release(c, "first", NOW))
+    database.write(lambda c: claim_adopt(c, "second", [Pick(device_id, "request")], NOW))
+    assert states(database)["0000:21:10.1"] == "held"
+    assert not database.write(lambda c: device_set_aside(c, device_id, "nobody knows", NOW))
+    free = ids["0000:21:10.2"]
+    assert database.write(lambda c: device_set_aside(c, free, "nobody knows", NOW))
+    assert states(database)["0000:21:10.2"] == "quarantined"

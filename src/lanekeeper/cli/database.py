@@ -165,7 +165,9 @@ def _check_closed(file: Path) -> None:
             connection.execute("PRAGMA journal_mode = DELETE").fetchone()
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
     except sqlite3.OperationalError as error:
-        raise _in_use(f"somebody has {file} open") from error
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise _in_use(f"somebody has {file} open") from error
+        raise Unavailable(f"{file} cannot be opened: {error}") from error
     except sqlite3.DatabaseError:
         return  # damaged: nobody works with it, and restoring it must be possible
 

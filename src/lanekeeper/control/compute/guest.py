@@ -18,7 +18,7 @@ from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.protocol import DeviceWanted, ImageWanted, NicWanted, ServerWanted
 from lanekeeper.store.compute.capacity import device_facts
-from lanekeeper.store.compute.memo import memo_read
+from lanekeeper.store.compute.memo import memos_read
 from lanekeeper.store.compute.server import ServerRecord
 from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.image.image import image_get
@@ -47,10 +47,18 @@ class GuestFacts:
     images: Mapping[str, ImageRecord]
 
 
-def server_wanted(connection: sa.Connection, record: ServerRecord) -> ServerWanted:
-    """What *record* wants from its host now, and all that we would have to know of it again."""
-    memo = msgspec.json.encode(memo_read(connection, record.id)).decode()
-    return msgspec.structs.replace(render(guest_facts(connection, record)), memo=memo)
+def servers_wanted(
+    connection: sa.Connection, records: Sequence[ServerRecord]
+) -> list[ServerWanted]:
+    """What servers want from their host now, and what we would have to know of each again."""
+    memos = memos_read(connection, [record.id for record in records])
+    return [
+        msgspec.structs.replace(
+            render(guest_facts(connection, record)),
+            memo=msgspec.json.encode(memos[record.id]).decode(),
+        )
+        for record in records
+    ]
 
 
 def images_of(record: ServerRecord) -> tuple[str, ...]:

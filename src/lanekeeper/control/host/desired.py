@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from lanekeeper.control.compute.guest import images_of, server_wanted
+from lanekeeper.control.compute.guest import images_of, servers_wanted
 from lanekeeper.control.image.image import image_path
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import Wanted
@@ -43,7 +43,7 @@ def desired_of(site: Site, host_id: str) -> Desired:
         return Desired(
             generation=record.generation,
             mark=record.mark,
-            servers=[server_wanted(connection, server) for server in wanted],
+            servers=servers_wanted(connection, wanted),
             absent=[server.id for server in servers if server.wanted == Wanted.ABSENT],
             cleaning=[_cleaning(row) for row in devices_to_clean(connection, host_id)],
             consoles=[server.id for server in servers if _is_read(server, now)],

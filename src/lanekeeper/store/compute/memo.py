@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,31 +26,37 @@ Plain = dict[str, Any]
 _OF_THE_MOMENT = {"fault", "console_wanted_until", "task_state", "terminated_at", "host_id"}
 
 
-def memo_read(connection: sa.Connection, server_id: str) -> Plain:
-    """The rows that belong to a server that is there, moments as they are."""
+def memos_read(connection: sa.Connection, server_ids: Collection[str]) -> dict[str, Plain]:
+    """The rows that belong to servers that are there, by server, moments as they are."""
     columns = [column for column in server.c if column.name not in _OF_THE_MOMENT]
-    row = connection.execute(sa.select(*columns).where(server.c.id == server_id)).mappings().one()
-    ports = _rows(connection, sa.select(port).where(port.c.device_id == server_id))
-    mine = sa.select(port.c.id).where(port.c.device_id == server_id)
+    memos: dict[str, Plain] = {
+        row["id"]: {
+            "server": dict(row), "ports": [], "addresses": [], "claims": [], "amounts": {},
+        }
+        for row in _rows(connection, sa.select(*columns).where(server.c.id.in_(server_ids)))
+    }  # fmt: skip
+    holder_by_port = {}
+    for row in _rows(connection, sa.select(port).where(port.c.device_id.in_(server_ids))):
+        memos[row["device_id"]]["ports"].append(dict(row))
+        holder_by_port[row["id"]] = row["device_id"]
+    mine = sa.select(address).where(address.c.port_id.in_(holder_by_port))
+    for row in _rows(connection, mine):
+        memos[holder_by_port[row["port_id"]]]["addresses"].append(dict(row))
     claims = (
-        sa.select(claim.c.request_id, claim.c.index, device.c.address)
+        sa.select(claim.c.consumer_id, claim.c.request_id, claim.c.index, device.c.address)
         .join(device, device.c.id == claim.c.device_id)
-        .where(claim.c.consumer_id == server_id)
+        .where(claim.c.consumer_id.in_(server_ids))
     )
-    amounts = sa.select(allocation.c.resource_class, allocation.c.used).where(
-        allocation.c.consumer_id == server_id
-    )
-    return {
-        "server": dict(row),
-        "ports": ports,
-        "addresses": _rows(connection, sa.select(address).where(address.c.port_id.in_(mine))),
-        "claims": _rows(connection, claims),
-        "amounts": {row.resource_class: row.used for row in connection.execute(amounts)},
-    }
+    for row in _rows(connection, claims):
+        memos[row["consumer_id"]]["claims"].append(dict(row))
+    taken = sa.select(allocation).where(allocation.c.consumer_id.in_(server_ids))
+    for row in _rows(connection, taken):
+        memos[row["consumer_id"]]["amounts"][row["resource_class"]] = row["used"]
+    return memos
 
 
-def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Plain]:
-    return [dict(row) for row in connection.execute(query).mappings()]
+def _rows(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[sa.RowMapping]:
+    return iter(connection.execute(query).mappings())
 
 
 def memo_server_insert(connection: sa.Connection, told: Mapping[str, Any], **changed: Any) -> None:
