@@ -172,6 +172,8 @@ def _sample(
     count: Callable[[Answer], int],
 ) -> Sample | None:
     line = contender.line()
+    line.close()  # while others took their turn it may have been idle for too long
+    line.connect()
     before, started = contender.cpu_s(), time.perf_counter()
     try:
         for _ in range(times):

@@ -66,7 +66,7 @@ def _contestants(cluster: PostgreSQL | None) -> Iterator[tuple[str, Start]]:
     if cluster is not None and peer_is_installed():
         peer, once = f"Placement, {WORKERS} workers", "allocation_conflict_retry_count"
         yield f"{peer}, PostgreSQL", partial(_peer, cluster, {})
-        yield f"{peer}, PostgreSQL, {once}=1", partial(_peer, cluster, {once: "1"})
+        yield f"{peer}, {once} = 1", partial(_peer, cluster, {once: "1"})
     elif cluster is not None:
         print("  OpenStack Placement is not installed (./dev setup makes .venv-placement)")
     yield "Lanekeeper, SQLite", lanekeeper

@@ -185,7 +185,8 @@ def placement(
         home / "log",
         {"OS_PLACEMENT_CONFIG_DIR": str(home)},
     )
-    headers = {"X-Auth-Token": "admin", "Accept": "application/json"}
+    roles = "admin,member,reader,service"  # the reshaper is for services alone
+    headers = {"X-Auth-Token": "admin", "X-Roles": roles, "Accept": "application/json"}
     try:
         server = Server("Placement", f"http://127.0.0.1:{port}", headers, (process,))
         until(lambda: _answers(server), "Placement answers", _ANSWERS_WITHIN_S)

@@ -110,6 +110,10 @@ def _aggregates_generation(exchange: Exchange) -> bool:
     return exchange.path.endswith("/aggregates") and exchange.method == "PUT"
 
 
+def _no_reshaper(exchange: Exchange) -> bool:
+    return exchange.path == "/reshaper" and exchange.ours[0] == 501
+
+
 def _overfull(exchange: Exchange) -> bool:
     answered = exchange.theirs[0] < _REFUSED and exchange.ours[0] == 409
     return exchange.path.startswith("/allocations") and answered
@@ -131,6 +135,7 @@ KNOWN: dict[str, Callable[[Exchange], bool]] = {
     "a sharing provider's candidate is listed once for each anchor": _candidate_of_each_anchor,
     "before 1.29 the summaries hold providers that no candidate uses": _summaries_of_old,
     "PUT aggregates moves the generation only when something changes": _aggregates_generation,
+    "the reshaper is not there": _no_reshaper,
     "a provider over its capacity refuses also what does not add to its use": _overfull,
     "before 1.26 an inventory without capacity is taken": _no_capacity,
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from placement.pair import Pair, claim_body
+from placement.pair import Pair, Parted, claim_body
 from placement.world import (
     CLASSES,
     PROVIDERS,
@@ -35,6 +35,7 @@ class Step:
     Attributes:
         at: index of the provider in the path, or of the consumer for ``allocations``.
         body: what is sent; generations are filled in where *stale* says how far off.
+        reshaped: the providers whose inventories the reshaper replaces, by index.
     """
 
     method: str
@@ -44,7 +45,13 @@ class Step:
     body: Mapping[str, Any] | None = None
     claims: tuple[tuple[int, Claim], ...] = ()
     stale: int = 0
-    fresh: bool = True
+    reshaped: tuple[tuple[int, dict[str, Any]], ...] = ()
+
+    @property
+    def meets_itself(self) -> bool:
+        """Whether several of its consumers claim of the same provider."""
+        named = [index for _, claim in self.claims for index in claim]
+        return len(set(named)) < len(named)
 
 
 class Teller:
@@ -58,7 +65,9 @@ class Teller:
 
     def tell(self, step: Step) -> None:
         """Send one step, then compare all that it may have changed."""
-        if step.what == "allocations":
+        if step.what == "reshaper":
+            self._reshape(step)
+        elif step.what == "allocations":
             self._claim(step)
         else:
             self._write(step)
@@ -78,19 +87,37 @@ class Teller:
             body = body["aggregates"]  # before 1.19 the bare list
         self.pair.both(step.method, home, body, step.minor)
 
-    def _claim(self, step: Step) -> None:
-        consumers = {
-            self.consumers[at]: self._body(step, at, claim)
-            for at, claim in step.claims
-            if claim or self.consumer_at.get(self.consumers[at]) is not None
+    def _reshape(self, step: Step) -> None:
+        inventories = {
+            _uuid(index): {
+                "inventories": records,
+                "resource_provider_generation": self.provider_at.get(_uuid(index), 0) + step.stale,
+            }
+            for index, records in step.reshaped
         }
+        claims = self._bodies(step)
+        body = {"inventories": inventories, "allocations": claims}
+        self.pair.both("POST", "/reshaper", body, step.minor)
+
+    def _claim(self, step: Step) -> None:
+        consumers = self._bodies(step)
         if not consumers and step.method != "DELETE":
             return  # nothing from nobody: Placement makes a consumer of it that it never drops
         if step.method == "POST":
             self.pair.both("POST", "/allocations", consumers, step.minor)
+            if step.meets_itself:  # to be mended: the generation moves once for each of them
+                raise Parted("a generation")
         else:
             body = consumers.get(self.consumers[step.at])
             self.pair.both(step.method, f"/allocations/{self.consumers[step.at]}", body, step.minor)
+
+    def _bodies(self, step: Step) -> dict[str, dict[str, Any]]:
+        """What each consumer sends; nothing from those that hold nothing and want nothing."""
+        return {
+            self.consumers[at]: self._body(step, at, claim)
+            for at, claim in step.claims
+            if claim or self.consumer_at.get(self.consumers[at]) is not None
+        }
 
     def _body(self, step: Step, at: int, claim: Claim) -> dict[str, Any]:
         known = self.consumer_at.get(self.consumers[at])
@@ -103,7 +130,8 @@ class Teller:
         return body
 
     def _look(self, step: Step) -> None:
-        touched = {step.at} if step.what != "allocations" else set()
+        touched = set() if step.what in ("allocations", "reshaper") else {step.at}
+        touched |= {index for index, _ in step.reshaped}
         touched |= {index for _, claim in step.claims for index in claim}
         for index in sorted(touched):
             self._look_at(_uuid(index))
@@ -207,10 +235,34 @@ def _claimed(draw: st.DrawFn) -> Step:
     return Step(method, "allocations", at, minor, claims=tuple(parts), stale=stale)
 
 
+@st.composite
+def _reshaped(draw: st.DrawFn) -> Step:
+    records = st.dictionaries(_name, _record, max_size=3)
+    places = draw(st.lists(_at, min_size=1, max_size=2, unique=True))
+    consumers = draw(st.lists(st.integers(0, _CONSUMERS - 1), max_size=2, unique=True))
+    return Step(
+        "POST",
+        "reshaper",
+        0,
+        draw(st.sampled_from((39, 34, 30))),
+        claims=tuple((at, draw(claims(_PROVIDERS))) for at in consumers),
+        stale=draw(_stale),
+        reshaped=tuple((at, draw(records)) for at in places),
+    )
+
+
 _dropped = st.builds(Step, st.just("DELETE"), st.just(""), _at, st.just(39))
 steps = st.lists(
     st.one_of(
-        _made(), _changed(), _stocked(), _stocked(), _marked(), _claimed(), _claimed(), _dropped
+        _made(),
+        _changed(),
+        _stocked(),
+        _stocked(),
+        _marked(),
+        _claimed(),
+        _claimed(),
+        _reshaped(),
+        _dropped,
     ),
     min_size=1,
     max_size=16,
