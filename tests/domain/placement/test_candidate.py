@@ -2,7 +2,6 @@ from lanekeeper.domain.placement.candidate import involved_trees, search
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.domain.placement.provider import SHARING, Forest, Provider
 from lanekeeper.domain.placement.query import (
-    AnyOf,
     CandidateQuery,
     Group,
     parse_resources,
