@@ -1,9 +1,10 @@
-"""``lanekeeper placement`` beside a Keystone that is not its own: here, that of another instance."""
+"""``lanekeeper placement`` beside a Keystone that is not its own but another instance's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -72,13 +73,11 @@ def test_no_other_token_does(url: str, token: str | None) -> None:
 
 
 def test_roles_are_those_of_the_token(cloud: Instance, url: str) -> None:
-    sdk = cloud.sdk
-    project = sdk.identity.create_project(name="outsiders")
-    user = sdk.identity.create_user(name="outsider", password="a-long-password")
-    sdk.identity.assign_project_role_to_user(project, user, sdk.identity.find_role("reader"))
-    other = cloud.connect(
-        username="outsider", password="a-long-password", project_name="outsiders"
-    )
+    identity: Any = cloud.sdk.identity
+    project = identity.create_project(name="outsiders")
+    user = identity.create_user(name="outsider", password="a-long-password")
+    identity.assign_project_role_to_user(project, user, identity.find_role("reader"))
+    other = cloud.connect(username="outsider", password="a-long-password", project_name="outsiders")
     token = {"X-Auth-Token": str(other.auth_token), "OpenStack-API-Version": "placement 1.39"}
     other.close()
     with httpx.Client(base_url=url, headers=token) as http:
