@@ -139,7 +139,8 @@ def _application(site: Site, heartbeats: Heartbeats, policy_file: Path | None) -
         AGENT.name: authenticator(site, heartbeats),
     }
     rest = routes(site, read_metrics_token(site.config.lanekeeper.metrics_token_file))
-    return application(site, FACES, authenticate, Enforcer(FACES, policy_file), rest)
+    enforcer = Enforcer(FACES, policy_file, new_defaults=site.config.placement.enforce_new_defaults)
+    return application(site, FACES, authenticate, enforcer, rest)
 
 
 def read_metrics_token(path: str) -> str:
