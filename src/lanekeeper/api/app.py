@@ -63,12 +63,17 @@ class Threads:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What stands before every row: who asks, and may they."""
+    """What stands before every row: who asks, and may they.
+
+    Attributes:
+        identity: where tokens are to be had, said to who comes without: a URL, or a path here.
+    """
 
     site: Site
     authenticate: Authenticate
     enforcer: Enforcer
     threads: Threads
+    identity: str = "/identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +95,19 @@ def application(
     authenticate: Mapping[str, Authenticate],
     enforcer: Enforcer,
     routes: Iterable[BaseRoute] = (),
+    *,
+    identity: str = "/identity",
 ) -> ASGIApp:
     """Build the whole of what the port answers.
 
     *authenticate* is by face name, ``""`` for those not named; *routes* are plain ones beside the
-    faces (``/``, ``/healthz``, ``/metrics``).
+    faces (``/``, ``/healthz``, ``/metrics``); *identity* is where tokens are to be had.
     """
     threads = Threads(*map(anyio.CapacityLimiter, (_THREADS, _SLOW_THREADS, _LOGIN_THREADS)))
     services: dict[str, ASGIApp] = {}
     for face in faces:
         who = authenticate.get(face.name, authenticate[""])
-        gate = Gate(site, who, enforcer, threads)
+        gate = Gate(site, who, enforcer, threads, identity)
         if face.threads:
             own = anyio.CapacityLimiter(face.threads)
             gate = replace(gate, threads=replace(threads, common=own))

@@ -205,8 +205,7 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     Raises:
         Invalid: not JSON, or not of the row's type; the message names the field.
     """
-    if _NUL.search(raw):
-        raise Invalid(f"Invalid input for {_nul_place(raw)}: it contains a NUL character")
+    refuse_nul(raw)
     if _LONG.search(raw) and (place := _place(raw, _is_too_long)):
         raise Invalid(f"Invalid input for {place}: a number beyond 64 bits")
     try:
@@ -221,6 +220,16 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
         raise Invalid(f"the body is not UTF-8: {error.reason}") from error
     except RecursionError as error:
         raise Invalid("the body has more levels of lists and objects than are read") from error
+
+
+def refuse_nul(raw: bytes) -> None:
+    """Let a body pass that no text of which has a NUL character.
+
+    Raises:
+        Invalid: it has one; the message names the field.
+    """
+    if _NUL.search(raw):
+        raise Invalid(f"Invalid input for {_nul_place(raw)}: it contains a NUL character")
 
 
 def _nul_place(raw: bytes) -> str:

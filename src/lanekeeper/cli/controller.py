@@ -88,7 +88,9 @@ def controller(options: Options) -> Iterator[Controller]:
         Invalid: policy file, state directory, database URL, listen address, database revision.
         Unavailable: the database or an address cannot be had.
     """
-    enforcer = Enforcer(FACES, options.policy_file)  # before anything is made
+    new_defaults = options.config.placement.enforce_new_defaults
+    # Before anything is made.
+    enforcer = Enforcer(FACES, options.policy_file, new_defaults=new_defaults)
     with contextlib.ExitStack() as stack:
         stack.enter_context(owned(options.state_dir))
         database = stack.enter_context(Database(options.url_of_database))

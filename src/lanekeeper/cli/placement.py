@@ -177,6 +177,9 @@ def _authenticate(options: Options) -> Authenticate:
 def _application(site: Site, authenticate: Authenticate, enforcer: Enforcer) -> ASGIApp:
     """Answer below the path that catalogs name, and at the root as Placement itself does."""
     faces = [FACE, replace(FACE, prefix="")]
-    app = application(site, faces, {"": authenticate}, enforcer)
+    keystone = site.config.keystone
+    outside = site.config.placement.auth_strategy == "keystone"
+    identity = keystone.www_authenticate_uri or keystone.auth_url if outside else ""
+    app = application(site, faces, {"": authenticate}, enforcer, identity=identity)
     cors = site.config.cors
     return CrossOrigin(app, cors) if cors.allowed_origin else app

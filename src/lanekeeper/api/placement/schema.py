@@ -5,7 +5,6 @@ Source: the API reference of Placement; messages are those of jsonschema, which 
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,6 +13,7 @@ import jsonschema
 import msgspec
 from jsonschema.exceptions import best_match
 
+from lanekeeper.api.row import refuse_nul
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.inventory import INT_MAX, RATIO_MAX
 
@@ -22,7 +22,6 @@ NAME_PATTERN = "^[A-Z0-9_]+$"
 _UUID_PATTERN = "^[0-9a-fA-F-]{36}$"
 _CUSTOM_PATTERN = "^CUSTOM_[A-Z0-9_]+$"
 _MESSAGE_MAX = 500
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def _is_uuid(value: object) -> bool:
@@ -68,8 +67,7 @@ class Form:
         Raises:
             Invalid: not JSON, or not of the form.
         """
-        if _NUL.search(raw):
-            raise Invalid("JSON does not validate: a NUL character is in it")
+        refuse_nul(raw)
         try:
             value = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -80,7 +80,7 @@ def build(face: Face, gate: Gate) -> ASGIApp:
         except ClientDisconnect:
             raise
         except Exception as error:  # turned into a refusal; a bug is logged there
-            response = _refuse(asked, error)
+            response = _refuse(asked, error, gate.identity)
         if asked.version is not None:
             response.headers["OpenStack-API-Version"] = f"placement {asked.version}"
             response.headers["Vary"] = "openstack-api-version"
@@ -254,12 +254,15 @@ async def _body(request: Request, most: int) -> bytes:
 # Refusals -----------------------------------------------------------------------------------------
 
 
-def _refuse(asked: _Asked, error: Exception) -> Response:
+def _refuse(asked: _Asked, error: Exception, identity: str) -> Response:
     fault = fault_of(error, asked.request_id)
     if fault.kind == "Bug":
         path = asked.request.url.path
         log.error("request.failed", request_id=asked.request_id, path=path, exc_info=error)
     headers, status = dict(fault.headers), int(fault.status)
+    if fault.status == HTTPStatus.UNAUTHORIZED and identity:
+        where = f"{base_url(asked.request)}{identity}" if identity.startswith("/") else identity
+        headers["WWW-Authenticate"] = f'Keystone uri="{where}"'
     kind = chosen(asked.request.headers.get("accept", ""), "text/html", "application/json")
     if kind == "text/html":
         return Response(_page(fault), status, headers, "text/html")

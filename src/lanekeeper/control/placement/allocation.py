@@ -24,6 +24,7 @@ from lanekeeper.store.placement.allocation import (
     consumer_change,
     consumer_drop,
     consumer_put,
+    consumer_seek,
     consumers_find,
     servers_among,
     shelves_load,
@@ -105,7 +106,7 @@ def delete_allocations(site: Site, consumer_id: str) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
-        _check_foreign(connection, [consumer_id])
+        _check_foreign(servers_among(connection, [consumer_id]))
         if not consumer_drop(connection, consumer_id):
             raise NotFound(f"No allocations for consumer '{consumer_id[:255]}'")
         given = allocations_delete(connection, [consumer_id])
@@ -123,9 +124,7 @@ def replace(connection: sa.Connection, claims: Sequence[ConsumerClaim], now: dat
     after that stays true until the commit.
     """
     claims = sorted(claims, key=lambda claim: claim.consumer_id)
-    ids = [claim.consumer_id for claim in claims]
-    _check_foreign(connection, ids)
-    known = consumers_find(connection, ids)
+    known = _consumers(connection, [claim.consumer_id for claim in claims])
     for claim in claims:
         _hold_consumer(connection, known.get(claim.consumer_id), claim, now)
     before = allocations_delete(connection, list(known)) if known else []
@@ -141,8 +140,26 @@ def replace(connection: sa.Connection, claims: Sequence[ConsumerClaim], now: dat
     allocations_insert(connection, after)
 
 
-def _check_foreign(connection: sa.Connection, consumer_ids: Sequence[str]) -> None:
-    for consumer_id, name in servers_among(connection, consumer_ids).items():
+def _consumers(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ConsumerRow]:
+    """Find those that hold something.
+
+    Raises:
+        Conflict: one is a server of Lanekeeper's, whether it holds something or not.
+    """
+    if len(ids) > 1:
+        _check_foreign(servers_among(connection, ids))
+        return consumers_find(connection, ids)
+    found: dict[str, ConsumerRow] = {}
+    for consumer_id in ids:
+        name, row = consumer_seek(connection, consumer_id)
+        _check_foreign({} if name is None else {consumer_id: name})
+        if row is not None:
+            found[consumer_id] = row
+    return found
+
+
+def _check_foreign(servers: Mapping[str, str]) -> None:
+    for consumer_id, name in servers.items():
         raise Conflict(
             f"consumer {consumer_id} is server {name}; what it holds follows the server",
             hint="delete or resize the server through Compute",

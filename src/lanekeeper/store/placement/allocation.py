@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +17,7 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.placement.allocation import Taken
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.placement.forest import taken_query
-from lanekeeper.store.placement.inventory import record_of
+from lanekeeper.store.placement.inventory import STOCK
 from lanekeeper.store.placement.resource_provider import generations_bump
 from lanekeeper.store.tables import allocation, consumer, inventory, resource_provider, server
 
@@ -49,6 +50,29 @@ class Shelf:
     generation: int
     stocks: dict[str, Inventory]
 
+
+# Statements that every claim runs are made once: making one takes longer than running it.
+_CHANGE = sa.bindparam("change", type_=sa.BigInteger)
+_USE_CHANGE = (
+    inventory.update()
+    .where(
+        inventory.c.provider_id == sa.bindparam("provider"),
+        inventory.c.resource_class == sa.bindparam("class"),
+        sa.or_(_CHANGE <= 0, inventory.c.used + _CHANGE <= inventory.c.capacity),
+    )
+    .values(used=inventory.c.used + _CHANGE)
+)
+_ALLOCATION_INSERT = allocation.insert()
+_CONSUMER_INSERT = consumer.insert()
+_SHELVES = sa.select(
+    resource_provider.c.id,
+    resource_provider.c.name,
+    resource_provider.c.owner,
+    resource_provider.c.generation,
+    inventory.c.resource_class,
+    *(inventory.c[name] for name in STOCK),
+).outerjoin(inventory, inventory.c.provider_id == resource_provider.c.id)
+_SHELF = _SHELVES.where(resource_provider.c.id == sa.bindparam("id"))
 
 # Taking and giving back ---------------------------------------------------------------------------
 
@@ -97,23 +121,13 @@ def use_change(connection: sa.Connection, changes: Mapping[tuple[str, str], int]
     ]
     if not rows:
         return True
-    change = sa.bindparam("change", type_=sa.BigInteger)
-    statement = (
-        inventory.update()
-        .where(
-            inventory.c.provider_id == sa.bindparam("provider"),
-            inventory.c.resource_class == sa.bindparam("class"),
-            sa.or_(change <= 0, inventory.c.used + change <= inventory.c.capacity),
-        )
-        .values(used=inventory.c.used + change)
-    )
-    return connection.execute(statement, rows).rowcount == len(rows)
+    return connection.execute(_USE_CHANGE, rows).rowcount == len(rows)
 
 
 def allocations_insert(connection: sa.Connection, lines: Sequence[Taken]) -> None:
     if lines:
         connection.execute(
-            allocation.insert(),
+            _ALLOCATION_INSERT,
             [
                 {
                     "consumer_id": line.consumer_id,
@@ -148,25 +162,19 @@ def shelves_load(connection: sa.Connection, provider_ids: Collection[str]) -> di
     """Return these providers with their stored inventories; what is not there is left out."""
     shelves: dict[str, Shelf] = {}
     for batch in _batches(provider_ids):
-        query = (
-            sa.select(
-                resource_provider.c.id,
-                resource_provider.c.name,
-                resource_provider.c.owner,
-                resource_provider.c.generation,
-                inventory,
-            )
-            .outerjoin(inventory, inventory.c.provider_id == resource_provider.c.id)
-            .where(resource_provider.c.id.in_(batch))
-        )
-        for row in connection.execute(query).mappings():
-            shelf = shelves.get(row["id"])
+        one = len(batch) == 1
+        found = connection.execute(_SHELF, {"id": batch[0]}) if one else _many(connection, batch)
+        for id_, name, owner, generation, class_, *numbers in found.all():
+            shelf = shelves.get(id_)
             if shelf is None:
-                shelf = Shelf(row["name"], row["owner"], row["generation"], {})
-                shelves[row["id"]] = shelf
-            if row["resource_class"] is not None:
-                shelf.stocks[row["resource_class"]] = record_of(row)
+                shelves[id_] = shelf = Shelf(name, owner, generation, {})
+            if class_ is not None:
+                shelf.stocks[class_] = Inventory(**dict(zip(STOCK, numbers, strict=True)))
     return shelves
+
+
+def _many(connection: sa.Connection, provider_ids: list[str]) -> sa.CursorResult[Any]:
+    return connection.execute(_SHELVES.where(resource_provider.c.id.in_(provider_ids)))
 
 
 def _batches(ids: Collection[str]) -> Iterator[list[str]]:
@@ -185,6 +193,28 @@ _CONSUMER = (
     consumer.c.generation,
     consumer.c.updated_at,
 )
+_NOBODY = sa.select(sa.literal(1).label("one")).subquery("nobody")
+_SOUGHT = sa.bindparam("id", type_=sa.Text)
+_CONSUMER_SEEK = (
+    sa.select(
+        sa.select(server.c.name).where(server.c.id == _SOUGHT).scalar_subquery().label("server"),
+        *_CONSUMER,
+    )
+    .select_from(_NOBODY)
+    .outerjoin(consumer, consumer.c.id == _SOUGHT)
+)
+
+
+def consumer_seek(
+    connection: sa.Connection, consumer_id: str
+) -> tuple[str | None, ConsumerRow | None]:
+    """Return the name of the server that it is, if it is one, and its row if it holds something."""
+    found = connection.execute(_CONSUMER_SEEK, {"id": consumer_id}).one()
+    server_name, *columns = found
+    if columns[0] is None:
+        return server_name, None
+    names = ("id", "project_id", "user_id", "kind", "generation", "updated_at")
+    return server_name, ConsumerRow(**dict(zip(names, columns, strict=True)))
 
 
 def consumers_find(
@@ -219,16 +249,15 @@ def consumer_put(
     now: datetime,
 ) -> None:
     """Make the consumer row of something that holds devices or amounts; generation 1."""
-    connection.execute(
-        consumer.insert().values(
-            id=consumer_id,
-            project_id=project_id,
-            user_id=user_id,
-            type=kind,
-            generation=1,
-            updated_at=now,
-        )
-    )
+    values = {
+        "id": consumer_id,
+        "project_id": project_id,
+        "user_id": user_id,
+        "type": kind,
+        "generation": 1,
+        "updated_at": now,
+    }
+    connection.execute(_CONSUMER_INSERT, values)
 
 
 def consumer_change(

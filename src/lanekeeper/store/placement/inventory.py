@@ -12,7 +12,7 @@ from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.tables import card, device, inventory
 
-_STOCK = ("total", "reserved", "min_unit", "max_unit", "step_size", "allocation_ratio", "used")
+STOCK = ("total", "reserved", "min_unit", "max_unit", "step_size", "allocation_ratio", "used")
 
 
 class Stocked(NamedTuple):
@@ -75,7 +75,7 @@ def counted(provider_id: str | None, name: str | None = None) -> sa.Select[Any]:
 
 def record_of(row: sa.RowMapping) -> Inventory:
     """Read one stored inventory."""
-    return Inventory(**{name: row[name] for name in _STOCK})
+    return Inventory(**{name: row[name] for name in STOCK})
 
 
 def count_of(total: int, held: int, free: int) -> Inventory:

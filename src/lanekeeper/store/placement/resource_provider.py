@@ -159,6 +159,12 @@ def has_children(connection: sa.Connection, provider_id: str) -> bool:
     return connection.scalar(query.limit(1)) is not None
 
 
+_BUMP = (
+    resource_provider.update()
+    .where(resource_provider.c.id == sa.bindparam("provider"))
+    .values(generation=resource_provider.c.generation + 1)
+)
+
 # Generations --------------------------------------------------------------------------------------
 
 
@@ -181,12 +187,7 @@ def generations_bump(connection: sa.Connection, provider_ids: Collection[str]) -
     """
     if not provider_ids:
         return
-    statement = (
-        resource_provider.update()
-        .where(resource_provider.c.id == sa.bindparam("provider"))
-        .values(generation=resource_provider.c.generation + 1)
-    )
-    connection.execute(statement, [{"provider": id_} for id_ in sorted(provider_ids)])
+    connection.execute(_BUMP, [{"provider": id_} for id_ in sorted(provider_ids)])
 
 
 def generations_of(connection: sa.Connection, provider_ids: Collection[str]) -> dict[str, int]:
