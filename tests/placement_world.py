@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
-from lanekeeper.domain.placement.provider import SHARING
 from lanekeeper.domain.placement.query import AnyOf, CandidateQuery, Group
-from lanekeeper.domain.placement.snapshot import Lines, Snapshot
+from lanekeeper.domain.placement.snapshot import SHARING, Lines, Snapshot
 
 Part = tuple[str, str, int]
 Found = tuple[frozenset[Part], frozenset[tuple[str, frozenset[str]]]]

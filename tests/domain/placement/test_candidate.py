@@ -3,7 +3,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lanekeeper.domain.placement.candidate import Candidate, Order, involved, search
-from lanekeeper.domain.placement.provider import SHARING
 from lanekeeper.domain.placement.query import (
     AnyOf,
     CandidateQuery,
@@ -11,7 +10,7 @@ from lanekeeper.domain.placement.query import (
     parse_resources,
     parse_traits,
 )
-from lanekeeper.domain.placement.snapshot import Snapshot
+from lanekeeper.domain.placement.snapshot import SHARING, Snapshot
 from placement_world import (
     Found,
     Inventory,

@@ -30,8 +30,8 @@ from lanekeeper.store.placement.allocation import (
     shelves_load,
     use_change,
 )
-from lanekeeper.store.placement.forest import taken_load
 from lanekeeper.store.placement.resource_provider import generations_bump, generations_of
+from lanekeeper.store.placement.taken import taken_load
 
 _REFUSED = "Unable to allocate inventory: "
 _CHANGED = f"Inventory and/or allocations changed while attempting to allocate: {RACE}"

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.placement.provider import Provider
 
 BAD_VALUE = "placement.query.bad_value"
 MISSING_VALUE = "placement.query.missing_value"
@@ -52,10 +51,6 @@ class Group:
     traits: AnyOf = AnyOf()
     aggregates: AnyOf = AnyOf()
     in_tree: str = ""
-
-    def admits(self, provider: Provider) -> bool:
-        """Whether *provider* alone has the traits and the aggregates; resources not looked at."""
-        return self.traits.accepts(provider.traits) and self.aggregates.accepts(provider.aggregates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,11 +16,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from lanekeeper.domain.placement.provider import SHARING
-
 Rows = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
+SHARING = "MISC_SHARES_VIA_AGGREGATE"
 GONE = -1
 NONE: Rows = np.empty(0, dtype=np.int32)
 NONE.flags.writeable = False

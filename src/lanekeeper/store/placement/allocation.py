@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.placement.allocation import Taken
 from lanekeeper.domain.placement.inventory import Inventory
-from lanekeeper.store.placement.forest import taken_query
 from lanekeeper.store.placement.inventory import STOCK
 from lanekeeper.store.placement.resource_provider import generations_bump
+from lanekeeper.store.placement.taken import taken_query
 from lanekeeper.store.tables import allocation, consumer, inventory, resource_provider, server
 
 FULL = "lanekeeper.inventory.full"

@@ -5,15 +5,14 @@ Amounts of classes that devices own are counted from the devices, as everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.placement.snapshot import Lines
+from lanekeeper.store.placement.inventory import counted
 from lanekeeper.store.tables import (
-    card,
     device,
     inventory,
     provider_aggregate,
@@ -29,7 +28,7 @@ def lines_load(connection: sa.Connection) -> Lines:
     """Everything, at one moment."""
     return Lines(
         providers=_all(connection, _PROVIDERS),
-        stock=[*_all(connection, _STORED), *_all(connection, _COUNTED)],
+        stock=[*_all(connection, _STORED), *map(_of_devices, _all(connection, _COUNTED))],
         traits=_all(connection, _TRAITS),
         aggregates=_all(connection, _AGGREGATES),
     )
@@ -50,7 +49,7 @@ def stock_of(connection: sa.Connection, provider_ids: Collection[str]) -> Lines:
     return Lines(
         stock=[
             *_some(connection, _STORED, inventory.c.provider_id, provider_ids),
-            *_some(connection, _COUNTED, device.c.provider_id, provider_ids),
+            *map(_of_devices, _some(connection, _COUNTED, device.c.provider_id, provider_ids)),
         ]
     )
 
@@ -71,30 +70,9 @@ def _some(
     return found
 
 
-def _counted() -> sa.Select[Any]:
-    """Listed devices by provider and class: what may be held in all, and what is.
-
-    A device whose card is held the other way (its PF, or one of its VFs) is not free.
-    """
-    mine, above = card.alias("mine"), card.alias("above")
-    blocked = sa.or_(sa.func.coalesce(mine.c.parts_held, 0) > 0, above.c.whole_holder.is_not(None))
-    held = device.c.state == DeviceState.HELD
-    free = sa.and_(device.c.state == DeviceState.AVAILABLE, device.c.present, ~blocked)
-    return (
-        sa.select(
-            device.c.provider_id,
-            device.c.resource_class,
-            sa.func.sum(sa.case((sa.or_(held, free), 1), else_=0)),
-            sa.func.sum(sa.case((held, 1), else_=0)),
-            sa.literal(1),
-            sa.func.count(),
-            sa.literal(1),
-        )
-        .outerjoin(mine, mine.c.pf_device_id == device.c.id)
-        .outerjoin(above, above.c.pf_device_id == device.c.pf_id)
-        .where(device.c.provider_id.is_not(None), device.c.listed, sa.or_(device.c.present, held))
-        .group_by(device.c.provider_id, device.c.resource_class)
-    )
+def _of_devices(row: Sequence[Any]) -> tuple[str, str, int, int, int, int, int]:
+    provider_id, name, total, held, free = row
+    return provider_id, name, held + free, held, 1, total, 1
 
 
 _PROVIDERS = sa.select(
@@ -109,6 +87,6 @@ _STORED = sa.select(
     inventory.c.max_unit,
     inventory.c.step_size,
 )
-_COUNTED = _counted()
+_COUNTED = counted(None)
 _TRAITS = sa.select(provider_trait.c.provider_id, provider_trait.c.trait)
 _AGGREGATES = sa.select(provider_aggregate.c.provider_id, provider_aggregate.c.aggregate_id)
