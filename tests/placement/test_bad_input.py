@@ -168,6 +168,16 @@ def test_paths(http: httpx.Client) -> None:
         assert http.get(path).status_code == 404
 
 
+def test_a_strangers_megabytes_are_not_taken_in(listen: Listen) -> None:
+    """The refusal comes before the body has been sent."""
+    with socket.create_connection((listen.host, listen.port), timeout=10) as line:
+        line.sendall(
+            b"POST /resource_providers HTTP/1.1\r\nHost: here\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 4000000\r\n\r\n{"
+        )
+        assert line.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
 def test_a_length_that_is_no_number_ends_at_the_http_server(listen: Listen) -> None:
     """The one test of Placement's that cannot pass here: the answer is 400, its words differ."""
     with socket.create_connection((listen.host, listen.port), timeout=10) as line:

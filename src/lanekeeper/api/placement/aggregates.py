@@ -12,10 +12,11 @@ from lanekeeper.control.placement.resource_provider import (
     put_aggregates,
     show_provider,
 )
+from lanekeeper.domain.errors import Invalid
 
 GENERATION = "resource_provider_generation"
 _GENERATION_SINCE = 19
-_IDS = {"type": "array", "items": UUID, "uniqueItems": True}
+_IDS = {"type": "array", "items": UUID}
 _BARE = Form(_IDS)
 _WITH_GENERATION = Form(
     record({"aggregates": _IDS, GENERATION: INTEGER}, required=["aggregates", GENERATION])
@@ -45,6 +46,8 @@ def replace(call: Call[bytes]) -> Reply:
     else:
         ids = _BARE.read(call.body)
     members = [canonical(one, "aggregate") for one in ids]
+    if len(set(members)) < len(members):  # not by the schema, which compares each with each
+        raise Invalid("JSON does not validate: the list of aggregates has non-unique elements")
     moved = put_aggregates(call.site, call.path["id"], generation, set(members))
     return _answer(call, members, moved)
 

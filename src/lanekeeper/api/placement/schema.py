@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import jsonschema
@@ -22,6 +23,7 @@ NAME_PATTERN = "^[A-Z0-9_]+$"
 _UUID_PATTERN = "^[0-9a-fA-F-]{36}$"
 _CUSTOM_PATTERN = "^CUSTOM_[A-Z0-9_]+$"
 _MESSAGE_MAX = 500
+_WEIGHED_MAX = 50  # errors, of which the most telling is said; a body can have a million
 
 
 def _is_uuid(value: object) -> bool:
@@ -53,7 +55,7 @@ class Form:
         """
         if self._validator.is_valid(value):
             return
-        error = best_match(self._validator.iter_errors(value))
+        error = best_match(islice(self._validator.iter_errors(value), _WEIGHED_MAX))
         assert error is not None, "what is not valid has an error"
         place = "".join(f"[{step!r}]" for step in list(error.relative_schema_path)[:-1])
         raise Invalid(

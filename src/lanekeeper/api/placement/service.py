@@ -31,6 +31,7 @@ from lanekeeper.api.row import Call, Face, NoBody, Reply, Row
 from lanekeeper.control.caller import Caller
 from lanekeeper.domain.errors import Invalid, TooLarge
 
+_SMALL_BYTES = 2**16
 _SAID: Mapping[int, str] = {
     400: "The request is not one that can be carried out.",
     401: "This service needs a token that is valid.",
@@ -122,16 +123,30 @@ def _shape(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 async def _respond(face: Face, gate: Gate, paths: _Paths, asked: _Asked) -> Response:
-    raw = await _body(asked.request, face.body_bytes_max)
+    request = asked.request
+    at_root = request.scope["path"] == "/"
+    limiter = gate.threads.logins if at_root else gate.threads.common
+    if not at_root and _is_large(request):  # a stranger's megabytes are not taken in
+        await anyio.to_thread.run_sync(
+            gate.authenticate, request, asked.request_id, limiter=limiter
+        )
+    raw = await _body(request, face.body_bytes_max)
 
     def work() -> Response:
-        return _judge(face, gate, paths, asked, raw)
+        return _judge(gate, paths, asked, raw)
 
-    limiter = gate.threads.logins if asked.request.url.path == "/" else gate.threads.common
     return await anyio.to_thread.run_sync(work, limiter=limiter)
 
 
-def _judge(face: Face, gate: Gate, paths: _Paths, asked: _Asked, raw: bytes) -> Response:
+def _is_large(request: Request) -> bool:
+    """Whether a body is larger than most, or of a length that nobody knows."""
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit():
+        return int(length) > _SMALL_BYTES
+    return "transfer-encoding" in request.headers
+
+
+def _judge(gate: Gate, paths: _Paths, asked: _Asked, raw: bytes) -> Response:
     request, path = asked.request, asked.request.scope["path"]
     caller = None if path == "/" else gate.authenticate(request, asked.request_id)
     asked.version = version = wanted(request.headers)
