@@ -5,7 +5,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from lanekeeper.api.root.health import routes
-from lanekeeper.cli.controller import read_metrics_token
+from lanekeeper.cli.serving import read_metrics_token
 from lanekeeper.clock import utc_now
 from lanekeeper.config import load
 from lanekeeper.control.site import Site

@@ -109,13 +109,15 @@ def application(
         who = authenticate.get(face.name, authenticate[""])
         gate = Gate(site, who, enforcer, threads, identity)
         if face.threads:
-            own = anyio.CapacityLimiter(face.threads)
-            gate = replace(gate, threads=replace(threads, common=own))
+            limiter = anyio.CapacityLimiter(face.threads)
+            gate = replace(gate, threads=replace(threads, common=limiter))
         build = face.build or service
         services[face.prefix] = build(face, gate)
-    rest = Starlette(routes=list(routes))
+    plain = list(routes)
+    rest = Starlette(routes=plain)
     rest.router.redirect_slashes = False
-    return RequestLog(Doors(services, rest))
+    own = frozenset(route.path for route in plain if isinstance(route, Route))
+    return RequestLog(Doors(services, rest, own))
 
 
 def service(face: Face, gate: Gate) -> Starlette:
@@ -277,20 +279,26 @@ def _json(body: object, status: int, headers: Mapping[str, str] | None = None) -
 class Doors:
     """Sends a request to the face whose prefix it has, with the prefix cut off.
 
+    Paths of *plain* routes come first: a face may hang at the root.
+
     A slash at the end is cut off too: clients write ``/things`` and ``/things/`` and never want a
     redirect.
     """
 
-    def __init__(self, services: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
+    def __init__(
+        self, services: Mapping[str, ASGIApp], rest: ASGIApp, plain: frozenset[str] = frozenset()
+    ) -> None:
         self._services = sorted(services.items(), key=lambda item: -len(item[0]))
         self._rest = rest
+        self._plain = plain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
         path = scope["path"].rstrip("/") or "/"
-        for prefix, app in self._services:
+        faces = () if path in self._plain else self._services
+        for prefix, app in faces:
             if path == prefix or path.startswith(f"{prefix}/"):
                 below = path.removeprefix(prefix) or "/"
                 inner = {**scope, "path": below, "raw_path": None, "lanekeeper.mount": prefix}

@@ -25,7 +25,7 @@ from lanekeeper.api.placement.face import FACE as PLACEMENT
 from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.root.health import routes
 from lanekeeper.cli.listen import Listen
-from lanekeeper.cli.serving import Door, serving, settings
+from lanekeeper.cli.serving import Door, read_metrics_token, serving, settings
 from lanekeeper.cli.state_dir import owned
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
@@ -38,7 +38,6 @@ from lanekeeper.control.identity.token import authenticate_token
 from lanekeeper.control.periodic import Periodic
 from lanekeeper.control.site import Site
 from lanekeeper.control.watch import LOOK_EVERY_S, Watch
-from lanekeeper.domain.errors import Invalid
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
@@ -145,21 +144,3 @@ def _application(site: Site, heartbeats: Heartbeats, enforcer: Enforcer) -> ASGI
     }
     rest = routes(site, read_metrics_token(site.config.lanekeeper.metrics_token_file))
     return application(site, FACES, authenticate, enforcer, rest)
-
-
-def read_metrics_token(path: str) -> str:
-    """Read the token for ``/metrics``; empty for none.
-
-    Raises:
-        Invalid: the file cannot be read, or holds no token that a header can carry.
-    """
-    if not path:
-        return ""
-    name = "[lanekeeper] metrics_token_file"
-    try:
-        token = Path(path).read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{name}: {path} cannot be read: {error}") from error
-    if not token or not token.isprintable() or " " in token:
-        raise Invalid(f"{name}: {path} must hold one line with a token of visible characters")
-    return token

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -17,6 +18,7 @@ from lanekeeper.api.cors import CrossOrigin
 from lanekeeper.api.placement.auth import by_its_word, by_keystone
 from lanekeeper.api.placement.face import FACE
 from lanekeeper.api.policy import Enforcer
+from lanekeeper.api.root.health import operating_routes
 from lanekeeper.cli import logs
 from lanekeeper.cli.exit_code import DONE
 from lanekeeper.cli.listen import Listen
@@ -24,6 +26,7 @@ from lanekeeper.cli.serving import (
     Door,
     database_arguments,
     database_url,
+    read_metrics_token,
     serving,
     settings,
     until_told,
@@ -31,8 +34,10 @@ from lanekeeper.cli.serving import (
 from lanekeeper.cli.state_dir import owned
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config, load
+from lanekeeper.control.housekeeping import TRIM_EVERY_S, trim
 from lanekeeper.control.identity.authority import write_server_files
 from lanekeeper.control.identity.outside import Outside
+from lanekeeper.control.periodic import Periodic
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.store.database import Database
@@ -153,6 +158,7 @@ def placement(options: Options) -> Iterator[tuple[Listen, ...]]:
         listens = tuple(listen for listen, _ in bound)
         tls = [listen.host for listen in listens if listen.tls]
         files = write_server_files(site, [*options.names, *tls, "localhost"]) if tls else None
+        stack.enter_context(Periodic("change_log", TRIM_EVERY_S, partial(trim, site)))
         app = _application(site, authenticate, enforcer)
         doors = [Door(settings(app, listen, files), opened) for listen, opened in bound]
         stack.enter_context(serving(doors, site.bells.close))
@@ -180,6 +186,8 @@ def _application(site: Site, authenticate: Authenticate, enforcer: Enforcer) -> 
     keystone = site.config.keystone
     outside = site.config.placement.auth_strategy == "keystone"
     identity = keystone.www_authenticate_uri or keystone.auth_url if outside else ""
-    app = application(site, faces, {"": authenticate}, enforcer, identity=identity)
+    token = read_metrics_token(site.config.lanekeeper.metrics_token_file)
+    rest = operating_routes(site, token)
+    app = application(site, faces, {"": authenticate}, enforcer, rest, identity=identity)
     cors = site.config.cors
     return CrossOrigin(app, cors) if cors.allowed_origin else app

@@ -133,6 +133,24 @@ def _refuse_memory(url: str) -> str:
     return url
 
 
+def read_metrics_token(path: str) -> str:
+    """Read the token for ``/metrics``; empty for none.
+
+    Raises:
+        Invalid: the file cannot be read, or holds no token that a header can carry.
+    """
+    if not path:
+        return ""
+    name = "[lanekeeper] metrics_token_file"
+    try:
+        token = Path(path).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{name}: {path} cannot be read: {error}") from error
+    if not token or not token.isprintable() or " " in token:
+        raise Invalid(f"{name}: {path} must hold one line with a token of visible characters")
+    return token
+
+
 def _has_password(url: str) -> bool:
     try:
         return sa.make_url(url).password is not None

@@ -29,8 +29,12 @@ def routes(site: Site, metrics_token: str = "") -> list[BaseRoute]:
     ``/healthz`` says that the process answers, ``/readyz`` that its database does too (503 if
     not). ``/metrics`` is open on loopback and needs *metrics_token* as a bearer elsewhere.
     """
+    return [Route("/", _root(site)), *operating_routes(site, metrics_token)]
+
+
+def operating_routes(site: Site, metrics_token: str = "") -> list[BaseRoute]:
+    """What operators ask of any process that serves; see ``routes``."""
     return [
-        Route("/", _root(site)),
         Route("/healthz", lambda _: PlainTextResponse("ok\n")),
         Route("/readyz", _ready(site)),
         Route("/metrics", _metrics(site, metrics_token)),
