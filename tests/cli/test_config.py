@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config_cases import write_files
+from host.planted import CAPTURED_LAB
+from lanekeeper.main import main
+
+VF = '"vendor_id": "8086", "product_id": "10ca"'
+CLEAN = f'[pci]\ndevice_spec = {{{VF}, "physical_network": "physnet1"}}\n'
+OLD = f'[DEFAULT]\npci_passthrough_whitelist = {{{VF}, "physical_network": "physnet1"}}\n'
+WRONG = "[pci]\ndevice_spec = {}\n"
+
+
+def check(directory: Path, text: str, *options: str) -> int:
+    files = [str(path) for path in write_files(text, directory)]
+    return main(["config", "check", *files, *options])
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "code"),
+    [
+        (CLEAN, (), 0),
+        (CLEAN, ("--strict",), 0),
+        (OLD, (), 0),
+        (OLD, ("--strict",), 1),
+        (WRONG, (), 1),
+        (CLEAN + "==> custom.yml <==\na: [\n", (), 2),
+        (WRONG + "==> custom.yml <==\na: [\n", ("--json",), 2),
+    ],
+)
+def test_exit_codes_fit_ci(tmp_path: Path, text: str, options: tuple[str, ...], code: int) -> None:
+    assert check(tmp_path, text, *options) == code
+
+
+def test_the_text_has_meaning_finding_and_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(tmp_path, OLD + "[database]\nconnection = x\n")
+    out = capsys.readouterr().out
+    assert "      2  [pci] device_spec: devices 8086:10ca, for ports on physnet1\n" in out
+    assert "1 other keys say nothing here." in out
+    assert "      2  WARNING  key-old: [DEFAULT] pci_passthrough_whitelist is an old name\n" in out
+    assert "          right  [pci] device_spec = ...\n" in out
+    assert out.endswith("0 error, 1 warning, 0 info\n")
+
+
+def test_a_captured_host_says_what_comes_of_each_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (
+        '[pci]\ndevice_spec = {"vendor_id": "8086", "product_id": "10c9"}\n'
+        'device_spec = {"address": "0000:99:00.0", "product_id": "10c9"}\n'
+        'alias = {"name": "pf", "vendor_id": "8086", "product_id": "10c9", '
+        '"device_type": "type-PF"}\n'
+    )
+    assert check(tmp_path, text, "--root", str(CAPTURED_LAB), "--json") == 0
+    host = said(capsys)["host"]
+    first, second = host["device_spec"]
+    assert first["lists"] == ["0000:21:00.0", "0000:41:00.0"]
+    assert second["nearest"] == {
+        "address": "0000:21:00.0",
+        "reasons": ["address 0000:21:00.0 is not covered"],
+    }
+    assert host["alias"] == [
+        {"name": "pf", "devices": ["0000:21:00.0", "0000:41:00.0"], "nearest": None}
+    ]
+
+
+def test_the_management_nic_of_a_captured_host_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = '[pci]\ndevice_spec = {"address": "0000:00:03.0"}\n'
+    assert check(tmp_path, text, "--root", str(CAPTURED_LAB)) == 1
+    assert "host-management-nic: lists 0000:00:03.0 (enp0s3)" in capsys.readouterr().out
+
+
+def test_a_root_that_is_no_capture_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(tmp_path, CLEAN, "--root", str(tmp_path / "nova.conf")) == 2
+    assert "no captured tree" in capsys.readouterr().err
