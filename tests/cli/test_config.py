@@ -86,3 +86,41 @@ def test_a_root_that_is_no_capture_is_refused(
 ) -> None:
     assert check(tmp_path, CLEAN, "--root", str(tmp_path / "nova.conf")) == 2
     assert "no captured tree" in capsys.readouterr().err
+
+
+def convert(directory: Path, text: str, *options: str) -> int:
+    files = [str(path) for path in write_files(text, directory)]
+    return main(["config", "convert", *files, *options])
+
+
+def test_converted_files_are_printed_or_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert(tmp_path, OLD) == 0
+    assert capsys.readouterr().out.startswith("==> nova.conf <==\n[pci]\ndevice_spec = ")
+    new = tmp_path / "new"
+    assert convert(tmp_path, OLD, "--output", str(new)) == 0
+    assert capsys.readouterr().out == f"wrote {new}/nova.conf\n"
+    assert (new / "nova.conf").read_text() == CLEAN
+    assert convert(tmp_path, OLD, "--output", str(new)) == 2
+    assert f"cannot write {new}/nova.conf: File exists" in capsys.readouterr().err
+
+
+def test_what_waits_for_a_decision_is_said_and_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (
+        "[pci]\nalias = x\n[sriov_nic]\nphysical_device_mappings = p:ens1\n"
+        "exclude_devices = ens2:0000:3b:10.0\n"
+    )
+    assert convert(tmp_path, text) == 1
+    err = capsys.readouterr().err
+    assert "nova.conf:2: 'x' is not JSON, nor nearly" in err
+    assert "a start still refuses this: sriov_agent.ini:3: [sriov_nic] exclude_devices" in err
+
+
+def test_a_file_that_cannot_be_read_converts_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "convert", str(tmp_path / "none.conf")]) == 2
+    assert "none.conf cannot be read" in capsys.readouterr().err

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from lanekeeper.cli import config_view as view
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import planted
-from lanekeeper.config import sample_path
+from lanekeeper.config import load, sample_path
+from lanekeeper.config.doctor.convert import convert
 from lanekeeper.config.doctor.examine import Examined, examine
 from lanekeeper.config.doctor.host import Host
+from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.hostplan.findings import Severity
 from lanekeeper.host.disk import read_mounted
 from lanekeeper.host.facts import read_host
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,6 +44,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     check.add_argument("--quiet", action="store_true", help="findings only")
     check.add_argument("--json", action="store_true", help="as JSON")
     check.set_defaults(handler=run_check)
+    text = "write the files in today's form: nova.conf, ml2_conf.ini, sriov_agent.ini"
+    converting = verbs.add_parser("convert", help=text, description=text)
+    converting.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    converting.add_argument(
+        "--output", type=Path, metavar="DIR", help="write them there, over no other; else print"
+    )
+    converting.set_defaults(handler=run_convert)
 
 
 def run_check(parsed: argparse.Namespace) -> int:
@@ -49,6 +62,60 @@ def run_check(parsed: argparse.Namespace) -> int:
     else:
         print("\n".join(view.check_text(examined, quiet=parsed.quiet)))
     return _code(examined, strict=parsed.strict)
+
+
+def run_convert(parsed: argparse.Namespace) -> int:
+    """Print or write the files; 1 when something in them waits for a decision."""
+    examined = examine(parsed.files)
+    if examined.unreadable:
+        raise Invalid("; ".join(examined.unreadable))
+    converted = convert(examined.case)
+    refusal = _refusal(converted.files)
+    if parsed.output is None:
+        print("\n".join(f"==> {name} <==\n{text}" for name, text in converted.files.items()))
+    else:
+        for path in write_new(converted.files, parsed.output):
+            print(f"wrote {path}")
+    for left in converted.left:
+        print(f"left: {left.source}: {left.reason}", file=sys.stderr)
+    if refusal is not None:
+        print(f"warning: a start still refuses this: {refusal}", file=sys.stderr)
+    return exit_code.NO if converted.left or refusal else exit_code.DONE
+
+
+def _refusal(files: Mapping[str, str]) -> Error | None:
+    """Read the files as a start would; return why it would refuse them."""
+    with tempfile.TemporaryDirectory(prefix="lanekeeper-convert-") as directory:
+        paths = write_new(files, Path(directory))
+        try:
+            load(paths)
+        except Invalid as error:
+            return Invalid(str(error).replace(f"{directory}/", ""), hint=error.hint)
+    return None
+
+
+def write_new(files: Mapping[str, str], directory: Path) -> list[Path]:
+    """Write every file below *directory*, readable by their owner only, or none of them.
+
+    Raises:
+        Invalid: one is there already, or cannot be written.
+    """
+    written: list[Path] = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            path = directory / name
+            with os.fdopen(os.open(path, _NEW, 0o600), "w", encoding="utf-8") as file:
+                written.append(path)
+                file.write(text)
+    except OSError as error:
+        for path in written:
+            path.unlink()
+        raise Invalid(
+            f"cannot write {error.filename or directory}: {error.strerror}",
+            hint="--output names a directory without these files",
+        ) from error
+    return written
 
 
 def _code(examined: Examined, *, strict: bool) -> int:

@@ -21,14 +21,14 @@ _KINDS = {
 
 def meanings(case: Case) -> Iterator[tuple[Source, str, str]]:
     """Yield (where, the option of today, what it says) for each line that is read, in order."""
-    objects: dict[Line, list[Object]] = {}
+    objects: dict[int, list[Object]] = {}
     for one in (*case.specs, *case.aliases):
-        objects.setdefault(one.line, []).append(one)
+        objects.setdefault(id(one.line), []).append(one)
     for line in case.lines:
         if line.option is None:
             continue
         if is_json(line.option):
-            for one in objects.get(line, []):
+            for one in objects.get(id(line), []):
                 yield line.source, line.option.name, _object(one)
         else:
             yield line.source, line.option.name, _plain(case, line)

@@ -48,7 +48,8 @@ class Assignment:
     Attributes:
         section: lower case; ``default`` for [DEFAULT], empty where no section began yet.
         title: the section as it is spelt.
-        comments: the lines above it that are comments or blank.
+        text: its lines as they stand.
+        comments: the lines above or within it that are comments or blank.
         flaws: those of its own lines.
     """
 
@@ -57,6 +58,7 @@ class Assignment:
     title: str
     key: str
     value: str
+    text: tuple[str, ...] = ()
     comments: tuple[str, ...] = ()
     flaws: tuple[Flaw, ...] = ()
     is_vio: bool = False
@@ -128,7 +130,8 @@ class _Draft:
     source: Source
     key: str
     parts: list[str]
-    comments: tuple[str, ...]
+    text: list[str]
+    comments: list[str]
     flaws: dict[Flaw, None]
 
     @property
@@ -159,8 +162,9 @@ class _Reader:
         line = line.rstrip()
         bare = line.lstrip()
         is_indented = line[:1] in (" ", "\t") or (line != raw and raw[:1].isspace())
-        if self._is_within(line, bare, is_indented):
+        if self.draft is not None and self._is_within(line, bare, is_indented):
             self._continue(source, bare, kinds, is_indented=is_indented)
+            self.draft.text.append(raw)
         elif not bare or bare[0] in "#;":
             self.flush()
             self.comments.append(raw)
@@ -192,6 +196,7 @@ class _Reader:
         flaws = [Flaw(kind, source) for kind in sorted(kinds)]
         if bare[:1] in ("#", ";"):
             flaws.append(Flaw(COMMENT_INSIDE, source))
+            self.draft.comments.append(bare)
         else:
             self.draft.parts.append(bare)
             if not is_indented:
@@ -225,7 +230,7 @@ class _Reader:
             flaws = [flaw for flaw in flaws if flaw.kind == INDENTED]
             bare = raw if "=" in raw or ":" in raw else bare
         self.draft = _Draft(
-            source, key, [_value_of(bare)], tuple(self.comments), dict.fromkeys(flaws)
+            source, key, [_value_of(bare)], [raw], self.comments, dict.fromkeys(flaws)
         )
         self.comments = []
 
@@ -239,7 +244,8 @@ class _Reader:
                     title=self.title,
                     key=draft.key,
                     value="\n".join(draft.parts).strip(),
-                    comments=draft.comments,
+                    text=tuple(draft.text),
+                    comments=tuple(draft.comments),
                     flaws=tuple(draft.flaws),
                 )
             )
