@@ -228,3 +228,23 @@ def test_any_value_is_judged(tmp_path_factory: pytest.TempPathFactory, text: str
     path.write_text(f"[pci]\ndevice_spec = {text}\nalias = {text}\n")
     examined = examine([path], EXAMPLE_HOST)
     list(meanings(examined.case))
+
+
+def test_services_have_values_of_their_own_in_files_of_their_own(look: Looker) -> None:
+    text = (
+        "[keystone_authtoken]\nusername = nova\n[DEFAULT]\nhost = a\n"
+        "==> neutron.conf <==\n[keystone_authtoken]\nusername = neutron\n[DEFAULT]\nhost = b\n"
+    )
+    assert [line for line, _, _ in look.said(text, "key-contradicted")] == [4]
+
+
+def test_anchors_do_not_make_a_value_grow_without_bound(look: Looker) -> None:
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    whole = examine(write_files("==> a.yml <==\n" + "\n".join(rows) + "\n", look.directory))
+    assert whole.unreadable == ()
+    rows.append("nova_pci_alias: *a11")
+    (reason,) = examine(
+        write_files("==> a.yml <==\n" + "\n".join(rows) + "\n", look.directory)
+    ).unreadable
+    assert "larger than any list of devices" in reason

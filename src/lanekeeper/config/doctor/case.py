@@ -43,7 +43,7 @@ _INLINE = re.compile(r"\s+[#;].*$", re.MULTILINE)
 _AFTER_JSON = re.compile(r"([}\]])\s*[#;][^}\]]*$")
 _KEY_AND_SIGN = re.compile(r"([^:=]*)[:=]")
 _LIKENESS = 0.8  # as config.names and device_spec have it
-_SECRET = re.compile(r"passw|secret|token|connection|transport_url|auth_url|_key$", re.IGNORECASE)
+_SECRET = re.compile(r"pass?w|secret|token|connection|transport_url|auth_url|_key$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

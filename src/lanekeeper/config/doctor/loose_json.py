@@ -19,6 +19,7 @@ LOOSE, SEVERAL = "value-loose-json", "value-without-list"
 _CONSTANTS = {"true": True, "false": False, "null": None, "none": None, "~": None, "": None}
 _BETWEEN = re.compile(r"\}\s*,?\s*\{")
 _DEPTH_MAX = 20
+_NODES_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +66,46 @@ def _understand_loosely(text: str) -> Understood:
         node = yaml.compose(whole.replace("\t", " "), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
         raise Invalid(f"{text[:80]!r} is not JSON, nor nearly") from error
-    twice: list[str] = []
     assert node is not None
+    twice: list[str] = []
     return Understood(plain(node, twice), frozenset(kinds), tuple(twice))
 
 
-def plain(node: yaml.Node, twice: list[str], depth: int = 0) -> object:
+def plain(node: yaml.Node, twice: list[str]) -> object:
     """Return the value of a YAML node; numbers stay text, as all of a device's numbers are.
 
+    Keys that an object has twice are added to *twice*.
+
     Raises:
-        Invalid: nested deeper than any such value is, or a key that is not text.
+        Invalid: larger than any such value is, as YAML's anchors can make it, or a key that is
+            not text.
     """
-    if depth > _DEPTH_MAX:
-        raise Invalid("the value is nested too deep")
-    if isinstance(node, yaml.SequenceNode):
-        return [plain(item, twice, depth + 1) for item in node.value]
-    if isinstance(node, yaml.MappingNode):
+    return _Plain(twice).value(node)
+
+
+@dataclass(slots=True)
+class _Plain:
+    twice: list[str]
+    nodes: int = 0
+
+    def value(self, node: yaml.Node, depth: int = 0) -> object:
+        self.nodes += 1
+        if depth > _DEPTH_MAX or self.nodes > _NODES_MAX:
+            raise Invalid("the value is larger than any list of devices")
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, depth + 1) for item in node.value]
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, depth)
+        assert isinstance(node, yaml.ScalarNode)
+        text: str = node.value
+        is_word = node.style is None and text.lower() in _CONSTANTS
+        return _CONSTANTS[text.lower()] if is_word else text
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, object]:
         if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
             raise Invalid("a key is not text")
-        twice.extend(_repeated(key.value for key, _ in node.value))
-        return {key.value: plain(value, twice, depth + 1) for key, value in node.value}
-    text: str = node.value
-    is_word = (
-        isinstance(node, yaml.ScalarNode) and node.style is None and text.lower() in _CONSTANTS
-    )
-    return _CONSTANTS[text.lower()] if is_word else text
+        self.twice.extend(_repeated(key.value for key, _ in node.value))
+        return {key.value: self.value(value, depth + 1) for key, value in node.value}
 
 
 def _is_json(text: str) -> bool:

@@ -164,7 +164,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="alias-unsatisfiable",
-        severity=Severity.ERROR,
+        severity=Severity.WARNING,
         what="No device_spec of these files can ever list a device that the alias takes. Servers "
         "with it find no host.",
         check=_unsatisfiable,

@@ -328,7 +328,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="host-alias-nothing",
-        severity=Severity.ERROR,
+        severity=Severity.WARNING,
         what="No device of the host that is listed does for the alias; the nearest one and the "
         "first reason are named.",
         check=_alias_nothing,

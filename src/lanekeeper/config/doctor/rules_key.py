@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
 
 from lanekeeper.config.doctor.case import Case, Line, is_secret
 from lanekeeper.config.doctor.finding import Hit, Rule, Source, shortened
@@ -21,6 +22,8 @@ from lanekeeper.config.names import (
 from lanekeeper.config.value import FILTERS, GONE_FILTERS, split_list
 from lanekeeper.domain.hostplan.findings import Severity
 
+_PER_SERVICE = ("keystone_authtoken", "placement", "placement_database", "cors", "oslo_policy")
+"""Sections that each OpenStack service has in a file of its own, with values of its own."""
 _FILTERS = "[filter_scheduler] enabled_filters"
 _NEAR_VALUE = 0.7
 _SPEC = '{"vendor_id": "8086", "product_id": "10ca"}'
@@ -77,7 +80,12 @@ def _unknown(case: Case) -> Iterator[tuple[Line, str]]:
         section = one.section or "default"
         known = one.key in openstack_options().get(section, ())
         if line.option is None and not one.is_vio and not known and not _gone_why(line):
-            yield line, _elsewhere(one.key) or nearest(section, one.key)
+            yield line, _meant(section, one.key)
+
+
+@cache
+def _meant(section: str, key: str) -> str:
+    return _elsewhere(key) or nearest(section, key)
 
 
 def _elsewhere(key: str) -> str:
@@ -137,7 +145,9 @@ def _overridden(case: Case) -> Iterator[tuple[Line, Line]]:
     by_option: dict[str, list[Line]] = {}
     for line in case.lines:
         if line.option is not None and not line.option.multiple:
-            by_option.setdefault(line.option.name, []).append(line)
+            is_own = line.option.section in _PER_SERVICE
+            owner = f"{line.source.file} " if is_own else ""
+            by_option.setdefault(f"{owner}{line.option.name}", []).append(line)
     for lines in by_option.values():
         yield from ((line, lines[-1]) for line in lines[:-1])
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import pairwise
 
-from lanekeeper.config.doctor.case import Case, Line
+from lanekeeper.config.doctor.case import Case, Line, Object
 from lanekeeper.config.doctor.finding import Hit, Rule
 from lanekeeper.config.value import split_list
 from lanekeeper.domain.errors import Error
@@ -51,19 +51,29 @@ def _near(name: str, names: Iterable[str], otherwise: str) -> str:
     return close[0] if close else otherwise
 
 
-def _unmapped(case: Case) -> Iterator[Hit]:
-    known = named_networks(case)
+def _strangers(case: Case, known: Iterable[str]) -> Iterator[tuple[Object, str, str]]:
+    """Yield entries whose network is none of *known*, that network, and the nearest one."""
     folded = {name.casefold() for name in known}
     for one, spec in case.good_specs:
         network = spec.tags.get("physical_network")
-        if known and network and network.casefold() not in folded:
-            yield Hit(
-                one.source,
-                f"no VLAN range, flat network or mapping of these files names {network}: no port "
-                "can ask for these devices",
-                _near(network, known, f"{network}:MIN:MAX in {RANGES}"),
-                str(one),
-            )
+        if network and network.casefold() not in folded:
+            yield one, network, _near(network, known, "")
+
+
+def _unmapped(case: Case) -> Iterator[Hit]:
+    line = case.last(MAPPINGS)
+    if line is not None and case.value(MAPPINGS):
+        for one, network, near in _strangers(case, case.value(MAPPINGS)):
+            says = f"{line.source} maps no interface to {network}: no port on it can be bound"
+            yield Hit(one.source, says, near or f"{network}:INTERFACE in {MAPPINGS}", str(one))
+
+
+def _without_vlans(case: Case) -> Iterator[Hit]:
+    line, known = case.last(RANGES), named_networks(case)
+    if line is not None and known:
+        for one, network, near in _strangers(case, known):
+            says = f"neither {line.source} nor the rest of these files names {network}"
+            yield Hit(one.source, says, near or f"{network}:MIN:MAX in {RANGES}", str(one))
 
 
 def _case_differs(case: Case) -> Iterator[Hit]:
@@ -77,22 +87,22 @@ def _case_differs(case: Case) -> Iterator[Hit]:
             yield Hit(one.source, says, other, str(one))
 
 
-def _unserved(case: Case) -> Iterator[Hit]:
+def _unserved(case: Case, key: str) -> Iterator[Hit]:
     tagged = {network.casefold() for network in tagged_networks(case)}
-    line = case.last(RANGES) or case.last(MAPPINGS)
-    if not case.specs or line is None:
-        return
-    for name in dict.fromkeys((*case.value(RANGES), *case.value(MAPPINGS))):
+    line = case.last(key)
+    for name in case.value(key) if line and case.specs else ():
         if name.casefold() not in tagged:
-            at = next((c for c in (RANGES, MAPPINGS) if name in case.value(c)), RANGES)
-            place = case.last(at)
-            assert place is not None
-            yield Hit(
-                place.source,
-                f"no device_spec entry has the physical_network {name}: SR-IOV ports on it find "
-                "no device",
-                f'"physical_network": "{name}" in a device_spec',
-            )
+            assert line is not None
+            says = f"no device_spec entry has the physical_network {name}"
+            yield Hit(line.source, says, f'"physical_network": "{name}" in a device_spec')
+
+
+def _mapping_unserved(case: Case) -> Iterator[Hit]:
+    return _unserved(case, MAPPINGS)
+
+
+def _vlans_unserved(case: Case) -> Iterator[Hit]:
+    return _unserved(case, RANGES)
 
 
 def _without_segment(case: Case) -> Iterator[Hit]:
@@ -223,9 +233,18 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="network-unmapped",
         severity=Severity.ERROR,
+        what="A device_spec names a physical_network that physical_device_mappings does not: the "
+        "agent cannot bind a port on it.",
+        check=_unmapped,
+        shows=_SPEC + "[sriov_nic]\nphysical_device_mappings = physnet2:ens1f0\n",
+        spares=_SPEC + _MAPPED,
+    ),
+    Rule(
+        id="network-without-vlans",
+        severity=Severity.WARNING,
         what="A device_spec names a physical_network that no VLAN range, flat network or mapping "
         "of the other files names.",
-        check=_unmapped,
+        check=_without_vlans,
         shows=_SPEC + "[ml2_type_vlan]\nnetwork_vlan_ranges = physnet2:15:20\n",
         spares=_SPEC + _VLANS,
     ),
@@ -241,8 +260,18 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="network-unserved",
         severity=Severity.WARNING,
-        what="A physical network has VLANs or a mapping, but no device_spec names it.",
-        check=_unserved,
+        what="A physical network has a mapping, but no device_spec names it: SR-IOV ports on it "
+        "find no device.",
+        check=_mapping_unserved,
+        shows=_SPEC + _MAPPED.replace("ens1f0", "ens1f0,physnet2:ens1f1"),
+        spares=_SPEC + _MAPPED,
+    ),
+    Rule(
+        id="vlans-unserved",
+        severity=Severity.INFO,
+        what="A physical network has VLANs, but no device_spec of these files names it: only "
+        "ports without SR-IOV can be on it.",
+        check=_vlans_unserved,
         shows=_SPEC + "[ml2_type_vlan]\nnetwork_vlan_ranges = physnet1:15:20,physnet2\n",
         spares=_SPEC + _VLANS,
     ),

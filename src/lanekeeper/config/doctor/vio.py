@@ -52,20 +52,29 @@ def _root(name: str, text: str) -> yaml.MappingNode | None:
 def _assignments(
     name: str, lines: tuple[str, ...], key: yaml.Node, value: yaml.Node
 ) -> Iterator[Assignment]:
-    is_list = isinstance(value, yaml.SequenceNode) and key.value in VIO_NAMES
+    if key.value not in VIO_NAMES:
+        yield _assignment(name, key, value, "")
+        return
     comments = yaml_comments(lines, key.start_mark.line + 1)
-    for item in value.value if is_list else [value]:
+    for item in value.value if isinstance(value, yaml.SequenceNode) else [value]:
         try:
             understood = plain(item, [])
         except Invalid as error:
             raise Invalid(f"{name}:{item.start_mark.line + 1}: {error}") from error
-        yield Assignment(
-            source=Source(name, item.start_mark.line + 1),
-            section="vio",
-            title="vio",
-            key=str(key.value),
-            value=understood if isinstance(understood, str) else json.dumps(understood),
-            comments=comments,
-            is_vio=True,
-        )
+        text = understood if isinstance(understood, str) else json.dumps(understood)
+        yield _assignment(name, key, item, text, comments)
         comments = ()
+
+
+def _assignment(
+    name: str, key: yaml.Node, item: yaml.Node, value: str, comments: tuple[str, ...] = ()
+) -> Assignment:
+    return Assignment(
+        source=Source(name, item.start_mark.line + 1),
+        section="vio",
+        title="vio",
+        key=str(key.value),
+        value=value,
+        comments=comments,
+        is_vio=True,
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.pci.alias import Alias
-from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.domain.pci.request import Offered, flavor_requests, mismatches
@@ -137,7 +137,9 @@ def _can_be_asked(name: str) -> bool:
 
 
 def _nearest(missed: Sequence[NearMiss]) -> NearMiss | None:
-    def distance(miss: NearMiss) -> tuple[int, bool]:
-        return len(miss.reasons), miss.device.class_code >> 16 == _BRIDGE
+    def distance(miss: NearMiss) -> tuple[int, bool, bool]:
+        # Of equals, bridges and devices without SR-IOV are meant least often.
+        is_bridge = miss.device.class_code >> 16 == _BRIDGE
+        return len(miss.reasons), is_bridge, miss.device.dev_type is DeviceType.PCI
 
     return min(missed, key=distance, default=None)
