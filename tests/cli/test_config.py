@@ -124,3 +124,14 @@ def test_a_file_that_cannot_be_read_converts_nothing(
 ) -> None:
     assert main(["config", "convert", str(tmp_path / "none.conf")]) == 2
     assert "none.conf cannot be read" in capsys.readouterr().err
+
+
+def test_what_is_wrong_in_todays_form_too_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert(tmp_path, WRONG + "[pci] # cards\nreport_in_placement = true\n") == 0
+    out, err = capsys.readouterr()
+    assert (
+        out == "==> nova.conf <==\n[pci]\ndevice_spec = {}\n# cards\nreport_in_placement = true\n\n"
+    )
+    assert err.startswith("warning: check still finds in nova.conf:2: spec-selects-all: ")

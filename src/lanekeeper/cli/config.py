@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lanekeeper.cli import config_view as view
@@ -17,8 +18,9 @@ from lanekeeper.cli.host import planted
 from lanekeeper.config import load, sample_path
 from lanekeeper.config.doctor.convert import convert
 from lanekeeper.config.doctor.examine import Examined, examine
+from lanekeeper.config.doctor.finding import Finding, Source
 from lanekeeper.config.doctor.host import Host
-from lanekeeper.domain.errors import Error, Invalid
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.findings import Severity
 from lanekeeper.host.disk import read_mounted
 from lanekeeper.host.facts import read_host
@@ -70,7 +72,7 @@ def run_convert(parsed: argparse.Namespace) -> int:
     if examined.unreadable:
         raise Invalid("; ".join(examined.unreadable))
     converted = convert(examined.case)
-    refusal = _refusal(converted.files)
+    refusal, remaining = _look_again(converted.files)
     if parsed.output is None:
         print("\n".join(f"==> {name} <==\n{text}" for name, text in converted.files.items()))
     else:
@@ -78,20 +80,33 @@ def run_convert(parsed: argparse.Namespace) -> int:
             print(f"wrote {path}")
     for left in converted.left:
         print(f"left: {left.source}: {left.reason}", file=sys.stderr)
-    if refusal is not None:
+    for finding in remaining:
+        place = f"{finding.source}: {finding.id}"
+        print(f"warning: check still finds in {place}: {finding.summary}", file=sys.stderr)
+    if refusal:
         print(f"warning: a start still refuses this: {refusal}", file=sys.stderr)
     return exit_code.NO if converted.left or refusal else exit_code.DONE
 
 
-def _refusal(files: Mapping[str, str]) -> Error | None:
-    """Read the files as a start would; return why it would refuse them."""
+def _look_again(files: Mapping[str, str]) -> tuple[str, tuple[Finding, ...]]:
+    """Read the files as a start would; return why it would refuse them, and what is wrong yet."""
+    refusal = ""
     with tempfile.TemporaryDirectory(prefix="lanekeeper-convert-") as directory:
         paths = write_new(files, Path(directory))
         try:
             load(paths)
         except Invalid as error:
-            return Invalid(str(error).replace(f"{directory}/", ""), hint=error.hint)
-    return None
+            refusal = str(error).replace(f"{directory}/", "")
+        found = examine(paths).findings
+    named = (
+        replace(
+            one,
+            source=Source(Path(one.source.file).name, one.source.line),
+            summary=one.summary.replace(f"{directory}/", ""),
+        )
+        for one in found
+    )
+    return refusal, tuple(one for one in named if one.severity is Severity.ERROR)
 
 
 def write_new(files: Mapping[str, str], directory: Path) -> list[Path]:

@@ -211,6 +211,8 @@ class _Reader:
             self.flaws.append(Flaw(INDENTED, source))
         elif not bare.endswith("]"):
             self.flaws.append(Flaw(COMMENT_INSIDE, source))
+        if found[2]:
+            self.comments.append(found[2])
         self.title, self.section = found[1], found[1].lower()
 
     def _begin(
