@@ -251,12 +251,13 @@ def _target(arguments: argparse.Namespace) -> Iterator[Target]:
         return
     directory = Path(tempfile.mkdtemp(prefix="lanekeeper-tree-"))
     try:
-        yield Target(_planted(root, directory), is_captured=True)
+        yield Target(planted(root, directory), is_captured=True)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _planted(file: Path, directory: Path) -> Path:
+def planted(file: Path, directory: Path) -> Path:
+    """Build the captured machine in *file* below *directory*. Raises Invalid."""
     try:
         return plant(file.read_text("utf-8"), directory)
     except OSError as error:

@@ -53,7 +53,7 @@ def read_files(paths: Sequence[Path]) -> tuple[Entry, ...]:
         text = read_text(path)
         read = _read_vio if path.suffix in _YAML_SUFFIXES else _read_ini
         entries.extend(read(path, text))
-    return tuple(_substituted(entries))
+    return tuple(substituted(entries))
 
 
 class _Parser(iniparser.BaseParser):
@@ -154,7 +154,7 @@ def read_text(path: Path) -> str:
     return text
 
 
-def _substituted(entries: Iterable[Entry]) -> Iterator[Entry]:
+def substituted(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Replace ``$name`` by another key's value, of the same section or [DEFAULT], as oslo does.
 
     What names no key stays: a regular expression ends with ``$`` too.

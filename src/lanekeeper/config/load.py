@@ -31,7 +31,7 @@ from lanekeeper.domain.pci.flag import parse_flag
 
 _Value = TypeVar("_Value")
 _COMMAND_LINE = "command line"
-_VIO_NAMES = {
+VIO_NAMES = {
     "nova_pci_alias": ("pci", "alias"),
     "nova_pci_passthrough_whitelist": ("pci", "device_spec"),
 }
@@ -82,9 +82,9 @@ class _Reader:
 
     def take(self, entry: Entry) -> None:
         section, key = _home(entry)
-        option, is_old = _option_at(section, key)
+        option, is_old = option_at(section, key)
         if option is None and section == NO_SECTION:
-            option, is_old = _bare_option(key), True
+            option, is_old = bare_option(key), True
         if option is None:
             self._unknown(entry)
             return
@@ -94,7 +94,7 @@ class _Reader:
         self.found.setdefault(option, []).append(entry)
 
     def replace(self, entry: Entry) -> None:
-        option, _ = _option_at(entry.section, entry.key)
+        option, _ = option_at(entry.section, entry.key)
         if option is None:
             raise Invalid(f"{entry.source}: there is no option {entry.section}.{entry.key}")
         self.found[option] = [entry]
@@ -138,7 +138,7 @@ class _Reader:
         entry = self.found[option][-1]
         if option.is_path:
             return str(entry.directory / entry.value) if entry.value else None
-        value = _attempt(entry, option, lambda: _convert(section, name, option, entry.value))
+        value = _attempt(entry, option, lambda: convert(section, name, option, entry.value))
         self._notice(entry, option, value)
         return value
 
@@ -153,7 +153,7 @@ class _Reader:
     def _unknown(self, entry: Entry) -> None:
         if entry.is_vio:
             path = entry.source.rpartition(":")[0]
-            self._add(f"{path}: of a custom.yml only {' and '.join(_VIO_NAMES)} are read")
+            self._add(f"{path}: of a custom.yml only {' and '.join(VIO_NAMES)} are read")
             return
         section, key = entry.section or _SECTIONLESS_KEPT, entry.key
         hint = nearest(section, key)
@@ -182,11 +182,12 @@ class _Reader:
 
 def _home(entry: Entry) -> tuple[str, str]:
     if entry.is_vio:
-        return _VIO_NAMES.get(entry.key, ("vio", entry.key))
+        return VIO_NAMES.get(entry.key, ("vio", entry.key))
     return entry.section, entry.key
 
 
-def _option_at(section: str, key: str) -> tuple[Option | None, bool]:
+def option_at(section: str, key: str) -> tuple[Option | None, bool]:
+    """Return the option that is read there, and whether under an old name."""
     # A key before any section counts as [DEFAULT]'s: old guides print them so.
     for option in options().values():
         for known_section, known_key, is_old in spellings(option):
@@ -195,7 +196,8 @@ def _option_at(section: str, key: str) -> tuple[Option | None, bool]:
     return None, False
 
 
-def _bare_option(key: str) -> Option | None:
+def bare_option(key: str) -> Option | None:
+    """Return the option that *key* means outside of any section, where it is not [DEFAULT]'s."""
     for option in options().values():
         if any(key == known for _, known, _ in spellings(option)):
             return option
@@ -215,7 +217,12 @@ def _alias_of(entry: Entry) -> Callable[[], alias.Alias]:
     return read
 
 
-def _convert(section: type[Section], name: str, option: Option, text: str) -> Any:
+def convert(section: type[Section], name: str, option: Option, text: str) -> Any:
+    """Turn the text of an option that is no device_spec or alias into the field's value.
+
+    Raises:
+        Invalid: it is none.
+    """
     hint = get_type_hints(section, include_extras=True)[name]
     bare, *metadata = get_args(hint)
     if option.parse is not None:

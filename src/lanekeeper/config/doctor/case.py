@@ -1,0 +1,305 @@
+"""What the rules judge: everything that the files say, as far as it can be understood."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+from lanekeeper.config.doctor.finding import Source
+from lanekeeper.config.doctor.host import Host
+from lanekeeper.config.doctor.loose_json import understand
+from lanekeeper.config.doctor.reading import GUIDE_NAMES, Assignment, Flaw, ReadFile
+from lanekeeper.config.file import NO_SECTION, Entry, substituted
+from lanekeeper.config.load import VIO_NAMES, bare_option, convert, option_at
+from lanekeeper.config.names import options, sections
+from lanekeeper.config.option import Option
+from lanekeeper.config.tree import Config
+from lanekeeper.domain.errors import Error, Invalid
+from lanekeeper.domain.pci.alias import Alias
+from lanekeeper.domain.pci.coverage import Coverage, cover
+from lanekeeper.domain.pci.device_spec import DeviceSpec
+
+SPEC_KEYS = [
+    "vendor_id",
+    "product_id",
+    "devname",
+    "address",
+    "managed",
+    "live_migratable",
+    "one_time_use",
+    "trusted",
+    "remote_managed",
+    "physical_network",
+    "resource_class",
+    "traits",
+]
+ID_KEYS = ("vendor_id", "product_id")
+_INLINE = re.compile(r"\s+[#;].*$", re.MULTILINE)
+_AFTER_JSON = re.compile(r"([}\]])\s*[#;][^}\]]*$")
+_KEY_AND_SIGN = re.compile(r"([^:=]*)[:=]")
+_LIKENESS = 0.8  # as config.names and device_spec have it
+_SECRET = re.compile(r"pass?w|secret|token|connection|transport_url|auth_url|_key$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One assignment, and the option that reads it.
+
+    Attributes:
+        option: None for what Lanekeeper does not read.
+        is_old: it stands under an old name.
+        value: of an option, with ``$name`` replaced and a comment behind it left out.
+        comment: what was left out.
+    """
+
+    assignment: Assignment
+    option: Option | None
+    is_old: bool
+    value: str
+    comment: str = ""
+
+    @property
+    def source(self) -> Source:
+        return self.assignment.source
+
+    @property
+    def place(self) -> str:
+        """How it is spelt, as ``[pci] alias``."""
+        one = self.assignment
+        if one.is_vio:
+            return one.key
+        if one.section == NO_SECTION:
+            return f"{one.key} outside of a section"
+        return f"[{'DEFAULT' if one.section == 'default' else one.title}] {one.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One JSON object of a device_spec or an alias.
+
+    Attributes:
+        entry: as it stands; None where it is no object.
+        kinds: rules about how it is written.
+        parsed: what it means, with numbers taken for text and misspelt keys for their neighbours.
+        errors: every reason why a start would refuse it so mended.
+    """
+
+    line: Line
+    entry: Mapping[str, object] | None
+    kinds: frozenset[str] = frozenset()
+    twice: tuple[str, ...] = ()
+    parsed: DeviceSpec | Alias | None = None
+    errors: tuple[Error, ...] = ()
+    siblings: int = 1
+
+    @property
+    def source(self) -> Source:
+        return self.line.source
+
+    def __str__(self) -> str:
+        return json.dumps(self.entry, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Files, and perhaps the host that they are for."""
+
+    files: Sequence[ReadFile]
+    host: Host | None = None
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        found = [one for file in self.files for one in file.assignments]
+        entries = [
+            Entry(one.section, one.key, one.value, str(at), one.is_vio)
+            for at, one in enumerate(found)
+        ]
+        values = {entry.source: entry.value for entry in substituted(entries)}
+        return tuple(_line(one, values[str(at)]) for at, one in enumerate(found))
+
+    @cached_property
+    def _texts(self) -> Mapping[str, tuple[str, ...]]:
+        return {file.name: file.lines for file in self.files}
+
+    @property
+    def flaws(self) -> Iterator[tuple[Flaw, Line | None]]:
+        for file in self.files:
+            yield from ((flaw, None) for flaw in file.flaws)
+        for line in self.lines:
+            yield from ((flaw, line) for flaw in line.assignment.flaws)
+
+    def text_at(self, source: Source) -> str:
+        """Return the line that *source* names; of what may be a secret, its key only."""
+        lines = self._texts.get(source.file, ())
+        if not 0 < source.line <= len(lines):
+            return ""
+        text = lines[source.line - 1].strip()
+        found = _KEY_AND_SIGN.match(text)
+        return f"{found[0]} ..." if found and is_secret(found[1]) else text
+
+    def of(self, key: str) -> tuple[Line, ...]:
+        """Return the lines of the option ``[section] key``, under whichever name."""
+        return tuple(line for line in self.lines if line.option and line.option.name == key)
+
+    @cached_property
+    def specs(self) -> tuple[Object, ...]:
+        return tuple(one for line in self.of("[pci] device_spec") for one in _objects(line))
+
+    @cached_property
+    def aliases(self) -> tuple[Object, ...]:
+        return tuple(one for line in self.of("[pci] alias") for one in _objects(line))
+
+    @property
+    def good_specs(self) -> Iterator[tuple[Object, DeviceSpec]]:
+        for one in self.specs:
+            if isinstance(one.parsed, DeviceSpec):
+                yield one, one.parsed
+
+    @property
+    def good_aliases(self) -> Iterator[tuple[Object, Alias]]:
+        for one in self.aliases:
+            if isinstance(one.parsed, Alias):
+                yield one, one.parsed
+
+    @cached_property
+    def coverage(self) -> tuple[Host, Coverage] | None:
+        """Match what can be read with the host; None where there is none."""
+        if self.host is None:
+            return None
+        specs = [spec for _, spec in self.good_specs]
+        aliases = [alias for _, alias in self.good_aliases]
+        return self.host, cover(specs, aliases, self.host.facts.devices)
+
+    @cached_property
+    def _converted(self) -> Mapping[Source, Any | Error]:
+        """Each value of an option that is no JSON, or why it is none."""
+        found: dict[Source, Any | Error] = {}
+        for line in self.lines:
+            if line.option is not None and not is_json(line.option):
+                part, name = field_of(line.option)
+                try:
+                    found[line.source] = convert(sections()[part], name, line.option, line.value)
+                except Error as error:
+                    found[line.source] = error
+        return found
+
+    def error_of(self, line: Line) -> Error | None:
+        found = self._converted.get(line.source)
+        return found if isinstance(found, Error) else None
+
+    def last(self, key: str) -> Line | None:
+        """Return the line of ``[section] key`` that counts: the last that can be read."""
+        good = [line for line in self.of(key) if self.error_of(line) is None]
+        return good[-1] if good else None
+
+    def value(self, key: str) -> Any:
+        """Return the value of ``[section] key``: what the last line says, or the default."""
+        line = self.last(key)
+        if line is not None:
+            return self._converted[line.source]
+        option = next(one for one in options().values() if one.name == key)
+        part, name = field_of(option)
+        return getattr(getattr(Config(), part), name)
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of *key* may be one that nobody should read over a shoulder."""
+    return _SECRET.search(key) is not None
+
+
+def is_json(option: Option) -> bool:
+    return option.name in ("[pci] device_spec", "[pci] alias")
+
+
+def field_of(option: Option) -> tuple[str, str]:
+    """Return (field of Config, field of its section)."""
+    return next(place for place, one in options().items() if one is option)
+
+
+def near_spec_key(key: str) -> str | None:
+    """Return the key of a device_spec that *key* is a slip of."""
+    if key in SPEC_KEYS:
+        return None
+    close = get_close_matches(key.lower(), SPEC_KEYS, n=1, cutoff=_LIKENESS)
+    return close[0] if close else None
+
+
+def _line(one: Assignment, value: str) -> Line:
+    section, key = (
+        VIO_NAMES.get(one.key, ("vio", one.key)) if one.is_vio else (one.section, one.key)
+    )
+    guide = GUIDE_NAMES.get((section or "pci", key))
+    option, is_old = option_at(*(guide or (section, key)))
+    if option is None and section == NO_SECTION:
+        option, is_old = bare_option(key), True
+    comment = ""
+    if option is not None and not one.is_vio:
+        value, comment = _without_comment(option, value)
+    return Line(one, option, is_old, value, comment)
+
+
+def _without_comment(option: Option, value: str) -> tuple[str, str]:
+    if is_json(option):
+        bare = _AFTER_JSON.sub(r"\1", value)
+    elif option.parse is None and option.key not in ("mechanism_drivers", "type_drivers"):
+        part, name = field_of(option)
+        default = getattr(getattr(Config(), part), name)
+        # Free text may well hold a hash; a number or a flag may not.
+        bare = _INLINE.sub("", value) if isinstance(default, int | float) else value
+    else:
+        bare = _INLINE.sub("", value)
+    return bare, value[len(bare) :].strip() if bare != value else ""
+
+
+def _objects(line: Line) -> Iterator[Object]:
+    try:
+        understood = understand(line.value)
+    except Invalid as error:
+        yield Object(line, None, errors=(error,))
+        return
+    value = understood.value
+    entries = value if isinstance(value, list) else [value]
+    for entry in entries:
+        if not isinstance(entry, dict):
+            wrong = Invalid(f"{json.dumps(entry)} is not a JSON object", hint="{...} is one")
+            yield Object(line, None, errors=(wrong,), siblings=len(entries))
+            continue
+        parsed, errors = _parse(line, entry)
+        yield Object(line, entry, understood.kinds, understood.twice, parsed, errors, len(entries))
+
+
+def mended_entry(entry: Mapping[str, object], *, is_spec: bool) -> dict[str, object]:
+    """Return *entry* with misspelt keys and numbers in place of text set right."""
+    mended: dict[str, object] = {}
+    for key, value in entry.items():
+        name = (near_spec_key(key) or key) if is_spec else key
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        mended[name] = str(value) if name in ID_KEYS and is_number else value
+    return mended
+
+
+def _parse(
+    line: Line, entry: Mapping[str, object]
+) -> tuple[DeviceSpec | Alias | None, tuple[Error, ...]]:
+    assert line.option is not None
+    is_spec = line.option.key == "device_spec"
+    mended, source = mended_entry(entry, is_spec=is_spec), str(line.source)
+    try:
+        if is_spec:
+            return DeviceSpec.parse(mended, source=source), ()
+        any_device = line.assignment.is_vio
+        return Alias.parse(mended, source=source, any_device=any_device), ()
+    except Error as whole:
+        errors = {str(whole): whole}
+    base = {} if is_spec else {"name": "a", "vendor_id": "0000", "product_id": "0000"}
+    for key, value in mended.items():
+        try:
+            (DeviceSpec if is_spec else Alias).parse(base | {key: value})
+        except Error as error:
+            errors[str(error)] = error
+    return None, tuple(errors.values())

@@ -1,0 +1,400 @@
+"""Rules about keys and single values: old, gone, misspelt, overridden, refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+
+from lanekeeper.config.doctor.case import Case, Line, is_secret
+from lanekeeper.config.doctor.finding import Hit, Rule, Source, shortened
+from lanekeeper.config.doctor.reading import GUIDE_NAMES
+from lanekeeper.config.file import NO_SECTION
+from lanekeeper.config.load import VIO_NAMES
+from lanekeeper.config.names import (
+    GONE,
+    OWN_SECTION,
+    nearest,
+    openstack_options,
+    options,
+    spellings,
+)
+from lanekeeper.config.value import FILTERS, GONE_FILTERS, split_list
+from lanekeeper.domain.hostplan.findings import Severity
+
+_PER_SERVICE = ("keystone_authtoken", "placement", "placement_database", "cors", "oslo_policy")
+"""Sections that each OpenStack service has in a file of its own, with values of its own."""
+_FILTERS = "[filter_scheduler] enabled_filters"
+_NEAR_VALUE = 0.7
+_SPEC = '{"vendor_id": "8086", "product_id": "10ca"}'
+_ALIAS = '{"name": "a1", "vendor_id": "8086", "product_id": "10ca"}'
+
+
+def _is_guides(line: Line) -> bool:
+    return (line.assignment.section or "pci", line.assignment.key) in GUIDE_NAMES
+
+
+def _old(case: Case) -> Iterator[Hit]:
+    for line in case.lines:
+        if line.option and line.is_old and line.assignment.section != NO_SECTION:
+            yield Hit(line.source, f"{line.place} is an old name", f"{line.option.name} = ...")
+
+
+def _outside(case: Case) -> Iterator[Hit]:
+    for line in case.lines:
+        if line.assignment.section == NO_SECTION and not line.assignment.is_vio and line.option:
+            yield Hit(
+                line.source,
+                f"{line.assignment.key} stands before any section, as old guides print it; "
+                "oslo.config refuses such a file",
+                f"{line.option.name} = ...",
+            )
+
+
+def _guides(case: Case) -> Iterator[Hit]:
+    for line in case.lines:
+        if line.option and _is_guides(line):
+            yield Hit(
+                line.source,
+                f"{line.assignment.key} is printed by the guide, but neither OpenStack nor a "
+                "start reads it: nothing is listed",
+                f"{line.option.name} = ...",
+            )
+
+
+def _gone_why(line: Line) -> str:
+    one = line.assignment
+    return "" if one.is_vio else GONE.get((one.section or "default", one.key), "")
+
+
+def _gone(case: Case) -> Iterator[Hit]:
+    for line in case.lines:
+        if why := _gone_why(line):
+            yield Hit(line.source, f"{line.place} no longer exists: {why}", "remove the line")
+
+
+def _unknown(case: Case) -> Iterator[tuple[Line, str]]:
+    """Yield what nobody reads, with the known name that looks most like it, or nothing."""
+    for line in case.lines:
+        one = line.assignment
+        section = one.section or "default"
+        known = one.key in openstack_options().get(section, ())
+        if line.option is None and not one.is_vio and not known and not _gone_why(line):
+            yield line, _meant(section, one.key)
+
+
+@cache
+def _meant(section: str, key: str) -> str:
+    return _elsewhere(key) or nearest(section, key)
+
+
+def _elsewhere(key: str) -> str:
+    """Return the option that has this very key in another section."""
+    for option in options().values():
+        if any(key == known for _, known, _ in spellings(option)):
+            return option.name
+    return ""
+
+
+def _ours(name: str) -> bool:
+    return any(option.name == name for option in options().values())
+
+
+def _misspelt(case: Case) -> Iterator[Hit]:
+    for line, near in _unknown(case):
+        if _ours(near) and line.assignment.section != OWN_SECTION:
+            yield Hit(line.source, f"{line.place} is read by nobody", f"{near} = ...")
+    for one in _vio_unread(case):
+        if close := get_close_matches(one.assignment.key, VIO_NAMES, n=1, cutoff=_NEAR_VALUE):
+            yield Hit(one.source, f"{one.assignment.key} is read by nobody", f"{close[0]}: ...")
+
+
+def _nobodys(case: Case) -> Iterator[Hit]:
+    for line, near in _unknown(case):
+        if not _ours(near) and line.assignment.section != OWN_SECTION:
+            fix = f"{near} = ..." if near else "remove the line, unless something else reads it"
+            yield Hit(line.source, f"{line.place} is neither Lanekeeper's nor OpenStack's", fix)
+
+
+def _own_unknown(case: Case) -> Iterator[Hit]:
+    for line, near in _unknown(case):
+        if line.assignment.section == OWN_SECTION:
+            fix = f"{near} = ..." if near else "the reference lists all keys"
+            yield Hit(line.source, f"there is no key {line.place}; a start is refused", fix)
+
+
+def _vio_unread(case: Case) -> Iterator[Line]:
+    return (line for line in case.lines if line.assignment.is_vio and line.option is None)
+
+
+def _vio(case: Case) -> Iterator[Hit]:
+    unread: dict[str, list[str]] = {}
+    for line in _vio_unread(case):
+        unread.setdefault(line.source.file, []).append(line.assignment.key)
+    for file, keys in unread.items():
+        names = list(dict.fromkeys(keys))
+        yield Hit(
+            Source(file),
+            f"of a custom.yml only {' and '.join(VIO_NAMES)} are read",
+            found=f"{len(names)} other keys: {', '.join(names)}",
+        )
+
+
+def _overridden(case: Case) -> Iterator[tuple[Line, Line]]:
+    """Yield each line that does not count, and the one that does."""
+    by_option: dict[str, list[Line]] = {}
+    for line in case.lines:
+        if line.option is not None and not line.option.multiple:
+            is_own = line.option.section in _PER_SERVICE
+            owner = f"{line.source.file} " if is_own else ""
+            by_option.setdefault(f"{owner}{line.option.name}", []).append(line)
+    for lines in by_option.values():
+        yield from ((line, lines[-1]) for line in lines[:-1])
+
+
+def _shown(line: Line) -> str:
+    return "another one" if is_secret(line.assignment.key) else shortened(repr(line.value))
+
+
+def _contradicted(case: Case) -> Iterator[Hit]:
+    for line, last in _overridden(case):
+        if line.value != last.value:
+            yield Hit(
+                line.source,
+                f"{line.place} does not count: {last.source} says {_shown(last)}, and the last "
+                "wins",
+                "keep one of both lines",
+            )
+
+
+def _repeated(case: Case) -> Iterator[Hit]:
+    for line, last in _overridden(case):
+        if line.value == last.value:
+            yield Hit(line.source, f"{last.source} says the same again", "keep one of both lines")
+
+
+def _refused(case: Case) -> Iterator[Hit]:
+    for line in case.lines:
+        error = case.error_of(line)
+        if error is not None and not _unknown_filters(line):
+            yield Hit(line.source, f"a start refuses this: {error}", error.hint)
+
+
+def _report_off(case: Case) -> Iterator[Hit]:
+    for key in ("[pci] report_in_placement", "[filter_scheduler] pci_in_placement"):
+        line = case.last(key)
+        if line is not None and case.value(key) is False:
+            yield Hit(
+                line.source,
+                "has no effect: Placement shows and schedules every device",
+                "remove the line, unless a Nova reads this file too",
+            )
+
+
+def _workarounds(case: Case) -> Iterator[Hit]:
+    for line in case.lines:
+        if line.assignment.section == "workarounds":
+            yield Hit(
+                line.source,
+                f"{line.place} works around a defect of OpenStack's and has no effect here",
+                "remove the line, unless an OpenStack service reads this file too",
+            )
+
+
+def _unknown_filters(line: Line) -> Mapping[str, str]:
+    """Return unknown names with what they may mean."""
+    if line.option is None or line.option.name != _FILTERS:
+        return {}
+    names = [n for n in split_list(line.value) if n not in FILTERS and n not in GONE_FILTERS]
+    return {name: next(iter(get_close_matches(name, FILTERS, n=1)), "") for name in names}
+
+
+def _filter_unknown(case: Case) -> Iterator[Hit]:
+    for line in case.of(_FILTERS):
+        for name, near in _unknown_filters(line).items():
+            fix = f"{near}" if near else "remove it; filters of one's own are not offered"
+            yield Hit(line.source, f"there is no filter {name}", fix)
+
+
+def _filter_gone(case: Case) -> Iterator[Hit]:
+    for line in case.of(_FILTERS):
+        gone = [name for name in split_list(line.value) if name in GONE_FILTERS]
+        if gone:
+            says = f"{', '.join(gone)} no longer exist; a Nova of today does not start with them"
+            yield Hit(line.source, says, "remove them; Placement does their work")
+
+
+def _filter_missing(case: Case) -> Iterator[Hit]:
+    line = case.of(_FILTERS)[-1:]
+    if line and (case.specs or case.aliases):
+        names = list(split_list(line[0].value))
+        if "PciPassthroughFilter" not in names:
+            yield Hit(
+                line[0].source,
+                "PciPassthroughFilter is not among them: Nova's scheduler sends servers with "
+                "devices to any host. Here devices always count",
+                f"enabled_filters = {','.join([*names, 'PciPassthroughFilter'])}",
+            )
+
+
+def _filter_numa(case: Case) -> Iterator[Hit]:
+    line = case.of(_FILTERS)[-1:]
+    near = [one for one, alias in case.good_aliases if alias.numa_policy in ("required", "socket")]
+    if line and near and "NUMATopologyFilter" not in split_list(line[0].value):
+        yield Hit(
+            near[0].source,
+            f"its numa_policy has no effect in Nova without NUMATopologyFilter in "
+            f"{line[0].source}. "
+            "Here it always counts",
+            "add NUMATopologyFilter to enabled_filters",
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="key-old",
+        severity=Severity.WARNING,
+        what="The key has another name today. It is read under the old one too.",
+        check=_old,
+        shows=f"[DEFAULT]\npci_passthrough_whitelist = {_SPEC}\n",
+        spares=f"[pci]\ndevice_spec = {_SPEC}\n",
+    ),
+    Rule(
+        id="key-outside-section",
+        severity=Severity.WARNING,
+        what="The key stands before any section. OpenStack refuses such a file; here it is read "
+        "for the section where it belongs.",
+        check=_outside,
+        shows=f"pci_alias = {_ALIAS}\n",
+        spares=f"[pci]\nalias = {_ALIAS}\n",
+    ),
+    Rule(
+        id="key-of-a-guide",
+        severity=Severity.ERROR,
+        what="Nova's guide prints `dev_spec`, a name that no release has read; nothing is listed.",
+        check=_guides,
+        shows=f"[pci]\ndev_spec = {_SPEC}\n",
+        spares=f"[pci]\ndevice_spec = {_SPEC}\n",
+    ),
+    Rule(
+        id="key-gone",
+        severity=Severity.WARNING,
+        what="Older releases had the key; nothing replaces it, and nothing has to.",
+        check=_gone,
+        shows="[ml2_sriov]\nagent_required = True\n",
+        spares="[ml2]\nmechanism_drivers = sriovnicswitch\n",
+    ),
+    Rule(
+        id="key-misspelt",
+        severity=Severity.ERROR,
+        what="Nobody reads the key, but it looks like one that Lanekeeper reads, or stands in "
+        "the wrong section. What it was meant to say is not said.",
+        check=_misspelt,
+        shows="[sriov]\nphysical_device_mappings = physnet1:ens1f0\n",
+        spares="[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n",
+    ),
+    Rule(
+        id="key-unknown",
+        severity=Severity.WARNING,
+        what="Neither Lanekeeper nor OpenStack reads the key.",
+        check=_nobodys,
+        shows="[libvirt]\nvirt_typ = kvm\n",
+        spares="[libvirt]\nvirt_type = kvm\n",
+    ),
+    Rule(
+        id="key-own-unknown",
+        severity=Severity.ERROR,
+        what="`[lanekeeper]` is Lanekeeper's alone, so an unknown key there refuses the start.",
+        check=_own_unknown,
+        shows="[lanekeeper]\nlistn = 127.0.0.1:8774\n",
+        spares="[lanekeeper]\nlisten = 127.0.0.1:8774\n",
+    ),
+    Rule(
+        id="vio-keys-unread",
+        severity=Severity.INFO,
+        what="Of VMware Integrated OpenStack's custom.yml only the two keys about PCI devices are "
+        "read; vSphere's own have nothing to say to KVM.",
+        check=_vio,
+        shows="==> custom.yml <==\nnova_cpu_allocation_ratio: 4\n",
+        spares="==> custom.yml <==\n"
+        'nova_pci_alias: [{"name": "a1", "vendor_id": "8086", "product_id": "10ca"}]\n',
+    ),
+    Rule(
+        id="key-contradicted",
+        severity=Severity.WARNING,
+        what="The same key has another value further down or in a later file, and the last wins.",
+        check=_contradicted,
+        shows="[DEFAULT]\nreserved_host_cpus = 1\nreserved_host_cpus = 2\n",
+        spares=f"[pci]\ndevice_spec = {_SPEC}\ndevice_spec = "
+        '{"vendor_id": "8086", "product_id": "1520"}\n',
+    ),
+    Rule(
+        id="key-repeated",
+        severity=Severity.INFO,
+        what="The same key has the same value again.",
+        check=_repeated,
+        shows="[DEFAULT]\nreserved_host_cpus = 1\nreserved_host_cpus = 1\n",
+        spares="[DEFAULT]\nreserved_host_cpus = 1\n",
+    ),
+    Rule(
+        id="value-refused",
+        severity=Severity.ERROR,
+        what="The value is outside of what the key takes; a start is refused.",
+        check=_refused,
+        shows="[ml2_type_vlan]\nnetwork_vlan_ranges = physnet1:15:4095\n",
+        spares="[ml2_type_vlan]\nnetwork_vlan_ranges = physnet1:15:4094\n",
+    ),
+    Rule(
+        id="placement-switched-off",
+        severity=Severity.INFO,
+        what="`report_in_placement` and `pci_in_placement` are read, and false has no effect.",
+        check=_report_off,
+        shows="[pci]\nreport_in_placement = false\n",
+        spares="[pci]\nreport_in_placement = true\n",
+    ),
+    Rule(
+        id="workaround",
+        severity=Severity.INFO,
+        what="Keys of `[workarounds]` switch around defects of OpenStack's own services.",
+        check=_workarounds,
+        shows="[workarounds]\noptimize_for_wide_provider_trees = true\n",
+        spares="[pci]\nreport_in_placement = true\n",
+    ),
+    Rule(
+        id="filter-unknown",
+        severity=Severity.ERROR,
+        what="There is no such filter; the start is refused.",
+        check=_filter_unknown,
+        shows="[filter_scheduler]\nenabled_filters = ComputeFilter,PciPasthroughFilter\n",
+        spares="[filter_scheduler]\nenabled_filters = ComputeFilter,PciPassthroughFilter\n",
+    ),
+    Rule(
+        id="filter-gone",
+        severity=Severity.WARNING,
+        what="Filters of older releases are left out here; Nova's scheduler does not start.",
+        check=_filter_gone,
+        shows="[filter_scheduler]\nenabled_filters = RetryFilter,RamFilter,ComputeFilter\n",
+        spares="[filter_scheduler]\nenabled_filters = ComputeFilter\n",
+    ),
+    Rule(
+        id="filter-pci-missing",
+        severity=Severity.WARNING,
+        what="Devices are configured, but PciPassthroughFilter is not among the filters. For Nova "
+        "that is a mistake; Lanekeeper counts devices always.",
+        check=_filter_missing,
+        shows=f"[pci]\nalias = {_ALIAS}\n[filter_scheduler]\nenabled_filters = ComputeFilter\n",
+        spares=f"[pci]\nalias = {_ALIAS}\n[filter_scheduler]\n"
+        "enabled_filters = ComputeFilter,PciPassthroughFilter\n",
+    ),
+    Rule(
+        id="filter-numa-missing",
+        severity=Severity.INFO,
+        what="An alias has the numa_policy required or socket, which Nova follows only with "
+        "NUMATopologyFilter.",
+        check=_filter_numa,
+        shows=f'[pci]\nalias = {_ALIAS[:-1]}, "numa_policy": "required"}}\n'
+        "[filter_scheduler]\nenabled_filters = PciPassthroughFilter\n",
+        spares=f'[pci]\nalias = {_ALIAS[:-1]}, "numa_policy": "required"}}\n'
+        "[filter_scheduler]\nenabled_filters = PciPassthroughFilter,NUMATopologyFilter\n",
+    ),
+)

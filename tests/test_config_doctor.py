@@ -1,0 +1,250 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config_cases import write_files
+from lanekeeper.config import sample_path
+from lanekeeper.config.doctor.examine import Examined, examine
+from lanekeeper.config.doctor.example_host import EXAMPLE_HOST
+from lanekeeper.config.doctor.finding import Rule
+from lanekeeper.config.doctor.meaning import meanings
+from lanekeeper.config.doctor.reading import read_ini
+from lanekeeper.config.doctor.table import RULES
+from lanekeeper.config.file import read_files
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.findings import Severity
+
+VF = '"vendor_id": "8086", "product_id": "10ca"'
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> "Looker":
+    return Looker(tmp_path)
+
+
+class Looker:
+    """Writes files and shows them to the doctor; paths in what it says are bare names."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def __call__(self, text: str, *, on_host: bool = False) -> Examined:
+        host = EXAMPLE_HOST if on_host else None
+        return examine(write_files(text, self.directory), host)
+
+    def said(self, text: str, rule: str, *, on_host: bool = False) -> list[tuple[int, str, str]]:
+        found = self(text, on_host=on_host).findings
+        return [
+            (f.source.line, f.summary.replace(f"{self.directory}/", ""), f.fix)
+            for f in found
+            if f.id == rule
+        ]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_a_rule_tells_its_two_examples_apart(look: Looker, rule: Rule) -> None:
+    shown = look(rule.shows, on_host=rule.needs_host)
+    spared = look(rule.spares, on_host=rule.needs_host)
+    assert rule.id in {finding.id for finding in shown.findings}
+    assert rule.id not in {finding.id for finding in spared.findings}
+    assert shown.unreadable == spared.unreadable == ()
+
+
+def test_ids_are_unique_and_words_are_there() -> None:
+    assert len({rule.id for rule in RULES}) == len(RULES)
+    assert all(rule.what.endswith(".") and rule.severity is not Severity.OK for rule in RULES)
+
+
+def test_every_mistake_of_a_file_is_told_at_its_line(look: Looker) -> None:
+    text = (
+        "scheduler_default_filters=RetryFilter,ComputeFilter\n"
+        "[pci]\n"
+        "dev_spec = {'vendor_id': '8086', 'product_id': '10ca'}\n"
+        "device_spec = {\u201cvendr_id\u201d: \u201c8086\u201d}\n"
+        "[sriov_nic]\n"
+        "  physical_device_mappings = physnet1:ens1f0\n"
+        "[ml2_type_vlan]\n"
+        "network_vlan_ranges = physnet1:0:20\n"
+    )
+    found = {(f.source.line, f.id) for f in look(text).findings}
+    assert found >= {
+        (1, "key-outside-section"),
+        (1, "filter-gone"),
+        (3, "key-of-a-guide"),
+        (3, "value-loose-json"),
+        (4, "smart-quotes"),
+        (4, "spec-key-misspelt"),
+        (6, "indented-line"),
+        (8, "value-refused"),
+    }
+
+
+def test_the_sample_of_the_package_has_no_finding_of_weight() -> None:
+    examined = examine([sample_path()])
+    assert not examined.has(Severity.ERROR)
+    assert not examined.has(Severity.WARNING)
+
+
+def test_an_overridden_value_names_the_file_that_wins(look: Looker) -> None:
+    text = "[DEFAULT]\nreserved_host_cpus = 1\n==> b.conf <==\n[DEFAULT]\nreserved_host_cpus = 2\n"
+    ((line, summary, _),) = look.said(text, "key-contradicted")
+    assert line == 2
+    assert summary == (
+        "[DEFAULT] reserved_host_cpus does not count: b.conf:2 says '2', and the last wins"
+    )
+
+
+def test_each_wrong_key_of_one_entry_is_told(look: Looker) -> None:
+    text = '[pci]\ndevice_spec = {"vendor_id": "zz", "address": "0:0:20.0", "managed": "maybe"}\n'
+    words = " ".join(summary for _, summary, _ in look.said(text, "spec-refused"))
+    for wrong in ("'zz'", "'20'", "'maybe'"):
+        assert wrong in words
+
+
+def test_an_entry_that_matches_nothing_names_the_nearest_and_the_first_field(look: Looker) -> None:
+    text = f'[pci]\ndevice_spec = {{{VF}, "address": "0000:3b:1f.*"}}\n'
+    ((_, summary, _),) = look.said(text, "host-spec-idle", on_host=True)
+    assert summary == (
+        "lists no device of the example host; nearest is 0000:3b:10.0 (8086:10ca, type-VF): "
+        "address 0000:3b:10.0 is not covered"
+    )
+
+
+def test_an_alias_that_nothing_satisfies_says_what_the_nearest_lacks(look: Looker) -> None:
+    text = f'[pci]\ndevice_spec = {{{VF}}}\nalias = {{"name": "a1", {VF}, "traits": "gpu"}}\n'
+    ((_, summary, _),) = look.said(text, "host-alias-nothing", on_host=True)
+    assert summary.endswith("it lacks the trait CUSTOM_GPU")
+
+
+def test_names_in_the_wrong_section_are_told_apart_from_strangers(look: Looker) -> None:
+    text = "[DEFAULT]\nphysical_device_mappings = p:e\nfoo_bar_baz = 1\n"
+    ((line, _, fix),) = look.said(text, "key-misspelt")
+    assert (line, fix) == (2, "[sriov_nic] physical_device_mappings = ...")
+    assert [line for line, _, _ in look.said(text, "key-unknown")] == [3]
+
+
+def test_secrets_are_not_shown(look: Looker) -> None:
+    text = (
+        "[keystone_authtoken]\npassword = hunter2\npassword: hunter3\n"
+        "[database]\nconnectoin = x\nconnection_passwrd = hunter4\n"
+    )
+    examined = look(text)
+    words = [str(finding) for finding in examined.findings]
+    words += [meaning for _, _, meaning in meanings(examined.case)]
+    assert {"key-contradicted", "key-unknown"} <= {f.id for f in examined.findings}
+    assert not any("hunter" in word for word in words)
+
+
+def test_free_text_keeps_what_looks_like_a_web_pages(look: Looker) -> None:
+    text = "[keystone_authtoken]\npassword = \u201cx\u201d # ~\n"
+    (line,) = look(text).case.lines
+    assert line.value == "\u201cx\u201d # ~"
+    assert look(text).findings == ()
+
+
+def test_every_line_that_is_read_says_what_it_means(look: Looker) -> None:
+    text = (
+        'pci_passthrough_whitelist = {"devname": "ens1f0", "physical_network": "physnet1"}\n'
+        f'[pci]\nalias = {{"name": "a1", {VF}, "device_type": "type-VF"}}\nalias = 7\n'
+    )
+    assert [(key, words) for _, key, words in meanings(look(text).case)] == [
+        ("[pci] device_spec", "devices of the interface ens1f0, for ports on physnet1"),
+        ("[pci] alias", "a1:N in a flavor asks for VFs 8086:10ca; numa_policy legacy"),
+        ("[pci] alias", "nothing: 7 is not a JSON object"),
+    ]
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(look: Looker) -> None:
+    paths = write_files("[pci]\ndevice_spec = {}\n", look.directory)
+    broken = look.directory / "custom.yml"
+    broken.write_text("a: [\n")
+    examined = examine([look.directory / "missing.conf", broken, *paths])
+    assert [f.id for f in examined.findings] == ["spec-selects-all"]
+    missing, no_yaml = (text.replace(f"{look.directory}/", "") for text in examined.unreadable)
+    assert missing.startswith("missing.conf cannot be read: No such file")
+    assert no_yaml.startswith("custom.yml:2: not YAML: ")
+
+
+def test_files_in_utf_16_are_read_and_named(look: Looker) -> None:
+    path = look.directory / "nova.conf"
+    path.write_bytes(f"[pci]\r\ndevice_spec = {{{VF}}}\r\n".encode("utf-16"))
+    examined = examine([path])
+    assert [f.id for f in examined.findings if f.severity is Severity.ERROR] == ["encoding"]
+    assert len(examined.case.specs) == 1
+
+
+_LINES = st.lists(
+    st.sampled_from(
+        [
+            "[pci]",
+            "[DEFAULT]",
+            "",
+            "# comment",
+            "host = a",
+            "  continued",
+            f"device_spec = {{{VF}}}",
+            f"device_spec = [{{{VF}}},",
+            f"   {{{VF}}}]",
+            "my_ip: 192.0.2.1",
+            "password = 'x'",
+            "reserved-host-cpus = 3",
+        ]
+    )
+)
+
+
+@given(_LINES)
+def test_what_a_start_reads_is_read_the_same(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "same.conf"
+    path.write_text("\n".join(lines))
+    try:
+        strict = read_files([path])
+    except Invalid:
+        return
+    # What stays open is joined on purpose: the brackets say where the value was meant to end.
+    if any(entry.value.count("[") > entry.value.count("]") for entry in strict):
+        return
+    loose = read_ini(str(path), path.read_text()).assignments
+    assert [(one.section, one.key, one.value, str(one.source)) for one in loose] == [
+        (entry.section, entry.key, entry.value, entry.source) for entry in strict
+    ]
+
+
+@given(st.text())
+def test_any_text_is_judged(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    directory = tmp_path_factory.getbasetemp()
+    for name in ("judged.conf", "judged.yml"):
+        (directory / name).write_bytes(text.encode(errors="surrogatepass"))
+        examine([directory / name], EXAMPLE_HOST)
+
+
+@given(st.text(alphabet='[]{}":,=\n \t#pciadevsl\u201c\u3000~\\', max_size=80))
+def test_any_value_is_judged(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "value.conf"
+    path.write_text(f"[pci]\ndevice_spec = {text}\nalias = {text}\n")
+    examined = examine([path], EXAMPLE_HOST)
+    list(meanings(examined.case))
+
+
+def test_services_have_values_of_their_own_in_files_of_their_own(look: Looker) -> None:
+    text = (
+        "[keystone_authtoken]\nusername = nova\n[DEFAULT]\nhost = a\n"
+        "==> neutron.conf <==\n[keystone_authtoken]\nusername = neutron\n[DEFAULT]\nhost = b\n"
+    )
+    assert [line for line, _, _ in look.said(text, "key-contradicted")] == [4]
+
+
+def test_anchors_do_not_make_a_value_grow_without_bound(look: Looker) -> None:
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    whole = examine(write_files("==> a.yml <==\n" + "\n".join(rows) + "\n", look.directory))
+    assert whole.unreadable == ()
+    rows.append("nova_pci_alias: *a11")
+    (reason,) = examine(
+        write_files("==> a.yml <==\n" + "\n".join(rows) + "\n", look.directory)
+    ).unreadable
+    assert "larger than any list of devices" in reason
