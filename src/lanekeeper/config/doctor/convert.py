@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from lanekeeper.config.doctor.case import Case, Line, Object, field_of, is_json, mended_entry
 from lanekeeper.config.doctor.finding import Source
