@@ -257,6 +257,8 @@ def lanekeeper_placement(home: Path, database_url: str | None = None) -> Iterato
         arguments += ["--database-url", database_url]
     process = Process(arguments, home / "log")
     headers = {"X-Auth-Token": "admin", "Accept": "application/json"}
+    # Placement's own defaults let an admin reshape; the new ones, which hold here, a service.
+    headers["X-Roles"] = "admin,service"
     try:
         yield Server("Lanekeeper", process.line("ready ").rstrip("/"), headers, (process,))
         assert process.stop() == 0, process.errors[-4000:]

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from placement.pair import Pair, Parted
 from placement.story import Step, Teller, start, steps
 from placement.world import World, worlds
-from placement_servers import lanekeeper, line, placement
+from placement_servers import lanekeeper_placement, line, placement
 
 pytestmark = pytest.mark.service
 
@@ -35,9 +35,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     home = tmp_path_factory.mktemp("pair")
     with (
         placement(home / "placement", f"sqlite:///{home}/placement.db") as theirs,
-        lanekeeper(home / "lanekeeper") as ours,
+        lanekeeper_placement(home / "lanekeeper") as ours,
         line(theirs) as one,
-        line(ours[0]) as other,
+        line(ours) as other,
     ):
         yield Pair(one, other)
 
