@@ -108,6 +108,7 @@ def test_a_capture_is_never_changed(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy = POLICY if verb == "apply" else ()
+    (tmp_path / "sys").mkdir()
     for where in (str(CAPTURED_LAB), str(tmp_path)):
         assert call(verb, "--root", where, *policy) == 2
         captured = capsys.readouterr().err
@@ -116,6 +117,7 @@ def test_a_capture_is_never_changed(
 
 
 def test_check_is_a_no_where_something_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
     assert call("check", "--root", str(tmp_path)) == 1
 
 
@@ -216,3 +218,12 @@ def test_the_shipped_tree_is_the_simulated_machines(machine: tuple[str, str]) ->
     call("check", *machine)
     assert Path(machine[1], "sys/class/net/ens1").exists()
     assert lab_tree().startswith("# lanekeeper tree 1")
+
+
+@pytest.mark.parametrize("verb", ["check", "show", "plan"])
+def test_a_directory_that_is_no_machine_is_refused(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for root, said in ((tmp_path, "neither sys nor proc"), (tmp_path / "none", "No such file")):
+        assert call(verb, "--root", str(root)) == 2
+        assert said in capsys.readouterr().err

@@ -247,6 +247,11 @@ def _target(arguments: argparse.Namespace) -> Iterator[Target]:
         return
     root: Path = arguments.root
     if root.is_dir():
+        if not ((root / "sys").is_dir() or (root / "proc").is_dir()):
+            raise Invalid(
+                f"--root {root}: no machine's files: neither sys nor proc is there",
+                hint="name what `lanekeeper host capture FILE` made, or a machine's own root",
+            )
         yield Target(root, is_captured=root.resolve() != Path("/"))
         return
     directory = Path(tempfile.mkdtemp(prefix="lanekeeper-tree-"))

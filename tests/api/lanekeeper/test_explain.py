@@ -229,3 +229,13 @@ def fail(world: Fleet, problem: str) -> None:
         device_id=row["id"], round=row["cleaning_round"], clean=False, problem=problem
     )
     report_state(world.site, host_id, HostState(cleaned=[failed]))
+
+
+def test_devices_of_a_host_or_state_that_is_not_there_are_refused(http: TestClient) -> None:
+    answer = http.get(f"{URL}/devices?host=h9")
+    assert answer.status_code == 404
+    assert "no host is called 'h9'; hosts: h1, h2" in answer.text
+    answer = http.get(f"{URL}/devices?state=broken")
+    assert answer.status_code == 400
+    assert "available, held, cleaning, quarantined" in answer.text
+    assert http.get(f"{URL}/devices?host=h1&state=available").json()["devices"]

@@ -14,6 +14,7 @@ from lanekeeper.store.compute.server import server_list
 from lanekeeper.store.device.device import device_host, device_rows
 from lanekeeper.store.device.life import device_clean_again
 from lanekeeper.store.host.desired import desired_touch, host_lock
+from lanekeeper.store.host.host import host_by_name, host_list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,15 @@ class Device:
 
 
 def list_devices(site: Site, host_name: str | None = None) -> list[Device]:
-    """Every function that hosts tell of, by host and address."""
+    """Every function that hosts tell of, by host and address; those of one host, if named.
+
+    Raises:
+        NotFound: there is no such host; the message names those that there are.
+    """
     with site.database.read() as connection:
+        if host_name is not None and host_by_name(connection, host_name) is None:
+            known = ", ".join(one.name for one in host_list(connection)) or "none"
+            raise NotFound(f"no host is called {host_name[:80]!r}; hosts: {known}")
         rows = device_rows(connection)
         names = {server.id: server.name for server in server_list(connection)}
     return [_device(row, names) for row in rows if host_name in (None, row["host_name"])]
