@@ -21,7 +21,9 @@ from lanekeeper.cli import exit_code
 from lanekeeper.cli import host_view as view
 from lanekeeper.domain.errors import Forbidden, Invalid
 from lanekeeper.domain.hostplan.action import Change
-from lanekeeper.domain.hostplan.findings import Severity, check, policy_findings, worst
+from lanekeeper.domain.hostplan.findings.check import check
+from lanekeeper.domain.hostplan.findings.finding import Severity, worst
+from lanekeeper.domain.hostplan.findings.policy import policy_findings
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE

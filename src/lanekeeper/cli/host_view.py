@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from lanekeeper.domain.hostplan.findings import Finding, Severity
+from lanekeeper.domain.hostplan.findings.finding import Finding, Severity
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.plan import Impact, Plan, Step
 from lanekeeper.domain.pci.device import PciDevice

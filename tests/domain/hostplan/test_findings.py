@@ -5,13 +5,9 @@ from dataclasses import replace
 import pytest
 
 from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at, vfs_of
-from lanekeeper.domain.hostplan.findings import (
-    Finding,
-    Severity,
-    check,
-    policy_findings,
-    worst,
-)
+from lanekeeper.domain.hostplan.findings.check import check
+from lanekeeper.domain.hostplan.findings.finding import Finding, Severity, worst
+from lanekeeper.domain.hostplan.findings.policy import policy_findings
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, NumaNode
 from lanekeeper.domain.hostplan.plan import Plan, Refusal, plan
 from lanekeeper.domain.hostplan.policy import PfPolicy, PfSelector, Policy
