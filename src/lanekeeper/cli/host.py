@@ -36,6 +36,7 @@ from lanekeeper.host.facts import read_host
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.policy_file import read_policy
 from lanekeeper.host.simulated import SimulatedMachine, lab_tree
+from lanekeeper.host.survey import read_survey
 from lanekeeper.host.tree import capture, plant
 
 _INSTALLED = "/usr/bin/lanekeeper"
@@ -121,12 +122,12 @@ def _target_arguments(parser: argparse.ArgumentParser) -> None:
 def check_host(arguments: argparse.Namespace) -> int:
     """Print every finding; 1 when one of them is an error."""
     with _target(arguments) as target:
-        host = read_host(target.root, _program())
-        findings = check(host)
+        survey = read_survey(target.root, _program())
+        findings = check(survey)
         path = _policy_path(arguments, target)
         if path is not None:
             policy = read_policy(path)
-            findings += policy_findings(policy, plan(policy, host))
+            findings += policy_findings(policy, plan(policy, survey.host))
     text = view.findings_text(findings, colour=_colour())
     _print(arguments, {"findings": view.findings_json(findings)}, text)
     return exit_code.NO if worst(findings) is Severity.ERROR else exit_code.DONE
