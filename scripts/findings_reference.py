@@ -19,10 +19,11 @@ PATH = ROOT / PAGE
 
 _HEAD = """# Findings
 
-What `lanekeeper host check` may say of a host: {count} findings. Each carries its id, a severity, the
-subject (an address, a node, a file, or `host`), one sentence, the evidence (the file, the line, the value it was
-read from), the consequence, and a fix: a command, or a line of the [policy](host-policy.md). `--json` has the same
-fields. Ids are stable: added, never changed. The exit code is 1 when one of them is an error.
+What `lanekeeper host check` may say of a host: {count} findings. Each carries its id, a severity,
+the subject (an address, a node, a file, or `host`), one sentence, the evidence (the file, the line,
+the value it was read from), the consequence, and a fix: a command, or a line of the
+[policy](host-policy.md). `--json` has the same fields. Ids are stable: added, never changed. The
+exit code is 1 when one of them is an error.
 
 | severity | means |
 | --- | --- |
@@ -31,8 +32,11 @@ fields. Ids are stable: added, never changed. The exit code is 1 when one of the
 | info | worth knowing |
 | ok | looked at, and well |
 
-A function that cannot be read, or says what makes no sense, is set aside and named; everything else is looked at all
-the same. What a host does not have is no finding. This page is made by `scripts/findings_reference.py`.
+A function that cannot be read, or says what makes no sense, is set aside and named; everything
+else is looked at all the same. What a host does not have is no finding. What only programs say is
+asked of them where they are installed: devlink, mstconfig, ovs-vsctl, QEMU and libvirt.
+
+This page is made by `scripts/findings_reference.py`.
 """
 
 

@@ -10,8 +10,8 @@ from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, NumaNode
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.attribute import link_name, names, read_text, whole
-from lanekeeper.host.bootloader import read_boot_loader, read_command_line
+from lanekeeper.host.attribute import link_name, names, read_text, refusals, whole
+from lanekeeper.host.bootloader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.interfaces import read_interfaces
 from lanekeeper.host.machine import Scan
@@ -21,6 +21,9 @@ _POOL = re.compile(r"hugepages-(\d+)kB")
 _REMAPPED = re.compile(r"\bIR-(?:PCI-MSIX?|IO-APIC)[^\s]*")
 _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capability Register, IR
 _KIB = 1024
+_NO_GROUPS: dict[int, tuple[str, ...]] = {}
+_NO_NAMES: list[str] = []
+_NO_BOOT_LOADER = BootLoader(None, (), can_update=False)
 _CPUS_MAX = 2**16  # Linux NR_CPUS ends at 8192
 
 
@@ -40,20 +43,20 @@ def read_host(
     part = (faults or Faults(keep=False)).part
     bus = PciSysfs(root)
     scan = bus.scan()
-    boot_loader = read_boot_loader(root)
-    groups = _groups(root)
-    units = tuple(names(str(root / "sys/class/iommu")))
-    release = read_release(root)
+    boot_loader = part("the boot loader", lambda: read_boot_loader(root), _NO_BOOT_LOADER)
+    groups = part("IOMMU groups", lambda: _groups(root), _NO_GROUPS)
+    units = tuple(part("IOMMU units", lambda: names(str(root / "sys/class/iommu")), _NO_NAMES))
+    release = part("the kernel's version", lambda: read_release(root), "")
     return HostFacts(
         release=release,
-        cpu_flags=_cpu_flags(root),
+        cpu_flags=part("CPU flags", lambda: _cpu_flags(root), frozenset()),
         cpus_online=part("CPUs online", lambda: _cpus_online(root), 0),
-        cmdline=read_command_line(root),
+        cmdline=part("kernel arguments", lambda: read_command_line(root), ()),
         configured_cmdline=boot_loader.arguments,
         boot_loader_files=boot_loader.files,
         can_update_boot_loader=boot_loader.can_update,
         iommu_groups=groups,
-        iommu_modes=_group_types(root, groups),
+        iommu_modes=part("IOMMU groups", lambda: _group_types(root, groups), {}),
         iommu_units=units,
         dma_table=_dma_table(root),
         interrupt_remapping=part(
@@ -61,16 +64,16 @@ def read_host(
             lambda: _interrupt_remapping(root, bool(groups), units),
             Evidence(None, "what says so cannot be read"),
         ),
-        modules=_modules(root, release),
-        loadable=_loadable(root, release),
+        modules=part("modules", lambda: _modules(root, release), frozenset()),
+        loadable=part("modules", lambda: _loadable(root, release), frozenset()),
         kvm=(root / "dev/kvm").exists(),
-        unsafe_interrupts=_unsafe_interrupts(root),
+        unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
         nodes=part("NUMA nodes", lambda: _nodes(root), ()),
         devices=scan.devices,
         device_faults=tuple((fault.name, fault.reason) for fault in scan.faults),
         interfaces=part("interfaces", lambda: read_interfaces(root), ()),
-        autoprobe=_autoprobe(bus, scan),
-        files=_files(root),
+        autoprobe=part("autoprobe", lambda: _autoprobe(bus, scan), {}),
+        files=part("files of the policy", lambda: _files(root), {}),
         directories=_directories(root),
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),
         program=program,
@@ -212,7 +215,8 @@ def _files(root: Path) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name in persistence.WRITTEN:
         path = root / name
-        found[name] = path.read_text("utf-8", "replace") if path.is_file() else None
+        with refusals(f"read {path}"):
+            found[name] = path.read_text("utf-8", "replace") if path.is_file() else None
     found[persistence.UNIT_LINK] = link_name(str(root / persistence.UNIT_LINK))
     return found
 

@@ -33,6 +33,7 @@ _BRIDGE = 0x06  # base class; PCI Code and ID Assignment Specification
 _SERIAL_CAPABILITY = 0x0003  # Linux include/uapi/linux/pci_regs.h, PCI_EXT_CAP_ID_DSN
 _EXTENDED_AT = 0x100
 _CONFIG_BYTES = 4096
+_ID_MAX, _CLASS_MAX = 0xFFFF, 0xFFFFFF
 
 
 class PciSysfs:
@@ -234,7 +235,18 @@ def _identity(home: str, name: str) -> tuple[int, int, int]:
     if vendor is None or product is None:
         raise NotFound(f"no PCI function at {name}: its link leads nowhere, or it has no ids")
     code = read_text(f"{home}/class") or "0"
-    return whole(vendor, "vendor", 16), whole(product, "device", 16), whole(code, "class", 16)
+    return (
+        _id(vendor, "vendor", _ID_MAX),
+        _id(product, "device", _ID_MAX),
+        _id(code, "class", _CLASS_MAX),
+    )
+
+
+def _id(text: str, attribute: str, most: int) -> int:
+    number = whole(text, attribute, 16)
+    if not 0 <= number <= most:
+        raise HostFault(f"{attribute} is {text[:40]!r}, not within 0x0 to {most:#x}")
+    return number
 
 
 def _number(home: str, attribute: str, absent: int = 0) -> int:
