@@ -11,9 +11,11 @@ from pathlib import Path
 
 from bench.figure import Figure
 from bench.program import LANEKEEPER
+from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.policy_file import read_policy
+from lanekeeper.host.survey import read_survey
 from lanekeeper.host.sysfs import PciSysfs
 
 _CARDS = 16
@@ -31,6 +33,8 @@ def measure(home: Path, runs: int) -> Iterator[Figure]:
     bus = PciSysfs(root)
     assert len(bus.scan().devices) == _CARDS * (1 + _VFS)
     yield Figure("scan of 1,024 functions, warm", "ms", _times(bus.scan, runs), "< 50 ms")
+    examine = partial(_examine, root)
+    yield Figure("host check of 1,024 functions", "ms", _times(examine, runs))
     if lspci := shutil.which("lspci"):
         for options in (["-n"], ["-n", "-v", "-k"]):
             command = [lspci, "-O", f"sysfs.path={root}/sys/bus/pci", "-D", *options]
@@ -55,6 +59,10 @@ def _plans(home: Path, runs: int) -> Iterator[Figure]:
     yield Figure(
         "  as a program, with the start of Python", "ms", _times(partial(_run, command), runs)
     )
+
+
+def _examine(root: Path) -> None:
+    check(read_survey(root))
 
 
 def _run(command: list[str]) -> None:

@@ -21,7 +21,9 @@ from lanekeeper.cli import exit_code
 from lanekeeper.cli import host_view as view
 from lanekeeper.domain.errors import Forbidden, Invalid
 from lanekeeper.domain.hostplan.action import Change
-from lanekeeper.domain.hostplan.findings import Severity, check, policy_findings, worst
+from lanekeeper.domain.hostplan.findings.check import check
+from lanekeeper.domain.hostplan.findings.finding import Severity, worst
+from lanekeeper.domain.hostplan.findings.policy import policy_findings
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
@@ -34,6 +36,7 @@ from lanekeeper.host.facts import read_host
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.policy_file import read_policy
 from lanekeeper.host.simulated import SimulatedMachine, lab_tree
+from lanekeeper.host.survey import read_survey
 from lanekeeper.host.tree import capture, plant
 
 _INSTALLED = "/usr/bin/lanekeeper"
@@ -119,12 +122,12 @@ def _target_arguments(parser: argparse.ArgumentParser) -> None:
 def check_host(arguments: argparse.Namespace) -> int:
     """Print every finding; 1 when one of them is an error."""
     with _target(arguments) as target:
-        host = read_host(target.root, _program())
-        findings = check(host)
+        survey = read_survey(target.root, _program())
+        findings = check(survey)
         path = _policy_path(arguments, target)
         if path is not None:
             policy = read_policy(path)
-            findings += policy_findings(policy, plan(policy, host))
+            findings += policy_findings(policy, plan(policy, survey.host))
     text = view.findings_text(findings, colour=_colour())
     _print(arguments, {"findings": view.findings_json(findings)}, text)
     return exit_code.NO if worst(findings) is Severity.ERROR else exit_code.DONE

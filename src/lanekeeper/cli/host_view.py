@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from textwrap import wrap
 from typing import Any
 
 import msgspec
 
-from lanekeeper.domain.hostplan.findings import Finding, Severity
+from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Severity
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.plan import Impact, Plan, Step
 from lanekeeper.domain.pci.device import PciDevice
@@ -17,26 +18,47 @@ from lanekeeper.host.journal import Course
 
 _COLOURS = {Severity.OK: "32", Severity.INFO: "36", Severity.WARNING: "33", Severity.ERROR: "31"}
 _BRIDGE = 0x06
+_WIDTH = 110
 
 
 def findings_text(findings: Sequence[Finding], *, colour: bool) -> Iterator[str]:
-    """One line for what is well; evidence and fix on lines of their own else; then a count."""
-    for finding in findings:
-        severity = f"{finding.severity.upper():8}"
-        if colour:
-            severity = f"\033[{_COLOURS[finding.severity]}m{severity}\033[0m"
-        subject = "" if finding.subject == "host" else f"{finding.subject}: "
-        line = f"{severity} {finding.id:26} {subject}{finding.summary}"
-        if finding.severity is Severity.OK:
-            yield f"{line} ({finding.evidence})"
-            continue
-        yield line
-        indent = " " * 36
-        yield f"{indent}found  {finding.evidence}"
-        if finding.fix:
-            yield f"{indent}fix    {finding.fix}"
+    """The gravest first: what was found, why it matters, what mends it; then a count.
+
+    What is well has one line each. Of several findings of one kind the first says why.
+    """
+    explained = set()
+    for severity in reversed(Severity):
+        for finding in findings:
+            if finding.severity is severity:
+                yield from _finding_lines(finding, colour=colour, why=finding.id not in explained)
+                explained.add(finding.id)
     counts = ((sum(f.severity is severity for f in findings), severity) for severity in Severity)
     yield ", ".join(f"{count} {severity}" for count, severity in counts)
+    if any(finding.severity is not Severity.OK for finding in findings):
+        yield f"More on each id: {PAGE}"
+
+
+def _finding_lines(finding: Finding, *, colour: bool, why: bool) -> Iterator[str]:
+    severity = f"{finding.severity.upper():8}"
+    if colour:
+        severity = f"\033[{_COLOURS[finding.severity]}m{severity}\033[0m"
+    subject = "" if finding.subject == "host" else f"{finding.subject}: "
+    line = f"{severity} {finding.id:26} {subject}{finding.summary}"
+    if finding.severity is Severity.OK:
+        yield f"{line} ({finding.evidence})"
+        return
+    yield line
+    told = {"found": finding.evidence, "why": finding.consequence if why else ""}
+    for word, text in (*told.items(), ("fix", finding.fix)):
+        if text:
+            yield from wrap(
+                text,
+                _WIDTH,
+                initial_indent=f"{'':9}{word:7}",
+                subsequent_indent=" " * 16,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
 
 
 def findings_json(findings: Sequence[Finding]) -> list[dict[str, str]]:

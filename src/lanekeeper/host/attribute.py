@@ -59,6 +59,11 @@ def read_text(path: str) -> str | None:
     return None if data is None else data.decode("utf-8", "replace").strip()
 
 
+def read_lines(path: str) -> list[str]:
+    """Return every line of a file, empty ones too; none for no file. Raises HostFault."""
+    return (read_bytes(path) or b"").decode("utf-8", "replace").splitlines()
+
+
 def write_text(path: str, text: str) -> None:
     """Give the kernel *text* in one write(2); never create a file.
 
@@ -90,3 +95,11 @@ def names(path: str) -> list[str]:
         return []
     except OSError as error:
         raise HostFault(f"cannot list {path}: {error.strerror}") from error
+
+
+def whole(text: str, what: str, base: int = 10) -> int:
+    """Read a number that the kernel wrote. Raises HostFault, which names *what* and the text."""
+    try:
+        return int(text, base)
+    except ValueError as error:
+        raise HostFault(f"{what} is {text[:40]!r}, not a number") from error

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 
+from lanekeeper.host.text_line import BOOT_FILES, BOOT_WORDS, LIMIT_FILES, LIMIT_WORDS
+
 _DEVICE = frozenset(
     "uevent vendor device class revision subsystem_vendor subsystem_device numa_node enable "  # noqa: SIM905
     "driver_override reset reset_method resource max_link_speed current_link_speed "
     "max_link_width current_link_width aer_dev_correctable aer_dev_fatal aer_dev_nonfatal "
     "sriov_totalvfs sriov_numvfs sriov_offset sriov_stride sriov_vf_device "
-    "sriov_drivers_autoprobe config vpd label acpi_index driver iommu_group physfn".split()
+    "sriov_drivers_autoprobe ari_enabled subordinate_bus_number config vpd label acpi_index "
+    "driver iommu_group physfn".split()
 )
 _INTERFACE = frozenset(
     "address ifindex operstate carrier mtu speed flags type dev_port phys_port_name "  # noqa: SIM905
     "phys_switch_id device master".split()
 )
-_MODULES = "vfio* kvm* intel_iommu iommu* igb* ixgbe* i40e* ice* mlx5* nvme* nvidia*".split()  # noqa: SIM905
+_MODULES = (
+    *("vfio*", "iommufd", "kvm*", "intel_iommu", "iommu*"),
+    *("igb*", "ixgbe*", "i40e*", "ice*", "mlx5*", "nvme*", "nvidia*"),
+)
 
 DEEP = (
     ("sys/devices/pci*", re.compile(r"/[0-9a-f]{4,8}(:[0-9a-f]{2}){2}\.[0-7]$"), _DEVICE),
@@ -55,6 +61,11 @@ KEPT = (
     "sys/firmware/acpi/tables/DMAR",
     "sys/firmware/acpi/tables/IVRS",
     "sys/kernel/security/lockdown",
+    "sys/firmware/efi/efivars/SecureBoot-*",
+    "sys/class/dmi/id/sys_vendor",
+    "sys/class/dmi/id/product_name",
+    "sys/devices/virtual/net/*/bonding",
+    "sys/devices/virtual/net/*/bridge",
     "sys/devices/system/cpu/online",
     "sys/devices/system/node/node*/cpulist",
     "sys/devices/system/node/node*/meminfo",
@@ -82,6 +93,13 @@ KEPT = (
     "lib/modules/*/kernel/drivers/vfio/*",
     "lib/modules/*/kernel/drivers/vfio/pci/*",
 )
+
+LINES_KEPT = (
+    *((pattern, BOOT_WORDS) for pattern in BOOT_FILES),
+    *((pattern, LIMIT_WORDS) for pattern in LIMIT_FILES),
+)
+"""Files that may hold secrets, or are long, and which of their lines are kept; others are left
+empty, so that lines keep their numbers."""
 
 KNOWN_BY_NAME = re.compile(
     r"^(dev|usr/s?bin|usr/lib/systemd|boot|lib)/"

@@ -6,60 +6,74 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from lanekeeper.domain.errors import NotFound
+from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, NumaNode
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.attribute import link_name, names, read_text
-from lanekeeper.host.bootloader import read_boot_loader, read_command_line
+from lanekeeper.host.attribute import link_name, names, read_text, refusals, whole
+from lanekeeper.host.bootloader import BootLoader, read_boot_loader, read_command_line
+from lanekeeper.host.fault import Faults
 from lanekeeper.host.interfaces import read_interfaces
 from lanekeeper.host.machine import Scan
 from lanekeeper.host.sysfs import PciSysfs
 
+_POOL = re.compile(r"hugepages-(\d+)kB")
 _REMAPPED = re.compile(r"\bIR-(?:PCI-MSIX?|IO-APIC)[^\s]*")
 _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capability Register, IR
 _KIB = 1024
+_NO_GROUPS: dict[int, tuple[str, ...]] = {}
+_NO_NAMES: list[str] = []
+_NO_BOOT_LOADER = BootLoader(None, (), can_update=False)
+_CPUS_MAX = 2**16  # Linux NR_CPUS ends at 8192
 
 
-def read_host(root: Path, program: str = "/usr/bin/lanekeeper") -> HostFacts:
+def read_host(
+    root: Path, program: str = "/usr/bin/lanekeeper", faults: Faults | None = None
+) -> HostFacts:
     """Read the host below *root*: ``/``, or a planted tree.
 
     Args:
         root: where ``sys``, ``proc``, ``etc`` and ``dev`` are.
         program: how Lanekeeper is called at boot.
+        faults: keeps what cannot be read, in place of a HostFault.
 
     Raises:
         HostFault: the kernel refused a read. A device that cannot be read is not that.
     """
+    part = (faults or Faults(keep=False)).part
     bus = PciSysfs(root)
     scan = bus.scan()
-    boot_loader = read_boot_loader(root)
-    groups = _groups(root)
-    units = tuple(names(str(root / "sys/class/iommu")))
-    release = _release(root)
+    boot_loader = part("the boot loader", lambda: read_boot_loader(root), _NO_BOOT_LOADER)
+    groups = part("IOMMU groups", lambda: _groups(root), _NO_GROUPS)
+    units = tuple(part("IOMMU units", lambda: names(str(root / "sys/class/iommu")), _NO_NAMES))
+    release = part("the kernel's version", lambda: read_release(root), "")
     return HostFacts(
         release=release,
-        cpu_flags=_cpu_flags(root),
-        cpus_online=len(cpu_list(read_text(str(root / "sys/devices/system/cpu/online")) or "")),
-        cmdline=read_command_line(root),
+        cpu_flags=part("CPU flags", lambda: _cpu_flags(root), frozenset()),
+        cpus_online=part("CPUs online", lambda: _cpus_online(root), 0),
+        cmdline=part("kernel arguments", lambda: read_command_line(root), ()),
         configured_cmdline=boot_loader.arguments,
         boot_loader_files=boot_loader.files,
         can_update_boot_loader=boot_loader.can_update,
         iommu_groups=groups,
-        iommu_modes=_group_types(root, groups),
+        iommu_modes=part("IOMMU groups", lambda: _group_types(root, groups), {}),
         iommu_units=units,
         dma_table=_dma_table(root),
-        interrupt_remapping=_interrupt_remapping(root, bool(groups), units),
-        modules=_modules(root, release),
-        loadable=_loadable(root, release),
+        interrupt_remapping=part(
+            "interrupt remapping",
+            lambda: _interrupt_remapping(root, bool(groups), units),
+            Evidence(None, "what says so cannot be read"),
+        ),
+        modules=part("modules", lambda: _modules(root, release), frozenset()),
+        loadable=part("modules", lambda: _loadable(root, release), frozenset()),
         kvm=(root / "dev/kvm").exists(),
-        unsafe_interrupts=_unsafe_interrupts(root),
-        nodes=_nodes(root),
+        unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
+        nodes=part("NUMA nodes", lambda: _nodes(root), ()),
         devices=scan.devices,
         device_faults=tuple((fault.name, fault.reason) for fault in scan.faults),
-        interfaces=read_interfaces(root),
-        autoprobe=_autoprobe(bus, scan),
-        files=_files(root),
+        interfaces=part("interfaces", lambda: read_interfaces(root), ()),
+        autoprobe=part("autoprobe", lambda: _autoprobe(bus, scan), {}),
+        files=part("files of the policy", lambda: _files(root), {}),
         directories=_directories(root),
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),
         program=program,
@@ -71,11 +85,19 @@ def cpu_list(text: str) -> tuple[int, ...]:
     found: list[int] = []
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")
-        found.extend(range(int(first), int(last or first) + 1))
+        low, high = whole(first, "a CPU list"), whole(last or first, "a CPU list")
+        if not 0 <= low <= high < _CPUS_MAX:
+            raise HostFault(f"a CPU list is {text[:40]!r}, which no kernel has")
+        found.extend(range(low, high + 1))
     return tuple(found)
 
 
-def _release(root: Path) -> str:
+def _cpus_online(root: Path) -> int:
+    return len(cpu_list(read_text(str(root / "sys/devices/system/cpu/online")) or ""))
+
+
+def read_release(root: Path) -> str:
+    """Return the running kernel's release, as ``uname -r``; empty when not known."""
     words = (read_text(str(root / "proc/version")) or "").split()
     return words[2] if len(words) > 2 else ""  # noqa: PLR2004  # "Linux version X"
 
@@ -128,7 +150,7 @@ def _ecap(root: Path, units: tuple[str, ...]) -> int | None:
     for unit in units:
         text = read_text(str(root / "sys/class/iommu" / unit / "intel-iommu/ecap"))
         if text:
-            return int(text, 16)
+            return whole(text, f"{unit}/intel-iommu/ecap", 16)
     return None
 
 
@@ -160,7 +182,9 @@ def _nodes(root: Path) -> tuple[NumaNode, ...]:
 
 def _node(home: Path, number: int) -> NumaNode:
     total = re.search(r"MemTotal:\s+(\d+) kB", read_text(str(home / "meminfo")) or "")
-    sizes = [int(re.sub(r"\D", "", name)) for name in names(str(home / "hugepages"))]
+    sizes = [
+        int(found[1]) for name in names(str(home / "hugepages")) if (found := _POOL.match(name))
+    ]
     return NumaNode(
         number=number,
         cpus=cpu_list(read_text(str(home / "cpulist")) or ""),
@@ -172,7 +196,7 @@ def _node(home: Path, number: int) -> NumaNode:
 def _huge_pages(home: Path, size_kib: int) -> tuple[int, int]:
     pool = home / f"hugepages/hugepages-{size_kib}kB"
     counts = (read_text(str(pool / f"{kind}_hugepages")) for kind in ("nr", "free"))
-    total, free = (int(count or 0) for count in counts)
+    total, free = (whole(count or "0", f"{pool}/*_hugepages") for count in counts)
     return total, free
 
 
@@ -191,7 +215,8 @@ def _files(root: Path) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name in persistence.WRITTEN:
         path = root / name
-        found[name] = path.read_text("utf-8", "replace") if path.is_file() else None
+        with refusals(f"read {path}"):
+            found[name] = path.read_text("utf-8", "replace") if path.is_file() else None
     found[persistence.UNIT_LINK] = link_name(str(root / persistence.UNIT_LINK))
     return found
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.observed import Interface
+from lanekeeper.domain.hostplan.survey import Netdev
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.attribute import names, read_text
+from lanekeeper.host.attribute import link_name, names, read_text, whole
 
 _IFF_UP = 1  # Linux include/uapi/linux/if.h
 _ADDRESS = re.compile(r"/([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])(?=/)")
+_IPV4_MAX = 2**32 - 1
 _DEFAULT = "the default route"
 
 
@@ -57,12 +59,49 @@ def _function(interface: Path) -> PciAddress | None:
     return PciAddress.parse(found[-1]) if found else None
 
 
+def read_netdevs(root: Path) -> tuple[Netdev, ...]:
+    """Return every interface with what it is a port of, by name. Raises HostFault."""
+    base = root / "sys/class/net"
+    return tuple(_netdev(base, name) for name in names(str(base)))
+
+
+def _netdev(base: Path, name: str) -> Netdev:
+    home = base / name
+    master = link_name(str(home / "master"))
+    carrier = _said(home / "carrier")
+    return Netdev(
+        name=name,
+        function=_function(home),
+        master=master,
+        master_kind=_kind(base / master) if master else "",
+        carrier=None if carrier is None else carrier == "1",
+        port=_said(home / "phys_port_name") or "",
+        switch=_said(home / "phys_switch_id") or "",
+    )
+
+
+def _said(attribute: Path) -> str | None:
+    """Return the text; None also where the kernel refuses: so it says that there is none.
+
+    Source: Linux net/core/net-sysfs.c: EINVAL for carrier when down, EOPNOTSUPP for ports.
+    """
+    try:
+        return read_text(str(attribute))
+    except HostFault:
+        return None
+
+
+def _kind(master: Path) -> str:
+    if (master / "bonding").is_dir():
+        return "bond"
+    if master.name == "ovs-system":
+        return "ovs"
+    return "bridge" if (master / "bridge").is_dir() else ""
+
+
 def _is_up(interface: Path) -> bool:
     flags = read_text(str(interface / "flags")) or "0"
-    try:
-        return bool(int(flags, 16) & _IFF_UP)
-    except ValueError as error:
-        raise HostFault(f"{interface}/flags is {flags[:20]!r}, not a number") from error
+    return bool(whole(flags, f"{interface}/flags", 16) & _IFF_UP)
 
 
 def _carried(root: Path, base: Path) -> dict[str, list[str]]:
@@ -92,10 +131,12 @@ def _routes_4(root: Path) -> list[tuple[str, str]]:
 
 
 def _network(destination: str, mask: str) -> str:
-    if int(mask, 16) == 0:
+    bits, number = (whole(text, "/proc/net/route", 16) for text in (mask, destination))
+    if not 0 <= bits <= _IPV4_MAX or not 0 <= number <= _IPV4_MAX:
+        raise HostFault(f"/proc/net/route has {destination} and {mask}, which are no addresses")
+    if bits == 0:
         return _DEFAULT
-    address = socket.inet_ntoa(int(destination, 16).to_bytes(4, "little"))
-    return f"{address}/{int(mask, 16).bit_count()}"
+    return f"{socket.inet_ntoa(number.to_bytes(4, 'little'))}/{bits.bit_count()}"
 
 
 def _routes_6(root: Path) -> list[tuple[str, str]]:
@@ -105,5 +146,5 @@ def _routes_6(root: Path) -> list[tuple[str, str]]:
     return [
         (row[9], _DEFAULT)
         for row in rows
-        if row[9] != "lo" and row[1] == "00" and int(row[4], 16) != 0
+        if row[9] != "lo" and row[1] == "00" and row[4].strip("0")
     ]

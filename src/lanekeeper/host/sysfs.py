@@ -15,7 +15,15 @@ from pathlib import Path
 from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
-from lanekeeper.host.attribute import Write, link_name, names, read_bytes, read_text, write_text
+from lanekeeper.host.attribute import (
+    Write,
+    link_name,
+    names,
+    read_bytes,
+    read_text,
+    whole,
+    write_text,
+)
 from lanekeeper.host.machine import DeviceFault, Scan
 
 _PCI_ID = re.compile(rb"^PCI_ID=([0-9A-F]{4}):([0-9A-F]{4})$", re.MULTILINE)
@@ -25,6 +33,7 @@ _BRIDGE = 0x06  # base class; PCI Code and ID Assignment Specification
 _SERIAL_CAPABILITY = 0x0003  # Linux include/uapi/linux/pci_regs.h, PCI_EXT_CAP_ID_DSN
 _EXTENDED_AT = 0x100
 _CONFIG_BYTES = 4096
+_ID_MAX, _CLASS_MAX = 0xFFFF, 0xFFFFFF
 
 
 class PciSysfs:
@@ -87,7 +96,7 @@ class PciSysfs:
         index = name and self._of_interface(home, name, "ifindex")
         if not name or not index:
             raise NotFound(f"{address} has no network interface", hint="is its driver loaded?")
-        return name, _whole(index, "ifindex")
+        return name, whole(index, "ifindex")
 
     def create_vfs(self, pf: PciAddress, count: int) -> None:
         """Make *pf* have exactly *count* VFs, or none when 0.
@@ -190,7 +199,7 @@ class PciSysfs:
             parent=PciAddress.parse(parent) if parent else None,
             vf_index=indices[parent][name] if parent else None,
             numa_node=None if numa_node < 0 else numa_node,
-            iommu_group=_whole(group, "iommu_group") if group else None,
+            iommu_group=whole(group, "iommu_group") if group else None,
             total_vfs=total_vfs,
             num_vfs=_number(home, "sriov_numvfs") if total_vfs else 0,
             driver=driver,
@@ -206,7 +215,7 @@ class PciSysfs:
     def _virtfns(self, pf: str) -> dict[str, int]:
         home = self._home(pf)
         links = [name for name in names(home) if name.startswith("virtfn")]
-        return {link_name(f"{home}/{link}") or "": _whole(link[6:], "virtfn") for link in links}
+        return {link_name(f"{home}/{link}") or "": whole(link[6:], "virtfn") for link in links}
 
     def _serial_once(self, address: PciAddress) -> str | None:
         """Remember the number for as long as the kernel keeps this device object."""
@@ -226,19 +235,23 @@ def _identity(home: str, name: str) -> tuple[int, int, int]:
     if vendor is None or product is None:
         raise NotFound(f"no PCI function at {name}: its link leads nowhere, or it has no ids")
     code = read_text(f"{home}/class") or "0"
-    return _whole(vendor, "vendor", 16), _whole(product, "device", 16), _whole(code, "class", 16)
+    return (
+        _id(vendor, "vendor", _ID_MAX),
+        _id(product, "device", _ID_MAX),
+        _id(code, "class", _CLASS_MAX),
+    )
+
+
+def _id(text: str, attribute: str, most: int) -> int:
+    number = whole(text, attribute, 16)
+    if not 0 <= number <= most:
+        raise HostFault(f"{attribute} is {text[:40]!r}, not within 0x0 to {most:#x}")
+    return number
 
 
 def _number(home: str, attribute: str, absent: int = 0) -> int:
     text = read_text(f"{home}/{attribute}")
-    return absent if text is None else _whole(text, attribute)
-
-
-def _whole(text: str, attribute: str, base: int = 10) -> int:
-    try:
-        return int(text, base)
-    except ValueError as error:
-        raise HostFault(f"{attribute} is {text[:40]!r}, not a number") from error
+    return absent if text is None else whole(text, attribute)
 
 
 def _netdev(home: str, driver: str | None) -> str | None:

@@ -31,6 +31,7 @@ from pathlib import Path
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.host.capture_list import DEEP, DEEP_LINKS, KEPT, KNOWN_BY_NAME
+from lanekeeper.host.captured import extracts
 
 HEADER = "# lanekeeper tree 1"
 _FILE_BYTES_MAX = 2**20
@@ -161,7 +162,14 @@ def capture(root: Path) -> str:
     """
     paths = dict.fromkeys([*_listed(root), *_walked(root)])
     lines = [str(entry) for path in paths if (entry := _look(root / path, path))]
+    lines += [str(_extract(path, text)) for path, text in extracts(root) if path not in paths]
     return "\n".join([HEADER, *lines, ""])
+
+
+def _extract(path: str, text: str | None) -> Entry:
+    if text is None:
+        return Entry(path, Kind.REFUSED, b"EACCES")
+    return Entry(path, Kind.LINE, text.encode())
 
 
 def _listed(root: Path) -> Iterator[str]:

@@ -5,36 +5,35 @@ from dataclasses import replace
 import pytest
 
 from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at, vfs_of
-from lanekeeper.domain.hostplan.findings import (
-    Finding,
-    Severity,
-    check,
-    policy_findings,
-    worst,
-)
+from lanekeeper.domain.hostplan.findings.check import check
+from lanekeeper.domain.hostplan.findings.finding import Finding, Severity, worst
+from lanekeeper.domain.hostplan.findings.policy import policy_findings
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, NumaNode
+from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_LINK
 from lanekeeper.domain.hostplan.plan import Plan, Refusal, plan
 from lanekeeper.domain.hostplan.policy import PfPolicy, PfSelector, Policy
+from lanekeeper.domain.hostplan.survey import Survey, version_numbers
 
 PF_WITH_VFS = pf_at(PF, "ens1", num_vfs=2)
 VFS = vfs_of(PF_WITH_VFS, [None, None])
 READY = host(
+    files={POLICY_FILE: "version: 1", UNIT_LINK: "lanekeeper-host.service"},
     devices=(PF_WITH_VFS, *VFS),
     iommu_groups={1: (str(PF),), 2: (str(VFS[0].address),), 3: (str(VFS[1].address),)},
 )
 
 
 def ids(facts: HostFacts) -> set[str]:
-    return {finding.id for finding in check(facts)}
+    return {finding.id for finding in check(Survey(host=facts))}
 
 
 def the(facts: HostFacts, finding_id: str) -> Finding:
-    (found,) = (finding for finding in check(facts) if finding.id == finding_id)
+    (found,) = (finding for finding in check(Survey(host=facts)) if finding.id == finding_id)
     return found
 
 
 def test_a_ready_host_has_nothing_to_mend() -> None:
-    findings = check(READY)
+    findings = check(Survey(host=READY))
     assert worst(findings) is Severity.INFO
     assert {finding.id for finding in findings if finding.severity is Severity.OK} == {
         "cpu-virtualization",
@@ -117,7 +116,7 @@ def test_a_missing_iommu_says_where_to_look() -> None:
     assert "neither DMAR nor IVRS; /proc/cmdline has intel_iommu=off" in found.evidence
     assert found.fix.startswith("switch on VT-d or AMD-Vi in the firmware")
     amd = host(iommu_groups={}, dma_table="IVRS", cpu_flags=frozenset({"svm"}))
-    assert the(amd, "iommu-off").fix == "kernel_arguments: [amd_iommu=on, iommu=pt] in the policy"
+    assert the(amd, "iommu-off").fix == "kernel_arguments: [iommu=pt] in the policy"
 
 
 def test_vfs_are_counted() -> None:
@@ -157,3 +156,18 @@ def test_a_policy_that_holds_differs_or_is_refused() -> None:
 
 def test_the_worst_of_nothing_is_ok() -> None:
     assert worst(()) is Severity.OK
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("6.12.95+deb12-amd64", (6, 12, 95)),
+        ("5.14.0-427.el9", (5, 14, 0)),
+        ("28.36.1010", (28, 36, 1010)),
+        ("6.1-rc3", (6, 1)),
+        ("", ()),
+        ("x.1", ()),
+    ],
+)
+def test_versions_are_read_as_far_as_they_are_numbers(text: str, numbers: tuple[int, ...]) -> None:
+    assert version_numbers(text) == numbers

@@ -1,0 +1,153 @@
+"""Whether VFs and options are there after a reboot, and the files that were to see to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
+from lanekeeper.domain.hostplan.findings.sriov import named
+from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_LINK
+from lanekeeper.domain.hostplan.survey import Line, Survey
+from lanekeeper.domain.pci.device import PciDevice
+
+NOT_PERSISTENT = Kind(
+    "vfs-not-persistent",
+    Severity.WARNING,
+    "A PF has VFs that nothing creates at boot.",
+    "After a reboot they are gone: guests that hold them do not start, and the scheduler sees no "
+    "devices.",
+)
+RC_LOCAL = Kind(
+    "vfs-from-rc-local",
+    Severity.WARNING,
+    "VFs are created by rc.local.",
+    "systemd runs it beside other units, not before them: libvirt, Open vSwitch and the agents may "
+    "start before the VFs are there, and may not find them.",
+)
+MISSPELT = Kind(
+    "sysfs-name-misspelt",
+    Severity.WARNING,
+    "A file that runs at boot writes to a name that sysfs does not have.",
+    "The write fails, at boot, where no one sees it; no VFs are made.",
+)
+INITRAMFS = Kind(
+    "initramfs-lacks-option",
+    Severity.WARNING,
+    "An option in modprobe.d is not in the initramfs that loads the module.",
+    "The module is loaded before the root file system is there, without the option; loading it "
+    "again later changes nothing.",
+)
+
+_COUNT = re.compile(r"sriov_numvfs|VirtualFunctions|virtual-function-count|total-vfs")
+_SYSFS_NAME = re.compile(r"[/{\"']((?:device/)?sriov_?\w*)")
+# Linux Documentation/ABI/testing/sysfs-bus-pci
+_NAMES = (
+    "sriov_numvfs",
+    "sriov_totalvfs",
+    "sriov_drivers_autoprobe",
+    "sriov_offset",
+    "sriov_stride",
+    "sriov_vf_device",
+    "sriov_vf_total_msix",
+    "sriov_vf_msix_count",
+)
+
+
+def _is_rc_local(line: Line) -> bool:
+    return line.path.endswith("rc.local")
+
+
+def _vfs(survey: Survey) -> Iterator[Finding]:
+    host = survey.host
+    if host.files.get(UNIT_LINK) is not None and host.files.get(POLICY_FILE) is not None:
+        return  # the policy brings them back
+    for pf in host.pfs:
+        if pf.num_vfs and not _kept(pf, survey):
+            looked = ", ".join(f"/{name}" for name in survey.boot_files)
+            yield NOT_PERSISTENT.found(
+                named(pf),
+                f"its {pf.num_vfs} VFs will be gone after a reboot",
+                f"sriov_numvfs is {pf.num_vfs}; no line for it in {looked or 'files run at boot'}, "
+                "no max_vfs in /etc/modprobe.d",
+                f'policy: pfs: [{{pf: "{pf.address}", vfs: {pf.num_vfs}}}], persist: true',
+            )
+
+
+def _kept(pf: PciDevice, survey: Survey) -> bool:
+    driver = (pf.driver or "").replace("_", "-")
+    for line in survey.modprobe:
+        words = line.text.split()
+        if words[0] == "options" and words[1:2] == [driver] and "max_vfs=" in line.text:
+            return True
+    if any(word.startswith(f"{driver}.max_vfs=") for word in survey.host.cmdline):
+        return True
+    names = {str(pf.address), pf.netdev or str(pf.address)}
+    return any(
+        _COUNT.search(line.text) and (_speaks_of(line, names) or not _names_one(line))
+        for line in survey.boot
+    )
+
+
+def _speaks_of(line: Line, names: set[str]) -> bool:
+    return any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line.text) for name in names)
+
+
+def _names_one(line: Line) -> bool:
+    """Whether a line says itself which card it is about; else another of its file does."""
+    return "/sys/" in line.text or "ATTR" in line.text
+
+
+def _rc_local(survey: Survey) -> Iterator[Finding]:
+    for line in survey.boot:
+        if _is_rc_local(line) and "sriov_" in line.text:
+            yield RC_LOCAL.found(
+                f"/{line.path}",
+                "VFs are created by rc.local, which waits for nothing and for which nothing waits",
+                str(line),
+                "take the line out; policy: pfs: … with persist: true makes a unit that runs "
+                "before libvirtd and Open vSwitch",
+            )
+
+
+def _misspelt(survey: Survey) -> Iterator[Finding]:
+    for line in survey.boot:
+        for found in _SYSFS_NAME.findall(line.text):
+            name = found.removeprefix("device/")
+            if name in _NAMES:
+                continue
+            near = get_close_matches(name, _NAMES, n=1)
+            meant = f", {near[0]} is meant" if near else ""
+            yield MISSPELT.found(
+                f"/{line.path}",
+                f"sysfs has no {name}{meant}",
+                str(line),
+                f"write {near[0]}" if near else f"one of {', '.join(_NAMES)}",
+            )
+
+
+def _initramfs(survey: Survey) -> Iterator[Finding]:
+    initramfs = survey.initramfs
+    if initramfs is None:
+        return
+    for line in survey.modprobe:
+        words = line.text.split()
+        module = words[1].replace("-", "_") if len(words) > 1 else ""
+        if words[0] not in ("options", "blacklist") or module not in initramfs.modules:
+            continue
+        if " ".join(words) not in initramfs.modprobe:
+            yield INITRAMFS.found(
+                module,
+                f"/{initramfs.path} loads {module} without {' '.join(words[2:]) or words[0]}",
+                f"{line}; /{initramfs.path} has {module} and not that line",
+                "update-initramfs -u -k all (Debian, Ubuntu) or dracut --force (Red Hat, SUSE)",
+            )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(_vfs, (NOT_PERSISTENT,)),
+    Rule(_rc_local, (RC_LOCAL,)),
+    Rule(_misspelt, (MISSPELT,)),
+    Rule(_initramfs, (INITRAMFS,)),
+)

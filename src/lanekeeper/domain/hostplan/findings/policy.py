@@ -1,0 +1,51 @@
+"""Whether a host is as a policy wants it."""
+
+from __future__ import annotations
+
+from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Kind, Severity
+from lanekeeper.domain.hostplan.plan import Plan
+from lanekeeper.domain.hostplan.policy import Policy
+
+HOLDS = Kind("policy-holds", Severity.OK, "The host is as the policy wants it.")
+DIFFERS = Kind(
+    "policy-differs",
+    Severity.ERROR,
+    "The host is not as the policy wants it.",
+    "Devices that the controller counts on may not be there.",
+    "lanekeeper host apply",
+)
+REFUSED = Kind(
+    "policy-refused",
+    Severity.ERROR,
+    "The policy asks for what cannot be, or should not be done; the id is `policy-` and the "
+    "code of the refusal, `policy-vfs-above-total` say.",
+    "Nothing of the policy is applied while something in it is refused.",
+    "as the finding says",
+)
+KINDS = (HOLDS, DIFFERS, REFUSED)
+
+
+def policy_findings(policy: Policy, found: Plan) -> tuple[Finding, ...]:
+    """Say whether the host is as *policy* wants it, from the plan that was made of both."""
+    refused = tuple(
+        Finding(
+            id=f"policy-{r.code}",
+            severity=REFUSED.severity,
+            subject=r.subject,
+            summary=r.reason,
+            evidence="the policy",
+            consequence=REFUSED.consequence,
+            fix=r.fix,
+            docs=f"{PAGE}#{REFUSED.id}",
+        )
+        for r in found.refusals
+    )
+    if found.steps:
+        first = f"first: {found.steps[0].do}"
+        summary = f"{len(found.steps)} steps away from the policy"
+        return (*refused, DIFFERS.found("host", summary, first))
+    if refused:
+        return refused
+    wanted = sum(entry.vfs for entry in policy.pfs)
+    summary = f"the host is as the policy wants it ({wanted} VFs)"
+    return (HOLDS.found("host", summary, "the plan is empty"),)

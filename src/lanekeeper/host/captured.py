@@ -1,0 +1,64 @@
+"""What a capture keeps of files too long or too private to keep whole, and of what programs say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lanekeeper.domain.errors import HostFault
+from lanekeeper.host.attribute import read_lines
+from lanekeeper.host.capture_list import KEPT, LINES_KEPT
+from lanekeeper.host.facts import read_release
+from lanekeeper.host.initramfs import CAPTURED, listing, read_initramfs
+from lanekeeper.host.kernel_log import DEVICE, read_kernel_log
+from lanekeeper.host.modprobe import read_variants
+from lanekeeper.host.offload import questions
+from lanekeeper.host.program import DIRECTORY, answer
+from lanekeeper.host.sysfs import PciSysfs
+from lanekeeper.host.text_line import matching
+
+
+def extracts(root: Path) -> Iterator[tuple[str, str | None]]:
+    """Yield paths with the text to keep there; None where the host refused to say it."""
+    yield from _lines(root)
+    release = read_release(root)
+    yield from _read(DEVICE, lambda: _log(root))
+    yield from _read(f"lib/modules/{release}/modules.alias", lambda: _variants(root, release))
+    yield from _read(CAPTURED, lambda: _initramfs(root, release))
+    pfs = tuple(device for device in PciSysfs(root).scan().devices if device.total_vfs)
+    for question, commands in questions(pfs).items():
+        path = f"{DIRECTORY}/{question}"
+        yield from _read(path, lambda q=question, c=commands: answer(root, q, *c) or "")  # type: ignore[misc]
+
+
+def _read(path: str, read: Callable[[], str]) -> Iterator[tuple[str, str | None]]:
+    try:
+        text = read()
+    except HostFault:
+        yield path, None
+        return
+    if text:
+        yield path, text
+
+
+def _lines(root: Path) -> Iterator[tuple[str, str | None]]:
+    for pattern, words in LINES_KEPT:
+        for name in matching(root, (pattern,)):
+            if name not in KEPT:
+                lines = read_lines(str(root / name))
+                kept = [line if words.search(line) else "" for line in lines]
+                yield name, "\n".join(kept).rstrip("\n")
+
+
+def _log(root: Path) -> str:
+    return "\n".join(read_kernel_log(root).lines)
+
+
+def _variants(root: Path, release: str) -> str:
+    found = read_variants(root, release)
+    return "\n".join(f"alias vfio_pci:{each.pattern} {each.module}" for each in found)
+
+
+def _initramfs(root: Path, release: str) -> str:
+    found = read_initramfs(root, release)
+    return listing(found) if found else ""

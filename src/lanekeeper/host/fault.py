@@ -1,0 +1,32 @@
+"""What of a host could not be read: kept by name, where looking at the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from lanekeeper.domain.errors import HostFault
+
+T = TypeVar("T")
+
+
+class Faults:
+    """Reads parts of a host.
+
+    Args:
+        keep: note a part that cannot be read and go on; else its HostFault is the caller's.
+    """
+
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+        self.found: list[tuple[str, str]] = []
+
+    def part(self, name: str, read: Callable[[], T], absent: T) -> T:
+        """Return what *read* does; *absent* for a fault that is kept. Raises HostFault."""
+        try:
+            return read()
+        except HostFault as error:
+            if not self._keep:
+                raise
+            self.found.append((name, str(error)))
+            return absent

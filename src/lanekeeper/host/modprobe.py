@@ -1,0 +1,80 @@
+"""What modprobe is told, what loaded modules were given, and which VFIO drivers there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lanekeeper.domain.hostplan.survey import Line, Variant
+from lanekeeper.host.attribute import names, read_bytes, read_lines, read_text
+
+_DIRECTORY = "etc/modprobe.d"
+_VARIANT = re.compile(r"^alias vfio_pci:(\S+) (\S+)$", re.MULTILINE)
+_ALIASES_BYTES_MAX = 2**24
+_PARAMETERS = ("vfio", "vfio_iommu_type1", "vfio_pci", "iommufd", "kvm")
+
+
+def read_modprobe(root: Path) -> tuple[tuple[Line, ...], tuple[str, ...]]:
+    """Return the lines of modprobe.d, and the files there that modprobe passes over.
+
+    A line that ends in a backslash goes on in the next and has the number of its first.
+
+    Raises:
+        HostFault: a file cannot be read.
+    """
+    lines: list[Line] = []
+    ignored: list[str] = []
+    for name in names(str(root / _DIRECTORY)):
+        path = f"{_DIRECTORY}/{name}"
+        if not (root / path).is_file():
+            continue
+        if name.endswith(".conf"):
+            lines += _lines(path, read_lines(str(root / path)))
+        elif not name.startswith("."):
+            ignored.append(path)
+    return tuple(lines), tuple(ignored)
+
+
+def _lines(path: str, lines: list[str]) -> list[Line]:
+    found: list[Line] = []
+    begun, first = "", 0
+    for number, line in enumerate(lines, 1):
+        first = first if begun else number
+        begun += line
+        if begun.endswith("\\"):
+            begun = begun[:-1] + " "
+            continue
+        bare = begun.strip()
+        begun = ""
+        if bare and not bare.startswith("#"):
+            found.append(Line(path, first, bare))
+    return found
+
+
+def read_parameters(root: Path) -> dict[str, str]:
+    """Return the parameters of the modules that guests' devices depend on. Raises HostFault."""
+    found: dict[str, str] = {}
+    for module in _PARAMETERS:
+        home = root / "sys/module" / module / "parameters"
+        for name in names(str(home)):
+            text = read_text(str(home / name))
+            if text is not None:
+                found[f"{module}.{name}"] = text
+    return found
+
+
+def read_variants(root: Path, release: str) -> tuple[Variant, ...]:
+    """Return the VFIO drivers of the kernel *release* that are made for some cards.
+
+    Source: Linux ``Documentation/driver-api/vfio.rst``; modules.alias lists them as
+    ``alias vfio_pci:PATTERN MODULE``.
+    """
+    if not release:
+        return ()
+    path = str(root / "lib/modules" / release / "modules.alias")
+    text = (read_bytes(path, _ALIASES_BYTES_MAX) or b"").decode("utf-8", "replace")
+    return tuple(
+        Variant(module, pattern)
+        for pattern, module in _VARIANT.findall(text)
+        if module != "vfio_pci"
+    )

@@ -1,0 +1,41 @@
+"""What only programs say: asked on this machine, kept as text in a captured one.
+
+A captured tree has the answers below ``captured``, a file for each question.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from shutil import which
+
+from lanekeeper.domain.errors import HostFault
+from lanekeeper.host.attribute import read_text
+
+DIRECTORY = "captured"
+_SECONDS = 10  # mstconfig asks the card's firmware; everything else answers at once
+
+
+def answer(root: Path, question: str, *commands: tuple[str, ...]) -> str | None:
+    """Return what the first of *commands* that is installed prints, or what was captured of it.
+
+    Returns:
+        None when none is installed, or the captured machine had none.
+
+    Raises:
+        HostFault: the program failed, or did not answer in time.
+    """
+    if root.resolve() != Path("/"):
+        return read_text(str(root / DIRECTORY / question))
+    command = next((command for command in commands if which(command[0])), None)
+    if command is None:
+        return None
+    said = " ".join(command)
+    try:
+        run = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostFault(f"`{said}` did not answer: {error}") from error
+    if run.returncode:
+        reason = run.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise HostFault(f"`{said}` failed: {reason[:200] or f'exit code {run.returncode}'}")
+    return run.stdout.decode("utf-8", "replace").strip()

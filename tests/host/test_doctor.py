@@ -1,0 +1,142 @@
+"""Each finding of the doctor on a captured tree that shows it, where the healthy one does not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from host.derived import Case, cases, derive
+from lanekeeper.domain.hostplan.findings.check import KINDS, RULES, check
+from lanekeeper.domain.hostplan.findings.finding import Finding, Severity
+from lanekeeper.domain.hostplan.findings.policy import KINDS as POLICY_KINDS
+from lanekeeper.host.survey import read_survey
+from lanekeeper.host.tree import capture, plant
+from lanekeeper.main import main
+
+DOCTOR = Path(__file__).parent / "doctor"
+HEALTHY = (DOCTOR / "healthy.tree").read_text()
+CASES = list(cases(DOCTOR))
+SPOKEN_OF = {"numa-node", "management-nic"}
+"""What the doctor tells of a healthy host too, without anything to mend."""
+
+
+def findings(tree: str, directory: Path) -> tuple[Finding, ...]:
+    return check(read_survey(plant(tree, directory)))
+
+
+def test_a_healthy_host_has_nothing_to_mend(tmp_path: Path) -> None:
+    found = findings(HEALTHY, tmp_path)
+    spoken = {f.id for f in found if f.severity is not Severity.OK}
+    assert spoken == SPOKEN_OF
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_tree_shows_the_finding_and_the_healthy_one_does_not(case: Case, tmp_path: Path) -> None:
+    healthy = {finding.id for finding in findings(HEALTHY, tmp_path / "healthy")}
+    found = [
+        finding
+        for finding in findings(derive(HEALTHY, case.changes), tmp_path / "changed")
+        if finding.id == case.finding
+    ]
+    assert (case.finding in healthy) is not case.shown
+    assert bool(found) is case.shown
+    for finding in found:
+        assert finding.severity == case.severity
+    for wanted in case.evidence:
+        assert any(wanted in finding.evidence for finding in found), found
+
+
+def test_every_kind_has_a_case_and_every_case_a_kind() -> None:
+    known = {kind.id for kind in KINDS} - {kind.id for kind in POLICY_KINDS}
+    assert {case.finding for case in CASES} == known
+    assert len(known) >= 45
+
+
+def test_ids_are_given_once_and_say_why_they_matter() -> None:
+    assert len({kind.id for kind in KINDS}) == len(KINDS)
+    for kind in KINDS:
+        assert kind.meaning.endswith((".", "say.")), kind.id
+        assert bool(kind.consequence) is (kind.severity is not Severity.OK), kind.id
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_rule_yields_its_own_kinds_with_evidence_consequence_and_fix(
+    case: Case, tmp_path: Path
+) -> None:
+    survey = read_survey(plant(derive(HEALTHY, case.changes), tmp_path))
+    for rule in RULES:
+        kinds = {kind.id for kind in rule.kinds}
+        for finding in rule.look(survey):
+            assert finding.id in kinds
+            assert finding.evidence
+            assert finding.docs == f"docs/reference/findings.md#{finding.id}"
+            well = finding.severity is Severity.OK or finding.id in SPOKEN_OF
+            assert well or (finding.consequence and finding.fix), finding
+
+
+@pytest.mark.parametrize("case", CASES[::7], ids=str)
+def test_a_capture_of_a_tree_shows_the_same(case: Case, tmp_path: Path) -> None:
+    root = plant(derive(HEALTHY, case.changes), tmp_path / "first")
+    again = plant(capture(root), tmp_path / "second")
+    assert check(read_survey(again)) == check(read_survey(root))
+
+
+def summaries(changes: str, directory: Path) -> dict[str, str]:
+    return {f.id: f.summary for f in findings(derive(HEALTHY, changes), directory)}
+
+
+def test_a_misspelt_name_gets_its_near_miss(tmp_path: Path) -> None:
+    line = "etc/rc.local = echo 8 > /sys/class/net/ethx/device/sriov_numb"
+    said = summaries(line, tmp_path)["sysfs-name-misspelt"]
+    assert said == "sysfs has no sriov_numb, sriov_numvfs is meant"
+
+
+def test_max_vfs_8_of_an_82576_is_at_most_7(tmp_path: Path) -> None:
+    said = summaries("etc/modprobe.d/igb.conf = options igb max_vfs=8", tmp_path)
+    assert said["max-vfs-too-many"] == "max_vfs is 8, and the card has at most 7"
+
+
+def test_bus_numbers_tell_how_many_vfs_fit(tmp_path: Path) -> None:
+    base = "sys/devices/pci0000:20/0000:20:00.0/0000:21:00.0"
+    said = summaries(f"{base}/sriov_offset = 250", tmp_path)
+    assert said["vf-bus-numbers-missing"] == "bus numbers for 3 VFs of 7"
+
+
+def test_another_way_to_keep_vfs_is_one(tmp_path: Path) -> None:
+    unit = "- etc/systemd/system/multi-user.target.wants/lanekeeper-host.service\n"
+    rule = 'ACTION=="add", KERNEL=="{}", ATTR{{sriov_numvfs}}="2"'
+    rules = "\\n".join(rule.format(address) for address in ("0000:21:00.0", "0000:e1:00.0"))
+    udev = f"etc/udev/rules.d/10-vf.rules = {rules}"
+    assert "vfs-not-persistent" not in summaries(unit + udev, tmp_path / "both")
+    one = udev.replace("0000:e1:00.0", "0000:e2:00.0")
+    (lost,) = (
+        finding
+        for finding in findings(derive(HEALTHY, unit + one), tmp_path / "one")
+        if finding.id == "vfs-not-persistent"
+    )
+    assert lost.subject == "0000:e1:00.0 (enp225s0np0)"
+
+
+def test_people_read_errors_first_and_programs_everything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = tmp_path / "host.tree"
+    tree.write_text(derive(HEALTHY, "- dev/kvm\netc/modprobe.d/igb = x"))
+    assert main(["host", "check", "--root", str(tree)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    heads = [line.split()[0] for line in lines if line[:1].isupper()]
+    assert heads[0] == "ERROR"
+    assert heads.index("WARNING") < heads.index("INFO") < heads.index("OK")
+    main(["host", "check", "--root", str(tree), "--json"])
+    shown = json.loads(capsys.readouterr().out)["findings"]
+    first = next(finding for finding in shown if finding["id"] == "kvm-missing")
+    assert set(first) == {
+        "id",
+        "severity",
+        "subject",
+        "summary",
+        "evidence",
+        "consequence",
+        "fix",
+        "docs",
+    }
