@@ -14,7 +14,7 @@ from lanekeeper.config.doctor.reading import read_ini
 from lanekeeper.config.doctor.table import RULES
 from lanekeeper.config.file import read_files
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 
 VF = '"vendor_id": "8086", "product_id": "10ca"'
 

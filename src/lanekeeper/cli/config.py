@@ -21,7 +21,7 @@ from lanekeeper.config.doctor.examine import Examined, examine
 from lanekeeper.config.doctor.finding import Finding, Source
 from lanekeeper.config.doctor.host import Host
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.host.disk import read_mounted
 from lanekeeper.host.facts import read_host
 

@@ -12,7 +12,7 @@ from lanekeeper.config.doctor.finding import Finding, counted
 from lanekeeper.config.doctor.host import Host
 from lanekeeper.config.doctor.meaning import meanings
 from lanekeeper.config.doctor.rules_host import listed
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.pci.coverage import Coverage, NearMiss
 
 EXIT_CODES = (

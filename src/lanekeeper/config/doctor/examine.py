@@ -13,7 +13,7 @@ from lanekeeper.config.doctor.reading import Flaw, ReadFile, read_ini, read_text
 from lanekeeper.config.doctor.table import RULES
 from lanekeeper.config.doctor.vio import read_vio
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 
 _YAML_SUFFIXES = (".yml", ".yaml")
 

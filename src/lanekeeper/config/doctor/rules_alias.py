@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from lanekeeper.config.doctor.case import Case, Object
 from lanekeeper.config.doctor.finding import Check, Hit, Rule
 from lanekeeper.config.doctor.possible import why_not
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.pci.alias import Alias
 
 _IDS = '"vendor_id": "8086", "product_id": "10ca"'

@@ -9,7 +9,7 @@ from lanekeeper.config.doctor.case import Case
 from lanekeeper.config.doctor.finding import Hit, Rule
 from lanekeeper.config.doctor.host import Host
 from lanekeeper.config.doctor.rules_network import EXCLUDED, MAPPINGS
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 

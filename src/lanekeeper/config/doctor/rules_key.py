@@ -20,7 +20,7 @@ from lanekeeper.config.names import (
     spellings,
 )
 from lanekeeper.config.value import FILTERS, GONE_FILTERS, split_list
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 
 _PER_SERVICE = ("keystone_authtoken", "placement", "placement_database", "cors", "oslo_policy")
 """Sections that each OpenStack service has in a file of its own, with values of its own."""

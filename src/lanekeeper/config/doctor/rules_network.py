@@ -10,7 +10,7 @@ from lanekeeper.config.doctor.case import Case, Line, Object
 from lanekeeper.config.doctor.finding import Hit, Rule
 from lanekeeper.config.value import split_list
 from lanekeeper.domain.errors import Error
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.network.mapping import check_interfaces
 from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 

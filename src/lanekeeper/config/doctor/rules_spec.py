@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from lanekeeper.config.doctor.case import ID_KEYS, SPEC_KEYS, Case, Object, near_spec_key
 from lanekeeper.config.doctor.finding import Check, Hit, Rule
 from lanekeeper.config.doctor.possible import could_serve
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.pci.address_pattern import AddressExpressions, AddressPattern
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 

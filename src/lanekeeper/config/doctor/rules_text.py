@@ -9,7 +9,7 @@ from lanekeeper.config.doctor.case import Case, Line, Object
 from lanekeeper.config.doctor.character import MARKUP, QUOTES, SPACES, foreign
 from lanekeeper.config.doctor.finding import Check, Hit, Rule, Source
 from lanekeeper.config.doctor.loose_json import LOOSE, SEVERAL
-from lanekeeper.domain.hostplan.findings import Severity
+from lanekeeper.domain.hostplan.findings.finding import Severity
 
 _VF = '{"vendor_id": "8086", "product_id": "10ca"}'
 _GOOD = f"[pci]\ndevice_spec = {_VF}\n"
