@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 import socket
 import threading
@@ -24,6 +25,8 @@ from lanekeeper.store.engine import parse_url, sqlite_path
 
 _START_WITHIN_S = 30
 _PARTING_S = 5
+_COLLECT_AT = (50_000, 20, 50)
+"""New objects until the youngest are looked at, and so often until older ones are."""
 
 
 def settings(app: ASGIApp, listen: Listen, files: ServerFiles | None) -> uvicorn.Config:
@@ -66,6 +69,7 @@ def serving(doors: Sequence[Door], parting: Callable[[], None]) -> Iterator[None
 
     *parting* is called at the end, before the doors close: it lets go of who waits inside.
     """
+    _spare_the_collector()
 
     async def serve() -> None:
         await asyncio.gather(*(door.serve() for door in doors))
@@ -80,6 +84,17 @@ def serving(doors: Sequence[Door], parting: Callable[[], None]) -> Iterator[None
         for door in doors:
             door.close()
         thread.join(_PARTING_S * 2)
+
+
+def _spare_the_collector() -> None:
+    """Let the cycle collector pass over what lives as long as the process, and come seldom.
+
+    An answer of a few thousand small objects would make it look at all objects several times,
+    which costs more than making the answer.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AT)
 
 
 def _await_open(doors: Sequence[Door], thread: threading.Thread) -> None:

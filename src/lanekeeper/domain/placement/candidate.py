@@ -97,7 +97,7 @@ def search(snapshot: Snapshot, query: CandidateQuery, order: Order | None = None
     rng = None if order.seed is None else np.random.default_rng(order.seed)
     if rng is not None:
         anchors = rng.permutation(anchors)
-    walk = Walk(snapshot, query, slots, rng)
+    walk = Walk(snapshot, query, slots, supplies, rng)
     trees = (
         _tree(snapshot, walk, anchor, choices) for anchor, choices in _choices(supplies, anchors)
     )

@@ -162,6 +162,12 @@ class Stock:
         capacity, used, _, max_unit, _ = self.values[:, np.searchsorted(self.rows, row)]
         return int(min(capacity - used, max_unit))
 
+    def rooms(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """``room`` of many rows, all of which have an inventory."""
+        capacity, used, _, max_unit, _ = self.values[:, np.searchsorted(self.rows, rows)]
+        found: npt.NDArray[np.int64] = np.minimum(capacity - used, max_unit)
+        return found
+
     def at(self, rows: Rows) -> tuple[Rows, Rows, Rows]:
         """Of *rows* (ascending) those with an inventory, their capacity, and what is used."""
         if not len(self.rows) or not len(rows):

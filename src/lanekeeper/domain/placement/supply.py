@@ -48,6 +48,12 @@ class Supply:
     anchors: Rows
     shared: tuple[tuple[int, Mask], ...]
 
+    @property
+    def every_row(self) -> Rows:
+        """All rows, ascending."""
+        lent = [row for row, _ in self.shared]
+        return np.unique(np.concatenate([self.rows, np.array(lent, np.int32)]))
+
     def reached(self, size: int) -> Mask:
         """Which of *size* rows are anchors that somebody serves."""
         mask = np.zeros(size, dtype=np.bool_)

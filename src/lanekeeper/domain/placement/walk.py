@@ -17,11 +17,13 @@ import numpy as np
 from lanekeeper.domain.placement.assignment import Demand, assignable
 from lanekeeper.domain.placement.query import CandidateQuery
 from lanekeeper.domain.placement.snapshot import Snapshot
-from lanekeeper.domain.placement.supply import Slot
+from lanekeeper.domain.placement.supply import Slot, Supply
 from lanekeeper.domain.placement.together import Choices, Together, conditions
 
 STEPS_MAX = 200_000
 """Steps without a candidate after which a tree is given up: less than a second of work."""
+_FEW = 3
+"""Groups that must be apart, up to which multiplying out and sieving is quicker than care."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class Walk:
     snapshot: Snapshot
     query: CandidateQuery
     slots: tuple[Slot, ...]
+    supplies: tuple[Supply, ...]
     rng: np.random.Generator | None = None
     given_up: list[int] = field(default_factory=list)
     contended: frozenset[str] = field(init=False)
@@ -44,18 +47,36 @@ class Walk:
 
     def __post_init__(self) -> None:
         asked = Counter(name for slot in self.slots for name, _ in slot.resources)
-        self.contended = frozenset(name for name, count in asked.items() if count > 1)
+        several = [name for name, count in asked.items() if count > 1]
+        self.contended = frozenset(name for name in several if self._is_scarce(name))
         self.together = conditions(self.snapshot, self.query, self.slots)
         suffixed = frozenset(i for i, slot in enumerate(self.slots) if slot.group.suffix)
         self.apart = suffixed if self.query.isolate and len(suffixed) > 1 else frozenset()
+
+    def _is_scarce(self, name: str) -> bool:
+        """Whether some row that could serve it has not room for all that is asked of a class."""
+        demands = [
+            (supply, amount)
+            for slot, supply in zip(self.slots, self.supplies, strict=True)
+            for wanted, amount in slot.resources
+            if wanted == name
+        ]
+        stock, needed = self.snapshot.stocks.get(name), sum(amount for _, amount in demands)
+        if stock is None:
+            return False
+        return any(bool((stock.rooms(one.every_row) < needed).any()) for one, _ in demands)
 
     def combinations(self, anchor: int, choices: Choices) -> Iterator[tuple[int, ...]]:
         """Every tuple of rows, one a slot in the slots' order, that goes together."""
         if self.rng is not None:
             choices = [self.rng.permutation(rows).tolist() for rows in choices]
-        if not (self.contended or self.together or self.apart):
-            return product(*choices)
-        return Tree(self, anchor, choices).combinations()
+        if self.contended or self.together or len(self.apart) > _FEW:
+            return Tree(self, anchor, choices).combinations()
+        every = product(*choices)
+        if not self.apart:
+            return every
+        apart = sorted(self.apart)
+        return (rows for rows in every if len({rows[slot] for slot in apart}) == len(apart))
 
 
 @dataclass(slots=True)
