@@ -314,3 +314,13 @@ def test_a_version_that_is_not_there_is_told_with_those_that_are(http: TestClien
     assert reply.json()["errors"][0]["max_version"] == "1.39"
     old = {"OpenStack-API-Version": "placement 1.5"}
     assert http.get("/traits", headers=old).status_code == 404
+
+
+def test_a_stale_generation_is_told_before_what_else_is_wrong(http: TestClient) -> None:
+    """As Placement does: who works from an old state reads again before mending the rest."""
+    mine = create(http)
+    body = {"inventories": {"VCPU": {"total": 1, "reserved": 2}}}
+    path = f"/resource_providers/{mine}/inventories"
+    for generation, status in ((7, 409), (0, 400)):
+        reply = http.put(path, json={**body, "resource_provider_generation": generation})
+        assert reply.status_code == status, reply.text

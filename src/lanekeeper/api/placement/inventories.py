@@ -25,7 +25,7 @@ from lanekeeper.control.placement.inventory import (
     list_inventories,
     put_inventories,
 )
-from lanekeeper.control.placement.resource_provider import show_provider
+from lanekeeper.control.placement.resource_provider import check_generation, show_provider
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.placement.inventory import Inventory
 
@@ -88,8 +88,9 @@ def usages(call: Call[bytes]) -> Reply:
 
 def replace(call: Call[bytes]) -> Reply:
     """Replace every inventory."""
-    show_provider(call.site, call.path["id"])  # that it is not there comes before what was sent
+    provider = show_provider(call.site, call.path["id"])
     body = _ALL_FORM.read(call.body)
+    check_generation(provider, int(body[GENERATION]))  # told before what else is wrong
     wanted = {
         name: _checked(call, name, one, "update") for name, one in body["inventories"].items()
     }
@@ -124,8 +125,9 @@ def show(call: Call[bytes]) -> Reply:
 
 def update(call: Call[bytes]) -> Reply:
     """Replace one inventory that is there."""
-    show_provider(call.site, call.path["id"])
+    provider = show_provider(call.site, call.path["id"])
     body, name = _ONE_FORM.read(call.body), call.path["resource_class"]
+    check_generation(provider, int(body[GENERATION]))
     record = _checked(call, name, body, "update")
     generation = change_inventory(call.site, call.path["id"], int(body[GENERATION]), name, record)
     return _one(call, record, generation)

@@ -223,11 +223,21 @@ def bump(connection: sa.Connection, provider: ProviderRow, expected: int | None)
     Raises:
         Conflict: it is another by now.
     """
-    if expected is not None and expected != provider.generation:
-        raise Conflict("resource provider generation conflict", code=CONCURRENT)
+    if expected is not None:
+        check_generation(provider, expected)
     if not generation_bump(connection, provider.id, provider.generation):
         raise Conflict(f"update conflict: {RACE}", code=CONCURRENT)
     return provider.generation + 1
+
+
+def check_generation(provider: ProviderRow, expected: int) -> None:
+    """Refuse a change to another state of the provider than its author has seen.
+
+    Raises:
+        Conflict: the generation is another.
+    """
+    if expected != provider.generation:
+        raise Conflict("resource provider generation conflict", code=CONCURRENT)
 
 
 # Traits and aggregates ----------------------------------------------------------------------------
