@@ -17,6 +17,7 @@ from lanekeeper.domain.placement.snapshot import Snapshot
 from lanekeeper.store.change_log import (
     KEPT,
     Seen,
+    change_log_forget,
     change_log_now,
     change_log_since,
     change_log_trim,
@@ -112,7 +113,10 @@ def test_a_snapshot_follows_whatever_is_written(database: Database) -> None:
         def work(connection: sa.Connection, name: str = name, other: str = other) -> None:
             mine = resource_provider.c.id == name
             row = connection.execute(sa.select(resource_provider).where(mine)).one_or_none()
-            match random.randrange(7):
+            match random.randrange(8):
+                case 7:  # as a class is renamed
+                    renamed = inventory.update().where(inventory.c.resource_class == "A")
+                    connection.execute(renamed.values(resource_class="C"))
                 case 0 if row is None:
                     make(connection, name)
                 case 1 if row is not None:
@@ -234,16 +238,11 @@ def test_whoever_is_too_far_behind_or_ahead_is_told(database: Database) -> None:
         assert change_log_since(connection, Seen()).providers == frozenset("abc")
         assert change_log_since(connection, now).providers == frozenset()
         # A restored backup, or another cluster.
-        lost = Seen(now.position + 5, now.horizon + 1_000_000, frozenset())
+        lost = Seen(now.position + 5, now.xmax + 1_000_000)
         assert change_log_since(connection, lost).providers is None
-
-    def forget(connection: sa.Connection) -> None:
-        newest = sa.select(sa.func.max(change_log.c.position)).scalar_subquery()
-        connection.execute(change_log.delete().where(change_log.c.position < newest))
-
-    database.write(forget)
+    database.write(change_log_forget)
     with database.read() as connection:
-        assert change_log_since(connection, Seen()).providers is None
+        assert change_log_since(connection, now).providers is None
 
 
 @pytest.mark.service
@@ -253,6 +252,9 @@ def test_old_lines_are_forgotten_a_little_at_a_time(database: Database) -> None:
     ]
     database.write(lambda c: c.execute(change_log.insert(), lines))
     assert [database.write(change_log_trim) for _ in range(3)] == [True, False, False]
+    with database.read() as connection:
+        assert change_log_since(connection, Seen(14_999)).providers is None
+        assert change_log_since(connection, Seen(15_000)).providers is not None
     with database.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(change_log)) == KEPT
 

@@ -1,13 +1,13 @@
 """Reading the change log, and the triggers that write it.
 
 The database writes the log itself, in the transaction that makes the change, so no writer can
-forget it. A line names a provider and not what became of it: readers look that up, so reading a
-line twice does no harm.
+forget it. A line names a provider and not what became of it: readers look that up.
 
 On PostgreSQL positions are drawn before the commit and commits end in any order. A reader therefore
-keeps the oldest transaction that was still going on (``pg_snapshot_xmin``): all lines of earlier
-ones are there for good. Lines of later ones that it can see already it takes too, and skips them
-the next time. So what a reader makes of the log is never older than its own read.
+keeps the snapshot of its last read: what it could not see then are the lines of transactions that
+were going on, or had not begun. Nothing is missed or read twice, however long others take.
+
+Source: PostgreSQL, "System Information Functions", pg_current_snapshot.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from lanekeeper.store.tables import change_log, metadata
+from lanekeeper.store.row import row_insert_new
+from lanekeeper.store.tables import change_log, change_log_start, metadata
 
 KEPT = 100_000
 """Lines that stay; a reader that is further behind reads everything anew."""
@@ -29,14 +30,14 @@ class Seen:
     """How far a reader is.
 
     Attributes:
-        position: the newest line read.
-        horizon: on PostgreSQL the transaction before which every line was read.
-        ahead: positions at or after the horizon that were read already.
+        position: every line up to here was read; on PostgreSQL some later ones may have been.
+        xmax: on PostgreSQL the first transaction that had not begun.
+        running: on PostgreSQL earlier ones that were going on.
     """
 
     position: int = 0
-    horizon: int = 0
-    ahead: frozenset[int] = frozenset()
+    xmax: int = 0
+    running: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,86 +56,65 @@ class Changes:
 
 def change_log_now(connection: sa.Connection) -> Seen:
     """How far a reader is that sees everything at this moment, by other means."""
-    newest = connection.scalar(sa.select(sa.func.max(change_log.c.position))) or 0
-    if connection.dialect.name != "postgresql":
-        return Seen(newest)
-    horizon = _horizon(connection)
-    ahead = connection.scalars(sa.select(change_log.c.position).where(change_log.c.xid >= horizon))
-    return Seen(newest, horizon, frozenset(ahead))
+    return _seen(connection, Seen())
 
 
 def change_log_since(connection: sa.Connection, seen: Seen) -> Changes:
     """Every change that *connection* sees and *seen* does not hold."""
-    if connection.dialect.name != "postgresql":
-        return _since_position(connection, seen)
-    horizon = _horizon(connection)
-    if horizon < seen.horizon:  # another cluster: transactions are counted from the start again
+    now = _seen(connection, seen)
+    if _is_cut_off(connection, seen, now):
         return Changes(Seen(), providers=None)
+    fresh = change_log.c.position > seen.position
+    if connection.dialect.name == "postgresql":
+        fresh = change_log.c.xid >= seen.xmax
+        if seen.running:
+            fresh |= change_log.c.xid.in_(seen.running)
     rows = connection.execute(
-        sa.select(
-            change_log.c.position,
-            change_log.c.xid,
-            change_log.c.provider_id,
-            change_log.c.amounts_only,
-        ).where(change_log.c.xid >= seen.horizon)
+        sa.select(change_log.c.provider_id, change_log.c.amounts_only).where(fresh)
     ).all()
-    fresh = [row for row in rows if row.position not in seen.ahead]
-    if _is_cut_off(connection, seen):
-        return Changes(Seen(), providers=None)
-    now = Seen(
-        max((row.position for row in fresh), default=seen.position),
-        horizon,
-        frozenset(row.position for row in rows if row.xid >= horizon),
-    )
-    return _told(now, [(row.provider_id, row.amounts_only) for row in fresh])
-
-
-def change_log_trim(connection: sa.Connection) -> bool:
-    """Forget some old lines; whether there are more. The newest stay.
-
-    So a reader can tell that it is too far behind, and no writer waits long for this.
-    """
-    oldest, newest = _ends(connection)
-    if oldest is None or newest is None or oldest > newest - KEPT:
-        return False
-    until = min(oldest + _TRIMMED, newest - KEPT)
-    connection.execute(change_log.delete().where(change_log.c.position <= until))
-    return until < newest - KEPT
-
-
-def _horizon(connection: sa.Connection) -> int:
-    asked = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-    return int(connection.execute(sa.text(asked)).scalar_one())
-
-
-def _since_position(connection: sa.Connection, seen: Seen) -> Changes:
-    rows = connection.execute(
-        sa.select(change_log.c.position, change_log.c.provider_id, change_log.c.amounts_only)
-        .where(change_log.c.position > seen.position)
-        .order_by(change_log.c.position)
-    ).all()
-    if (rows and rows[0].position != seen.position + 1) or _is_cut_off(connection, seen):
-        return Changes(Seen(), providers=None)
-    now = Seen(rows[-1].position if rows else seen.position)
     return _told(now, [(row.provider_id, row.amounts_only) for row in rows])
 
 
-def _is_cut_off(connection: sa.Connection, seen: Seen) -> bool:
-    """Whether lines that *seen* does not hold are gone, or the log is another one."""
-    oldest, newest = _ends(connection)
-    if newest is None:
-        return seen.position > 0
-    return newest < seen.position or (oldest or 0) > seen.position + 1
-
-
-def _ends(connection: sa.Connection) -> tuple[int | None, int | None]:
-    """The oldest and the newest position. Each a query of its own, or SQLite reads all between."""
+def change_log_trim(connection: sa.Connection) -> bool:
+    """Forget some old lines; whether there are more. No writer waits long for this."""
     low, high = (
         sa.select(end(change_log.c.position)).scalar_subquery()
         for end in (sa.func.min, sa.func.max)
-    )
+    )  # each a query of its own, or SQLite reads all between
     oldest, newest = connection.execute(sa.select(low, high)).one()
-    return oldest, newest
+    if oldest is None or oldest > newest - KEPT:
+        return False
+    until = min(oldest + _TRIMMED, newest - KEPT)
+    connection.execute(change_log.delete().where(change_log.c.position <= until))
+    connection.execute(change_log_start.delete().where(change_log_start.c.trimmed_until < until))
+    row_insert_new(connection, change_log_start, {"trimmed_until": until})
+    return bool(until < newest - KEPT)
+
+
+def change_log_forget(connection: sa.Connection) -> None:
+    """Empty the log; for a database whose transactions another cluster has counted."""
+    connection.execute(change_log.delete())
+    connection.execute(change_log_start.delete())
+
+
+def _seen(connection: sa.Connection, before: Seen) -> Seen:
+    newest = connection.scalar(sa.select(sa.func.max(change_log.c.position))) or 0
+    if connection.dialect.name != "postgresql":
+        return Seen(newest)
+    asked = (
+        "SELECT pg_snapshot_xmax(shot)::text::bigint, "
+        "array(SELECT pg_snapshot_xip(shot)::text::bigint) FROM pg_current_snapshot() AS shot"
+    )
+    xmax, running = connection.execute(sa.text(asked)).one()
+    # While others are going on, one of them may have drawn an earlier position.
+    return Seen(before.position if running else newest, xmax, tuple(running))
+
+
+def _is_cut_off(connection: sa.Connection, seen: Seen, now: Seen) -> bool:
+    """Whether lines that *seen* does not hold are gone, or the log is another one."""
+    newest = sa.select(sa.func.max(change_log_start.c.trimmed_until))
+    trimmed = connection.scalar(newest) or 0
+    return trimmed > seen.position or now.position < seen.position or now.xmax < seen.xmax
 
 
 def _told(now: Seen, lines: list[tuple[str, bool]]) -> Changes:
@@ -150,7 +130,7 @@ class _Source:
     """A table whose rows make a provider what it is.
 
     Attributes:
-        columns: those that matter when a row is updated.
+        columns: those that matter when a row is updated. Changed triggers need a migration.
         tells: SELECT of provider ids, of ``ROW.`` being the row as it is (or was).
     """
 
@@ -162,24 +142,32 @@ class _Source:
 
 _OWN = "SELECT ROW.provider_id AS provider_id WHERE ROW.provider_id IS NOT NULL"
 _SOURCES = (
-    _Source("resource_provider", ("parent_id", "root_id"), "SELECT ROW.id AS provider_id", False),
+    _Source(
+        "resource_provider",
+        ("id", "parent_id", "root_id"),
+        "SELECT ROW.id AS provider_id",
+        False,
+    ),
     _Source("provider_trait", ("provider_id", "trait"), _OWN, False),
     _Source("provider_aggregate", ("provider_id", "aggregate_id"), _OWN, False),
     _Source(
         "inventory",
-        ("total", "reserved", "min_unit", "max_unit", "step_size", "capacity", "used"),
+        (
+            *("provider_id", "resource_class"),
+            *("total", "reserved", "min_unit", "max_unit", "step_size", "capacity", "used"),
+        ),
         _OWN,
         True,
     ),
     _Source(
         "device",
-        ("provider_id", "resource_class", "state", "present", "listed", "pf_id"),
+        ("id", "provider_id", "resource_class", "state", "present", "listed", "pf_id"),
         _OWN,
         True,
     ),
     _Source(
         "card",
-        ("whole_holder", "parts_held"),
+        ("pf_device_id", "whole_holder", "parts_held"),
         # Whether a card is held decides how many of its PF and of its VFs are free.
         "SELECT DISTINCT device.provider_id AS provider_id FROM device WHERE device.provider_id "
         "IS NOT NULL AND (device.id = ROW.pf_device_id OR device.pf_id = ROW.pf_device_id)",

@@ -34,6 +34,8 @@ _LIMIT_SINCE, _REQUIRED_SINCE, _MEMBER_SINCE, _FORBIDDEN_SINCE = 16, 17, 21, 22
 _GROUPS_SINCE, _NESTED_SINCE, _TREE_SINCE, _WORDS_SINCE = 25, 29, 31, 33
 _ROOT_SINCE, _SUBTREE_SINCE = 35, 36
 _LIMIT_MAX = 2**31 - 1
+_GROUPS_MAX = 256
+"""Nova asks for one or two a device; a search costs in proportion to their square."""
 _PREFIXES = ("resources", "required", "member_of", "in_tree")
 _NUMBERS, _WORDS = "[1-9][0-9]*", "[a-zA-Z0-9_-]{1,64}"
 
@@ -53,6 +55,8 @@ def read_query(call: Call[Any]) -> CandidateQuery:
     subtrees = _subtrees(asked.get("same_subtree", []))
     root_traits = _root_traits(asked.get("root_required", []))
     groups = _groups(asked, minor)
+    if len(groups) > _GROUPS_MAX:
+        raise Invalid(f"{len(groups)} request groups; at most {_GROUPS_MAX} are searched for")
     policy, *_ = asked.get("group_policy", [None])  # of these two the first value counts
     limit, *_ = asked.get("limit", [None])
     query = CandidateQuery(

@@ -45,7 +45,7 @@ def find_candidates(site: Site, query: CandidateQuery) -> Candidates:
     limit = bound if query.limit is None else min(bound, query.limit)
     found = search(snapshot, replace(query, limit=limit), order)
     if found.given_up:
-        log.warning("candidates.given_up", roots=found.given_up)
+        log.warning("candidates.given_up", found=len(found.candidates), groups=len(query.groups))
     return Candidates(snapshot, found.candidates)
 
 

@@ -27,6 +27,7 @@ from lanekeeper.store.placement.resource_provider import (
     subtree_ids,
     traits_of,
     traits_replace,
+    trees_hold,
 )
 
 CONCURRENT = "placement.concurrent_update"
@@ -87,6 +88,7 @@ def create_provider(
     def work(connection: sa.Connection) -> ProviderRow:
         root_id = chosen
         if parent_id is not None:
+            trees_hold(connection)
             if parent_id == chosen:
                 raise Invalid(
                     f"{failed} because: parent provider UUID cannot be same as UUID. Please set "
@@ -128,6 +130,8 @@ def update_provider(
     """
 
     def work(connection: sa.Connection) -> ProviderRow:
+        if parent is not None:
+            trees_hold(connection)
         provider = owned(connection, provider_id, "renamed or moved")
         namesake = provider_named(connection, name)
         values: dict[str, object] = {"name": name, "updated_at": site.clock()}
@@ -170,6 +174,7 @@ def delete_provider(site: Site, provider_id: str) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
+        trees_hold(connection)
         if provider_find(connection, provider_id) is None:
             raise NotFound(f"No resource provider with uuid {provider_id[:255]} found for delete")
         provider = owned(connection, provider_id, "deleted")

@@ -14,11 +14,14 @@ class Demand:
     amount: int
 
 
-def assignable(demands: Sequence[Demand], room: Callable[[int], int]) -> bool:
+def assignable(
+    demands: Sequence[Demand], room: Callable[[int], int], looked: Callable[[], object]
+) -> bool:
     """Whether every demand can have a row, no row serving more demands than it has room for.
 
     Exact where all amounts are equal. Otherwise a row is taken to serve as many as the smallest
-    demands allow, so a yes may still be a no, but never the reverse.
+    demands allow, so a yes may still be a no, but never the reverse. *looked* is called for every
+    row that is looked at.
     """
     amounts = sorted(demand.amount for demand in demands)
     bounds: dict[int, int] = {}
@@ -31,6 +34,7 @@ def assignable(demands: Sequence[Demand], room: Callable[[int], int]) -> bool:
 
     def assign(number: int, seen: set[int]) -> bool:
         for row in demands[number].rows:
+            looked()
             if row in seen:
                 continue
             seen.add(row)

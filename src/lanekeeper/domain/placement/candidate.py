@@ -19,6 +19,7 @@ from itertools import islice
 
 import numpy as np
 
+from lanekeeper.domain.placement.budget import Budget, Spent
 from lanekeeper.domain.placement.query import CandidateQuery
 from lanekeeper.domain.placement.snapshot import Mask, Rows, Snapshot
 from lanekeeper.domain.placement.supply import (
@@ -81,11 +82,11 @@ class Found:
     """What a search came to.
 
     Attributes:
-        given_up: ids of roots whose trees have so many dead ends that they were left.
+        given_up: whether it ended early, having looked for long without finding anything more.
     """
 
     candidates: tuple[Candidate, ...]
-    given_up: tuple[str, ...] = ()
+    given_up: bool = False
 
 
 def search(snapshot: Snapshot, query: CandidateQuery, order: Order | None = None) -> Found:
@@ -98,12 +99,15 @@ def search(snapshot: Snapshot, query: CandidateQuery, order: Order | None = None
     if rng is not None:
         anchors = rng.permutation(anchors)
     walk = Walk(snapshot, query, slots, supplies, rng)
-    trees = (
-        _tree(snapshot, walk, anchor, choices) for anchor, choices in _choices(supplies, anchors)
-    )
+    trees = (_tree(walk, anchor, choices) for anchor, choices in _choices(supplies, anchors))
     every = _in_turn(trees) if order.in_turn else (found for tree in trees for found in tree)
-    candidates = tuple(islice(_distinct(snapshot, every), query.limit))
-    return Found(candidates, tuple(snapshot.shape.trees.ids[row] for row in walk.given_up))
+    candidates: list[Candidate] = []
+    try:
+        for found in islice(_distinct(snapshot, every, walk.budget), query.limit):
+            candidates.append(found)  # noqa: PERF402  what there is when the budget ends counts
+    except Spent:
+        return Found(tuple(candidates), given_up=True)
+    return Found(tuple(candidates))
 
 
 def involved(snapshot: Snapshot, query: CandidateQuery, found: Sequence[Candidate]) -> Rows:
@@ -153,8 +157,8 @@ def _choices(
             yield anchor, tuple(found[i] for i in place)
 
 
-def _tree(snapshot: Snapshot, walk: Walk, anchor: int, choices: Choices) -> Iterator[Candidate]:
-    for chosen in walk.combinations(anchor, choices):
+def _tree(walk: Walk, anchor: int, choices: Choices) -> Iterator[Candidate]:
+    for chosen in walk.combinations(choices):
         amounts: dict[int, dict[str, int]] = {}
         mappings: dict[str, tuple[int, ...]] = {}
         for slot, row in zip(walk.slots, chosen, strict=True):
@@ -181,12 +185,16 @@ def _in_turn(trees: Iterable[Iterator[Candidate]]) -> Iterator[Candidate]:
             going.append(tree)
 
 
-def _distinct(snapshot: Snapshot, every: Iterable[Candidate]) -> Iterator[Candidate]:
+def _distinct(
+    snapshot: Snapshot, every: Iterable[Candidate], budget: Budget
+) -> Iterator[Candidate]:
     """Leave out what came before: only what sharing providers alone give has several anchors."""
     sharing, seen = snapshot.shape.sharing, set()
     for found in every:
+        budget.spend(len(found.mappings))
         if sharing and all(row in sharing for rows in found.mappings.values() for row in rows):
             if found.identity in seen:
                 continue
             seen.add(found.identity)
+        budget.renew()
         yield found

@@ -16,6 +16,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from lanekeeper.domain.placement.inventory import INT_MAX
+
 Rows = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
@@ -61,7 +63,10 @@ class Trees:
         self, changed: Collection[str], lines: Iterable[tuple[str, str | None, str]]
     ) -> Trees:
         """Return the trees in which of *changed* exactly those of *lines* exist."""
-        there = {line[0]: line for line in lines}
+        told = {line[0]: line for line in lines}
+        known = {None, *self.row_of, *told}
+        # A row that hangs in the air must not stop the whole fleet; `verify` tells of it.
+        there = {id_: line for id_, line in told.items() if {line[1], line[2]} <= known}
         added = [id_ for id_ in there if id_ not in self.row_of]
         ids, row_of = [*self.ids, *added], dict(self.row_of)
         row_of.update((id_, len(self.ids) + number) for number, id_ in enumerate(added))
@@ -101,7 +106,7 @@ class Trees:
     def line(self, row: int) -> tuple[int, ...]:
         """A row and its ancestors, nearest first."""
         found = []
-        while row >= 0:
+        while row >= 0 and row not in found:
             found.append(row)
             row = int(self.parent[row])
         return tuple(found)
@@ -153,6 +158,8 @@ class Stock:
     def fitting(self, amount: int) -> Rows:
         """Rows that can give *amount* at once, and are asked for an amount that they deal in."""
         capacity, used, min_unit, max_unit, step = self.values
+        if amount > INT_MAX:
+            return NONE
         fits = (used + amount <= capacity) & (min_unit <= amount) & (amount <= max_unit)
         found: Rows = self.rows[fits & (amount % step == 0)]
         return found

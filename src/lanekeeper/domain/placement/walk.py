@@ -10,20 +10,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
+from math import prod
 
 import numpy as np
 
 from lanekeeper.domain.placement.assignment import Demand, assignable
+from lanekeeper.domain.placement.budget import Budget
 from lanekeeper.domain.placement.query import CandidateQuery
 from lanekeeper.domain.placement.snapshot import Snapshot
 from lanekeeper.domain.placement.supply import Slot, Supply
 from lanekeeper.domain.placement.together import Choices, Together, conditions
 
-STEPS_MAX = 200_000
-"""Steps without a candidate after which a tree is given up: less than a second of work."""
 _FEW = 3
-"""Groups that must be apart, up to which multiplying out and sieving is quicker than care."""
+"""Groups that must be apart, up to which multiplying out and sieving is quicker than care,"""
+_MANY = 1000
+"""as long as there are no more choices than these in all."""
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class Walk:
 
     Attributes:
         rng: shuffles the choices of each slot, if given.
-        given_up: anchors whose trees were left before their end.
+        budget: what the whole search may still spend.
     """
 
     snapshot: Snapshot
@@ -40,7 +43,7 @@ class Walk:
     slots: tuple[Slot, ...]
     supplies: tuple[Supply, ...]
     rng: np.random.Generator | None = None
-    given_up: list[int] = field(default_factory=list)
+    budget: Budget = field(default_factory=Budget)
     contended: frozenset[str] = field(init=False)
     together: list[Callable[[Choices], Together]] = field(init=False)
     apart: frozenset[int] = field(init=False)
@@ -66,17 +69,22 @@ class Walk:
             return False
         return any(bool((stock.rooms(one.every_row) < needed).any()) for one, _ in demands)
 
-    def combinations(self, anchor: int, choices: Choices) -> Iterator[tuple[int, ...]]:
+    def combinations(self, choices: Choices) -> Iterator[tuple[int, ...]]:
         """Every tuple of rows, one a slot in the slots' order, that goes together."""
         if self.rng is not None:
             choices = [self.rng.permutation(rows).tolist() for rows in choices]
-        if self.contended or self.together or len(self.apart) > _FEW:
-            return Tree(self, anchor, choices).combinations()
+        if self.contended or self.together or not self._is_quickly_sieved(choices):
+            return Tree(self, choices).combinations()
         every = product(*choices)
         if not self.apart:
             return every
         apart = sorted(self.apart)
         return (rows for rows in every if len({rows[slot] for slot in apart}) == len(apart))
+
+    def _is_quickly_sieved(self, choices: Choices) -> bool:
+        if not self.apart:
+            return True
+        return len(self.apart) <= _FEW and prod(map(len, choices)) <= _MANY
 
 
 @dataclass(slots=True)
@@ -91,8 +99,8 @@ class _Frame:
 class Tree:
     """The search of one tree. The slot with the fewest choices goes first."""
 
-    def __init__(self, walk: Walk, anchor: int, choices: Choices) -> None:
-        self._walk, self._anchor, self._choices = walk, anchor, choices
+    def __init__(self, walk: Walk, choices: Choices) -> None:
+        self._walk, self._choices = walk, choices
         self._order = sorted(range(len(choices)), key=lambda slot: len(choices[slot]))
         self._chosen: dict[int, int] = {}  # slot to row, in the order of choosing
         self._used: set[int] = set()  # rows of slots that must be apart
@@ -109,7 +117,7 @@ class Tree:
         """Every choice that goes together, as rows in the order of the slots."""
         if self._tight and not self._assignable(0):
             return
-        frames, steps = [self._frame(0)], 0
+        frames = [self._frame(0)]
         while frames:
             frame = frames[-1]
             self._put_back(frame.slot)
@@ -117,14 +125,11 @@ class Tree:
             if row is None:
                 self._leave(frames)
                 continue
-            steps += 1
-            if steps > STEPS_MAX:
-                self._walk.given_up.append(self._anchor)
-                return
+            self._walk.budget.spend()
             if not self._take(frame.slot, row):
                 continue
             if len(frames) == len(self._order):
-                frame.fruitful, steps = True, 0
+                frame.fruitful = True
                 yield tuple(self._chosen[slot] for slot in range(len(self._order)))
             elif self._worth_entering(len(frames)):
                 frames.append(self._frame(len(frames)))
@@ -240,11 +245,11 @@ class Tree:
         kinds: list[str | None] = [None] if self._walk.apart else []
         kinds += self._walk.contended
         return all(
-            assignable(demands, lambda row, name=name: self._left(row, name))  # type: ignore[misc]
+            assignable(demands, partial(self._left, name), self._walk.budget.spend)
             for name, demands in zip(kinds, self._demands(depth), strict=True)
         )
 
-    def _left(self, row: int, name: str | None) -> int:
+    def _left(self, name: str | None, row: int) -> int:
         if name is None:
             return 0 if row in self._used else 1
         return self._room(row, name) - self._taken.get((row, name), 0)

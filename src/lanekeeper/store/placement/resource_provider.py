@@ -20,6 +20,8 @@ from lanekeeper.store.tables import (
     resource_provider,
 )
 
+# An arbitrary number that is Lanekeeper's, beside that of migrations.
+_TREES = 0x4C4B_5343_4845_4D42
 _COLUMNS = (
     resource_provider.c.id,
     resource_provider.c.name,
@@ -93,6 +95,15 @@ def _with_free(connection: sa.Connection, name: str, amount: int) -> sa.ColumnEl
     counted = inventories_of_class(connection, name)
     there = [id_ for id_, record in counted.items() if not record.refuses(amount)]
     return sa.or_(stored, resource_provider.c.id.in_(there)) if there else stored
+
+
+def trees_hold(connection: sa.Connection) -> None:
+    """Keep the trees as they are for all others until the commit.
+
+    Who reads a root, or looks for a loop, and then writes calls this first. SQLite has one writer.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TREES)))
 
 
 def subtree_ids(connection: sa.Connection, provider: ProviderRow) -> set[str]:

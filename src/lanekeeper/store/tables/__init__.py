@@ -5,7 +5,7 @@ Moments are aware UTC in Python and UTC without zone in the database. All tables
 that ``metadata`` is whole wherever one of them is imported.
 """
 
-from lanekeeper.store.tables.change_log import change_log
+from lanekeeper.store.tables.change_log import change_log, change_log_start
 from lanekeeper.store.tables.column import Moment, metadata
 from lanekeeper.store.tables.compute import (
     console,
@@ -50,6 +50,7 @@ __all__ = [
     "authority",
     "card",
     "change_log",
+    "change_log_start",
     "claim",
     "console",
     "consumer",

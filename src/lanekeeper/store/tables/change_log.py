@@ -19,3 +19,9 @@ change_log = Table(
     Column("amounts_only", sa.Boolean, nullable=False),
     comment="Written by triggers. xid: PostgreSQL's transaction, since commits end in any order.",
 )
+change_log_start = Table(
+    "change_log_start",
+    metadata,
+    Column("trimmed_until", sa.BigInteger, primary_key=True, autoincrement=False),
+    comment="The newest line that was forgotten; who has not read it reads all anew.",
+)
