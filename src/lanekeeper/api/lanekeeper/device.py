@@ -19,9 +19,8 @@ def _view(device: Device) -> dict[str, object]:
 
 def index(call: Call[None]) -> dict[str, object]:
     """List devices; those of one host with ``?host=NAME``, of one state with ``?state=``."""
-    state = call.asked("state")
-    found = list_devices(call.site, call.asked("host"))
-    return {"devices": [_view(one) for one in found if state in (None, one.state)]}
+    found = list_devices(call.site, call.asked("host"), call.asked("state"))
+    return {"devices": [_view(one) for one in found]}
 
 
 def show(call: Call[None]) -> dict[str, object]:
