@@ -74,6 +74,13 @@ def test_no_host_is_told_with_counts_hosts_and_remedy() -> None:
     assert len(text) < 2000
 
 
+def test_what_an_operator_wrote_with_a_full_stop_ends_a_sentence_once() -> None:
+    off = host("h1", enabled=False, disabled_reason="Its fan is broken.")
+    text = select_hosts(server(), [off]).explain()
+    assert "is disabled: Its fan is broken. What would help" in text
+    assert ".." not in text
+
+
 def test_no_host_at_all_says_how_to_get_one() -> None:
     assert "enrol one" in select_hosts(server(), []).explain()
 
