@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.scheduling.hosts import host, need, server, vf
-from lanekeeper.domain.scheduling.filter import FILTERS
+from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
+from lanekeeper.domain.scheduling.filter import FILTERS, OF_NOVA, filters_of
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest, Standing, Stock
 from lanekeeper.domain.scheduling.selection import NO_HOST, first_verdict, select_hosts
 
@@ -41,6 +42,25 @@ def test_a_filter_says_what_is_wrong_and_what_would_help(
 def test_every_filter_is_named_by_its_verdicts() -> None:
     names = [check.__name__ for check in FILTERS]
     assert len(set(names)) == len(names)
+
+
+def test_compute_filter_can_be_left_out_and_no_other() -> None:
+    without, with_it = filters_of(()), filters_of(FILTERS_OF_NOVA)
+    down = host("h1", alive=False)
+    assert first_verdict(server(), down, without) is None
+    assert first_verdict(server(), down, with_it) is not None
+    for view in (
+        host(enabled=False),
+        host(frozen_reason="history lost"),
+        host(frozen_reason="history lost", alive=False),
+        host(stocks={}),
+    ):
+        assert first_verdict(server(), view, without) is not None
+    assert first_verdict(server(need("a1")), host(), without) is not None
+
+
+def test_every_filter_of_novas_that_is_honoured_is_one_of_novas() -> None:
+    assert set(OF_NOVA) <= set(FILTERS_OF_NOVA)
 
 
 def test_a_host_that_has_all_is_taken() -> None:
