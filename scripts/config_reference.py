@@ -15,6 +15,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from lanekeeper.config import Config
+from lanekeeper.config.change import is_read_at_start
 from lanekeeper.config.names import GONE, bounds_in_words, options, sections
 from lanekeeper.config.option import Option
 
@@ -32,6 +33,9 @@ later values win, repeatable keys add up. Without any, the shipped sample applie
 * A wrong value refuses the start (exit code 2) and names file, line, section and key.
 * A key that is neither Lanekeeper's nor OpenStack's gets a warning that names the nearest one;
   in `[lanekeeper]` it is an error.
+* SIGHUP (`systemctl reload`) has a running program read its files again, the policy file too. Of
+  what is wrong the log tells, and all stays as it was. A key that is read at the start only stays
+  as it was in any case, and is named.
 * OpenStack's other keys are passed over in silence.
 * `$name` and `${name}` stand for another key's value, of the same section or `[DEFAULT]`.
 * Of a `custom.yml`, `nova_pci_alias` and `nova_pci_passthrough_whitelist` are read.
@@ -99,6 +103,8 @@ def _meaning(part: str, name: str, *, marks: bool = True) -> str:
         for one in get_args(hint)
         if isinstance(one, msgspec.Meta)
     ]
+    if is_read_at_start(part, name):
+        words.append("Read at the start only.")
     for what, names in (("Old name", option.old), ("Also", option.also)):
         tick = "`" if marks else ""
         words += [f"{what}: {tick}[{section}] {key}{tick}." for section, key in names]

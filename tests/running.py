@@ -87,6 +87,12 @@ class Process:
         """What it has printed to stderr so far: its log."""
         return self._err.read_text(errors="replace")
 
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The whole lines of its log that are about *event*, oldest first."""
+        whole = self.errors.rpartition("\n")[0].splitlines()
+        lines = [json.loads(line) for line in whole if line.startswith("{")]
+        return [line for line in lines if line.get("event") == event]
+
     def line(self, prefix: str, within_s: float = _READY_WITHIN_S) -> str:
         """Wait for a whole line of stdout that begins with *prefix*; return what follows it."""
 

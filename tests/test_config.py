@@ -12,6 +12,7 @@ from lanekeeper.domain.network.vlan import VlanRange
 
 VF = '{"vendor_id": "8086", "product_id": "10ca"}'
 ALIAS = '{"name": "a1", "vendor_id": "8086", "product_id": "10ca"}'
+OLD_FILTERS = "scheduler_default_filters=ComputeFilter,PciPassthroughFilter"
 
 
 @pytest.fixture
@@ -96,8 +97,11 @@ def test_a_value_may_go_on_over_indented_lines(read: Reader) -> None:
         (f"device_spec = {VF}\n", "[pci] device_spec"),
         (f"[DEFAULT]\npci_alias = {ALIAS}\n", "[pci] alias"),
         (f"alias = {ALIAS}\n", "[pci] alias"),
-        ("[DEFAULT]\nscheduler_default_filters=ComputeFilter\n", "enabled_filters"),
-        ("scheduler_default_filters=ComputeFilter\n", "enabled_filters"),
+        (
+            "[DEFAULT]\nscheduler_default_filters=ComputeFilter,PciPassthroughFilter\n",
+            "enabled_filters",
+        ),
+        (f"{OLD_FILTERS}\n", "enabled_filters"),
     ],
 )
 def test_old_names_are_read_with_a_warning_that_names_the_new(
@@ -117,6 +121,20 @@ def test_filters_of_older_releases_are_left_out_and_named(read: Reader) -> None:
     )
     assert loaded.config.compute.enabled_filters == ("ComputeFilter", "PciPassthroughFilter")
     assert "RetryFilter, AvailabilityZoneFilter, RamFilter, CoreFilter" in loaded.warnings[0]
+
+
+def test_filters_that_do_nothing_here_and_one_that_cannot_be_left_out_are_named(
+    read: Reader,
+) -> None:
+    loaded = read(
+        "[filter_scheduler]\nenabled_filters = ComputeFilter, IoOpsFilter,NUMATopologyFilter\n"
+    )
+    idle, unchecked = loaded.warnings
+    place = "nova.conf:2: [filter_scheduler] enabled_filters"
+    assert idle == f"{place}: no host is turned away by IoOpsFilter here"
+    assert "PciPassthroughFilter is not among them; devices are checked all the same" in unchecked
+    both = read("[filter_scheduler]\nenabled_filters = AllHostsFilter,PciPassthroughFilter\n")
+    assert both.warnings == ()
 
 
 def test_reporting_that_is_switched_off_gives_one_notice(read: Reader) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from agent.orders_of import PF, POLICY, vf
-from lanekeeper.agent.compose import refuse_contradictions
 from lanekeeper.agent.observe import Policy, View, facts, view
+from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import httpx
 import msgspec
 import pytest
-from msgspec import Meta
+from msgspec import Meta, field
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
@@ -195,6 +195,35 @@ def test_one_kind_of_request_leaves_threads_for_the_others(
             return reply.status_code
 
     assert asyncio.run(crowd()) == 200
+
+
+class Thing(Strict, frozen=True):
+    name: str
+    parts: tuple[int, ...] = ()
+    notes: dict[Annotated[str, Meta(max_length=3)], int] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("", "the body is empty"),
+        ("null", "Invalid input for the body: Expected `object`, got `null`"),
+        ("[]", "Invalid input for the body: Expected `object`, got `array`"),
+        ("{}", "Invalid input for the body: Object missing required field `name`"),
+        ('{"name": 1}', "Invalid input for name: Expected `str`, got `int`"),
+        ('{"name": "a", "parts": [1, "b"]}', "Invalid input for parts[1]: Expected `int`"),
+        ('{"name": "a", "notes": {"long": 1}}', "Invalid input for a key of notes: Expected `str`"),
+    ],
+)
+def test_a_wrong_body_is_refused_by_its_place(body: str, message: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        decode(msgspec.json.Decoder(Thing), body.encode())
+    assert str(caught.value).startswith(message)
+
+
+def test_the_items_of_a_list_have_places_too() -> None:
+    with pytest.raises(Invalid, match=r"^Invalid input for \[0\]\.name: Expected `str`"):
+        decode(msgspec.json.Decoder(list[Thing]), b'[{"name": 1}]')
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])

@@ -7,6 +7,7 @@ import pytest
 
 from host.planted import CAPTURED_LAB, SAMPLE_POLICY
 from lanekeeper.host.simulated import lab_tree
+from lanekeeper.host.tree import plant
 from lanekeeper.main import main
 
 POLICY = ("--policy", str(SAMPLE_POLICY))
@@ -109,8 +110,7 @@ def test_a_capture_is_never_changed(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy = POLICY if verb == "apply" else ()
-    (tmp_path / "sys").mkdir()
-    for where in (str(CAPTURED_LAB), str(tmp_path)):
+    for where in (str(CAPTURED_LAB), str(plant("proc/cpuinfo =", tmp_path))):
         assert call(verb, "--root", where, *policy) == 2
         captured = capsys.readouterr().err
         assert "error: --root is a captured machine, which cannot be changed" in captured
@@ -118,8 +118,46 @@ def test_a_capture_is_never_changed(
 
 
 def test_check_is_a_no_where_something_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "proc").mkdir()
-    assert call("check", "--root", str(tmp_path)) == 1
+    assert call("check", "--root", str(plant("proc/cpuinfo =", tmp_path))) == 1
+
+
+@pytest.mark.parametrize(
+    "verb", ["check", "show", "plan", "apply --dry-run", "rollback --dry-run", "capture -"]
+)
+def test_what_is_no_machine_is_not_looked_at(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "etc.tree").write_text("etc/hostname = host1\n")
+    missing = "no captured machine: neither sys nor proc of a machine is in it"
+    for where, message in (
+        (tmp_path / "missing", "No such file or directory"),
+        (tmp_path / "empty", missing),
+        (tmp_path / "etc.tree", missing),
+        (Path("/dev/null"), missing),
+        (Path("/proc"), missing),  # it has a directory named sys
+    ):
+        assert call(*verb.split(), "--root", str(where)) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert f"error: --root {where}: {message}" in said.err
+
+
+def test_a_real_machine_is_not_taken_for_a_simulated_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call("rollback", "--dry-run", "--simulate", "/") == 2
+    assert "it holds a real machine" in capsys.readouterr().err
+
+
+def test_a_simulated_machine_is_captured(
+    tmp_path: Path, machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("apply", *machine, *POLICY)
+    capsys.readouterr()
+    assert call("capture", *machine, str(tmp_path / "host.tree")) == 0
+    assert call("plan", "--root", str(tmp_path / "host.tree"), *POLICY) == 0
+    assert "Nothing to do" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -165,6 +203,7 @@ def test_a_refusal_changes_nothing(
         (("check", "--root", str(SAMPLE_POLICY)), "no captured tree: line"),
         (("plan", "--root", str(CAPTURED_LAB)), "no policy is given"),
         (("plan", "--simulate", "/proc", *POLICY), "it holds something else"),
+        (("plan", "--simulate", str(SAMPLE_POLICY), *POLICY), "File exists"),
         (("capture", "/no/such/place"), "cannot write /no/such/place"),
     ],
 )

@@ -69,3 +69,15 @@ def test_devices_are_listed_with_their_holders(shared: Instance) -> None:
     shown = run(shared, "device", "show", device_id, "--json")
     assert json.loads(shown.stdout)["id"] == device_id
     assert run(shared, "device", "clean", device_id).returncode == 1
+
+
+def test_a_host_or_state_that_is_none_is_named_with_those_that_are(shared: Instance) -> None:
+    told = run(shared, "device", "list", "--host", "sim-9")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "error: no host is called 'sim-9'" in told.stderr
+    assert "there are sim-1, sim-2" in told.stderr
+    told = run(shared, "device", "list", "--state", "free")
+    assert (told.returncode, told.stdout) == (2, "")
+    known = "available, held, cleaning, quarantined, missing"
+    assert f"error: state 'free' is none of {known}" in told.stderr
+    assert run(shared, "device", "list", "--state", "missing").returncode == 0

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace as replace_field
 
 from fleet import ADMIN, MEMBER, OTHER_PROJECT, STRANGER, Fleet, config, fleet, pf_and_vfs
+from lanekeeper.config import Compute
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
@@ -174,6 +176,20 @@ def test_a_silent_host_takes_nothing(world: Fleet) -> None:
     world.seen()
     (again,) = create_servers(world.site, MEMBER, wanted(world, flavor(world, "m2")))
     assert again.host_name == "h1"
+
+
+def test_without_compute_filter_a_silent_host_takes_servers_for_later(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = replace_field(config(), compute=Compute(enabled_filters=("PciPassthroughFilter",)))
+    with fleet(database_url, tmp_path, settings) as world:
+        world.hands.turn(76)
+        asked = wanted(world, flavor(world, alias="a1:7"))
+        (made,) = create_servers(world.site, MEMBER, asked)
+        assert (made.vm_state, made.host_name) == ("building", "h1")
+        (refused,) = create_servers(world.site, MEMBER, asked)
+        assert refused.fault is not None
+        assert "of 7 that fit 0 are free" in refused.fault["message"]
 
 
 @pytest.mark.parametrize(("least", "left"), [(3, 0), (2, 2)])

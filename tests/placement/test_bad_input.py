@@ -32,7 +32,8 @@ def listen(database_url: str, tmp_path: Path) -> Iterator[Listen]:
     )
     umask = os.umask(0o077)
     try:
-        with placement(options) as (there,):
+        with placement(options) as serving:
+            (there,) = serving.listens
             yield there
     finally:
         os.umask(umask)

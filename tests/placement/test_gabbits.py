@@ -121,7 +121,8 @@ def test_a_file_of_placements_tests_passes(
         )
         umask = os.umask(0o077)
         try:
-            with placement(options) as (listen,):
+            with placement(options) as serving:
+                (listen,) = serving.listens
                 with httpx.Client(base_url=listen.url) as http:
                     there = WORLDS[file.fixture](World(http))
                 for name, value in there.items():

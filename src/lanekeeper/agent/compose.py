@@ -15,8 +15,6 @@ from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
 from lanekeeper.agent.state_dir import DriverRecord, StateDir
 from lanekeeper.clock import Stopwatch, monotonic
-from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.pci.listing import list_devices
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.hypervisor.guest_files import GuestDirectories
@@ -32,17 +30,6 @@ class Timing:
     retry_first_s: float = FIRST_WAIT_S
     shutdown_wait_s: float = SHUTDOWN_WAIT_S
     stopwatch: Stopwatch = monotonic
-
-
-def refuse_contradictions(machine: Machine, policy: Policy) -> None:
-    """Check the configuration against this host's devices before anything is served.
-
-    Raises:
-        Invalid: a PF and its VFs are both listed, or the like; names the lines.
-    """
-    problems = list_devices(policy.specs, machine.scan().devices).problems
-    if problems:
-        raise Invalid("; ".join(problems))
 
 
 def compose(

@@ -19,7 +19,7 @@ from lanekeeper.agent.apply import apply, describe, key_of, order_of, touches
 from lanekeeper.agent.attempts import FIRST_WAIT_S, Attempt, Attempts
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
 from lanekeeper.agent.guests import Workshop
-from lanekeeper.agent.observe import View
+from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
 from lanekeeper.agent.plan import Action, ApplyVfSettings, CleanDevice, DestroyGuest, plan
 from lanekeeper.agent.report import report
@@ -72,6 +72,16 @@ class Agent:
     def stop(self) -> None:
         """End ``run`` soon; what is under way is finished, and guests run on."""
         self._stopping.set()
+        self._wake.set()
+
+    def check(self, policy: Policy) -> None:
+        """Hold *policy* against this host. Raises Invalid, HostFault: it could not be obeyed."""
+        self._parts.senses.check(policy)
+
+    def obey(self, policy: Policy) -> None:
+        """Look at the host with *policy* from now on; any thread may call this."""
+        self._parts.senses.obey(policy)
+        self._look_at = 0.0
         self._wake.set()
 
     def run(self) -> None:

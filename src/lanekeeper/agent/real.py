@@ -6,12 +6,12 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from lanekeeper.agent.client import Client
-from lanekeeper.agent.compose import compose, refuse_contradictions
+from lanekeeper.agent.compose import compose
 from lanekeeper.agent.enrolment import client_of, is_loopback
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.management import management_interfaces
 from lanekeeper.agent.observe import Policy
-from lanekeeper.agent.senses import Interfaces, no_interfaces
+from lanekeeper.agent.senses import Interfaces, no_interfaces, refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import Unavailable
 from lanekeeper.host.linux import LinuxMachine

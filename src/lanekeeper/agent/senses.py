@@ -8,8 +8,9 @@ from threading import Lock
 from lanekeeper.agent.observe import Policy, View, facts, view
 from lanekeeper.agent.plan import Observed
 from lanekeeper.agent.vf_settings import vf_of
-from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.listing import list_devices
 from lanekeeper.host.machine import Machine, VfSettings
 from lanekeeper.hypervisor.driver import Hypervisor, Inventory
 from lanekeeper.hypervisor.guest_files import GuestDirectories
@@ -22,6 +23,17 @@ Interfaces = Callable[[], frozenset[str]]
 def no_interfaces() -> frozenset[str]:
     """A host whose controller is on the same machine, or that is simulated."""
     return frozenset()
+
+
+def refuse_contradictions(machine: Machine, policy: Policy) -> None:
+    """Check the configuration against this host's devices before anything is served.
+
+    Raises:
+        Invalid: a PF and its VFs are both listed, or the like; names the lines.
+    """
+    problems = list_devices(policy.specs, machine.scan().devices).problems
+    if problems:
+        raise Invalid("; ".join(problems))
 
 
 class Senses:
@@ -40,6 +52,14 @@ class Senses:
         self._directories = directories
         self._policy = policy
         self._management = management
+
+    def check(self, policy: Policy) -> None:
+        """Raises Invalid, HostFault: as ``refuse_contradictions`` of this machine."""
+        refuse_contradictions(self._machine, policy)
+
+    def obey(self, policy: Policy) -> None:
+        """See with *policy* from the next look on."""
+        self._policy = policy
 
     def view(self) -> View:
         """Scan the bus. Raises HostFault."""

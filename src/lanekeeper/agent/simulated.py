@@ -8,10 +8,11 @@ from pathlib import Path
 from threading import Thread
 
 from lanekeeper.agent.client import Client
-from lanekeeper.agent.compose import Timing, compose, refuse_contradictions
+from lanekeeper.agent.compose import Timing, compose
 from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.tree import plant
@@ -27,6 +28,14 @@ class RunningHost:
         self._client = client
         self._thread = Thread(target=agent.run, name=f"agent-{name}", daemon=True)
         self._thread.start()
+
+    def check(self, policy: Policy) -> None:
+        """As ``Agent.check``."""
+        self._agent.check(policy)
+
+    def obey(self, policy: Policy) -> None:
+        """As ``Agent.obey``."""
+        self._agent.obey(policy)
 
     def stop(self) -> None:
         """Ask the agent to end; its guests stay, as records in its directory."""

@@ -83,7 +83,7 @@ def fault_of(error: Exception, request_id: str) -> Fault:
 
 def _sentence(error: errors.Error) -> str:
     """Reason and remedy in one line: clients show only the message."""
-    return f"{str(error).rstrip('.')} ({error.hint})" if error.hint else str(error)
+    return f"{errors.clause(str(error))} ({error.hint})" if error.hint else str(error)
 
 
 # The envelopes ------------------------------------------------------------------------------------

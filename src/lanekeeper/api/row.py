@@ -191,7 +191,7 @@ class Face:
     build: Callable[[Any, Any], Any] | None = None
 
 
-_INVALID_AT = " - at `$."
+_INVALID_AT = re.compile(r" - at (?P<key>`key` in )?`\$\.?(?P<place>.*)`$")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """The only spelling that JSON has for it; PostgreSQL cannot store it, and no name needs it."""
 _LONG = re.compile(rb"[0-9]{19}")
@@ -211,15 +211,22 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     try:
         return decoder.decode(raw or b"null")
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(_INVALID_AT)
-        where = f"{place.rstrip('`')}: " if place else ""
-        raise Invalid(f"Invalid input for {where}{text}") from error
+        raise Invalid(_wrong_input(str(error)) if raw else "the body is empty") from error
     except msgspec.DecodeError as error:
         raise Invalid(f"the body is not valid JSON: {error}") from error
     except UnicodeDecodeError as error:
         raise Invalid(f"the body is not UTF-8: {error.reason}") from error
     except RecursionError as error:
         raise Invalid("the body has more levels of lists and objects than are read") from error
+
+
+def _wrong_input(said: str) -> str:
+    """Put msgspec's sentence after its place, which it leaves out where that is the whole body."""
+    found = _INVALID_AT.search(said)
+    place = (found["place"] if found else "") or "the body"
+    if found and found["key"]:
+        place = f"a key of {place}"
+    return f"Invalid input for {place}: {said[: found.start()] if found else said}"
 
 
 def refuse_nul(raw: bytes) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lanekeeper.agent.client import Client
@@ -16,6 +17,7 @@ from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.real import SYSTEM_URI, real_agent
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.cli import agent_fleet, exit_code, logs
+from lanekeeper.cli.reload import AGENT_PARTS, hangups, reread
 from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid
 
@@ -97,7 +99,8 @@ def run_run(arguments: argparse.Namespace) -> int:
     logs.set_up(arguments.log_level)
     state = StateDir(arguments.state_dir.absolute())
     state.lock()  # held until the process ends
-    policy = Policy.of(_config(arguments))
+    config = _config(arguments)
+    policy = Policy.of(config)
     agent, client = (
         _simulated(arguments, state, policy)
         if arguments.simulate
@@ -108,10 +111,29 @@ def run_run(arguments: argparse.Namespace) -> int:
             kvm=_VIRT_TYPES[arguments.virt_type],
         )
     )
-    with _stopped_by_signals(agent):
+    with _stopped_by_signals(agent), hangups() as again:
+        again.each(_Rereading(arguments, agent, config))
         agent.run()
     client.close()
     return exit_code.DONE
+
+
+@dataclass(slots=True)
+class _Rereading:
+    """Has the agent go on with its files as they are now; without files nothing can change."""
+
+    arguments: argparse.Namespace
+    agent: Agent
+    config: Config
+
+    def __call__(self) -> None:
+        reread(self.arguments.config_file, self.config, AGENT_PARTS, self._take)
+
+    def _take(self, config: Config) -> None:
+        policy = Policy.of(config)
+        self.agent.check(policy)
+        self.agent.obey(policy)
+        self.config = config
 
 
 def _config(arguments: argparse.Namespace) -> Config:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lanekeeper.cli import config_view as view
 from lanekeeper.cli import exit_code
-from lanekeeper.cli.host import planted
+from lanekeeper.cli.host import machine_at
 from lanekeeper.config import load, sample_path
 from lanekeeper.config.doctor.convert import convert
 from lanekeeper.config.doctor.examine import Examined, examine
@@ -147,11 +147,9 @@ def _host(parsed: argparse.Namespace) -> Iterator[Host | None]:
         yield _read(Path("/"), "this host")
     elif parsed.root is None:
         yield None
-    elif parsed.root.is_dir():
-        yield _read(parsed.root, str(parsed.root))
     else:
-        with tempfile.TemporaryDirectory(prefix="lanekeeper-tree-") as directory:
-            yield _read(planted(parsed.root, Path(directory)), str(parsed.root))
+        with machine_at(parsed.root) as root:
+            yield _read(root, str(parsed.root))
 
 
 def _read(root: Path, name: str) -> Host:

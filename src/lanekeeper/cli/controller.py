@@ -69,6 +69,7 @@ class Controller:
 
     site: Site
     listens: tuple[Listen, ...]
+    enforcer: Enforcer
     first_start: bool
     authority: Path | None
 
@@ -76,6 +77,15 @@ class Controller:
     def url(self) -> str:
         """The first address listened on, which clients are told."""
         return self.listens[0].url
+
+    def take(self, config: Config, policy_file: Path | None) -> None:
+        """Go on with *config*, and the rules of *policy_file* as they are now.
+
+        Raises:
+            Invalid: the policy file is not right; nothing has changed.
+        """
+        self.enforcer.load(policy_file)
+        self.site.config = config
 
 
 @contextmanager
@@ -111,7 +121,8 @@ def controller(options: Options) -> Iterator[Controller]:
         doors = [Door(settings(app, listen, files), opened) for listen, opened in bound]
         stack.enter_context(serving(doors, site.bells.close))
         log.info("controller.started", url=listens[0].url, outcome="ok")
-        yield Controller(site, listens, made is not None, files.authority if files else None)
+        authority = files.authority if files else None
+        yield Controller(site, listens, enforcer, made is not None, authority)
         log.info("controller.stopping", outcome="ok")
 
 

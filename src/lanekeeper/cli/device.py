@@ -19,7 +19,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     verbs = noun.add_subparsers(dest="verb", required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="list devices")
     listing.add_argument("--host", metavar="HOST", help="of this host alone")
-    listing.add_argument("--state", help="in this state alone: held, cleaning, quarantined, ...")
+    listing.add_argument(
+        "--state",
+        metavar="STATE",
+        help="in this state alone: available, held, cleaning, quarantined or missing",
+    )
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(handler=run_list)
     show = verbs.add_parser("show", help="show one device")
@@ -34,7 +38,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run_list(parsed: argparse.Namespace) -> int:
     """Print devices, one a line."""
-    query = {key: value for key in ("host", "state") if (value := getattr(parsed, key))}
+    query = {key: value for key in ("host", "state") if (value := getattr(parsed, key)) is not None}
     devices = connect().get(_PATH, **query)["devices"]
     if parsed.json:
         print(json.dumps(devices, indent=2))

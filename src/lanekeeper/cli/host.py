@@ -37,7 +37,7 @@ from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.policy_file import read_policy
 from lanekeeper.host.simulated import SimulatedMachine, lab_tree
 from lanekeeper.host.survey import read_survey
-from lanekeeper.host.tree import capture, plant
+from lanekeeper.host.tree import capture, is_machine, plant
 
 _INSTALLED = "/usr/bin/lanekeeper"
 
@@ -92,7 +92,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         )
     taking = _verb(verbs, "capture", capture_host, "write the machine down as one text file")
     taking.add_argument("file", type=Path, metavar="FILE", help="where to; - is standard output")
-    taking.add_argument("--root", type=Path, default=Path("/"), help=argparse.SUPPRESS)
+    _where_arguments(taking)
 
 
 def _verb(verbs: Any, name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
@@ -102,6 +102,11 @@ def _verb(verbs: Any, name: str, handler: Handler, text: str) -> argparse.Argume
 
 
 def _target_arguments(parser: argparse.ArgumentParser) -> None:
+    _where_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _where_arguments(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--root",
@@ -116,7 +121,6 @@ def _target_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a simulated machine kept in DIR; made there if DIR is empty or missing",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
 
 
 def check_host(arguments: argparse.Namespace) -> int:
@@ -228,8 +232,9 @@ def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:
 
 
 def capture_host(arguments: argparse.Namespace) -> int:
-    """Write this machine down. Says that addresses and serial numbers are in it."""
-    text = capture(arguments.root)
+    """Write the machine down. Says that addresses and serial numbers are in it."""
+    with _target(arguments) as target:
+        text = capture(target.root)
     if str(arguments.file) == "-":
         sys.stdout.write(text)
         return exit_code.DONE
@@ -244,27 +249,36 @@ def capture_host(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _target(arguments: argparse.Namespace) -> Iterator[Target]:
-    """Find the machine; a captured file is planted into a directory that goes away again."""
     if arguments.simulate is not None:
         yield Target(_simulated(arguments.simulate), is_simulated=True)
         return
-    root: Path = arguments.root
-    if root.is_dir():
-        if not ((root / "sys").is_dir() or (root / "proc").is_dir()):
-            raise Invalid(
-                f"--root {root}: no machine's files: neither sys nor proc is there",
-                hint="name what `lanekeeper host capture FILE` made, or a machine's own root",
-            )
+    with machine_at(arguments.root) as root:
         yield Target(root, is_captured=root.resolve() != Path("/"))
-        return
-    directory = Path(tempfile.mkdtemp(prefix="lanekeeper-tree-"))
-    try:
-        yield Target(planted(root, directory), is_captured=True)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
-def planted(file: Path, directory: Path) -> Path:
+@contextmanager
+def machine_at(root: Path) -> Iterator[Path]:
+    """Find the machine that ``--root`` names; a file is planted into a directory for the while.
+
+    Raises:
+        Invalid: there is none, or it cannot be read.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix="lanekeeper-tree-", ignore_cleanup_errors=True
+    ) as directory:
+        try:
+            found = root if root.is_dir() else _planted(root, Path(directory))
+            is_there = is_machine(found)
+        except OSError as error:
+            raise Invalid(f"--root {root}: {error.strerror}") from error
+        if not is_there:
+            missing = "neither sys nor proc of a machine is in it"
+            hint = "`lanekeeper host capture FILE` makes one"
+            raise Invalid(f"--root {root}: no captured machine: {missing}", hint=hint)
+        yield found
+
+
+def _planted(file: Path, directory: Path) -> Path:
     """Build the captured machine in *file* below *directory*. Raises Invalid."""
     try:
         return plant(file.read_text("utf-8"), directory)
@@ -278,14 +292,18 @@ def planted(file: Path, directory: Path) -> Path:
 
 
 def _simulated(directory: Path) -> Path:
-    if directory.is_dir() and any(directory.iterdir()):
-        if not (directory / "sys/bus/pci/devices").is_dir():
-            raise Invalid(f"--simulate {directory}: it holds something else", hint="an empty one")
-        return directory
     try:
-        return plant(lab_tree(), directory)
+        if not directory.is_dir() or not any(directory.iterdir()):
+            return plant(lab_tree(), directory)
+        is_kept = (directory / "sys/bus/pci/devices").is_dir()
+        is_real = (directory / "sys").is_mount()
     except OSError as error:
         raise Invalid(f"--simulate {directory}: {error.strerror}") from error
+    if is_real or not is_kept:
+        what = "a real machine" if is_real else "something else"
+        hint = "name a directory that is empty or not there yet"
+        raise Invalid(f"--simulate {directory}: it holds {what}", hint=hint)
+    return directory
 
 
 def _policy_path(arguments: argparse.Namespace, target: Target) -> Path | None:

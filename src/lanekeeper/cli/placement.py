@@ -22,6 +22,7 @@ from lanekeeper.api.root.health import operating_routes
 from lanekeeper.cli import logs
 from lanekeeper.cli.exit_code import DONE
 from lanekeeper.cli.listen import Listen
+from lanekeeper.cli.reload import PLACEMENT_PARTS, hangups, reread
 from lanekeeper.cli.serving import (
     Door,
     database_arguments,
@@ -115,25 +116,43 @@ def run(arguments: argparse.Namespace) -> int:
         config=config,
         listen=tuple(Listen.parse(text) for text in arguments.listen or [DEFAULT_LISTEN]),
         database_url=database_url(arguments, config),
-        policy_file=arguments.policy_file or _policy_file(config, arguments.config_file),
+        policy_file=_policy_file(arguments, config),
         names=tuple(arguments.name),
     )
-    with until_told() as told, placement(options) as listens:
-        print(f"ready {listens[0].url}", flush=True)
+    with until_told() as told, hangups() as again, placement(options) as running:
+        again.each(partial(_reread, arguments, running))
+        print(f"ready {running.listens[0].url}", flush=True)
         told.wait()
     return DONE
 
 
-def _policy_file(config: Config, config_files: list[Path]) -> Path | None:
-    """The configured file, which stands beside the configuration where its path is not whole."""
-    if not config.placement.policy_file:
-        return None
-    home = config_files[-1].parent if config_files else Path()
-    return home / config.placement.policy_file
+def _policy_file(arguments: argparse.Namespace, config: Config) -> Path | None:
+    if arguments.policy_file is not None:
+        return Path(arguments.policy_file).absolute()
+    return Path(config.rules.policy_file) if config.rules.policy_file else None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A Placement that answers."""
+
+    site: Site
+    listens: tuple[Listen, ...]
+    enforcer: Enforcer
+
+
+def _reread(arguments: argparse.Namespace, running: Running) -> None:
+    """Go on with the files as they are now."""
+
+    def take(config: Config) -> None:
+        running.enforcer.load(_policy_file(arguments, config))
+        running.site.config = config
+
+    reread(arguments.config_file, running.site.config, PLACEMENT_PARTS, take)
 
 
 @contextmanager
-def placement(options: Options) -> Iterator[tuple[Listen, ...]]:
+def placement(options: Options) -> Iterator[Running]:
     """Start Placement and stop it at the end; it answers before this yields where it does.
 
     Raises:
@@ -163,7 +182,7 @@ def placement(options: Options) -> Iterator[tuple[Listen, ...]]:
         doors = [Door(settings(app, listen, files), opened) for listen, opened in bound]
         stack.enter_context(serving(doors, site.bells.close))
         log.info("placement.started", url=listens[0].url, outcome="ok")
-        yield listens
+        yield Running(site, listens, enforcer)
         log.info("placement.stopping", outcome="ok")
 
 

@@ -20,6 +20,7 @@ from lanekeeper.cli import logs
 from lanekeeper.cli.controller import Controller, Options, controller
 from lanekeeper.cli.exit_code import DONE
 from lanekeeper.cli.listen import Listen
+from lanekeeper.cli.reload import CONTROLLER_PARTS, hangups, reread
 from lanekeeper.cli.serving import database_arguments, database_url, until_told
 from lanekeeper.config import Config, load
 from lanekeeper.control.host.enrolment import create_token
@@ -83,7 +84,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
 def run_controller(arguments: argparse.Namespace) -> int:
     """Serve alone until SIGTERM or SIGINT."""
     options = _options(arguments)
-    with until_told() as told, controller(options) as running:
+    with until_told() as told, hangups() as again, controller(options) as running:
+        again.each(partial(_reread, arguments, running, ()))
         _tell(running, options)
         told.wait()
     return DONE
@@ -95,13 +97,14 @@ def run_up(arguments: argparse.Namespace) -> int:
         raise Invalid(f"--simulate is 1 to {SIMULATED_MAX}, not {arguments.simulate}")
     tree = _tree(arguments.tree)
     options = _options(arguments)
-    with until_told() as told, controller(options) as running:
+    with until_told() as told, hangups() as again, controller(options) as running:
         if arguments.simulate is None:
             hosts = [_real_host(running, options)]
         else:
             hosts = _simulate(running, options, arguments.simulate, tree)
         try:
             _await_reports(running.site, [host.name for host in hosts])
+            again.each(partial(_reread, arguments, running, hosts))
             _tell(running, options)
             told.wait()
         finally:
@@ -111,6 +114,22 @@ def run_up(arguments: argparse.Namespace) -> int:
             for host in hosts:
                 host.join()
     return DONE
+
+
+def _reread(
+    arguments: argparse.Namespace, running: Controller, hosts: Sequence[RunningHost]
+) -> None:
+    """Go on with the files as they are now, here and in the agents of this process."""
+
+    def take(config: Config) -> None:
+        policy = Policy.of(config)
+        for host in hosts:
+            host.check(policy)
+        running.take(config, _policy_file(arguments, config))
+        for host in hosts:
+            host.obey(policy)
+
+    reread(arguments.config_file, running.site.config, CONTROLLER_PARTS, take)
 
 
 def _tree(path: Path | None) -> str | None:

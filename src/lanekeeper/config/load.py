@@ -28,6 +28,7 @@ from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.network.mapping import check_interfaces
 from lanekeeper.domain.pci import alias, device_spec
 from lanekeeper.domain.pci.flag import parse_flag
+from lanekeeper.domain.scheduling.filter import OF_NOVA
 
 _Value = TypeVar("_Value")
 _COMMAND_LINE = "command line"
@@ -146,9 +147,20 @@ class _Reader:
         if option.key in ("report_in_placement", "pci_in_placement") and value is False:
             self._warn(entry, f"{option.name} = false has no effect: Placement shows every device")
         if option.key == "enabled_filters":
-            gone = [name for name in split_list(entry.value) if name in GONE_FILTERS]
-            if gone:
-                self._warn(entry, f"{option.name}: {', '.join(gone)} no longer exist; left out")
+            self._notice_filters(entry, option.name)
+
+    def _notice_filters(self, entry: Entry, option: str) -> None:
+        names = list(split_list(entry.value))
+        if gone := [name for name in names if name in GONE_FILTERS]:
+            self._warn(entry, f"{option}: {', '.join(gone)} no longer exist; left out")
+        if idle := [name for name in names if name not in OF_NOVA and name not in GONE_FILTERS]:
+            self._warn(entry, f"{option}: no host is turned away by {', '.join(idle)} here")
+        if "PciPassthroughFilter" not in names:
+            self._warn(
+                entry,
+                f"{option}: PciPassthroughFilter is not among them; devices are checked all the "
+                "same: none is handed out unchecked",
+            )
 
     def _unknown(self, entry: Entry) -> None:
         if entry.is_vio:

@@ -102,14 +102,6 @@ class Placement(Section, frozen=True):
             "the older ones beside them that let an admin do everything.",
         ),
     ] = True
-    policy_file: Annotated[
-        str,
-        Option(
-            "oslo_policy",
-            "policy_file",
-            "File with rules of lanekeeper placement where --policy-file names none.",
-        ),
-    ] = ""
 
 
 class Keystone(Section, frozen=True):

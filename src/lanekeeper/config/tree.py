@@ -219,17 +219,14 @@ class Compute(Section, frozen=True):
         Option(
             "filter_scheduler",
             "enabled_filters",
-            "Filters that turn hosts away. Those for PCI devices and NUMA always do.",
+            "Nova's filters that turn hosts away. ComputeFilter: hosts that are down. "
+            "PciPassthroughFilter and NUMATopologyFilter are obeyed even where they are not named; "
+            "what is disabled, frozen, full or in another zone is never taken. All others turn no "
+            "host away here.",
             old=(("DEFAULT", "scheduler_default_filters"),),
             parse=parse_filters,
         ),
-    ] = (
-        "ComputeFilter",
-        "ComputeCapabilitiesFilter",
-        "ImagePropertiesFilter",
-        "ServerGroupAntiAffinityFilter",
-        "ServerGroupAffinityFilter",
-    )
+    ] = ("ComputeFilter", "PciPassthroughFilter", "NUMATopologyFilter")
 
 
 class Rules(Section, frozen=True):

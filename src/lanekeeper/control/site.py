@@ -55,11 +55,12 @@ class Bells:
         return stop
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Site:
     """The controller's world.
 
     Attributes:
+        config: replaced as a whole when it is read again; who needs two values of it takes it once.
         state_dir: private directory (mode 0700) of this controller; images lie below it.
     """
 

@@ -20,6 +20,11 @@ A bug is not an ``Error``: it is an assertion, and it ends the request or the pr
 from __future__ import annotations
 
 
+def clause(text: str) -> str:
+    """Return *text* without the full stop at its end, so that a sentence can go on after it."""
+    return text.rstrip(". ")
+
+
 class Error(Exception):
     """Something expected went wrong; ``str(error)`` is one sentence for its reader.
 

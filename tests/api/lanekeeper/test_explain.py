@@ -234,7 +234,7 @@ def fail(world: Fleet, problem: str) -> None:
 def test_devices_of_a_host_or_state_that_is_not_there_are_refused(http: TestClient) -> None:
     answer = http.get(f"{URL}/devices?host=h9")
     assert answer.status_code == 404
-    assert "no host is called 'h9'; hosts: h1, h2" in answer.text
+    assert "no host is called 'h9' (there are h1, h2)" in answer.text
     answer = http.get(f"{URL}/devices?state=broken")
     assert answer.status_code == 400
     assert "available, held, cleaning, quarantined" in answer.text

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.scheduling.hosts import host, need, server, vf
-from lanekeeper.domain.scheduling.filter import FILTERS
+from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
+from lanekeeper.domain.scheduling.filter import FILTERS, OF_NOVA, filters_of
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest, Standing, Stock
 from lanekeeper.domain.scheduling.selection import NO_HOST, first_verdict, select_hosts
 
@@ -43,6 +44,25 @@ def test_every_filter_is_named_by_its_verdicts() -> None:
     assert len(set(names)) == len(names)
 
 
+def test_compute_filter_can_be_left_out_and_no_other() -> None:
+    without, with_it = filters_of(()), filters_of(FILTERS_OF_NOVA)
+    down = host("h1", alive=False)
+    assert first_verdict(server(), down, without) is None
+    assert first_verdict(server(), down, with_it) is not None
+    for view in (
+        host(enabled=False),
+        host(frozen_reason="history lost"),
+        host(frozen_reason="history lost", alive=False),
+        host(stocks={}),
+    ):
+        assert first_verdict(server(), view, without) is not None
+    assert first_verdict(server(need("a1")), host(), without) is not None
+
+
+def test_every_filter_of_novas_that_is_honoured_is_one_of_novas() -> None:
+    assert set(OF_NOVA) <= set(FILTERS_OF_NOVA)
+
+
 def test_a_host_that_has_all_is_taken() -> None:
     view = host("h1", NETWORK_VF, physical_networks=frozenset({"physnet1"}))
     (choice,) = select_hosts(server(PORT), [view]).choices
@@ -72,6 +92,13 @@ def test_no_host_is_told_with_counts_hosts_and_remedy() -> None:
     assert "host_enabled turned away 1 of 6: off is disabled" in text
     assert "What would help: delete a server that holds such a device" in text
     assert len(text) < 2000
+
+
+def test_what_an_operator_wrote_with_a_full_stop_ends_a_sentence_once() -> None:
+    off = host("h1", enabled=False, disabled_reason="Its fan is broken.")
+    text = select_hosts(server(), [off]).explain()
+    assert "is disabled: Its fan is broken. What would help" in text
+    assert ".." not in text
 
 
 def test_no_host_at_all_says_how_to_get_one() -> None:

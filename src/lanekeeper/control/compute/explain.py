@@ -25,7 +25,7 @@ from lanekeeper.domain.compute.extra_spec import check_offered, numa_policy
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.scheduling.filter import FILTERS, Verdict
+from lanekeeper.domain.scheduling.filter import Filter, Verdict, filters_of
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_verdict
 from lanekeeper.domain.scheduling.selection import (
@@ -102,9 +102,10 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     with site.database.read() as connection:
         request = _request(connection, site, caller, question)
         views = host_views(connection, site.clock(), site.config.lanekeeper.agent_down_s)
-    selection = select_hosts(request, views)
+    filters = filters_of(site.config.compute.enabled_filters)
+    selection = select_hosts(request, views, filters)
     ranks = {choice.host.name: (rank, choice) for rank, choice in enumerate(selection.choices, 1)}
-    answers = [_answer(request, view, ranks.get(view.name)) for view in views]
+    answers = [_answer(request, view, ranks.get(view.name), filters) for view in views]
     if selection.choices:
         first = selection.choices[0]
         summary = (
@@ -229,12 +230,15 @@ def _port(connection: sa.Connection, caller: Caller, wanted: str) -> PortRecord:
 
 
 def _answer(
-    request: ServerRequest, view: HostView, ranked: tuple[int, Choice] | None
+    request: ServerRequest,
+    view: HostView,
+    ranked: tuple[int, Choice] | None,
+    filters: Sequence[Filter],
 ) -> HostAnswer:
     if ranked is not None:
         rank, choice = ranked
         return HostAnswer(host=view.name, rank=rank, devices=_addresses(choice))
-    found = (check(request, view) for check in FILTERS)
+    found = (check(request, view) for check in filters)
     return HostAnswer(
         host=view.name, verdicts=tuple(_plain(one) for one in found if one is not None)
     )

@@ -27,7 +27,7 @@ from lanekeeper.domain.errors import Conflict, Error, NoCapacity
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.profile import binding_profile
-from lanekeeper.domain.scheduling.filter import Verdict
+from lanekeeper.domain.scheduling.filter import Verdict, filters_of
 from lanekeeper.domain.scheduling.member_view import member_rejection
 from lanekeeper.domain.scheduling.selection import (
     Choice,
@@ -125,7 +125,8 @@ def _select(site: Site, order: Order, left_out: Mapping[str, Rejection]) -> Sele
     with site.database.read() as connection:
         views = host_views(connection, site.clock(), site.config.lanekeeper.agent_down_s)
     hosts = [view for view in views if view.name not in left_out]
-    found = select_hosts(order.request, hosts)
+    filters = filters_of(site.config.compute.enabled_filters)
+    found = select_hosts(order.request, hosts, filters)
     return Selection(found.choices, (*found.rejections, *left_out.values()))
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import get_close_matches
 
 import sqlalchemy as sa
 
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Conflict, NotFound
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.store.compute.server import server_list
 from lanekeeper.store.device.device import device_host, device_rows
 from lanekeeper.store.device.life import device_clean_again
 from lanekeeper.store.host.desired import desired_touch, host_lock
-from lanekeeper.store.host.host import host_by_name, host_list
+from lanekeeper.store.host.host import host_list
+
+MISSING = "missing"
+STATES = (*DeviceState, MISSING)
+_HOSTS_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +54,36 @@ class Device:
     holder_name: str | None = None
 
 
-def list_devices(site: Site, host_name: str | None = None) -> list[Device]:
-    """Every function that hosts tell of, by host and address; those of one host, if named.
+def list_devices(
+    site: Site, host_name: str | None = None, state: str | None = None
+) -> list[Device]:
+    """Every function that hosts tell of, or one host tells of, by host and address.
 
     Raises:
-        NotFound: there is no such host; the message names those that there are.
+        Invalid: there is no such state; the message has those that there are.
+        NotFound: there is no such host; the hint has some that there are.
     """
+    if state is not None and state not in STATES:
+        raise Invalid(f"state {state[:40]!r} is none of {', '.join(STATES)}")
     with site.database.read() as connection:
-        if host_name is not None and host_by_name(connection, host_name) is None:
-            known = ", ".join(one.name for one in host_list(connection)) or "none"
-            raise NotFound(f"no host is called {host_name[:80]!r}; hosts: {known}")
+        if host_name is not None:
+            _check_host(connection, host_name)
         rows = device_rows(connection)
         names = {server.id: server.name for server in server_list(connection)}
-    return [_device(row, names) for row in rows if host_name in (None, row["host_name"])]
+    found = (_device(row, names) for row in rows if host_name in (None, row["host_name"]))
+    return [one for one in found if state in (None, one.state)]
+
+
+def _check_host(connection: sa.Connection, name: str) -> None:
+    known = [record.name for record in host_list(connection)]
+    if name in known:
+        return
+    more = len(known) - _HOSTS_NAMED
+    listed = ", ".join(known[:_HOSTS_NAMED]) + (f" and {more} more" if more > 0 else "")
+    there_are = f"there are {listed}" if known else "no host has been enrolled yet"
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}? {there_are}" if near else there_are
+    raise NotFound(f"no host is called {name[:80]!r}", hint=hint)
 
 
 def show_device(site: Site, device_id: str) -> Device:
@@ -114,7 +137,7 @@ def _device(row: sa.RowMapping, names: Mapping[str, str]) -> Device:
         product_id=row["product_id"],
         dev_type=row["dev_type"],
         listed=row["listed"],
-        state=row["state"] if row["present"] else "missing",
+        state=row["state"] if row["present"] else MISSING,
         state_reason=row["state_reason"],
         state_at=row["state_at"],
         pf_address=row["pf_address"],

@@ -16,7 +16,7 @@ from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.metrics import CLEANING
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
-from lanekeeper.domain.errors import Conflict, Invalid
+from lanekeeper.domain.errors import Conflict, Invalid, clause
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
@@ -273,8 +273,8 @@ def _freeze(site: Site, host_id: str, reason: str, after: str) -> None:
 
 def _frozen(reason: str) -> str:
     return (
-        f"this host is frozen: {reason}. Its guests run on and nothing is touched until it has "
-        "been read back into the database: lanekeeper db adopt"
+        f"this host is frozen: {clause(reason)}. Its guests run on and nothing is touched until it "
+        "has been read back into the database: lanekeeper db adopt"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lanekeeper.domain.errors import clause
 from lanekeeper.domain.network.port import FixedIp, VifType, VnicType
 from lanekeeper.domain.network.segment import NetworkType, Segment
 
@@ -70,7 +71,7 @@ class Reason:
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.message}. {self.hint}" if self.hint else self.message
+        return f"{clause(self.message)}. {self.hint}" if self.hint else self.message
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ holds no state and reads no clock, so a decision can be replayed from its inputs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
@@ -66,13 +66,20 @@ def host_enabled(request: ServerRequest, host: HostView) -> Verdict | None:
     )
 
 
+def host_thawed(request: ServerRequest, host: HostView) -> Verdict | None:
+    """The part of ``host_alive`` that nobody can do without."""
+    if not host.frozen_reason:
+        return None
+    return Verdict(
+        code="host_alive",
+        reason=f"is frozen: {host.frozen_reason}",
+        remedy=f"once its agent is there: lanekeeper db adopt --host {host.name}",
+    )
+
+
 def host_alive(request: ServerRequest, host: HostView) -> Verdict | None:
-    if host.frozen_reason:
-        return Verdict(
-            code="host_alive",
-            reason=f"is frozen: {host.frozen_reason}",
-            remedy=f"once its agent is there: lanekeeper db adopt --host {host.name}",
-        )
+    if frozen := host_thawed(request, host):
+        return frozen
     if host.alive:
         return None
     return Verdict(
@@ -146,3 +153,26 @@ FILTERS: tuple[Filter, ...] = (
     devices,
 )
 """In the order of asking: what an operator said, what a host is, what it has."""
+
+OF_NOVA: Mapping[str, tuple[Filter, ...]] = {
+    "AllHostsFilter": (),
+    "ComputeFilter": (host_enabled, host_alive),
+    "NUMATopologyFilter": (devices,),
+    "PciPassthroughFilter": (physical_network, devices),
+}
+"""Nova's filters whose work is done here, and by which.
+
+Source: nova ``scheduler/filters``. Zones, amounts and disabled services are Placement's business
+in Nova and cannot be left out there either (``scheduler/request_filter.py``).
+"""
+
+
+def filters_of(enabled: Collection[str]) -> tuple[Filter, ...]:
+    """Return the filters to ask where the operator has *enabled* these of Nova's.
+
+    Without ComputeFilter a host that is down gets servers too, which start when it is back. All
+    others are asked in any case: a device that nobody checked would be handed out twice, or dirty.
+    """
+    if "ComputeFilter" in enabled:
+        return FILTERS
+    return tuple(host_thawed if one is host_alive else one for one in FILTERS)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lanekeeper.domain.errors import clause
 from lanekeeper.domain.scheduling.filter import FILTERS, Filter, Verdict
 from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
@@ -60,7 +61,7 @@ def explain_rejections(rejections: Sequence[Rejection]) -> str:
 
 def _sentence(rejections: Sequence[Rejection], code: str, number: int) -> str:
     mine = [one for one in rejections if one.verdict.code == code]
-    said = Counter(str(one)[:_REASON_LENGTH] for one in mine)
+    said = Counter(clause(str(one)[:_REASON_LENGTH]) for one in mine)
     named = "; ".join(
         f"{text} ({times} hosts)" if times > 1 else text
         for text, times in said.most_common(_HOSTS_NAMED)
@@ -69,7 +70,7 @@ def _sentence(rejections: Sequence[Rejection], code: str, number: int) -> str:
     remedy = Counter(one.verdict.remedy for one in mine).most_common(1)[0][0]
     return (
         f"{code} turned away {number} of {len(rejections)}: {named}{more}. "
-        f"What would help: {remedy}."
+        f"What would help: {clause(remedy)}."
     )
 
 
