@@ -109,7 +109,7 @@ class Teller:
         else:
             body = consumers.get(self.consumers[step.at])
             self.pair.both(step.method, f"/allocations/{self.consumers[step.at]}", body, step.minor)
-        # To be mended: generations move once for each consumer, and not where something is given up.
+        # To be mended: a generation moves once for each consumer, not where one gives something up.
         if step.meets_itself or any(self._gives_up(at, claim) for at, claim in step.claims):
             raise Parted("a generation")
 
