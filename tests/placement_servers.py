@@ -26,6 +26,8 @@ from running import CLOUD, LANEKEEPER, Process, pick_port, until
 
 PEER_BIN = Path(__file__).parents[1] / ".venv-placement" / "bin"
 PEER_MISSING = "OpenStack Placement is not installed in .venv-placement (./dev setup does it)"
+_MORTAL = ("setpriv", "--pdeathsig", "TERM")
+"""Words that end a program when the one that started it is killed."""
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _ANSWERS_WITHIN_S = 120
 _STOPPED_WITHIN_S = 15
@@ -176,7 +178,7 @@ def placement(
         manage = [str(PEER_BIN / "placement-manage"), "--config-file", str(config)]
         subprocess.run([*manage, "db", "sync"], check=True, capture_output=True)
     port = pick_port()
-    arguments = ["setpriv", "--pdeathsig", "TERM", str(PEER_BIN / "gunicorn")]
+    arguments = [*_MORTAL, str(PEER_BIN / "gunicorn")]
     arguments += ["--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
     arguments += ["--worker-class", "gthread", "--threads", "1", "--keep-alive", "600"]
     arguments += ["--timeout", "0", "--worker-tmp-dir", str(home), "--log-level", "warning"]
@@ -229,7 +231,7 @@ def lanekeeper(
     try:
         for number in range(controllers):
             state = home / f"state-{number}"
-            arguments = [LANEKEEPER, "controller", "--state-dir", str(state)]
+            arguments = [*_MORTAL, LANEKEEPER, "controller", "--state-dir", str(state)]
             arguments += ["--listen", "127.0.0.1:0"]
             if database_url is not None:
                 arguments += ["--database-url", database_url]

@@ -60,8 +60,10 @@ _REFUSALS = (
     # Where two things are wrong at once: method, end of the path, Placement's status, ours.
     ("POST", r"/resource_providers", 400, 409),  # no such parent; the name is taken
     ("PUT", r"/resource_providers/[^/]+", 400, 409),  # a loop; the name is taken
+    ("DELETE", r"/resource_providers/[^/]+", 409, 409),  # it has children; it is in use
     ("PUT", r"/traits", 409, 400),  # stale generation; no such trait
-    ("PUT", r"/inventories/[^/]+", 409, 400),  # stale generation; no such record
+    ("PUT", r"/inventories", 409, 400),  # stale generation; more reserved than there is
+    ("PUT", r"/inventories/[^/]+", 409, 400),  # the same, or no such record
     ("PUT", r"/allocations/[^/]+", 400, 409),  # no such provider; another one is full
     ("POST", r"/allocations", 400, 409),
     ("GET", rf"{_CANDIDATES}\?.*", 400, 400),  # the same status with another code
