@@ -81,3 +81,11 @@ def test_a_host_or_state_that_is_none_is_named_with_those_that_are(shared: Insta
     known = "available, held, cleaning, quarantined, missing"
     assert f"error: state 'free' is none of {known}" in told.stderr
     assert run(shared, "device", "list", "--state", "missing").returncode == 0
+
+
+@pytest.mark.parametrize("device", ["", "nope", "../hosts", "a/b", "%2e%2e"])
+@pytest.mark.parametrize("verb", ["show", "clean"])
+def test_what_is_no_id_names_no_device(shared: Instance, verb: str, device: str) -> None:
+    told = run(shared, "device", verb, device)
+    assert told.returncode == 2
+    assert f"error: {device!r} is not the id of a device" in told.stderr

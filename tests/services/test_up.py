@@ -164,6 +164,18 @@ def test_a_policy_file_is_read_or_refused_before_anything_is_made(tmp_path: Path
     assert not (tmp_path / "state").exists()
 
 
+def test_what_is_no_captured_machine_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("Dear reader\n")
+    for file, named in (
+        ("notes", "no captured tree"),
+        ("none", "No such file"),
+        ("", "a directory"),
+    ):
+        said = refuse(tmp_path, "--simulate", "1", "--tree", str(tmp_path / file), code=2)
+        assert f"error: --tree {tmp_path / file}: {named}" in said
+    assert not (tmp_path / "state").exists()
+
+
 def test_two_cannot_share_a_port(tmp_path: Path) -> None:
     with running(tmp_path / "first") as first:
         port = first.url.rpartition(":")[2]

@@ -27,6 +27,14 @@ class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     host_name: str
 
 
+def not_enrolled(path: Path) -> Invalid:
+    """The refusal of a directory that is no enrolled host's."""
+    return Invalid(
+        f"{path} belongs to no enrolled host",
+        hint="run: lanekeeper agent enroll --controller URL --token TOKEN --state-dir DIR",
+    )
+
+
 class StateDir:
     """The agent's own directory."""
 
@@ -88,10 +96,7 @@ class StateDir:
     def enrolled(self) -> Enrolled:
         """Raises Invalid when this host was never enrolled."""
         if not self._enrolled.exists():
-            raise Invalid(
-                f"{self.path} belongs to no enrolled host",
-                hint="run: lanekeeper agent enroll --controller URL --token TOKEN --state-dir DIR",
-            )
+            raise not_enrolled(self.path)
         return msgspec.json.decode(self._enrolled.read_bytes(), type=Enrolled)
 
     def is_enrolled(self) -> bool:

@@ -15,8 +15,9 @@ from lanekeeper.agent.enrolment import enrol, rotate
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.real import SYSTEM_URI, real_agent
-from lanekeeper.agent.state_dir import StateDir
+from lanekeeper.agent.state_dir import StateDir, not_enrolled
 from lanekeeper.cli import agent_fleet, exit_code, logs
+from lanekeeper.cli.host import captured_text
 from lanekeeper.cli.reload import AGENT_PARTS, hangups, reread
 from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid
@@ -79,10 +80,24 @@ def run_enroll(arguments: argparse.Namespace) -> int:
 
 def run_rotate(arguments: argparse.Namespace) -> int:
     """Give this host a new credential."""
-    state = StateDir(arguments.state_dir.absolute())
+    state = _enrolled(arguments)
     rotate(state)
     print(f"{state.enrolled().host_name} has a new credential; the old one is worth nothing now")
     return exit_code.DONE
+
+
+def _enrolled(arguments: argparse.Namespace) -> StateDir:
+    """The directory of an enrolled host; where there is none, none is made.
+
+    Raises:
+        Invalid: no host was enrolled with it.
+    """
+    path = arguments.state_dir.absolute()
+    if not path.is_dir():
+        raise not_enrolled(path)
+    state = StateDir(path)
+    state.enrolled()
+    return state
 
 
 def _token(arguments: argparse.Namespace) -> str:
@@ -97,7 +112,7 @@ def _token(arguments: argparse.Namespace) -> str:
 def run_run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     logs.set_up(arguments.log_level)
-    state = StateDir(arguments.state_dir.absolute())
+    state = _enrolled(arguments)
     state.lock()  # held until the process ends
     config = _config(arguments)
     policy = Policy.of(config)
@@ -148,7 +163,7 @@ def _simulated(
 ) -> tuple[Agent, Client]:
     from lanekeeper.agent.simulated import simulated_agent
 
-    tree = arguments.tree.read_text("utf-8") if arguments.tree else None
+    tree = captured_text(arguments.tree) if arguments.tree else None
     return simulated_agent(state, policy, tree=tree)
 
 

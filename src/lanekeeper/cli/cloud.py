@@ -60,10 +60,15 @@ class Login:
         """Read OS_CLOUD with its clouds.yaml, or the OS_* of an openrc.
 
         Raises:
-            Invalid: neither is there, or the file does not hold the cloud.
+            Invalid: neither is there, the file does not hold the cloud, or the URL is none.
         """
-        if cloud := environment.get("OS_CLOUD"):
-            return cls._from_file(cloud, environment)
+        cloud = environment.get("OS_CLOUD")
+        found = cls._from_file(cloud, environment) if cloud else cls._from_openrc(environment)
+        check_url(found.auth["auth_url"], "auth_url")
+        return found
+
+    @classmethod
+    def _from_openrc(cls, environment: Mapping[str, str]) -> Login:
         auth = {
             key: environment[f"OS_{key.upper()}"]
             for key in (
@@ -90,6 +95,17 @@ class Login:
         except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
             raise Invalid(f"{path} does not hold cloud {cloud} with its auth") from error
         return cls(auth=auth, cacert=entry.get("cacert"))
+
+
+def check_url(url: str, name: str) -> None:
+    """Let a server's address pass. Raises Invalid, with *name*, for what is none."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets, or a port beyond 65535
+        is_one = False
+    if not is_one:
+        raise Invalid(f"{name} {url[:200]!r} is not http://HOST:PORT/… or https://HOST:PORT/…")
 
 
 @dataclass(slots=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import uuid
 from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.cloud import connect
 from lanekeeper.cli.table import table
+from lanekeeper.domain.errors import Invalid
 
 _PATH = "/lanekeeper/v1/devices"
 
@@ -49,14 +51,29 @@ def run_list(parsed: argparse.Namespace) -> int:
 
 def run_show(parsed: argparse.Namespace) -> int:
     """Print all that is known of one device."""
-    _print(parsed, connect().get(f"{_PATH}/{parsed.device}")["device"])
+    path = _path_of(parsed.device)
+    _print(parsed, connect().get(path)["device"])
     return exit_code.DONE
 
 
 def run_clean(parsed: argparse.Namespace) -> int:
     """Start another cleaning round."""
-    _print(parsed, connect().post(f"{_PATH}/{parsed.device}/clean")["device"])
+    path = _path_of(parsed.device)
+    _print(parsed, connect().post(f"{path}/clean")["device"])
     return exit_code.DONE
+
+
+def _path_of(device: str) -> str:
+    """Where the device with this id is.
+
+    Raises:
+        Invalid: it is no id; in a path it could name anything.
+    """
+    try:
+        return f"{_PATH}/{uuid.UUID(device)}"
+    except ValueError as error:
+        hint = "lanekeeper device list shows the ids"
+        raise Invalid(f"{device[:80]!r} is not the id of a device", hint=hint) from error
 
 
 def list_text(devices: list[dict[str, Any]]) -> str:

@@ -256,9 +256,22 @@ def _target(arguments: argparse.Namespace) -> Iterator[Target]:
         yield Target(root, is_captured=root.resolve() != Path("/"))
 
 
+def captured_text(file: Path) -> str:
+    """Read the captured machine that ``--tree`` names, as its text.
+
+    Raises:
+        Invalid: it is none, or cannot be read.
+    """
+    if file.is_dir():
+        hint = "`lanekeeper host capture FILE --root DIR` makes one of it"
+        raise Invalid(f"--tree {file}: a directory, not a captured tree", hint=hint)
+    with machine_at(file, "--tree"):
+        return file.read_text("utf-8")
+
+
 @contextmanager
-def machine_at(root: Path) -> Iterator[Path]:
-    """Find the machine that ``--root`` names; a file is planted into a directory for the while.
+def machine_at(root: Path, option: str = "--root") -> Iterator[Path]:
+    """Find the machine that *option* names; a file is planted into a directory for the while.
 
     Raises:
         Invalid: there is none, or it cannot be read.
@@ -267,28 +280,28 @@ def machine_at(root: Path) -> Iterator[Path]:
         prefix="lanekeeper-tree-", ignore_cleanup_errors=True
     ) as directory:
         try:
-            found = root if root.is_dir() else _planted(root, Path(directory))
+            found = root if root.is_dir() else _planted(root, Path(directory), option)
             is_there = is_machine(found)
         except OSError as error:
-            raise Invalid(f"--root {root}: {error.strerror}") from error
+            raise Invalid(f"{option} {root}: {error.strerror}") from error
         if not is_there:
             missing = "neither sys nor proc of a machine is in it"
             hint = "`lanekeeper host capture FILE` makes one"
-            raise Invalid(f"--root {root}: no captured machine: {missing}", hint=hint)
+            raise Invalid(f"{option} {root}: no captured machine: {missing}", hint=hint)
         yield found
 
 
-def _planted(file: Path, directory: Path) -> Path:
+def _planted(file: Path, directory: Path, option: str) -> Path:
     """Build the captured machine in *file* below *directory*. Raises Invalid."""
     try:
         return plant(file.read_text("utf-8"), directory)
     except OSError as error:
-        raise Invalid(f"--root {file}: {error.strerror}") from error
+        raise Invalid(f"{option} {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise Invalid(f"--root {file}: no captured tree: not text") from error
+        raise Invalid(f"{option} {file}: no captured tree: not text") from error
     except Invalid as error:
         hint = error.hint or "`lanekeeper host capture FILE` makes one"
-        raise Invalid(f"--root {file}: no captured tree: {error}", hint=hint) from error
+        raise Invalid(f"{option} {file}: no captured tree: {error}", hint=hint) from error
 
 
 def _simulated(directory: Path) -> Path:

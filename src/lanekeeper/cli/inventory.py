@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from lanekeeper.cli import exit_code
-from lanekeeper.cli.cloud import connect
+from lanekeeper.cli.cloud import check_url, connect
 from lanekeeper.cli.placement_api import PlacementApi, transfer
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.document import Document, parse
@@ -104,6 +104,7 @@ def _api(parsed: argparse.Namespace, name: str) -> PlacementApi:
         return PlacementApi(
             f"{cloud.login.base_url}/placement", cloud.token, cloud.login.cacert or True
         )
+    check_url(url, f"--{name}")
     token_file = getattr(parsed, f"{name}_token_file")
     if token_file is None:
         raise Invalid(
@@ -114,6 +115,8 @@ def _api(parsed: argparse.Namespace, name: str) -> PlacementApi:
         token = token_file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(f"{token_file} cannot be read: {error}") from error
+    if not token:
+        raise Invalid(f"{token_file} holds no token", hint="openstack token issue -f value -c id")
     cacert = getattr(parsed, f"{name}_cacert")
     if cacert is not None and not os.access(cacert, os.R_OK):
         raise Invalid(f"{cacert} cannot be read")

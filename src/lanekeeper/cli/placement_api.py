@@ -24,6 +24,8 @@ T = TypeVar("T")
 _VERSION = "placement 1.39"
 _BEFORE_TYPES = "placement 1.37"
 """The last version in which a consumer is written without a type."""
+_FIRST = "/resource_providers"
+"""What is asked for first of all."""
 _TIMEOUT_S = 60.0
 _AT_ONCE = 8
 _CUSTOM = "CUSTOM_"
@@ -78,7 +80,7 @@ class PlacementApi:
 
     def read(self) -> Document:
         """Read everything. What changes meanwhile may be read before or after it changed."""
-        listed = self.ask("GET", "/resource_providers")["resource_providers"]
+        listed = self.ask("GET", _FIRST)["resource_providers"]
         classes = self.ask("GET", "/resource_classes")["resource_classes"]
         traits = self.ask("GET", "/traits")["traits"]
         told = _each(self._provider, listed)
@@ -195,6 +197,11 @@ def _refusal(url: str, method: str, path: str, answer: httpx.Response) -> Except
     message = f"{method} {url}{path}: {text}"
     if answer.status_code == 406:  # noqa: PLR2004 HTTP
         return Unavailable(message, hint="both servers must speak Placement 1.39 (2023.1 or later)")
+    if answer.status_code == 404 and path == _FIRST:  # noqa: PLR2004 HTTP
+        return Invalid(
+            f"there is no Placement at {url}",
+            hint="name what stands before /resource_providers, such as https://HOST:8778/placement",
+        )
     kinds: dict[int, type[Exception]] = {401: Unauthenticated, 403: Forbidden, 409: Conflict}
     if answer.is_server_error:
         return Unavailable(message)

@@ -19,6 +19,7 @@ from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.cli import logs
 from lanekeeper.cli.controller import Controller, Options, controller
 from lanekeeper.cli.exit_code import DONE
+from lanekeeper.cli.host import captured_text
 from lanekeeper.cli.listen import Listen
 from lanekeeper.cli.reload import CONTROLLER_PARTS, hangups, reread
 from lanekeeper.cli.serving import database_arguments, database_url, until_told
@@ -95,7 +96,7 @@ def run_up(arguments: argparse.Namespace) -> int:
     """Serve with agents on this machine until SIGTERM or SIGINT."""
     if arguments.simulate is not None and not 1 <= arguments.simulate <= SIMULATED_MAX:
         raise Invalid(f"--simulate is 1 to {SIMULATED_MAX}, not {arguments.simulate}")
-    tree = _tree(arguments.tree)
+    tree = captured_text(arguments.tree) if arguments.tree else None
     options = _options(arguments)
     with until_told() as told, hangups() as again, controller(options) as running:
         if arguments.simulate is None:
@@ -130,15 +131,6 @@ def _reread(
             host.obey(policy)
 
     reread(arguments.config_file, running.site.config, CONTROLLER_PARTS, take)
-
-
-def _tree(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"--tree {path}: cannot be read: {error}") from error
 
 
 def _options(arguments: argparse.Namespace) -> Options:
