@@ -29,6 +29,7 @@ from lanekeeper.store.placement.inventory import (
     inventories_of,
     inventory_write,
 )
+from lanekeeper.store.placement.resource_name import classes_hold
 
 IN_USE = "placement.inventory.inuse"
 
@@ -56,6 +57,7 @@ def put_inventories(
 
     def work(connection: sa.Connection) -> int:
         provider = inventory_owner(connection, provider_id)
+        classes_hold(connection, wanted)
         check_classes(
             connection,
             wanted,
@@ -81,6 +83,7 @@ def add_inventory(site: Site, provider_id: str, name: str, record: Inventory) ->
 
     def work(connection: sa.Connection) -> int:
         provider = inventory_owner(connection, provider_id)
+        classes_hold(connection, [name])
         check_classes(
             connection, [name], f"Unable to create inventory for resource provider {provider_id}"
         )
@@ -113,6 +116,7 @@ def change_inventory(
     def work(connection: sa.Connection) -> int:
         provider = inventory_owner(connection, provider_id)
         moved = bump(connection, provider, generation)
+        classes_hold(connection, [name])
         if unknown_classes(connection, [name]):
             raise NotFound(f"No such resource class {name[:255]}.")
         if name not in inventories_of(connection, provider_id):

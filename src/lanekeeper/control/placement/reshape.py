@@ -17,6 +17,7 @@ from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.domain.placement.listing import ProviderRow
 from lanekeeper.store.placement.inventory import inventory_write
+from lanekeeper.store.placement.resource_name import classes_hold
 from lanekeeper.store.placement.resource_provider import generations_bump
 
 NO_PROVIDER = "placement.resource_provider.not_found"
@@ -46,6 +47,7 @@ def reshape(site: Site, stocks: Sequence[NewStock], claims: Sequence[ConsumerCla
     def work(connection: sa.Connection) -> None:
         for stock in stocks:
             provider = _provider(connection, stock)
+            classes_hold(connection, stock.wanted)
             check_classes(connection, stock.wanted, "malformed reshaper data")
             bump(connection, provider, None)
             for name, record in sorted(stock.wanted.items()):

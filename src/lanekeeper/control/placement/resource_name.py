@@ -143,12 +143,12 @@ def delete_class(site: Site, name: str) -> None:
             raise Invalid(
                 f"Error in delete resource class: Cannot delete standard resource class {name}."
             )
+        class_delete(connection, name)  # first: who is writing its name ends before, or finds none
         if class_in_use(connection, name):
             raise Conflict(
                 f"Error in delete resource class: Cannot delete resource class {name}. Class is "
                 "in use in inventory."
             )
-        class_delete(connection, name)
 
     site.database.write(work)
 

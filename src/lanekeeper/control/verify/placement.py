@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from lanekeeper.control.verify.finding import BUG, Finding, key_of
+from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.books import Books, Row
 
 
@@ -27,7 +28,10 @@ def used_is_what_is_allocated(books: Books) -> Iterator[Finding]:
 def capacity_follows_from_the_inventory(books: Books) -> Iterator[Finding]:
     """``capacity`` is ``int((total - reserved) * allocation_ratio)``."""
     for row in books.inventory:
-        right = int((row["total"] - row["reserved"]) * row["allocation_ratio"])
+        ratio = row["allocation_ratio"]
+        right = Inventory(
+            total=row["total"], reserved=row["reserved"], allocation_ratio=ratio
+        ).capacity
         if row["capacity"] != right:
             yield Finding(
                 invariant="inventory.capacity", table="inventory", row=_key(row),

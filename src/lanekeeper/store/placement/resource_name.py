@@ -44,6 +44,18 @@ def classes_found(connection: sa.Connection, names: Collection[str]) -> set[str]
     return _found(connection, (resource_class.c.name, device.c.resource_class), names)
 
 
+def classes_hold(connection: sa.Connection, names: Collection[str]) -> None:
+    """Let nobody rename or delete these classes until the commit; for who is to write their names.
+
+    Those that are standard or not there are passed over.
+    """
+    for batch in _batches(names):
+        held = sa.select(resource_class.c.name).where(resource_class.c.name.in_(batch))
+        connection.execute(
+            held.order_by(resource_class.c.name).with_for_update(key_share=True, read=True)
+        )
+
+
 def traits_found(connection: sa.Connection, names: Collection[str]) -> set[str]:
     """Return those of *names* that clients made, or that a provider has."""
     return _found(connection, (trait.c.name, provider_trait.c.trait), names)
