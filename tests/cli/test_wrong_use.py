@@ -38,6 +38,32 @@ def test_an_address_that_is_none_is_not_asked(
     assert f"error: --placement {url!r} is not http://HOST:PORT" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("url", ["https://[::1", "https://h:99999", "ftp://h", "nonsense"])
+def test_an_address_that_is_none_is_not_enrolled_with(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = f"lk1.{'0' * 64}.{'s' * 32}"
+    at = ["--controller", url, "--token", token, "--state-dir", str(tmp_path / "agent")]
+    assert main(["agent", "enroll", *at]) == 2
+    assert f"error: controller {url!r} is none: https is required" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_is_named_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(tmp_path / "none")
+    placement = ["--placement", "http://127.0.0.1:1", "--placement-token-file", file]
+    enroll = ["--controller", "https://127.0.0.1:1", "--state-dir", str(tmp_path / "agent")]
+    for words in (
+        ["verify", "--database-url-file", file],
+        ["inventory", "export", *placement],
+        ["agent", "enroll", *enroll, "--token-file", file],
+    ):
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert said == f"error: {file} cannot be read: No such file or directory\n"
+
+
 def test_an_empty_token_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     at = ["--placement", "http://127.0.0.1:1", "--placement-token-file", "/dev/null"]
     assert main(["inventory", "export", *at]) == 2

@@ -93,12 +93,15 @@ def client_of(state: StateDir) -> Client:
 
 def checked_url(url: str) -> None:
     """Raises Invalid unless *url* is https, or http to this very machine."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return
-    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
-        return
-    raise Invalid(f"controller {url!r}: https is required (http only on loopback)")
+    try:
+        parts = urlsplit(url)
+        host, has_port = parts.hostname, parts.port != 0
+    except ValueError:  # brackets, or a port beyond 65535
+        host, has_port = None, False
+    if not host or not has_port or parts.scheme not in ("http", "https"):
+        raise Invalid(f"controller {url[:200]!r} is none: https is required, https://HOST:PORT")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise Invalid(f"controller {url!r}: https is required (http only on loopback)")
 
 
 def is_loopback(host: str) -> bool:

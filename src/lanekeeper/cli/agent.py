@@ -20,7 +20,7 @@ from lanekeeper.cli import agent_fleet, exit_code, logs
 from lanekeeper.cli.host import captured_text
 from lanekeeper.cli.reload import AGENT_PARTS, hangups, reread
 from lanekeeper.config import Config, load
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.config.file import read_text
 
 DEFAULT_STATE = Path("/var/lib/lanekeeper/agent")
 _VIRT_TYPES = {"auto": None, "kvm": True, "qemu": False}
@@ -103,16 +103,13 @@ def _enrolled(arguments: argparse.Namespace) -> StateDir:
 def _token(arguments: argparse.Namespace) -> str:
     if arguments.token is not None:
         return str(arguments.token)
-    try:
-        return str(arguments.token_file.read_text("utf-8")).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"token file {arguments.token_file}: cannot be read: {error}") from error
+    return read_text(arguments.token_file).strip()
 
 
 def run_run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    logs.set_up(arguments.log_level)
     state = _enrolled(arguments)
+    logs.set_up(arguments.log_level)
     state.lock()  # held until the process ends
     config = _config(arguments)
     policy = Policy.of(config)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from lanekeeper.config.file import read_text
 from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
 from lanekeeper.store.database import read_only
 from lanekeeper.store.engine import CONTROLLER, parse_url, sqlite_path
@@ -73,10 +74,7 @@ def read_url(path: Path) -> str:
     Raises:
         Invalid: it cannot be read.
     """
-    try:
-        url = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"database URL file {path}: cannot be read: {error}") from error
+    url = read_text(path).strip()
     if not url:
         raise Invalid(f"database URL file {path} is empty", hint="it holds one line, the URL")
     return url

@@ -12,6 +12,7 @@ import msgspec
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.cloud import check_url, connect
 from lanekeeper.cli.placement_api import PlacementApi, transfer
+from lanekeeper.config.file import read_text
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.document import Document, parse
 
@@ -111,10 +112,7 @@ def _api(parsed: argparse.Namespace, name: str) -> PlacementApi:
             f"--{name} needs --{name}-token-file",
             hint="openstack token issue -f value -c id >FILE; the word admin for noauth2",
         )
-    try:
-        token = token_file.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{token_file} cannot be read: {error}") from error
+    token = read_text(token_file).strip()
     if not token:
         raise Invalid(f"{token_file} holds no token", hint="openstack token issue -f value -c id")
     cacert = getattr(parsed, f"{name}_cacert")

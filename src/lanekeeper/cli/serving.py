@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from lanekeeper.cli.database import read_url
 from lanekeeper.cli.listen import Listen
 from lanekeeper.config import Config
+from lanekeeper.config.file import read_text
 from lanekeeper.control.identity.authority import ServerFiles
 from lanekeeper.domain.errors import Invalid, Unavailable
 from lanekeeper.store.engine import parse_url, sqlite_path
@@ -158,10 +159,10 @@ def read_metrics_token(path: str) -> str:
         return ""
     name = "[lanekeeper] metrics_token_file"
     try:
-        token = Path(path).read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{name}: {path} cannot be read: {error}") from error
-    if not token or not token.isprintable() or " " in token:
+        token = read_text(Path(path)).strip()
+    except Invalid as error:
+        raise Invalid(f"{name}: {error}") from error
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise Invalid(f"{name}: {path} must hold one line with a token of visible characters")
     return token
 
