@@ -13,14 +13,14 @@ MOUNTS = [
     Mount(Path("/usr"), "ext4"),
     Mount(Path("/home"), "xfs"),
     Mount(Path("/net/others"), "nfs4"),
-    Mount(Path("/work"), "tmpfs"),
+    Mount(Path("/vol"), "tmpfs"),
     Mount(Path("/run/user/0"), "tmpfs"),
 ]
 
 
 def test_disks_are_shown_and_kernel_interfaces_homes_and_shares_are_not() -> None:
     view = plan(MOUNTS, [], [])
-    assert view.shown == (Path("/usr"), Path("/work"))
+    assert view.shown == (Path("/usr"), Path("/vol"))
 
 
 def test_homes_and_what_runs_are_covered() -> None:
@@ -29,7 +29,7 @@ def test_homes_and_what_runs_are_covered() -> None:
 
 
 def test_the_projects_folder_is_opened_only_where_it_is_covered() -> None:
-    opened = [Path("/root/src/lanekeeper"), Path("/work/main"), Path("/home/a/.venv")]
+    opened = [Path("/root/src/lanekeeper"), Path("/vol/clone"), Path("/home/a/.venv")]
     assert plan(MOUNTS, [], opened).opened == (Path("/home/a/.venv"), Path("/root/src/lanekeeper"))
 
 
