@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["postgres", "running", "lab_host"]
 
@@ -14,6 +15,10 @@ _RING_BY_FIXTURE = {
     "postgresql": "service",
     "own_postgresql": "service",
 }
+
+# No test judges by the clock: a busy machine is no fault of the code.
+settings.register_profile("lanekeeper", deadline=None)
+settings.load_profile("lanekeeper")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
