@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from lanekeeper import __version__
 from lanekeeper.cli import exit_code
-from lanekeeper.domain.errors import Error
+from lanekeeper.domain.errors import Error, Invalid
 
 # A noun's module is imported only when its word is on the command line, so that a host's tool
 # starts without the controller's libraries. ``--help`` needs them all.
@@ -38,6 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = parsed.handler(parsed)
     except Error as error:
         return exit_code.tell(error)
+    except PermissionError as error:
+        return exit_code.tell(
+            Invalid(
+                f"{error.filename or 'a file'} may not be looked at: {error.strerror}",
+                hint="run this as the user that owns it, or as root",
+            )
+        )
     except KeyboardInterrupt:
         return exit_code.INTERRUPTED
     except BrokenPipeError:

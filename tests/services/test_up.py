@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,34 @@ def test_two_cannot_share_a_port(tmp_path: Path) -> None:
             assert port in second.errors
         finally:
             second.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("command", [["up", "--simulate", "1"], ["verify"], ["db", "check"]])
+def test_what_may_not_be_looked_at_is_told_in_a_line(tmp_path: Path, command: list[str]) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    python = [sys.executable, "-c", "from lanekeeper.main import main; raise SystemExit(main())"]
+    done = subprocess.run(
+        [*nobody, *python, *command, "--state-dir", str(closed / "state")],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        timeout=60,
+        env={**os.environ, "HOME": "/nonexistent"},
+    )
+    assert done.returncode in (2, 3), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "error: " in done.stderr
+
+
+def test_simulated_hosts_follow_the_controller_to_another_port(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for _ in range(2):  # each start picks a free port
+        with running(state) as instance:
+            names = [one.name for one in instance.sdk.compute.hypervisors()]
+            assert names == ["sim-1"]
+            enrolled = (state / "hosts" / "sim-1" / "enrolled.json").read_text()
+            assert instance.url.rstrip("/") in enrolled

@@ -81,6 +81,7 @@ def run_simulated(
         state = StateDir(state_dir / name)
         if not state.is_enrolled():
             enrol(state, controller_url, token(name), name)
+        state.follow(controller_url)  # which may listen on another port than at the last start
         agent, client = simulated_agent(state, policy, tree=tree, timing=timing)
         hosts.append(RunningHost(name, agent, client))
     return hosts

@@ -93,6 +93,13 @@ class StateDir:
         write_durably(self._credential, credential.encode())
         write_durably(self._enrolled, msgspec.json.encode(enrolled))
 
+    def follow(self, controller_url: str) -> None:
+        """Have an enrolled host look for its controller at another address from now on."""
+        enrolled = self.enrolled()
+        if enrolled.controller != controller_url:
+            moved = msgspec.structs.replace(enrolled, controller=controller_url)
+            write_durably(self._enrolled, msgspec.json.encode(moved))
+
     def enrolled(self) -> Enrolled:
         """Raises Invalid when this host was never enrolled."""
         if not self._enrolled.exists():

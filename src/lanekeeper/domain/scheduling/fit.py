@@ -153,13 +153,16 @@ def _alone(need: DeviceNeed, devices: Sequence[HostDevice]) -> Shortfall | None:
     return Shortfall(
         (need.name,),
         f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings)}",
-        _remedy(standings),
+        _remedy(standings) if count <= len(fitting) else _TOO_MANY,
     )
 
 
 def _tally(standings: Mapping[Standing, int]) -> str:
     parts = [f"{standings[one]} are {one}" for one in Standing if standings.get(one)]
     return ", ".join(parts) if standings.get(Standing.FREE) else ", ".join(["0 are free", *parts])
+
+
+_TOO_MANY = "ask for fewer, or add devices: even with all of them free there are not so many"
 
 
 def _remedy(standings: Mapping[Standing, int]) -> str:
