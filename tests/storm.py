@@ -30,6 +30,8 @@ CLASS = "SRIOV_NET_VF"
 TOKEN = {"X-Auth-Token": "admin", "Accept": "application/json"}
 _AWAY = (OSError, http.client.HTTPException)
 _PAUSE_S = 0.05
+_COMMIT_ENDS_S = 0.4
+"""PostgreSQL finishes a COMMIT that it has begun, also for a controller that was killed meanwhile."""
 
 
 @dataclass(slots=True)
@@ -145,6 +147,7 @@ class Client:
     def _settle(self, account: Account) -> None:
         """Find out what became of a change whose answer was lost; it must be one of the two."""
         if len(account.may_hold) > 1:
+            time.sleep(_COMMIT_ENDS_S)
             held = shares_of(self._ask("GET", f"/allocations/{account.consumer}"))
             assert held in account.may_hold, (account, held)
             account.may_hold = [held]
