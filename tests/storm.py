@@ -31,7 +31,7 @@ TOKEN = {"X-Auth-Token": "admin", "Accept": "application/json"}
 _AWAY = (OSError, http.client.HTTPException)
 _PAUSE_S = 0.05
 _COMMIT_ENDS_S = 0.4
-"""PostgreSQL finishes a COMMIT that it has begun, also for a controller that was killed meanwhile."""
+"""PostgreSQL finishes a COMMIT that it has begun, also for a controller that was killed."""
 
 
 @dataclass(slots=True)
