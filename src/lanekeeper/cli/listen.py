@@ -34,11 +34,11 @@ class Listen:
         Raises:
             Invalid: not of that form, or plain HTTP on an address that is not loopback.
         """
-        parts = urlsplit(text if "://" in text else f"http://{text}")
         try:
+            parts = urlsplit(text if "://" in text else f"http://{text}")
             port = parts.port
-        except ValueError as error:
-            raise Invalid(f"listen {text!r}: the port is not one") from error
+        except ValueError as error:  # also an address with one bracket
+            raise Invalid(f"listen {text!r}: {error}") from error
         if parts.scheme not in ("http", "https") or not parts.hostname or port is None:
             raise Invalid(
                 f"listen {text!r} is not HOST:PORT, http://HOST:PORT or https://HOST:PORT"
