@@ -18,8 +18,9 @@ from lanekeeper.cli.host import machine_at
 from lanekeeper.config import load, sample_path
 from lanekeeper.config.doctor.convert import convert
 from lanekeeper.config.doctor.examine import Examined, examine
-from lanekeeper.config.doctor.finding import Finding, Source
+from lanekeeper.config.doctor.finding import Finding
 from lanekeeper.config.doctor.host import Host
+from lanekeeper.config.doctor.source import Source
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.host.disk import read_mounted

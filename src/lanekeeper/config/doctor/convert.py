@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 
 from lanekeeper.config.doctor.case import Case, Line, Object, field_of, is_json, mended_entry
-from lanekeeper.config.doctor.finding import Source
 from lanekeeper.config.doctor.reading import UNREADABLE, ReadFile
+from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import NO_SECTION
 from lanekeeper.config.names import GONE, OWN_SECTION
 from lanekeeper.domain.pci.alias import Alias

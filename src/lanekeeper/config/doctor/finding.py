@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from lanekeeper.config.doctor.case import Case
+from lanekeeper.config.doctor.source import Source
 from lanekeeper.domain.hostplan.findings.finding import Severity
 
-if TYPE_CHECKING:
-    from lanekeeper.config.doctor.case import Case
-
 _SHOWN = 160
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Source:
-    """Where something stands; line 0 is the file as a whole."""
-
-    file: str
-    line: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +47,7 @@ class Finding:
     fix: str = ""
 
 
-Check = Callable[["Case"], Iterator[Hit]]
+Check = Callable[[Case], Iterator[Hit]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.config.doctor.case import Case, Line, Object, is_json, is_secret
-from lanekeeper.config.doctor.finding import Source, shortened
+from lanekeeper.config.doctor.finding import shortened
+from lanekeeper.config.doctor.source import Source
 from lanekeeper.domain.pci.address_pattern import AddressPattern
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device import DeviceType

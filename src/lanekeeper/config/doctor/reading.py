@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 from lanekeeper.config.doctor.character import mended
-from lanekeeper.config.doctor.finding import Source
+from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import FILE_BYTES_MAX, NO_SECTION
 from lanekeeper.config.names import openstack_options, options, sections, spellings
 from lanekeeper.domain.errors import Invalid

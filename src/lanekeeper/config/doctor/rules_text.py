@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from lanekeeper.config.doctor import reading
 from lanekeeper.config.doctor.case import Case, Line, Object
 from lanekeeper.config.doctor.character import MARKUP, QUOTES, SPACES, foreign
-from lanekeeper.config.doctor.finding import Check, Hit, Rule, Source
+from lanekeeper.config.doctor.finding import Check, Hit, Rule
 from lanekeeper.config.doctor.loose_json import LOOSE, SEVERAL
+from lanekeeper.config.doctor.source import Source
 from lanekeeper.domain.hostplan.findings.finding import Severity
 
 _VF = '{"vendor_id": "8086", "product_id": "10ca"}'
