@@ -11,7 +11,7 @@ import msgspec
 
 from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Severity
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.plan import Impact, Plan, Step
+from lanekeeper.domain.hostplan.step import Impact, Plan, Step
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.apply import Outcome
 from lanekeeper.host.journal import Course

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lanekeeper.domain.errors import Conflict, Error, Invalid, NotFound
 from lanekeeper.domain.hostplan.action import Change
-from lanekeeper.domain.hostplan.plan import Step
+from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.journal import Course, Journal, StepState, begin, journals, locked
 
 

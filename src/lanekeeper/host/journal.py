@@ -18,7 +18,7 @@ import msgspec
 
 from lanekeeper.domain.errors import Conflict, HostFault
 from lanekeeper.domain.hostplan.action import Change
-from lanekeeper.domain.hostplan.plan import Step
+from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.attribute import refusals
 
 DIRECTORY = "var/lib/lanekeeper-host/changes"

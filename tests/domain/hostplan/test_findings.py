@@ -10,8 +10,9 @@ from lanekeeper.domain.hostplan.findings.finding import Finding, Severity, worst
 from lanekeeper.domain.hostplan.findings.policy import policy_findings
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, NumaNode
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_LINK
-from lanekeeper.domain.hostplan.plan import Plan, Refusal, plan
+from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy import PfPolicy, PfSelector, Policy
+from lanekeeper.domain.hostplan.step import Plan, Refusal
 from lanekeeper.domain.hostplan.survey import Survey, version_numbers
 
 PF_WITH_VFS = pf_at(PF, "ens1", num_vfs=2)

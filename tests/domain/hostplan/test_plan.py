@@ -16,8 +16,9 @@ from lanekeeper.domain.hostplan.action import (
 )
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface, argument_holds
 from lanekeeper.domain.hostplan.persistence import GRUB_FILE, POLICY_FILE, UNIT_FILE, UNIT_LINK
-from lanekeeper.domain.hostplan.plan import Impact, Plan, plan
+from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy import PfPolicy, PfSelector, Policy
+from lanekeeper.domain.hostplan.step import Impact, Plan
 
 DOWN = (
     Interface(name="ens1", device=PF, is_up=False),

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.plan import choose
 from lanekeeper.domain.hostplan.policy import Policy, Purpose
 from lanekeeper.domain.pci.device import PciDevice
 

@@ -1,0 +1,40 @@
+"""Which PF each entry of a policy means."""
+
+from __future__ import annotations
+
+from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.policy import PfPolicy, Policy
+from lanekeeper.domain.hostplan.step import Refusal
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
+
+Chosen = list[tuple[PfPolicy, PciDevice]]
+
+
+def choose(policy: Policy, host: HostFacts) -> tuple[Chosen, list[Refusal]]:
+    """Find the PF that each entry means; an entry that means none, or another's, is refused."""
+    chosen: Chosen = []
+    refusals: list[Refusal] = []
+    owners: dict[PciAddress, str] = {}
+    for entry in policy.pfs:
+        found = entry.selector.select(host.devices)
+        if not found:
+            refusals.append(_nothing_selected(entry, host))
+        for pf in found:
+            if pf.address in owners:
+                refusals.append(_two_owners(entry, owners[pf.address], pf))
+            else:
+                owners[pf.address] = entry.path
+                chosen.append((entry, pf))
+    return chosen, refusals
+
+
+def _nothing_selected(entry: PfPolicy, host: HostFacts) -> Refusal:
+    there = ", ".join(f"{pf.address} ({pf.netdev or 'no netdev'})" for pf in host.pfs)
+    reason = f"no PF has {entry.selector}"
+    return Refusal("pf-not-found", entry.path, reason, f"PFs here: {there or 'none'}")
+
+
+def _two_owners(entry: PfPolicy, other: str, pf: PciDevice) -> Refusal:
+    reason = f"{pf.address} is chosen by {other} and by {entry.path}"
+    return Refusal("pf-chosen-twice", entry.path, reason, "let one entry choose each PF")

@@ -1,0 +1,40 @@
+"""Steps that give a file a text; each remembers what stood there before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lanekeeper.domain.hostplan import persistence
+from lanekeeper.domain.hostplan.action import (
+    Change,
+    MakeDirectory,
+    RemoveDirectory,
+    RemoveFile,
+    WriteFile,
+)
+from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.step import Impact, Step
+
+
+def file_steps(
+    host: HostFacts, path: str, text: str, why: str, impact: Impact = Impact.NONE
+) -> Iterator[Step]:
+    """Make the file at *path* read *text*; nothing when it does."""
+    before = host.files.get(path)
+    if before == text:
+        return
+    yield from directory_steps(host, path)
+    yield Step(WriteFile(path, text), (file_undo(path, before),), why, impact)
+
+
+def file_undo(path: str, before: str | None) -> Change:
+    """Return what gives *path* back the text it had; None is a file that was not there."""
+    return RemoveFile(path) if before is None else WriteFile(path, before)
+
+
+def directory_steps(host: HostFacts, path: str) -> Iterator[Step]:
+    """Make the directories above *path* that are missing."""
+    for directory in persistence.directories_of(path):
+        if directory not in host.directories:
+            why = f"/{path} goes there"
+            yield Step(MakeDirectory(directory), (RemoveDirectory(directory),), why)
