@@ -17,7 +17,7 @@ from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.real import SYSTEM_URI, real_agent
 from lanekeeper.agent.state_dir import StateDir, not_enrolled
 from lanekeeper.cli import agent_fleet, exit_code, logs
-from lanekeeper.cli.host import captured_text
+from lanekeeper.cli.host.captured import captured_text
 from lanekeeper.cli.reload import AGENT_PARTS, hangups, reread
 from lanekeeper.config import Config, load
 from lanekeeper.config.file import read_text

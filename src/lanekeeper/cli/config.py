@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lanekeeper.cli import config_view as view
 from lanekeeper.cli import exit_code
-from lanekeeper.cli.host import machine_at
+from lanekeeper.cli.host.captured import machine_at
 from lanekeeper.config import load, sample_path
 from lanekeeper.config.doctor.convert import convert
 from lanekeeper.config.doctor.examine import Examined, examine

@@ -19,7 +19,7 @@ from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.cli import logs
 from lanekeeper.cli.controller import Controller, Options, controller
 from lanekeeper.cli.exit_code import DONE
-from lanekeeper.cli.host import captured_text
+from lanekeeper.cli.host.captured import captured_text
 from lanekeeper.cli.listen import Listen
 from lanekeeper.cli.reload import CONTROLLER_PARTS, hangups, reread
 from lanekeeper.cli.serving import database_arguments, database_url, until_told

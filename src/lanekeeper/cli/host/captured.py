@@ -1,0 +1,59 @@
+"""A captured machine, as a directory or as the text that ``host capture`` writes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.host.tree import is_machine, plant
+
+
+def captured_text(file: Path) -> str:
+    """Read the captured machine that ``--tree`` names, as its text.
+
+    Raises:
+        Invalid: it is none, or cannot be read.
+    """
+    if file.is_dir():
+        hint = "`lanekeeper host capture FILE --root DIR` makes one of it"
+        raise Invalid(f"--tree {file}: a directory, not a captured tree", hint=hint)
+    with machine_at(file, "--tree"):
+        return file.read_text("utf-8")
+
+
+@contextmanager
+def machine_at(root: Path, option: str = "--root") -> Iterator[Path]:
+    """Find the machine that *option* names; a file is planted into a directory for the while.
+
+    Raises:
+        Invalid: there is none, or it cannot be read.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix="lanekeeper-tree-", ignore_cleanup_errors=True
+    ) as directory:
+        try:
+            found = root if root.is_dir() else _planted(root, Path(directory), option)
+            is_there = is_machine(found)
+        except OSError as error:
+            raise Invalid(f"{option} {root}: {error.strerror}") from error
+        if not is_there:
+            missing = "neither sys nor proc of a machine is in it"
+            hint = "`lanekeeper host capture FILE` makes one"
+            raise Invalid(f"{option} {root}: no captured machine: {missing}", hint=hint)
+        yield found
+
+
+def _planted(file: Path, directory: Path, option: str) -> Path:
+    """Build the captured machine in *file* below *directory*. Raises Invalid."""
+    try:
+        return plant(file.read_text("utf-8"), directory)
+    except OSError as error:
+        raise Invalid(f"{option} {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{option} {file}: no captured tree: not text") from error
+    except Invalid as error:
+        hint = error.hint or "`lanekeeper host capture FILE` makes one"
+        raise Invalid(f"{option} {file}: no captured tree: {error}", hint=hint) from error

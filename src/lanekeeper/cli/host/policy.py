@@ -1,0 +1,28 @@
+"""Where a command finds its policy."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lanekeeper.cli.host.target import Target
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.persistence import POLICY_FILE
+from lanekeeper.domain.hostplan.policy import Policy
+from lanekeeper.host.policy_file import read_policy
+
+
+def policy_path(arguments: argparse.Namespace, target: Target) -> Path | None:
+    if arguments.policy is not None:
+        given: Path = arguments.policy
+        return given
+    kept = target.root / POLICY_FILE
+    return kept if kept.exists() else None
+
+
+def policy_of(arguments: argparse.Namespace, target: Target) -> Policy:
+    path = policy_path(arguments, target)
+    if path is None:
+        hint = "--policy FILE; packaging/policy.sample.yaml is one"
+        raise Invalid(f"no policy is given, and /{POLICY_FILE} is not there", hint=hint)
+    return read_policy(path)

@@ -1,0 +1,103 @@
+"""Which machine a command is about: this one, a captured one, or a simulated one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lanekeeper.cli.host.captured import machine_at
+from lanekeeper.domain.errors import Forbidden, Invalid
+from lanekeeper.host import journal
+from lanekeeper.host.actor import Actor
+from lanekeeper.host.linux import LinuxMachine
+from lanekeeper.host.simulated import SimulatedMachine, lab_tree
+from lanekeeper.host.tree import plant
+
+_INSTALLED = "/usr/bin/lanekeeper"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The machine that a command is about.
+
+    Attributes:
+        is_captured: it can be looked at, not changed.
+        is_simulated: it is a directory that behaves like a machine.
+    """
+
+    root: Path
+    is_captured: bool = False
+    is_simulated: bool = False
+
+    def actor(self) -> Actor:
+        if self.is_simulated:
+            machine = SimulatedMachine(self.root)
+            return Actor(self.root, machine, machine.run)
+        return Actor(self.root, LinuxMachine(self.root))
+
+    @property
+    def changes(self) -> Path:
+        return self.root / journal.DIRECTORY
+
+
+def where_arguments(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--root",
+        type=Path,
+        default=Path("/"),
+        metavar="DIR_OR_FILE",
+        help="a captured machine in place of this one; it can be looked at, not changed",
+    )
+    where.add_argument(
+        "--simulate",
+        type=Path,
+        metavar="DIR",
+        help="a simulated machine kept in DIR; made there if DIR is empty or missing",
+    )
+
+
+@contextmanager
+def target_of(arguments: argparse.Namespace) -> Iterator[Target]:
+    if arguments.simulate is not None:
+        yield Target(_simulated(arguments.simulate), is_simulated=True)
+        return
+    with machine_at(arguments.root) as root:
+        yield Target(root, is_captured=root.resolve() != Path("/"))
+
+
+def _simulated(directory: Path) -> Path:
+    try:
+        if not directory.is_dir() or not any(directory.iterdir()):
+            return plant(lab_tree(), directory)
+        is_kept = (directory / "sys/bus/pci/devices").is_dir()
+        is_real = (directory / "sys").is_mount()
+    except OSError as error:
+        raise Invalid(f"--simulate {directory}: {error.strerror}") from error
+    if is_real or not is_kept:
+        what = "a real machine" if is_real else "something else"
+        hint = "name a directory that is empty or not there yet"
+        raise Invalid(f"--simulate {directory}: it holds {what}", hint=hint)
+    return directory
+
+
+def require_changeable(target: Target) -> None:
+    if target.is_captured:
+        hint = "leave --root out to change this machine; `host plan` works on captures"
+        raise Invalid("--root is a captured machine, which cannot be changed", hint=hint)
+    if not target.is_simulated and os.geteuid() != 0:
+        raise Forbidden("changing this machine needs root", hint="sudo lanekeeper host …")
+
+
+def program() -> str:
+    """Return how this program is called at boot: the installed command, or this one's path."""
+    called = Path(sys.argv[0])
+    if called.name == "lanekeeper" and called.exists():
+        return str(called.resolve())
+    return shutil.which("lanekeeper") or _INSTALLED
