@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from lanekeeper import __version__
 from lanekeeper.cli import exit_code
@@ -33,7 +35,9 @@ _NOUNS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; see ``cli/exit_code.py`` for what the number says."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser(given).parse_args(given)
+    with _made_for_good() if arguments is None else nullcontext():
+        parser = _parser(given)
+    parsed = parser.parse_args(given)
     try:
         code: int = parsed.handler(parsed)
     except Error as error:
@@ -67,6 +71,21 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     for name in dict.fromkeys(wanted):
         importlib.import_module(name).register(subparsers)
     return parser
+
+
+@contextmanager
+def _made_for_good() -> Iterator[None]:
+    """Have the garbage collector never look at what is there after the block: modules, mostly.
+
+    They stay until the end. It would go through them again and again while they are made, at each
+    full collection and at the exit: a third of the processor time that a short command takes.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 if __name__ == "__main__":
