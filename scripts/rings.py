@@ -69,7 +69,8 @@ class Outcome:
     Attributes:
         reasons: why tests were skipped, and how many for each reason.
         again: tests that were run once more.
-        wall_s, cpu_s: time on the clock, and of processors, of all programs that were started.
+        wall_s: time on the clock.
+        cpu_s: processor time of the programs that pytest waited for. The lab's emulator is none.
     """
 
     passed: int = 0
