@@ -28,7 +28,7 @@ from lanekeeper.store.tables.identity import (
     token_key,
     user,
 )
-from lanekeeper.store.tables.image import image
+from lanekeeper.store.tables.image import controller, image, image_copy
 from lanekeeper.store.tables.network import address, network, port, security_group, segment, subnet
 from lanekeeper.store.tables.placement import (
     allocation,
@@ -54,6 +54,7 @@ __all__ = [
     "claim",
     "console",
     "consumer",
+    "controller",
     "desired_mark",
     "device",
     "enrolment",
@@ -63,6 +64,7 @@ __all__ = [
     "host",
     "host_aggregate",
     "image",
+    "image_copy",
     "inventory",
     "keypair",
     "metadata",
