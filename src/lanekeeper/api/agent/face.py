@@ -39,6 +39,7 @@ from lanekeeper.protocol import (
 
 WAIT_MAX_S = 60.0
 _THREADS = 24
+_ID_MAX = 36  # characters of a UUID
 _FETCH_S_MAX = 10.0  # an agent gives up after 20 s without a byte; the fetch goes on
 AGENT = Policy("lanekeeper:agent", "role:agent")
 _BODY_BYTES_MAX = 16 * 2**20
@@ -49,7 +50,11 @@ def authenticator(site: Site, heartbeats: Heartbeats) -> Callable[[Request, str]
     """How this face knows its callers; every authenticated request is a heartbeat."""
 
     def authenticate(request: Request, request_id: str) -> Caller:
-        caller = authenticate_host(site, _credential(request), request_id)
+        try:
+            caller = authenticate_host(site, _credential(request), request_id)
+        except Unauthenticated:
+            heartbeats.refused(request.path_params.get("host_id", "")[:_ID_MAX])
+            raise
         heartbeats.seen(caller.user_id)
         return caller
 

@@ -31,6 +31,8 @@ def _view(host: HostView) -> dict[str, Any]:
         "problems": list(host.problems),
         "wanted": host.wanted,
         "obeyed": host.obeyed,
+        "revoked": host.revoked,
+        "refused_at": host.refused_at.isoformat() if host.refused_at else None,
     }
 
 

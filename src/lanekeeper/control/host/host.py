@@ -285,6 +285,8 @@ class HostView:
     Attributes:
         wanted, obeyed: ``G.MARK`` of the state ordered last, and of the one worked through last.
         problems: what its agent has set aside, one sentence each.
+        revoked: its agent is let in no more.
+        refused_at: when an agent that says to be this host's was refused, if none was heard since.
     """
 
     id: str
@@ -297,6 +299,8 @@ class HostView:
     problems: tuple[str, ...]
     wanted: str
     obeyed: str
+    revoked: bool
+    refused_at: datetime | None
 
 
 def list_hosts(site: Site) -> list[HostView]:
@@ -316,9 +320,17 @@ def list_hosts(site: Site) -> list[HostView]:
             problems=tuple(record.facts.get("problems", ())),
             wanted=f"{record.generation}.{record.mark}",
             obeyed=record.obeyed,
+            revoked=not record.credential_hash,
+            refused_at=refused_since(record),
         )
         for record in records
     ]
+
+
+def refused_since(record: HostRecord) -> datetime | None:
+    """When the host's agent was last refused; None when it was heard after that."""
+    refused, seen = record.refused_at, record.seen_at
+    return refused if refused and (seen is None or seen < refused) else None
 
 
 def parse_stamp(text: str) -> tuple[int, str]:
