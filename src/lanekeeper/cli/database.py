@@ -14,13 +14,13 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from lanekeeper.cli.state_dir import CONTROLLER as CONTROLLER_HOME
 from lanekeeper.config.file import read_text
 from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
 from lanekeeper.store.database import read_only
 from lanekeeper.store.engine import CONTROLLER, parse_url, sqlite_path
 from lanekeeper.store.schema import head, is_known, revision
 
-DEFAULT_STATE = Path("/var/lib/lanekeeper")
 FILE_NAME = "lanekeeper.db"
 PLACEMENT_FILE_NAME = "placement.db"
 CONTROLLER_KIND, PLACEMENT_KIND = "lanekeeper controller", "lanekeeper placement"
@@ -32,8 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state-dir",
         type=Path,
-        default=DEFAULT_STATE,
-        help=f"the controller's ({DEFAULT_STATE}), or that of lanekeeper placement; its database "
+        help=f"the controller's ({CONTROLLER_HOME.path}), or that of lanekeeper placement; its database "
         "unless a URL is given",
     )
     parser.add_argument(
@@ -62,9 +61,10 @@ def place_of(arguments: argparse.Namespace) -> Place:
     """Read the options.
 
     Raises:
-        Invalid: the file with the URL cannot be read, or holds none.
+        Invalid: the file with the URL cannot be read, or holds none; or no directory is named, and
+            the controller's is where the default was before.
     """
-    state_dir = arguments.state_dir.absolute()
+    state_dir = CONTROLLER_HOME.chosen(arguments.state_dir)
     path = arguments.database_url_file
     if path is None:
         names = (FILE_NAME, PLACEMENT_FILE_NAME)

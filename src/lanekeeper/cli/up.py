@@ -23,6 +23,7 @@ from lanekeeper.cli.host import captured_text
 from lanekeeper.cli.listen import Listen
 from lanekeeper.cli.reload import CONTROLLER_PARTS, hangups, reread
 from lanekeeper.cli.serving import database_arguments, database_url, until_told
+from lanekeeper.cli.state_dir import CONTROLLER
 from lanekeeper.config import Config, load
 from lanekeeper.control.host.enrolment import create_token
 from lanekeeper.control.site import Site
@@ -31,7 +32,6 @@ from lanekeeper.store.host.host import host_list
 
 log = structlog.get_logger("lanekeeper.up")
 
-DEFAULT_STATE = Path("/var/lib/lanekeeper")
 SIMULATED_MAX = 1000
 _REPORT_WITHIN_S = 60
 
@@ -54,7 +54,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--state-dir", type=Path, default=DEFAULT_STATE, help=f"private ({DEFAULT_STATE})"
+        "--state-dir", type=Path, metavar="DIR", help=f"private ({CONTROLLER.path})"
     )
     parser.add_argument(
         "--listen",
@@ -140,7 +140,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         log.warning("config.noticed", outcome=warning)
     listen = arguments.listen or loaded.config.lanekeeper.listen
     return Options(
-        state_dir=arguments.state_dir.absolute(),
+        state_dir=CONTROLLER.chosen(arguments.state_dir),
         config=loaded.config,
         listen=tuple(Listen.parse(text) for text in listen),
         database_url=database_url(arguments, loaded.config),
