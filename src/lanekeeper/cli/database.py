@@ -32,8 +32,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state-dir",
         type=Path,
-        help=f"the controller's ({CONTROLLER_HOME.path}), or that of lanekeeper placement; its database "
-        "unless a URL is given",
+        help=f"the controller's ({CONTROLLER_HOME.path}), or that of lanekeeper placement; its "
+        "database unless a URL is given",
     )
     parser.add_argument(
         "--database-url-file", type=Path, metavar="FILE", help="file that holds the database's URL"

@@ -16,7 +16,7 @@ from lanekeeper.store.tables.compute import (
     server,
     server_event,
 )
-from lanekeeper.store.tables.device import card, claim, device
+from lanekeeper.store.tables.device import card, claim, device, quarantine
 from lanekeeper.store.tables.host import desired_mark, enrolment, frozen_report, host
 from lanekeeper.store.tables.identity import (
     application_credential,
@@ -73,6 +73,7 @@ __all__ = [
     "project",
     "provider_aggregate",
     "provider_trait",
+    "quarantine",
     "resource_class",
     "resource_provider",
     "revocation",
