@@ -17,6 +17,7 @@ from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.row import ADMIN, READER, Call, Face, Policy, Row, Strict, decode
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
+from lanekeeper.config.tree import Own
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, HostFault, Invalid, NotFound, Unauthenticated
@@ -81,9 +82,19 @@ def http(tmp_path: Path) -> TestClient:
         ),
         Face(name="placement", prefix="/placement", rows=ROWS, envelope=placement_fault),
     )
-    site = Site(database=Database("sqlite://"), config=Config(), clock=utc_now, state_dir=tmp_path)
+    config = Config(lanekeeper=Own(body_bytes_max=1024))
+    site = Site(database=Database("sqlite://"), config=config, clock=utc_now, state_dir=tmp_path)
     app = application(site, faces, {"": who}, Enforcer(faces))
     return TestClient(app, raise_server_exceptions=False, headers={"X-Auth-Token": "good"})
+
+
+def test_a_body_is_bounded_by_the_face_or_by_the_configuration(http: TestClient) -> None:
+    for prefix, most in (("compute", 100), ("placement", 1024)):
+        fits = http.post(f"/{prefix}/claims/h1", content=b'{"count": 2}'.ljust(most))
+        assert fits.status_code == 200
+        answer = http.post(f"/{prefix}/claims/h1", content=b'{"count": 2}'.ljust(most + 1))
+        assert answer.status_code == 413
+        assert f"larger than {most} bytes" in answer.text
 
 
 def test_a_valid_body_reaches_the_handler_typed(http: TestClient) -> None:

@@ -173,7 +173,8 @@ class Face:
     Attributes:
         prefix: path below which its rows hang, as in ``/compute``.
         versions: None for a service without microversions.
-        body_bytes_max: bound of a JSON body; streams have their own.
+        body_bytes_max: bound of a JSON body, for faces whose clients are programs with much to
+            say; 0 for ``[lanekeeper] body_bytes_max``. Streams have their own.
         threads: how many threads its rows have for themselves; 0 for those that all share.
         bases: rules that the rows' rules are made of.
         build: makes the face's own application, where the common one's manners are not its
@@ -185,7 +186,7 @@ class Face:
     rows: tuple[Row[Any], ...]
     envelope: Envelope
     versions: Versions | None = None
-    body_bytes_max: int = 2**20
+    body_bytes_max: int = 0
     threads: int = 0
     bases: tuple[Policy, ...] = ()
     build: Callable[[Any, Any], Any] | None = None

@@ -45,7 +45,7 @@ from lanekeeper.control.image.copy import introduce
 from lanekeeper.control.periodic import Periodic
 from lanekeeper.control.site import Site
 from lanekeeper.control.watch import LOOK_EVERY_S, Watch
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Invalid, Unavailable
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
@@ -131,7 +131,7 @@ def controller(options: Options) -> Iterator[Controller]:
         heartbeats = Heartbeats(database, utc_now)
         for work in _rounds(site, heartbeats):
             stack.enter_context(work)
-        stack.callback(heartbeats.flush)
+        stack.callback(_last_heartbeats, heartbeats)
         app = _application(site, heartbeats, enforcer)
         doors = [Door(settings(app, listen, files), opened) for listen, opened in bound]
         stack.enter_context(serving(doors, partial(_part, site)))
@@ -148,6 +148,14 @@ def _rounds(site: Site, heartbeats: Heartbeats) -> Iterator[Periodic]:
     watch = Watch(site)
     if watch.is_needed:
         yield Periodic("watch", LOOK_EVERY_S, watch.look)
+
+
+def _last_heartbeats(heartbeats: Heartbeats) -> None:
+    """Write what was heard; a database that is away is no reason to end in disorder."""
+    try:
+        heartbeats.flush()
+    except Unavailable as error:
+        log.warning("heartbeats.lost", error=str(error), outcome="no host counts as down for it")
 
 
 def _part(site: Site) -> None:
