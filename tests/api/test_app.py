@@ -1,4 +1,5 @@
 import asyncio
+import re
 import threading
 from pathlib import Path
 from typing import Annotated, Any
@@ -131,6 +132,24 @@ def test_every_fault_wears_its_service_envelope(
     assert text in placement.json()["errors"][0]["detail"]
     assert "hunter2" not in compute.text
     assert "/sys" not in compute.text
+
+
+class Named(Strict, frozen=True):
+    names: list[str]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b'{"names": ["a", "\\uD800"]}', "Invalid input for names[1]: it contains half of a"),
+        (b'{"names": ["\\ud83d\\ude00"]', "the body is not valid JSON"),
+        (b"", "the body is empty"),
+        (b" \r\n", "the body is empty"),
+    ],
+)
+def test_what_is_no_body_is_said_to_be_none(raw: bytes, text: str) -> None:
+    with pytest.raises(Invalid, match=re.escape(text)):
+        decode(msgspec.json.Decoder(Named), raw)
 
 
 def test_a_face_answers_at_its_own_prefix_with_and_without_a_slash(http: TestClient) -> None:

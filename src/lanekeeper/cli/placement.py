@@ -72,7 +72,13 @@ class Options:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the noun ``placement``."""
-    parser = subparsers.add_parser("placement", help="Placement's API alone, with its own database")
+    parser = subparsers.add_parser(
+        "placement",
+        help="Placement's API alone, with its own database",
+        description="Serves Placement 1.0 to 1.39 to other services. Prints 'ready URL' once it "
+        "answers; SIGHUP has it read its files again, SIGTERM ends it. Exit code 0: ended as told. "
+        "2: wrong options or files. 3: something needed is away.",
+    )
     parser.add_argument("--state-dir", type=Path, metavar="DIR", help=f"private ({PLACEMENT.path})")
     parser.add_argument(
         "--listen",

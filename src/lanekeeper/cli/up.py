@@ -32,13 +32,19 @@ from lanekeeper.store.host.host import host_list
 
 log = structlog.get_logger("lanekeeper.up")
 
+_CODES = "Exit code 0: ended as told. 2: wrong options or files. 3: something needed is away."
 SIMULATED_MAX = 1000
 _REPORT_WITHIN_S = 60
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``up`` and ``controller``."""
-    up = subparsers.add_parser("up", help="controller and agent on this machine")
+    up = subparsers.add_parser(
+        "up",
+        help="controller and agent on this machine",
+        description="Serves all faces, and has this machine, or simulated ones, as host. Prints "
+        f"'ready URL' once hosts have reported; SIGTERM ends it. {_CODES}",
+    )
     _common(up)
     up.add_argument(
         "--simulate", type=int, metavar="N", help="N simulated hosts, sim-1 to sim-N, instead"
@@ -47,7 +53,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--tree", type=Path, metavar="CAPTURED", help="captured machine that they all look like"
     )
     up.set_defaults(handler=run_up)
-    alone = subparsers.add_parser("controller", help="the controller alone; agents come to it")
+    alone = subparsers.add_parser(
+        "controller",
+        help="the controller alone; agents come to it",
+        description="Serves all faces; hosts come in by lanekeeper agent. Prints 'ready URL' once "
+        f"it answers; SIGHUP has it read its files again, SIGTERM ends it. {_CODES}",
+    )
     _common(alone)
     alone.set_defaults(handler=run_controller)
 
@@ -98,6 +109,11 @@ def run_up(arguments: argparse.Namespace) -> int:
         raise Invalid(f"--simulate is 1 to {SIMULATED_MAX}, not {arguments.simulate}")
     tree = captured_text(arguments.tree) if arguments.tree else None
     options = _options(arguments)
+    if all(listen.tls for listen in options.listen):
+        raise Invalid(
+            "the agent on this machine talks plain HTTP on loopback, where nobody listens",
+            hint="add --listen 127.0.0.1:0",
+        )
     with until_told() as told, hangups() as again, controller(options) as running:
         if arguments.simulate is None:
             hosts = [_real_host(running, options)]
@@ -191,13 +207,7 @@ def _real_host(running: Controller, options: Options) -> RunningHost:
 
 
 def _plain_url(running: Controller) -> str:
-    plain = next((listen for listen in running.listens if not listen.tls), None)
-    if plain is None:
-        raise Invalid(
-            "the agent on this machine talks plain HTTP on loopback, where nobody listens",
-            hint="add --listen 127.0.0.1:0",
-        )
-    return plain.url
+    return next(listen.url for listen in running.listens if not listen.tls)
 
 
 def _await_reports(site: Site, names: Sequence[str]) -> None:
