@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,14 @@ from lanekeeper.cli.state_dir import CONTROLLER, PLACEMENT, Home, owned
 from lanekeeper.domain.errors import Invalid
 
 UNITS = Path(__file__).parents[2] / "packaging/systemd"
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Whoever owns a state directory changes the process's, which is the other tests', too."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 def test_every_program_has_a_directory_of_its_own_and_the_units_name_it() -> None:
