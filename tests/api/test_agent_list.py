@@ -14,7 +14,7 @@ from lanekeeper.api.lanekeeper.host import _view
 from lanekeeper.cli.agent_fleet import _credential, _row
 from lanekeeper.control.host.enrolment import create_token, enrol, revoke_credential
 from lanekeeper.control.host.heartbeat import Heartbeats
-from lanekeeper.control.host.host import list_hosts
+from lanekeeper.control.host.standing import list_hosts
 from lanekeeper.domain.errors import Unauthenticated
 
 pytestmark = pytest.mark.service

@@ -26,7 +26,8 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.server import event_of, fault
 from lanekeeper.control.compute.server_release import release_server
 from lanekeeper.control.host.heartbeat import is_alive
-from lanekeeper.control.host.host import parse_stamp, refused_since
+from lanekeeper.control.host.host import parse_stamp
+from lanekeeper.control.host.standing import why_silent
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import PowerState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict
@@ -123,28 +124,8 @@ def _told(site: Site, connection: sa.Connection, record: HostRecord) -> HostStat
     if plain is None or not is_alive(
         record.seen_at, site.clock(), site.config.lanekeeper.agent_down_s
     ):
-        raise _silent(record)
+        raise why_silent(record)
     return msgspec.convert(plain, HostState)
-
-
-def _silent(record: HostRecord) -> Conflict:
-    """Why a frozen host has not told what it has, as far as is known here."""
-    enrol = f"lanekeeper agent token --host-name {record.name}, then lanekeeper agent enroll there"
-    said = f"host {record.name} has not told what it has since it was frozen"
-    if not record.credential_hash:
-        return Conflict(f"{said}: its credential was revoked", hint=enrol)
-    refused_at = refused_since(record)
-    if refused_at is not None:
-        return Conflict(
-            f"{said}: its agent is refused (401, last at {refused_at.isoformat()}), since its "
-            "credential is not the one that this database knows",
-            hint=enrol,
-        )
-    heard = record.seen_at.isoformat() if record.seen_at else "never"
-    return Conflict(
-        f"{said}; its agent was last heard {heard}",
-        hint="start its agent, wait until it has reported, and try again",
-    )
 
 
 @dataclass(slots=True)
