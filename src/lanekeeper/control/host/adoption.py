@@ -27,6 +27,7 @@ from lanekeeper.control.compute.server import event_of, fault
 from lanekeeper.control.compute.server_release import release_server
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.host.host import parse_stamp
+from lanekeeper.control.host.standing import why_silent
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import PowerState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict
@@ -123,12 +124,7 @@ def _told(site: Site, connection: sa.Connection, record: HostRecord) -> HostStat
     if plain is None or not is_alive(
         record.seen_at, site.clock(), site.config.lanekeeper.agent_down_s
     ):
-        heard = record.seen_at.isoformat() if record.seen_at else "never"
-        raise Conflict(
-            f"host {record.name} has not told what it has since it was frozen; its agent was last "
-            f"heard {heard}",
-            hint="start its agent, wait until it has reported, and try again",
-        )
+        raise why_silent(record)
     return msgspec.convert(plain, HostState)
 
 

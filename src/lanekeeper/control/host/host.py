@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from lanekeeper.config import Compute
 from lanekeeper.control.compute.server import guest_reported
-from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.metrics import CLEANING
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
@@ -41,7 +40,6 @@ from lanekeeper.store.host.host import (
     host_frozen_set,
     host_get,
     host_is_frozen,
-    host_list,
 )
 from lanekeeper.store.placement.provider import (
     Stock,
@@ -276,49 +274,6 @@ def _frozen(reason: str) -> str:
         f"this host is frozen: {clause(reason)}. Its guests run on and nothing is touched until it "
         "has been read back into the database: lanekeeper db adopt"
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostView:
-    """A host as its operator sees it.
-
-    Attributes:
-        wanted, obeyed: ``G.MARK`` of the state ordered last, and of the one worked through last.
-        problems: what its agent has set aside, one sentence each.
-    """
-
-    id: str
-    name: str
-    alive: bool
-    enabled: bool
-    frozen_reason: str
-    seen_at: datetime | None
-    agent_version: str
-    problems: tuple[str, ...]
-    wanted: str
-    obeyed: str
-
-
-def list_hosts(site: Site) -> list[HostView]:
-    """Every host, by name."""
-    now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
-    with site.database.read() as connection:
-        records = host_list(connection)
-    return [
-        HostView(
-            id=record.id,
-            name=record.name,
-            alive=is_alive(record.seen_at, now, down_after_s),
-            enabled=record.enabled,
-            frozen_reason=record.frozen_reason,
-            seen_at=record.seen_at,
-            agent_version=record.facts.get("agent_version", ""),
-            problems=tuple(record.facts.get("problems", ())),
-            wanted=f"{record.generation}.{record.mark}",
-            obeyed=record.obeyed,
-        )
-        for record in records
-    ]
 
 
 def parse_stamp(text: str) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Letting a host go for good: nothing of it is known afterwards."""
+"""Letting a host go for good: nothing of it is known afterwards but which devices are not clean."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.compute.server import servers_of_host
 from lanekeeper.store.device.device import devices_to_clean
+from lanekeeper.store.device.quarantine import quarantine_keep
 from lanekeeper.store.host.desired import host_lock
 from lanekeeper.store.host.host import HostRecord, host_consumers, host_delete, host_get
 
@@ -18,12 +19,12 @@ def remove_host(site: Site, host_id: str) -> None:
     """Forget a host: its service, devices and providers, its place in aggregates, its credential.
 
     Its agent, should it still run, is refused from then on and touches nothing; to come back, the
-    host has to be enrolled again. Devices that were quarantined are not any more then.
+    host has to be enrolled again. Devices that were not clean come back quarantined.
 
     Raises:
         NotFound: there is none.
         Conflict: it has servers, somebody has allocated something of it, or its agent is cleaning
-            devices that would come back as clean without.
+            devices.
 
     Source: nova ``api/openstack/compute/services.py``, ServiceController.delete.
     """
@@ -37,6 +38,7 @@ def remove_host(site: Site, host_id: str) -> None:
         _check_consumers(connection, record)
         if is_alive(record.seen_at, now, down_after_s):
             _check_cleaning(connection, record)
+        quarantine_keep(connection, host_id, now)
         leave_aggregates(connection, record.name, now)
         host_delete(connection, host_id)
 

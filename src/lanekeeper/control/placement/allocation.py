@@ -162,7 +162,7 @@ def _check_foreign(servers: Mapping[str, str]) -> None:
     for consumer_id, name in servers.items():
         raise Conflict(
             f"consumer {consumer_id} is server {name}; what it holds follows the server",
-            hint="delete or resize the server through Compute",
+            hint="delete the server through Compute, and it lets go of all",
         )
 
 

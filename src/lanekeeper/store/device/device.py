@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.store.device.life import (
     card_is_whole,
+    card_recount,
     device_follow,
     device_leave,
     device_return,
 )
+from lanekeeper.store.device.quarantine import quarantine_apply
 from lanekeeper.store.tables import card, claim, device, host
 
 
@@ -60,7 +62,8 @@ def devices_merge(
 
     A function with the same address, ids and serial is the same device, also after it was away.
     What is not told any more is marked as not present: a holder keeps it, nobody new gets it.
-    States are not touched here; what follows for cards is the devices' life (``life.py``).
+    A function that was not clean when its host was removed comes back quarantined. Other states are
+    not touched here; what follows for cards is the devices' life (``life.py``).
     """
     known = {
         row["address"]: row
@@ -143,6 +146,8 @@ def _insert(
     )
     if fact.dev_type == DeviceType.PF:
         connection.execute(card.insert().values(pf_device_id=device_id))
+    if quarantine_apply(connection, device_id, now):
+        card_recount(connection, pf_id or device_id)
     return device_id
 
 

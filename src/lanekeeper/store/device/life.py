@@ -18,6 +18,8 @@ from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.store.tables import card, claim, device
 
 TAKEN = "lanekeeper.device.taken"
+_SET_ASIDE = "set aside"
+"""Who holds a card whose PF is not clean though nobody has held it: its VFs are not given away."""
 _DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
 
 
@@ -277,6 +279,8 @@ def _whole_holder(connection: sa.Connection, pf_id: str, last: str | None) -> st
     ).one()
     if state == DeviceState.AVAILABLE:
         return None
+    if holder is None and last is None and not _parts(connection, pf_id):
+        return _SET_ASIDE
     return last if holder is None else holder
 
 
