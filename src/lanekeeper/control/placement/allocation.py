@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,11 +26,13 @@ from lanekeeper.store.placement.allocation import (
     consumer_put,
     consumer_seek,
     consumers_find,
+    provider_ids_held_of,
     servers_among,
     shelves_load,
     use_change,
 )
-from lanekeeper.store.placement.resource_provider import generations_bump, generations_of
+from lanekeeper.store.placement.hold import generations_bump, providers_hold
+from lanekeeper.store.placement.resource_provider import generations_of
 from lanekeeper.store.placement.taken import taken_load
 
 _REFUSED = "Unable to allocate inventory: "
@@ -109,6 +111,7 @@ def delete_allocations(site: Site, consumer_id: str) -> None:
         _check_foreign(servers_among(connection, [consumer_id]))
         if not consumer_drop(connection, consumer_id):
             raise NotFound(f"No allocations for consumer '{consumer_id[:255]}'")
+        providers_hold(connection, provider_ids_held_of(connection, [consumer_id]))
         given = allocations_delete(connection, [consumer_id])
         use_change(
             connection, {(line.provider_id, line.resource_class): -line.amount for line in given}
@@ -118,26 +121,57 @@ def delete_allocations(site: Site, consumer_id: str) -> None:
 
 
 def replace(connection: sa.Connection, claims: Sequence[ConsumerClaim], now: datetime) -> None:
-    """Replace what each consumer holds. Raises as ``put_allocations``.
+    """Replace what each consumer holds. Raises as ``put_allocations``."""
+    take(connection, hold(connection, claims, now))
 
-    First the consumers are held, then the providers, both in the order of their ids; what is read
-    after that stays true until the commit.
+
+@dataclass(frozen=True, slots=True)
+class HeldClaims:
+    """Claims whose consumers and providers are held until the commit.
+
+    Attributes:
+        before: consumers that hold something now.
+        emptied: those of them that are to hold nothing.
+    """
+
+    after: Sequence[Taken]
+    before: frozenset[str]
+    emptied: frozenset[str]
+
+
+def hold(
+    connection: sa.Connection,
+    claims: Sequence[ConsumerClaim],
+    now: datetime,
+    provider_ids: Collection[str] = (),
+) -> HeldClaims:
+    """Hold the consumers, then the providers of all that they hold and want, and *provider_ids*.
+
+    What is read after that stays true until the commit. Raises as ``put_allocations``.
     """
     claims = sorted(claims, key=lambda claim: claim.consumer_id)
     known = _consumers(connection, [claim.consumer_id for claim in claims])
     for claim in claims:
         _hold_consumer(connection, known.get(claim.consumer_id), claim, now)
-    before = allocations_delete(connection, list(known)) if known else []
     after = [line for claim in claims for line in claim.lines()]
-    emptied = {claim.consumer_id for claim in claims if not claim.amounts}
-    touched = {line.provider_id for line in after}
-    touched |= {line.provider_id for line in before if line.consumer_id in emptied}
+    others = provider_ids_held_of(connection, known) | set(provider_ids)
+    if others:  # else the generations that are moved hold all that there is to hold
+        providers_hold(connection, others | {line.provider_id for line in after})
+    emptied = frozenset(claim.consumer_id for claim in claims if not claim.amounts)
+    return HeldClaims(after, frozenset(known), emptied)
+
+
+def take(connection: sa.Connection, held: HeldClaims) -> None:
+    """Give back what they hold and take what they want. Raises as ``put_allocations``."""
+    before = allocations_delete(connection, held.before)
+    touched = {line.provider_id for line in held.after}
+    touched |= {line.provider_id for line in before if line.consumer_id in held.emptied}
     generations_bump(connection, touched)
-    shelves = shelves_load(connection, {line.provider_id for line in after})
-    for line in after:
+    shelves = shelves_load(connection, {line.provider_id for line in held.after})
+    for line in held.after:
         _check_line(connection, shelves, line)
-    _take(connection, shelves, before, after)
-    allocations_insert(connection, after)
+    _take(connection, shelves, before, held.after)
+    allocations_insert(connection, held.after)
 
 
 def _consumers(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ConsumerRow]:

@@ -23,13 +23,13 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.domain.placement.listing import ProviderRow
+from lanekeeper.store.placement.hold import classes_hold
 from lanekeeper.store.placement.inventory import (
     Stocked,
     inventories_delete,
     inventories_of,
     inventory_write,
 )
-from lanekeeper.store.placement.resource_name import classes_hold
 
 IN_USE = "placement.inventory.inuse"
 
@@ -115,8 +115,8 @@ def change_inventory(
 
     def work(connection: sa.Connection) -> int:
         provider = inventory_owner(connection, provider_id)
-        moved = bump(connection, provider, generation)
         classes_hold(connection, [name])
+        moved = bump(connection, provider, generation)
         if unknown_classes(connection, [name]):
             raise NotFound(f"No such resource class {name[:255]}.")
         if name not in inventories_of(connection, provider_id):

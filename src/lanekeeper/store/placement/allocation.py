@@ -1,12 +1,12 @@
 """Amounts taken from inventories that devices do not own (VCPU, MEMORY_MB, DISK_GB, a client's).
 
-Whoever takes holds the provider by its generation first and the inventory rows after it, both in
-the order of their keys, so that claims wait for each other and never in a circle.
+Whoever takes holds consumer, providers and inventories in this order (``hold.py``), so that claims
+wait for each other and never in a circle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.placement.allocation import Taken
 from lanekeeper.domain.placement.inventory import Inventory
+from lanekeeper.store.batch import batches
+from lanekeeper.store.placement.hold import generations_bump
 from lanekeeper.store.placement.inventory import STOCK
-from lanekeeper.store.placement.resource_provider import generations_bump
 from lanekeeper.store.placement.taken import taken_query
 from lanekeeper.store.tables import allocation, consumer, inventory, resource_provider, server
 
 FULL = "lanekeeper.inventory.full"
-_BATCH = 1000  # ids in one statement; some databases take no more than 32766 values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +140,19 @@ def allocations_insert(connection: sa.Connection, lines: Sequence[Taken]) -> Non
         )
 
 
+def provider_ids_held_of(connection: sa.Connection, consumer_ids: Collection[str]) -> set[str]:
+    """Return the providers of whose stored inventories these hold something."""
+    found: set[str] = set()
+    for batch in batches(consumer_ids):
+        mine = sa.select(allocation.c.provider_id).where(allocation.c.consumer_id.in_(batch))
+        found.update(connection.scalars(mine.distinct()))
+    return found
+
+
 def allocations_delete(connection: sa.Connection, consumer_ids: Collection[str]) -> list[Taken]:
     """Remove what these hold of stored inventories, and return it; use is not changed."""
     gone: list[Taken] = []
-    for batch in _batches(consumer_ids):
+    for batch in batches(consumer_ids):
         rows = connection.execute(
             allocation.delete()
             .where(allocation.c.consumer_id.in_(batch))
@@ -161,7 +170,7 @@ def allocations_delete(connection: sa.Connection, consumer_ids: Collection[str])
 def shelves_load(connection: sa.Connection, provider_ids: Collection[str]) -> dict[str, Shelf]:
     """Return these providers with their stored inventories; what is not there is left out."""
     shelves: dict[str, Shelf] = {}
-    for batch in _batches(provider_ids):
+    for batch in batches(provider_ids):
         one = len(batch) == 1
         found = connection.execute(_SHELF, {"id": batch[0]}) if one else _many(connection, batch)
         for id_, name, owner, generation, class_, *numbers in found.all():
@@ -175,12 +184,6 @@ def shelves_load(connection: sa.Connection, provider_ids: Collection[str]) -> di
 
 def _many(connection: sa.Connection, provider_ids: list[str]) -> sa.CursorResult[Any]:
     return connection.execute(_SHELVES.where(resource_provider.c.id.in_(provider_ids)))
-
-
-def _batches(ids: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(ids)
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]
 
 
 # Consumers ----------------------------------------------------------------------------------------
@@ -222,7 +225,7 @@ def consumers_find(
 ) -> dict[str, ConsumerRow]:
     """Return those of *consumer_ids* that hold something."""
     found: dict[str, ConsumerRow] = {}
-    for batch in _batches(consumer_ids):
+    for batch in batches(consumer_ids):
         rows = connection.execute(sa.select(*_CONSUMER).where(consumer.c.id.in_(batch)))
         found |= {row["id"]: ConsumerRow(**row) for row in rows.mappings()}
     return found
@@ -231,7 +234,7 @@ def consumers_find(
 def servers_among(connection: sa.Connection, consumer_ids: Collection[str]) -> dict[str, str]:
     """Return the names of those consumers that are servers of this controller, by id."""
     names: dict[str, str] = {}
-    for batch in _batches(consumer_ids):
+    for batch in batches(consumer_ids):
         rows = connection.execute(
             sa.select(server.c.id, server.c.name).where(server.c.id.in_(batch))
         )
