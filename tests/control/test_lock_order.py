@@ -132,12 +132,8 @@ def tell(fleet: Fleet, name: str, *, cards: int, vcpus: int = 8) -> None:
     report_facts(fleet.site, fleet.hosts[name], facts)
 
 
-def deadlocks(cluster: PostgreSQL) -> int:
-    return (cluster.directory / "log").read_text(errors="replace").count("deadlock detected")
-
-
 def test_nobody_waits_in_a_circle(postgresql: PostgreSQL, tmp_path: Path) -> None:
-    before, random = deadlocks(postgresql), Random(7)
+    before, random = postgresql.deadlocks(), Random(7)
     url = postgresql.url(postgresql.create())
     with fleet(url, tmp_path, hosts=2) as made:
         for name in _CLASSES:
@@ -152,7 +148,7 @@ def test_nobody_waits_in_a_circle(postgresql: PostgreSQL, tmp_path: Path) -> Non
         in_threads([actor.act for actor in actors])
         with made.site.database.read() as connection:
             assert [one for one in verify(connection) if not one.notice] == []
-    assert deadlocks(postgresql) == before
+    assert postgresql.deadlocks() == before
 
 
 @pytest.fixture
