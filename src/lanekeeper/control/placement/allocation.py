@@ -15,6 +15,7 @@ from lanekeeper.control.placement.resource_provider import CONCURRENT, RACE, exi
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.allocation import Taken
+from lanekeeper.domain.placement.inventory import INT_MAX
 from lanekeeper.domain.placement.listing import ProviderRow
 from lanekeeper.store.placement.allocation import (
     ConsumerRow,
@@ -31,6 +32,7 @@ from lanekeeper.store.placement.allocation import (
     shelves_load,
     use_change,
 )
+from lanekeeper.store.placement.first_claim import first_claim
 from lanekeeper.store.placement.hold import generations_bump, providers_hold
 from lanekeeper.store.placement.resource_provider import generations_of
 from lanekeeper.store.placement.taken import taken_load
@@ -55,6 +57,15 @@ class ConsumerClaim:
     user_id: str
     generation: tuple[int | None] | None = None
     kind: str | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is of a consumer that must hold nothing yet, as nearly all claims are.
+
+        Amounts beyond what an inventory may have are none of them: no database takes such numbers.
+        """
+        amounts = [amount for part in self.amounts.values() for amount in part.values()]
+        return self.generation == (None,) and 0 < max(amounts, default=0) <= INT_MAX
 
     def lines(self) -> list[Taken]:
         return [
@@ -122,6 +133,9 @@ def delete_allocations(site: Site, consumer_id: str) -> None:
 
 def replace(connection: sa.Connection, claims: Sequence[ConsumerClaim], now: datetime) -> None:
     """Replace what each consumer holds. Raises as ``put_allocations``."""
+    if len(claims) == 1 and claims[0].is_first:
+        _take_first(connection, claims[0], now)
+        return
     take(connection, hold(connection, claims, now))
 
 
@@ -172,6 +186,30 @@ def take(connection: sa.Connection, held: HeldClaims) -> None:
         _check_line(connection, shelves, line)
     _take(connection, shelves, before, held.after)
     allocations_insert(connection, held.after)
+
+
+def _take_first(connection: sa.Connection, claim: ConsumerClaim, now: datetime) -> None:
+    """Do the same for one claim of a new consumer, all at once, and judge it afterwards."""
+    row = ConsumerRow(
+        id=claim.consumer_id,
+        project_id=claim.project_id,
+        user_id=claim.user_id,
+        kind=claim.kind,
+        generation=1,
+        updated_at=now,
+    )
+    lines = claim.lines()
+    found = first_claim(connection, row, lines)
+    _check_foreign({} if found.server is None else {claim.consumer_id: found.server})
+    if found.generation is not None:
+        raise _generation_conflict(found.generation, None)
+    if len(found.outcomes.done) > 1:  # the consumer is made, so what was read of providers counts
+        for line in lines:
+            _check_line(connection, found.shelves, line)
+        _check_room(found.shelves, lines)
+    found.outcomes.check()
+    if found.changed != len(lines):
+        raise Conflict(_CHANGED, code=CONCURRENT)
 
 
 def _consumers(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ConsumerRow]:
@@ -236,11 +274,14 @@ def _check_generation(row: ConsumerRow | None, claim: ConsumerClaim) -> None:
     (expected,) = claim.generation
     actual = None if row is None else row.generation
     if expected != actual:
-        shown = ["null" if number is None else number for number in (actual, expected)]
-        raise Conflict(
-            f"consumer generation conflict - expected {shown[0]} but got {shown[1]}",
-            code=CONCURRENT,
-        )
+        raise _generation_conflict(actual, expected)
+
+
+def _generation_conflict(actual: int | None, expected: int | None) -> Conflict:
+    shown = ["null" if number is None else number for number in (actual, expected)]
+    return Conflict(
+        f"consumer generation conflict - expected {shown[0]} but got {shown[1]}", code=CONCURRENT
+    )
 
 
 def _check_line(connection: sa.Connection, shelves: Mapping[str, Shelf], line: Taken) -> None:
@@ -282,14 +323,24 @@ def _take(
         changes[line.provider_id, line.resource_class] -= line.amount
     for line in after:
         changes[line.provider_id, line.resource_class] += line.amount
-    for (provider_id, name), change in sorted(changes.items()):
-        if change > 0:
-            stock = shelves[provider_id].stocks[name]
-            if stock.used + change > stock.capacity:
-                free = max(stock.capacity - stock.used, 0)
-                raise _full(name, provider_id, f"{change} asked, {free} of {stock.capacity} free")
+    _check_room(
+        shelves, [Taken("", *place, change) for place, change in changes.items() if change > 0]
+    )
     if not use_change(connection, changes):
         raise Conflict(_CHANGED, code=CONCURRENT)
+
+
+def _check_room(shelves: Mapping[str, Shelf], more: Sequence[Taken]) -> None:
+    """Say what is short, and how much is left of it, for the write says only that something is."""
+    for line in sorted(more, key=lambda line: (line.provider_id, line.resource_class)):
+        stock = shelves[line.provider_id].stocks[line.resource_class]
+        if stock.used + line.amount > stock.capacity:
+            free = max(stock.capacity - stock.used, 0)
+            raise _full(
+                line.resource_class,
+                line.provider_id,
+                f"{line.amount} asked, {free} of {stock.capacity} free",
+            )
 
 
 def _full(name: str, provider_id: str, why: str) -> Conflict:

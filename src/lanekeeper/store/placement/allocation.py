@@ -6,7 +6,7 @@ wait for each other and never in a circle.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,6 +40,10 @@ class ConsumerRow:
     generation: int
     updated_at: datetime
 
+    def columns(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {"type" if name == "kind" else name: value for name, value in values.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
@@ -53,7 +57,7 @@ class Shelf:
 
 # Statements that every claim runs are made once: making one takes longer than running it.
 _CHANGE = sa.bindparam("change", type_=sa.BigInteger)
-_USE_CHANGE = (
+USE_CHANGE = (
     inventory.update()
     .where(
         inventory.c.provider_id == sa.bindparam("provider"),
@@ -72,7 +76,7 @@ _SHELVES = sa.select(
     inventory.c.resource_class,
     *(inventory.c[name] for name in STOCK),
 ).outerjoin(inventory, inventory.c.provider_id == resource_provider.c.id)
-_SHELF = _SHELVES.where(resource_provider.c.id == sa.bindparam("id"))
+SHELF = _SHELVES.where(resource_provider.c.id == sa.bindparam("id"))
 
 # Taking and giving back ---------------------------------------------------------------------------
 
@@ -121,7 +125,7 @@ def use_change(connection: sa.Connection, changes: Mapping[tuple[str, str], int]
     ]
     if not rows:
         return True
-    return connection.execute(_USE_CHANGE, rows).rowcount == len(rows)
+    return connection.execute(USE_CHANGE, rows).rowcount == len(rows)
 
 
 def allocations_insert(connection: sa.Connection, lines: Sequence[Taken]) -> None:
@@ -169,16 +173,23 @@ def allocations_delete(connection: sa.Connection, consumer_ids: Collection[str])
 
 def shelves_load(connection: sa.Connection, provider_ids: Collection[str]) -> dict[str, Shelf]:
     """Return these providers with their stored inventories; what is not there is left out."""
-    shelves: dict[str, Shelf] = {}
+    rows: list[Any] = []
     for batch in batches(provider_ids):
         one = len(batch) == 1
-        found = connection.execute(_SHELF, {"id": batch[0]}) if one else _many(connection, batch)
-        for id_, name, owner, generation, class_, *numbers in found.all():
-            shelf = shelves.get(id_)
-            if shelf is None:
-                shelves[id_] = shelf = Shelf(name, owner, generation, {})
-            if class_ is not None:
-                shelf.stocks[class_] = Inventory(**dict(zip(STOCK, numbers, strict=True)))
+        found = connection.execute(SHELF, {"id": batch[0]}) if one else _many(connection, batch)
+        rows += found.all()
+    return shelves_of(rows)
+
+
+def shelves_of(rows: Iterable[Any]) -> dict[str, Shelf]:
+    """Read what ``SHELF`` returns, of one provider or of several."""
+    shelves: dict[str, Shelf] = {}
+    for id_, name, owner, generation, class_, *numbers in rows:
+        shelf = shelves.get(id_)
+        if shelf is None:
+            shelves[id_] = shelf = Shelf(name, owner, generation, {})
+        if class_ is not None:
+            shelf.stocks[class_] = Inventory(**dict(zip(STOCK, numbers, strict=True)))
     return shelves
 
 
@@ -198,7 +209,7 @@ _CONSUMER = (
 )
 _NOBODY = sa.select(sa.literal(1).label("one")).subquery("nobody")
 _SOUGHT = sa.bindparam("id", type_=sa.Text)
-_CONSUMER_SEEK = (
+CONSUMER_SEEK = (
     sa.select(
         sa.select(server.c.name).where(server.c.id == _SOUGHT).scalar_subquery().label("server"),
         *_CONSUMER,
@@ -212,7 +223,7 @@ def consumer_seek(
     connection: sa.Connection, consumer_id: str
 ) -> tuple[str | None, ConsumerRow | None]:
     """Return the name of the server that it is, if it is one, and its row if it holds something."""
-    found = connection.execute(_CONSUMER_SEEK, {"id": consumer_id}).one()
+    found = connection.execute(CONSUMER_SEEK, {"id": consumer_id}).one()
     server_name, *columns = found
     if columns[0] is None:
         return server_name, None
@@ -252,15 +263,15 @@ def consumer_put(
     now: datetime,
 ) -> None:
     """Make the consumer row of something that holds devices or amounts; generation 1."""
-    values = {
-        "id": consumer_id,
-        "project_id": project_id,
-        "user_id": user_id,
-        "type": kind,
-        "generation": 1,
-        "updated_at": now,
-    }
-    connection.execute(_CONSUMER_INSERT, values)
+    made = ConsumerRow(
+        id=consumer_id,
+        project_id=project_id,
+        user_id=user_id,
+        kind=kind,
+        generation=1,
+        updated_at=now,
+    )
+    connection.execute(_CONSUMER_INSERT, made.columns())
 
 
 def consumer_change(

@@ -29,7 +29,7 @@ from lanekeeper.store.tables import resource_class, resource_provider
 # An arbitrary number that is Lanekeeper's, beside that of migrations.
 _TREES = 0x4C4B_5343_4845_4D42
 
-_BUMP = (
+BUMP = (
     resource_provider.update()
     .where(resource_provider.c.id == sa.bindparam("provider"))
     .values(generation=resource_provider.c.generation + 1)
@@ -74,4 +74,4 @@ def providers_hold(connection: sa.Connection, provider_ids: Collection[str]) -> 
 def generations_bump(connection: sa.Connection, provider_ids: Collection[str]) -> None:
     """Move the generations of these on, and hold them; what is not there is left out."""
     if provider_ids:
-        connection.execute(_BUMP, [{"provider": id_} for id_ in sorted(provider_ids)])
+        connection.execute(BUMP, [{"provider": id_} for id_ in sorted(provider_ids)])
