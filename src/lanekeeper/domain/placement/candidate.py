@@ -21,7 +21,8 @@ import numpy as np
 
 from lanekeeper.domain.placement.budget import Budget, Spent
 from lanekeeper.domain.placement.query import CandidateQuery
-from lanekeeper.domain.placement.snapshot import Mask, Rows, Snapshot
+from lanekeeper.domain.placement.rows import Mask, Rows
+from lanekeeper.domain.placement.snapshot import Snapshot
 from lanekeeper.domain.placement.supply import (
     Slot,
     Supply,
