@@ -21,7 +21,7 @@ from lanekeeper.control.placement.allocation import (
     put_allocations,
 )
 from lanekeeper.control.placement.inventory import list_inventories, put_inventories
-from lanekeeper.control.placement.reshape import NewStock, reshape
+from lanekeeper.control.placement.reshape import NewInventory, reshape
 from lanekeeper.control.placement.resource_name import ensure_class, rename_class
 from lanekeeper.control.placement.resource_provider import (
     create_provider,
@@ -100,7 +100,7 @@ class Actor:
         for provider in self._random.sample(self._providers, 2):
             generation = list_inventories(self._site, provider)[0].generation
             wanted = {name: Inventory(total=self._random.randint(20, 30)) for name in _CLASSES}
-            stocks.append(NewStock(provider, generation, wanted))
+            stocks.append(NewInventory(provider, generation, wanted))
         reshape(self._site, stocks, self._claims())
 
     def _move(self) -> None:

@@ -17,8 +17,8 @@ from lanekeeper.store.placement.allocation import (
     allocations_delete,
     consumers_find,
     provider_ids_held_of,
+    provider_inventories_load,
     servers_among,
-    shelves_load,
 )
 from lanekeeper.store.placement.hold import classes_hold, providers_hold
 from lanekeeper.store.placement.lines import lines_of
@@ -58,7 +58,7 @@ def test_batches_hold_each_once() -> None:
         consumers_find,
         provider_ids_held_of,
         servers_among,
-        shelves_load,
+        provider_inventories_load,
         providers_hold,
         classes_hold,
         classes_found,

@@ -43,8 +43,8 @@ from lanekeeper.store.host.host import (
     host_is_frozen,
     host_list,
 )
-from lanekeeper.store.placement.provider import (
-    Stock,
+from lanekeeper.store.placement.host_provider import (
+    HostInventory,
     device_provider_id,
     device_providers_retire,
     host_providers_hold,
@@ -91,20 +91,20 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         site.bells.ring(host_id)
 
 
-def _stocks(config: Compute, facts: HostFacts) -> dict[str, Stock]:
+def _stocks(config: Compute, facts: HostFacts) -> dict[str, HostInventory]:
     """What a host has of itself, less what is kept for it."""
     return {
-        "VCPU": Stock(
+        "VCPU": HostInventory(
             facts.vcpus,
             min(config.reserved_host_cpus, facts.vcpus),
             config.cpu_allocation_ratio,
         ),
-        "MEMORY_MB": Stock(
+        "MEMORY_MB": HostInventory(
             facts.memory_mib,
             min(config.reserved_host_memory_mb, facts.memory_mib),
             config.ram_allocation_ratio,
         ),
-        "DISK_GB": Stock(
+        "DISK_GB": HostInventory(
             facts.disk_gib,
             min(-(-config.reserved_host_disk_mb // 1024), facts.disk_gib),
             config.disk_allocation_ratio,

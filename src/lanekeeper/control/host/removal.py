@@ -12,7 +12,7 @@ from lanekeeper.store.compute.server import servers_of_host
 from lanekeeper.store.device.device import devices_to_clean
 from lanekeeper.store.host.desired import host_lock
 from lanekeeper.store.host.host import HostRecord, host_consumers, host_delete, host_get
-from lanekeeper.store.placement.provider import host_tree_hold
+from lanekeeper.store.placement.host_provider import host_tree_hold
 
 
 def remove_host(site: Site, host_id: str) -> None:

@@ -14,12 +14,12 @@ from lanekeeper.control.placement.resource_name import check_classes
 from lanekeeper.control.placement.resource_provider import CONCURRENT, RACE, existing
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
-from lanekeeper.domain.placement.allocation import Taken
+from lanekeeper.domain.placement.allocation import Allocation
 from lanekeeper.domain.placement.inventory import INT_MAX
 from lanekeeper.domain.placement.listing import ProviderRow
 from lanekeeper.store.placement.allocation import (
     ConsumerRow,
-    Shelf,
+    ProviderInventory,
     allocations_delete,
     allocations_insert,
     consumer_change,
@@ -28,14 +28,14 @@ from lanekeeper.store.placement.allocation import (
     consumer_seek,
     consumers_find,
     provider_ids_held_of,
+    provider_inventories_load,
     servers_among,
-    shelves_load,
     use_change,
 )
+from lanekeeper.store.placement.allocation_view import allocations_load
 from lanekeeper.store.placement.first_claim import first_claim
 from lanekeeper.store.placement.hold import generations_bump, providers_hold
 from lanekeeper.store.placement.resource_provider import generations_of
-from lanekeeper.store.placement.taken import taken_load
 
 _REFUSED = "Unable to allocate inventory: "
 _CHANGED = f"Inventory and/or allocations changed while attempting to allocate: {RACE}"
@@ -67,9 +67,9 @@ class ConsumerClaim:
         amounts = [amount for part in self.amounts.values() for amount in part.values()]
         return self.generation == (None,) and 0 < max(amounts, default=0) <= INT_MAX
 
-    def lines(self) -> list[Taken]:
+    def lines(self) -> list[Allocation]:
         return [
-            Taken(self.consumer_id, provider_id, name, amount)
+            Allocation(self.consumer_id, provider_id, name, amount)
             for provider_id, amounts in self.amounts.items()
             for name, amount in amounts.items()
         ]
@@ -80,13 +80,13 @@ class ConsumerView:
     """What a consumer holds; *row* is None for one that holds nothing."""
 
     row: ConsumerRow | None
-    taken: tuple[Taken, ...]
+    taken: tuple[Allocation, ...]
     provider_generations: Mapping[str, int]
 
 
 def show_consumer(site: Site, consumer_id: str) -> ConsumerView:
     with site.database.read() as connection:
-        taken = tuple(taken_load(connection, consumer_id=consumer_id))
+        taken = tuple(allocations_load(connection, consumer_id=consumer_id))
         generations = generations_of(connection, {line.provider_id for line in taken})
         row = consumers_find(connection, [consumer_id]).get(consumer_id)
     return ConsumerView(row, taken, generations)
@@ -148,7 +148,7 @@ class HeldClaims:
         emptied: those of them that are to hold nothing.
     """
 
-    after: Sequence[Taken]
+    after: Sequence[Allocation]
     before: frozenset[str]
     emptied: frozenset[str]
 
@@ -181,10 +181,10 @@ def take(connection: sa.Connection, held: HeldClaims) -> None:
     touched = {line.provider_id for line in held.after}
     touched |= {line.provider_id for line in before if line.consumer_id in held.emptied}
     generations_bump(connection, touched)
-    shelves = shelves_load(connection, {line.provider_id for line in held.after})
+    providers = provider_inventories_load(connection, {line.provider_id for line in held.after})
     for line in held.after:
-        _check_line(connection, shelves, line)
-    _take(connection, shelves, before, held.after)
+        _check_line(connection, providers, line)
+    _take(connection, providers, before, held.after)
     allocations_insert(connection, held.after)
 
 
@@ -205,8 +205,8 @@ def _take_first(connection: sa.Connection, claim: ConsumerClaim, now: datetime) 
         raise _generation_conflict(found.generation, None)
     if len(found.outcomes.done) > 1:  # the consumer is made, so what was read of providers counts
         for line in lines:
-            _check_line(connection, found.shelves, line)
-        _check_room(found.shelves, lines)
+            _check_line(connection, found.providers, line)
+        _check_room(found.providers, lines)
     found.outcomes.check()
     if found.changed != len(lines):
         raise Conflict(_CHANGED, code=CONCURRENT)
@@ -284,17 +284,19 @@ def _generation_conflict(actual: int | None, expected: int | None) -> Conflict:
     )
 
 
-def _check_line(connection: sa.Connection, shelves: Mapping[str, Shelf], line: Taken) -> None:
+def _check_line(
+    connection: sa.Connection, providers: Mapping[str, ProviderInventory], line: Allocation
+) -> None:
     """Refuse what a provider cannot give at all; whether it is free is for the write to say."""
-    shelf, name = shelves.get(line.provider_id), line.resource_class
-    if shelf is None:
+    provider, name = providers.get(line.provider_id), line.resource_class
+    if provider is None:
         raise Invalid(f"Allocation for resource provider '{line.provider_id}' that does not exist.")
-    if shelf.owner == "device":
+    if provider.owner == "device":
         raise Conflict(
-            f"what is held of {shelf.name} follows servers and ports",
+            f"what is held of {provider.name} follows servers and ports",
             hint="ask for the device with a flavor's alias or with a port",
         )
-    stock = shelf.stocks.get(name)
+    stock = provider.stocks.get(name)
     if stock is None:
         check_classes(
             connection,
@@ -314,9 +316,9 @@ def _check_line(connection: sa.Connection, shelves: Mapping[str, Shelf], line: T
 
 def _take(
     connection: sa.Connection,
-    shelves: Mapping[str, Shelf],
-    before: Sequence[Taken],
-    after: Sequence[Taken],
+    providers: Mapping[str, ProviderInventory],
+    before: Sequence[Allocation],
+    after: Sequence[Allocation],
 ) -> None:
     changes: dict[tuple[str, str], int] = defaultdict(int)
     for line in before:
@@ -324,16 +326,17 @@ def _take(
     for line in after:
         changes[line.provider_id, line.resource_class] += line.amount
     _check_room(
-        shelves, [Taken("", *place, change) for place, change in changes.items() if change > 0]
+        providers,
+        [Allocation("", *place, change) for place, change in changes.items() if change > 0],
     )
     if not use_change(connection, changes):
         raise Conflict(_CHANGED, code=CONCURRENT)
 
 
-def _check_room(shelves: Mapping[str, Shelf], more: Sequence[Taken]) -> None:
+def _check_room(providers: Mapping[str, ProviderInventory], more: Sequence[Allocation]) -> None:
     """Say what is short, and how much is left of it, for the write says only that something is."""
     for line in sorted(more, key=lambda line: (line.provider_id, line.resource_class)):
-        stock = shelves[line.provider_id].stocks[line.resource_class]
+        stock = providers[line.provider_id].stocks[line.resource_class]
         if stock.used + line.amount > stock.capacity:
             free = max(stock.capacity - stock.used, 0)
             raise _full(
@@ -355,7 +358,7 @@ class ProviderView:
     """Who holds what of one provider."""
 
     provider: ProviderRow
-    taken: tuple[Taken, ...]
+    taken: tuple[Allocation, ...]
     consumers: Mapping[str, ConsumerRow]
 
 
@@ -367,6 +370,6 @@ def list_provider_allocations(site: Site, provider_id: str) -> ProviderView:
     """
     with site.database.read() as connection:
         provider = existing(connection, provider_id)
-        taken = tuple(taken_load(connection, provider_id=provider_id))
+        taken = tuple(allocations_load(connection, provider_id=provider_id))
         consumers = consumers_find(connection, {line.consumer_id for line in taken})
     return ProviderView(provider, taken, consumers)

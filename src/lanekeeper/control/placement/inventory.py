@@ -25,7 +25,7 @@ from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.domain.placement.listing import ProviderRow
 from lanekeeper.store.placement.hold import classes_hold
 from lanekeeper.store.placement.inventory import (
-    Stocked,
+    InventoryRecord,
     inventories_delete,
     inventories_of,
     inventory_write,
@@ -34,7 +34,9 @@ from lanekeeper.store.placement.inventory import (
 IN_USE = "placement.inventory.inuse"
 
 
-def list_inventories(site: Site, provider_id: str) -> tuple[ProviderRow, Mapping[str, Stocked]]:
+def list_inventories(
+    site: Site, provider_id: str
+) -> tuple[ProviderRow, Mapping[str, InventoryRecord]]:
     """A provider and what it has, by class.
 
     Raises:

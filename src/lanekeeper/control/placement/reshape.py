@@ -23,7 +23,7 @@ NO_PROVIDER = "placement.resource_provider.not_found"
 
 
 @dataclass(frozen=True, slots=True)
-class NewStock:
+class NewInventory:
     """What a provider is to have from now on; *generation* is where its writer saw it."""
 
     provider_id: str
@@ -31,7 +31,7 @@ class NewStock:
     wanted: Mapping[str, Inventory]
 
 
-def reshape(site: Site, stocks: Sequence[NewStock], claims: Sequence[ConsumerClaim]) -> None:
+def reshape(site: Site, stocks: Sequence[NewInventory], claims: Sequence[ConsumerClaim]) -> None:
     """Replace inventories and allocations in one transaction.
 
     In between every provider has what it had and what it is to have, so that neither order of
@@ -62,7 +62,7 @@ def reshape(site: Site, stocks: Sequence[NewStock], claims: Sequence[ConsumerCla
         raise Conflict(f"update conflict: {RACE}", code=CONCURRENT) from error
 
 
-def _provider(connection: sa.Connection, stock: NewStock) -> ProviderRow:
+def _provider(connection: sa.Connection, stock: NewInventory) -> ProviderRow:
     try:
         provider = inventory_owner(connection, stock.provider_id)
     except NotFound as error:

@@ -120,7 +120,7 @@ class Trees:
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class InventoryColumns:
     """One resource class: who has an inventory of it, and how much.
 
     Attributes:
@@ -161,7 +161,7 @@ class Stock:
         place = found[hit]
         return rows[hit], self.values[_CAPACITY, place], self.values[_USED, place]
 
-    def with_rows(self, changed: Rows, lines: Sequence[tuple[int, ...]]) -> Stock:
+    def with_rows(self, changed: Rows, lines: Sequence[tuple[int, ...]]) -> InventoryColumns:
         """Return the stock in which rows *changed* (ascending) have exactly *lines*."""
         told = np.array(sorted(lines), dtype=np.int64).reshape(-1, 6)
         rows, values = told[:, 0].astype(np.int32), told[:, 1:].T
@@ -171,11 +171,11 @@ class Stock:
                 return self
             copy = self.values.copy()
             copy[:, touched] = values
-            return Stock(self.rows, copy)
+            return InventoryColumns(self.rows, copy)
         all_rows = np.concatenate([self.rows[~touched], rows])
         order = np.argsort(all_rows, kind="stable")
         every = np.concatenate([self.values[:, ~touched], values], axis=1)
-        return Stock(all_rows[order], every[:, order])
+        return InventoryColumns(all_rows[order], every[:, order])
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ class Snapshot:
     """Everything that candidates are searched in."""
 
     shape: Shape = _EMPTY
-    stocks: Mapping[str, Stock] = field(default_factory=dict)
+    stocks: Mapping[str, InventoryColumns] = field(default_factory=dict)
 
     def with_stock(self, changed: Collection[str], lines: Lines) -> Snapshot:
         """Return the snapshot after inventories or use of providers *changed*, and nothing else.
@@ -275,16 +275,19 @@ class Snapshot:
 
 
 def _restocked(
-    stocks: Mapping[str, Stock], row_of: Mapping[str, int], changed: Collection[str], lines: Lines
-) -> Mapping[str, Stock]:
+    stocks: Mapping[str, InventoryColumns],
+    row_of: Mapping[str, int],
+    changed: Collection[str],
+    lines: Lines,
+) -> Mapping[str, InventoryColumns]:
     rows = _ascending(row_of[id_] for id_ in changed if id_ in row_of)
     gathered: dict[str, list[tuple[int, ...]]] = defaultdict(list)
     for id_, name, *values in lines.stock:
         if id_ in row_of:
             gathered[name].append((row_of[id_], *values))
-    result: dict[str, Stock] = {}
+    result: dict[str, InventoryColumns] = {}
     for name in {**stocks, **gathered}:
-        now = stocks.get(name, Stock()).with_rows(rows, gathered.get(name, ()))
+        now = stocks.get(name, InventoryColumns()).with_rows(rows, gathered.get(name, ()))
         if len(now.rows):
             result[name] = now
     return result

@@ -14,12 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.placement.allocation import Taken
+from lanekeeper.domain.placement.allocation import Allocation
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.batch import batches
+from lanekeeper.store.placement.allocation_view import allocations_query
 from lanekeeper.store.placement.hold import generations_bump
 from lanekeeper.store.placement.inventory import STOCK
-from lanekeeper.store.placement.taken import taken_query
 from lanekeeper.store.tables import allocation, consumer, inventory, resource_provider, server
 
 FULL = "lanekeeper.inventory.full"
@@ -46,7 +46,7 @@ class ConsumerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class ProviderInventory:
     """A provider as a claim sees it: whose it is, and what it has."""
 
     name: str
@@ -68,7 +68,7 @@ USE_CHANGE = (
 )
 _ALLOCATION_INSERT = allocation.insert()
 _CONSUMER_INSERT = consumer.insert()
-_SHELVES = sa.select(
+_PROVIDER_INVENTORIES = sa.select(
     resource_provider.c.id,
     resource_provider.c.name,
     resource_provider.c.owner,
@@ -76,7 +76,7 @@ _SHELVES = sa.select(
     inventory.c.resource_class,
     *(inventory.c[name] for name in STOCK),
 ).outerjoin(inventory, inventory.c.provider_id == resource_provider.c.id)
-SHELF = _SHELVES.where(resource_provider.c.id == sa.bindparam("id"))
+PROVIDER_INVENTORY = _PROVIDER_INVENTORIES.where(resource_provider.c.id == sa.bindparam("id"))
 
 # Taking and giving back ---------------------------------------------------------------------------
 
@@ -97,7 +97,7 @@ def allocation_take(
         raise Conflict(f"provider {provider_id} has not all of {asked} left", code=FULL)
     allocations_insert(
         connection,
-        [Taken(consumer_id, provider, name, n) for (provider, name), n in wanted.items()],
+        [Allocation(consumer_id, provider, name, n) for (provider, name), n in wanted.items()],
     )
 
 
@@ -128,7 +128,7 @@ def use_change(connection: sa.Connection, changes: Mapping[tuple[str, str], int]
     return connection.execute(USE_CHANGE, rows).rowcount == len(rows)
 
 
-def allocations_insert(connection: sa.Connection, lines: Sequence[Taken]) -> None:
+def allocations_insert(connection: sa.Connection, lines: Sequence[Allocation]) -> None:
     if lines:
         connection.execute(
             _ALLOCATION_INSERT,
@@ -153,9 +153,11 @@ def provider_ids_held_of(connection: sa.Connection, consumer_ids: Collection[str
     return found
 
 
-def allocations_delete(connection: sa.Connection, consumer_ids: Collection[str]) -> list[Taken]:
+def allocations_delete(
+    connection: sa.Connection, consumer_ids: Collection[str]
+) -> list[Allocation]:
     """Remove what these hold of stored inventories, and return it; use is not changed."""
-    gone: list[Taken] = []
+    gone: list[Allocation] = []
     for batch in batches(consumer_ids):
         rows = connection.execute(
             allocation.delete()
@@ -167,34 +169,40 @@ def allocations_delete(connection: sa.Connection, consumer_ids: Collection[str])
                 allocation.c.used,
             )
         )
-        gone += [Taken(*row) for row in rows]
+        gone += [Allocation(*row) for row in rows]
     return gone
 
 
-def shelves_load(connection: sa.Connection, provider_ids: Collection[str]) -> dict[str, Shelf]:
+def provider_inventories_load(
+    connection: sa.Connection, provider_ids: Collection[str]
+) -> dict[str, ProviderInventory]:
     """Return these providers with their stored inventories; what is not there is left out."""
     rows: list[Any] = []
     for batch in batches(provider_ids):
         one = len(batch) == 1
-        found = connection.execute(SHELF, {"id": batch[0]}) if one else _many(connection, batch)
+        found = (
+            connection.execute(PROVIDER_INVENTORY, {"id": batch[0]})
+            if one
+            else _many(connection, batch)
+        )
         rows += found.all()
-    return shelves_of(rows)
+    return provider_inventories_of(rows)
 
 
-def shelves_of(rows: Iterable[Any]) -> dict[str, Shelf]:
-    """Read what ``SHELF`` returns, of one provider or of several."""
-    shelves: dict[str, Shelf] = {}
+def provider_inventories_of(rows: Iterable[Any]) -> dict[str, ProviderInventory]:
+    """Read what ``PROVIDER_INVENTORY`` returns, of one provider or of several."""
+    providers: dict[str, ProviderInventory] = {}
     for id_, name, owner, generation, class_, *numbers in rows:
-        shelf = shelves.get(id_)
-        if shelf is None:
-            shelves[id_] = shelf = Shelf(name, owner, generation, {})
+        provider = providers.get(id_)
+        if provider is None:
+            providers[id_] = provider = ProviderInventory(name, owner, generation, {})
         if class_ is not None:
-            shelf.stocks[class_] = Inventory(**dict(zip(STOCK, numbers, strict=True)))
-    return shelves
+            provider.stocks[class_] = Inventory(**dict(zip(STOCK, numbers, strict=True)))
+    return providers
 
 
 def _many(connection: sa.Connection, provider_ids: list[str]) -> sa.CursorResult[Any]:
-    return connection.execute(_SHELVES.where(resource_provider.c.id.in_(provider_ids)))
+    return connection.execute(_PROVIDER_INVENTORIES.where(resource_provider.c.id.in_(provider_ids)))
 
 
 # Consumers ----------------------------------------------------------------------------------------
@@ -320,7 +328,7 @@ def usage_of_project(
     mine = [consumer.c.project_id == project_id]
     if user_id is not None:
         mine.append(consumer.c.user_id == user_id)
-    lines = taken_query().subquery("lines")
+    lines = allocations_query().subquery("lines")
     query = (
         sa.select(lines.c.consumer_id, consumer.c.type, lines.c.resource_class, lines.c.used)
         .join(consumer, consumer.c.id == lines.c.consumer_id)

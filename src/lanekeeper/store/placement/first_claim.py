@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from lanekeeper.domain.placement.allocation import Taken
+from lanekeeper.domain.placement.allocation import Allocation
 from lanekeeper.store.pipeline import Outcomes, Statement, Values, run
 from lanekeeper.store.placement.allocation import (
     CONSUMER_SEEK,
-    SHELF,
+    PROVIDER_INVENTORY,
     USE_CHANGE,
     ConsumerRow,
-    Shelf,
-    shelves_of,
+    ProviderInventory,
+    provider_inventories_of,
 )
 from lanekeeper.store.placement.hold import BUMP
 from lanekeeper.store.tables import allocation, consumer
@@ -23,7 +23,7 @@ from lanekeeper.store.tables import allocation, consumer
 _SEEK = Statement(CONSUMER_SEEK)
 _CONSUMER = Statement(consumer.insert(), consumer.c.keys())
 _HOLD = Statement(BUMP)
-_READ = Statement(SHELF)
+_READ = Statement(PROVIDER_INVENTORY)
 _USE = Statement(USE_CHANGE)
 _LINE = Statement(allocation.insert(), allocation.c.keys())
 
@@ -35,18 +35,20 @@ class FirstClaim:
     Attributes:
         server: name of the server that the consumer is, if it is one.
         generation: the consumer's, from before, if it held something after all.
-        shelves: the providers, held now, with what they had to give.
+        providers: the providers, held now, with what they had to give.
         changed: how many inventories had all that was wanted of them.
     """
 
     server: str | None
     generation: int | None
-    shelves: Mapping[str, Shelf]
+    providers: Mapping[str, ProviderInventory]
     changed: int
     outcomes: Outcomes
 
 
-def first_claim(connection: sa.Connection, row: ConsumerRow, lines: Sequence[Taken]) -> FirstClaim:
+def first_claim(
+    connection: sa.Connection, row: ConsumerRow, lines: Sequence[Allocation]
+) -> FirstClaim:
     """Make the consumer, hold the providers of *lines*, and take them."""
     lines = sorted(lines, key=lambda line: (line.provider_id, line.resource_class))
     providers = sorted({line.provider_id for line in lines})
@@ -70,13 +72,13 @@ def first_claim(connection: sa.Connection, row: ConsumerRow, lines: Sequence[Tak
     return FirstClaim(
         server=name,
         generation=columns[4] if columns and columns[0] is not None else None,
-        shelves=shelves_of(found for one in done[read:used] for found in one.rows),
+        providers=provider_inventories_of(found for one in done[read:used] for found in one.rows),
         changed=sum(one.count for one in done[used : used + len(lines)]),
         outcomes=outcomes,
     )
 
 
-def _columns(line: Taken) -> Values:
+def _columns(line: Allocation) -> Values:
     return {
         "consumer_id": line.consumer_id,
         "provider_id": line.provider_id,

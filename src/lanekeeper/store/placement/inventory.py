@@ -26,23 +26,25 @@ _IS_FREE = sa.and_(
 _FREE = sa.func.sum(sa.case((_IS_FREE, 1), else_=0))
 
 
-class Stocked(NamedTuple):
+class InventoryRecord(NamedTuple):
     """One inventory; *updated_at* is None where it is counted from devices just now."""
 
     record: Inventory
     updated_at: datetime | None
 
 
-def inventories_of(connection: sa.Connection, provider_id: str) -> dict[str, Stocked]:
+def inventories_of(connection: sa.Connection, provider_id: str) -> dict[str, InventoryRecord]:
     """Return what one provider has, by class."""
     rows = connection.execute(
         sa.select(inventory)
         .where(inventory.c.provider_id == provider_id)
         .order_by(inventory.c.resource_class)
     ).mappings()
-    found = {row["resource_class"]: Stocked(record_of(row), row["updated_at"]) for row in rows}
+    found = {
+        row["resource_class"]: InventoryRecord(record_of(row), row["updated_at"]) for row in rows
+    }
     for _, name, *numbers in connection.execute(counted(provider_id)).all():
-        found[name] = Stocked(count_of(*numbers), None)
+        found[name] = InventoryRecord(count_of(*numbers), None)
     return found
 
 

@@ -21,7 +21,7 @@ from lanekeeper.store.tables import (
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class HostInventory:
     """One inventory of a host: ``capacity = int((total - reserved) * ratio)``."""
 
     total: int
@@ -162,7 +162,7 @@ def provider_touch(connection: sa.Connection, provider_id: str) -> None:
 
 
 def inventory_ensure(
-    connection: sa.Connection, provider_id: str, stocks: Mapping[str, Stock], now: datetime
+    connection: sa.Connection, provider_id: str, stocks: Mapping[str, HostInventory], now: datetime
 ) -> None:
     """Set total, reserved, ratio and capacity of a host's own classes; use is left alone."""
     rows = connection.execute(
