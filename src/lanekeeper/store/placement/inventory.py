@@ -10,20 +10,14 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.placement.inventory import Inventory
+from lanekeeper.store.device.free import IS_FREE, ITS_CARD
 from lanekeeper.store.tables import card, device, inventory
 
 STOCK = ("total", "reserved", "min_unit", "max_unit", "step_size", "allocation_ratio", "used")
 
 
-_MINE, _ABOVE = card.alias("mine"), card.alias("above")
 _IS_HELD = device.c.state == DeviceState.HELD
-_IS_FREE = sa.and_(
-    device.c.state == DeviceState.AVAILABLE,
-    device.c.present,
-    sa.func.coalesce(_MINE.c.parts_held, 0) == 0,
-    _ABOVE.c.whole_holder.is_(None),
-)
-_FREE = sa.func.sum(sa.case((_IS_FREE, 1), else_=0))
+_FREE = sa.func.sum(sa.case((IS_FREE, 1), else_=0))
 
 
 class InventoryRecord(NamedTuple):
@@ -68,8 +62,7 @@ def counted(provider_id: str | None, name: str | None = None) -> sa.Select[Any]:
             sa.func.sum(sa.case((_IS_HELD, 1), else_=0)),
             _FREE,
         )
-        .outerjoin(_MINE, _MINE.c.pf_device_id == device.c.id)
-        .outerjoin(_ABOVE, _ABOVE.c.pf_device_id == device.c.pf_id)
+        .outerjoin(card, ITS_CARD)
         .where(
             device.c.provider_id.is_not(None),
             device.c.listed,
