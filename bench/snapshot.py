@@ -9,19 +9,22 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from bench.figure import Figure
-from bench.forest import DEVICE, VFS, Provider, hosts, load_lanekeeper
+from bench.forest import DEVICE, SINGLE, VFS, Provider, hosts, load_lanekeeper, wide_hosts
 from bench.postgresql import postgresql
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.placement.candidate import find_candidates
 from lanekeeper.control.site import Site
+from lanekeeper.domain.placement.candidate import search
 from lanekeeper.domain.placement.query import CandidateQuery, Group
+from lanekeeper.domain.placement.snapshot import Lines, Snapshot
 from lanekeeper.store.change_log import change_log_forget
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
@@ -29,15 +32,39 @@ from lanekeeper.store.tables import card, device, host
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _ROWS_AT_ONCE = 20_000
+_GROUPS = 8
 
 
 def measure(home: Path, runs: int, fleet: int) -> Iterator[Figure | str]:
     """*fleet* hosts of five providers, whose 128 VFs each are rows, as agents report them."""
+    yield from _search_alone(runs)
     yield f"{fleet:,} hosts, {5 * fleet:,} providers, {2 * VFS * fleet:,} VFs"
     yield from _on(f"sqlite:///{home / 'snapshot.db'}", "SQLite", runs, fleet)
     with postgresql() as cluster:
         if cluster is not None:
             yield from _on(cluster.url(cluster.create()), "PostgreSQL", runs, fleet)
+
+
+def _search_alone(runs: int) -> Iterator[Figure]:
+    """Eight devices in eight groups on 4 hosts of 8, each a provider: no HTTP and no JSON."""
+    providers = wide_hosts(4)
+    ids = [one.id for one in providers]
+    stock = [(one.id, *item, 0, 1, item[1], 1) for one in providers for item in one.stock.items()]
+    trees = [
+        (one.id, None if one.parent is None else ids[one.parent], ids[one.root])
+        for one in providers
+    ]
+    snapshot = Snapshot().with_lines(ids, Lines(providers=trees, stock=stock))
+    groups = tuple(Group(suffix=f"_{n}", resources=((SINGLE, 1),)) for n in range(_GROUPS))
+    for isolate, limit in product((False, True), (1, 1000)):
+        query = CandidateQuery(groups=groups, isolate=isolate, limit=limit)
+        policy = "isolate" if isolate else "none"
+        samples = []
+        for _ in range(runs):
+            started = time.process_time()
+            search(snapshot, query)
+            samples.append(1000 * (time.process_time() - started))
+        yield Figure(f"search alone, 8 groups, {policy}, limit {limit}", "ms CPU", samples)
 
 
 def _on(url: str, name: str, runs: int, fleet: int) -> Iterator[Figure]:
