@@ -70,6 +70,11 @@ class PostgreSQL:
         with self._connect() as connection:
             connection.execute(statement)
 
+    def deadlocks(self) -> int:
+        """How often so far two transactions have waited for each other in a circle."""
+        log = (self.directory / "log").read_text(errors="replace")
+        return log.count("deadlock detected")
+
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + _READY_WITHIN_S
         while True:

@@ -43,8 +43,9 @@ from lanekeeper.store.compute.server import (
     server_update,
     servers_of_host,
 )
-from lanekeeper.store.device.device import claims_of, device_rows
+from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.device.life import Pick, claim_adopt, device_set_aside
+from lanekeeper.store.device.listing import DeviceFilter, device_rows
 from lanekeeper.store.host.desired import desired_adopt, desired_touch, host_lock
 from lanekeeper.store.host.host import HostRecord, frozen_report_get, host_frozen_set, host_get
 from lanekeeper.store.placement.allocation import allocation_take, consumer_put
@@ -141,7 +142,7 @@ class _Reading:
     def read_back(self, told: HostState) -> Adoption:
         self.devices = {
             row["address"]: row["id"]
-            for row in device_rows(self.connection, self.host.id)
+            for row in device_rows(self.connection, DeviceFilter(host_id=self.host.id))
             if row["present"]
         }
         guests = {guest.id: guest for guest in told.servers}

@@ -13,6 +13,7 @@ from lanekeeper.store.device.device import devices_to_clean
 from lanekeeper.store.device.quarantine import quarantine_keep
 from lanekeeper.store.host.desired import host_lock
 from lanekeeper.store.host.host import HostRecord, host_consumers, host_delete, host_get
+from lanekeeper.store.placement.host_provider import host_tree_hold
 
 
 def remove_host(site: Site, host_id: str) -> None:
@@ -35,6 +36,7 @@ def remove_host(site: Site, host_id: str) -> None:
         host_lock(connection, host_id)
         record = host_get(connection, host_id)
         _check_servers(connection, record)
+        host_tree_hold(connection, host_id)  # nobody gets anything of it from here on
         _check_consumers(connection, record)
         if is_alive(record.seen_at, now, down_after_s):
             _check_cleaning(connection, record)

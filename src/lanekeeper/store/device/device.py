@@ -253,27 +253,6 @@ def device_host(connection: sa.Connection, device_id: str) -> str | None:
     return host_id
 
 
-def device_rows(connection: sa.Connection, host_id: str | None = None) -> list[sa.RowMapping]:
-    """Devices with their host's name, their PF's address and their holder (or None), in order."""
-    pf = device.alias("pf")
-    query = (
-        sa.select(
-            device,
-            host.c.name.label("host_name"),
-            pf.c.address.label("pf_address"),
-            claim.c.consumer_id,
-            claim.c.request_id,
-        )
-        .join(host, host.c.id == device.c.host_id)
-        .outerjoin(pf, pf.c.id == device.c.pf_id)
-        .outerjoin(claim, claim.c.device_id == device.c.id)
-        .order_by(host.c.name, device.c.address)
-    )
-    if host_id is not None:
-        query = query.where(device.c.host_id == host_id)
-    return list(connection.execute(query).mappings())
-
-
 def pf_netdevs(connection: sa.Connection, pf_ids: Sequence[str]) -> dict[str, str | None]:
     """PF's device id to the name of its network interface, None where it has none."""
     rows = connection.execute(
