@@ -170,11 +170,11 @@ def _tree(walk: Walk, anchor: int, choices: Choices) -> Iterator[Candidate]:
             elif row not in before:
                 mappings[suffix] = (*before, row)
             part = amounts.get(row)
-            if part is None:
-                amounts[row] = resources.copy()
-            else:
+            if part is not None:
                 for name, amount in resources.items():
                     part[name] = part.get(name, 0) + amount
+            elif resources:  # a group without resources only says where it is
+                amounts[row] = resources.copy()
         yield Candidate(anchor, amounts, mappings)
 
 
