@@ -18,7 +18,7 @@ from host.planted import OTHER_PF, PF, SAMPLE_POLICY, simulated, snapshot
 from lanekeeper.domain.errors import Conflict, HostFault
 from lanekeeper.domain.hostplan.action import Change, SetVfCount
 from lanekeeper.domain.hostplan.plan import plan
-from lanekeeper.domain.hostplan.policy import Policy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor, run_program

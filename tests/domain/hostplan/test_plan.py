@@ -17,7 +17,9 @@ from lanekeeper.domain.hostplan.action import (
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface, argument_holds
 from lanekeeper.domain.hostplan.persistence import GRUB_FILE, POLICY_FILE, UNIT_FILE, UNIT_LINK
 from lanekeeper.domain.hostplan.plan import plan
-from lanekeeper.domain.hostplan.policy import PfPolicy, PfSelector, Policy
+from lanekeeper.domain.hostplan.policy.pf import PfPolicy
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.policy.selector import PfSelector
 from lanekeeper.domain.hostplan.step import Impact, Plan
 
 DOWN = (

@@ -2,12 +2,10 @@ import pytest
 
 from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at, vfs_of
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
-from lanekeeper.domain.hostplan.policy import (
-    PfSelector,
-    PolicyInvalid,
-    Purpose,
-    parse_policy,
-)
+from lanekeeper.domain.hostplan.policy.policy import parse_policy
+from lanekeeper.domain.hostplan.policy.purpose import Purpose
+from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
+from lanekeeper.domain.hostplan.policy.selector import PfSelector
 from lanekeeper.domain.pci.address import PciAddress
 
 

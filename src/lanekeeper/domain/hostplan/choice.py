@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy import PfPolicy, Policy
+from lanekeeper.domain.hostplan.policy.pf import PfPolicy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy import Policy, Purpose
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.policy.purpose import Purpose
 from lanekeeper.domain.pci.device import PciDevice
 
 

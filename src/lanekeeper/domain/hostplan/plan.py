@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy import Policy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.domain.hostplan.steps.boot import boot_pending, boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.module import module_steps

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import UpdateBootLoader
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
-from lanekeeper.domain.hostplan.policy import Policy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
 from lanekeeper.domain.hostplan.steps.files import file_steps, file_undo
 

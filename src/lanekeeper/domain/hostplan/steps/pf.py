@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from lanekeeper.domain.hostplan.action import BindVf, Change, SetAutoprobe, SetLink, SetVfCount
 from lanekeeper.domain.hostplan.choice import Chosen
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy import PfPolicy, Policy
+from lanekeeper.domain.hostplan.policy.pf import PfPolicy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
 from lanekeeper.domain.pci.device import PciDevice
 

@@ -1,0 +1,66 @@
+"""What an operator wants of one host's PFs and kernel, as its policy file says it.
+
+A policy is read from a plain mapping; who read the file knows its lines. Each entry of ``pfs``
+chooses one PF and says how many VFs it has and whom they serve.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lanekeeper.domain.hostplan.policy.pf import PfPolicy, read_pf
+from lanekeeper.domain.hostplan.policy.reading import (
+    PolicyInvalid,
+    read_flag,
+    read_list,
+    read_mapping,
+    read_text,
+)
+
+VERSION = 1
+_ARGUMENTS_MAX = 64
+_PFS_MAX = 256
+_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:/+@%=-]{1,256}")
+_TOP = ("version", "pfs", "kernel_arguments", "persist", "manage_management")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A whole policy.
+
+    Attributes:
+        kernel_arguments: what the kernel command line must hold after the next boot.
+        persist: whether the policy is restored at each boot.
+        manage_management: whether the interface that carries the host's own traffic may change.
+        text: the file as it was read; this is what persistence keeps.
+    """
+
+    pfs: tuple[PfPolicy, ...] = ()
+    kernel_arguments: tuple[str, ...] = ()
+    persist: bool = True
+    manage_management: bool = False
+    text: str = ""
+
+
+def parse_policy(document: object, text: str = "") -> Policy:
+    """Read a policy from what a YAML or JSON reader gives.
+
+    Raises:
+        PolicyInvalid: with the path of the field, what is wrong and what would be right.
+    """
+    top = read_mapping(document, "", _TOP)
+    if top.get("version") != VERSION or isinstance(top.get("version"), bool):
+        raise PolicyInvalid("version", f"is {top.get('version')!r}", hint=f"version: {VERSION}")
+    entries = read_list(top.get("pfs", []), "pfs", _PFS_MAX)
+    arguments = read_list(top.get("kernel_arguments", []), "kernel_arguments", _ARGUMENTS_MAX)
+    return Policy(
+        pfs=tuple(read_pf(entry, f"pfs[{at}]") for at, entry in enumerate(entries)),
+        kernel_arguments=tuple(
+            read_text(value, f"kernel_arguments[{at}]", _ARGUMENT, "one argument such as iommu=pt")
+            for at, value in enumerate(arguments)
+        ),
+        persist=read_flag(top.get("persist", True), "persist"),
+        manage_management=read_flag(top.get("manage_management", False), "manage_management"),
+        text=text,
+    )
