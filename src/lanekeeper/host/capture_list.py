@@ -48,6 +48,7 @@ KEPT = (
     "sys/bus/pci/drivers/*/*:*:*.?",
     "sys/bus/pci/drivers_probe",
     "sys/bus/pci/drivers_autoprobe",
+    "sys/bus/pci/slots/*/address",
     "sys/class/net/*",
     "sys/class/block/*",
     "sys/devices/virtual/block/dm-*/dm/name",

@@ -7,8 +7,9 @@ from pathlib import Path
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.attribute import Write, write_text
-from lanekeeper.host.machine import Scan, VfChange, VfSettings
+from lanekeeper.host.machine import Scan, VfChange
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.vfio import Vfio

@@ -20,11 +20,13 @@ import msgspec
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 from lanekeeper.host.attribute import link_name, read_text, write_text
 from lanekeeper.host.linux import LinuxMachine
-from lanekeeper.host.machine import NO_MAC, VfChange, VfSettings, changed_fields
+from lanekeeper.host.machine import VfChange, changed_fields
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.tree import plant
+from lanekeeper.host.vf_settings import SIMULATED, kept_settings
 
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
@@ -231,10 +233,7 @@ class SimulatedLinks(VfLinks):
         raise NotFound(f"no interface {ifindex} for {label}")
 
     def _load(self, pf: Path, index: int) -> VfSettings:
-        path = _settings_file(self._root, pf.name, index)
-        if not path.exists():
-            return VfSettings()
-        return msgspec.json.decode(path.read_bytes(), type=VfSettings)
+        return kept_settings(self._root, pf.name, index)
 
 
 def _applied(now: VfSettings, change: VfChange, unknown: tuple[str, ...]) -> VfSettings:
@@ -258,7 +257,7 @@ def _vf_address(pf: Path, index: int) -> PciAddress:
 
 
 def _settings_file(root: Path, pf: str, index: int) -> Path:
-    return root / "simulated" / f"{pf}-{index}.json"
+    return root / SIMULATED / f"{pf}-{index}.json"
 
 
 def _number(path: Path, base: int = 10) -> int:

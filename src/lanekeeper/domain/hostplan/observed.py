@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lanekeeper.domain.hostplan.offload import Offload
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
+from lanekeeper.domain.pci.vf_settings import VfSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,12 @@ class HostFacts:
         files: text of each file that a plan may write; None for one that is not there.
         directories: those of the files' directories that are there.
         program: how this program is called at boot.
+        slots: names of physical slots, by the function in them.
+        serials: what the vital product data of PFs says, beside the number of the PCIe capability.
+        altnames: other names of interfaces, by their function.
+        vf_settings: what each PF holds for its VFs; a PF that could not be asked is not there.
+        guests: names of active guests, by the function that was given to them.
+        offload: of cards with an eswitch, and of the switch above them.
     """
 
     release: str = ""
@@ -91,6 +99,12 @@ class HostFacts:
     directories: frozenset[str] = frozenset()
     has_systemd: bool = False
     program: str = "/usr/bin/lanekeeper"
+    slots: Mapping[PciAddress, str] = field(default_factory=dict)
+    serials: Mapping[PciAddress, str] = field(default_factory=dict)
+    altnames: Mapping[PciAddress, tuple[str, ...]] = field(default_factory=dict)
+    vf_settings: Mapping[PciAddress, Mapping[int, VfSettings]] = field(default_factory=dict)
+    guests: Mapping[PciAddress, str] = field(default_factory=dict)
+    offload: Offload = field(default_factory=Offload)
 
     @property
     def pfs(self) -> tuple[PciDevice, ...]:
