@@ -42,13 +42,13 @@ def test_a_pf_is_chosen_by_address_name_ids_or_place(value: object, found: PfSel
     ],
 )
 def test_all_that_is_given_must_hold(value: object, chosen: list[PciAddress]) -> None:
-    assert [pf.address for pf in selector(value).select(host().devices)] == chosen
+    assert [pf.address for pf in selector(value).select(host())] == chosen
 
 
 def test_a_vf_is_never_chosen() -> None:
     pf = pf_at(PF, "ens1", num_vfs=1)
     (vf,) = vfs_of(pf, [None])
-    assert PfSelector(address=vf.address).select((pf, vf)) == ()
+    assert PfSelector(address=vf.address).select(host(devices=(pf, vf))) == ()
 
 
 def test_what_is_left_out_has_a_safe_default() -> None:

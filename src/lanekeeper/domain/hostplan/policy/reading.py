@@ -4,9 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from lanekeeper.domain.errors import Invalid
+
+VERY_NEAR = 0.6
+_MEANT = {
+    "sriov_numvfs": "vfs",
+    "sriov_numb": "vfs",
+    "sriov_drivers_autoprobe": "vf_driver",
+    "numvfs": "vfs",
+    "num_vfs": "vfs",
+    "max_vfs": "vfs",
+    "vf_count": "vfs",
+    "driver_override": "vf_driver",
+    "spoof_check": "spoofchk",
+    "vendor_id": "vendor",
+    "product_id": "product",
+    "device": "product",
+    "physnet": "physical_network",
+    "devname": "netdev",
+    "interface": "netdev",
+    "hugepages": "huge_pages",
+    "cmdline": "kernel_arguments",
+}
+"""Names from sysfs, Nova and drivers, and what they are called in a policy."""
 
 VFS_MAX = 65535  # TotalVFs is 16 bits wide; PCI Express Base Specification, SR-IOV capability
 
@@ -30,8 +53,18 @@ def read_mapping(value: object, path: str, known: Sequence[str]) -> Mapping[str,
     for key in value:
         if key not in known:
             where = f"{path}.{key}" if path else str(key)
-            raise PolicyInvalid(where, "unknown key", hint=f"known here: {', '.join(known)}")
+            near = near_miss(str(key), known)
+            meant = f"did you mean {near}? " if near else ""
+            hint = f"{meant}known here: {', '.join(known)}"
+            raise PolicyInvalid(where, "unknown key", hint=hint)
     return value
+
+
+def near_miss(word: str, known: Sequence[str]) -> str | None:
+    """Return the one of *known* that *word* was probably meant to be."""
+    names = [name for name in _MEANT if _MEANT[name] in known]
+    close = get_close_matches(word.lower(), [*known, *names], n=1, cutoff=VERY_NEAR)
+    return _MEANT.get(close[0], close[0]) if close else None
 
 
 def read_list(value: object, path: str, most: int) -> list[Any]:
@@ -42,9 +75,9 @@ def read_list(value: object, path: str, most: int) -> list[Any]:
     return value
 
 
-def read_count(value: object, path: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= VFS_MAX:
-        raise PolicyInvalid(path, f"is {value!r:.60}", hint=f"a whole number from 0 to {VFS_MAX}")
+def read_count(value: object, path: str, most: int = VFS_MAX) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise PolicyInvalid(path, f"is {value!r:.60}", hint=f"a whole number from 0 to {most}")
     return value
 
 
