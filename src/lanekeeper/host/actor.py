@@ -5,34 +5,44 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_never
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan.action import (
+    AddBridge,
+    AddPort,
     BindVf,
     Change,
     LoadModule,
     MakeDirectory,
     MakeLink,
+    RemoveBridge,
     RemoveDirectory,
     RemoveFile,
+    RemovePort,
     SetAutoprobe,
+    SetEswitchMode,
+    SetFirmware,
+    SetHugePages,
     SetLink,
+    SetMigratable,
+    SetSwitch,
     SetVfCount,
     UpdateBootLoader,
     WriteFile,
+    WriteVfSettings,
 )
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.attribute import refusals
-from lanekeeper.host.machine import Machine
+from lanekeeper.host.card import Cards
+from lanekeeper.host.machine import Machine, VfChange
+from lanekeeper.host.program import Run
+from lanekeeper.host.switch import Switch
 
 _PROGRAM_TIMEOUT_S = 300.0
 _SAID_MAX = 500
-
-Run = Callable[[Sequence[str]], None]
-"""Runs a program to its end. Raises HostFault when it fails."""
 
 
 def run_program(arguments: Sequence[str]) -> None:
@@ -63,6 +73,8 @@ class Actor:
         self._root = root
         self._machine = machine
         self._run = run
+        self._cards = Cards(root, run)
+        self._switch = Switch(root, machine, run)
 
     def do(self, action: Change) -> None:
         """Carry out *action*; when it is done already, nothing happens.
@@ -81,6 +93,14 @@ class Actor:
                 self._machine.set_link(PciAddress.parse(action.pf), action.up)
             case BindVf():
                 self._bind(action)
+            case WriteVfSettings():
+                self._write_settings(action)
+            case SetEswitchMode() | SetFirmware() | SetMigratable():
+                self._cards.do(action)
+            case SetHugePages():
+                self._machine.keep_huge_pages(action.node, action.size_kib, action.pages)
+            case SetSwitch() | AddBridge() | RemoveBridge() | AddPort() | RemovePort():
+                self._switch.do(action)
             case UpdateBootLoader():
                 self._run(["update-grub"])
             case MakeDirectory() | RemoveDirectory() | WriteFile() | RemoveFile() | MakeLink():
@@ -99,6 +119,19 @@ class Actor:
             self._machine.bind(address, action.driver)
         elif action.driver is not None:
             raise NotFound(f"{action.pf} has no VF {action.index}")
+
+    def _write_settings(self, action: WriteVfSettings) -> None:
+        change = VfChange(
+            mac=action.mac,
+            vlan=action.vlan,
+            qos=action.qos,
+            spoofchk=action.spoofchk,
+            trust=action.trust,
+        )
+        pf = PciAddress.parse(action.pf)
+        unknown = self._machine.write_vf_settings(pf, action.index, change)
+        if unknown:
+            raise HostFault(f"the driver of {pf} knows no {' or '.join(unknown)} of VFs")
 
     def _change_files(
         self, action: MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink

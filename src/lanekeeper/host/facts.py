@@ -17,7 +17,7 @@ from lanekeeper.host.attribute import link_name, names, read_text, refusals, who
 from lanekeeper.host.bootloader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.guest import read_guests
-from lanekeeper.host.interfaces import read_interfaces
+from lanekeeper.host.interfaces import read_interfaces, read_representors
 from lanekeeper.host.machine import Scan
 from lanekeeper.host.offload import read_offload
 from lanekeeper.host.slot import read_slots
@@ -95,6 +95,7 @@ def read_host(
         altnames=_altnames(root, interfaces, told),
         vf_settings=read_vf_settings(root, pfs, told),
         guests=part("records of guests", lambda: read_guests(root), {}),
+        representors=part("representors", lambda: read_representors(root), {}),
         offload=read_offload(root, pfs, told),
     )
 

@@ -168,3 +168,11 @@ class Machine(Protocol):
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         """Set the PF's interface up or down. Raises NotFound (no interface), HostFault."""
+
+    def keep_huge_pages(self, node: int, size_kib: int, pages: int) -> None:
+        """Keep this many huge pages of one size on a NUMA node.
+
+        Raises:
+            HostFault: no such pool, or the kernel found fewer; it calls that success, and they
+                are kept.
+        """

@@ -100,8 +100,11 @@ def after(now: HostFacts, action: Change) -> HostFacts:
             return _with_link(now, action)
         case BindVf():
             return _with_driver(now, action)
+        case MakeDirectory() | RemoveDirectory() | WriteFile() | RemoveFile() | MakeLink():
+            return _with_files(now, action)
         case _:
-            return now if isinstance(action, UpdateBootLoader) else _with_files(now, action)
+            assert isinstance(action, UpdateBootLoader), f"these hosts do not know {action}"
+            return now
 
 
 def _with_vfs(now: HostFacts, address: PciAddress, count: int) -> HostFacts:

@@ -71,6 +71,7 @@ class HostFacts:
         altnames: other names of interfaces, by their function.
         vf_settings: what each PF holds for its VFs; a PF that could not be asked is not there.
         guests: names of active guests, by the function that was given to them.
+        representors: names of the interfaces that stand for VFs in an eswitch, by PF and index.
         offload: of cards with an eswitch, and of the switch above them.
     """
 
@@ -104,6 +105,7 @@ class HostFacts:
     altnames: Mapping[PciAddress, tuple[str, ...]] = field(default_factory=dict)
     vf_settings: Mapping[PciAddress, Mapping[int, VfSettings]] = field(default_factory=dict)
     guests: Mapping[PciAddress, str] = field(default_factory=dict)
+    representors: Mapping[tuple[PciAddress, int], str] = field(default_factory=dict)
     offload: Offload = field(default_factory=Offload)
 
     @property

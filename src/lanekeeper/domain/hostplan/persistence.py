@@ -8,7 +8,9 @@ UNIT_LINK = "etc/systemd/system/multi-user.target.wants/lanekeeper-host.service"
 UNIT_LINK_TARGET = "../lanekeeper-host.service"
 GRUB_FILE = "etc/default/grub.d/90-lanekeeper.cfg"
 
-WRITTEN = (POLICY_FILE, UNIT_FILE, GRUB_FILE)
+MODPROBE_FILE = "etc/modprobe.d/lanekeeper.conf"
+
+WRITTEN = (POLICY_FILE, UNIT_FILE, GRUB_FILE, MODPROBE_FILE)
 """Files whose text a plan may set; ``UNIT_LINK`` is the one link."""
 
 _UNIT = """\

@@ -6,23 +6,30 @@ chooses one PF and says how many VFs it has and whom they serve.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lanekeeper.domain.hostplan.policy.kernel import (
+    HugePages,
+    ModuleOptions,
+    read_arguments,
+    read_huge_pages,
+    read_module_options,
+)
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy, read_pf
 from lanekeeper.domain.hostplan.policy.reading import (
     PolicyInvalid,
     read_flag,
     read_list,
     read_mapping,
-    read_text,
 )
+from lanekeeper.domain.hostplan.policy.switch import SwitchPolicy, read_switch
 
 VERSION = 1
-_ARGUMENTS_MAX = 64
+FIELDS = (
+    *("version", "pfs", "kernel_arguments", "huge_pages", "module_options", "ovs"),
+    *("persist", "manage_management"),
+)
 _PFS_MAX = 256
-_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:/+@%=-]{1,256}")
-_TOP = ("version", "pfs", "kernel_arguments", "persist", "manage_management")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,9 @@ class Policy:
 
     pfs: tuple[PfPolicy, ...] = ()
     kernel_arguments: tuple[str, ...] = ()
+    huge_pages: tuple[HugePages, ...] = ()
+    module_options: tuple[ModuleOptions, ...] = ()
+    ovs: SwitchPolicy = field(default_factory=SwitchPolicy)
     persist: bool = True
     manage_management: bool = False
     text: str = ""
@@ -49,17 +59,16 @@ def parse_policy(document: object, text: str = "") -> Policy:
     Raises:
         PolicyInvalid: with the path of the field, what is wrong and what would be right.
     """
-    top = read_mapping(document, "", _TOP)
+    top = read_mapping(document, "", FIELDS)
     if top.get("version") != VERSION or isinstance(top.get("version"), bool):
         raise PolicyInvalid("version", f"is {top.get('version')!r}", hint=f"version: {VERSION}")
     entries = read_list(top.get("pfs", []), "pfs", _PFS_MAX)
-    arguments = read_list(top.get("kernel_arguments", []), "kernel_arguments", _ARGUMENTS_MAX)
     return Policy(
         pfs=tuple(read_pf(entry, f"pfs[{at}]") for at, entry in enumerate(entries)),
-        kernel_arguments=tuple(
-            read_text(value, f"kernel_arguments[{at}]", _ARGUMENT, "one argument such as iommu=pt")
-            for at, value in enumerate(arguments)
-        ),
+        kernel_arguments=read_arguments(top.get("kernel_arguments", []), "kernel_arguments"),
+        huge_pages=read_huge_pages(top.get("huge_pages", []), "huge_pages"),
+        module_options=read_module_options(top.get("module_options", {}), "module_options"),
+        ovs=read_switch(top.get("ovs", {}), "ovs"),
         persist=read_flag(top.get("persist", True), "persist"),
         manage_management=read_flag(top.get("manage_management", False), "manage_management"),
         text=text,

@@ -31,7 +31,7 @@ def read_purpose(fields: Mapping[str, Any], path: str) -> Purpose | None:
         raise PolicyInvalid(
             f"{path}.alias",
             "stands beside physical_network",
-            hint="VFs serve ports or an alias, not both: split the PF or drop one",
+            hint="VFs serve ports or an alias, not both: give ranges of them to each, or drop one",
         )
     if not given:
         return None
