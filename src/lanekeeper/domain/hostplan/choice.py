@@ -33,6 +33,9 @@ def choose(policy: Policy, host: HostFacts) -> tuple[Chosen, list[Refusal]]:
 def _nothing_selected(entry: PfPolicy, host: HostFacts) -> Refusal:
     there = ", ".join(f"{pf.address} ({pf.netdev or 'no netdev'})" for pf in host.pfs)
     reason = f"no PF has {entry.selector}"
+    for name, fault in host.device_faults:
+        if name == str(entry.selector.address):
+            reason = f"{reason}: the function there is set aside, since {fault}"
     near = "; ".join(entry.selector.near_misses(host))
     fix = f"{near}. PFs here: {there}" if near else f"PFs here: {there or 'none'}"
     return Refusal("pf-not-found", entry.path, reason, fix)

@@ -102,7 +102,8 @@ class PfSelector:
             if len(wrong) == 1:
                 (field, asked, has) = wrong[0]
                 likeness = SequenceMatcher(None, asked, has).ratio()
-                if likeness >= VERY_NEAR or self._fields > 1:
+                alike = likeness >= VERY_NEAR and field != "address"  # all addresses are alike
+                if alike or self._fields > 1:
                     but_one.append((-likeness, pf.address, field, has))
         for _, address, field, has in sorted(but_one):
             yield f"{address} but for {field}, which is {has or 'not known'} there"

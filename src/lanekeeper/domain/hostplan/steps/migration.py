@@ -85,17 +85,19 @@ def migration_refusals(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Itera
         yield Refusal("firmware-too-old", subject, reason, fix)
 
 
-def migration_states(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[State]:
+def migration_states(
+    entry: PfPolicy, pf: PciDevice, host: HostFacts, *, fresh: bool
+) -> Iterator[State]:
     if entry.live_migration:
         now = [host.offload.migratable.get((pf.address, n), False) for n in range(entry.vfs)]
-        set_already = _value(pf, host) == ENABLED
+        waits = not all(is_ready(entry, pf, host, n, fresh=fresh) for n in range(entry.vfs))
         yield State(
             subject=str(pf.address),
             setting="migratable VFs",
             capable=str(pf.total_vfs),
             requested=str(entry.vfs),
             active=str(sum(now)),
-            after_reboot=str(entry.vfs) if set_already and not all(now) else "",
+            after_reboot=str(entry.vfs) if waits else "",
         )
 
 

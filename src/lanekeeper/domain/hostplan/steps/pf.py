@@ -88,7 +88,7 @@ def pf_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
         if pf.num_vfs == entry.vfs:
             why = "the eswitch changes its mode only without VFs"
         none = SetVfCount(address, 0)
-        yield Step(SetVfCount(address, entry.vfs), (none,), why, Impact.LINK)
+        yield Step(SetVfCount(address, entry.vfs), (none,), why, Impact.LINK, _traffic(pf, host))
     yield from vf.setting_steps(entry, pf, host, fresh=fresh)
     yield from migration.migratable_steps(entry, pf, host, fresh=fresh)
     yield from vf.driver_steps(entry, pf, host, fresh=fresh)
@@ -114,7 +114,7 @@ def pf_states(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[State
     if entry.eswitch:
         active = host.offload.modes.get(pf.address, "not known")
         yield State(subject=subject, setting="eswitch", requested=entry.eswitch, active=active)
-    yield from migration.migration_states(entry, pf, host)
+    yield from migration.migration_states(entry, pf, host, fresh=_is_fresh(entry, pf, host))
 
 
 def _is_fresh(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> bool:
@@ -147,7 +147,13 @@ def _removal_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[
         why = "drivers change the mode of an eswitch only without VFs"
     undo = _vfs_as_before(entry, pf, host)
     do = SetVfCount(str(pf.address), 0)
-    yield Step(do, undo, why, Impact.VFS_GONE, tuple(vf.named(each, host) for each in there))
+    yield Step(
+        do,
+        undo,
+        why,
+        Impact.VFS_GONE,
+        (*(vf.named(each, host) for each in there), *_traffic(pf, host)),
+    )
 
 
 def _vfs_as_before(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> tuple[Change, ...]:
@@ -163,12 +169,16 @@ def _vfs_as_before(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> tuple[Cha
 def _eswitch_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
     if _changes_mode(entry, pf, host):
         now, address = host.offload.modes[pf.address], str(pf.address)
-        interface = host.interface_of(pf.address)
-        affects = (
-            (f"{interface.name}: {', '.join(interface.carries)}",)
-            if (interface and interface.carries)
-            else ()
-        )
         undo = (SetEswitchMode(address, now),)
         why = f"the policy says {entry.eswitch}, it is {now}"
-        yield Step(SetEswitchMode(address, str(entry.eswitch)), undo, why, Impact.LINK, affects)
+        yield Step(
+            SetEswitchMode(address, str(entry.eswitch)), undo, why, Impact.LINK, _traffic(pf, host)
+        )
+
+
+def _traffic(pf: PciDevice, host: HostFacts) -> tuple[str, ...]:
+    """Say what of the host's own traffic goes through *pf*."""
+    interface = host.interface_of(pf.address)
+    if interface is None or not interface.carries:
+        return ()
+    return (f"{interface.name} carries {' and '.join(interface.carries)}",)
