@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lanekeeper.cli.host.adopt import adopt_host
 from lanekeeper.cli.host.apply import apply_host
 from lanekeeper.cli.host.capture import capture_host
 from lanekeeper.cli.host.check import check_host
@@ -44,6 +45,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         verbs.choices[verb].add_argument(
             "--policy", type=Path, metavar="FILE", help=f"the policy (default: /{POLICY_FILE})"
         )
+    adopting = _verb(verbs, "adopt", adopt_host, "write the policy that describes the machine")
+    _target_arguments(adopting)
+    adopting.add_argument("--output", type=Path, metavar="FILE", help="where to, in place of here")
     taking = _verb(verbs, "capture", capture_host, "write the machine down as one text file")
     taking.add_argument("file", type=Path, metavar="FILE", help="where to; - is standard output")
     where_arguments(taking)

@@ -83,7 +83,7 @@ class PfPolicy:
     @property
     def autoprobe(self) -> bool:
         """Whether drivers may take VFs as they appear: a switch for all VFs of a PF."""
-        return any(each.is_auto for each in self.wishes)
+        return self.vf_driver == VfDriver.AUTO or any(each.is_auto for each in self.wishes)
 
     @property
     def wishes(self) -> tuple[VfWish, ...]:
