@@ -20,11 +20,11 @@ SIZES_KIB = {"64K": 64, "2M": 2048, "32M": 32768, "512M": 524288, "1G": 1048576,
 _ARGUMENTS_MAX = 64
 _POOLS_MAX = 256
 _MODULES_MAX = 64
-_NODES_MAX = 1024
-_PAGES_MAX = 2**31
-_ARGUMENT = re.compile(r"[A-Za-z0-9_.,:/+@%=-]{1,256}")
-_MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
-_OPTION = re.compile(r"[A-Za-z0-9_]+(?:=[A-Za-z0-9_.,:/+@%-]*)?")
+NODES_MAX = 1024
+PAGES_MAX = 2**31
+ARGUMENT = re.compile(r"[A-Za-z0-9_.,:/+@%=-]{1,256}")
+MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+OPTION = re.compile(r"[A-Za-z0-9_]+(?:=[A-Za-z0-9_.,:/+@%-]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class ModuleOptions:
 def read_arguments(value: object, path: str) -> tuple[str, ...]:
     """Read arguments for the kernel command line. Raises PolicyInvalid."""
     return tuple(
-        read_text(argument, f"{path}[{at}]", _ARGUMENT, "one argument such as iommu=pt")
+        read_text(argument, f"{path}[{at}]", ARGUMENT, "one argument such as iommu=pt")
         for at, argument in enumerate(read_list(value, path, _ARGUMENTS_MAX))
     )
 
@@ -77,9 +77,9 @@ def _pool(entry: object, path: str) -> HugePages:
         raise PolicyInvalid(
             f"{path}.size", f"is {size!r:.60}", hint=f"one of {', '.join(SIZES_KIB)}"
         )
-    node = read_count(given["node"], f"{path}.node", _NODES_MAX)
+    node = read_count(given["node"], f"{path}.node", NODES_MAX)
     return HugePages(
-        path, node, SIZES_KIB[size], read_count(given["pages"], f"{path}.pages", _PAGES_MAX)
+        path, node, SIZES_KIB[size], read_count(given["pages"], f"{path}.pages", PAGES_MAX)
     )
 
 
@@ -95,10 +95,10 @@ def read_module_options(value: object, path: str) -> tuple[ModuleOptions, ...]:
 
 
 def _options(module: object, value: object, path: str) -> ModuleOptions:
-    name = read_text(module, path, _MODULE, "a module's name as key")
+    name = read_text(module, path, MODULE, "a module's name as key")
     where = f"{path}.{name}"
     options = tuple(
-        read_text(option, f"{where}[{at}]", _OPTION, "one option such as prof_sel=2")
+        read_text(option, f"{where}[{at}]", OPTION, "one option such as prof_sel=2")
         for at, option in enumerate(read_list(value, where, _ARGUMENTS_MAX))
     )
     for at, option in enumerate(options):

@@ -32,7 +32,7 @@ MIGRATION_DRIVER = "mlx5_vfio_pci"
 
 FIELDS = ("pf", "vfs", *WISHES, "link", "ranges", "eswitch", "live_migration", "ovs_bridge")
 _EXAMPLE = {"pf": 'pf: "0000:21:00.0", or pf: {netdev: ens1}', "vfs": "vfs: 7"}
-_BRIDGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+BRIDGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,7 @@ def _eswitch(fields: Mapping[str, Any], path: str, *, migration: bool) -> str | 
 
 
 def _bridge(value: object, path: str) -> str | None:
-    return None if value is None else read_text(value, path, _BRIDGE, "a bridge's name, as br-ex")
+    return None if value is None else read_text(value, path, BRIDGE, "a bridge's name, as br-ex")
 
 
 def _link(value: object, path: str) -> bool | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid, read_text
 
-_NAME = re.compile(r"[^\s,\"']{1,255}")
+NAME = re.compile(r"[^\s,\"']{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +36,5 @@ def read_purpose(fields: Mapping[str, Any], path: str) -> Purpose | None:
     if not given:
         return None
     name = given[0]
-    value = read_text(fields[name], f"{path}.{name}", _NAME, "a name without blanks and quotes")
+    value = read_text(fields[name], f"{path}.{name}", NAME, "a name without blanks and quotes")
     return Purpose(**{name: value})

@@ -20,16 +20,16 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.address_pattern import AddressPattern
 from lanekeeper.domain.pci.device import PciDevice
 
-_IDS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})", re.IGNORECASE | re.ASCII)
-_ID = re.compile(r"[0-9a-f]{4}", re.IGNORECASE | re.ASCII)
-_CLASS = re.compile(r"(?:[0-9a-f]{2}){1,3}", re.IGNORECASE | re.ASCII)
-_NETDEV = re.compile(r"[^\s/:]{1,15}")  # Linux net/core/dev.c, dev_valid_name()
-_ALTNAME = re.compile(r"[^\s/:]{1,127}")  # Linux include/uapi/linux/if.h, ALTIFNAMSIZ
-_DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]{0,63}")
-_SERIAL = re.compile(r"[!-~][ -~]{0,62}")
-_SLOT = re.compile(r"[!-~]{1,63}")
+IDS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})", re.IGNORECASE | re.ASCII)
+ID = re.compile(r"[0-9a-f]{4}", re.IGNORECASE | re.ASCII)
+CLASS = re.compile(r"(?:[0-9a-f]{2}){1,3}", re.IGNORECASE | re.ASCII)
+NETDEV = re.compile(r"[^\s/:]{1,15}")  # Linux net/core/dev.c, dev_valid_name()
+ALTNAME = re.compile(r"[^\s/:]{1,127}")  # Linux include/uapi/linux/if.h, ALTIFNAMSIZ
+DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]{0,63}")
+SERIAL = re.compile(r"[!-~][ -~]{0,62}")
+SLOT = re.compile(r"[!-~]{1,63}")
 _BLANKS = re.compile(r"[\s:-]")
-_NODES_MAX = 1024  # Linux CONFIG_NODES_SHIFT is at most 10
+NODES_MAX = 1024  # Linux CONFIG_NODES_SHIFT is at most 10
 
 FIELDS = (
     *("address", "netdev", "altname", "ids", "vendor", "product", "class"),
@@ -171,16 +171,16 @@ def read_selector(value: object, path: str) -> PfSelector:
     node, index = fields.get("numa_node"), fields.get("index")
     return PfSelector(
         address=_address(fields["address"], f"{path}.address") if "address" in fields else None,
-        netdev=text("netdev", _NETDEV, "as ens1"),
-        altname=text("altname", _ALTNAME, "as enp33s0f0np0, from `ip link`"),
+        netdev=text("netdev", NETDEV, "as ens1"),
+        altname=text("altname", ALTNAME, "as enp33s0f0np0, from `ip link`"),
         ids=_ids(fields["ids"], f"{path}.ids") if "ids" in fields else None,
-        vendor=digits("vendor", _ID, 'four hexadecimal digits in quotes: vendor: "8086"'),
-        product=digits("product", _ID, 'four hexadecimal digits in quotes: product: "10c9"'),
-        class_code=digits("class", _CLASS, 'two to six hexadecimal digits: class: "0200"'),
-        serial=text("serial", _SERIAL, 'as the card has it, in quotes: serial: "MT1943X01234"'),
-        slot=text("slot", _SLOT, 'a name from /sys/bus/pci/slots, in quotes: slot: "4"'),
-        driver=text("driver", _DRIVER, "the name of the PF's driver, as igb"),
-        numa_node=None if node is None else read_count(node, f"{path}.numa_node", _NODES_MAX),
+        vendor=digits("vendor", ID, 'four hexadecimal digits in quotes: vendor: "8086"'),
+        product=digits("product", ID, 'four hexadecimal digits in quotes: product: "10c9"'),
+        class_code=digits("class", CLASS, 'two to six hexadecimal digits: class: "0200"'),
+        serial=text("serial", SERIAL, 'as the card has it, in quotes: serial: "MT1943X01234"'),
+        slot=text("slot", SLOT, 'a name from /sys/bus/pci/slots, in quotes: slot: "4"'),
+        driver=text("driver", DRIVER, "the name of the PF's driver, as igb"),
+        numa_node=None if node is None else read_count(node, f"{path}.numa_node", NODES_MAX),
         index=None if index is None else read_count(index, f"{path}.index"),
     )
 
@@ -191,9 +191,9 @@ def _from_word(value: str, path: str) -> PfSelector:
     except Invalid:
         if "*" in value or ":" in value:
             return PfSelector(address=_address(value, path))
-    if _NETDEV.fullmatch(value):
+    if NETDEV.fullmatch(value):
         return PfSelector(netdev=value)
-    return PfSelector(altname=read_text(value, path, _ALTNAME, "an address or a netdev name"))
+    return PfSelector(altname=read_text(value, path, ALTNAME, "an address or a netdev name"))
 
 
 def _address(value: object, path: str) -> PciAddress | AddressPattern:
@@ -215,7 +215,7 @@ def _glob(value: str, path: str) -> AddressPattern:
 
 
 def _ids(value: object, path: str) -> tuple[int, int]:
-    found = _IDS.fullmatch(value) if isinstance(value, str) else None
+    found = IDS.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise PolicyInvalid(path, f"{value!r} is not vendor:product", hint='ids: "8086:10c9"')
     return int(found[1], 16), int(found[2], 16)

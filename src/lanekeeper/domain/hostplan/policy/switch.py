@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lanekeeper.domain.hostplan.policy.reading import read_count, read_flag, read_mapping
 
 FIELDS = ("hw_offload", "max_idle_ms")
-_MAX_IDLE_MS = 2**31 - 1
+MAX_IDLE_MS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +39,5 @@ def read_switch(value: object, path: str) -> SwitchPolicy:
     offload, idle = given.get("hw_offload"), given.get("max_idle_ms")
     return SwitchPolicy(
         hw_offload=None if offload is None else read_flag(offload, f"{path}.hw_offload"),
-        max_idle_ms=None if idle is None else read_count(idle, f"{path}.max_idle_ms", _MAX_IDLE_MS),
+        max_idle_ms=None if idle is None else read_count(idle, f"{path}.max_idle_ms", MAX_IDLE_MS),
     )

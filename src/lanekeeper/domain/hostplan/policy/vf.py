@@ -30,9 +30,9 @@ TAGS = (
 """Keys of a ``device_spec`` that say something of devices, rather than select them."""
 WISHES = ("vf_driver", "physical_network", "alias", "tags", "mac", "trust", "spoofchk")
 
-_DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]{0,63}")
+DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]{0,63}")
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", re.IGNORECASE | re.ASCII)
-_RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
+RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
 _GROUP_BIT, _LOCAL_BIT = 0x01, 0x02  # IEEE 802, of the first byte
 _RANGES_MAX = 256
 
@@ -111,7 +111,7 @@ def read_wish(given: Mapping[str, Any], path: str, vfs: int) -> VfWish:
     driver, mac = given.get("vf_driver"), given.get("mac")
     right = "none, auto or a driver's name"
     return VfWish(
-        vf_driver=driver and read_text(driver, f"{path}.vf_driver", _DRIVER, right),
+        vf_driver=driver and read_text(driver, f"{path}.vf_driver", DRIVER, right),
         purpose=read_purpose(given, path),
         tags=tuple(_tags(given.get("tags"), f"{path}.tags")),
         mac=None if mac is None else _mac(mac, f"{path}.mac", vfs),
@@ -134,7 +134,7 @@ def _range(entry: object, path: str, vfs: int) -> VfRange:
     given = read_mapping(entry, path, ("vfs", *WISHES))
     where, value = f"{path}.vfs", given.get("vfs")
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    found = _RANGE.fullmatch(text) if isinstance(text, str) else None
+    found = RANGE.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise PolicyInvalid(where, f"is {value!r:.60}", hint='vfs: "0-3", or one: vfs: 4')
     first, last = int(found[1]), int(found[2] or found[1])
