@@ -73,7 +73,7 @@ def test_what_is_planned_can_be_done_and_taken_back(name: str, tmp_path: Path) -
         (root / "sys/bus/pci/drivers" / driver).mkdir(parents=True, exist_ok=True)
     machine = SimulatedMachine(root)
     found = plan(policy, read_host(root))
-    before = state(root)
+    before, held = state(root), read_host(root).vf_settings
     changes = root / journal.DIRECTORY
     outcome = apply(found.steps, Actor(root, machine, machine.run), changes)
     if outcome is None:
@@ -86,6 +86,7 @@ def test_what_is_planned_can_be_done_and_taken_back(name: str, tmp_path: Path) -
     assert outcome is not None
     assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
     assert state(root) == before
+    assert read_host(root).vf_settings == held
 
 
 def state(root: Path) -> dict[str, str]:

@@ -28,7 +28,7 @@ from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.simulated_eswitch import SimulatedEswitch
 from lanekeeper.host.simulated_switch import SimulatedSwitch
 from lanekeeper.host.tree import plant
-from lanekeeper.host.vf_settings import SIMULATED, kept_settings
+from lanekeeper.host.vf_settings import SIMULATED, forget_settings, kept_settings
 
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
@@ -165,6 +165,7 @@ class SimulatedKernel:
         (vf / "uevent").write_text(uevent)
         (vf / "driver_override").write_text("(null)\n")
         (vf / "reset").touch()
+        forget_settings(self._root, pf.name, index)
         self._join_group(vf)
         _link(vf / "physfn", f"../{pf.name}")
         _link(pf / f"virtfn{index}", f"../{address}")

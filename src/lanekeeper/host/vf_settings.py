@@ -63,3 +63,11 @@ def kept_settings(root: Path, pf: str, index: int) -> VfSettings:
     except msgspec.MsgspecError as error:
         raise HostFault(f"/{CAPTURED} makes no sense: {error}") from error
     return told.get(pf, {}).get(index, VfSettings())
+
+
+def forget_settings(root: Path, pf: str, index: int) -> None:
+    """Let a new VF of a directory begin clean, whatever was captured of one before it."""
+    if (root / CAPTURED).exists():
+        (root / SIMULATED).mkdir(exist_ok=True)
+        path = root / SIMULATED / f"{pf}-{index}.json"
+        path.write_bytes(msgspec.json.encode(VfSettings()))
