@@ -20,7 +20,7 @@ _LEFT_OUT = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
+class Records:
     """Rows by table, each table in the order of its key; the fields are the tables' names."""
 
     host: Sequence[Row]
@@ -43,10 +43,10 @@ class Books:
         return {row["id"]: row for row in getattr(self, table)}
 
 
-def books_load(connection: sa.Connection) -> Books:
+def records_load(connection: sa.Connection) -> Records:
     """Read them; the caller's connection decides that it is one moment."""
-    read = {field.name: _rows(connection, field.name) for field in fields(Books)}
-    return Books(**read)
+    read = {field.name: _rows(connection, field.name) for field in fields(Records)}
+    return Records(**read)
 
 
 def _rows(connection: sa.Connection, name: str) -> list[Row]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from lanekeeper.store.placement.hold import providers_hold, trees_hold
 from lanekeeper.store.tables import (
     allocation,
     claim,
@@ -20,7 +21,7 @@ from lanekeeper.store.tables import (
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class HostInventory:
     """One inventory of a host: ``capacity = int((total - reserved) * ratio)``."""
 
     total: int
@@ -71,13 +72,33 @@ def provider_ensure(
         )
 
 
+def host_providers_hold(connection: sa.Connection, host_id: str, wanted: Mapping[str, str]) -> None:
+    """Hold what a host has, to make it *wanted* (id to name); the trees where that changes them."""
+    rows = connection.execute(
+        sa.select(resource_provider.c.id, resource_provider.c.name).where(
+            resource_provider.c.host_id == host_id
+        )
+    ).all()
+    if any(wanted.get(row.id) != row.name for row in rows):
+        trees_hold(connection)
+    providers_hold(connection, [row.id for row in rows])
+
+
+def host_tree_hold(connection: sa.Connection, host_id: str) -> None:
+    """Hold a host's providers with all that clients have hung below them, to remove them."""
+    trees_hold(connection)
+    mine = sa.select(resource_provider.c.id).where(resource_provider.c.root_id == host_id)
+    providers_hold(connection, connection.scalars(mine).all())
+
+
 def device_providers_retire(
     connection: sa.Connection, host_id: str, device_ids: Collection[str], now: datetime
 ) -> None:
     """Take their names from the providers of devices that *host_id* has no more.
 
     A name follows the address, where another device may be by now. What nobody refers to goes;
-    the rest is called ``NAME#<first 8 characters of its id>`` until its device is back.
+    the rest is called ``NAME#<first 8 characters of its id>`` until its device is back. Whoever
+    calls this has called ``host_providers_hold``, so that nobody comes to refer to one meanwhile.
     """
     there = {device_provider_id(host_id, device_id) for device_id in device_ids}
     rows = connection.execute(
@@ -141,7 +162,7 @@ def provider_touch(connection: sa.Connection, provider_id: str) -> None:
 
 
 def inventory_ensure(
-    connection: sa.Connection, provider_id: str, stocks: Mapping[str, Stock], now: datetime
+    connection: sa.Connection, provider_id: str, stocks: Mapping[str, HostInventory], now: datetime
 ) -> None:
     """Set total, reserved, ratio and capacity of a host's own classes; use is left alone."""
     rows = connection.execute(

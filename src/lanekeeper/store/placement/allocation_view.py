@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from lanekeeper.domain.placement.allocation import Taken
+from lanekeeper.domain.placement.allocation import Allocation
 from lanekeeper.store.tables import allocation, claim, device
 
 
-def taken_load(
+def allocations_load(
     connection: sa.Connection, *, consumer_id: str | None = None, provider_id: str | None = None
-) -> list[Taken]:
+) -> list[Allocation]:
     """Allocations of one consumer, of one provider, or all: stored ones and those of claims."""
-    query = taken_query(consumer_id=consumer_id, provider_id=provider_id)
+    query = allocations_query(consumer_id=consumer_id, provider_id=provider_id)
     return sorted(
-        (Taken(*row) for row in connection.execute(query)),  # type: ignore[call-arg,arg-type]
+        (Allocation(*row) for row in connection.execute(query)),  # type: ignore[call-arg,arg-type]
         key=lambda line: (line.consumer_id, line.provider_id, line.resource_class),
     )
 
 
-def taken_query(
+def allocations_query(
     *, consumer_id: str | None = None, provider_id: str | None = None
 ) -> sa.CompoundSelect[tuple[str, str, str, int]]:
-    """Make the query of ``taken_load``: (consumer_id, provider_id, resource_class, used)."""
+    """Make the query of ``allocations_load``: (consumer_id, provider_id, resource_class, used)."""
     stored = sa.select(
         allocation.c.consumer_id,
         allocation.c.provider_id,
