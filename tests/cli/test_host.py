@@ -57,7 +57,8 @@ def test_json_has_the_same_facts(
 ) -> None:
     assert call("apply", *machine, *POLICY, "--json") == 0
     applied = said(capsys)
-    assert applied["outcome"] == {"change": 1, "course": "applied", "failure": "", "left": []}
+    outcome = {"change": 1, "course": "applied", "failure": "", "left": [], "confirm_by": None}
+    assert applied["outcome"] == outcome
     assert applied["steps"][0]["do"] == {
         "type": "SetAutoprobe",
         "pf": "0000:21:00.0",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 
 from lanekeeper.cli import exit_code
-from lanekeeper.domain.hostplan.action import Change
+from lanekeeper.host.apply import Progress, Stage, Verb, silent
 
 
 def show(arguments: argparse.Namespace, document: object, text: Iterable[str]) -> None:
@@ -24,9 +25,14 @@ def report(
     return code
 
 
-def tell(verb: str, action: Change) -> None:
-    print(f"{'undo: ' if verb == 'undo' else ''}{action}", flush=True)
+def progress(arguments: argparse.Namespace) -> Progress:
+    """Return what tells each stage on standard output; JSON goes there alone."""
+    return silent if arguments.json else tell
 
 
-def silent(_verb: str, _action: Change) -> None:
-    """JSON goes alone on standard output."""
+def tell(stage: Stage) -> None:
+    """Print one stage. Whoever stops reading does not stop a change half-way."""
+    width = len(str(stage.count))
+    undo = "undo: " if stage.verb is Verb.UNDO else ""
+    with suppress(OSError):
+        print(f"[{stage.number:{width}}/{stage.count}] {undo}{stage.action}", flush=True)
