@@ -15,6 +15,7 @@ from lanekeeper.cli.host.capture import capture_host
 from lanekeeper.cli.host.changes import changes_host
 from lanekeeper.cli.host.check import check_host
 from lanekeeper.cli.host.confirm import confirm_arguments, confirm_host, guard_host
+from lanekeeper.cli.host.drift import drift_host
 from lanekeeper.cli.host.plan import plan_host
 from lanekeeper.cli.host.rollback import rollback_arguments, rollback_host
 from lanekeeper.cli.host.show import show_host
@@ -47,7 +48,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     keeping = _verb(verbs, "confirm", confirm_host, "keep a change that waits for confirmation")
     watching = _verb(verbs, "guard", guard_host, None)  # `apply` starts it; not for people
     listing = _verb(verbs, "changes", changes_host, "list what was changed here")
-    for parser in (keeping, watching, listing):
+    drifting = _verb(verbs, "drift", drift_host, "say what is not as the last apply left it")
+    for parser in (keeping, watching, listing, drifting):
         _target_arguments(parser)
     for parser in (keeping, watching):
         confirm_arguments(parser)
