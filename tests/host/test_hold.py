@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -308,6 +307,7 @@ class Program:
             time.sleep(0.05)
 
     def until_taken_back(self) -> None:
+        self.until(lambda: bool(journal.journals(self.world.changes)))
         self.until(lambda: self.world.change().course is Course.TAKEN_BACK)
         self.until(lambda: not guard_file(self.world.changes, 1).exists())
         assert self.world.state() == self.world.before
@@ -443,7 +443,24 @@ def test_two_who_watch_one_change_wait_for_each_other(world: World) -> None:
     assert not file.exists()
 
 
-@pytest.mark.skipif(shutil.which("script") is None, reason="needs script(1)")
+def test_a_terminal_that_nobody_reads_any_more_does_not_hold_it_up(program: Program) -> None:
+    """A dead connection looks so: nothing hangs up, and nothing is taken either."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writing, b"x" * 4095)
+    child = subprocess.Popen(
+        [*program.arguments("apply", "--policy", str(program.policy)), "--confirm-within", "1"],
+        stdout=writing,
+    )
+    os.close(writing)
+    try:
+        program.until(program.world.changes.exists)
+        program.until_taken_back()
+    finally:
+        os.close(reading)
+        child.wait(30)
+
+
 def test_a_terminal_that_goes_away_in_the_middle(program: Program) -> None:
     """A real terminal, closed under the program as when a connection is lost."""
     master, slave = os.openpty()
