@@ -22,12 +22,13 @@ from lanekeeper.domain.hostplan.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor, run_program
-from lanekeeper.host.apply import Doer, Executor, Outcome, Progress, Stage, Verb, silent
+from lanekeeper.host.apply import Doer, Executor, Outcome
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Head, StepState
 from lanekeeper.host.lock import locked
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.simulated import SimulatedMachine
+from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
 SAMPLE = SAMPLE_POLICY.read_text()
 FROM_NOTHING = SAMPLE

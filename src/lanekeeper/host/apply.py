@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +21,7 @@ from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.deadline import Now, deadline, moment
 from lanekeeper.host.journal import Course, Head, Journal, StepState, begin, journals
 from lanekeeper.host.lock import locked
+from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
 
 class Doer(Protocol):
@@ -31,36 +31,12 @@ class Doer(Protocol):
         """Raises Error."""
 
 
-class Verb(StrEnum):
-    """Which way a stage goes."""
-
-    DO = "do"
-    UNDO = "undo"
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What is about to happen: *action*, for step *number* (from 1) of *count*."""
-
-    verb: Verb
-    action: Change
-    number: int
-    count: int
-
-
-Progress = Callable[[Stage], None]
-"""Is told each action just before it happens."""
-
 Stop = Callable[[], str]
 """Returns why to stop before the next step; empty to go on."""
 
 # Refusals before anything was changed: what stands there is somebody else's, and stays.
 _UNTOUCHED = (Conflict, Invalid, NotFound)
 _UNWRITTEN = "make room or the disk writable; `host apply` then goes on, `host rollback` goes back"
-
-
-def silent(_stage: Stage) -> None:
-    """Tell nobody."""
 
 
 def never() -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from lanekeeper.cli import exit_code
-from lanekeeper.host.apply import Progress, Stage, Verb, silent
+from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
 _READ_WITHIN_MS = 1000
 

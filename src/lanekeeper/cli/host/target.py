@@ -15,11 +15,12 @@ from lanekeeper.cli.host.captured import machine_at
 from lanekeeper.domain.errors import Forbidden, Invalid
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Progress, Stop, never, silent
+from lanekeeper.host.apply import Executor, Stop, never
 from lanekeeper.host.deadline import Moment, moment
 from lanekeeper.host.hold import Guardian, guardian_for
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.simulated import SimulatedMachine, lab_tree
+from lanekeeper.host.stage import Progress, silent
 from lanekeeper.host.tree import plant
 
 _INSTALLED = "/usr/bin/lanekeeper"
