@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
 from lanekeeper.host.apply import Executor, Hold, Outcome, never
-from lanekeeper.host.deadline import Moment, deadline
+from lanekeeper.host.deadline import Moment, deadline, moment
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.hold import confirm, guard, guard_file, guardian_for
 from lanekeeper.host.journal import Course
@@ -477,4 +478,34 @@ def test_a_terminal_that_goes_away_in_the_middle(program: Program) -> None:
     program.until(lambda: program.world.change().course is not Course.FORWARD)
     if program.world.change().course is Course.UNCONFIRMED:  # it was faster than the hangup
         program.run("rollback")
+    program.until_taken_back()
+
+
+SYSTEMD_RUN = """\
+#!/bin/sh
+# Starts the service elsewhere and returns, as systemd-run(1) does.
+echo "$@" > "$0.said"
+while [ "$1" != -- ]; do shift; done
+shift
+setsid "$@" > /dev/null 2>&1 < /dev/null &
+"""
+
+
+def test_where_systemd_runs_the_guardian_is_a_service_of_its_own(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = program.world
+    world.clock.moment = moment(world.root)
+    world.apply(5)
+    command = world.root.parent / "bin/systemd-run"
+    command.parent.mkdir()
+    command.write_text(SYSTEMD_RUN)
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    where = guardian_for(world.changes, ("--simulate", str(world.root)))
+    replace(where, by_systemd=True).watch(1)
+    assert program.changes()[0]["watched"]
+    said = Path(f"{command}.said").read_text()
+    assert "--unit=lanekeeper-guard-1 " in said
+    assert "--property=Restart=on-failure" in said
     program.until_taken_back()
