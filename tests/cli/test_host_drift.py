@@ -105,8 +105,14 @@ def test_without_a_kept_policy_the_last_one_applied_counts(
     SimulatedMachine(host.root).create_vfs(PF, 0)
     assert host.drift(1)["steps"][0]["text"] == "create 3 VFs on 0000:21:00.0"
     host.call("rollback")
-    capsys.readouterr()
-    assert host.call("drift") == 2
+    assert host.drift(0)["policy"] is None
+    assert "every change was taken back" in host.text()
+
+
+def test_where_nothing_was_ever_applied_there_is_nothing_to_compare_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Drifting(tmp_path / "machine", capsys).call("drift") == 2
     assert "nothing was applied here" in capsys.readouterr().err
 
 

@@ -27,12 +27,13 @@ def drift_host(arguments: argparse.Namespace) -> int:
     with target_of(arguments) as target:
         changes = journals(target.changes)
         policy, wrong = _policy(target, changes)
-        found = plan(policy, read_host(target.root, program()))
+        host = read_host(target.root, program())
+        found = Plan() if policy is None else plan(policy, host)
         files = edited(target.root, changes)
     open_ends = [change for change in changes if not change.is_finished]
     document: dict[str, Any] = {
         "change": next((c.id for c in reversed(changes) if c.course is Course.APPLIED), None),
-        "policy": digest(policy.text),
+        "policy": policy and digest(policy.text),
         "policy_file": wrong,
         "files": [asdict(file) for file in files],
         "unfinished": [{"id": c.id, "course": c.course} for c in open_ends],
@@ -41,13 +42,17 @@ def drift_host(arguments: argparse.Namespace) -> int:
     text = [*_text(found, files, open_ends, wrong)]
     is_as_applied = found.is_empty and not files and not open_ends and not wrong
     if is_as_applied:
-        text.append("No drift: the host is as the last apply left it.")
+        nothing = "No drift: every change was taken back, so there is nothing to differ from."
+        text.append("No drift: the host is as the last apply left it." if policy else nothing)
     show(arguments, document, text)
     return exit_code.DONE if is_as_applied else exit_code.NO
 
 
-def _policy(target: Target, changes: Sequence[Journal]) -> tuple[Policy, str]:
-    """Return the policy that is kept, or else the last one applied; and what is wrong with it."""
+def _policy(target: Target, changes: Sequence[Journal]) -> tuple[Policy | None, str]:
+    """Return the policy that is kept, or else the last one applied; and what is wrong with it.
+
+    None is a host on which no change stands.
+    """
     last = next(
         (c for c in reversed(changes) if c.course is Course.APPLIED and c.head.policy), None
     )
@@ -59,6 +64,8 @@ def _policy(target: Target, changes: Sequence[Journal]) -> tuple[Policy, str]:
         if last is None:
             raise
         return load_policy(last.head.policy, f"change {last.id}"), str(error)
+    if last is None and changes:
+        return None, ""
     if last is None:
         message = f"nothing was applied here, and /{POLICY_FILE} is not there"
         raise Invalid(message, hint="`lanekeeper host apply --policy FILE` comes first")

@@ -115,8 +115,9 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
             yield f"Change {outcome.change} is applied; `lanekeeper host rollback` takes it back."
         case Course.UNCONFIRMED:
             assert outcome.confirm_by is not None
-            yield f"Change {outcome.change} is applied, and goes back by itself at "
-            yield f"{outcome.confirm_by:%H:%M:%S} UTC, or with a reboot, unless you confirm it:"
+            until = f"at {outcome.confirm_by:%H:%M:%S} UTC, or with a reboot,"
+            yield f"Change {outcome.change} is applied. It goes back by itself"
+            yield f"{until} unless you confirm it:"
             yield f"    lanekeeper host confirm {outcome.change}"
         case Course.TAKEN_BACK:
             yield f"Change {outcome.change} is taken back: the host is as it was before."
