@@ -253,3 +253,36 @@ def test_a_disk_that_is_full_for_the_journal(world: World, holds_head: bool) -> 
 def _head_size(world: World) -> int:
     steps = plan(load_policy(SAMPLE_POLICY.read_text(), "p"), read_host(world.root)).steps
     return len(msgspec.json.encode(Head(steps, policy=SAMPLE_POLICY.read_text())))
+
+
+MOUNTED = 'mount -t tmpfs -o "$1" tmpfs "$2/var" && shift 2 && exec "$@"'
+
+
+def _may_mount() -> bool:
+    done = subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not _may_mount(), reason="needs a mount namespace of its own")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [("ro", "Read-only file system"), ("size=4k", "No space left on device")],
+)
+def test_var_on_a_file_system_that_takes_nothing(world: World, options: str, message: str) -> None:
+    (world.root / "var").mkdir()
+    program = (sys.executable, "-P", "-m", "lanekeeper.main", "host", "apply")
+    where = ("--simulate", str(world.root), "--policy", str(SAMPLE_POLICY))
+    done = subprocess.run(
+        [
+            *("unshare", "-rm", "sh", "-ec", MOUNTED, "sh", options, str(world.root)),
+            *(*program, *where),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    (world.root / "var").rmdir()
+    assert world.state() == world.states[0]
