@@ -145,6 +145,9 @@ def test_what_is_confirmed_in_time_stays(world: World) -> None:
     world.clock.sleep(1000)
     assert world.executor().resume() is None
     assert (world.state(), world.change().course) == (applied, Course.APPLIED)
+    assert world.change().reason == "confirmed"
+    world.executor().rollback()
+    assert (world.state(), world.change().reason) == (world.before, "")
 
 
 def test_a_clock_that_jumps_confirms_nothing_and_ends_nothing(world: World) -> None:
@@ -206,6 +209,7 @@ def test_without_a_guardian_nothing_is_changed(world: World) -> None:
         world.executor().apply(steps, POLICY, Hold(120, nobody))
     assert world.state() == world.before
     assert world.change().course is Course.TAKEN_BACK
+    assert world.change().reason == "nobody would take change 1 back"
 
 
 def test_a_guardian_that_does_not_start_is_told(world: World) -> None:

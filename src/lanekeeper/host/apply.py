@@ -119,7 +119,8 @@ class Executor:
                 try:
                     hold.watch(journal.id)
                 except Error as error:
-                    journal.mark_course(Course.TAKEN_BACK, str(error))
+                    journal.mark_course(Course.BACK, str(error))
+                    journal.mark_course(Course.TAKEN_BACK)
                     raise
             return self._forward(journal)
 

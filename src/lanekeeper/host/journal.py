@@ -150,7 +150,8 @@ class Journal:
             self.states[mark.step] = mark.state
         else:
             self.course, self.deadline = mark.course, mark.deadline
-            self.reason = mark.reason or self.reason
+            if mark.course is not Course.TAKEN_BACK:  # which has the reason for going back
+                self.reason = mark.reason
 
     def read_marks(self, lines: Sequence[bytes]) -> None:
         """Follow what was noted. Raises MsgspecError, IndexError."""
