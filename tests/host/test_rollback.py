@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -230,6 +231,7 @@ def test_a_disk_that_is_full_for_the_journal(world: World, holds_head: bool) -> 
     limit = _head_size(world) + 300 if holds_head else 100
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(limit), "apply", *arguments, *policy],
+        env={**os.environ, "PATH": "/usr/bin:/bin"},  # where this test's own plan looks, too
         capture_output=True,
         text=True,
         check=False,
