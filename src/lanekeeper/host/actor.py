@@ -56,6 +56,7 @@ def run_program(arguments: Sequence[str]) -> None:
             check=False,
             stdin=subprocess.DEVNULL,
             timeout=_PROGRAM_TIMEOUT_S,
+            start_new_session=True,  # the terminal's Ctrl-C is for us, who let a step end
         )
     except FileNotFoundError as error:
         raise HostFault(f"cannot run {called}: {arguments[0]} is not installed") from error

@@ -128,6 +128,12 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
     match outcome.course:
         case Course.APPLIED:
             yield f"Change {outcome.change} is applied; `lanekeeper host rollback` takes it back."
+        case Course.UNCONFIRMED:
+            assert outcome.confirm_by is not None
+            until = f"at {outcome.confirm_by:%H:%M:%S} UTC, or with a reboot,"
+            yield f"Change {outcome.change} is applied. It goes back by itself"
+            yield f"{until} unless you confirm it:"
+            yield f"    lanekeeper host confirm {outcome.change}"
         case Course.TAKEN_BACK:
             yield f"Change {outcome.change} is taken back: the host is as it was before."
         case _:

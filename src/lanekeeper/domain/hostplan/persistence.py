@@ -23,7 +23,8 @@ Before=libvirtd.service virtqemud.service openvswitch-switch.service lanekeeper-
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart={program} host apply --policy /{policy}
+# Nobody is there to confirm anything at boot; what was not confirmed before it goes back first.
+ExecStart={program} host apply --policy /{policy} --confirm-within 0
 
 [Install]
 WantedBy=multi-user.target
