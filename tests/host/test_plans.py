@@ -22,7 +22,7 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import parse_policy
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import apply, rollback
+from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course
 from lanekeeper.host.policy_file import read_policy
@@ -75,14 +75,14 @@ def test_what_is_planned_can_be_done_and_taken_back(name: str, tmp_path: Path) -
     found = plan(policy, read_host(root))
     before, held = state(root), read_host(root).vf_settings
     changes = root / journal.DIRECTORY
-    outcome = apply(found.steps, Actor(root, machine, machine.run), changes)
+    outcome = Executor(Actor(root, machine, machine.run), changes).apply(found.steps)
     if outcome is None:
         assert found.refusals or found.is_empty
         return
     assert (outcome.course, outcome.failure) == (Course.APPLIED, "")
     again = plan(policy, read_host(root))
     assert (again.steps, again.refusals) == ((), ())
-    outcome = rollback(Actor(root, machine, machine.run), changes)
+    outcome = Executor(Actor(root, machine, machine.run), changes).rollback()
     assert outcome is not None
     assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
     assert state(root) == before
@@ -167,11 +167,12 @@ def test_any_policy_after_any_other_can_be_done_and_taken_back(
             policy = parse_policy(document, text=f"{document}\n")
             found = plan(policy, read_host(root))
             then = state(root)
-            outcome = apply(found.steps, Actor(root, machine, machine.run), root / str(number))
+            executor = Executor(Actor(root, machine, machine.run), root / str(number))
+            outcome = executor.apply(found.steps)
             if outcome is None:
                 continue
             assert (outcome.course, outcome.failure) == (Course.APPLIED, "")
             assert plan(policy, read_host(root)).is_empty
         if outcome is not None:
-            rollback(Actor(root, machine, machine.run), root / str(number))
+            Executor(Actor(root, machine, machine.run), root / str(number)).rollback()
             assert state(root) == then
