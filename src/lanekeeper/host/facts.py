@@ -8,10 +8,11 @@ from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan import persistence
+from lanekeeper.domain.hostplan.boot_loader import BootSettings
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.attribute import link_name, names, read_text, refusals, whole
-from lanekeeper.host.bootloader import BootLoader, read_boot_loader, read_command_line
+from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.interfaces import read_interfaces
 from lanekeeper.host.machine import Scan
@@ -23,7 +24,7 @@ _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capabil
 _KIB = 1024
 _NO_GROUPS: dict[int, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
-_NO_BOOT_LOADER = BootLoader(None, (), can_update=False)
+_NO_BOOT_LOADER = BootLoader(None, (), BootSettings(loader=None, update=None))
 _CPUS_MAX = 2**16  # Linux NR_CPUS ends at 8192
 
 
@@ -54,7 +55,7 @@ def read_host(
         cmdline=part("kernel arguments", lambda: read_command_line(root), ()),
         configured_cmdline=boot_loader.arguments,
         boot_loader_files=boot_loader.files,
-        can_update_boot_loader=boot_loader.can_update,
+        boot=boot_loader.settings,
         iommu_groups=groups,
         iommu_modes=part("IOMMU groups", lambda: _group_types(root, groups), {}),
         iommu_units=units,

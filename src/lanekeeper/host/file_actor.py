@@ -118,21 +118,29 @@ def _replaced(text: str, action: ReplaceText) -> str:
     """Return *text* with the lines replaced; as it is when that was done already."""
     if not action.old:
         return text if _places(action.new, text) else text + action.new
-    places = _places(action.old, text)
-    if not places and (not action.new or _places(action.new, text)):
+    done, places = _places(action.new, text), _places(action.old, text)
+    if done and len(action.new) > len(action.old):
+        return text  # what was added may repeat the line that it stands behind
+    if not places and (not action.new or done):
         return text
+    if not action.old.endswith("\n"):  # the last line is meant, and it has no end
+        places = [at for at in places if at + len(action.old) == len(text)] or places
     if len(places) != 1:
         found = "are not there" if not places else f"stand there {len(places)} times"
         first = action.old.partition("\n")[0]
         hint = "somebody changed the file meanwhile: plan again, or change it by hand"
         raise Conflict(f"the lines of /{action.path} that begin with {first!r} {found}", hint=hint)
-    at = places[0]
-    return text[:at] + action.new + text[at + len(action.old) :]
+    before, after = text[: places[0]], text[places[0] + len(action.old) :]
+    # A last line that had no end gets one when somebody wrote behind it meanwhile.
+    joined = after and not after.startswith("\n") and action.new and action.new[-1] != "\n"
+    return before + action.new + ("\n" if joined else "") + after
 
 
 def _places(lines: str, text: str) -> list[int]:
-    """Return where *lines* stand as whole lines."""
-    end = "" if lines.endswith("\n") else r"\Z"
+    """Return where *lines* stand as whole lines; those of no end may be the last."""
+    if not lines:
+        return []
+    end = "" if lines.endswith("\n") else r"(?=\n|\Z)"
     pattern = re.compile(rf"^{re.escape(lines)}{end}", re.MULTILINE)
     return [found.start() for found in pattern.finditer(text)]
 

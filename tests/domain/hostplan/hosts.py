@@ -13,6 +13,9 @@ from lanekeeper.domain.hostplan.action import (
     MakeLink,
     RemoveDirectory,
     RemoveFile,
+    ReplaceText,
+    Respell,
+    RunProgram,
     SetAutoprobe,
     SetLink,
     SetVfCount,
@@ -66,7 +69,6 @@ def host(**changed: Any) -> HostFacts:
         "cmdline": ("intel_iommu=on", "iommu=pt"),
         "configured_cmdline": ("intel_iommu=on", "iommu=pt"),
         "boot_loader_files": ("etc/default/grub",),
-        "can_update_boot_loader": True,
         "iommu_groups": {1: (str(PF),), 2: (str(OTHER_PF),)},
         "iommu_modes": {"identity": 2},
         "dma_table": "DMAR",
@@ -101,6 +103,7 @@ def after(now: HostFacts, action: Change) -> HostFacts:
         case BindVf():
             return _with_driver(now, action)
         case _:
+            assert not isinstance(action, ReplaceText | Respell | RunProgram), "GRUB of Debian only"
             return now if isinstance(action, UpdateBootLoader) else _with_files(now, action)
 
 

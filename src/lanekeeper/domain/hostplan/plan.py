@@ -11,7 +11,7 @@ from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
-from lanekeeper.domain.hostplan.steps.boot import boot_pending, boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.module import module_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 from lanekeeper.domain.hostplan.steps.pf import pf_refusals, pf_steps

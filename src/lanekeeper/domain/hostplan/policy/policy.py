@@ -22,7 +22,7 @@ VERSION = 1
 _ARGUMENTS_MAX = 64
 _PFS_MAX = 256
 _ARGUMENT = re.compile(r"[A-Za-z0-9_.,:/+@%=-]{1,256}")
-_TOP = ("version", "pfs", "kernel_arguments", "persist", "manage_management")
+_TOP = ("version", "pfs", "kernel_arguments", "persist", "manage_management", "boot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class Policy:
         kernel_arguments: what the kernel command line must hold after the next boot.
         persist: whether the policy is restored at each boot.
         manage_management: whether the interface that carries the host's own traffic may change.
+        separate_entry: whether only an entry of its own in the boot menu gets the arguments.
         text: the file as it was read; this is what persistence keeps.
     """
 
@@ -40,6 +41,7 @@ class Policy:
     kernel_arguments: tuple[str, ...] = ()
     persist: bool = True
     manage_management: bool = False
+    separate_entry: bool = False
     text: str = ""
 
 
@@ -62,5 +64,14 @@ def parse_policy(document: object, text: str = "") -> Policy:
         ),
         persist=read_flag(top.get("persist", True), "persist"),
         manage_management=read_flag(top.get("manage_management", False), "manage_management"),
+        separate_entry=_separate_entry(top.get("boot", {})),
         text=text,
     )
+
+
+def _separate_entry(value: object) -> bool:
+    entry = read_mapping(value, "boot", ("entry",)).get("entry", "every")
+    if entry not in ("every", "separate"):
+        hint = "entry: every, or entry: separate"
+        raise PolicyInvalid("boot.entry", f"is {entry!r}", hint=hint)
+    return bool(entry == "separate")
