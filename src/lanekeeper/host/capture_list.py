@@ -101,6 +101,8 @@ KEPT = (
     "etc/systemd/system",
     "usr/lib/systemd/systemd",
     "usr/sbin/update-grub",
+    "usr/sbin/update-initramfs",
+    "usr/bin/dracut",
     "boot/grub/grub.cfg",
     "lib/modules/*/kernel/drivers/vfio/*",
     "lib/modules/*/kernel/drivers/vfio/pci/*",

@@ -14,8 +14,10 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.attribute import link_name, names, read_text, refusals, whole
 from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
+from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import read_interfaces
 from lanekeeper.host.machine import Scan
+from lanekeeper.host.modprobe import read_vf_counts
 from lanekeeper.host.sysfs import PciSysfs
 
 _POOL = re.compile(r"hugepages-(\d+)kB")
@@ -56,6 +58,8 @@ def read_host(
         configured_cmdline=boot_loader.arguments,
         boot_loader_files=boot_loader.files,
         boot=boot_loader.settings,
+        modprobe_texts=part("modprobe.d", lambda: read_vf_counts(root), {}),
+        initramfs_update=update_command(root, release),
         iommu_groups=groups,
         iommu_modes=part("IOMMU groups", lambda: _group_types(root, groups), {}),
         iommu_units=units,

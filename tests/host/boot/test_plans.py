@@ -214,7 +214,7 @@ def test_a_separate_entry_needs_grubs_scripts(tmp_path: Path) -> None:
 
 
 def test_red_hat_7_with_uefi_has_its_menu_on_the_esp(tmp_path: Path) -> None:
-    esp = "sys/firmware/efi /\nboot/efi/EFI/redhat/grub.cfg = menuentry 'R' {}\n"
+    esp = "sys/firmware/efi /\nboot/efi/EFI/redhat/grub.cfg = menuentry 'R' { linuxefi /v\n"
     host = Distribution(tmp_path, RED_HAT_7 + esp)
     host.apply("iommu=pt")
     assert host.ran == ["grub2-mkconfig -o /boot/efi/EFI/redhat/grub.cfg"]

@@ -58,6 +58,8 @@ class HostFacts:
         cmdline: arguments of the running kernel.
         configured_cmdline: what the boot loader will give the next one; None when it is not known.
         boot_loader_files: files that were read or looked for to know that.
+        modprobe_texts: files of modprobe.d that say how many VFs a driver makes.
+        initramfs_update: the command that makes the first root file system anew.
         boot: what a plan has to know to change the boot loader's arguments.
         iommu_groups: names of the members, by group.
         iommu_modes: how many groups are of each type (``identity``, ``DMA``, ``DMA-FQ``).
@@ -74,6 +76,8 @@ class HostFacts:
     cmdline: tuple[str, ...] = ()
     configured_cmdline: tuple[str, ...] | None = None
     boot_loader_files: tuple[str, ...] = ()
+    modprobe_texts: Mapping[str, str] = field(default_factory=dict)
+    initramfs_update: tuple[str, ...] | None = None
     boot: BootSettings = field(default_factory=BootSettings)
     iommu_groups: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     iommu_modes: Mapping[str, int] = field(default_factory=dict)

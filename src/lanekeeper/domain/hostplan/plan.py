@@ -12,6 +12,7 @@ from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_steps
 from lanekeeper.domain.hostplan.steps.module import module_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 from lanekeeper.domain.hostplan.steps.pf import pf_refusals, pf_steps
@@ -24,6 +25,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
     steps = [
         *module_steps(host, chosen),
         *(step for entry, pf in chosen for step in pf_steps(entry, pf, host)),
+        *max_vfs_steps(policy, host, chosen),
         *persist_steps(policy, host),
         *boot_steps(policy, host),
     ]
