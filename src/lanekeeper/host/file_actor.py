@@ -17,6 +17,7 @@ from typing import assert_never
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.hostplan.action import (
+    FileChange,
     MakeDirectory,
     MakeLink,
     RemoveDirectory,
@@ -28,10 +29,6 @@ from lanekeeper.domain.hostplan.action import (
 
 ORIGINALS = "var/lib/lanekeeper-host/originals"
 _MODE = 0o644
-
-FileChange = (
-    MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink | ReplaceText | Respell
-)
 
 
 class FileActor:

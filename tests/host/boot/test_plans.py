@@ -16,6 +16,8 @@ from host.boot.distribution import (
     SYSTEMD_BOOT,
     Distribution,
 )
+from lanekeeper.domain.hostplan.action import FileChange
+from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import Course
 
 LOADERS = {"Debian": DEBIAN, "RHEL 7": RED_HAT_7, "RHEL 9": RED_HAT_9, "systemd": SYSTEMD_BOOT}
@@ -131,6 +133,19 @@ def test_a_separate_entry_is_the_default_and_the_plain_one_stays(tmp_path: Path)
     assert host.ran == ["update-grub", "grub-set-default lanekeeper"]
     host.rollback()
     assert host.ran[2:] == ["grub-editenv - unset saved_entry", "update-grub"]
+
+
+def test_an_image_gets_its_files_and_its_first_boot_the_menu(tmp_path: Path) -> None:
+    image = Distribution(tmp_path, DEBIAN)
+    files, left = image.plan("iommu=pt").file_part()
+    assert [str(step.do) for step in left] == ["run update-grub"]
+    actor = FileActor(tmp_path)
+    for step in files:
+        assert isinstance(step.do, FileChange)
+        actor.do(step.do)
+    assert [str(step.do) for step in image.plan("iommu=pt").steps] == ["run update-grub"]
+    image.apply("iommu=pt")  # as the unit does at the first boot
+    assert image.plan("iommu=pt").is_empty
 
 
 def test_the_entry_that_was_saved_is_saved_again(tmp_path: Path) -> None:

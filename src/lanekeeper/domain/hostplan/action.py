@@ -175,3 +175,8 @@ Change = (
     | RunProgram
 )
 """Any action, as a journal reads it back."""
+
+FileChange = (
+    MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink | ReplaceText | Respell
+)
+"""Those that need no kernel and no program: an image can be changed by them."""
