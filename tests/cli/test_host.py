@@ -335,7 +335,7 @@ def test_each_stage_is_numbered_and_json_is_alone(
     call("rollback", *machine)
     assert f"[{count}/{count}] undo: remove /etc" in capsys.readouterr().out
     call("apply", *machine, *POLICY, "--json")
-    assert set(said(capsys)) == {"resumed", "steps", "refusals", "pending", "outcome"}
+    assert set(said(capsys)) == {"resumed", "steps", "refusals", "pending", "states", "outcome"}
 
 
 def test_var_that_cannot_be_written_changes_nothing(

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from host.carry import apply, resume, rollback
 from host.planted import OTHER_PF, PF, SAMPLE_POLICY, simulated, snapshot
 from lanekeeper.domain.errors import Conflict, HostFault
 from lanekeeper.domain.hostplan.action import Change, SetVfCount
@@ -22,13 +23,12 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor, run_program
-from lanekeeper.host.apply import Doer, Executor, Outcome
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Head, StepState
 from lanekeeper.host.lock import locked
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.simulated import SimulatedMachine
-from lanekeeper.host.stage import Progress, Stage, Verb, silent
+from lanekeeper.host.stage import Stage, Verb
 
 SAMPLE = SAMPLE_POLICY.read_text()
 FROM_NOTHING = SAMPLE
@@ -63,20 +63,6 @@ class World:
     def state(self) -> dict[str, str]:
         left_behind = ("simulated", "sys/module")
         return {k: v for k, v in snapshot(self.root).items() if not k.startswith(left_behind)}
-
-
-def apply(
-    steps: Sequence[Step], doer: Doer, changes: Path, progress: Progress = silent
-) -> Outcome | None:
-    return Executor(doer, changes, progress).apply(steps)
-
-
-def resume(doer: Doer, changes: Path) -> Outcome | None:
-    return Executor(doer, changes).resume()
-
-
-def rollback(doer: Doer, changes: Path) -> Outcome | None:
-    return Executor(doer, changes).rollback()
 
 
 @pytest.fixture(params=[FROM_NOTHING, RESIZED, NEW_ARGUMENTS, TO_NONE], ids=IDS)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import assert_never
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan.action import (
@@ -16,12 +13,9 @@ from lanekeeper.domain.hostplan.action import (
     BindVf,
     Change,
     LoadModule,
-    MakeDirectory,
-    MakeLink,
     RemoveBridge,
-    RemoveDirectory,
-    RemoveFile,
     RemovePort,
+    RunProgram,
     SetAutoprobe,
     SetEswitchMode,
     SetFirmware,
@@ -31,12 +25,12 @@ from lanekeeper.domain.hostplan.action import (
     SetSwitch,
     SetVfCount,
     UpdateBootLoader,
-    WriteFile,
     WriteVfSettings,
 )
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.card import Cards
+from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.machine import Machine, VfChange
 from lanekeeper.host.program import Run
 from lanekeeper.host.switch import Switch
@@ -72,6 +66,7 @@ class Actor:
 
     def __init__(self, root: Path, machine: Machine, run: Run = run_program) -> None:
         self._root = root
+        self._files = FileActor(root)
         self._machine = machine
         self._run = run
         self._cards = Cards(root, run)
@@ -103,12 +98,14 @@ class Actor:
             case SetSwitch() | AddBridge() | RemoveBridge() | AddPort() | RemovePort():
                 self._switch.do(action)
             case UpdateBootLoader():
-                self._run(["update-grub"])
-            case MakeDirectory() | RemoveDirectory() | WriteFile() | RemoveFile() | MakeLink():
-                with refusals(str(action)):
-                    self._change_files(action)
+                self._run(action.command)
+            case RunProgram():
+                with refusals(f"keep what {action.command[0]} changes"):
+                    self._files.keep(*action.changes)
+                self._run(action.command)
             case _:
-                assert_never(action)
+                with refusals(str(action)):
+                    self._files.do(action)
 
     def _load_module(self, name: str) -> None:
         if not (self._root / "sys/module" / name.replace("-", "_")).exists():
@@ -133,67 +130,3 @@ class Actor:
         unknown = self._machine.write_vf_settings(pf, action.index, change)
         if unknown:
             raise HostFault(f"the driver of {pf} knows no {' or '.join(unknown)} of VFs")
-
-    def _change_files(
-        self, action: MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink
-    ) -> None:
-        path = self._root / action.path
-        match action:
-            case MakeDirectory():
-                path.mkdir(mode=0o755, exist_ok=True)
-            case RemoveDirectory():
-                _remove_if_empty(path)
-            case WriteFile():
-                _write_whole(path, action.text)
-            case RemoveFile():
-                path.unlink(missing_ok=True)
-            case MakeLink():
-                _link(path, action.target)
-        if path.parent.exists():
-            _sync_directory(path.parent)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Replace the file at once: a reader, or a crash, finds the old text or the new one."""
-    data = text.encode()
-    if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
-        return
-    fresh = path.with_name(f".{path.name}.lanekeeper")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def _link(path: Path, target: str) -> None:
-    if path.is_symlink() and str(path.readlink()) == target:
-        return
-    fresh = path.with_name(f".{path.name}.lanekeeper")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.replace(path)
-
-
-def _remove_if_empty(path: Path) -> None:
-    try:
-        path.rmdir()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,16 +9,19 @@ from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan import persistence
+from lanekeeper.domain.hostplan.boot_loader import BootSettings
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.altname import read_altnames
 from lanekeeper.host.attribute import link_name, names, read_text, refusals, whole
-from lanekeeper.host.bootloader import BootLoader, read_boot_loader, read_command_line
+from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.guest import read_guests
+from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import read_interfaces, read_representors
 from lanekeeper.host.machine import Scan
+from lanekeeper.host.modprobe import read_vf_counts
 from lanekeeper.host.offload import read_offload
 from lanekeeper.host.slot import read_slots
 from lanekeeper.host.sysfs import PciSysfs
@@ -33,7 +36,7 @@ _NO_GROUPS: dict[int, tuple[str, ...]] = {}
 _NO_INTERFACES: tuple[Interface, ...] = ()
 _NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
-_NO_BOOT_LOADER = BootLoader(None, (), can_update=False)
+_NO_BOOT_LOADER = BootLoader(None, (), BootSettings(loader=None, update=None))
 _CPUS_MAX = 2**16  # Linux NR_CPUS ends at 8192
 
 
@@ -67,7 +70,9 @@ def read_host(
         cmdline=part("kernel arguments", lambda: read_command_line(root), ()),
         configured_cmdline=boot_loader.arguments,
         boot_loader_files=boot_loader.files,
-        can_update_boot_loader=boot_loader.can_update,
+        boot=boot_loader.settings,
+        modprobe_texts=part("modprobe.d", lambda: read_vf_counts(root), {}),
+        initramfs_update=update_command(root, release),
         iommu_groups=groups,
         iommu_modes=part("IOMMU groups", lambda: _group_types(root, groups), {}),
         iommu_units=units,

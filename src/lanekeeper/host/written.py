@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-from lanekeeper.domain.hostplan.action import MakeLink, RemoveFile, WriteFile
+from lanekeeper.domain.hostplan.action import MakeLink, RemoveFile, ReplaceText, WriteFile
 from lanekeeper.host.attribute import read_bytes, refusals
 from lanekeeper.host.journal import Course, Journal, StepState
 
 _BYTES_MAX = 2**22  # a policy, a unit, a boot loader's menu
+
+_Written = WriteFile | RemoveFile | MakeLink | ReplaceText
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +39,30 @@ def edited(root: Path, changes: Iterable[Journal]) -> list[Edited]:
     Raises:
         HostFault: a file cannot be read.
     """
-    last = dict(_last_words(changes))
-    found = (_compare(root, number, action) for number, action in last.values())
+    found = (_compare(root, number, action) for number, action in _last_words(changes))
     return [difference for difference in found if difference is not None]
 
 
-def _last_words(
-    changes: Iterable[Journal],
-) -> Iterator[tuple[str, tuple[int, WriteFile | RemoveFile | MakeLink]]]:
+def _last_words(changes: Iterable[Journal]) -> Iterable[tuple[int, _Written]]:
+    """Return what was said last of each file, and of each group of lines in others' files."""
+    last: dict[tuple[str, str], tuple[int, _Written]] = {}
+    for number, action in _done(changes):
+        if isinstance(action, ReplaceText):
+            last.pop((action.path, action.old), None)  # lines of an earlier change, replaced
+        last[action.path, action.new if isinstance(action, ReplaceText) else ""] = number, action
+    return last.values()
+
+
+def _done(changes: Iterable[Journal]) -> Iterator[tuple[int, _Written]]:
     for change in changes:
         if change.course not in (Course.APPLIED, Course.UNCONFIRMED):
             continue
         for at, step in enumerate(change.steps):
-            do, is_done = step.do, change.states[at] is StepState.DONE
-            if is_done and isinstance(do, WriteFile | RemoveFile | MakeLink):
-                yield do.path, (change.id, do)
+            if change.states[at] is StepState.DONE and isinstance(step.do, _Written):
+                yield change.id, step.do
 
 
-def _compare(root: Path, number: int, action: WriteFile | RemoveFile | MakeLink) -> Edited | None:
+def _compare(root: Path, number: int, action: _Written) -> Edited | None:
     path = root / action.path
     with refusals(f"look at {path}"):
         is_link, exists = path.is_symlink(), path.exists()
@@ -68,6 +76,19 @@ def _compare(root: Path, number: int, action: WriteFile | RemoveFile | MakeLink)
             return Edited(action.path, number, what) if target != action.target else None
         case WriteFile():
             return _compare_text(path, number, action)
+        case ReplaceText():
+            return _compare_lines(path, number, action)
+
+
+def _compare_lines(path: Path, number: int, action: ReplaceText) -> Edited | None:
+    """Look for the lines alone: the rest of the file is somebody else's."""
+    data = read_bytes(str(path), _BYTES_MAX)
+    if data is None:
+        return Edited(action.path, number, "is gone") if action.new else None
+    if action.new in data.decode("utf-8", "surrogateescape"):
+        return None
+    lines = tuple(f"-{line}" for line in action.new.splitlines())
+    return Edited(action.path, number, "lacks lines that were written", lines)
 
 
 def _compare_text(path: Path, number: int, action: WriteFile) -> Edited | None:

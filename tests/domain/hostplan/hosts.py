@@ -66,7 +66,6 @@ def host(**changed: Any) -> HostFacts:
         "cmdline": ("intel_iommu=on", "iommu=pt"),
         "configured_cmdline": ("intel_iommu=on", "iommu=pt"),
         "boot_loader_files": ("etc/default/grub",),
-        "can_update_boot_loader": True,
         "iommu_groups": {1: (str(PF),), 2: (str(OTHER_PF),)},
         "iommu_modes": {"identity": 2},
         "dma_table": "DMAR",

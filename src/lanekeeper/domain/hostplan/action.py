@@ -207,10 +207,11 @@ class RemoveDirectory(Action, frozen=True):
 
 
 class WriteFile(Action, frozen=True):
-    """Give a file this text, whole, readable by all."""
+    """Give a file this text, whole. A new one gets *mode*; one that is there keeps what it has."""
 
     path: str
     text: str
+    mode: int = 0o644
 
     def __str__(self) -> str:
         return f"write /{self.path}"
@@ -238,8 +239,46 @@ class MakeLink(Action, frozen=True):
 class UpdateBootLoader(Action, frozen=True):
     """Have the boot loader read its settings again; it keeps its own old menu until then."""
 
+    command: tuple[str, ...] = ("update-grub",)
+
     def __str__(self) -> str:
-        return "run update-grub"
+        return f"run {' '.join(self.command)}"
+
+
+class ReplaceText(Action, frozen=True):
+    """Put *new* in place of *old*, whole lines of somebody else's file, and leave all others.
+
+    No *old* puts *new* at the end; no *new* takes *old* out.
+    """
+
+    path: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        if not self.new:
+            return f"take lines out of /{self.path}"
+        return f"{'change' if self.old else 'add'} lines in /{self.path}"
+
+
+class Respell(Action, frozen=True):
+    """Give a file this exact text, if it says the same words; else it is left alone."""
+
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"spell /{self.path} as it was"
+
+
+class RunProgram(Action, frozen=True):
+    """Run a program of the distribution; *changes* are the files that it may write to."""
+
+    command: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"run {' '.join(self.command)}"
 
 
 Change = (
@@ -264,5 +303,13 @@ Change = (
     | RemoveFile
     | MakeLink
     | UpdateBootLoader
+    | ReplaceText
+    | Respell
+    | RunProgram
 )
 """Any action, as a journal reads it back."""
+
+FileChange = (
+    MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink | ReplaceText | Respell
+)
+"""Those that need no kernel and no program: an image can be changed by them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, BootSettings, argument_key
 from lanekeeper.domain.hostplan.offload import Offload
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
@@ -59,6 +60,9 @@ class HostFacts:
         cmdline: arguments of the running kernel.
         configured_cmdline: what the boot loader will give the next one; None when it is not known.
         boot_loader_files: files that were read or looked for to know that.
+        modprobe_texts: files of modprobe.d that say how many VFs a driver makes.
+        initramfs_update: the command that makes the first root file system anew.
+        boot: what a plan has to know to change the boot loader's arguments.
         iommu_groups: names of the members, by group.
         iommu_modes: how many groups are of each type (``identity``, ``DMA``, ``DMA-FQ``).
         modules: loaded or built in. ``loadable``: there to be loaded.
@@ -81,7 +85,9 @@ class HostFacts:
     cmdline: tuple[str, ...] = ()
     configured_cmdline: tuple[str, ...] | None = None
     boot_loader_files: tuple[str, ...] = ()
-    can_update_boot_loader: bool = False
+    modprobe_texts: Mapping[str, str] = field(default_factory=dict)
+    initramfs_update: tuple[str, ...] | None = None
+    boot: BootSettings = field(default_factory=BootSettings)
     iommu_groups: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     iommu_modes: Mapping[str, int] = field(default_factory=dict)
     iommu_units: tuple[str, ...] = ()
@@ -123,8 +129,8 @@ class HostFacts:
 
 def argument_holds(wanted: str, arguments: tuple[str, ...]) -> bool:
     """Whether a kernel argument stands in a command line and nothing after it says otherwise."""
-    key = wanted.partition("=")[0]
-    same = [argument for argument in arguments if argument.partition("=")[0] == key]
-    if key in ("console", "hugepagesz", "hugepages"):  # each occurrence counts by itself
+    key = argument_key(wanted)
+    same = [argument for argument in arguments if argument_key(argument) == key]
+    if key in MULTIPLE:
         return wanted in same
     return bool(same) and same[-1] == wanted

@@ -9,8 +9,10 @@ UNIT_LINK_TARGET = "../lanekeeper-host.service"
 GRUB_FILE = "etc/default/grub.d/90-lanekeeper.cfg"
 
 MODPROBE_FILE = "etc/modprobe.d/lanekeeper.conf"
+ENTRY_SCRIPT = "etc/grub.d/11_lanekeeper"  # behind 10_linux, whose entries it makes once more
+ENTRY_ID = "lanekeeper"
 
-WRITTEN = (POLICY_FILE, UNIT_FILE, GRUB_FILE, MODPROBE_FILE)
+WRITTEN = (POLICY_FILE, UNIT_FILE, GRUB_FILE, ENTRY_SCRIPT, MODPROBE_FILE)
 """Files whose text a plan may set; ``UNIT_LINK`` is the one link."""
 
 _UNIT = """\
@@ -30,10 +32,25 @@ ExecStart={program} host apply --policy /{policy} --confirm-within 0
 WantedBy=multi-user.target
 """
 
+NOTE = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes it back.\n"
+
 _GRUB = """\
-# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
 # Recovery entries of the boot menu do without these arguments.
 GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {arguments}"
+"""
+
+_ENTRY_SCRIPT = """\
+#!/bin/sh
+# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
+# The entries of 10_linux once more with these arguments; the first of them is called {id}.
+[ -x /etc/grub.d/10_linux ] || exit 0
+GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {arguments}"
+GRUB_DISABLE_RECOVERY=true
+export GRUB_CMDLINE_LINUX_DEFAULT GRUB_DISABLE_RECOVERY
+/etc/grub.d/10_linux | sed \\
+    -e "s/^\\([[:space:]]*\\(menuentry\\|submenu\\) '[^']*\\)'/\\1 - SR-IOV'/" \\
+    -e "s/\\(menuentry_id_option '[^']*\\)'/\\1-{id}'/" \\
+    -e "0,/menuentry_id_option '/s/\\(menuentry_id_option '\\)[^']*'/\\1{id}'/"
 """
 
 
@@ -42,9 +59,15 @@ def unit_text(program: str) -> str:
     return _UNIT.format(policy=POLICY_FILE, program=program)
 
 
-def grub_text(arguments: tuple[str, ...]) -> str:
-    """Return the drop-in that adds *arguments* behind all others."""
-    return _GRUB.format(arguments=" ".join(arguments))
+def grub_lines(arguments: tuple[str, ...], *, saved: bool = False) -> str:
+    """Return settings that add *arguments* behind all others, and boot what was saved if asked."""
+    lines = _GRUB.format(arguments=" ".join(arguments)) if arguments else ""
+    return lines + ("GRUB_DEFAULT=saved\n" if saved else "")
+
+
+def entry_script(arguments: tuple[str, ...]) -> str:
+    """Return the script that adds entries with *arguments* to GRUB's menu."""
+    return _ENTRY_SCRIPT.format(arguments=" ".join(arguments), id=ENTRY_ID)
 
 
 def directories_of(path: str) -> tuple[str, ...]:

@@ -13,12 +13,13 @@ from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, State
-from lanekeeper.domain.hostplan.steps.boot import boot_pending, boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_refusals,
     huge_page_states,
     huge_page_steps,
 )
+from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_steps
 from lanekeeper.domain.hostplan.steps.module import module_steps, option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 from lanekeeper.domain.hostplan.steps.pf import pf_pending, pf_refusals, pf_states, pf_steps
@@ -40,6 +41,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *huge_page_steps(policy, host),
         *(step for entry, pf in chosen for step in pf_steps(entry, pf, host)),
         *switch_steps(policy, host, chosen),
+        *max_vfs_steps(policy, host, chosen),
         *persist_steps(policy, host),
         *boot_steps(policy, host),
     ]

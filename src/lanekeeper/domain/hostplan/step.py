@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lanekeeper.domain.hostplan.action import Change
+from lanekeeper.domain.hostplan.action import Change, FileChange
 
 
 class Impact(StrEnum):
@@ -73,3 +73,8 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         return not self.steps and not self.refusals
+
+    def file_part(self) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        """Return the steps that an image can be changed by, and those left for its first boot."""
+        files = tuple(step for step in self.steps if isinstance(step.do, FileChange))
+        return files, tuple(step for step in self.steps if step not in files)

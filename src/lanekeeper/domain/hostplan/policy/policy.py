@@ -27,7 +27,7 @@ from lanekeeper.domain.hostplan.policy.switch import SwitchPolicy, read_switch
 VERSION = 1
 FIELDS = (
     *("version", "pfs", "kernel_arguments", "huge_pages", "module_options", "ovs"),
-    *("persist", "manage_management"),
+    *("persist", "manage_management", "boot"),
 )
 _PFS_MAX = 256
 
@@ -40,6 +40,7 @@ class Policy:
         kernel_arguments: what the kernel command line must hold after the next boot.
         persist: whether the policy is restored at each boot.
         manage_management: whether the interface that carries the host's own traffic may change.
+        separate_entry: whether only an entry of its own in the boot menu gets the arguments.
         text: the file as it was read; this is what persistence keeps.
     """
 
@@ -50,6 +51,7 @@ class Policy:
     ovs: SwitchPolicy = field(default_factory=SwitchPolicy)
     persist: bool = True
     manage_management: bool = False
+    separate_entry: bool = False
     text: str = ""
 
 
@@ -71,5 +73,14 @@ def parse_policy(document: object, text: str = "") -> Policy:
         ovs=read_switch(top.get("ovs", {}), "ovs"),
         persist=read_flag(top.get("persist", True), "persist"),
         manage_management=read_flag(top.get("manage_management", False), "manage_management"),
+        separate_entry=_separate_entry(top.get("boot", {})),
         text=text,
     )
+
+
+def _separate_entry(value: object) -> bool:
+    entry = read_mapping(value, "boot", ("entry",)).get("entry", "every")
+    if entry not in ("every", "separate"):
+        hint = "entry: every, or entry: separate"
+        raise PolicyInvalid("boot.entry", f"is {entry!r}", hint=hint)
+    return bool(entry == "separate")

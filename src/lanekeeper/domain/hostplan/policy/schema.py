@@ -38,6 +38,15 @@ def schema() -> dict[str, Any]:
                 "manage_management": _flag(
                     "the interface of the host's own traffic may change", default=False
                 ),
+                "boot": _object(
+                    {
+                        "entry": {
+                            "enum": ["every", "separate"],
+                            "description": "which entries of the boot menu get the arguments",
+                        }
+                    },
+                    ("entry",),
+                ),
             },
             policy.FIELDS,
             required=("version",),

@@ -111,7 +111,9 @@ def read_wish(given: Mapping[str, Any], path: str, vfs: int) -> VfWish:
     driver, mac = given.get("vf_driver"), given.get("mac")
     right = "none, auto or a driver's name"
     return VfWish(
-        vf_driver=driver and read_text(driver, f"{path}.vf_driver", DRIVER, right),
+        vf_driver=(
+            None if driver is None else read_text(driver, f"{path}.vf_driver", DRIVER, right)
+        ),
         purpose=read_purpose(given, path),
         tags=tuple(_tags(given.get("tags"), f"{path}.tags")),
         mac=None if mac is None else _mac(mac, f"{path}.mac", vfs),

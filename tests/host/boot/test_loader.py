@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lanekeeper.host.bootloader import read_boot_loader, read_command_line
+from lanekeeper.host.boot.loader import read_boot_loader, read_command_line
 from lanekeeper.host.tree import plant
 
 
@@ -46,7 +46,13 @@ def test_drop_ins_come_after_in_order(tmp_path: Path) -> None:
 
 def test_a_boot_loader_that_is_not_known_says_where_it_was_looked_for(tmp_path: Path) -> None:
     found = read_boot_loader(tmp_path)
-    assert (found.arguments, found.files) == (None, ("etc/default/grub",))
+    assert found.arguments is None
+    assert found.files == (
+        "etc/default/grub",
+        "boot/loader/entries/*.conf",
+        "efi/loader/entries/*.conf",
+        "boot/efi/loader/entries/*.conf",
+    )
 
 
 def test_the_running_command_line(tmp_path: Path) -> None:
