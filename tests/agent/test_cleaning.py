@@ -15,7 +15,7 @@ from lanekeeper.config import Config
 from lanekeeper.config.tree import Own
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.machine import VfSettings
+from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor

@@ -15,8 +15,12 @@ from lanekeeper.cli.host.captured import machine_at
 from lanekeeper.domain.errors import Forbidden, Invalid
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
+from lanekeeper.host.apply import Executor, Stop, never
+from lanekeeper.host.deadline import Moment, moment
+from lanekeeper.host.hold import Guardian, guardian_for
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.simulated import SimulatedMachine, lab_tree
+from lanekeeper.host.stage import Progress, silent
 from lanekeeper.host.tree import plant
 
 _INSTALLED = "/usr/bin/lanekeeper"
@@ -44,6 +48,16 @@ class Target:
     @property
     def changes(self) -> Path:
         return self.root / journal.DIRECTORY
+
+    def now(self) -> Moment:
+        return moment(self.root)
+
+    def executor(self, progress: Progress = silent, stop: Stop = never) -> Executor:
+        return Executor(self.actor(), self.changes, progress, stop, self.now)
+
+    def guardian(self) -> Guardian:
+        where = ("--simulate", str(self.root.resolve())) if self.is_simulated else ()
+        return guardian_for(self.changes, where)
 
 
 def where_arguments(parser: argparse.ArgumentParser) -> None:
