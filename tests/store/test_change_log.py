@@ -273,6 +273,8 @@ def test_every_table_and_event_has_a_trigger() -> None:
         "inventory",
         "device",
         "card",
+        "host",
+        "host_aggregate",
     }
     wanted = {
         (t, f"change_log_{t}_{e}") for t, e in product(tables, ("insert", "update", "delete"))

@@ -1,7 +1,8 @@
 """Reading the change log, and the triggers that write it.
 
 The database writes the log itself, in the transaction that makes the change, so no writer can
-forget it. A line names a provider and not what became of it: readers look that up.
+forget it. A line names a provider and not what became of it: readers look that up. A host that
+changed is named by its id, which is its provider's, too; what readers do not know they pass over.
 
 On PostgreSQL positions are drawn before the commit and commits end in any order. A reader therefore
 keeps the snapshot of its last read: what it could not see then are the lines of transactions that
@@ -22,6 +23,8 @@ from lanekeeper.store.pipeline import Statement, Values, run
 from lanekeeper.store.row import row_insert_new
 from lanekeeper.store.tables import change_log, change_log_start, metadata
 
+AGGREGATES = "host_aggregate"
+"""What stands in place of a provider where a host aggregate changed."""
 KEPT = 100_000
 """Lines that stay; a reader that is further behind reads everything anew."""
 _TRIMMED = 10_000
@@ -146,7 +149,7 @@ def _told(now: Seen, lines: list[tuple[str, bool]]) -> Changes:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A table whose rows make a provider what it is.
+    """A table whose rows make a provider, or a host, what it is.
 
     Attributes:
         columns: those that matter when a row is updated. Changed triggers need a migration.
@@ -180,10 +183,20 @@ _SOURCES = (
     ),
     _Source(
         "device",
-        ("id", "provider_id", "resource_class", "state", "present", "listed", "pf_id"),
+        (
+            *("id", "provider_id", "resource_class", "state", "present", "listed", "pf_id"),
+            *("address", "vendor_id", "product_id", "dev_type", "tags"),
+        ),
         _OWN,
         True,
     ),
+    _Source(
+        "host",
+        ("id", "name", "enabled", "disabled_reason", "frozen_reason", "facts"),
+        "SELECT ROW.id AS provider_id",
+        True,
+    ),
+    _Source("host_aggregate", ("metadata", "hosts"), f"SELECT '{AGGREGATES}' AS provider_id", True),
     _Source(
         "card",
         ("pf_device_id", "whole_holder", "parts_held"),
