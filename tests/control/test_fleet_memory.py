@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from fleet import Fleet, fleet
 from lanekeeper.control.compute.fleet import FleetMemory
 from lanekeeper.control.host.removal import remove_host
-from lanekeeper.domain.scheduling.fleet import Fleet as Hosts
 from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.scheduling.fleet import Fleet as Hosts
 from lanekeeper.store.compute.aggregate import aggregate_insert, aggregate_update
 from lanekeeper.store.compute.capacity import host_enabled_set
 from lanekeeper.store.database import Database

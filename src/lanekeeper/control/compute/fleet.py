@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -10,6 +9,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from lanekeeper.control.single_flight import SingleFlight
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE, HostView
 from lanekeeper.store.change_log import (
@@ -40,7 +40,7 @@ class FleetMemory:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._flight = SingleFlight[Fleet]()
         self._fleet: Fleet | None = None
         self._seen = Seen()
         self._zones: Mapping[str, str] = {}
@@ -55,7 +55,10 @@ class FleetMemory:
             Unavailable: the database cannot be read.
         """
         oldest = now - timedelta(seconds=down_after_s)
-        with self._lock, database.read() as connection:
+        return self._flight.run(lambda: self._look(database, oldest))
+
+    def _look(self, database: Database, oldest: datetime) -> Fleet:
+        with database.read() as connection:
             fleet = self._followed(connection, oldest) or self._read_all(connection, oldest)
             self._hear(connection)
             self._fleet = fleet.with_views(self._turned(fleet, oldest))
