@@ -8,7 +8,7 @@ import sys
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.host.tree import capture
+from lanekeeper.host.capture import capture
 
 
 def capture_host(arguments: argparse.Namespace) -> int:
