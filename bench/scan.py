@@ -35,8 +35,10 @@ def measure(home: Path, runs: int) -> Iterator[Figure]:
     yield Figure("scan of 1,024 functions, warm", "ms", _times(bus.scan, runs), "< 50 ms")
     examine = partial(_examine, root)
     yield Figure("host check of 1,024 functions", "ms", _times(examine, runs))
+    show = [LANEKEEPER, "host", "show", "--root", str(root)]
+    yield Figure("host show, whole program", "ms", _times(partial(_run, show), runs))
     if lspci := shutil.which("lspci"):
-        for options in (["-n"], ["-n", "-v", "-k"]):
+        for options in (["-n"], ["-vmmnn"], ["-nn", "-v", "-v", "-k"]):
             command = [lspci, "-O", f"sysfs.path={root}/sys/bus/pci", "-D", *options]
             what = f"lspci -D {' '.join(options)} of the same tree, whole program"
             yield Figure(what, "ms", _times(partial(_run, command), runs))

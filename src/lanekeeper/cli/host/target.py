@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lanekeeper.cli.host.captured import machine_at
 from lanekeeper.domain.errors import Forbidden, Invalid
-from lanekeeper.host import journal
-from lanekeeper.host.actor import Actor
 from lanekeeper.host.linux import LinuxMachine
-from lanekeeper.host.simulated import SimulatedMachine, lab_tree
-from lanekeeper.host.tree import plant
+from lanekeeper.host.machine import Machine
+
+if TYPE_CHECKING:  # what only some verbs need is loaded by these
+    from lanekeeper.host.actor import Actor
 
 _INSTALLED = "/usr/bin/lanekeeper"
 
@@ -35,7 +36,18 @@ class Target:
     is_captured: bool = False
     is_simulated: bool = False
 
+    def machine(self) -> Machine:
+        """What can be asked of it, live or as it was captured."""
+        if not self.is_simulated:
+            return LinuxMachine(self.root)
+        from lanekeeper.host.simulated import SimulatedMachine
+
+        return SimulatedMachine(self.root)
+
     def actor(self) -> Actor:
+        from lanekeeper.host.actor import Actor
+        from lanekeeper.host.simulated import SimulatedMachine
+
         if self.is_simulated:
             machine = SimulatedMachine(self.root)
             return Actor(self.root, machine, machine.run)
@@ -43,6 +55,8 @@ class Target:
 
     @property
     def changes(self) -> Path:
+        from lanekeeper.host import journal
+
         return self.root / journal.DIRECTORY
 
 
@@ -73,6 +87,9 @@ def target_of(arguments: argparse.Namespace) -> Iterator[Target]:
 
 
 def _simulated(directory: Path) -> Path:
+    from lanekeeper.host.simulated import lab_tree
+    from lanekeeper.host.tree import plant
+
     try:
         if not directory.is_dir() or not any(directory.iterdir()):
             return plant(lab_tree(), directory)
