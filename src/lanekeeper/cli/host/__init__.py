@@ -54,6 +54,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         )
     taking = _verb(verbs, "capture", "write the machine down as one text file")
     taking.add_argument("file", type=Path, metavar="FILE", help="where to; - is standard output")
+    taking.add_argument(
+        "--scrub",
+        action="store_true",
+        help="put made-up MACs, serial numbers, IP addresses, names and ids in place of yours",
+    )
     where_arguments(taking)
 
 
