@@ -1,10 +1,11 @@
-"""Durable claims a second: device, card and consumer in one transaction, fsynced, many at once."""
+"""Durable claims a second: devices, and amounts as Placement's clients claim them, fsynced."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,6 +15,13 @@ import sqlalchemy as sa
 
 from bench.figure import Figure
 from bench.postgresql import postgresql
+from lanekeeper.clock import utc_now
+from lanekeeper.config import Config
+from lanekeeper.control.placement.allocation import ConsumerClaim, put_allocations
+from lanekeeper.control.placement.inventory import put_inventories
+from lanekeeper.control.placement.resource_provider import create_provider
+from lanekeeper.control.site import Site
+from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.database import Database
 from lanekeeper.store.device.life import Pick, claim_insert, claim_release
 from lanekeeper.store.placement.allocation import consumer_drop, consumer_put
@@ -22,6 +30,7 @@ from lanekeeper.store.tables import card, device, host
 
 _CARDS = 256
 _VFS = 8
+_HOSTS = 8
 _AT_ONCE = 32
 _ALONE = 200
 """Claims of a run in which nobody else writes."""
@@ -32,13 +41,41 @@ _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def measure(home: Path, runs: int) -> Iterator[Figure]:
     """SQLite with ``synchronous=FULL``, and PostgreSQL with ``fsync`` where it is installed."""
     yield Figure("fdatasync of 4 KiB on this disk", "a second", [_syncs(home) for _ in range(runs)])
-    with Database(f"sqlite:///{home / 'claims.db'}") as database:
+    with Database(f"sqlite:///{home / 'claims.db'}", answer_within_s=600) as database:
         yield from _claims(database, "SQLite", runs)
     with postgresql() as cluster:
         if cluster is None:
             return
-        with Database(cluster.url(cluster.create()), pool_size=_AT_ONCE) as database:
+        url = cluster.url(cluster.create())
+        with Database(url, pool_size=_AT_ONCE, answer_within_s=600) as database:
             yield from _claims(database, "PostgreSQL", runs)
+
+
+def _amounts(database: Database, name: str, runs: int) -> Iterator[Figure]:
+    """Claims of new consumers as ``PUT /allocations`` makes them, without HTTP; one at a time."""
+    site = Site(database=database, config=Config(), clock=utc_now, state_dir=Path())
+    stock = {name: Inventory(total=1_000_000) for name in ("VCPU", "MEMORY_MB", "SRIOV_NET_VF")}
+    providers = [create_provider(site, f"host-{one}", None, None).id for one in range(_HOSTS)]
+    for provider in providers:
+        put_inventories(site, provider, 0, stock)
+    rates, cpu = [], []
+    for _ in range(runs):
+        started, used = time.perf_counter(), time.process_time()
+        for number in range(_ALONE):
+            home, card = providers[number % _HOSTS], providers[(number + 1) % _HOSTS]
+            claim = ConsumerClaim(
+                consumer_id=str(uuid.uuid4()),
+                amounts={home: {"VCPU": 2, "MEMORY_MB": 512}, card: {"SRIOV_NET_VF": 1}},
+                project_id="p",
+                user_id="u",
+                generation=(None,),
+                kind="INSTANCE",
+            )
+            put_allocations(site, [claim])
+        rates.append(_ALONE / (time.perf_counter() - started))
+        cpu.append(1000 * (time.process_time() - used) / _ALONE)
+    yield Figure(f"{name}, amounts of two providers, one client", "claims/s", rates)
+    yield Figure(f"the same, the controller's processor time, {name}", "ms", cpu)
 
 
 def _syncs(home: Path) -> float:
@@ -62,6 +99,7 @@ def _claims(database: Database, name: str, runs: int) -> Iterator[Figure]:
         alone.append(_rate(database, device_ids[:_ALONE], 1))
     yield Figure(f"{name}, {_AT_ONCE} clients at once", "claims/s", together)
     yield Figure(f"{name}, one client", "claims/s", alone)
+    yield from _amounts(database, name, runs)
 
 
 def _rate(database: Database, device_ids: list[str], clients: int) -> float:

@@ -34,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith("OS_") or name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
             del os.environ[name]
+    # Nor may it have each of the many programs that tests start compile every module anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -81,9 +81,9 @@ class LabHost:
         assert done.returncode == 0, f"{words}: {done.text}\n{done.stderr.decode()}"
         return done.text
 
-    def shell(self, script: str, *words: str) -> str:
+    def shell(self, script: str, *words: str, stdin: str = "") -> str:
         """Run a shell script that must end with 0; *words* are its ``$1`` and so on."""
-        return self.done("sh", "-ec", script, "sh", *words)
+        return self.done("sh", "-ec", script, "sh", *words, stdin=stdin)
 
 
 class Watch:

@@ -23,6 +23,8 @@ import httpx
 import pytest
 import yaml
 
+from stock_client import stock_client
+
 if TYPE_CHECKING:
     from openstack.connection import Connection
 
@@ -174,15 +176,8 @@ class Instance:
     ) -> subprocess.CompletedProcess[str]:
         """Run the stock ``openstack`` client; an empty value in *env* takes a variable away."""
         there = {**self.environment, **(env or {})}
-        return subprocess.run(
-            [str(BIN / "openstack"), *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            stdin=stdin,
-            timeout=_COMMAND_WITHIN_S,
-            env={name: value for name, value in there.items() if value},
-        )
+        kept = {name: value for name, value in there.items() if value}
+        return stock_client().run(arguments, kept, stdin, _COMMAND_WITHIN_S)
 
     def openstack(self, *arguments: str, env: Mapping[str, str] | None = None) -> Any:
         """Run a command that prints an answer; return it, parsed from JSON.

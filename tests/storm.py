@@ -27,10 +27,10 @@ from running import LANEKEEPER, Process, pick_port, until
 Shares = Mapping[str, int]
 """Provider to units of the one class."""
 CLASS = "SRIOV_NET_VF"
-TOKEN = {"X-Auth-Token": "admin", "Accept": "application/json"}
+TOKEN = {"X-Auth-Token": "admin", "X-Roles": "admin,service", "Accept": "application/json"}
 _AWAY = (OSError, http.client.HTTPException)
 _PAUSE_S = 0.05
-_COMMIT_ENDS_S = 0.4
+COMMIT_ENDS_S = 0.4
 """PostgreSQL finishes a COMMIT that it has begun, also for a controller that was killed."""
 
 
@@ -88,15 +88,51 @@ class Account:
     lost: int = 0
 
 
-class Client:
+class Asking:
+    """One that asks any of the controllers, again and again if need be."""
+
+    def __init__(self, random: Random, controllers: Controllers) -> None:
+        self._random, self._controllers = random, controllers
+        self._lines: dict[int, Line] = {}
+
+    def ask(self, method: str, path: str) -> Any:
+        """Read until somebody answers."""
+
+        def answered() -> Any:
+            status, body = self.once(method, path)
+            assert status in (0, 200, 503), (method, path, status, body)
+            if status != 200:
+                time.sleep(_PAUSE_S)
+            return (body,) if status == 200 else None
+
+        return until(answered, f"an answer to {method} {path}", 60)[0]
+
+    def once(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Ask any controller; status 0 where the connection broke."""
+        port = self._random.choice(self._controllers.ports)
+        line = self._lines.pop(port, None) or Line(self._controllers.server(port))
+        try:
+            answer = line.ask(method, path, body)
+        except _AWAY:
+            line.close()
+            return 0, None
+        self._lines[port] = line
+        return answer.status, answer.body
+
+    def close(self) -> None:
+        for line in self._lines.values():
+            line.close()
+
+
+class Client(Asking):
     """One that works through *steps* changes of its own consumers, at any controller."""
 
     def __init__(
         self, random: Random, controllers: Controllers, providers: list[str], consumers: list[str]
     ) -> None:
-        self._random, self._controllers, self._providers = random, controllers, providers
+        super().__init__(random, controllers)
+        self._providers = providers
         self.accounts = [Account(consumer) for consumer in consumers]
-        self._lines: dict[int, Line] = {}
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
@@ -125,7 +161,7 @@ class Client:
             self._settle(account)
         body = {}
         for consumer, shares in wanted.items():
-            generation = self._ask("GET", f"/allocations/{consumer}").get("consumer_generation")
+            generation = self.ask("GET", f"/allocations/{consumer}").get("consumer_generation")
             body[consumer] = {
                 "allocations": {p: {"resources": {CLASS: n}} for p, n in shares.items()},
                 "project_id": "p",
@@ -133,7 +169,7 @@ class Client:
                 "consumer_type": "INSTANCE",
                 "consumer_generation": generation,
             }
-        status = self._once("POST", "/allocations", body)[0]
+        status = self.once("POST", "/allocations", body)[0]
         for consumer, account in accounts.items():
             if status == 204:
                 account.answered += 1
@@ -147,38 +183,10 @@ class Client:
     def _settle(self, account: Account) -> None:
         """Find out what became of a change whose answer was lost; it must be one of the two."""
         if len(account.may_hold) > 1:
-            time.sleep(_COMMIT_ENDS_S)
-            held = shares_of(self._ask("GET", f"/allocations/{account.consumer}"))
+            time.sleep(COMMIT_ENDS_S)
+            held = shares_of(self.ask("GET", f"/allocations/{account.consumer}"))
             assert held in account.may_hold, (account, held)
             account.may_hold = [held]
-
-    def _ask(self, method: str, path: str) -> Any:
-        """Read until somebody answers."""
-
-        def answered() -> Any:
-            status, body = self._once(method, path)
-            assert status in (0, 200, 503), (status, body)
-            if status != 200:
-                time.sleep(_PAUSE_S)
-            return (body,) if status == 200 else None
-
-        return until(answered, f"an answer to {method} {path}", 60)[0]
-
-    def _once(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Ask any controller; status 0 where the connection broke."""
-        port = self._random.choice(self._controllers.ports)
-        line = self._lines.pop(port, None) or Line(self._controllers.server(port))
-        try:
-            answer = line.ask(method, path, body)
-        except _AWAY:
-            line.close()
-            return 0, None
-        self._lines[port] = line
-        return answer.status, answer.body
-
-    def close(self) -> None:
-        for line in self._lines.values():
-            line.close()
 
 
 def shares_of(told: Any) -> Shares:

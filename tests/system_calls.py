@@ -2,7 +2,8 @@
 
 A log line is ``PID call(fd<what>, "bytes", …) = result``; a call during which another thread's was
 seen is split into ``<unfinished ...>`` and ``<... call resumed>``. Its place is where it began for
-what it carries, and where it ended for what it promises.
+what it carries, and where it ended for what it promises. Of a call that a kill cut off the log does
+not tell the end (``= ?``, or nothing): bytes may have gone out, but nothing was promised.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,12 +25,13 @@ _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)
 _SPLIT = " <unfinished ...>"
 _FD = re.compile(r"\d+<(?P<what>[^>]*(?:>\d[^>]*)?)>")
 _TEXT = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"')
-_RESULT = re.compile(r"= (?P<number>-?\d+)")
+_RESULT = re.compile(r"= (?P<number>-?\d+|\?)")
+_PROMISES = ("fdatasync", "fsync")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that succeeded.
+    """One call that succeeded, or may have.
 
     Attributes:
         began, ended: places in the log.
@@ -83,13 +86,20 @@ def _calls(log: Path) -> Iterator[Call]:
                 call = _parse(begun["name"], begun["rest"], place, place)
             if call is not None:
                 yield call
+    for (_, name), (place, start) in open_.items():
+        if (call := _parse(name, f"{start}) = ?", place, sys.maxsize)) is not None:
+            yield call
 
 
 def _parse(name: str, rest: str, began: int, ended: int) -> Call | None:
     arguments, _, result = rest.rpartition(")")
     told = _RESULT.search(result)
-    if told is None or int(told["number"]) < 0:
+    if told is None or told["number"].startswith("-"):
         return None
+    if told["number"] == "?":
+        if name in _PROMISES:
+            return None
+        ended = sys.maxsize
     fd, text = _FD.match(arguments), _TEXT.search(arguments)
     data = _bytes(text["text"]) if text else b""
     if name == "unlink":
@@ -122,7 +132,7 @@ class Disk:
         """What is in the file *path* for a loss at the place *moment* of the log."""
         mine = [call for call in self.calls if call.what == path and call.began < moment]
         synced = max(
-            (c.began for c in mine if c.name in ("fdatasync", "fsync") and c.ended < moment),
+            (c.began for c in mine if c.name in _PROMISES and c.ended < moment),
             default=-1,
         )
         content = bytearray()

@@ -123,6 +123,15 @@ def test_filters_of_older_releases_are_left_out_and_named(read: Reader) -> None:
     assert "RetryFilter, AvailabilityZoneFilter, RamFilter, CoreFilter" in loaded.warnings[0]
 
 
+def test_what_is_read_and_not_obeyed_is_said(read: Reader) -> None:
+    text = "[sriov_nic]\nphysical_device_mappings = p:e1\nresource_provider_bandwidths = e1:10:10\n"
+    drivers, bandwidths = read("[ml2]\nmechanism_drivers = openvswitch\n" + text).warnings
+    place = "nova.conf:2: [ml2] mechanism_drivers"
+    assert drivers.startswith(f"{place} is read and not obeyed")
+    assert "resource_provider_bandwidths is read and not obeyed" in bandwidths
+    assert read("[ml2]\nmechanism_drivers = openvswitch,sriovnicswitch\n").warnings == ()
+
+
 def test_filters_that_do_nothing_here_and_one_that_cannot_be_left_out_are_named(
     read: Reader,
 ) -> None:

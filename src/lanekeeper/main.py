@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, NoReturn
 
 from lanekeeper import __version__
 from lanekeeper.cli import exit_code
@@ -33,7 +36,9 @@ _NOUNS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; see ``cli/exit_code.py`` for what the number says."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser(given).parse_args(given)
+    with _made_for_good() if arguments is None else nullcontext():
+        parser = _parser(given)
+    parsed = parser.parse_args(given)
     try:
         code: int = parsed.handler(parsed)
     except Error as error:
@@ -53,8 +58,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Has the very noun or verb complain that was given wrong words, with its own usage."""
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = list(args or ())
+        parsed, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return parsed, left
+
+    def error(self, message: str) -> NoReturn:
+        """Name an option that nobody knows before what is missing beside it."""
+        unknown = [word for word in self._given if word.startswith("-") and not self._knows(word)]
+        if unknown and message.startswith("the following arguments are required"):
+            message = f"unrecognized arguments: {' '.join(unknown)}; {message}"
+        super().error(message)
+
+    def _knows(self, word: str) -> bool:
+        name = word.partition("=")[0]
+        return any(option.startswith(name) for option in self._option_string_actions)
+
+
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lanekeeper",
         description="PCI devices and SR-IOV for KVM guests, from bare silicon to a running server.",
     )
@@ -67,6 +96,21 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     for name in dict.fromkeys(wanted):
         importlib.import_module(name).register(subparsers)
     return parser
+
+
+@contextmanager
+def _made_for_good() -> Iterator[None]:
+    """Have the garbage collector never look at what is there after the block: modules, mostly.
+
+    They stay until the end. It would go through them again and again while they are made, at each
+    full collection and at the exit: a third of the processor time that a short command takes.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 if __name__ == "__main__":

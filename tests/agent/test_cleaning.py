@@ -11,9 +11,11 @@ from lanekeeper.agent.observe import Policy, view
 from lanekeeper.agent.state_dir import DriverRecord, GivenAway
 from lanekeeper.agent.vf_settings import set_and_check, wanted_settings
 from lanekeeper.clock import monotonic
+from lanekeeper.config import Config
+from lanekeeper.config.tree import Own
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.machine import VfSettings
+from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
@@ -66,6 +68,16 @@ def test_a_device_gets_back_what_it_had_before(bench: Bench, before: str | None)
         assert bench.machine.device(VF).driver == before
     bench.drivers.remember({VF: "igb"})  # given away again: the old word is over
     assert bench.drivers.driver(VF) == GivenAway("igb")
+
+
+def test_a_cleaning_that_takes_too_long_has_failed(bench: Bench) -> None:
+    bench.dirty()
+    with pytest.raises(CleaningFailed, match="longer than 1e-09 s") as failed:
+        bench.clean(replace(POLICY, cleaning_timeout_s=1e-9))
+    assert "cleaning_timeout_s" in failed.value.hint
+    policy = Policy.of(Config(lanekeeper=Own(cleaning_timeout_s=60)))
+    assert policy.cleaning_timeout_s == 60
+    assert bench.clean(replace(POLICY, cleaning_timeout_s=60))[-1] == "driver none"
 
 
 def test_without_a_record_a_device_is_taken_from_vfio_and_from_nobody_else(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import pytest
 from agent.controller import TOKEN, Controller
 from agent.orders_of import PF, cleaning, nic, server, server_id, vf
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.machine import VfSettings
+from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.main import main
 from lanekeeper.protocol import Desired

@@ -15,7 +15,7 @@ from lanekeeper.agent.state_dir import DriverRecord, GivenAway
 from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.machine import VfSettings
+from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.guest_files import GuestDirectories
 from lanekeeper.hypervisor.images import ImageCache

@@ -18,7 +18,7 @@ from lanekeeper.agent.plan import (
     plan,
 )
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.machine import LinkState, VfSettings
+from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 from lanekeeper.hypervisor.driver import Guest, HeldDevice, Inventory, Power, Stranger
 from lanekeeper.protocol import CleaningWanted, Desired, ServerWanted
 

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import threading
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.row import ADMIN, READER, Call, Face, Policy, Row, Strict, decode
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
+from lanekeeper.config.tree import Own
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, HostFault, Invalid, NotFound, Unauthenticated
@@ -81,9 +83,19 @@ def http(tmp_path: Path) -> TestClient:
         ),
         Face(name="placement", prefix="/placement", rows=ROWS, envelope=placement_fault),
     )
-    site = Site(database=Database("sqlite://"), config=Config(), clock=utc_now, state_dir=tmp_path)
+    config = Config(lanekeeper=Own(body_bytes_max=1024))
+    site = Site(database=Database("sqlite://"), config=config, clock=utc_now, state_dir=tmp_path)
     app = application(site, faces, {"": who}, Enforcer(faces))
     return TestClient(app, raise_server_exceptions=False, headers={"X-Auth-Token": "good"})
+
+
+def test_a_body_is_bounded_by_the_face_or_by_the_configuration(http: TestClient) -> None:
+    for prefix, most in (("compute", 100), ("placement", 1024)):
+        fits = http.post(f"/{prefix}/claims/h1", content=b'{"count": 2}'.ljust(most))
+        assert fits.status_code == 200
+        answer = http.post(f"/{prefix}/claims/h1", content=b'{"count": 2}'.ljust(most + 1))
+        assert answer.status_code == 413
+        assert f"larger than {most} bytes" in answer.text
 
 
 def test_a_valid_body_reaches_the_handler_typed(http: TestClient) -> None:
@@ -120,6 +132,24 @@ def test_every_fault_wears_its_service_envelope(
     assert text in placement.json()["errors"][0]["detail"]
     assert "hunter2" not in compute.text
     assert "/sys" not in compute.text
+
+
+class Named(Strict, frozen=True):
+    names: list[str]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b'{"names": ["a", "\\uD800"]}', "Invalid input for names[1]: it contains half of a"),
+        (b'{"names": ["\\ud83d\\ude00"]', "the body is not valid JSON"),
+        (b"", "the body is empty"),
+        (b" \r\n", "the body is empty"),
+    ],
+)
+def test_what_is_no_body_is_said_to_be_none(raw: bytes, text: str) -> None:
+    with pytest.raises(Invalid, match=re.escape(text)):
+        decode(msgspec.json.Decoder(Named), raw)
 
 
 def test_a_face_answers_at_its_own_prefix_with_and_without_a_slash(http: TestClient) -> None:

@@ -24,8 +24,8 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.protocol import DeviceFact, HostFacts
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import device_rows
 from lanekeeper.store.device.life import Pick, claim_insert
+from lanekeeper.store.device.listing import device_rows
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.schema import upgrade
 

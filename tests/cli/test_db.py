@@ -16,7 +16,7 @@ from fleet import fleet
 from lanekeeper.main import main
 from lanekeeper.store.database import Database, read_only
 from lanekeeper.store.schema import head, upgrade
-from lanekeeper.store.tables import host, trait
+from lanekeeper.store.tables import host, trait, user
 from postgres import PostgreSQL
 
 
@@ -84,6 +84,37 @@ def test_a_restore_keeps_what_was_there(
     (aside,) = state_dir.glob("lanekeeper.db.before-*")
     assert str(aside) in capsys.readouterr().out
     assert traits(aside) == {"CUSTOM_OLD", "CUSTOM_NEW"}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_backup_of_another_program_is_not_restored(
+    state_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], there: bool
+) -> None:
+    place, backup = state_dir / "lanekeeper.db", tmp_path / "placement-backup.db"
+    assert main(["db", "backup", "--state-dir", str(state_dir), str(backup)]) == 0
+    with Database(f"sqlite:///{place}") as database:
+        database.write(lambda c: c.execute(user.insert().values(id="u", name="admin")))
+    if not there:
+        place.unlink()
+    assert main(["db", "restore", "--state-dir", str(state_dir), str(backup)]) == 2
+    told = capsys.readouterr().err
+    assert f"{backup} is a database of lanekeeper placement" in told
+    assert f"{place} one of lanekeeper controller" in told
+    assert place.exists() == there
+    assert not there or "CUSTOM_OLD" in traits(place)
+
+
+def test_the_database_of_placement_alone_is_found_in_its_directory(
+    state_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (state_dir / "lanekeeper.db").rename(state_dir / "placement.db")
+    backup = tmp_path / "backup.db"
+    assert main(["verify", "--state-dir", str(state_dir)]) == 0
+    assert main(["db", "backup", "--state-dir", str(state_dir), str(backup)]) == 0
+    capsys.readouterr()
+    assert main(["db", "restore", "--state-dir", str(state_dir), str(backup)]) == 0
+    assert "adopt" not in capsys.readouterr().out  # it has no hosts
+    assert traits(state_dir / "placement.db") == {"CUSTOM_OLD"}
 
 
 def test_a_database_that_is_in_use_is_left_alone(
@@ -161,6 +192,17 @@ def test_postgresql_is_left_to_its_own_tools(
     assert "pg_restore --host=db.example" in told
     assert "lanekeeper db freeze" in told
     assert "geheim" not in told
+
+
+def test_the_hint_for_pg_dump_keeps_what_stands_behind_the_question_mark(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = tmp_path / "url"
+    url.write_text("postgresql:///lanekeeper?host=/run/postgresql&port=5433&user=keeper")
+    options = ["--state-dir", str(tmp_path), "--database-url-file", str(url)]
+    assert main(["db", "backup", *options, str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "--host=/run/postgresql --port=5433 --username=keeper --dbname=lanekeeper" in told
 
 
 @pytest.mark.service

@@ -1,11 +1,15 @@
 import json
 import os
+import subprocess
+import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from host.planted import CAPTURED_LAB, SAMPLE_POLICY
+from lanekeeper import __version__
 from lanekeeper.host.simulated import lab_tree
 from lanekeeper.host.tree import plant
 from lanekeeper.main import main
@@ -57,7 +61,8 @@ def test_json_has_the_same_facts(
 ) -> None:
     assert call("apply", *machine, *POLICY, "--json") == 0
     applied = said(capsys)
-    assert applied["outcome"] == {"change": 1, "course": "applied", "failure": "", "left": []}
+    outcome = {"change": 1, "course": "applied", "failure": "", "left": [], "confirm_by": None}
+    assert applied["outcome"] == outcome
     assert applied["steps"][0]["do"] == {
         "type": "SetAutoprobe",
         "pf": "0000:21:00.0",
@@ -292,3 +297,93 @@ def test_a_directory_that_is_no_machine_is_refused(
     for root, said in ((tmp_path, "neither sys nor proc"), (tmp_path / "none", "No such file")):
         assert call(verb, "--root", str(root)) == 2
         assert said in capsys.readouterr().err
+
+
+def test_changes_are_listed_and_walked_back(
+    machine: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("changes", *machine) == 0
+    assert capsys.readouterr().out == "No change was made here.\n"
+    call("apply", *machine, *POLICY)
+    second = tmp_path / "second.yaml"
+    second.write_text('version: 1\npfs:\n  - {pf: "0000:21:00.0", vfs: 3}\npersist: false\n')
+    call("apply", *machine, "--policy", str(second))
+    capsys.readouterr()
+    assert call("changes", *machine, "--json") == 0
+    one, two = said(capsys)["changes"]
+    assert (one["id"], one["course"], one["undoable"], one["done"]) == (
+        *(1, "applied", True),
+        one["steps"],
+    )
+    assert one["policy"] == sha256(SAMPLE_POLICY.read_bytes()).hexdigest()
+    assert two["policy"] == sha256(second.read_bytes()).hexdigest()
+    assert one["version"] == __version__
+    assert call("rollback", *machine, "--to", "0", "--dry-run", "--json") == 0
+    assert len(said(capsys)["undo"]) > two["steps"]
+    assert call("rollback", *machine, "--to", "1") == 0
+    assert "Change 2 is taken back" in capsys.readouterr().out
+    assert call("rollback", *machine, "--to", "1") == 0
+    assert "no change after 1 stands" in capsys.readouterr().out
+    assert call("rollback", *machine, "--to", "7") == 1
+    assert "there is no change 7" in capsys.readouterr().err
+    assert call("rollback", *machine, "--to", "0", "--json") == 0
+    assert [outcome["change"] for outcome in said(capsys)["outcomes"]] == [1]
+    call("changes", *machine)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["ID", "BEGAN", "COURSE", "STEPS", "POLICY", "VERSION", "UNDO"]
+    assert [line.split()[-1] for line in lines[1:]] == ["no", "no"]
+
+
+def test_a_damaged_journal_is_listed_as_such(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("apply", *machine, *POLICY)
+    path = Path(machine[1], "var/lib/lanekeeper-host/changes/000001.jsonl")
+    path.write_text("what\n")
+    capsys.readouterr()
+    assert call("changes", *machine) == 1
+    out = capsys.readouterr().out
+    assert "damaged" in out
+    assert f"change 1: {path} is damaged" in out
+    assert call("apply", *machine) == 1
+    assert "move the file away" in capsys.readouterr().err
+
+
+def test_each_stage_is_numbered_and_json_is_alone(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("apply", *machine, *POLICY)
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+    count = len(told)
+    assert told[0] == f"[ 1/{count}] keep drivers from new VFs of 0000:21:00.0"
+    assert told[-1].startswith(f"[{count}/{count}] ")
+    call("rollback", *machine)
+    assert f"[{count}/{count}] undo: remove /etc" in capsys.readouterr().out
+    call("apply", *machine, *POLICY, "--json")
+    assert set(said(capsys)) == {"resumed", "steps", "refusals", "pending", "states", "outcome"}
+
+
+def test_var_that_cannot_be_written_changes_nothing(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("check", *machine)
+    Path(machine[1], "var").write_text("a file in the way, as root may write read-only modes")
+    capsys.readouterr()
+    assert call("apply", *machine, *POLICY) == 1
+    assert "error: cannot make" in capsys.readouterr().err
+    assert call("plan", *machine, *POLICY) == 1
+    assert "create 7 VFs on 0000:21:00.0" in capsys.readouterr().out
+
+
+def test_a_reader_that_goes_away_does_not_stop_a_change(machine: tuple[str, str]) -> None:
+    program = [sys.executable, "-m", "lanekeeper.main", "host"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*program, "apply", *machine, *POLICY], stdout=writing, check=False, timeout=60
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 1
+    assert call("plan", *machine, *POLICY) == 0

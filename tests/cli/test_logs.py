@@ -6,11 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import IntegrityError
 
 from lanekeeper.api.identity.token import AuthBody
 from lanekeeper.api.microversion import Microversion
 from lanekeeper.api.row import Call
+from lanekeeper.cli.logs import spare_the_reader
 from lanekeeper.protocol import Credential, Enrolment
 from lanekeeper.store.database import Database
 
@@ -85,3 +87,11 @@ def test_what_carries_a_secret_does_not_show_it() -> None:
     )
     told = Enrolment(token="hunter2", host_id="h", host_name="h"), Credential(credential="hunter2")
     assert "hunter2" not in repr((body, call, told))
+
+
+def test_a_terminal_is_spared_the_requests_that_went_well() -> None:
+    served = {"event": "request.served", "status": 200}
+    with pytest.raises(structlog.DropEvent):
+        spare_the_reader(None, "info", dict(served))
+    for kept in ({**served, "status": 503}, {"event": "controller.started"}):
+        assert spare_the_reader(None, "info", dict(kept)) == kept

@@ -53,6 +53,16 @@ def test_what_fits_nowhere_ends_with_1_and_the_reasons(
     shared.done("server", "delete", "--wait", "explained")
 
 
+def test_an_image_is_named_by_its_name(shared: Instance, surroundings: Surroundings) -> None:
+    (image,) = shared.sdk.image.images(name=surroundings.image)
+    for named in (surroundings.image, image.id):
+        told = run(shared, "explain", "--flavor", surroundings.alias, "--image", named)
+        assert told.returncode == 0, told.stderr
+    told = run(shared, "explain", "--flavor", surroundings.alias, "--image", 'no "such, image')
+    assert told.returncode == 2
+    assert 'no "such, image' in told.stderr
+
+
 def test_a_wrong_question_ends_with_2(shared: Instance) -> None:
     told = run(shared, "explain", "--flavor", "no-such-flavor")
     assert told.returncode == 2

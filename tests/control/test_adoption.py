@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +154,35 @@ def test_a_port_that_is_still_there_is_taken_again(world: World) -> None:
     assert world.is_sound()
 
 
+def _change_host(host_id: str, values: dict[str, Any], connection: sa.Connection) -> None:
+    connection.execute(t.host.update().where(t.host.c.id == host_id).values(values))
+
+
+SPOILT: dict[str, Callable[[datetime], dict[str, Any]]] = {
+    "another credential": lambda now: {"refused_at": now},
+    "revoked": lambda now: {"credential_hash": ""},
+}
+
+
 def test_a_host_that_says_little_is_not_adopted(world: World) -> None:
     with pytest.raises(Conflict, match="is not frozen"):
         world.adopt()
     world.freeze()
     world.fleet.hands.turn(10_000)
+    told: dict[str, str] = {}
+    for why, spoil in SPOILT.items():
+        world.fleet.site.database.write(
+            partial(_change_host, world.host, spoil(world.fleet.site.clock()))
+        )
+        with pytest.raises(Conflict) as refused:
+            world.adopt()
+        told[why] = f"{refused.value} {refused.value.hint}"
+    assert "is refused (401, last at " in told["another credential"]
+    assert "its credential was revoked" in told["revoked"]
+    assert all("agent token --host-name h1" in text for text in told.values())
+    world.fleet.site.database.write(
+        partial(_change_host, world.host, {"credential_hash": "x", "refused_at": None})
+    )
     with pytest.raises(Conflict, match="its agent was last heard"):
         world.adopt()
 

@@ -27,7 +27,7 @@ from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, NoCapa
 from lanekeeper.domain.image.record import Status
 from lanekeeper.domain.network.port import PortWanted, VnicType
 from lanekeeper.protocol import DeviceFact
-from lanekeeper.store.device.device import device_rows
+from lanekeeper.store.device.listing import device_rows
 from lanekeeper.store.network.port import port_create, port_show
 from lanekeeper.store.tables import (
     address,

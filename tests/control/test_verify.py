@@ -23,8 +23,8 @@ from lanekeeper.control.verify.verify import INVARIANTS, verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Error
 from lanekeeper.store import tables as t
-from lanekeeper.store.books import Books, books_load
 from lanekeeper.store.database import read_only
+from lanekeeper.store.records import Records, records_load
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class World:
         with read_only(self.url) as connection:
             return verify(connection)
 
-    def books(self) -> Books:
+    def records(self) -> Records:
         with read_only(self.url) as connection:
-            return books_load(connection)
+            return records_load(connection)
 
 
 @pytest.fixture
@@ -110,23 +110,23 @@ def test_what_requests_make_is_clean(world: World) -> None:
 
 # Broken by hand -----------------------------------------------------------------------------------
 
-Break = Callable[[sa.Connection, Books], Any]
+Break = Callable[[sa.Connection, Records], Any]
 
 
-def _held(books: Books) -> str:
-    return str(books.claim[0]["device_id"])
+def _held(records: Records) -> str:
+    return str(records.claim[0]["device_id"])
 
 
-def _pf_of(books: Books, device_id: str) -> str:
-    return str(books.by_id("device")[device_id]["pf_id"])
+def _pf_of(records: Records, device_id: str) -> str:
+    return str(records.by_id("device")[device_id]["pf_id"])
 
 
-def _another_pf(books: Books, device_id: str) -> str:
-    own = books.by_id("device")[device_id]
+def _another_pf(records: Records, device_id: str) -> str:
+    own = records.by_id("device")[device_id]
     return str(
         next(
             row["id"]
-            for row in books.device
+            for row in records.device
             if row["dev_type"] == "type-PF" and row["host_id"] != own["host_id"]
         )
     )
@@ -136,8 +136,8 @@ def _set(table: sa.Table, key: str, /, **values: Any) -> sa.Update:
     return table.update().where(table.primary_key.columns[0] == key).values(**values)
 
 
-def _root(books: Books) -> str:
-    return str(books.host[0]["id"])
+def _root(records: Records) -> str:
+    return str(records.host[0]["id"])
 
 
 BROKEN: dict[str, tuple[str, Break]] = {
@@ -332,7 +332,7 @@ BROKEN: dict[str, tuple[str, Break]] = {
 
 def _by_hand(world: World, change: Break) -> None:
     """Change rows as no request can: without the database's own checks."""
-    books = world.books()
+    records = world.records()
     engine = sa.create_engine(world.url)  # SQLite enforces references only where told to
     try:
         with engine.begin() as connection:
@@ -340,7 +340,7 @@ def _by_hand(world: World, change: Break) -> None:
                 connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
             else:
                 connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-            change(connection, books)
+            change(connection, records)
     finally:
         engine.dispose()
 
@@ -369,20 +369,20 @@ def test_use_beyond_capacity_is_a_notice(busy: World) -> None:
 
 def test_what_the_keys_forbid_is_looked_for_all_the_same(busy: World) -> None:
     """A damaged index no longer forbids; no statement can bring that about, so rows are doubled."""
-    books = busy.books()
+    records = busy.records()
     doubled = replace(
-        books,
-        port=[*books.port, books.port[0]],
-        address=[*books.address, books.address[0]],
-        segment=[*books.segment, books.segment[0]],
+        records,
+        port=[*records.port, records.port[0]],
+        address=[*records.address, records.address[0]],
+        segment=[*records.segment, records.segment[0]],
     )
     for check in (
         network.macs_are_given_once,
         network.addresses_are_given_once_and_fit,
         network.vlans_are_given_once,
     ):
-        assert list(check(books)) == []
+        assert list(check(records)) == []
         (finding,) = check(doubled)
         assert "twice" in finding.problem or "two" in finding.problem
-    twice = replace(books, claim=[*books.claim, books.claim[0]])
+    twice = replace(records, claim=[*records.claim, records.claim[0]])
     assert [one.invariant for one in INVARIANTS[1](twice)] == ["device.claim"]

@@ -14,19 +14,21 @@ from pathlib import Path
 
 import pytest
 
+from host.carry import apply, resume, rollback
 from host.planted import OTHER_PF, PF, SAMPLE_POLICY, simulated, snapshot
 from lanekeeper.domain.errors import Conflict, HostFault
 from lanekeeper.domain.hostplan.action import Change, SetVfCount
 from lanekeeper.domain.hostplan.plan import plan
-from lanekeeper.domain.hostplan.policy import Policy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor, run_program
-from lanekeeper.host.apply import apply, resume, rollback
 from lanekeeper.host.facts import read_host
-from lanekeeper.host.journal import Course, StepState
+from lanekeeper.host.journal import Course, Head, StepState
+from lanekeeper.host.lock import locked
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.simulated import SimulatedMachine
+from lanekeeper.host.stage import Stage, Verb
 
 SAMPLE = SAMPLE_POLICY.read_text()
 FROM_NOTHING = SAMPLE
@@ -273,22 +275,23 @@ def test_vfs_that_somebody_else_made_meanwhile_are_not_taken_away(tmp_path: Path
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
-    with journal.locked(world.changes), pytest.raises(Conflict, match="is at work here"):
+    with locked(world.changes), pytest.raises(Conflict, match="is at work here"):
         apply(world.plan(SAMPLE).steps, world.actor(), world.changes)
 
 
 def test_progress_tells_each_action(tmp_path: Path) -> None:
     world = World(tmp_path)
-    told: list[str] = []
+    told: list[Stage] = []
     steps = world.plan(SAMPLE).steps
-    apply(steps, world.actor(), world.changes, lambda verb, action: told.append(f"{verb} {action}"))
-    assert told == [f"do {step.do}" for step in steps]
+    apply(steps, world.actor(), world.changes, told.append)
+    stages = enumerate(steps, 1)
+    assert told == [Stage(Verb.DO, step.do, number, len(steps)) for number, step in stages]
 
 
 def test_a_line_cut_off_by_a_crash_is_not_read(tmp_path: Path) -> None:
     steps = (Step(SetVfCount("0000:21:00.0", 7), (), "why"),)
     tmp_path.joinpath("changes").mkdir()
-    fresh = journal.begin(tmp_path / "changes", steps)
+    fresh = journal.begin(tmp_path / "changes", Head(steps))
     fresh.mark_step(0, StepState.DOING)
     with fresh.path.open("ab") as file:
         file.write(b'{"type":"step","st')

@@ -74,3 +74,57 @@ def test_kill_9_in_the_middle_is_finished(lab_host: LabHost) -> None:
     assert applied["steps"] == []
     assert [len(vfs) for vfs in sriov(lab_host).values()] == [7, 7]
     assert tool(lab_host, "rollback")["outcome"]["course"] == "taken back"
+
+
+MANAGED = """\
+version: 1
+pfs:
+  - {pf: "0000:21:00.0", vfs: 2}
+manage_management: true
+persist: false
+"""
+ROUTE_THROUGH_PF = """
+ip link set "$1" up
+ip address add 192.0.2.1/24 dev "$1"
+ip route add default via 192.0.2.2 dev "$1" metric 50
+"""
+CUT_OFF = """
+{program} host apply --policy /run/managed.yaml --confirm-within 5 > /run/said 2>&1 &
+until grep -q "^.1/" /run/said; do sleep 0.02; done
+kill -{signal} $!
+wait $!
+"""
+GONE_BY_ITSELF = """
+for second in $(seq 90); do
+    [ "$(cat /sys/bus/pci/devices/0000:21:00.0/sriov_numvfs)" != 0 ] || exit 0
+    sleep 1
+done
+exit 1
+"""
+
+
+def test_a_change_to_the_management_nic_goes_back_by_itself(lab_host: LabHost) -> None:
+    netdev = next(
+        device["netdev"]
+        for device in tool(lab_host, "show")["devices"]
+        if device["address"] == "0000:21:00.0"
+    )
+    lab_host.shell(ROUTE_THROUGH_PF, netdev)
+    lab_host.shell("cat > /run/managed.yaml", stdin=MANAGED)
+    policy = ("--policy", "/run/managed.yaml")
+    try:
+        held = tool(lab_host, "apply", *policy, "--confirm-within", "3")["outcome"]
+        assert held["course"] == "waiting for confirmation"
+        lab_host.shell(GONE_BY_ITSELF)
+        for number in ("KILL", "HUP"):
+            script = CUT_OFF.format(program=" ".join(PROGRAM), signal=number)
+            lab_host.run("bash", "-s", stdin=script)
+            lab_host.shell(GONE_BY_ITSELF)
+        held = tool(lab_host, "apply", *policy)["outcome"]
+        assert tool(lab_host, "confirm", str(held["change"])) == {"confirmed": held["change"]}
+        assert len(sriov(lab_host)["0000:21:00.0"]) == 2
+        assert tool(lab_host, "rollback")["outcome"]["course"] == "taken back"
+        courses = [change["course"] for change in tool(lab_host, "changes")["changes"]]
+        assert set(courses[-4:]) == {"taken back"}
+    finally:
+        lab_host.shell('ip address flush dev "$1"; ip link set "$1" down', netdev)

@@ -12,7 +12,7 @@ from lanekeeper.domain.pci.holder import Holder, HolderKind
 from lanekeeper.host.capture import capture
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.inventory import read_inventory
-from lanekeeper.host.linux import LinuxMachine
+from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.tree import plant
 
 VF0, VF1 = PciAddress.parse("0000:3b:00.2"), PciAddress.parse("0000:3b:00.3")
@@ -37,7 +37,7 @@ run/libvirt/qemu/instance-1.xml = <domstatus state='running' pid='77'>\n\
 
 
 def holders(root: Path) -> dict[PciAddress, Holder]:
-    return read_holders(root, LinuxMachine(root).scan().devices)
+    return read_holders(root, PciSysfs(root).scan().devices)
 
 
 def test_a_guest_is_known_by_libvirts_record(tmp_path: Path) -> None:
@@ -56,18 +56,26 @@ def test_a_process_is_known_by_its_open_file(tmp_path: Path, file: str) -> None:
     assert str(holders(root)[VF1]) == "process 812 (by-hand)"
 
 
-def test_a_broken_record_is_named(tmp_path: Path) -> None:
-    root = plant(ONE_PF_TWO_VFS + "run/libvirt/qemu/x.xml = <domstatus><domain>", tmp_path)
-    with pytest.raises(HostFault, match=r"/run/libvirt/qemu/x\.xml is no XML"):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("<domstatus>", "is no XML"),
+        (GUEST.partition(" = ")[2].replace("0x3b", "three"), "a function at no address"),
+        (GUEST.partition(" = ")[2].replace("0x3b", "0x100"), "a function at no address"),
+    ],
+)
+def test_a_broken_record_is_named(tmp_path: Path, text: str, reason: str) -> None:
+    root = plant(f"{ONE_PF_TWO_VFS}run/libvirt/qemu/x.xml = {text}", tmp_path)
+    with pytest.raises(HostFault, match=rf"/run/libvirt/qemu/x\.xml .*{reason}"):
         holders(root)
-    found = read_inventory(root, LinuxMachine(root), live=False)
+    found = read_inventory(root, live=False)
     assert len(found.devices) == 3
     assert found.faults[0][0] == "who holds what"
 
 
 def test_the_tree_shows_what_the_pf_holds(tmp_path: Path) -> None:
     root = plant(ONE_PF_TWO_VFS + BOUND + GUEST, tmp_path)
-    found = read_inventory(root, LinuxMachine(root), live=False)
+    found = read_inventory(root, live=False)
     lines = [line for text in devices_text(found, found.devices) for line in text.splitlines()]
     assert lines[1].split()[:3] == ["0000:3b:00.0", "PF", "2/8"]
     assert "up 25000 Mbit/s" in lines[1]
@@ -85,7 +93,7 @@ def test_a_capture_keeps_who_holds_what_and_no_secret_of_a_guest(tmp_path: Path)
     text = capture(root)
     assert "geheim" not in text
     again = plant(text, tmp_path / "again")
-    before = read_inventory(root, LinuxMachine(root), live=False)
-    after = read_inventory(again, LinuxMachine(again), live=False)
+    before = read_inventory(root, live=False)
+    after = read_inventory(again, live=False)
     assert (after.holders, after.settings) == (before.holders, before.settings)
     assert after.holders[VF0].name == "web"

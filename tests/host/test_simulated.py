@@ -9,12 +9,11 @@ import pytest
 from host.planted import NVME, OTHER_PF, PF, VF0, simulated, snapshot
 from lanekeeper.domain.errors import Conflict, HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 from lanekeeper.host.machine import (
     AT_REST,
-    LinkState,
     Machine,
     VfChange,
-    VfSettings,
     differences,
     narrowed,
 )

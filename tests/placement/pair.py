@@ -33,12 +33,19 @@ class Parted(Exception):
 
 
 class Pair:
-    """OpenStack Placement and Lanekeeper, asked in step; both empty to begin with."""
+    """OpenStack Placement and Lanekeeper, asked in step; both empty to begin with.
+
+    Attributes:
+        reasons: for which answers differed, and how often.
+        stories, ended: how many were told, and how many of them ended early, by reason.
+    """
 
     def __init__(self, theirs: Line, ours: Line) -> None:
         self.theirs, self.ours = theirs, ours
         self.consumers: list[str] = []
         self.reasons: Counter[str] = Counter()
+        self.stories = 0
+        self.ended: Counter[str] = Counter()
         for name in TRAITS:
             if name.startswith("CUSTOM_"):
                 self.both("PUT", f"/traits/{name}")

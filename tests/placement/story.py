@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from placement.pair import Pair, Parted, claim_body
+from placement.pair import Pair, claim_body
 from placement.world import (
     CLASSES,
     PROVIDERS,
@@ -47,12 +47,6 @@ class Step:
     stale: int = 0
     reshaped: tuple[tuple[int, dict[str, Any]], ...] = ()
 
-    @property
-    def meets_itself(self) -> bool:
-        """Whether several of its consumers claim of the same provider."""
-        named = [index for _, claim in self.claims for index in claim]
-        return len(set(named)) < len(named)
-
 
 class Teller:
     """Sends steps, and knows the generations that both servers have shown."""
@@ -62,7 +56,6 @@ class Teller:
         self.consumers = [pair.new_consumer() for _ in range(_CONSUMERS)]
         self.provider_at: dict[str, int] = {}
         self.consumer_at: dict[str, int | None] = {}
-        self.held: dict[str, set[str]] = {}
 
     def tell(self, step: Step) -> None:
         """Send one step, then compare all that it may have changed."""
@@ -102,20 +95,11 @@ class Teller:
 
     def _claim(self, step: Step) -> None:
         consumers = self._bodies(step)
-        if not consumers and step.method != "DELETE":
-            return  # nothing from nobody: Placement makes a consumer of it that it never drops
         if step.method == "POST":
             self.pair.both("POST", "/allocations", consumers, step.minor)
         else:
             body = consumers.get(self.consumers[step.at])
             self.pair.both(step.method, f"/allocations/{self.consumers[step.at]}", body, step.minor)
-        # To be mended: a generation moves once for each consumer, not where one gives something up.
-        if step.meets_itself or any(self._gives_up(at, claim) for at, claim in step.claims):
-            raise Parted("a generation")
-
-    def _gives_up(self, at: int, claim: Claim) -> bool:
-        wanted = {_uuid(index) for index in claim}
-        return bool(self.held.get(self.consumers[at], set()) - wanted)
 
     def _bodies(self, step: Step) -> dict[str, dict[str, Any]]:
         """What each consumer sends; nothing from those that hold nothing and want nothing."""
@@ -147,7 +131,6 @@ class Teller:
         for at in sorted(consumers):
             said = self.pair.both("GET", f"/allocations/{self.consumers[at]}")
             generation = said.get("consumer_generation") if said else None
-            self.held[self.consumers[at]] = set(said["allocations"]) if said else set()
             if generation is None:  # Placement may remember one that it has refused
                 self.consumers[at] = self.pair.new_consumer()
             self.consumer_at[self.consumers[at]] = generation

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.service
 
 HUGE = 10**40
 ID = "11111111-1111-1111-1111-111111111111"
+CONSUMER = "22222222-2222-2222-2222-222222222222"
 
 
 @pytest.fixture
@@ -63,15 +64,15 @@ def inventories(generation: Any = 1, **stock: Any) -> dict[str, Any]:
 
 _RP = f"/resource_providers/{ID}"
 _BODIES: list[tuple[str, str, Any, set[int]]] = [
-    ("PUT", f"/allocations/{new_id()}", claim(HUGE), {409}),
-    ("PUT", f"/allocations/{new_id()}", claim(2**31), {409}),
-    ("PUT", f"/allocations/{new_id()}", claim(1.5), {400}),
-    ("PUT", f"/allocations/{new_id()}", claim(True), {400}),
-    ("PUT", f"/allocations/{new_id()}", claim(1, HUGE), {409}),
-    ("PUT", f"/allocations/{new_id()}", claim(1, -HUGE), {409}),
-    ("PUT", f"/allocations/{new_id()}", claim(user_id="u" * 256), {400}),
-    ("PUT", f"/allocations/{new_id()}", claim(consumer_type="T\n"), {204, 400}),
-    ("PUT", f"/allocations/{new_id()}", claim(project_id="p\0"), {400}),
+    ("PUT", f"/allocations/{CONSUMER}", claim(HUGE), {409}),
+    ("PUT", f"/allocations/{CONSUMER}", claim(2**31), {409}),
+    ("PUT", f"/allocations/{CONSUMER}", claim(1.5), {400}),
+    ("PUT", f"/allocations/{CONSUMER}", claim(True), {400}),
+    ("PUT", f"/allocations/{CONSUMER}", claim(1, HUGE), {409}),
+    ("PUT", f"/allocations/{CONSUMER}", claim(1, -HUGE), {409}),
+    ("PUT", f"/allocations/{CONSUMER}", claim(user_id="u" * 256), {400}),
+    ("PUT", f"/allocations/{CONSUMER}", claim(consumer_type="T\n"), {204, 400}),
+    ("PUT", f"/allocations/{CONSUMER}", claim(project_id="p\0"), {400}),
     ("POST", "/allocations", {"-" * 36: claim()}, {400}),
     ("POST", "/allocations", {new_id(): claim(allocations={"-" * 36: {}})}, {400}),
     ("PUT", f"{_RP}/inventories", inventories(HUGE, total=1), {409}),

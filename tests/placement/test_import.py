@@ -126,14 +126,21 @@ def test_what_does_not_fit_is_told_and_left_out(peer: Server, ours: Server, tmp_
 def test_bad_input_is_named(ours: Server, tmp_path: Path) -> None:
     bad = tmp_path / "bad.json"
     bad.write_text('{"providers": [{"uuid": "x"}]}')
+    token = tmp_path / "token"
+    token.write_text("gAAAAA\n")
     for arguments, code, message in (
         (["import", "--file", str(bad)], 2, f"{bad}: not an exported inventory"),
         (["import", "--file", str(tmp_path / "no")], 2, "cannot be read"),
         (["import", "--placement", "http://127.0.0.1:1"], 2, "--placement-token-file"),
         (
-            ["import", "--placement", "http://127.0.0.1:1", "--placement-token-file", str(bad)],
+            ["import", "--placement", "http://127.0.0.1:1", "--placement-token-file", str(token)],
             3,
             "does not answer",
+        ),
+        (
+            ["import", "--placement", "http://127.0.0.1:1", "--placement-token-file", str(bad)],
+            2,
+            "holds no token",
         ),
     ):
         done = inventory(*arguments, *into(ours, tmp_path))

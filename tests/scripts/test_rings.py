@@ -40,6 +40,7 @@ def run(tree: Path, text: str, *, long: bool = False) -> rings.Outcome:
 def test_every_case_is_counted_once(tree: Path) -> None:
     outcome = run(tree, TESTS)
     assert str(outcome) == "1 passed, 2 failed, 1 skipped"
+    assert outcome.wall_s > 0 < outcome.cpu_s
     assert outcome.reasons == Counter({"no such card here": 1})
     assert outcome.failures == ["test_some::test_fails", "test_some::test_errors"]
 
@@ -104,7 +105,9 @@ def test_only_what_the_emulator_took_with_it_runs_once_more(
         "test_some.TestGroup::test_never_stands",
     ]
     assert "2 tests are run once more" in capfd.readouterr().out
-    assert "2 run again" in rings.ring_line(RING, outcome, 1, long=False)
+    assert "again    unit: 2 run again: the emulator ended itself" in rings.closing_lines(
+        {RING: outcome}, long=False
+    )
 
 
 def test_a_failure_alone_is_not_tried_again(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +118,30 @@ def test_a_failure_alone_is_not_tried_again(tree: Path, capfd: pytest.CaptureFix
 
 
 def test_the_last_line_is_the_total_alone() -> None:
-    total = rings.Outcome(passed=3, failed=1, reasons=Counter(a=2), failures=["x::y"])
-    lines = rings.closing_lines(total, long=True)
+    outcome = rings.Outcome(passed=3, failed=1, reasons=Counter(a=2), failures=["x::y"])
+    lines = rings.closing_lines({RING: outcome}, long=True)
     assert lines[-2:] == ["FAILED   x::y", "3 passed, 1 failed, 2 skipped"]
-    assert "skipped  2 x a" in lines
+    assert "skipped  unit: 2 x a" in lines
+
+
+def test_a_table_tells_what_each_ring_took_and_a_warning_which_took_too_long() -> None:
+    other = rings.Ring("lab", "another", 2, "lab")
+    outcomes = {
+        RING: rings.Outcome(passed=3, reasons=Counter(a=2), wall_s=90, cpu_s=100),
+        other: rings.Outcome(passed=1, failed=1, wall_s=90, cpu_s=30),
+    }
+    lines = rings.closing_lines(outcomes, long=False)
+    assert [line.split() for line in lines[1:4]] == [
+        ["unit", "90.0", "100.0", "3", "0", "2"],
+        ["lab", "90.0", "30.0", "1", "1", "0"],
+        ["all", "180.0", "130.0", "4", "1", "2"],
+    ]
+    warnings = [line for line in lines if line.startswith("WARNING")]
+    assert warnings == ["WARNING  unit took 1.5 min, its budget on two cores is 1"]
+    assert not [line for line in rings.closing_lines(outcomes, long=True) if "WARNING" in line]
+
+
+def test_a_ring_is_divided_where_it_can_be() -> None:
+    assert rings.workers(RING, 2) == ["-n", "2", "--dist", "loadfile"]
+    assert rings.workers(RING, 1) == []
+    assert rings.workers(rings.Ring("lab", "one host", 1, "lab", divides=False), 2) == []

@@ -149,3 +149,15 @@ def test_what_was_answered_survives_a_loss_of_power(trace: Trace, tmp_path: Path
             there = "\n".join(line for line in left.iterdump() if "INSERT" in line)
         lost = [marker for marker, at in moments.items() if at <= moment and marker not in there]
         assert not lost, f"seed {seed}"
+
+
+def test_an_answer_whose_end_a_kill_cut_off_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+    log.write_text(
+        '7 sendto(5<TCP:[a]>, "first", 5, 0, NULL, 0 <unfinished ...>\n'
+        "7 <... sendto resumed>) = ?\n"
+        "8 fdatasync(6</wal> <unfinished ...>\n"
+        '9 sendto(5<TCP:[b]>, "last", 4, 0, NULL, 0 <unfinished ...>\n'
+        "9 +++ killed by SIGKILL +++\n"
+    )
+    assert [(c.began, c.data) for c in system_calls.read(log)] == [(0, b"first"), (3, b"last")]

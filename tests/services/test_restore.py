@@ -6,6 +6,7 @@ Afterwards rows and hosts agree, and no device has two holders or is given away 
 from __future__ import annotations
 
 import stat
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def test_a_restored_backup_touches_nothing_until_its_hosts_are_adopted(on: Stage
     backup = on.home / "backup.db"
     first = on.start_controller()
     agents = [on.start_agent(), on.start_agent("sim-2")]
+    enrol_silent(on, "a-silent")  # comes before the others, and never tells anything
     port = on.create_port()
     stays, goes = on.create_server(port=port), on.create_server()
     on.await_active(stays)
@@ -87,7 +89,7 @@ def test_a_restored_backup_touches_nothing_until_its_hosts_are_adopted(on: Stage
     assert before.keys() == {stays, *younger, later}
 
     said = on.lanekeeper("db", "restore", *state, str(backup))
-    assert "2 hosts are frozen" in said
+    assert "3 hosts are frozen" in said
     (aside,) = on.state_dir.glob("lanekeeper.db.before-*")
     assert aside.stat().st_size > 0
     restored = states(on)
@@ -106,15 +108,26 @@ def test_a_restored_backup_touches_nothing_until_its_hosts_are_adopted(on: Stage
         assert agent.stop() == 0
 
 
+def enrol_silent(on: Stage, name: str) -> None:
+    """Enrol a host that has no agent."""
+    made = on.send("POST", "/lanekeeper/v1/enrolments", {"host_name": name}).json()
+    body = {"token": made["token"], "host_id": str(uuid.uuid4()), "host_name": name}
+    answer = on.send("POST", "/lanekeeper/agent/v1/enrolments", body)
+    assert answer.is_success, answer.text
+
+
 def adopt(
     on: Stage, goes: str, refused: str, truth: dict[str, str], restored: dict[str, str]
 ) -> None:
     """Rehearse it, do it, and judge what came of it."""
     state = ("--state-dir", str(on.state_dir))
-    rehearsed = on.lanekeeper("db", "adopt", "--dry-run")
+    rehearsed = on.lanekeeper("db", "adopt", "--dry-run", code=1)
+    silent = "a-silent is not adopted: host a-silent has not told what it has since it was frozen"
+    assert silent in rehearsed
     assert "sim-1 would obey again: 1 kept, 4 made, 1 lost" in rehearsed
     assert states(on) == restored
-    adopted = on.lanekeeper("db", "adopt")
+    adopted = on.lanekeeper("db", "adopt", code=1)
+    assert silent in adopted
     assert "sim-1 obeys again: 1 kept, 4 made, 1 lost" in adopted
     assert "sim-2 obeys again: 0 kept, 0 made, 0 lost" in adopted
     assert holders(on) == truth

@@ -1,4 +1,8 @@
-"""Three controllers on one PostgreSQL, killed at random, their connections cut; 64 clients."""
+"""Three controllers on one PostgreSQL, killed at random, their connections cut; 64 clients.
+
+Beside the clients, who share providers, gardeners reshape trees of their own and a host's cards
+come and go.
+"""
 
 import subprocess
 import threading
@@ -6,7 +10,6 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
-from uuid import UUID
 
 import pytest
 
@@ -14,19 +17,17 @@ from placement_servers import line
 from postgres import PostgreSQL
 from running import LANEKEEPER
 from storm import CLASS, Client, Counts, controllers, havoc, in_threads, shares_of
+from storm_actors import Agent, Gardener, identifier
 
-_CONTROLLERS, _CLIENTS, _STEPS = 3, 64, 25
+_CONTROLLERS, _CLIENTS, _GARDENERS, _STEPS = 3, 64, 8, 25
 _PROVIDERS, _UNITS, _CONSUMERS = 12, 6, 3  # 72 units for 192 consumers that want 1 each on average
-
-
-def identifier(random: Random) -> str:
-    return str(UUID(int=random.getrandbits(128), version=4))
 
 
 def weather(seed: int, cluster: PostgreSQL, tmp_path: Path) -> str:
     """One run; returns what happened in it."""
     random = Random(seed)
     providers = [identifier(random) for _ in range(_PROVIDERS)]
+    deadlocks = cluster.deadlocks()
     database = cluster.create()
     url = cluster.url(database)
     with controllers(tmp_path, url, _CONTROLLERS) as every:
@@ -49,6 +50,14 @@ def weather(seed: int, cluster: PostgreSQL, tmp_path: Path) -> str:
             )
             for _ in range(_CLIENTS)
         ]
+        rack = providers[0]
+        gardeners = [
+            Gardener(Random(random.random()), every, number, rack) for number in range(_GARDENERS)
+        ]
+        agent = Agent(Random(random.random()), every, tmp_path)
+        for gardener in gardeners:
+            gardener.prepare()
+        agent.prepare()
         over, happened = threading.Event(), Counts()
         chaos = Random(random.random())
 
@@ -58,7 +67,13 @@ def weather(seed: int, cluster: PostgreSQL, tmp_path: Path) -> str:
 
         def work() -> None:
             try:
-                in_threads([partial(client.run, _STEPS) for client in clients])
+                in_threads(
+                    [
+                        *(partial(client.run, _STEPS) for client in clients),
+                        *(partial(gardener.run, _STEPS) for gardener in gardeners),
+                        partial(agent.run, _STEPS),
+                    ]
+                )
             finally:
                 over.set()
 
@@ -73,8 +88,8 @@ def weather(seed: int, cluster: PostgreSQL, tmp_path: Path) -> str:
                 told = asking.ask("GET", f"/resource_providers/{provider}/usages").body
                 assert told["usages"] == {CLASS: used[provider]}, f"seed {seed}"
                 assert used[provider] <= _UNITS, f"seed {seed}"
-        for client in clients:
-            client.close()
+        for one in (*clients, *gardeners, agent):
+            one.close()
     file = tmp_path / "url"
     file.write_text(url)
     checked = subprocess.run(
@@ -85,15 +100,18 @@ def weather(seed: int, cluster: PostgreSQL, tmp_path: Path) -> str:
         timeout=60,
     )
     assert checked.returncode == 0, f"seed {seed}: {checked.stdout}{checked.stderr}"
+    assert cluster.deadlocks() == deadlocks, f"seed {seed}: somebody waited in a circle"
     cluster.drop(database)
     every_account = [one for client in clients for one in client.accounts]
     answered, refused, lost = (
         sum(getattr(one, name) for one in every_account) for name in ("answered", "refused", "lost")
     )
     assert answered, f"seed {seed}: nothing was answered at all"
+    grown = sum(gardener.answered for gardener in gardeners)
     return (
         f"seed {seed}: {happened.killed} kills, {happened.cut} connections cut, {answered} changes "
-        f"answered, {refused} refused, {lost} answers lost; all accounts agree"
+        f"answered, {refused} refused, {lost} answers lost, {grown} changes of gardens and "
+        f"{agent.taken} reports seen at once; all accounts agree"
     )
 
 

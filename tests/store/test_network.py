@@ -227,6 +227,14 @@ def test_a_server_that_goes_takes_only_ports_made_for_it(database: Database) -> 
     add_port(database, fixed_ips=(FixedIpWanted(ip="192.0.2.4"),))  # given back
 
 
+def test_a_port_that_a_server_had_made_says_that_it_is_a_vf(database: Database) -> None:
+    add_subnet(database)
+    made = database.write(
+        lambda c: port_create_for_server(c, NET, "red", vnic_type=VnicType.DIRECT, now=NOW)
+    )
+    assert "vnic_type direct" in made.description
+
+
 def test_a_port_that_is_down_by_order_is_never_active(database: Database) -> None:
     up, down = add_port(database), add_port(database, admin_state_up=False)
     for port in (up, down):

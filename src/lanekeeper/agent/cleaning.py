@@ -64,6 +64,7 @@ class Cleaner:
             reached("agent.clean.before")
             for step in self._steps(address):
                 steps.append(step)
+                self._check_time(address, started, view)
         reached("agent.clean.after")
         self._drivers.give_back(address)
         return CleaningState(
@@ -73,6 +74,15 @@ class Cleaner:
             steps=steps,
             seconds=round(self._stopwatch() - started, 3),
         )
+
+    def _check_time(self, address: PciAddress, started: float, view: View) -> None:
+        """Raises HostFault once it has taken too long; a step itself cannot be cut off."""
+        took_s, most_s = self._stopwatch() - started, view.cleaning_timeout_s
+        if took_s > most_s:
+            raise HostFault(
+                f"cleaning {address} took {took_s:.0f} s, longer than {most_s:g} s",
+                hint="[lanekeeper] cleaning_timeout_s of this host's agent says how long it may",
+            )
 
     def _check(self, address: PciAddress, wanted: CleaningWanted, view: View) -> None:
         if not view.may_touch(address):

@@ -38,6 +38,9 @@ _CHUNK_BYTES = 1 << 20
 _SAID_MAX = 500  # characters of a refusal that are repeated
 _UPGRADE_REQUIRED = HTTPStatus.UPGRADE_REQUIRED
 
+REFUSED = "the controller answers"
+"""How a refusal begins that came from the controller."""
+
 _REFUSALS: dict[int, type[Error]] = {
     HTTPStatus.UNAUTHORIZED: Unauthenticated,
     HTTPStatus.FORBIDDEN: Forbidden,
@@ -193,13 +196,23 @@ def _answers() -> Iterator[None]:
 def _checked(answer: httpx.Response) -> None:
     if answer.is_success:
         return
-    said = " ".join(answer.text[:_SAID_MAX].split())
+    said, code = _said(answer)
     refusal = _REFUSALS.get(answer.status_code)
     if refusal is None:
         refusal = Unavailable if answer.is_server_error else Invalid
     if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         refusal = Unavailable
-    raise refusal(f"the controller answers {answer.status_code}: {said}")
+    raise refusal(f"{REFUSED} {answer.status_code}: {said}", code=code)
+
+
+def _said(answer: httpx.Response) -> tuple[str, str]:
+    """The fault's sentence and code; what is no fault of the controller's as it is, shortened."""
+    try:
+        fault = answer.json()["error"]
+        text, code = str(fault["message"]), str(fault["code"])
+    except (ValueError, KeyError, TypeError):
+        text, code = answer.text, ""
+    return " ".join(text[:_SAID_MAX].split()), code
 
 
 def _decoded(answer: httpx.Response, kind: type[Any]) -> Any:

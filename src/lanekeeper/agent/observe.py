@@ -24,11 +24,13 @@ class Policy:
     Attributes:
         mappings: physical network to interfaces, ``[sriov_nic] physical_device_mappings``.
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
+        cleaning_timeout_s: what one try to clean a device may take.
     """
 
     specs: Sequence[DeviceSpec] = ()
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: frozenset[PciAddress] = frozenset()
+    cleaning_timeout_s: float = 120.0
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -37,6 +39,7 @@ class Policy:
             specs=config.pci.device_spec,
             mappings=config.sriov_nic.physical_device_mappings,
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
+            cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
         )
 
 
@@ -49,6 +52,7 @@ class View:
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
+        cleaning_timeout_s: as the policy has it.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -56,6 +60,7 @@ class View:
     mappings: Mapping[str, Sequence[str]]
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
+    cleaning_timeout_s: float = 120.0
 
     def may_touch(self, address: PciAddress) -> bool:
         return address in self.listed
@@ -87,6 +92,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         parents=parents,
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         management=management,
+        cleaning_timeout_s=policy.cleaning_timeout_s,
         problems=(
             *listing.problems,
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from lanekeeper.agent.vf_settings import drift
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.machine import VfSettings
+from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.hypervisor.driver import Guest, Inventory
 from lanekeeper.protocol import CleaningWanted, Desired, NicWanted, ServerWanted
 

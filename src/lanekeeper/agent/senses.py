@@ -11,7 +11,8 @@ from lanekeeper.agent.vf_settings import vf_of
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.listing import list_devices
-from lanekeeper.host.machine import Machine, VfSettings
+from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor, Inventory
 from lanekeeper.hypervisor.guest_files import GuestDirectories
 from lanekeeper.protocol import CleaningState, Desired, HostFacts

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 from lanekeeper.host.machine import (
     AT_REST,
-    LinkState,
     Machine,
     VfChange,
-    VfSettings,
     differences,
 )
 from lanekeeper.protocol import NicWanted

@@ -26,6 +26,7 @@ from lanekeeper.api.microversion import Microversion, Versions
 from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.row import Call, Face, NoBody, Reply, Row, decode
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.committed import telling_what_is_stored
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid, TooLarge, Unauthenticated
 
@@ -193,7 +194,7 @@ async def _respond(
     caller = await _identify(gate, operation.row, request)
     call = Call(
         site=gate.site,
-        body=None if operation.row.stream else await _body(face, operation, request),
+        body=None if operation.row.stream else await _body(face, gate, operation, request),
         path=request.path_params,
         query=tuple(request.query_params.multi_items()),
         headers=request.headers,
@@ -224,8 +225,9 @@ async def _identify(gate: Gate, row: Row[Any], request: Request) -> Caller | Non
     return caller
 
 
-async def _body(face: Face, operation: _Operation, request: Request) -> Any:
-    raw = await _bounded(request, face.body_bytes_max)
+async def _body(face: Face, gate: Gate, operation: _Operation, request: Request) -> Any:
+    most = face.body_bytes_max or gate.site.config.lanekeeper.body_bytes_max
+    raw = await _bounded(request, most)
     if operation.row.accepts is NoBody:
         return None
     return decode(operation.decoder, raw)
@@ -253,8 +255,7 @@ def _no_nul(call: Call[Any]) -> None:
 async def _answer(gate: Gate, row: Row[Any], call: Call[Any], request: Request) -> Response:
     if row.stream is not None:
         return await row.stream(call, request)
-    assert row.handler is not None, f"{row.method} {row.path} has no handler"
-    reply = await anyio.to_thread.run_sync(row.handler, call, limiter=call.threads)
+    reply = await anyio.to_thread.run_sync(_handle, row, call, limiter=call.threads)
     if not isinstance(reply, Reply):
         reply = Reply(body=reply)
     status = reply.status or row.status
@@ -263,6 +264,12 @@ async def _answer(gate: Gate, row: Row[Any], call: Call[Any], request: Request) 
     if isinstance(reply.body, bytes):
         return Response(reply.body, status, dict(reply.headers), reply.media_type)
     return _json(reply.body, status, reply.headers)
+
+
+def _handle(row: Row[Any], call: Call[Any]) -> object:
+    assert row.handler is not None, f"{row.method} {row.path} has no handler"
+    with telling_what_is_stored():
+        return row.handler(call)
 
 
 def _version_headers(versions: Versions, used: Microversion, response: Response) -> dict[str, str]:

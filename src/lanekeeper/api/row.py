@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -173,7 +174,8 @@ class Face:
     Attributes:
         prefix: path below which its rows hang, as in ``/compute``.
         versions: None for a service without microversions.
-        body_bytes_max: bound of a JSON body; streams have their own.
+        body_bytes_max: bound of a JSON body, for faces whose clients are programs with much to
+            say; 0 for ``[lanekeeper] body_bytes_max``. Streams have their own.
         threads: how many threads its rows have for themselves; 0 for those that all share.
         bases: rules that the rows' rules are made of.
         build: makes the face's own application, where the common one's manners are not its
@@ -185,7 +187,7 @@ class Face:
     rows: tuple[Row[Any], ...]
     envelope: Envelope
     versions: Versions | None = None
-    body_bytes_max: int = 2**20
+    body_bytes_max: int = 0
     threads: int = 0
     bases: tuple[Policy, ...] = ()
     build: Callable[[Any, Any], Any] | None = None
@@ -194,6 +196,7 @@ class Face:
 _INVALID_AT = re.compile(r" - at (?P<key>`key` in )?`\$\.?(?P<place>.*)`$")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """The only spelling that JSON has for it; PostgreSQL cannot store it, and no name needs it."""
+_HALF = re.compile("[\ud800-\udfff]")
 _LONG = re.compile(rb"[0-9]{19}")
 _INTEGERS = range(-(2**63), 2**63)
 """What a database's integers hold; 2**63 has 19 digits."""
@@ -205,6 +208,7 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     Raises:
         Invalid: not JSON, or not of the row's type; the message names the field.
     """
+    raw = raw.strip()
     refuse_nul(raw)
     if _LONG.search(raw) and (place := _place(raw, _is_too_long)):
         raise Invalid(f"Invalid input for {place}: a number beyond 64 bits")
@@ -213,6 +217,11 @@ def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     except msgspec.ValidationError as error:
         raise Invalid(_wrong_input(str(error)) if raw else "the body is empty") from error
     except msgspec.DecodeError as error:
+        if place := _half_pair_place(raw):
+            raise Invalid(
+                f"Invalid input for {place}: it contains half of a surrogate pair, which is no "
+                "character"
+            ) from error
         raise Invalid(f"the body is not valid JSON: {error}") from error
     except UnicodeDecodeError as error:
         raise Invalid(f"the body is not UTF-8: {error.reason}") from error
@@ -247,14 +256,25 @@ def _is_too_long(value: object) -> bool:
     return isinstance(value, int) and value not in _INTEGERS
 
 
-def _place(raw: bytes, is_bad: Callable[[object], bool]) -> str:
+def _half_pair_place(raw: bytes) -> str:
+    r"""Name the text with a lone ``\ud800``, which msgspec takes for an end of the body."""
+    if b"\\ud" not in raw.lower():
+        return ""
+    return _place(raw, lambda text: isinstance(text, str) and bool(_HALF.search(text)), json.loads)
+
+
+def _place(
+    raw: bytes,
+    is_bad: Callable[[object], bool],
+    read: Callable[[bytes], object] = msgspec.json.decode,
+) -> str:
     """Name the field with a bad value in the notation of msgspec's own messages, ``server.name``.
 
     Empty when there is none, or when this is no JSON, which is said elsewhere.
     """
     try:
-        fields: list[tuple[str, object]] = [("", msgspec.json.decode(raw))]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        fields: list[tuple[str, object]] = [("", read(raw))]
+    except (ValueError, RecursionError):  # those of JSON and of UTF-8 are ValueErrors
         return ""
     while fields:
         place, value = fields.pop()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lanekeeper.agent.client import Client
+from lanekeeper.agent.client import REFUSED, Client
 from lanekeeper.agent.enrolment import enrol, rotate
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
@@ -21,6 +21,7 @@ from lanekeeper.cli.host.captured import captured_text
 from lanekeeper.cli.reload import AGENT_PARTS, hangups, reread
 from lanekeeper.config import Config, load
 from lanekeeper.config.file import read_text
+from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated
 
 DEFAULT_STATE = Path("/var/lib/lanekeeper/agent")
 _VIRT_TYPES = {"auto": None, "kvm": True, "qemu": False}
@@ -72,10 +73,33 @@ def run_enroll(arguments: argparse.Namespace) -> int:
     """Enrol this host."""
     token = _token(arguments)
     state = StateDir(arguments.state_dir.absolute())
-    name = arguments.host_name or socket.gethostname()
-    enrol(state, arguments.controller, token, name)
+    name = arguments.host_name or _own_name()
+    try:
+        enrol(state, arguments.controller, token, name)
+    except (Conflict, Invalid, Unauthenticated) as error:
+        if arguments.host_name or not str(error).startswith(REFUSED):
+            raise  # what the name has nothing to do with
+        named = f"it asked as {name}, as this machine calls itself; --host-name gives another name"
+        raise type(error)(
+            str(error), hint=f"{error.hint}; {named}" if error.hint else named
+        ) from error
     print(f"enrolled {name} ({state.host_id()}) with {arguments.controller}")
     return exit_code.DONE
+
+
+def _own_name() -> str:
+    """What this machine calls itself.
+
+    Raises:
+        Invalid: that tells it from no other one.
+    """
+    name = socket.gethostname()
+    if name.partition(".")[0] in ("", "localhost"):
+        raise Invalid(
+            f"this machine calls itself {name!r}, as others do",
+            hint="name the host as the controller is to know it: --host-name NAME",
+        )
+    return name
 
 
 def run_rotate(arguments: argparse.Namespace) -> int:

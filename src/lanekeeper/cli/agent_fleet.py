@@ -39,14 +39,28 @@ def list_agents(arguments: argparse.Namespace) -> int:
         return exit_code.DONE
     print(table(("host", "state", "last heard", "agent", "obeyed"), [_row(host) for host in hosts]))
     for host in hosts:
-        for problem in (host["frozen_reason"], *host["problems"]):
+        for problem in (_credential(host), host["frozen_reason"], *host["problems"]):
             if problem:
                 print(f"{host['name']}: {problem}")
     return exit_code.DONE
 
 
+def _credential(host: dict[str, Any]) -> str:
+    """What is wrong with how the agent is let in, and what would help; mostly nothing."""
+    enrol = f"lanekeeper agent token --host-name {host['name']}, then there: agent enroll"
+    if host["revoked"]:
+        return f"its credential was revoked; to let it in again: {enrol}"
+    if host["refused_at"]:
+        return f"refused at {host['refused_at']}: the credential is not this host's; {enrol}"
+    return ""
+
+
 def _row(host: dict[str, Any]) -> tuple[str, ...]:
     state = "frozen" if host["frozen_reason"] else "up" if host["alive"] else "down"
+    if host["revoked"]:
+        state += ", revoked"
+    elif host["refused_at"]:
+        state += ", refused"
     if not host["enabled"]:
         state += ", disabled"
     obeyed = "all" if host["obeyed"] == host["wanted"] else host["obeyed"] or "nothing yet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,7 @@ class Login:
         """
         cloud = environment.get("OS_CLOUD")
         found = cls._from_file(cloud, environment) if cloud else cls._from_openrc(environment)
-        check_url(found.auth["auth_url"], "auth_url")
+        check_url(found.auth["auth_url"], "auth_url" if cloud else "OS_AUTH_URL")
         return found
 
     @classmethod
@@ -108,6 +109,18 @@ def check_url(url: str, name: str) -> None:
         raise Invalid(f"{name} {url[:200]!r} is not http://HOST:PORT/… or https://HOST:PORT/…")
 
 
+def check_authority(path: str | None, name: str) -> None:
+    """Let a file of CA certificates pass. Raises Invalid, with *name*, for what is none."""
+    if path is None:
+        return
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError as error:
+        raise Invalid(f"{name} {path} holds no CA certificate") from error
+    except OSError as error:
+        raise Invalid(f"{name} {path} cannot be read: {error.strerror}") from error
+
+
 @dataclass(slots=True)
 class Cloud:
     """A logged-in connection; one for a command's life."""
@@ -116,6 +129,7 @@ class Cloud:
     _http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
+        check_authority(self.login.cacert, "cacert (OS_CACERT)")
         self._http = httpx.Client(
             base_url=self.login.base_url,
             timeout=_TIMEOUT_S,

@@ -10,26 +10,30 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from lanekeeper.cli.state_dir import CONTROLLER as CONTROLLER_HOME
 from lanekeeper.config.file import read_text
 from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
 from lanekeeper.store.database import read_only
 from lanekeeper.store.engine import CONTROLLER, parse_url, sqlite_path
 from lanekeeper.store.schema import head, is_known, revision
 
-DEFAULT_STATE = Path("/var/lib/lanekeeper")
 FILE_NAME = "lanekeeper.db"
+PLACEMENT_FILE_NAME = "placement.db"
+CONTROLLER_KIND, PLACEMENT_KIND = "lanekeeper controller", "lanekeeper placement"
+KIND_OF_FILE = {FILE_NAME: CONTROLLER_KIND, PLACEMENT_FILE_NAME: PLACEMENT_KIND}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--state-dir`` and ``--database-url-file``, as the controller has them."""
+    """Add ``--state-dir`` and ``--database-url-file``, as controller and Placement have them."""
     parser.add_argument(
         "--state-dir",
         type=Path,
-        default=DEFAULT_STATE,
-        help=f"the controller's ({DEFAULT_STATE}); its database unless a URL is given",
+        help=f"the controller's ({CONTROLLER_HOME.path}), or that of lanekeeper placement; its "
+        "database unless a URL is given",
     )
     parser.add_argument(
         "--database-url-file", type=Path, metavar="FILE", help="file that holds the database's URL"
@@ -57,12 +61,15 @@ def place_of(arguments: argparse.Namespace) -> Place:
     """Read the options.
 
     Raises:
-        Invalid: the file with the URL cannot be read, or holds none.
+        Invalid: the file with the URL cannot be read, or holds none; or no directory is named, and
+            the controller's is where the default was before.
     """
-    state_dir = arguments.state_dir.absolute()
+    state_dir = CONTROLLER_HOME.chosen(arguments.state_dir)
     path = arguments.database_url_file
     if path is None:
-        return Place(state_dir=state_dir, url=f"sqlite:///{state_dir / FILE_NAME}")
+        names = (FILE_NAME, PLACEMENT_FILE_NAME)
+        name = next((name for name in names if (state_dir / name).exists()), FILE_NAME)
+        return Place(state_dir=state_dir, url=f"sqlite:///{state_dir / name}")
     place = Place(state_dir=state_dir, url=read_url(path))
     assert place.parsed
     return place
@@ -78,6 +85,19 @@ def read_url(path: Path) -> str:
     if not url:
         raise Invalid(f"database URL file {path} is empty", hint="it holds one line, the URL")
     return url
+
+
+def file_kind(path: Path) -> str:
+    """Which program a SQLite file is the database of; empty when it is none of ours, or damaged.
+
+    A controller has users from its first start on, Placement alone never has.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            user = connection.execute('SELECT 1 FROM "user" LIMIT 1').fetchone()
+    except sqlite3.DatabaseError:
+        return ""  # what is wrong with it is said elsewhere
+    return CONTROLLER_KIND if user else PLACEMENT_KIND
 
 
 @contextmanager

@@ -5,20 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lanekeeper.cli import exit_code
-from lanekeeper.cli.cloud import connect
-from lanekeeper.cli.database import Place, add_options, alone, place_of, reading
+from lanekeeper.cli.cloud import Cloud, connect
+from lanekeeper.cli.database import (
+    CONTROLLER_KIND,
+    KIND_OF_FILE,
+    Place,
+    add_options,
+    alone,
+    file_kind,
+    place_of,
+    reading,
+)
 from lanekeeper.cli.verify import code_of, tell
 from lanekeeper.clock import utc_now
 from lanekeeper.control.restore import distrust_history
 from lanekeeper.control.verify.finding import Finding
 from lanekeeper.control.verify.verify import verify
-from lanekeeper.domain.errors import Invalid, Unavailable
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from lanekeeper.store.backup import (
     backup_write,
     check_file,
@@ -124,6 +133,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
         )
     with _failing_disk(), alone(place):
         check_file(source)
+        serves = _check_kind(source, place.file)
         place.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = copy_beside(source, place.file)
         try:
@@ -136,8 +146,26 @@ def run_restore(arguments: argparse.Namespace) -> int:
     print(f"{place.file} is now what {source} holds; all tokens are void, {hosts} hosts are frozen")
     if had_one:
         print(f"the database before it is kept as {aside}")
-    print(_ADOPT)
+    if serves == CONTROLLER_KIND:
+        print(_ADOPT)
     return exit_code.DONE
+
+
+def _check_kind(source: Path, place: Path) -> str:
+    """What the backup is a database of, which must be what is there, or what the name says.
+
+    Raises:
+        Invalid: they are of different programs.
+    """
+    brought = file_kind(source)
+    there = file_kind(place) if place.exists() else KIND_OF_FILE.get(place.name, "")
+    if brought and there and brought != there:
+        raise Invalid(
+            f"{source} is a database of {brought}, and {place} one of {there}",
+            hint=f"nothing was changed; restore it where {brought} keeps its own, or name a backup "
+            f"of {there}",
+        )
+    return brought or there
 
 
 def _prepare(fresh: Path, source: Path) -> int:
@@ -179,18 +207,34 @@ def run_adopt(arguments: argparse.Namespace) -> int:
         hosts = [cloud.find("/lanekeeper/v1/hosts", "hosts", arguments.host)]
     else:
         hosts = [host for host in hosts if host["frozen_reason"]]
-    body = {"dry_run": arguments.dry_run}
-    adoptions = [
-        cloud.post(f"/lanekeeper/v1/hosts/{host['id']}/adopt", body)["adoption"] for host in hosts
-    ]
+    adoptions, refusals = _adopt_each(cloud, hosts, dry_run=arguments.dry_run)
     if arguments.json:
-        print(json.dumps(adoptions, indent=2))
-    elif not adoptions:
+        print(json.dumps([*adoptions, *refusals], indent=2))
+    elif not hosts:
         print("no host is frozen")
     else:
         for adoption in adoptions:
             _tell_adoption(adoption, dry_run=arguments.dry_run)
-    return exit_code.NO if any(one["unknown"] for one in adoptions) else exit_code.DONE
+        for refusal in refusals:
+            print(f"{refusal['host']} is not adopted: {refusal['refused']}")
+    left = refusals or any(one["unknown"] for one in adoptions)
+    return exit_code.NO if left else exit_code.DONE
+
+
+def _adopt_each(
+    cloud: Cloud, hosts: Sequence[Mapping[str, Any]], *, dry_run: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Ask for each host: one that cannot be read back now keeps none of the others."""
+    adoptions: list[dict[str, Any]] = []
+    refusals: list[dict[str, Any]] = []
+    for host in hosts:
+        try:
+            answer = cloud.post(f"/lanekeeper/v1/hosts/{host['id']}/adopt", {"dry_run": dry_run})
+        except (Conflict, NotFound) as error:
+            refusals.append({"host": host["name"], "refused": str(error)})
+        else:
+            adoptions.append(answer["adoption"])
+    return adoptions, refusals
 
 
 def _tell_adoption(adoption: dict[str, Any], *, dry_run: bool) -> None:
@@ -238,7 +282,12 @@ def _free_name(file: Path) -> Path:
 def _client(place: Place, program: str, *arguments: str) -> str:
     """A command of PostgreSQL's for this database; the password is left to ~/.pgpass."""
     url = place.parsed
-    host = url.host or url.query.get("host")
-    options = {"host": host, "port": url.port, "username": url.username, "dbname": url.database}
+    asked = url.query  # where libpq looks for what does not stand in front of the question mark
+    options = {
+        "host": url.host or asked.get("host"),
+        "port": url.port or asked.get("port"),
+        "username": url.username or asked.get("user"),
+        "dbname": url.database or asked.get("dbname"),
+    }
     told = [f"--{name}={value}" for name, value in options.items() if value]
     return shlex.join([program, *told, *arguments])

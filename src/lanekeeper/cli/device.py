@@ -13,6 +13,8 @@ from lanekeeper.cli.table import table
 from lanekeeper.domain.errors import Invalid
 
 _PATH = "/lanekeeper/v1/devices"
+_PAGE = 1000
+"""Devices in one answer, where there are more."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,7 +43,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_list(parsed: argparse.Namespace) -> int:
     """Print devices, one a line."""
     query = {key: value for key in ("host", "state") if (value := getattr(parsed, key)) is not None}
-    devices = connect().get(_PATH, **query)["devices"]
+    cloud, devices = connect(), list[dict[str, Any]]()
+    while True:
+        page = cloud.get(_PATH, **query)["devices"]
+        devices += page
+        if len(page) != _PAGE:
+            break
+        query["marker"] = page[-1]["id"]
     if parsed.json:
         print(json.dumps(devices, indent=2))
     else:

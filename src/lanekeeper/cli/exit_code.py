@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from lanekeeper.domain import errors
 
 DONE, NO, USAGE, UNAVAILABLE = 0, 1, 2, 3
-INTERRUPTED = 130  # as shells have it for SIGINT
+INTERRUPTED = 128 + signal.SIGINT  # as shells have it
 
 _CODES: tuple[tuple[type[errors.Error], int], ...] = (
     (errors.Invalid, USAGE),
     (errors.Unavailable, UNAVAILABLE),
     (errors.Error, NO),
 )
+
+
+def ended_by(number: signal.Signals) -> int:
+    """Return the code of a command that a signal ended, as shells have it."""
+    return 128 + number
 
 
 def tell(error: errors.Error) -> int:

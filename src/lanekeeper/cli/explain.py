@@ -18,12 +18,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "explain",
         help="say where a server would go, or why one is where it is",
-        description="Exit code 0: a host fits, or the server has one. 1: none.",
+        description="Exit code 0: a host fits, or the server has one. 1: none does; or what was "
+        "asked about is not there or not yours to see, which is said on stderr. 2: wrong use. 3: "
+        "the controller does not answer.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--flavor", metavar="F", help="a server of this flavor, by name or id")
     what.add_argument("--server", metavar="S", help="this server, by name or id")
-    parser.add_argument("--image", metavar="ID", help="... booting from this image")
+    parser.add_argument("--image", metavar="I", help="... booting from this image, by name or id")
     parser.add_argument(
         "--port", action="append", default=[], metavar="P", help="... with this port; repeats"
     )
@@ -47,12 +49,22 @@ def run(parsed: argparse.Namespace) -> int:
 def _ask(cloud: Cloud, parsed: argparse.Namespace) -> Any:
     body = {
         "flavor": parsed.flavor,
-        "image": parsed.image,
+        "image": _image(cloud, parsed.image) if parsed.image else None,
         "ports": parsed.port,
         "availability_zone": parsed.availability_zone,
         "host": parsed.host,
     }
     return cloud.post("/lanekeeper/v1/explain", body)
+
+
+def _image(cloud: Cloud, wanted: str) -> str:
+    """The id of an image by its name; what is no image's name is taken for an id."""
+    quoted = wanted.replace('"', '""')  # as CSV has it; Glance's filter is a list
+    found = cloud.get("/image/v2/images", name=f'in:"{quoted}"')["images"]
+    ids = [image["id"] for image in found]
+    if len(ids) > 1:
+        raise Conflict(f"{len(ids)} images are called {wanted!r}", hint="name one by its id")
+    return str(ids[0]) if ids else wanted
 
 
 def _server(cloud: Cloud, wanted: str) -> Any:

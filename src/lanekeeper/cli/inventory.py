@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 import msgspec
 
 from lanekeeper.cli import exit_code
-from lanekeeper.cli.cloud import check_url, connect
+from lanekeeper.cli.cloud import check_authority, check_url, connect
 from lanekeeper.cli.placement_api import PlacementApi, transfer
 from lanekeeper.config.file import read_text
 from lanekeeper.domain.errors import Invalid
@@ -113,11 +112,13 @@ def _api(parsed: argparse.Namespace, name: str) -> PlacementApi:
             hint="openstack token issue -f value -c id >FILE; the word admin for noauth2",
         )
     token = read_text(token_file).strip()
-    if not token:
-        raise Invalid(f"{token_file} holds no token", hint="openstack token issue -f value -c id")
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise Invalid(
+            f"{token_file} holds no token: one line of visible characters",
+            hint="openstack token issue -f value -c id >FILE",
+        )
     cacert = getattr(parsed, f"{name}_cacert")
-    if cacert is not None and not os.access(cacert, os.R_OK):
-        raise Invalid(f"{cacert} cannot be read")
+    check_authority(cacert, f"--{name}-cacert")
     return PlacementApi(url, token, cacert or True)
 
 

@@ -27,6 +27,11 @@ class Listen:
     def is_loopback(self) -> bool:
         return _is_loopback(self.host)
 
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it is every address of the machine, which is none to connect to."""
+        return self.host in ("0.0.0.0", "::")  # noqa: S104 compared, not bound
+
     @classmethod
     def parse(cls, text: str) -> Listen:
         """Read ``HOST:PORT``, ``http://HOST:PORT`` or ``https://HOST:PORT``.

@@ -1,4 +1,7 @@
-"""How the log looks: one JSON object a line on a pipe, readable on a terminal; always stderr."""
+"""How the log looks: one JSON object a line on a pipe, readable on a terminal; always stderr.
+
+A terminal is spared the requests that went well, unless the level is debug.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,18 @@ import sys
 import structlog
 
 LEVELS = ("debug", "info", "warning", "error")
+
+
+_SERVED, _ERROR = "request.served", 400
+
+
+def spare_the_reader(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Drop the line of a request that went well: on a terminal it buries what is to be read."""
+    if event["event"] == _SERVED and event["status"] < _ERROR:
+        raise structlog.DropEvent
+    return event
 
 
 def set_up(level: str = "info") -> None:
@@ -27,6 +42,8 @@ def set_up(level: str = "info") -> None:
     ]
     if not on_terminal:
         processors.append(structlog.processors.format_exc_info)
+    elif number > logging.DEBUG:
+        processors.insert(0, spare_the_reader)
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -32,7 +32,7 @@ from lanekeeper.cli.serving import (
     settings,
     until_told,
 )
-from lanekeeper.cli.state_dir import owned
+from lanekeeper.cli.state_dir import PLACEMENT, owned
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config, load
 from lanekeeper.control.housekeeping import TRIM_EVERY_S, trim
@@ -46,7 +46,6 @@ from lanekeeper.store.schema import upgrade
 
 log = structlog.get_logger("lanekeeper.placement")
 
-DEFAULT_STATE = Path("/var/lib/lanekeeper-placement")
 DEFAULT_LISTEN = "127.0.0.1:8778"
 """Source: the port of Placement in OpenStack's installation guides."""
 
@@ -73,10 +72,14 @@ class Options:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the noun ``placement``."""
-    parser = subparsers.add_parser("placement", help="Placement's API alone, with its own database")
-    parser.add_argument(
-        "--state-dir", type=Path, default=DEFAULT_STATE, help=f"private ({DEFAULT_STATE})"
+    parser = subparsers.add_parser(
+        "placement",
+        help="Placement's API alone, with its own database",
+        description="Serves Placement 1.0 to 1.39 to other services. Prints 'ready URL' once it "
+        "answers; SIGHUP has it read its files again, SIGTERM ends it. Exit code 0: ended as told. "
+        "2: wrong options or files. 3: something needed is away.",
     )
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help=f"private ({PLACEMENT.path})")
     parser.add_argument(
         "--listen",
         action="append",
@@ -112,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         log.warning("config.noticed", outcome=warning)
     config = loaded.config
     options = Options(
-        state_dir=arguments.state_dir.absolute(),
+        state_dir=PLACEMENT.chosen(arguments.state_dir),
         config=config,
         listen=tuple(Listen.parse(text) for text in arguments.listen or [DEFAULT_LISTEN]),
         database_url=database_url(arguments, config),

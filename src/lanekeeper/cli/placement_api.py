@@ -14,8 +14,8 @@ from lanekeeper.domain.errors import Conflict, Forbidden, Invalid, Unauthenticat
 from lanekeeper.domain.placement.document import (
     ConsumerEntry,
     Document,
+    InventoryEntry,
     ProviderEntry,
-    Stock,
     differences,
     parents_first,
 )
@@ -100,7 +100,7 @@ class PlacementApi:
             uuid=listed["uuid"],
             name=listed["name"],
             parent=listed["parent_provider_uuid"],
-            inventories={name: msgspec.convert(one, Stock) for name, one in stock.items()},
+            inventories={name: msgspec.convert(one, InventoryEntry) for name, one in stock.items()},
             traits=frozenset(self.ask("GET", f"{path}/traits")["traits"]),
             aggregates=frozenset(self.ask("GET", f"{path}/aggregates")["aggregates"]),
         )

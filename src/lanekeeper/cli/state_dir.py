@@ -1,4 +1,4 @@
-"""The controller's own directory: private, one process's, and never somebody else's."""
+"""A service's own directory: where it is, that it is private, and never somebody else's."""
 
 from __future__ import annotations
 
@@ -7,12 +7,48 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lanekeeper.domain.errors import Conflict, Invalid
 
 _LOCK = "lock"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Where a program keeps its state when nobody says so; the systemd units name the same.
+
+    Attributes:
+        before: where it did before the directories of all programs were kept apart.
+    """
+
+    path: Path
+    before: Path
+
+    def chosen(self, named: Path | None) -> Path:
+        """The directory *named* on the command line, or else the default one.
+
+        Raises:
+            Invalid: none is named, and the state lies where the default was before.
+        """
+        if named is not None:
+            return named.absolute()
+        if (self.before / _LOCK).exists() and not (self.path / _LOCK).exists():
+            raise Invalid(
+                f"the default state directory is {self.path}, and {self.before}, where it was "
+                "before, holds one",
+                hint=f"go on with it: --state-dir {self.before}; or, stopped, move all that is in "
+                f"it but other programs' directories to {self.path}",
+            )
+        return self.path
+
+
+CONTROLLER = Home(path=Path("/var/lib/lanekeeper/controller"), before=Path("/var/lib/lanekeeper"))
+PLACEMENT = Home(
+    path=Path("/var/lib/lanekeeper/placement"), before=Path("/var/lib/lanekeeper-placement")
+)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from lanekeeper.cli.host.captured import captured_text
 from lanekeeper.cli.listen import Listen
 from lanekeeper.cli.reload import CONTROLLER_PARTS, hangups, reread
 from lanekeeper.cli.serving import database_arguments, database_url, until_told
+from lanekeeper.cli.state_dir import CONTROLLER
 from lanekeeper.config import Config, load
 from lanekeeper.control.host.enrolment import create_token
 from lanekeeper.control.site import Site
@@ -31,14 +32,19 @@ from lanekeeper.store.host.host import host_list
 
 log = structlog.get_logger("lanekeeper.up")
 
-DEFAULT_STATE = Path("/var/lib/lanekeeper")
+_CODES = "Exit code 0: ended as told. 2: wrong options or files. 3: something needed is away."
 SIMULATED_MAX = 1000
 _REPORT_WITHIN_S = 60
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``up`` and ``controller``."""
-    up = subparsers.add_parser("up", help="controller and agent on this machine")
+    up = subparsers.add_parser(
+        "up",
+        help="controller and agent on this machine",
+        description="Serves all faces, and has this machine, or simulated ones, as host. Prints "
+        f"'ready URL' once hosts have reported; SIGTERM ends it. {_CODES}",
+    )
     _common(up)
     up.add_argument(
         "--simulate", type=int, metavar="N", help="N simulated hosts, sim-1 to sim-N, instead"
@@ -47,14 +53,19 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--tree", type=Path, metavar="CAPTURED", help="captured machine that they all look like"
     )
     up.set_defaults(handler=run_up)
-    alone = subparsers.add_parser("controller", help="the controller alone; agents come to it")
+    alone = subparsers.add_parser(
+        "controller",
+        help="the controller alone; agents come to it",
+        description="Serves all faces; hosts come in by lanekeeper agent. Prints 'ready URL' once "
+        f"it answers; SIGHUP has it read its files again, SIGTERM ends it. {_CODES}",
+    )
     _common(alone)
     alone.set_defaults(handler=run_controller)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--state-dir", type=Path, default=DEFAULT_STATE, help=f"private ({DEFAULT_STATE})"
+        "--state-dir", type=Path, metavar="DIR", help=f"private ({CONTROLLER.path})"
     )
     parser.add_argument(
         "--listen",
@@ -98,6 +109,11 @@ def run_up(arguments: argparse.Namespace) -> int:
         raise Invalid(f"--simulate is 1 to {SIMULATED_MAX}, not {arguments.simulate}")
     tree = captured_text(arguments.tree) if arguments.tree else None
     options = _options(arguments)
+    if all(listen.tls for listen in options.listen):
+        raise Invalid(
+            "the agent on this machine talks plain HTTP on loopback, where nobody listens",
+            hint="add --listen 127.0.0.1:0",
+        )
     with until_told() as told, hangups() as again, controller(options) as running:
         if arguments.simulate is None:
             hosts = [_real_host(running, options)]
@@ -140,7 +156,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         log.warning("config.noticed", outcome=warning)
     listen = arguments.listen or loaded.config.lanekeeper.listen
     return Options(
-        state_dir=arguments.state_dir.absolute(),
+        state_dir=CONTROLLER.chosen(arguments.state_dir),
         config=loaded.config,
         listen=tuple(Listen.parse(text) for text in listen),
         database_url=database_url(arguments, loaded.config),
@@ -191,13 +207,7 @@ def _real_host(running: Controller, options: Options) -> RunningHost:
 
 
 def _plain_url(running: Controller) -> str:
-    plain = next((listen for listen in running.listens if not listen.tls), None)
-    if plain is None:
-        raise Invalid(
-            "the agent on this machine talks plain HTTP on loopback, where nobody listens",
-            hint="add --listen 127.0.0.1:0",
-        )
-    return plain.url
+    return next(listen.url for listen in running.listens if not listen.tls)
 
 
 def _await_reports(site: Site, names: Sequence[str]) -> None:

@@ -146,6 +146,14 @@ class _Reader:
     def _notice(self, entry: Entry, option: Option, value: Any) -> None:
         if option.key in ("report_in_placement", "pci_in_placement") and value is False:
             self._warn(entry, f"{option.name} = false has no effect: Placement shows every device")
+        if option.key == "mechanism_drivers" and "sriovnicswitch" not in value:
+            self._warn(
+                entry,
+                f"{option.name} is read and not obeyed: ports of type direct are bound without "
+                "sriovnicswitch, too",
+            )
+        if option.key == "resource_provider_bandwidths" and value:
+            self._warn(entry, f"{option.name} is read and not obeyed: no bandwidth is counted here")
         if option.key == "enabled_filters":
             self._notice_filters(entry, option.name)
 

@@ -75,7 +75,7 @@ class Ml2(Section, frozen=True):
 
     mechanism_drivers: Annotated[
         tuple[str, ...],
-        Option("ml2", "mechanism_drivers", "How ports are bound, in the order of trying."),
+        Option("ml2", "mechanism_drivers", "Read; ports are bound as sriovnicswitch does."),
     ] = ("sriovnicswitch",)
     type_drivers: Annotated[
         tuple[str, ...], Option("ml2", "type_drivers", "Kinds of networks that may be made.")
@@ -149,7 +149,7 @@ class SriovNic(Section, frozen=True):
         Option(
             "sriov_nic",
             "resource_provider_bandwidths",
-            "Bandwidth of each PF in kbit/s: INTERFACE:EGRESS:INGRESS, separated by commas.",
+            "Read, not obeyed (no bandwidth is counted): INTERFACE:EGRESS:INGRESS, in kbit/s.",
             parse=parse_bandwidths,
         ),
     ] = msgspec.field(default_factory=dict)
@@ -293,7 +293,12 @@ class Own(Section, frozen=True):
     body_bytes_max: Annotated[
         int,
         Meta(ge=1024, le=64 * 2**20),
-        Option("lanekeeper", "body_bytes_max", "Largest JSON body that is read, in bytes."),
+        Option(
+            "lanekeeper",
+            "body_bytes_max",
+            "Largest JSON body that is read, in bytes; what agents and Placement's clients send "
+            "has a bound of its own.",
+        ),
     ] = 2**20
     image_bytes_max: Annotated[
         int,
@@ -306,7 +311,8 @@ class Own(Section, frozen=True):
         Option(
             "lanekeeper",
             "cleaning_timeout_s",
-            "Seconds that the cleaning of one device may take before it is quarantined.",
+            "Seconds that one try to clean a device may take before it counts as failed; after "
+            "four such tries it is quarantined. Of the host's agent.",
         ),
     ] = 120.0
     agent_down_s: Annotated[

@@ -23,7 +23,8 @@ def recover(site: Site) -> None:
 
 
 def tidy(site: Site) -> None:
-    """Give tokens a fresh key each day, and forget revocations that time has made needless.
+    """Give tokens a fresh key each day, forget revocations that time has made needless, and
+    remove the bytes of images that other controllers have deleted.
 
     Raises:
         Unavailable: the database cannot be reached.
@@ -34,6 +35,7 @@ def tidy(site: Site) -> None:
     if keys and keys[0][2] + _KEY_AGE_MAX <= now:
         rotate_token_keys(site)
     site.database.write(lambda connection: revocation_forget(connection, now))
+    finish_deletions(site)
 
 
 def trim(site: Site) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from lanekeeper.clock import Clock
 from lanekeeper.config import Config
 from lanekeeper.control.identity.token_memory import TokenMemory
+from lanekeeper.control.image.fetches import Fetches
 from lanekeeper.control.placement.memory import InventoryMemory
 from lanekeeper.store.database import Database
 
@@ -62,12 +63,16 @@ class Site:
     Attributes:
         config: replaced as a whole when it is read again; who needs two values of it takes it once.
         state_dir: private directory (mode 0700) of this controller; images lie below it.
+        controller_id: this controller's among those on the same database, for as long as its
+            state directory lives.
     """
 
     database: Database
     config: Config
     clock: Clock
     state_dir: Path
+    controller_id: str = ""
+    fetches: Fetches = field(default_factory=Fetches)
     bells: Bells = field(default_factory=Bells)
     token_memory: TokenMemory = field(default_factory=TokenMemory)
     inventory: InventoryMemory = field(default_factory=InventoryMemory)

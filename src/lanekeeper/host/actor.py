@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import assert_never
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan.action import (
+    AddBridge,
+    AddPort,
     BindVf,
     Change,
     LoadModule,
-    MakeDirectory,
-    MakeLink,
-    RemoveDirectory,
-    RemoveFile,
+    RemoveBridge,
+    RemovePort,
+    RunProgram,
     SetAutoprobe,
+    SetEswitchMode,
+    SetFirmware,
+    SetHugePages,
     SetLink,
+    SetMigratable,
+    SetSwitch,
     SetVfCount,
     UpdateBootLoader,
-    WriteFile,
+    WriteVfSettings,
 )
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.attribute import refusals
-from lanekeeper.host.machine import Machine
+from lanekeeper.host.card import Cards
+from lanekeeper.host.file_actor import FileActor
+from lanekeeper.host.machine import Machine, VfChange
+from lanekeeper.host.program import Run
+from lanekeeper.host.switch import Switch
 
 _PROGRAM_TIMEOUT_S = 300.0
 _SAID_MAX = 500
-
-Run = Callable[[Sequence[str]], None]
-"""Runs a program to its end. Raises HostFault when it fails."""
 
 
 def run_program(arguments: Sequence[str]) -> None:
@@ -46,6 +50,7 @@ def run_program(arguments: Sequence[str]) -> None:
             check=False,
             stdin=subprocess.DEVNULL,
             timeout=_PROGRAM_TIMEOUT_S,
+            start_new_session=True,  # the terminal's Ctrl-C is for us, who let a step end
         )
     except FileNotFoundError as error:
         raise HostFault(f"cannot run {called}: {arguments[0]} is not installed") from error
@@ -61,8 +66,11 @@ class Actor:
 
     def __init__(self, root: Path, machine: Machine, run: Run = run_program) -> None:
         self._root = root
+        self._files = FileActor(root)
         self._machine = machine
         self._run = run
+        self._cards = Cards(root, run)
+        self._switch = Switch(root, machine, run)
 
     def do(self, action: Change) -> None:
         """Carry out *action*; when it is done already, nothing happens.
@@ -81,13 +89,23 @@ class Actor:
                 self._machine.set_link(PciAddress.parse(action.pf), action.up)
             case BindVf():
                 self._bind(action)
+            case WriteVfSettings():
+                self._write_settings(action)
+            case SetEswitchMode() | SetFirmware() | SetMigratable():
+                self._cards.do(action)
+            case SetHugePages():
+                self._machine.keep_huge_pages(action.node, action.size_kib, action.pages)
+            case SetSwitch() | AddBridge() | RemoveBridge() | AddPort() | RemovePort():
+                self._switch.do(action)
             case UpdateBootLoader():
-                self._run(["update-grub"])
-            case MakeDirectory() | RemoveDirectory() | WriteFile() | RemoveFile() | MakeLink():
-                with refusals(str(action)):
-                    self._change_files(action)
+                self._run(action.command)
+            case RunProgram():
+                with refusals(f"keep what {action.command[0]} changes"):
+                    self._files.keep(*action.changes)
+                self._run(action.command)
             case _:
-                assert_never(action)
+                with refusals(str(action)):
+                    self._files.do(action)
 
     def _load_module(self, name: str) -> None:
         if not (self._root / "sys/module" / name.replace("-", "_")).exists():
@@ -100,66 +118,15 @@ class Actor:
         elif action.driver is not None:
             raise NotFound(f"{action.pf} has no VF {action.index}")
 
-    def _change_files(
-        self, action: MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink
-    ) -> None:
-        path = self._root / action.path
-        match action:
-            case MakeDirectory():
-                path.mkdir(mode=0o755, exist_ok=True)
-            case RemoveDirectory():
-                _remove_if_empty(path)
-            case WriteFile():
-                _write_whole(path, action.text)
-            case RemoveFile():
-                path.unlink(missing_ok=True)
-            case MakeLink():
-                _link(path, action.target)
-        if path.parent.exists():
-            _sync_directory(path.parent)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Replace the file at once: a reader, or a crash, finds the old text or the new one."""
-    data = text.encode()
-    if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
-        return
-    fresh = path.with_name(f".{path.name}.lanekeeper")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def _link(path: Path, target: str) -> None:
-    if path.is_symlink() and str(path.readlink()) == target:
-        return
-    fresh = path.with_name(f".{path.name}.lanekeeper")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.replace(path)
-
-
-def _remove_if_empty(path: Path) -> None:
-    try:
-        path.rmdir()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _write_settings(self, action: WriteVfSettings) -> None:
+        change = VfChange(
+            mac=action.mac,
+            vlan=action.vlan,
+            qos=action.qos,
+            spoofchk=action.spoofchk,
+            trust=action.trust,
+        )
+        pf = PciAddress.parse(action.pf)
+        unknown = self._machine.write_vf_settings(pf, action.index, change)
+        if unknown:
+            raise HostFault(f"the driver of {pf} knows no {' or '.join(unknown)} of VFs")

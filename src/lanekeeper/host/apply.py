@@ -1,20 +1,27 @@
 """Executes a plan on a host, with a journal: whatever happens, it is finished or taken back.
 
 A step that fails takes back all before it, in reverse. A process that dies leaves a journal that
-is neither: the next apply goes on from there, forward if it was going forward, back if back.
+is neither: the next apply goes on from there, forward if it was going forward, back if back. A
+change that is held until somebody confirms it (``host.hold``) only ever goes back by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from lanekeeper.domain.errors import Conflict, Error, Invalid, NotFound
+from lanekeeper import __version__
+from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFound
 from lanekeeper.domain.hostplan.action import Change
 from lanekeeper.domain.hostplan.step import Step
-from lanekeeper.host.journal import Course, Journal, StepState, begin, journals, locked
+from lanekeeper.host.deadline import Now, deadline, moment
+from lanekeeper.host.journal import Course, Head, Journal, StepState, begin, journals
+from lanekeeper.host.lock import locked
+from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
 
 class Doer(Protocol):
@@ -24,16 +31,31 @@ class Doer(Protocol):
         """Raises Error."""
 
 
-Progress = Callable[[str, Change], None]
-"""Is told ``do`` or ``undo`` and the action, just before it happens."""
-
+Stop = Callable[[], str]
+"""Returns why to stop before the next step; empty to go on."""
 
 # Refusals before anything was changed: what stands there is somebody else's, and stays.
 _UNTOUCHED = (Conflict, Invalid, NotFound)
+_UNWRITTEN = "make room or the disk writable; `host apply` then goes on, `host rollback` goes back"
 
 
-def silent(_verb: str, _action: Change) -> None:
-    """Tell nobody."""
+def never() -> str:
+    """Let every step be done."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A change that goes back unless it is confirmed.
+
+    Attributes:
+        seconds: to wait, from the last step on.
+        watch: makes sure that somebody takes the change of that number back, whatever becomes
+            of this process. Raises HostFault: nobody will, so nothing is to be changed.
+    """
+
+    seconds: float
+    watch: Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,91 +64,216 @@ class Outcome:
 
     Attributes:
         change: its number in the journal.
-        course: ``APPLIED``, ``TAKEN_BACK``, or ``BACK`` when an undo failed as well.
+        course: ``APPLIED``, ``UNCONFIRMED``, ``TAKEN_BACK``, or ``BACK`` when an undo failed too.
         failure: why it could not be applied; empty when it was, or when going back was asked.
         left: what could not be taken back, and why.
+        confirm_by: when it goes back unless somebody confirms it; None when it does not.
     """
 
     change: int
     course: Course
     failure: str = ""
     left: tuple[str, ...] = ()
+    confirm_by: datetime | None = None
 
 
-def apply(
-    steps: Sequence[Step], doer: Doer, directory: Path, progress: Progress = silent
-) -> Outcome | None:
-    """Execute *steps*; None when there are none.
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """Does and undoes changes, one at a time.
 
-    Whoever may find an unfinished change calls ``resume`` first and plans anew.
-
-    Raises:
-        Conflict: another change is at work.
-        HostFault: the journal cannot be written; nothing was done, or ``resume`` goes on.
+    Attributes:
+        directory: of the journals.
+        stop: is asked before each step on the way forward; going back is not stopped.
     """
-    if not steps:
-        return None
-    with locked(directory):
-        return _forward(begin(directory, steps), doer, progress)
 
+    doer: Doer
+    directory: Path
+    progress: Progress = silent
+    stop: Stop = never
+    now: Now = moment
 
-def resume(doer: Doer, directory: Path, progress: Progress = silent) -> Outcome | None:
-    """Finish what a process that died has left; None when nothing was left. Raises as above."""
-    if not directory.is_dir():
-        return None
-    with locked(directory):
-        unfinished = [journal for journal in journals(directory) if not journal.is_finished]
-        if not unfinished:
+    def apply(
+        self, steps: Sequence[Step], policy: str = "", hold: Hold | None = None
+    ) -> Outcome | None:
+        """Execute *steps*, planned from the text *policy*; None when there are none.
+
+        Whoever may find an unfinished change calls ``resume`` first and plans anew.
+
+        Raises:
+            Conflict: another change is at work, or waits for its confirmation.
+            HostFault: the journal cannot be written; nothing was done, or ``resume`` goes on.
+        """
+        if not steps:
             return None
-        journal = unfinished[-1]
+        with locked(self.directory):
+            self._require_none_waits()
+            head = Head(
+                tuple(steps),
+                began=self.now().wall,
+                version=__version__,
+                policy=policy,
+                hold_s=None if hold is None else hold.seconds,
+            )
+            journal = begin(self.directory, head)
+            if hold is not None:
+                try:
+                    hold.watch(journal.id)
+                except Error as error:
+                    journal.mark_course(Course.BACK, str(error))
+                    journal.mark_course(Course.TAKEN_BACK)
+                    raise
+            return self._forward(journal)
+
+    def resume(self) -> Outcome | None:
+        """Finish what a process that died has left; None when nothing was left.
+
+        What was to be confirmed, and was not, goes back.
+
+        Raises:
+            Conflict: another change is at work, or still waits for its confirmation.
+            HostFault: as ``apply``.
+        """
+        if not self.directory.is_dir():
+            return None
+        with locked(self.directory):
+            self._require_none_waits()
+            unfinished = [journal for journal in self._journals() if not journal.is_finished]
+            return self.settle(unfinished[-1]) if unfinished else None
+
+    def settle(self, journal: Journal, reason: str = "") -> Outcome:
+        """Bring an unfinished change to its end, held ones back; the caller holds the lock.
+
+        Raises:
+            HostFault: the journal cannot be written.
+        """
         if journal.course is Course.BACK:
-            return _back(journal, doer, progress)
-        return _forward(journal, doer, progress)
+            return self._back(journal)
+        if journal.course is Course.UNCONFIRMED:
+            return self._back(journal, reason or "nobody confirmed it in time")
+        if journal.is_held:
+            return self._back(journal, reason or "it was cut off before it could be confirmed")
+        return self._forward(journal)
 
+    def rollback(self) -> Outcome | None:
+        """Take back the last change that stands, finished or not; None when none does."""
+        if not self.directory.is_dir():
+            return None
+        with locked(self.directory):
+            standing = self._standing()
+            return self._back(standing[-1]) if standing else None
 
-def rollback(doer: Doer, directory: Path, progress: Progress = silent) -> Outcome | None:
-    """Take back the last change that stands, finished or not; None when none does."""
-    if not directory.is_dir():
-        return None
-    with locked(directory):
-        standing = [j for j in journals(directory) if j.course is not Course.TAKEN_BACK]
-        return _back(standing[-1], doer, progress) if standing else None
+    def rollback_to(self, number: int) -> list[Outcome]:
+        """Take back every change after *number*, last first; 0 is the host before the first.
 
+        Ends at the first that cannot be taken back wholly.
 
-def _forward(journal: Journal, doer: Doer, progress: Progress) -> Outcome:
-    for number, step in enumerate(journal.steps):
-        if journal.states[number] is StepState.DONE:
-            continue
-        journal.mark_step(number, StepState.DOING)
-        progress("do", step.do)
+        Raises:
+            NotFound: no change has that number.
+            Conflict: it does not stand any more, or another change is at work.
+            HostFault: as ``apply``.
+        """
+        if number and not self.directory.is_dir():
+            raise NotFound(f"there is no change {number}: nothing was ever applied here")
+        if not self.directory.is_dir():
+            return []
+        outcomes: list[Outcome] = []
+        with locked(self.directory):
+            self._require_stands(number)
+            for journal in reversed([each for each in self._standing() if each.id > number]):
+                outcomes.append(self._back(journal))
+                if outcomes[-1].left:
+                    break
+        return outcomes
+
+    def _journals(self) -> list[Journal]:
+        return journals(self.directory)
+
+    def _standing(self) -> list[Journal]:
+        return [each for each in self._journals() if each.course is not Course.TAKEN_BACK]
+
+    def _require_none_waits(self) -> None:
+        for journal in self._journals():
+            if journal.deadline is not None and journal.deadline.left_s(self.now()):
+                until = f"{journal.deadline.wall:%H:%M:%S} UTC"
+                raise Conflict(
+                    f"change {journal.id} waits for its confirmation until {until}",
+                    hint=f"`lanekeeper host confirm {journal.id}` keeps it, "
+                    "`lanekeeper host rollback` takes it back now",
+                )
+
+    def _require_stands(self, number: int) -> None:
+        courses = {each.id: each.course for each in self._journals()}
+        if number == 0 or courses.get(number) is Course.APPLIED:
+            return
+        standing = [str(each) for each, course in courses.items() if course is Course.APPLIED]
+        hint = f"these stand: {', '.join(standing) or 'none'}; 0 is the host before the first"
+        if number not in courses:
+            raise NotFound(f"there is no change {number}", hint=hint)
+        raise Conflict(f"change {number} is not applied but {courses[number]}", hint=hint)
+
+    def _forward(self, journal: Journal) -> Outcome:
         try:
-            doer.do(step.do)
-        except Error as error:
-            if isinstance(error, _UNTOUCHED):
-                journal.mark_step(number, StepState.WAITING)
-            return _back(journal, doer, progress, f"{step.do}: {error}")
-        journal.mark_step(number, StepState.DONE)
-    journal.mark_course(Course.APPLIED)
-    return Outcome(journal.id, Course.APPLIED)
+            return self._all_steps(journal)
+        except HostFault as error:  # of the journal itself: those of steps have ended there
+            if not journal.is_held:
+                raise HostFault(str(error), hint=_UNWRITTEN) from error
+            return self._back(journal, str(error))
+
+    def _all_steps(self, journal: Journal) -> Outcome:
+        count = len(journal.steps)
+        for at, step in enumerate(journal.steps):
+            if journal.states[at] is StepState.DONE:
+                continue
+            if reason := self.stop():
+                return self._back(journal, f"{reason} came before step {at + 1} of {count}")
+            journal.mark_step(at, StepState.DOING)
+            self.progress(Stage(Verb.DO, step.do, at + 1, count))
+            try:
+                self.doer.do(step.do)
+            except Error as error:
+                if isinstance(error, _UNTOUCHED):
+                    journal.mark_step(at, StepState.WAITING)
+                return self._back(journal, f"{step.do}: {error}")
+            journal.mark_step(at, StepState.DONE)
+        if journal.head.hold_s is None:
+            journal.mark_course(Course.APPLIED)
+            return Outcome(journal.id, Course.APPLIED)
+        until = deadline(self.now(), journal.head.hold_s)
+        journal.mark_course(Course.UNCONFIRMED, deadline=until)
+        return Outcome(journal.id, Course.UNCONFIRMED, confirm_by=until.wall)
+
+    def _back(self, journal: Journal, failure: str = "") -> Outcome:
+        """Take back what was begun, last first. One undo that fails does not stop the others.
+
+        These are tried, but not noted: they may lean on the one that failed, so the next attempt
+        takes them once more.
+
+        A change that is held goes back even when nothing can be noted: whoever finds it later
+        takes it back once more, which does no harm.
+        """
+        left: list[str] = []
+        if journal.course is not Course.BACK:
+            _note(journal, left, partial(journal.mark_course, Course.BACK, failure))
+        for at in journal.begun():
+            try:
+                for action in journal.undo_of(at):
+                    self.progress(Stage(Verb.UNDO, action, at + 1, len(journal.steps)))
+                    self.doer.do(action)
+            except Error as error:
+                left.append(f"{journal.steps[at].do}: {error}")
+                continue
+            if not left:
+                _note(journal, left, partial(journal.mark_step, at, StepState.UNDONE))
+        if not left:
+            _note(journal, left, partial(journal.mark_course, Course.TAKEN_BACK))
+        course = Course.BACK if left else Course.TAKEN_BACK
+        return Outcome(journal.id, course, failure, tuple(dict.fromkeys(left)))
 
 
-def _back(journal: Journal, doer: Doer, progress: Progress, failure: str = "") -> Outcome:
-    """Take back what was begun, last first. One undo that fails does not stop the others."""
-    if journal.course is not Course.BACK:
-        journal.mark_course(Course.BACK)
-    left = []
-    for number in reversed(range(len(journal.steps))):
-        if journal.states[number] not in (StepState.DOING, StepState.DONE):
-            continue
-        try:
-            for action in journal.undo_of(number):
-                progress("undo", action)
-                doer.do(action)
-        except Error as error:
-            left.append(f"{journal.steps[number].do}: {error}")
-        else:
-            journal.mark_step(number, StepState.UNDONE)
-    if left:
-        return Outcome(journal.id, Course.BACK, failure, tuple(left))
-    journal.mark_course(Course.TAKEN_BACK)
-    return Outcome(journal.id, Course.TAKEN_BACK, failure)
+def _note(journal: Journal, left: list[str], note: Callable[[], None]) -> None:
+    try:
+        note()
+    except HostFault as error:
+        if not journal.is_held:
+            raise HostFault(str(error), hint=_UNWRITTEN) from error
+        left.append(str(error))

@@ -48,6 +48,7 @@ KEPT = (
     "sys/bus/pci/drivers/*/*:*:*.?",
     "sys/bus/pci/drivers_probe",
     "sys/bus/pci/drivers_autoprobe",
+    "sys/bus/pci/slots/*/address",
     "sys/class/net/*",
     "sys/class/block/*",
     "sys/devices/virtual/block/dm-*/dm/name",
@@ -81,6 +82,18 @@ KEPT = (
     "etc/default/grub",
     "etc/default/grub.d/*",
     "etc/kernel/cmdline",
+    "etc/grub.d/10_linux",
+    "etc/grub.d/11_lanekeeper",
+    "boot/grub*/grubenv",
+    "boot/*/loader/entries/*.conf",
+    "boot/loader/entries/*.conf",
+    "efi/loader/entries/*.conf",
+    "boot/efi/EFI/*/grub.cfg",
+    "boot/grub2/grub.cfg",
+    "sys/firmware/efi/efivars/LoaderInfo-*",
+    "usr/sbin/grub*-mkconfig",
+    "usr/bin/grub-mkconfig",
+    "usr/sbin/grubby",
     "etc/modprobe.d/*",
     "etc/modules-load.d/*",
     "etc/lanekeeper/host-policy.yaml",
@@ -89,6 +102,8 @@ KEPT = (
     "etc/systemd/system",
     "usr/lib/systemd/systemd",
     "usr/sbin/update-grub",
+    "usr/sbin/update-initramfs",
+    "usr/bin/dracut",
     "boot/grub/grub.cfg",
     "lib/modules/*/kernel/drivers/vfio/*",
     "lib/modules/*/kernel/drivers/vfio/pci/*",
@@ -102,7 +117,8 @@ LINES_KEPT = (
 empty, so that lines keep their numbers."""
 
 KNOWN_BY_NAME = re.compile(
-    r"^(dev|usr/s?bin|usr/lib/systemd|boot|lib)/"
+    r"^(dev|usr/s?bin|usr/lib/systemd|lib)/|^etc/grub.d/10_linux$"
+    r"|^boot/(?!(efi/)?loader/entries/|grub2?/grubenv)"
     r"|^sys/bus/pci/drivers_probe$|/reset$"
     r"|^sys/module/[^/]+$|^etc/systemd/system$"
 )

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.device import PciDevice
-from lanekeeper.host.attribute import read_lines, read_text
+from lanekeeper.host.attribute import read_lines
 from lanekeeper.host.capture_list import KEPT, LINES_KEPT
 from lanekeeper.host.facts import read_release
+from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import CAPTURED as HOLDERS
 from lanekeeper.host.holder import encode_holders, read_holders
 from lanekeeper.host.initramfs import CAPTURED, listing, read_initramfs
-from lanekeeper.host.inventory import CAPTURED_SETTINGS as SETTINGS
-from lanekeeper.host.inventory import settings_text
 from lanekeeper.host.kernel_log import DEVICE, read_kernel_log
-from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.modprobe import read_variants
 from lanekeeper.host.offload import questions
 from lanekeeper.host.program import DIRECTORY, answer
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.text_line import matching
+from lanekeeper.host.vf_settings import CAPTURED as SETTINGS
+from lanekeeper.host.vf_settings import encode_settings, read_vf_settings, were_kept
 
 
 def extracts(root: Path) -> Iterator[tuple[str, str | None]]:
@@ -65,13 +65,10 @@ def _holders(root: Path, devices: tuple[PciDevice, ...]) -> str:
 
 
 def _settings(root: Path, devices: tuple[PciDevice, ...]) -> str:
-    """Ask the kernel on this machine; a captured one has said it."""
-    if root.resolve() != Path("/"):
-        return read_text(str(root / SETTINGS)) or ""
-    try:
-        return settings_text(devices, LinuxMachine(root).all_vf_settings)
-    except NotFound:  # an interface went away meanwhile
+    if root.resolve() != Path("/") and not were_kept(root):
         return ""
+    found = read_vf_settings(root, devices, Faults(keep=False))
+    return encode_settings(found) if found else ""
 
 
 def _log(root: Path) -> str:

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, NumaNode
+from lanekeeper.domain.hostplan.boot_loader import BootSettings
+from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, NumaNode
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.host.altname import read_altnames
 from lanekeeper.host.attribute import link_name, names, read_text, refusals, whole
-from lanekeeper.host.bootloader import BootLoader, read_boot_loader, read_command_line
+from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
-from lanekeeper.host.interfaces import read_interfaces
+from lanekeeper.host.holder import read_holders
+from lanekeeper.host.initramfs import update_command
+from lanekeeper.host.interfaces import read_interfaces, read_representors
 from lanekeeper.host.machine import Scan
+from lanekeeper.host.modprobe import read_vf_counts
+from lanekeeper.host.offload import read_offload
+from lanekeeper.host.slot import read_slots
 from lanekeeper.host.sysfs import PciSysfs
+from lanekeeper.host.vf_settings import read_vf_settings
+from lanekeeper.host.vpd import read_serial
 
 _POOL = re.compile(r"hugepages-(\d+)kB")
 _REMAPPED = re.compile(r"\bIR-(?:PCI-MSIX?|IO-APIC)[^\s]*")
 _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capability Register, IR
 _KIB = 1024
 _NO_GROUPS: dict[int, tuple[str, ...]] = {}
+_NO_INTERFACES: tuple[Interface, ...] = ()
+_NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
-_NO_BOOT_LOADER = BootLoader(None, (), can_update=False)
+_NO_BOOT_LOADER = BootLoader(None, (), BootSettings(loader=None, update=None))
 _CPUS_MAX = 2**16  # Linux NR_CPUS ends at 8192
 
 
@@ -41,11 +54,14 @@ def read_host(
         HostFault: the kernel refused a read. A device that cannot be read is not that.
     """
     part = (faults or Faults(keep=False)).part
+    told = faults or Faults(keep=True)  # what programs and cards say is needed by few policies
     bus = PciSysfs(root)
     scan = bus.scan()
     boot_loader = part("the boot loader", lambda: read_boot_loader(root), _NO_BOOT_LOADER)
     groups = part("IOMMU groups", lambda: _groups(root), _NO_GROUPS)
     units = tuple(part("IOMMU units", lambda: names(str(root / "sys/class/iommu")), _NO_NAMES))
+    interfaces = part("interfaces", lambda: read_interfaces(root), _NO_INTERFACES)
+    pfs = tuple(device for device in scan.devices if device.total_vfs)
     release = part("the kernel's version", lambda: read_release(root), "")
     return HostFacts(
         release=release,
@@ -54,7 +70,9 @@ def read_host(
         cmdline=part("kernel arguments", lambda: read_command_line(root), ()),
         configured_cmdline=boot_loader.arguments,
         boot_loader_files=boot_loader.files,
-        can_update_boot_loader=boot_loader.can_update,
+        boot=boot_loader.settings,
+        modprobe_texts=part("modprobe.d", lambda: read_vf_counts(root), {}),
+        initramfs_update=update_command(root, release),
         iommu_groups=groups,
         iommu_modes=part("IOMMU groups", lambda: _group_types(root, groups), {}),
         iommu_units=units,
@@ -71,13 +89,37 @@ def read_host(
         nodes=part("NUMA nodes", lambda: _nodes(root), ()),
         devices=scan.devices,
         device_faults=tuple((fault.name, fault.reason) for fault in scan.faults),
-        interfaces=part("interfaces", lambda: read_interfaces(root), ()),
+        interfaces=interfaces,
         autoprobe=part("autoprobe", lambda: _autoprobe(bus, scan), {}),
         files=part("files of the policy", lambda: _files(root), {}),
         directories=_directories(root),
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),
         program=program,
+        slots=part("physical slots", lambda: read_slots(root, pfs), {}),
+        serials=_serials(root, pfs, told),
+        altnames=_altnames(root, interfaces, told),
+        vf_settings=read_vf_settings(root, pfs, told),
+        holders=part("who holds what", lambda: read_holders(root, scan.devices), {}),
+        representors=part("representors", lambda: read_representors(root), {}),
+        offload=read_offload(root, pfs, told),
     )
+
+
+def _serials(root: Path, pfs: tuple[PciDevice, ...], faults: Faults) -> dict[PciAddress, str]:
+    home = str(root / "sys/bus/pci/devices")
+    paths = {pf.address: f"{home}/{pf.address}/vpd" for pf in pfs}
+    found = {
+        address: faults.part(f"VPD of {address}", partial(read_serial, path), None)
+        for address, path in paths.items()
+    }
+    return {address: serial for address, serial in found.items() if serial is not None}
+
+
+def _altnames(
+    root: Path, interfaces: tuple[Interface, ...], faults: Faults
+) -> dict[PciAddress, tuple[str, ...]]:
+    told = faults.part("other names of interfaces", lambda: read_altnames(root), _NO_ALTNAMES)
+    return {each.device: told[each.name] for each in interfaces if each.name in told}
 
 
 def cpu_list(text: str) -> tuple[int, ...]:

@@ -65,7 +65,7 @@ def decode_holders(text: bytes) -> Holders:
         found = msgspec.json.decode(text, type=dict[str, Holder])
         return {PciAddress.parse(address): holder for address, holder in found.items()}
     except (msgspec.MsgspecError, Invalid) as error:
-        raise HostFault(f"{CAPTURED} makes no sense: {error}") from error
+        raise HostFault(f"/{CAPTURED} makes no sense: {error}") from error
 
 
 def _is_vfio(device: PciDevice) -> bool:
@@ -101,8 +101,8 @@ def _address(fields: _Fields, source: str) -> PciAddress:
     try:
         parts = (int(fields.get(name, "0"), 0) for name in ("domain", "bus", "slot", "function"))
         return PciAddress(*parts)
-    except ValueError as error:
-        raise HostFault(f"{source} has an address that is none: {error}") from error
+    except (ValueError, Invalid) as error:
+        raise HostFault(f"{source} gives a guest a function at no address: {error}") from error
 
 
 def _processes(root: Path, held: list[PciDevice]) -> Holders:

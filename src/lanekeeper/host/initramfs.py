@@ -43,6 +43,15 @@ def read_initramfs(root: Path, release: str) -> Initramfs | None:
     return None
 
 
+def update_command(root: Path, release: str) -> tuple[str, ...] | None:
+    """Return the command that makes it anew; None when neither of the two tools is there."""
+    if (root / "usr/sbin/update-initramfs").exists():
+        return ("update-initramfs", "-u", "-k", release or "all")
+    if release and any((root / name).exists() for name in ("usr/bin/dracut", "usr/sbin/dracut")):
+        return ("dracut", "--force", "--kver", release)
+    return None
+
+
 def listing(initramfs: Initramfs) -> str:
     """Return *initramfs* as a captured machine has it."""
     modules = (f"module {name}" for name in sorted(initramfs.modules))

@@ -19,6 +19,7 @@ from lanekeeper.host.attribute import link_name, names, read_text, whole
 
 _IFF_UP = 1  # Linux include/uapi/linux/if.h
 _ADDRESS = re.compile(r"/([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])(?=/)")
+_VF_PORT = re.compile(r"(?:c\d+)?pf\d+vf(\d+)")
 _IPV4_MAX = 2**32 - 1
 _DEFAULT = "the default route"
 
@@ -63,6 +64,19 @@ def read_netdevs(root: Path) -> tuple[Netdev, ...]:
     """Return every interface with what it is a port of, by name. Raises HostFault."""
     base = root / "sys/class/net"
     return tuple(_netdev(base, name) for name in names(str(base)))
+
+
+def read_representors(root: Path) -> dict[tuple[PciAddress, int], str]:
+    """Return the interface that stands for each VF in an eswitch, by PF and index.
+
+    The kernel hangs it below the PF and calls its port ``pf0vf3``. Raises HostFault.
+    """
+    found = {}
+    for netdev in read_netdevs(root):
+        port = _VF_PORT.fullmatch(netdev.port)
+        if port and netdev.function:
+            found[netdev.function, int(port[1])] = netdev.name
+    return found
 
 
 def _netdev(base: Path, name: str) -> Netdev:

@@ -5,22 +5,24 @@ Nothing here decides anything. What cannot be read is a fault with its name; the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from lanekeeper.domain.errors import Error, HostFault, Invalid
+from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.holder import Holder
-from lanekeeper.host.attribute import read_bytes, read_text
-from lanekeeper.host.holder import read_holders
-from lanekeeper.host.machine import Machine, VfSettings
+from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.host.attribute import read_text
+from lanekeeper.host.fault import Faults
+from lanekeeper.host.holder import Holders, read_holders
+from lanekeeper.host.sysfs import PciSysfs
+from lanekeeper.host.vf_settings import Settings, read_vf_settings, were_kept
 
-CAPTURED_SETTINGS = "captured/vf-settings"
-_NETWORK = 0x02  # base class; PCI Code and ID Assignment Specification
-
-VfKey = tuple[PciAddress, int]
+_NOBODY: Holders = {}
+_NOTHING: Settings = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +31,13 @@ class Inventory:
 
     Attributes:
         links: of functions with an interface: ``up 10000 Mbit/s``, ``no carrier``, ``down``.
-        settings: what PFs hold for their VFs, by PF and index.
+        settings: what PFs hold for their VFs, by PF and index; without PFs that were not asked.
         faults: what was set aside, by name, with the reason.
     """
 
     devices: tuple[PciDevice, ...]
     links: Mapping[PciAddress, str] = field(default_factory=dict)
-    settings: Mapping[VfKey, VfSettings] = field(default_factory=dict)
+    settings: Mapping[PciAddress, Mapping[int, VfSettings]] = field(default_factory=dict)
     holders: Mapping[PciAddress, Holder] = field(default_factory=dict)
     faults: tuple[tuple[str, str], ...] = ()
 
@@ -43,85 +45,37 @@ class Inventory:
         """What the PF of *device* holds for it; None for what is no VF, or has none."""
         if device.parent is None or device.vf_index is None:
             return None
-        return self.settings.get((device.parent, device.vf_index))
+        return self.settings.get(device.parent, {}).get(device.vf_index)
 
 
-def read_inventory(root: Path, machine: Machine, *, live: bool) -> Inventory:
-    """Read the host below *root*, which *machine* is; one that is not *live* answers no netlink.
+def read_inventory(root: Path, *, live: bool) -> Inventory:
+    """Read the host below *root*; of one that is not *live* only what was written down is known.
 
     Raises:
         HostFault: the PCI bus itself cannot be listed.
     """
-    scan = machine.scan()
-    faults = [(fault.name, fault.reason) for fault in scan.faults]
-    settings: dict[VfKey, VfSettings] = {}
-    try:
-        settings = _captured_settings(root)
-        holders = read_holders(root, scan.devices)
-    except HostFault as error:
-        faults.append(("who holds what", str(error)))
-        holders = {}
-    for pf in switching_pfs(scan.devices) if live else ():
-        try:
-            found = machine.all_vf_settings(pf.address)
-        except Error as error:
-            faults.append((f"VF settings of {pf.address}", str(error)))
-            continue
-        settings |= {(pf.address, index): one for index, one in found.items()}
+    scan = PciSysfs(root).scan()
+    faults = Faults(keep=True)
+    faults.found = [(fault.name, fault.reason) for fault in scan.faults]
+    holders = faults.part("who holds what", lambda: read_holders(root, scan.devices), _NOBODY)
+    is_known = live or were_kept(root)
     return Inventory(
         devices=scan.devices,
         links=_links(root, scan.devices, faults),
-        settings=settings,
+        settings=read_vf_settings(root, scan.devices, faults) if is_known else _NOTHING,
         holders=holders,
-        faults=tuple(faults),
+        faults=tuple(faults.found),
     )
 
 
-def switching_pfs(devices: tuple[PciDevice, ...]) -> tuple[PciDevice, ...]:
-    """PFs of network cards that have VFs and an interface, so that VF settings can be asked for."""
-    return tuple(
-        one for one in devices if one.num_vfs and one.netdev and one.class_code >> 16 == _NETWORK
-    )
-
-
-def settings_text(
-    devices: tuple[PciDevice, ...], read: Callable[[PciAddress], Mapping[int, VfSettings]]
-) -> str:
-    """Write down, for a capture, what the PFs among *devices* hold. Raises HostFault, NotFound."""
-    import msgspec
-
-    found = {str(pf.address): read(pf.address) for pf in switching_pfs(devices)}
-    return msgspec.json.encode(found).decode() if found else ""
-
-
-def _captured_settings(root: Path) -> dict[VfKey, VfSettings]:
-    text = read_bytes(str(root / CAPTURED_SETTINGS))
-    if text is None:
-        return {}
-    import msgspec  # only captures have this
-
-    try:
-        told = msgspec.json.decode(text, type=dict[str, dict[int, VfSettings]])
-        return {
-            (PciAddress.parse(pf), index): one
-            for pf, found in told.items()
-            for index, one in found.items()
-        }
-    except (msgspec.MsgspecError, Invalid) as error:
-        raise HostFault(f"{CAPTURED_SETTINGS} makes no sense: {error}") from error
-
-
-def _links(
-    root: Path, devices: tuple[PciDevice, ...], faults: list[tuple[str, str]]
-) -> dict[PciAddress, str]:
-    found = {}
-    for device in devices:
-        if device.netdev is not None:
-            try:
-                found[device.address] = _link(f"{root}/sys/class/net/{device.netdev}")
-            except HostFault as error:
-                faults.append((device.netdev, str(error)))
-    return {address: link for address, link in found.items() if link}
+def _links(root: Path, devices: tuple[PciDevice, ...], faults: Faults) -> dict[PciAddress, str]:
+    home = f"{root}/sys/class/net"
+    links = {
+        device.address: faults.part(device.netdev, partial(_link, f"{home}/{device.netdev}"), "")
+        for device in devices
+        if device.netdev is not None
+    }
+    return {address: link for address, link in links.items() if link}
 
 
 def _link(home: str) -> str:

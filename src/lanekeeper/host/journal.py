@@ -2,27 +2,31 @@
 
 A file a change, one JSON object a line: first all steps with their undo, then one line whenever
 a step begins or ends, each on disk before anything else happens. A line that a crash cut off is
-not read. Files are numbered; the greatest number is the last change.
+not read, and the next one takes its place. Files are numbered; the greatest number is the last
+change. Format 1 has neither time, version, policy nor hold; it is read as a change without them.
 """
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
-from lanekeeper.domain.errors import Conflict, HostFault
+from lanekeeper import crash
+from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.action import Change
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.attribute import refusals
+from lanekeeper.host.deadline import Deadline
 
 DIRECTORY = "var/lib/lanekeeper-host/changes"
-_FORMAT = 1
+_FORMAT = 2
+_HINT = "move the file away to go on without this change's undo"
 
 
 class StepState(StrEnum):
@@ -39,13 +43,27 @@ class Course(StrEnum):
 
     FORWARD = "forward"
     BACK = "back"
+    UNCONFIRMED = "waiting for confirmation"
     APPLIED = "applied"
     TAKEN_BACK = "taken back"
 
 
-class _Head(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct, frozen=True):
+    """What is known of a change before it begins.
+
+    Attributes:
+        began: None in format 1.
+        version: of Lanekeeper.
+        policy: the text that the change was planned from; empty when not known.
+        hold_s: how long it waits for its confirmation; None for one that needs none.
+    """
+
     steps: tuple[Step, ...]
     format: int = _FORMAT
+    began: datetime | None = None
+    version: str = ""
+    policy: str = ""
+    hold_s: float | None = None
 
 
 class _StepMark(msgspec.Struct, frozen=True, tag="step"):
@@ -55,106 +73,150 @@ class _StepMark(msgspec.Struct, frozen=True, tag="step"):
 
 class _CourseMark(msgspec.Struct, frozen=True, tag="course"):
     course: Course
+    reason: str = ""
+    deadline: Deadline | None = None
 
 
 class Journal:
-    """One change on disk. Made by ``begin``, found again by ``last``."""
+    """One change on disk. Made by ``begin``, found again by ``journals``.
 
-    def __init__(self, path: Path, steps: tuple[Step, ...]) -> None:
+    Attributes:
+        reason: why the course is what it is; empty where that goes without saying.
+        deadline: of the confirmation, while the course is ``UNCONFIRMED``.
+    """
+
+    def __init__(self, path: Path, head: Head, length: int) -> None:
         self.path = path
-        self.steps = steps
-        self.states = [StepState.WAITING] * len(steps)
+        self.head = head
+        self.states = [StepState.WAITING] * len(head.steps)
         self.course = Course.FORWARD
+        self.reason = ""
+        self.deadline: Deadline | None = None
+        self._length = length
 
     @property
     def id(self) -> int:
         return int(self.path.stem)
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        return self.head.steps
+
+    @property
     def is_finished(self) -> bool:
         return self.course in (Course.APPLIED, Course.TAKEN_BACK)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it goes back unless somebody confirms it."""
+        return self.head.hold_s is not None
+
+    def begun(self) -> list[int]:
+        """Return the numbers of the steps that were begun and not undone, last first."""
+        states = (StepState.DOING, StepState.DONE)
+        return [at for at in reversed(range(len(self.steps))) if self.states[at] in states]
 
     def mark_step(self, step: int, state: StepState) -> None:
         """Note *state* of a step, durably. Raises HostFault."""
         self._append(_StepMark(step, state))
         self.states[step] = state
 
-    def mark_course(self, course: Course) -> None:
+    def mark_course(
+        self, course: Course, reason: str = "", deadline: Deadline | None = None
+    ) -> None:
         """Note where the change is going, durably. Raises HostFault."""
-        self._append(_CourseMark(course))
-        self.course = course
+        mark = _CourseMark(course, reason, deadline)
+        self._append(mark)
+        self._take(mark)
 
     def undo_of(self, step: int) -> tuple[Change, ...]:
         return self.steps[step].undo
 
     def _append(self, mark: _StepMark | _CourseMark) -> None:
-        with refusals(f"write {self.path}"), self.path.open("ab") as file:
-            file.write(msgspec.json.encode(mark) + b"\n")
-            file.flush()
+        crash.reached("host-journal-write")
+        with refusals(f"write {self.path}"), self.path.open("r+b", buffering=0) as file:
+            file.seek(self._length)
+            file.truncate()  # what a crash or a full disk cut off
+            data = msgspec.json.encode(mark) + b"\n"
+            written = file.write(data)
+            if written != len(data):  # the disk is full; writing on says so
+                file.write(data[written:])
             os.fsync(file.fileno())
+        self._length += len(data)
+        crash.reached("host-journal-written")
+
+    def _take(self, mark: _StepMark | _CourseMark) -> None:
+        if isinstance(mark, _StepMark):
+            self.states[mark.step] = mark.state
+        else:
+            self.course, self.deadline = mark.course, mark.deadline
+            if mark.course is not Course.TAKEN_BACK:  # which has the reason for going back
+                self.reason = mark.reason
+
+    def read_marks(self, lines: Sequence[bytes]) -> None:
+        """Follow what was noted. Raises MsgspecError, IndexError."""
+        for line in lines:
+            self._take(msgspec.json.decode(line, type=_StepMark | _CourseMark))
 
 
-def begin(directory: Path, steps: Sequence[Step]) -> Journal:
+def digest(policy: str) -> str:
+    """Return what names a policy's text: its SHA-256, in hex; empty for no text."""
+    return hashlib.sha256(policy.encode()).hexdigest() if policy else ""
+
+
+def begin(directory: Path, head: Head) -> Journal:
     """Write down a new change before anything of it is done. Raises HostFault."""
-    number = max((journal.id for journal in journals(directory)), default=0) + 1
+    number = max((int(path.stem) for path in files(directory)), default=0) + 1
     path = directory / f"{number:06d}.jsonl"
-    head = _Head(tuple(steps))
+    data = msgspec.json.encode(head) + b"\n"
+    fresh = path.with_suffix(".new")
     with refusals(f"write {path}"):
-        fresh = path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(head) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    return Journal(path, head.steps)
+        try:
+            with fresh.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+            _sync(directory)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
+    return Journal(path, head, len(data))
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def journals(directory: Path) -> list[Journal]:
-    """Return all changes, oldest first. Raises HostFault: one cannot be read."""
+    """Return all changes, oldest first; changes nothing. Raises HostFault: one cannot be read."""
+    return [load(path) for path in files(directory)]
+
+
+def files(directory: Path) -> list[Path]:
+    """Return the files of all changes, oldest first, readable or not. Raises HostFault."""
     with refusals(f"list {directory}"):
-        return [_load(path) for path in sorted(directory.glob("[0-9]*.jsonl"))]
+        found = [path for path in directory.glob("*.jsonl") if path.stem.isdecimal()]
+    return sorted(found, key=lambda path: int(path.stem))
 
 
-def _load(path: Path) -> Journal:
+def load(path: Path) -> Journal:
+    """Read one change. Raises HostFault: it cannot be read, or is damaged."""
     with refusals(f"read {path}"):
         data = path.read_bytes()
-    whole, _, torn = data.rpartition(b"\n")
-    if torn:
-        with refusals(f"write {path}"):
-            os.truncate(path, len(whole) + 1)
-    head, *marks = whole.split(b"\n")
+    whole, end, _ = data.rpartition(b"\n")
+    first, *marks = whole.split(b"\n")
     try:
-        journal = Journal(path, msgspec.json.decode(head, type=_Head).steps)
-        for line in marks:
-            _follow(journal, msgspec.json.decode(line, type=_StepMark | _CourseMark))
+        head = msgspec.json.decode(first, type=Head)
+        journal = Journal(path, head, len(whole + end))
+        journal.read_marks(marks)
     except (msgspec.MsgspecError, IndexError) as error:
-        hint = "move the file away to go on without this change's undo"
-        raise HostFault(f"{path} is damaged: {error}", hint=hint) from error
+        raise HostFault(f"{path} is damaged: {error}", hint=_HINT) from error
+    if head.format > _FORMAT:
+        message = f"{path} has format {head.format}; this version reads up to {_FORMAT}"
+        raise HostFault(message, hint="use the Lanekeeper that wrote it, or a later one")
     return journal
-
-
-def _follow(journal: Journal, mark: _StepMark | _CourseMark) -> None:
-    if isinstance(mark, _CourseMark):
-        journal.course = mark.course
-    else:
-        journal.states[mark.step] = mark.state
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Keep every other change of this host out while inside; makes the directory.
-
-    Raises:
-        Conflict: somebody else is changing this host.
-        HostFault: the directory cannot be made or written.
-    """
-    with refusals(f"make {directory}"):
-        directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise Conflict("another `lanekeeper host apply` or `rollback` is at work here") from error
-    finally:
-        os.close(descriptor)

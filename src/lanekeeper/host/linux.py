@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lanekeeper.domain.errors import Invalid, NotFound
+from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
-from lanekeeper.host.attribute import Write, write_text
-from lanekeeper.host.machine import Scan, VfChange, VfSettings
+from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.host.attribute import Write, read_text, write_text
+from lanekeeper.host.machine import Scan, VfChange
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.vfio import Vfio
@@ -26,6 +27,8 @@ class LinuxMachine:
         write: Write = write_text,
         links: VfLinks | None = None,
     ) -> None:
+        self._nodes = root / "sys/devices/system/node"
+        self._write = write
         self.pci = PciSysfs(root, write)
         self.vfio = Vfio(root, write)
         self.links = links or VfLinks()
@@ -75,6 +78,16 @@ class LinuxMachine:
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         self.links.set_up(*self._link(pf), up)
+
+    def keep_huge_pages(self, node: int, size_kib: int, pages: int) -> None:
+        pool = self._nodes / f"node{node}/hugepages/hugepages-{size_kib}kB/nr_hugepages"
+        self._write(str(pool), f"{pages}\n")
+        kept = read_text(str(pool))
+        if kept != str(pages):
+            hint = (
+                "memory is in pieces; ask at boot: kernel_arguments: [hugepagesz=1G, hugepages=8]"
+            )
+            raise HostFault(f"node {node} gave {kept} huge pages of {pages}", hint=hint)
 
     def _link(self, pf: PciAddress) -> tuple[int, str]:
         name, index = self.pci.interface(pf)

@@ -9,43 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from enum import IntEnum
 from typing import Any, Protocol
 
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
-
-
-class LinkState(IntEnum):
-    """What a VF is told about its cable.
-
-    Source: Linux ``include/uapi/linux/if_link.h``, IFLA_VF_LINK_STATE_*.
-    """
-
-    AUTO = 0  # follows the PF's carrier
-    ENABLE = 1
-    DISABLE = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VfSettings:
-    """What the PF holds for one VF, whole. ``VfSettings()`` is a VF at rest: clean.
-
-    Attributes:
-        mac: administrative address, lower case with colons; None when none was set (all zero).
-        vlan: 0 for none, else 1 to 4094; *qos* is its 802.1p priority, 0 to 7.
-        min_tx_rate, max_tx_rate: Mbit/s; 0 is no guarantee, no limit.
-        spoofchk, link_state, trust: None when the driver does not report them.
-    """
-
-    mac: str | None = None
-    vlan: int = 0
-    qos: int = 0
-    spoofchk: bool | None = True
-    link_state: LinkState | None = LinkState.AUTO
-    trust: bool | None = False
-    min_tx_rate: int = 0
-    max_tx_rate: int = 0
+from lanekeeper.domain.pci.vf_settings import NO_MAC, LinkState, VfSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +35,6 @@ class VfChange:
     trust: bool | None = None
     rates: tuple[int, int] | None = None  # (min_tx_rate, max_tx_rate) in Mbit/s; 0 is none
 
-
-NO_MAC = "00:00:00:00:00:00"
 
 AT_REST = VfChange(
     mac=NO_MAC, vlan=0, spoofchk=True, link_state=LinkState.AUTO, trust=False, rates=(0, 0)
@@ -202,3 +168,11 @@ class Machine(Protocol):
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         """Set the PF's interface up or down. Raises NotFound (no interface), HostFault."""
+
+    def keep_huge_pages(self, node: int, size_kib: int, pages: int) -> None:
+        """Keep this many huge pages of one size on a NUMA node.
+
+        Raises:
+            HostFault: no such pool, or the kernel found fewer; it calls that success, and they
+                are kept.
+        """

@@ -35,6 +35,18 @@ def read_modprobe(root: Path) -> tuple[tuple[Line, ...], tuple[str, ...]]:
     return tuple(lines), tuple(ignored)
 
 
+def read_vf_counts(root: Path) -> dict[str, str]:
+    """Return the text of each file of modprobe.d that speaks of ``max_vfs``. Raises HostFault."""
+    found: dict[str, str] = {}
+    for name in names(str(root / _DIRECTORY)):
+        path = f"{_DIRECTORY}/{name}"
+        if name.endswith(".conf") and (root / path).is_file():
+            text = (read_bytes(str(root / path)) or b"").decode("utf-8", "surrogateescape")
+            if "max_vfs" in text:
+                found[path] = text
+    return found
+
+
 def _lines(path: str, lines: list[str]) -> list[Line]:
     found: list[Line] = []
     begun, first = "", 0

@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 
 from lanekeeper.domain.errors import HostFault, Invalid
-from lanekeeper.domain.hostplan.survey import Offload, Ovs, version_numbers
+from lanekeeper.domain.hostplan.offload import Offload, Ovs
+from lanekeeper.domain.hostplan.survey import version_numbers
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.host import altname
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.program import answer
 
@@ -26,6 +28,8 @@ _MIGRATION_MODE = re.compile(r"VF_MIGRATION_MODE\s+(\S+)")
 _ESWITCH_DRIVERS = frozenset(("mlx5_core", "ice", "bnxt_en", "nfp", "sfc_ef100", "mlxsw_spectrum"))
 _CONNECTX_7 = (0x15B3, 0x1021)
 _INFO, _PORTS, _OVS = "devlink-info", "devlink-port", "ovs-other-config"
+_BRIDGES = "ovs-show"
+_BRIDGE_LINE = re.compile(r'^\s*(Bridge|Port) "?([^"\s]+)"?$', re.MULTILINE)
 _PROGRAMS: Questions = {
     "qemu": (
         ("qemu-system-x86_64", "--version"),
@@ -40,12 +44,13 @@ _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)*")
 
 def questions(pfs: tuple[PciDevice, ...]) -> Questions:
     """Return what to ask on a host with *pfs*; of cards only those that have an eswitch."""
-    asked = dict(_PROGRAMS)
+    asked = {**_PROGRAMS, altname.QUESTION: (altname.COMMAND,)}
     switches = [pf for pf in pfs if pf.driver in _ESWITCH_DRIVERS]
     if switches:
         asked[_INFO] = (("devlink", "-j", "dev", "info"),)
         asked[_PORTS] = (("devlink", "-j", "port", "show"),)
         asked[_OVS] = (("ovs-vsctl", "--timeout=5", "get", "Open_vSwitch", ".", "other_config"),)
+        asked[_BRIDGES] = (("ovs-vsctl", "--timeout=5", "show"),)
     for pf in switches:
         card = f"pci/{pf.address}"
         asked[_eswitch(pf)] = (("devlink", "-j", "dev", "eswitch", "show", card),)
@@ -74,8 +79,35 @@ def read_offload(root: Path, pfs: tuple[PciDevice, ...], faults: Faults) -> Offl
         firmware=dict(_firmware(told(_INFO))),
         migratable=dict(_migratable(told(_PORTS))),
         migration_modes={address: found[1] for address, found in settings.items() if found},
-        ovs=None if switch is None else Ovs(settings=dict(_OVS_SETTING.findall(switch))),
+        ovs=None if switch is None else _ovs(switch, said(_BRIDGES) or ""),
     )
+
+
+def _ovs(settings: str, shown: str) -> Ovs:
+    """Read ``other_config``, and the names of bridges and their ports as ``show`` lists them."""
+    bridges: dict[str, tuple[str, ...]] = {}
+    bridge = ""
+    for kind, name in _BRIDGE_LINE.findall(shown):
+        if kind == "Bridge":
+            bridge, bridges[name] = name, ()
+        elif bridge:
+            bridges[bridge] = (*bridges[bridge], name)
+    return Ovs(settings=dict(_OVS_SETTING.findall(settings)), bridges=bridges)
+
+
+def port_name(root: Path, pf: PciAddress, index: int) -> str | None:
+    """Return devlink's name for the port of VF *index*, as ``pci/0000:e1:00.0/1``.
+
+    The number in it is not the VF's: cards number uplinks, VFs and subfunctions together.
+
+    Raises:
+        HostFault: devlink failed, or said what makes no sense.
+    """
+    shown = _json(answer(root, _PORTS, ("devlink", "-j", "port", "show")), _PORTS)
+    for name, facts in shown.get("port", {}).items():
+        if _address(name) == pf and facts.get("vfnum") == index:
+            return str(name)
+    return None
 
 
 def read_versions(root: Path, faults: Faults) -> dict[str, tuple[int, ...]]:

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.hostplan.policy import Policy, PolicyInvalid, parse_policy
+from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
+from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
 
 _BYTES_MAX = 2**18
 _DEPTH_MAX = 16

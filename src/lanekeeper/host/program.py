@@ -6,11 +6,15 @@ A captured tree has the answers below ``captured``, a file for each question.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import which
 
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.host.attribute import read_text
+
+Run = Callable[[Sequence[str]], None]
+"""Runs a program to its end. Raises HostFault when it fails."""
 
 DIRECTORY = "captured"
 _SECONDS = 10  # mstconfig asks the card's firmware; everything else answers at once

@@ -20,17 +20,25 @@ import msgspec
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 from lanekeeper.host.attribute import link_name, read_text, write_text
 from lanekeeper.host.linux import LinuxMachine
-from lanekeeper.host.machine import NO_MAC, VfChange, VfSettings, changed_fields
+from lanekeeper.host.machine import VfChange, changed_fields
 from lanekeeper.host.netlink import VfLinks
+from lanekeeper.host.simulated_eswitch import SimulatedEswitch
+from lanekeeper.host.simulated_switch import SimulatedSwitch
 from lanekeeper.host.tree import plant
+from lanekeeper.host.vf_settings import forget_settings, kept_settings, settings_file
 
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
 
 LAB_TREE = "lab-host.tree"
-_NATURAL = {(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0x0010): "nvme"}
+_NATURAL = {
+    **{(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0x0010): "nvme"},
+    **{(0x8086, 0x10ED): "ixgbevf", (0x8086, 0x154C): "iavf", (0x8086, 0x1889): "iavf"},
+    **{(0x15B3, 0x1018): "mlx5_core", (0x15B3, 0x101E): "mlx5_core"},
+}
 _NO_LINK_STATE = frozenset({"igb"})  # has no ndo_set_vf_link_state; Linux igb_main.c
 _NO_GUARANTEE = frozenset({"igb"})  # igb_ndo_set_vf_bw() takes no min_tx_rate
 _VF_ATTRIBUTES = ("vendor", "class", "numa_node")
@@ -67,7 +75,7 @@ class SimulatedMachine(LinuxMachine):
         super().__init__(root, write=self.kernel.write, links=SimulatedLinks(root))
 
     def run(self, arguments: Sequence[str]) -> None:
-        """Stand in for programs: modprobe makes a module be there, update-grub is only noted.
+        """Stand in for programs: they change what the directory holds, update-grub is only noted.
 
         Raises:
             HostFault: any other program.
@@ -78,6 +86,14 @@ class SimulatedMachine(LinuxMachine):
             case ["update-grub"]:
                 (self.root / "simulated").mkdir(exist_ok=True)
                 (self.root / "simulated/boot-menu-updated").touch()
+            case ["devlink", "dev", "eswitch", "set", card, "mode", mode]:
+                self.kernel.eswitch.set_mode(card.removeprefix("pci/"), mode)
+            case ["devlink", "port", "function", "set", port, "migratable", word]:
+                self.kernel.eswitch.set_migratable(port, word)
+            case ["mstconfig", "-y", "-d", pf, "set", setting]:
+                self.kernel.eswitch.set_firmware(pf, setting.partition("=")[2])
+            case ["ovs-vsctl", *words]:
+                SimulatedSwitch(self.root).run(words)
             case _:
                 raise HostFault(f"a simulated machine does not run {' '.join(arguments)}")
 
@@ -89,6 +105,7 @@ class SimulatedKernel:
         self._root = root
         self._bus = root / "sys/bus/pci"
         self._refuse = refuse
+        self.eswitch = SimulatedEswitch(root)
 
     def write(self, path: str, text: str) -> None:
         """Take *text* as the kernel does. Raises HostFault with the kernel's reason."""
@@ -103,12 +120,20 @@ class SimulatedKernel:
                 self._unbind(self._bus / "devices" / text.strip())
             case "drivers_probe":
                 self._probe((self._bus / "devices" / text.strip()).resolve(), path)
+            case "nr_hugepages":
+                self._keep_pages(Path(path), int(text))
             case "reset":
                 pass  # VF settings belong to the PF: a function's reset leaves them
             case "driver_override":
                 write_text(path, text if text.strip() else "(null)\n")
             case _:
                 write_text(path, f"{text.strip()}\n")
+
+    def _keep_pages(self, path: Path, count: int) -> None:
+        free = path.with_name("free_hugepages")
+        used = _number(path) - _number(free)
+        path.write_text(f"{max(count, used)}\n")
+        free.write_text(f"{max(count - used, 0)}\n")
 
     def _set_count(self, pf: Path, path: str, count: int) -> None:
         now, most = _number(pf / "sriov_numvfs"), _number(pf / "sriov_totalvfs")
@@ -120,8 +145,10 @@ class SimulatedKernel:
             raise _refusal(path, str(count), errno.EBUSY)
         for index in range(now if not count else 0):
             self._remove_vf(pf, index)
+            self.eswitch.remove_vf(pf, index)
         for index in range(count if not now else 0):
             self._add_vf(pf, index)
+            self.eswitch.add_vf(pf, index)
         (pf / "sriov_numvfs").write_text(f"{count}\n")
 
     def _add_vf(self, pf: Path, index: int) -> None:
@@ -138,6 +165,7 @@ class SimulatedKernel:
         (vf / "uevent").write_text(uevent)
         (vf / "driver_override").write_text("(null)\n")
         (vf / "reset").touch()
+        forget_settings(self._root, pf.name, index)
         self._join_group(vf)
         _link(vf / "physfn", f"../{pf.name}")
         _link(pf / f"virtfn{index}", f"../{address}")
@@ -154,7 +182,7 @@ class SimulatedKernel:
         (self._bus / "devices" / vf.name).unlink(missing_ok=True)
         (pf / f"virtfn{index}").unlink(missing_ok=True)
         shutil.rmtree(vf, ignore_errors=True)
-        _settings_file(self._root, pf.name, index).unlink(missing_ok=True)
+        settings_file(self._root, pf.name, index).unlink(missing_ok=True)
 
     def _join_group(self, vf: Path) -> None:
         """Give the VF a group of its own, if this host has groups at all."""
@@ -199,7 +227,7 @@ class SimulatedLinks(VfLinks):
 
     def read(self, ifindex: int, label: str) -> dict[int, VfSettings]:
         pf = self._pf(ifindex, label)
-        return {index: self._load(pf, index) for index in range(_number(pf / "sriov_numvfs"))}
+        return kept_settings(self._root, pf.name, range(_number(pf / "sriov_numvfs")))
 
     def write(self, ifindex: int, label: str, index: int, change: VfChange) -> tuple[str, ...]:
         pf = self._pf(ifindex, label)
@@ -209,9 +237,9 @@ class SimulatedLinks(VfLinks):
             what = f"set transmit rates {change.rates[0]} to {change.rates[1]} Mbit/s"
             refused = os.strerror(errno.EINVAL)
             raise HostFault(f"cannot {what} on VF {index} of {label}: {refused}")
-        now = self._load(pf, index)
+        now = kept_settings(self._root, pf.name, (index,))[index]
         unsupported = tuple(name for name in changed_fields(change) if name in unknown)
-        path = _settings_file(self._root, pf.name, index)
+        path = settings_file(self._root, pf.name, index)
         path.parent.mkdir(exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.write_bytes(msgspec.json.encode(_applied(now, change, unknown)))
@@ -229,12 +257,6 @@ class SimulatedLinks(VfLinks):
             if read_text(str(interface / "ifindex")) == str(ifindex):
                 return interface.resolve().parent.parent
         raise NotFound(f"no interface {ifindex} for {label}")
-
-    def _load(self, pf: Path, index: int) -> VfSettings:
-        path = _settings_file(self._root, pf.name, index)
-        if not path.exists():
-            return VfSettings()
-        return msgspec.json.decode(path.read_bytes(), type=VfSettings)
 
 
 def _applied(now: VfSettings, change: VfChange, unknown: tuple[str, ...]) -> VfSettings:
@@ -255,10 +277,6 @@ def _vf_address(pf: Path, index: int) -> PciAddress:
     first, stride = _number(pf / "sriov_offset"), _number(pf / "sriov_stride")
     routing = (at.bus << 8 | at.slot << 3 | at.function) + first + index * stride
     return PciAddress(at.domain, routing >> 8, routing >> 3 & 0x1F, routing & 7)
-
-
-def _settings_file(root: Path, pf: str, index: int) -> Path:
-    return root / "simulated" / f"{pf}-{index}.json"
 
 
 def _number(path: Path, base: int = 10) -> int:

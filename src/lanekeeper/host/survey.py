@@ -24,7 +24,7 @@ from lanekeeper.host.initramfs import read_initramfs
 from lanekeeper.host.interfaces import read_netdevs
 from lanekeeper.host.kernel_log import read_kernel_log
 from lanekeeper.host.modprobe import read_modprobe, read_parameters, read_variants
-from lanekeeper.host.offload import read_offload, read_versions
+from lanekeeper.host.offload import read_versions
 from lanekeeper.host.text_line import read_boot_lines, read_memory_limits
 
 _NO_LINES: tuple[tuple[Line, ...], tuple[str, ...]] = ((), ())
@@ -66,7 +66,6 @@ def read_survey(root: Path, program: str = "/usr/bin/lanekeeper") -> Survey:
             None,
         ),
         memory_limits=faults.part("memory limits", lambda: read_memory_limits(root), ()),
-        offload=read_offload(root, host.pfs, faults),
         versions=read_versions(root, faults),
         faults=_below(root, tuple(faults.found)),
     )

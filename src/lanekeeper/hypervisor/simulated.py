@@ -17,7 +17,8 @@ import msgspec
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.machine import NO_MAC, Machine, VfChange, VfSettings
+from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
+from lanekeeper.host.machine import Machine, VfChange
 from lanekeeper.hypervisor.driver import (
     Blueprint,
     Capacity,

@@ -12,11 +12,13 @@ Source: PostgreSQL, "System Information Functions", pg_current_snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
+from lanekeeper.store.pipeline import Statement, Values, run
 from lanekeeper.store.row import row_insert_new
 from lanekeeper.store.tables import change_log, change_log_start, metadata
 
@@ -56,23 +58,24 @@ class Changes:
 
 def change_log_now(connection: sa.Connection) -> Seen:
     """How far a reader is that sees everything at this moment, by other means."""
-    return _seen(connection, Seen())
+    outcomes = run(connection, [(_NOW[connection.dialect.name], {})])
+    outcomes.check()
+    seen, _ = _moment(outcomes.done[0].rows[0], Seen())
+    return seen
 
 
 def change_log_since(connection: sa.Connection, seen: Seen) -> Changes:
-    """Every change that *connection* sees and *seen* does not hold."""
-    now = _seen(connection, seen)
-    if _is_cut_off(connection, seen, now):
-        return Changes(Seen(), providers=None)
-    fresh = change_log.c.position > seen.position
-    if connection.dialect.name == "postgresql":
-        fresh = change_log.c.xid >= seen.xmax
-        if seen.running:
-            fresh |= change_log.c.xid.in_(seen.running)
-    rows = connection.execute(
-        sa.select(change_log.c.provider_id, change_log.c.amounts_only).where(fresh)
-    ).all()
-    return _told(now, [(row.provider_id, row.amounts_only) for row in rows])
+    """Every change that *connection* sees and *seen* does not hold, in one round trip."""
+    dialect = connection.dialect.name
+    values: Values = {"position": seen.position}
+    if dialect == "postgresql":
+        values = {"xmax": seen.xmax, "running": list(seen.running)}
+    outcomes = run(connection, [(_NOW[dialect], {}), (_FRESH[dialect], values)])
+    outcomes.check()
+    now, trimmed = _moment(outcomes.done[0].rows[0], seen)
+    if trimmed > seen.position or now.position < seen.position or now.xmax < seen.xmax:
+        return Changes(Seen(), providers=None)  # what was not read is gone, or the log is another
+    return _told(now, [(row[0], bool(row[1])) for row in outcomes.done[1].rows])
 
 
 def change_log_trim(connection: sa.Connection) -> bool:
@@ -97,24 +100,40 @@ def change_log_forget(connection: sa.Connection) -> None:
     connection.execute(change_log_start.delete())
 
 
-def _seen(connection: sa.Connection, before: Seen) -> Seen:
-    newest = connection.scalar(sa.select(sa.func.max(change_log.c.position))) or 0
-    if connection.dialect.name != "postgresql":
-        return Seen(newest)
-    asked = (
-        "SELECT pg_snapshot_xmax(shot)::text::bigint, "
-        "array(SELECT pg_snapshot_xip(shot)::text::bigint) FROM pg_current_snapshot() AS shot"
-    )
-    xmax, running = connection.execute(sa.text(asked)).one()
+def _moment(row: Sequence[Any], before: Seen) -> tuple[Seen, int]:
+    """Read what ``_NOW`` returns: how far the log is, and up to where it was trimmed."""
+    newest, trimmed, *transactions = row
+    newest = newest or 0
+    if not transactions:
+        return Seen(newest), trimmed or 0
+    xmax, running = transactions
     # While others are going on, one of them may have drawn an earlier position.
-    return Seen(before.position if running else newest, xmax, tuple(running))
+    return Seen(before.position if running else newest, xmax, tuple(running)), trimmed or 0
 
 
-def _is_cut_off(connection: sa.Connection, seen: Seen, now: Seen) -> bool:
-    """Whether lines that *seen* does not hold are gone, or the log is another one."""
-    newest = sa.select(sa.func.max(change_log_start.c.trimmed_until))
-    trimmed = connection.scalar(newest) or 0
-    return trimmed > seen.position or now.position < seen.position or now.xmax < seen.xmax
+_NOW = {
+    "sqlite": Statement(
+        sa.text(
+            "SELECT (SELECT max(position) FROM change_log), "
+            "(SELECT max(trimmed_until) FROM change_log_start)"
+        )
+    ),
+    "postgresql": Statement(
+        sa.text(
+            "SELECT (SELECT max(position) FROM change_log), "
+            "(SELECT max(trimmed_until) FROM change_log_start), "
+            "pg_snapshot_xmax(shot)::text::bigint, "
+            "array(SELECT pg_snapshot_xip(shot)::text::bigint) FROM pg_current_snapshot() AS shot"
+        )
+    ),
+}
+_LINES = sa.select(change_log.c.provider_id, change_log.c.amounts_only)
+_FRESH = {
+    "sqlite": Statement(_LINES.where(sa.text("position > :position"))),
+    "postgresql": Statement(
+        _LINES.where(sa.text("xid >= :xmax OR xid = ANY(CAST(:running AS bigint[]))"))
+    ),
+}
 
 
 def _told(now: Seen, lines: list[tuple[str, bool]]) -> Changes:

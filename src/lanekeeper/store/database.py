@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
@@ -36,6 +37,20 @@ _RETRY_S_MAX = 0.5
 # PostgreSQL appendix A: serialization_failure and deadlock_detected; the transaction did nothing.
 _NOT_ALLOWED = "42501"  # insufficient_privilege, there too
 _AGAIN = frozenset({"40001", "40P01"})
+
+
+_COMMITS: ContextVar[list[None] | None] = ContextVar("commits", default=None)
+
+
+@contextmanager
+def counting_commits() -> Iterator[Sequence[None]]:
+    """Yield a list that has an item for each transaction that ``write`` commits in this context."""
+    done: list[None] = []
+    before = _COMMITS.set(done)
+    try:
+        yield done
+    finally:
+        _COMMITS.reset(before)
 
 
 class Database:
@@ -109,9 +124,11 @@ class Database:
                 committed, and the change may have been made.
         """
         with answering("the database cannot be written"):
-            if self._writer is not None:
-                return self._submit(self._writer, work)
-            return self._write_again(work)
+            done = self._submit(self._writer, work) if self._writer else self._write_again(work)
+        commits = _COMMITS.get()
+        if commits is not None:
+            commits.append(None)
+        return done
 
     def _submit(self, writer: Writer, work: Work[T]) -> T:
         future = writer.submit(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
@@ -60,8 +61,21 @@ def parse_url(url: str) -> sa.URL:
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise Invalid(f"database {parsed.get_backend_name()!r} is not supported", hint=_URLS)
     if parsed.get_backend_name() == "postgresql":
+        _check_options(parsed)
         parsed = parsed.set(drivername="postgresql+psycopg")
     return parsed
+
+
+def _check_options(url: sa.URL) -> None:
+    """Raises Invalid for what stands behind the question mark and is no option of libpq's."""
+    known = {one.keyword.decode() for one in psycopg.pq.Conninfo.get_defaults()}
+    for name in url.query:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise Invalid(
+                f"the database URL has the option {name!r}, which is none of PostgreSQL's",
+                hint=f"did you mean {near[0]}?" if near else "host, port and sslmode are some",
+            )
 
 
 def sqlite_path(url: sa.URL) -> Path | None:

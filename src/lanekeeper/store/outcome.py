@@ -15,6 +15,18 @@ UNKNOWN = "lanekeeper.database.outcome_unknown"
 # Source: PostgreSQL's manual, appendix A.
 _CLASSES_OF_LOSS = ("08", "57P")
 
+# What is wrong with a statement and not with the database: only the statement is undone.
+_MERELY_WRONG = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_MISUSE,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_TOOBIG,
+    }
+)
+
 
 def sqlstate(error: DBAPIError) -> str | None:
     """PostgreSQL's own code for what went wrong; None when it said nothing."""
@@ -32,6 +44,19 @@ def is_undone(error: DBAPIError) -> bool:
         return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
     state = sqlstate(error)
     return state is not None and not state.startswith(_CLASSES_OF_LOSS)
+
+
+def may_have_dropped_transaction(error: DBAPIError) -> bool:
+    """Whether SQLite may have undone the whole transaction, and not only the statement.
+
+    It may when the disk is full, an access fails, memory is short, a lock is not had; and when the
+    file is not what it should be, nothing in the transaction is to be trusted. A statement that
+    never came to SQLite has no code.
+
+    Source: SQLite, "Response To Errors Within A Transaction".
+    """
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF not in _MERELY_WRONG
 
 
 def outcome_unknown(why: object) -> Unavailable:

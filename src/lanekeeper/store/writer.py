@@ -15,10 +15,10 @@ from threading import Thread
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from lanekeeper.store.engine import WatchedFile
-from lanekeeper.store.outcome import is_undone, outcome_unknown
+from lanekeeper.store.outcome import is_undone, may_have_dropped_transaction, outcome_unknown
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -128,7 +128,7 @@ def _attempt(connection: sa.Connection, work: Work[T], future: Future[T]) -> Cal
         result = work(connection)
         savepoint.commit()
     except DBAPIError as error:
-        if not isinstance(error, IntegrityError):
+        if may_have_dropped_transaction(error):
             raise _Broken(error) from error
         failure: Exception = error
     except Exception as error:  # carried to the caller, whatever it is

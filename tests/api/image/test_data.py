@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from api.identity_site import Client, World
 from lanekeeper.config import Config
@@ -17,7 +18,10 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.image.data import begin_upload, recover_uploads
 from lanekeeper.control.image.image import finish_deletions, image_for_server, image_path
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.store.image.copy import image_copy_add
+from lanekeeper.store.image.image import image_status
 from lanekeeper.store.tables import image as table
+from lanekeeper.store.tables import image_copy
 
 pytestmark = pytest.mark.service
 
@@ -279,6 +283,41 @@ def test_a_kill_during_a_deletion_is_made_up_for(one: World, ann: Client) -> Non
     recover_uploads(one.site)
     finish_deletions(one.site)
     assert files(one) == [kept]
+
+
+def test_a_deleted_image_is_known_until_every_controller_has_dropped_its_copy(
+    one: World, ann: Client
+) -> None:
+    image_id = make(ann)
+    put(ann, image_id)
+    here = one.site.controller_id
+    one.site.database.write(lambda connection: image_copy_add(connection, image_id, "other"))
+    assert ann.raw("DELETE", f"{V2}/{image_id}").status_code == 204
+    assert (files(one), known(one, image_id)) == ([], True)
+    one.site.controller_id = "other"  # what that one does now and then
+    image_path(one.site, image_id).write_bytes(DATA)
+    finish_deletions(one.site)
+    one.site.controller_id = here
+    assert (files(one), known(one, image_id)) == ([], False)
+
+
+def test_bytes_from_before_copies_were_counted_are_noted_at_the_start(
+    one: World, ann: Client
+) -> None:
+    image_id, short = make(ann), make(ann)
+    for each in (image_id, short):
+        put(ann, each)
+    one.site.database.write(lambda connection: connection.execute(image_copy.delete()))
+    image_path(one.site, short).write_bytes(DATA[:-1])
+    recover_uploads(one.site)
+    with one.site.database.read() as connection:
+        noted = connection.scalars(sa.select(image_copy.c.image_id)).all()
+    assert noted == [image_id]
+
+
+def known(one: World, image_id: str) -> bool:
+    with one.site.database.read() as connection:
+        return image_status(connection, image_id) is not None
 
 
 def test_data_without_a_row_is_not_thrown_away(one: World) -> None:

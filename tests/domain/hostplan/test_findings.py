@@ -11,7 +11,9 @@ from lanekeeper.domain.hostplan.findings.policy import policy_findings
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, NumaNode
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_LINK
 from lanekeeper.domain.hostplan.plan import plan
-from lanekeeper.domain.hostplan.policy import PfPolicy, PfSelector, Policy
+from lanekeeper.domain.hostplan.policy.pf import PfPolicy
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.policy.selector import PfSelector
 from lanekeeper.domain.hostplan.step import Plan, Refusal
 from lanekeeper.domain.hostplan.survey import Survey, version_numbers
 

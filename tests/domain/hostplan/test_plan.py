@@ -17,7 +17,9 @@ from lanekeeper.domain.hostplan.action import (
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface, argument_holds
 from lanekeeper.domain.hostplan.persistence import GRUB_FILE, POLICY_FILE, UNIT_FILE, UNIT_LINK
 from lanekeeper.domain.hostplan.plan import plan
-from lanekeeper.domain.hostplan.policy import PfPolicy, PfSelector, Policy
+from lanekeeper.domain.hostplan.policy.pf import PfPolicy
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.policy.selector import PfSelector
 from lanekeeper.domain.hostplan.step import Impact, Plan
 
 DOWN = (
@@ -184,7 +186,8 @@ def test_the_policy_is_kept_and_restored_at_boot() -> None:
         f"link /{UNIT_LINK} to ../lanekeeper-host.service",
     ]
     unit = next(s.do for s in found.steps if isinstance(s.do, WriteFile) and "Exec" in s.do.text)
-    assert f"ExecStart=/opt/lk/bin/lanekeeper host apply --policy /{POLICY_FILE}\n" in unit.text
+    called = f"/opt/lk/bin/lanekeeper host apply --policy /{POLICY_FILE} --confirm-within 0"
+    assert f"ExecStart={called}\n" in unit.text
 
 
 def test_without_systemd_only_the_policy_is_kept() -> None:

@@ -2,12 +2,10 @@ import pytest
 
 from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at, vfs_of
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
-from lanekeeper.domain.hostplan.policy import (
-    PfSelector,
-    PolicyInvalid,
-    Purpose,
-    parse_policy,
-)
+from lanekeeper.domain.hostplan.policy.policy import parse_policy
+from lanekeeper.domain.hostplan.policy.purpose import Purpose
+from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
+from lanekeeper.domain.hostplan.policy.selector import PfSelector
 from lanekeeper.domain.pci.address import PciAddress
 
 
@@ -44,13 +42,13 @@ def test_a_pf_is_chosen_by_address_name_ids_or_place(value: object, found: PfSel
     ],
 )
 def test_all_that_is_given_must_hold(value: object, chosen: list[PciAddress]) -> None:
-    assert [pf.address for pf in selector(value).select(host().devices)] == chosen
+    assert [pf.address for pf in selector(value).select(host())] == chosen
 
 
 def test_a_vf_is_never_chosen() -> None:
     pf = pf_at(PF, "ens1", num_vfs=1)
     (vf,) = vfs_of(pf, [None])
-    assert PfSelector(address=vf.address).select((pf, vf)) == ()
+    assert PfSelector(address=vf.address).select(host(devices=(pf, vf))) == ()
 
 
 def test_what_is_left_out_has_a_safe_default() -> None:

@@ -5,14 +5,14 @@ from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.document import (
     ConsumerEntry,
     Document,
+    InventoryEntry,
     ProviderEntry,
-    Stock,
     differences,
     parents_first,
     parse,
 )
 
-HOST = ProviderEntry(uuid="h", name="host", inventories={"VCPU": Stock(total=8)})
+HOST = ProviderEntry(uuid="h", name="host", inventories={"VCPU": InventoryEntry(total=8)})
 CARD = ProviderEntry(uuid="c", name="card", parent="h", traits=frozenset({"CUSTOM_A"}))
 GUEST = ConsumerEntry(
     uuid="g", project_id="p", user_id="u", type="INSTANCE", allocations={"h": {"VCPU": 2}}

@@ -7,7 +7,6 @@ import contextlib
 import math
 from collections.abc import Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -24,8 +23,9 @@ from lanekeeper.control.host.enrolment import authenticate_host, enrol, rotate_c
 from lanekeeper.control.host.heartbeat import Heartbeats
 from lanekeeper.control.host.host import check_history, report_facts, report_state
 from lanekeeper.control.identity.authority import open_authority
+from lanekeeper.control.image.copy import image_bytes
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Forbidden, Invalid, TooLarge, Unauthenticated
+from lanekeeper.domain.errors import Forbidden, Invalid, TooLarge, Unauthenticated, Unavailable
 from lanekeeper.protocol import (
     CONSOLE_BYTES,
     HEADER,
@@ -39,6 +39,8 @@ from lanekeeper.protocol import (
 
 WAIT_MAX_S = 60.0
 _THREADS = 24
+_ID_MAX = 36  # characters of a UUID
+_FETCH_S_MAX = 10.0  # an agent gives up after 20 s without a byte; the fetch goes on
 AGENT = Policy("lanekeeper:agent", "role:agent")
 _BODY_BYTES_MAX = 16 * 2**20
 """Facts of a host with some thousand functions."""
@@ -48,7 +50,11 @@ def authenticator(site: Site, heartbeats: Heartbeats) -> Callable[[Request, str]
     """How this face knows its callers; every authenticated request is a heartbeat."""
 
     def authenticate(request: Request, request_id: str) -> Caller:
-        caller = authenticate_host(site, _credential(request), request_id)
+        try:
+            caller = authenticate_host(site, _credential(request), request_id)
+        except Unauthenticated:
+            heartbeats.refused(request.path_params.get("host_id", "")[:_ID_MAX])
+            raise
         heartbeats.seen(caller.user_id)
         return caller
 
@@ -183,9 +189,16 @@ def _wait(text: str | None) -> float:
 
 async def get_image(call: Call[None], request: Request) -> Response:
     """Stream an image that the host's desired state names, and no other."""
-    path: Path = await anyio.to_thread.run_sync(
+    record = await anyio.to_thread.run_sync(
         image_of, call.site, _host(call), call.path["image_id"], limiter=call.threads
     )
+    coming = asyncio.wrap_future(image_bytes(call.site, record))
+    try:
+        path = await asyncio.wait_for(coming, _FETCH_S_MAX)
+    except TimeoutError as error:
+        raise Unavailable(
+            f"image {record.id} is on its way from another controller; ask again"
+        ) from error
     return FileResponse(path, media_type="application/octet-stream")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -13,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from lanekeeper.api.row import MEMBER, READER, Call, Policy, Row, Strict
+from lanekeeper.control.image.copy import image_bytes
 from lanekeeper.control.image.data import (
     Upload,
     begin_upload,
     check_size,
     import_staged,
-    open_image,
+    readable_image,
 )
 from lanekeeper.domain.errors import Invalid, NotOffered
 
@@ -53,9 +55,11 @@ async def stage(call: Call[None], request: Request) -> Response:
 
 async def download(call: Call[None], request: Request) -> Response:
     """Send an image's data; 204 while it has none."""
-    found, path = await run_sync(open_image, call.site, call.caller, call.path["image"])
-    if path is None:
+    found = await run_sync(readable_image, call.site, call.caller, call.path["image"])
+    if found is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
+    # It may have to come from another controller first; no thread waits for that.
+    path = await asyncio.wrap_future(image_bytes(call.site, found))
     # The checksum is the whole image's and would be wrong for a part of it.
     headers = {} if "range" in request.headers else {"Content-MD5": found.md5 or ""}
     return FileResponse(path, headers=headers, media_type=OCTETS)

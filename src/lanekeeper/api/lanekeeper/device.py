@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from lanekeeper.api.row import ADMIN, Call, Policy, Row
-from lanekeeper.control.host.device import Device, clean_device, list_devices, show_device
+from lanekeeper.control.host.device import PAGE, Device, clean_device, list_devices, show_device
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.device import DeviceState
 
 _READ = Policy("lanekeeper:devices:list", ADMIN)
 _CLEAN = Policy("lanekeeper:devices:clean", ADMIN)
 _STATES = tuple(state.value for state in DeviceState)
+_DIGITS = 10  # of a limit
 _FIELDS = tuple(name for name in Device.__slots__ if name != "state_at")
 
 
@@ -20,8 +22,20 @@ def _view(device: Device) -> dict[str, object]:
 
 
 def index(call: Call[None]) -> dict[str, object]:
-    """List devices; those of one host with ``?host=NAME``, of one state with ``?state=``."""
-    found = list_devices(call.site, call.asked("host"), call.asked("state"))
+    """List devices, at most 1000; of one host with ``?host=NAME``, of one state with ``?state=``.
+
+    ``?limit=N`` asks for less, ``?marker=ID`` for those after a device: the last of a list before.
+    """
+    limit = call.asked("limit")
+    if limit is not None and not (limit.isascii() and limit.isdigit() and len(limit) < _DIGITS):
+        raise Invalid(f"limit {limit[:40]!r} is not between 1 and {PAGE}")
+    found = list_devices(
+        call.site,
+        call.asked("host"),
+        call.asked("state"),
+        after=call.asked("marker"),
+        limit=PAGE if limit is None else int(limit),
+    )
     return {"devices": [_view(one) for one in found]}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from lanekeeper.api.row import ADMIN, Call, Policy, Row, Strict
 from lanekeeper.control.host.adoption import Adoption, adopt_host
 from lanekeeper.control.host.enrolment import create_token, revoke_credential
-from lanekeeper.control.host.host import HostView, list_hosts
+from lanekeeper.control.host.standing import HostView, list_hosts
 
 MANAGE = Policy("lanekeeper:hosts:manage", ADMIN)
 
@@ -31,6 +31,8 @@ def _view(host: HostView) -> dict[str, Any]:
         "problems": list(host.problems),
         "wanted": host.wanted,
         "obeyed": host.obeyed,
+        "revoked": host.revoked,
+        "refused_at": host.refused_at.isoformat() if host.refused_at else None,
     }
 
 

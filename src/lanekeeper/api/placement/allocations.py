@@ -22,7 +22,7 @@ from lanekeeper.control.placement.allocation import (
 )
 from lanekeeper.control.placement.usage import UNKNOWN_TYPE
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.placement.allocation import Taken
+from lanekeeper.domain.placement.allocation import Allocation
 
 _OWNER_SINCE, _MAPPING_SINCE = 8, 12
 _GENERATION_SINCE, _TYPE_SINCE = 28, 38
@@ -117,7 +117,9 @@ def _owner(call: Call[bytes], view: ConsumerView) -> dict[str, Any]:
     return owner
 
 
-def _by(taken: Iterable[Taken], key: Callable[[Taken], str]) -> Mapping[str, dict[str, int]]:
+def _by(
+    taken: Iterable[Allocation], key: Callable[[Allocation], str]
+) -> Mapping[str, dict[str, int]]:
     grouped: dict[str, dict[str, int]] = defaultdict(dict)
     for line in taken:
         grouped[key(line)][line.resource_class] = line.amount

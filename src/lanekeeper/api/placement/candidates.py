@@ -13,7 +13,7 @@ from lanekeeper.api.row import Call, Reply, Row
 from lanekeeper.control.placement.candidate import Candidates, find_candidates
 from lanekeeper.domain.placement.candidate import Candidate, involved
 from lanekeeper.domain.placement.query import CandidateQuery
-from lanekeeper.domain.placement.snapshot import among
+from lanekeeper.domain.placement.rows import among
 
 
 def index(call: Call[bytes]) -> Reply:

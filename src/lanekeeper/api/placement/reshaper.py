@@ -11,7 +11,7 @@ from lanekeeper.api.placement.inventories import GENERATION, record_of
 from lanekeeper.api.placement.schema import Form
 from lanekeeper.api.placement.views import GONE, canonical, rule
 from lanekeeper.api.row import Call, Row
-from lanekeeper.control.placement.reshape import NewStock, reshape
+from lanekeeper.control.placement.reshape import NewInventory, reshape
 
 
 @cache
@@ -23,7 +23,7 @@ def post(call: Call[bytes]) -> None:
     """Move inventories between providers with what is held of them."""
     body = _form(call.microversion.minor).read(call.body)
     stocks = [
-        NewStock(
+        NewInventory(
             canonical(provider_id, "resource provider"),
             int(one[GENERATION]),
             {name: record_of(record) for name, record in one["inventories"].items()},

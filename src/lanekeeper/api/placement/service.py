@@ -29,6 +29,7 @@ from lanekeeper.api.placement.accept import chosen, is_json_wanted
 from lanekeeper.api.placement.version import CODES_SINCE, wanted
 from lanekeeper.api.row import Call, Face, NoBody, Reply, Row
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.committed import telling_what_is_stored
 from lanekeeper.domain.errors import Invalid, TooLarge
 
 _SMALL_BYTES = 2**16
@@ -160,7 +161,8 @@ def _judge(gate: Gate, paths: _Paths, asked: _Asked, raw: bytes) -> Response:
     if row.policy is not None and not row.asks:
         assert caller is not None, "only the root is asked without a token"
         gate.enforcer.check(row.policy, caller)
-    reply = _answer(row, _call(gate, asked, caller, open_parts, raw))
+    with telling_what_is_stored():
+        reply = _answer(row, _call(gate, asked, caller, open_parts, raw))
     status = int(reply.status or row.status)
     if reply.body is None:
         return Response(status_code=status, headers=dict(reply.headers))

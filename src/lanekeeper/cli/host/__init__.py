@@ -11,20 +11,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lanekeeper.cli.host.target import where_arguments
-from lanekeeper.domain.hostplan.persistence import POLICY_FILE
+from lanekeeper.cli.host.arguments import (
+    apply_arguments,
+    capture_arguments,
+    confirm_arguments,
+    policy_argument,
+    rollback_arguments,
+    show_arguments,
+    target_arguments,
+)
 
 Handler = Callable[[argparse.Namespace], int]
 
 
-def _verb_of(name: str) -> Handler:
+def _verb_of(name: str, module: str) -> Handler:
     """Return what does the verb *name*; its module is loaded when it is run, so that each starts
     without what the others need.
     """
 
     def handler(arguments: argparse.Namespace) -> int:
-        module = importlib.import_module(f"{__name__}.{name}")
-        code: int = getattr(module, f"{name}_host")(arguments)
+        loaded = importlib.import_module(f"{__name__}.{module}")
+        code: int = getattr(loaded, f"{name}_host")(arguments)
         return code
 
     return handler
@@ -40,45 +47,36 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ("plan", "say what would change for a policy, and how it is undone"),
     )
     for verb, text in looks:
-        parser = _verb(verbs, verb, text)
-        _target_arguments(parser)
-    _show_arguments(verbs.choices["show"])
+        target_arguments(_verb(verbs, verb, text))
+    show_arguments(verbs.choices["show"])
     applying = _verb(verbs, "apply", "change the machine as a policy says")
+    apply_arguments(applying)
     undoing = _verb(verbs, "rollback", "take back the last change that stands")
+    rollback_arguments(undoing)
     for parser in (applying, undoing):
-        _target_arguments(parser)
+        target_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help="print, change nothing")
+    keeping = _verb(verbs, "confirm", "keep a change that waits for confirmation")
+    watching = _verb(verbs, "guard", None, "confirm")  # `apply` starts it; not for people
+    listing = _verb(verbs, "changes", "list what was changed here")
+    drifting = _verb(verbs, "drift", "say what is not as the last apply left it")
+    for parser in (keeping, watching, listing, drifting):
+        target_arguments(parser)
+    for parser in (keeping, watching):
+        confirm_arguments(parser)
     for verb in ("check", "plan", "apply"):
-        verbs.choices[verb].add_argument(
-            "--policy", type=Path, metavar="FILE", help=f"the policy (default: /{POLICY_FILE})"
-        )
-    taking = _verb(verbs, "capture", "write the machine down as one text file")
-    taking.add_argument("file", type=Path, metavar="FILE", help="where to; - is standard output")
-    taking.add_argument(
-        "--scrub",
-        action="store_true",
-        help="put made-up MACs, serial numbers, IP addresses, names and ids in place of yours",
-    )
-    where_arguments(taking)
+        policy_argument(verbs.choices[verb])
+    adopting = _verb(verbs, "adopt", "write the policy that describes the machine")
+    target_arguments(adopting)
+    adopting.add_argument("--output", type=Path, metavar="FILE", help="where to, in place of here")
+    capture_arguments(_verb(verbs, "capture", "write the machine down as one text file"))
 
 
-def _show_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bridges", action="store_true", help="show bridges too")
-    parser.add_argument("--pf", metavar="ADDRESS", help="this PF and its VFs alone")
-    parser.add_argument(
-        "--netdev", metavar="NAME", help="the function with this interface, and its VFs"
-    )
-    parser.add_argument(
-        "--address", metavar="GLOB", help="functions at such addresses, as 0000:21:* or 21:10.?"
-    )
-
-
-def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
-    parser.set_defaults(handler=_verb_of(name))
+def _verb(
+    verbs: Any, name: str, text: str | None, module: str | None = None
+) -> argparse.ArgumentParser:
+    """Add a verb; one without a text is not listed. Its module has its name unless told."""
+    told = {} if text is None else {"help": text, "description": text}
+    parser: argparse.ArgumentParser = verbs.add_parser(name, **told)
+    parser.set_defaults(handler=_verb_of(name, module or name))
     return parser
-
-
-def _target_arguments(parser: argparse.ArgumentParser) -> None:
-    where_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="as JSON")

@@ -8,14 +8,22 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
-from lanekeeper.cli.host.output import report, show, silent, tell
+from lanekeeper.cli.host.arguments import CONFIRM_WITHIN_S
+from lanekeeper.cli.host.changing import changes_of, executor_of, guardian_of
+from lanekeeper.cli.host.output import progress, report, show
 from lanekeeper.cli.host.plan import show_plan
-from lanekeeper.cli.host.policy import policy_of
-from lanekeeper.cli.host.target import program, require_changeable, target_of
+from lanekeeper.cli.host.policy import policy_of, policy_path
+from lanekeeper.cli.host.target import Target, program, require_changeable, target_of
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.management import management_touched
+from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.plan import plan
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
-from lanekeeper.host.apply import apply, resume
+from lanekeeper.host.apply import Hold, Outcome
 from lanekeeper.host.facts import read_host
+from lanekeeper.host.interruption import Interruption, interruption
 
 
 def apply_host(arguments: argparse.Namespace) -> int:
@@ -25,23 +33,74 @@ def apply_host(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             return show_plan(arguments, policy, read_host(target.root, program()))
         require_changeable(target)
-        progress = silent if arguments.json else tell
-        left = resume(target.actor(), target.changes, progress)
-        if left is not None and left.left:
-            return report(arguments, {"resumed": view.outcome_json(left)}, view.outcome_text(left))
-        found = plan(policy, read_host(target.root, program()))
-        document: dict[str, Any] = {"resumed": view.outcome_json(left), **view.plan_json(found)}
-        if found.is_empty or found.refusals:
-            show(arguments, document, view.plan_text(found))
-            return exit_code.NO if found.refusals else exit_code.DONE
-        outcome = apply(found.steps, target.actor(), target.changes, progress)
-        assert outcome is not None
-        document["outcome"] = view.outcome_json(outcome)
-        remaining = plan(policy, read_host(target.root, program()))
-        show(arguments, document, view.outcome_text(outcome))
-    if outcome.course is not journal.Course.APPLIED:
-        return exit_code.NO
-    return _verify(remaining.is_empty, len(remaining.steps))
+        with interruption() as interrupted:
+            left = executor_of(target, progress(arguments), interrupted.reason).resume()
+            if left is not None:
+                if left.left or interrupted.signal or _was_this_one(left, policy, target):
+                    document = {"resumed": view.outcome_json(left)}
+                    code = _code(left, interrupted)
+                    return report(arguments, document, view.outcome_text(left), code)
+                policy = _still_there(arguments, target)
+            return _apply(arguments, target, policy, left, interrupted)
+
+
+def _was_this_one(left: Outcome, policy: Policy, target: Target) -> bool:
+    """Tell whether what just went back, unconfirmed, is what would be applied again."""
+    change = journal.load(changes_of(target) / f"{left.change:06d}.jsonl")
+    went_back = change.is_held and left.course is journal.Course.TAKEN_BACK
+    return went_back and change.head.policy == policy.text
+
+
+def _still_there(arguments: argparse.Namespace, target: Target) -> Policy:
+    """Read the policy again: what was finished or taken back may have written or removed it."""
+    path = policy_path(arguments, target)
+    if path is not None and not path.exists():
+        raise Invalid(
+            f"{path} is gone: the change that wrote it was taken back",
+            hint="--policy FILE names another",
+        )
+    return policy_of(arguments, target)
+
+
+def _apply(
+    arguments: argparse.Namespace,
+    target: Target,
+    policy: Policy,
+    left: Outcome | None,
+    interrupted: Interruption,
+) -> int:
+    host = read_host(target.root, program())
+    found = plan(policy, host)
+    document: dict[str, Any] = {"resumed": view.outcome_json(left), **view.plan_json(found)}
+    if found.is_empty or found.refusals:
+        show(arguments, document, view.plan_text(found))
+        return exit_code.NO if found.refusals else exit_code.DONE
+    hold = _hold(arguments, target, found, host)
+    executor = executor_of(target, progress(arguments), interrupted.reason)
+    outcome = executor.apply(found.steps, policy.text, hold)
+    assert outcome is not None
+    document["outcome"] = view.outcome_json(outcome)
+    remaining = plan(policy, read_host(target.root, program()))
+    show(arguments, document, view.outcome_text(outcome))
+    if outcome.course in (journal.Course.APPLIED, journal.Course.UNCONFIRMED):
+        return _verify(remaining.is_empty, len(remaining.steps))
+    return _code(outcome, interrupted)
+
+
+def _hold(
+    arguments: argparse.Namespace, target: Target, found: Plan, host: HostFacts
+) -> Hold | None:
+    """Hold what was asked to be, and by itself what may cut the host off."""
+    seconds = arguments.confirm_within
+    if seconds is None:
+        seconds = CONFIRM_WITHIN_S if management_touched(found.steps, host) else 0.0
+    return Hold(seconds, guardian_of(target).watch) if seconds else None
+
+
+def _code(outcome: Outcome, interrupted: Interruption) -> int:
+    if outcome.course is journal.Course.APPLIED:
+        return exit_code.DONE
+    return exit_code.NO if interrupted.signal is None else exit_code.ended_by(interrupted.signal)
 
 
 def _verify(is_empty: bool, steps: int) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 from lanekeeper.cli.table import table
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.vf_settings import LinkState
 from lanekeeper.host.inventory import Inventory
-from lanekeeper.host.machine import LinkState
 
 _BRIDGE = 0x06
 _HEAD = (

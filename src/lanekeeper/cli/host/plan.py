@@ -12,7 +12,7 @@ from lanekeeper.cli.host.target import program, target_of
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.plan import plan
-from lanekeeper.domain.hostplan.policy import Policy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.host.facts import read_host
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lanekeeper.cli.host.target import Target
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
-from lanekeeper.domain.hostplan.policy import Policy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.host.policy_file import read_policy
 
 

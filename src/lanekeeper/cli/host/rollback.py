@@ -3,46 +3,64 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
-from lanekeeper.cli.host.output import report, silent, tell
+from lanekeeper.cli.host.changing import changes_of, executor_of
+from lanekeeper.cli.host.output import progress, report
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
+from lanekeeper.domain.errors import NotFound
 from lanekeeper.host import journal
-from lanekeeper.host.apply import rollback
+from lanekeeper.host.apply import Outcome
+from lanekeeper.host.interruption import interruption
 
 
 def rollback_host(arguments: argparse.Namespace) -> int:
-    """Take the last change back; 1 when some of it could not be."""
+    """Take the last change back, or all after one; 1 when some of it could not be."""
     with target_of(arguments) as target:
         require_changeable(target)
         if arguments.dry_run:
             return _show_rollback(arguments, target)
-        progress = silent if arguments.json else tell
-        outcome = rollback(target.actor(), target.changes, progress)
-    if outcome is None:
+        with interruption():  # what was begun here is finished; going back half-way helps nobody
+            outcomes = _rollback(arguments, target)
+    if not outcomes:
         nothing = ["Nothing to take back: no change stands."]
-        return report(arguments, {"outcome": None}, nothing, exit_code.DONE)
-    document = {"outcome": view.outcome_json(outcome)}
-    return report(
-        arguments,
-        document,
-        view.outcome_text(outcome),
-        exit_code.DONE if outcome.course is journal.Course.TAKEN_BACK else exit_code.NO,
+        if arguments.to:
+            nothing = [f"Nothing to take back: no change after {arguments.to} stands."]
+        return report(arguments, _document(arguments, outcomes), nothing, exit_code.DONE)
+    text = [line for outcome in outcomes for line in view.outcome_text(outcome)]
+    code = exit_code.NO if outcomes[-1].left else exit_code.DONE
+    return report(arguments, _document(arguments, outcomes), text, code)
+
+
+def _rollback(arguments: argparse.Namespace, target: Target) -> list[Outcome]:
+    executor = executor_of(target, progress(arguments))
+    if arguments.to is not None:
+        return executor.rollback_to(arguments.to)
+    outcome = executor.rollback()
+    return [] if outcome is None else [outcome]
+
+
+def _document(arguments: argparse.Namespace, outcomes: list[Outcome]) -> dict[str, Any]:
+    told = [view.outcome_json(outcome) for outcome in outcomes]
+    return {"outcome": told[-1] if told else None} | (
+        {} if arguments.to is None else {"outcomes": told}
     )
 
 
 def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:
-    standing = [
-        change
-        for change in journal.journals(target.changes)
-        if change.course is not journal.Course.TAKEN_BACK
-    ]
+    changes = journal.journals(changes_of(target))
+    standing = [each for each in changes if each.course is not journal.Course.TAKEN_BACK]
+    if arguments.to and arguments.to not in {change.id for change in changes}:
+        raise NotFound(f"there is no change {arguments.to}")
+    wanted = standing[-1:]
+    if arguments.to is not None:
+        wanted = [change for change in standing if change.id > arguments.to]
     undo = [
         str(action)
-        for change in standing[-1:]
-        for number in reversed(range(len(change.steps)))
-        if change.states[number] in (journal.StepState.DOING, journal.StepState.DONE)
+        for change in reversed(wanted)
+        for number in change.begun()
         for action in change.undo_of(number)
     ]
     return report(arguments, {"undo": undo}, undo or ["Nothing to take back."], exit_code.DONE)

@@ -30,7 +30,7 @@ Devices = tuple[PciDevice, ...]
 def show_host(arguments: argparse.Namespace) -> int:
     """Print the PCI functions; refuse a filter that chooses none, with what is near it."""
     with target_of(arguments) as target:
-        inventory = read_inventory(target.root, target.machine(), live=not target.is_captured)
+        inventory = read_inventory(target.root, live=not target.is_captured)
     chosen = _chosen(arguments, inventory)
     if not arguments.json:
         chosen = tuple(one for one in chosen if arguments.bridges or not is_bridge(one))

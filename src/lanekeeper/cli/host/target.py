@@ -10,15 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lanekeeper.cli.host.captured import machine_at
 from lanekeeper.domain.errors import Forbidden, Invalid
-from lanekeeper.host.linux import LinuxMachine
-from lanekeeper.host.machine import Machine
-
-if TYPE_CHECKING:  # what only some verbs need is loaded by these
-    from lanekeeper.host.actor import Actor
 
 _INSTALLED = "/usr/bin/lanekeeper"
 
@@ -35,29 +29,6 @@ class Target:
     root: Path
     is_captured: bool = False
     is_simulated: bool = False
-
-    def machine(self) -> Machine:
-        """What can be asked of it, live or as it was captured."""
-        if not self.is_simulated:
-            return LinuxMachine(self.root)
-        from lanekeeper.host.simulated import SimulatedMachine
-
-        return SimulatedMachine(self.root)
-
-    def actor(self) -> Actor:
-        from lanekeeper.host.actor import Actor
-        from lanekeeper.host.simulated import SimulatedMachine
-
-        if self.is_simulated:
-            machine = SimulatedMachine(self.root)
-            return Actor(self.root, machine, machine.run)
-        return Actor(self.root, LinuxMachine(self.root))
-
-    @property
-    def changes(self) -> Path:
-        from lanekeeper.host import journal
-
-        return self.root / journal.DIRECTORY
 
 
 def where_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Severity
-from lanekeeper.domain.hostplan.step import Impact, Plan, Step
+from lanekeeper.domain.hostplan.step import Impact, Plan, State, Step
 from lanekeeper.host.apply import Outcome
 from lanekeeper.host.journal import Course
 
@@ -67,8 +67,8 @@ def plan_text(plan: Plan) -> Iterator[str]:
     for number, step in enumerate(plan.steps, 1):
         yield f"{number:3}. {step.do}"
         yield f"       why     {step.why}"
-        if step.impact is not Impact.NONE:
-            yield f"       impact  {step.impact}"
+        if step.impact is not Impact.NONE or step.affects:
+            yield f"       impact  {step.impact}{_whom(step)}"
         undo = "; then ".join(str(action) for action in step.undo)
         yield f"       undo    {undo or 'not needed'}"
     for refusal in plan.refusals:
@@ -76,6 +76,8 @@ def plan_text(plan: Plan) -> Iterator[str]:
         yield f"         fix: {refusal.fix}"
     for pending in plan.pending:
         yield f"pending: {pending}"
+    if plan.steps or plan.refusals or plan.pending:
+        yield from map(_state_line, plan.states)
     if plan.refusals:
         yield "Nothing will be changed while something is refused."
     elif plan.is_empty:
@@ -84,11 +86,23 @@ def plan_text(plan: Plan) -> Iterator[str]:
         yield f"{len(plan.steps)} steps."
 
 
+def _whom(step: Step) -> str:
+    return f": {', '.join(step.affects)}" if step.affects else ""
+
+
+def _state_line(state: State) -> str:
+    capable = f"capable {state.capable}, " if state.capable else ""
+    later = f", after a reboot {state.after_reboot}" if state.after_reboot else ""
+    told = f"{capable}requested {state.requested}, active {state.active}{later}"
+    return f"state: {state.subject} {state.setting}: {told}"
+
+
 def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "steps": [_step_json(step) for step in plan.steps],
         "refusals": [asdict(refusal) for refusal in plan.refusals],
         "pending": list(plan.pending),
+        "states": [asdict(state) for state in plan.states],
     }
 
 
@@ -99,6 +113,7 @@ def _step_json(step: Step) -> dict[str, Any]:
         "undo": [msgspec.to_builtins(action) for action in step.undo],
         "why": step.why,
         "impact": str(step.impact),
+        "affects": list(step.affects),
     }
 
 
@@ -110,6 +125,12 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
     match outcome.course:
         case Course.APPLIED:
             yield f"Change {outcome.change} is applied; `lanekeeper host rollback` takes it back."
+        case Course.UNCONFIRMED:
+            assert outcome.confirm_by is not None
+            until = f"at {outcome.confirm_by:%H:%M:%S} UTC, or with a reboot,"
+            yield f"Change {outcome.change} is applied. It goes back by itself"
+            yield f"{until} unless you confirm it:"
+            yield f"    lanekeeper host confirm {outcome.change}"
         case Course.TAKEN_BACK:
             yield f"Change {outcome.change} is taken back: the host is as it was before."
         case _:

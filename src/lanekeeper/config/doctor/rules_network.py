@@ -159,7 +159,7 @@ def _driver_missing(case: Case) -> Iterator[Hit]:
     line = case.last(_DRIVERS)
     if line is not None and _is_wanted(case) and _SRIOV not in case.value(_DRIVERS):
         names = ",".join([*case.value(_DRIVERS), _SRIOV])
-        says = f"{_SRIOV} is not among them, so no port of type direct is bound"
+        says = f"{_SRIOV} is not among them: Neutron binds no port of type direct, Lanekeeper does"
         yield Hit(line.source, says, f"mechanism_drivers = {names}")
 
 

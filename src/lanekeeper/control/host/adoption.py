@@ -27,6 +27,7 @@ from lanekeeper.control.compute.server import event_of, fault
 from lanekeeper.control.compute.server_release import release_server
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.host.host import parse_stamp
+from lanekeeper.control.host.standing import why_silent
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import PowerState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict
@@ -42,8 +43,9 @@ from lanekeeper.store.compute.server import (
     server_update,
     servers_of_host,
 )
-from lanekeeper.store.device.device import claims_of, device_rows
+from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.device.life import Pick, claim_adopt, device_set_aside
+from lanekeeper.store.device.listing import DeviceFilter, device_rows
 from lanekeeper.store.host.desired import desired_adopt, desired_touch, host_lock
 from lanekeeper.store.host.host import HostRecord, frozen_report_get, host_frozen_set, host_get
 from lanekeeper.store.placement.allocation import allocation_take, consumer_put
@@ -123,12 +125,7 @@ def _told(site: Site, connection: sa.Connection, record: HostRecord) -> HostStat
     if plain is None or not is_alive(
         record.seen_at, site.clock(), site.config.lanekeeper.agent_down_s
     ):
-        heard = record.seen_at.isoformat() if record.seen_at else "never"
-        raise Conflict(
-            f"host {record.name} has not told what it has since it was frozen; its agent was last "
-            f"heard {heard}",
-            hint="start its agent, wait until it has reported, and try again",
-        )
+        raise why_silent(record)
     return msgspec.convert(plain, HostState)
 
 
@@ -145,7 +142,7 @@ class _Reading:
     def read_back(self, told: HostState) -> Adoption:
         self.devices = {
             row["address"]: row["id"]
-            for row in device_rows(self.connection, self.host.id)
+            for row in device_rows(self.connection, DeviceFilter(host_id=self.host.id))
             if row["present"]
         }
         guests = {guest.id: guest for guest in told.servers}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from lanekeeper.control.compute.guest import images_of, servers_wanted
-from lanekeeper.control.image.image import image_path
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import Wanted
 from lanekeeper.domain.errors import NotFound
+from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.protocol import CleaningWanted, Desired, DeviceWanted
 from lanekeeper.store.compute.server import ServerRecord, servers_of_host
 from lanekeeper.store.device.device import devices_to_clean
 from lanekeeper.store.host.host import host_get
+from lanekeeper.store.image.image import image_get
 
 
 def desired_stamp(site: Site, host_id: str) -> str:
@@ -70,8 +70,8 @@ def _cleaning(row: sa.RowMapping) -> CleaningWanted:
     )
 
 
-def image_of(site: Site, host_id: str, image_id: str) -> Path:
-    """Where the bytes of an image lie that the host's desired state names.
+def image_of(site: Site, host_id: str, image_id: str) -> ImageRecord:
+    """The image whose bytes the host may read, as its desired state names it.
 
     Raises:
         NotFound: no server that this host should have needs it.
@@ -80,7 +80,7 @@ def image_of(site: Site, host_id: str, image_id: str) -> Path:
         servers = servers_of_host(connection, host_id)
         if not any(image_id in images_of(server) for server in servers):
             raise NotFound(f"no server of this host needs image {image_id[:64]!r}")
-    path = image_path(site, image_id)
-    if not path.is_file():
-        raise NotFound(f"image {image_id} has no bytes here")
-    return path
+        record = image_get(connection, image_id)
+    if record is None:
+        raise NotFound(f"image {image_id} is deleted")
+    return record

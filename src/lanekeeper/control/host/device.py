@@ -12,15 +12,17 @@ import sqlalchemy as sa
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.pci.device import DeviceState
-from lanekeeper.store.compute.server import server_list
-from lanekeeper.store.device.device import device_host, device_rows
+from lanekeeper.store.device.device import device_host
 from lanekeeper.store.device.life import device_clean_again
+from lanekeeper.store.device.listing import DeviceFilter, device_rows
 from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.host.host import host_list
 
 MISSING = "missing"
 STATES = (*DeviceState, MISSING)
 _HOSTS_NAMED = 10
+PAGE = 1000
+"""Devices in one list at the most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +57,39 @@ class Device:
 
 
 def list_devices(
-    site: Site, host_name: str | None = None, state: str | None = None
+    site: Site,
+    host_name: str | None = None,
+    state: str | None = None,
+    *,
+    after: str | None = None,
+    limit: int = PAGE,
 ) -> list[Device]:
-    """Every function that hosts tell of, or one host tells of, by host and address.
+    """Functions that hosts tell of, or one host tells of, by host and address.
+
+    At most *limit* of them, beginning after the one whose id is *after*.
 
     Raises:
-        Invalid: there is no such state; the message has those that there are.
+        Invalid: there is no such state (the message has those that there are), no such device as
+            *after*, or *limit* is out of bounds.
         NotFound: there is no such host; the hint has some that there are.
     """
     if state is not None and state not in STATES:
         raise Invalid(f"state {state[:40]!r} is none of {', '.join(STATES)}")
+    if not 1 <= limit <= PAGE:
+        raise Invalid(f"limit {limit} is not between 1 and {PAGE}")
+    wanted = DeviceFilter(
+        host_name=host_name,
+        state=None if state == MISSING else state,
+        present=None if state is None else state != MISSING,
+        after=after,
+        limit=limit,
+    )
     with site.database.read() as connection:
         if host_name is not None:
             _check_host(connection, host_name)
-        rows = device_rows(connection)
-        names = {server.id: server.name for server in server_list(connection)}
-    found = (_device(row, names) for row in rows if host_name in (None, row["host_name"]))
-    return [one for one in found if state in (None, one.state)]
+        if after is not None and device_host(connection, after) is None:
+            raise Invalid(f"marker: no device has the id {after[:80]}")
+        return [_device(row) for row in device_rows(connection, wanted)]
 
 
 def _check_host(connection: sa.Connection, name: str) -> None:
@@ -92,10 +110,10 @@ def show_device(site: Site, device_id: str) -> Device:
     Raises:
         NotFound: no device has this id.
     """
-    for one in list_devices(site):
-        if one.id == device_id:
-            return one
-    raise _missing(device_id)
+    with site.database.read() as connection:
+        for row in device_rows(connection, DeviceFilter(id=device_id)):
+            return _device(row)
+    raise NotFound(f"no device has the id {device_id[:80]}")
 
 
 def clean_device(site: Site, device_id: str) -> Device:
@@ -127,8 +145,7 @@ def clean_device(site: Site, device_id: str) -> Device:
     return found
 
 
-def _device(row: sa.RowMapping, names: Mapping[str, str]) -> Device:
-    holder = row["consumer_id"]
+def _device(row: sa.RowMapping) -> Device:
     return Device(
         id=row["id"],
         host=row["host_name"],
@@ -147,10 +164,6 @@ def _device(row: sa.RowMapping, names: Mapping[str, str]) -> Device:
         physical_network=row["physical_network"],
         resource_class=row["resource_class"],
         tags=row["tags"],
-        holder=holder,
-        holder_name=names.get(holder) if holder else None,
+        holder=row["consumer_id"],
+        holder_name=row["holder_name"],
     )
-
-
-def _missing(device_id: str) -> NotFound:
-    return NotFound(f"no device has the id {device_id[:80]}")

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from lanekeeper.config import Compute
 from lanekeeper.control.compute.server import guest_reported
-from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.metrics import CLEANING
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
@@ -41,12 +40,12 @@ from lanekeeper.store.host.host import (
     host_frozen_set,
     host_get,
     host_is_frozen,
-    host_list,
 )
-from lanekeeper.store.placement.provider import (
-    Stock,
+from lanekeeper.store.placement.host_provider import (
+    HostInventory,
     device_provider_id,
     device_providers_retire,
+    host_providers_hold,
     inventory_ensure,
     provider_ensure,
     provider_traits_set,
@@ -75,21 +74,12 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         if record.frozen_reason:
             frozen_report_put(connection, host_id, facts_told=True)
         host_facts_set(connection, host_id, plain, now)
-        provider_ensure(
-            connection,
-            host_id,
-            name=record.name,
-            parent_id=None,
-            owner="host",
-            host_id=host_id,
-            now=now,
-        )
+        before = devices_in_orders(connection, host_id)
+        ids = devices_merge(connection, host_id, rows, now)
+        _provide(connection, record, facts.devices, ids, now)
         stocks = _stocks(config, facts)
         told = {name: stock for name, stock in stocks.items() if stock.total > 0}
         inventory_ensure(connection, host_id, told, now)
-        before = devices_in_orders(connection, host_id)
-        ids = devices_merge(connection, host_id, rows, now)
-        _provide(site, connection, record, facts.devices, ids)
         changed = devices_in_orders(connection, host_id) != before
         if changed:
             desired_touch(connection, host_id)
@@ -99,20 +89,20 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         site.bells.ring(host_id)
 
 
-def _stocks(config: Compute, facts: HostFacts) -> dict[str, Stock]:
+def _stocks(config: Compute, facts: HostFacts) -> dict[str, HostInventory]:
     """What a host has of itself, less what is kept for it."""
     return {
-        "VCPU": Stock(
+        "VCPU": HostInventory(
             facts.vcpus,
             min(config.reserved_host_cpus, facts.vcpus),
             config.cpu_allocation_ratio,
         ),
-        "MEMORY_MB": Stock(
+        "MEMORY_MB": HostInventory(
             facts.memory_mib,
             min(config.reserved_host_memory_mb, facts.memory_mib),
             config.ram_allocation_ratio,
         ),
-        "DISK_GB": Stock(
+        "DISK_GB": HostInventory(
             facts.disk_gib,
             min(-(-config.reserved_host_disk_mb // 1024), facts.disk_gib),
             config.disk_allocation_ratio,
@@ -148,30 +138,39 @@ def _device_row(fact: DeviceFact) -> DeviceRow:
 
 
 def _provide(
-    site: Site,
     connection: sa.Connection,
     record: HostRecord,
     devices: list[DeviceFact],
     ids: Mapping[str, str],
+    now: datetime,
 ) -> None:
-    """Give each PF and each plain device that lists something its provider and its traits."""
-    device_providers_retire(connection, record.id, ids.values(), site.clock())
+    """Give the host, each PF and each plain device that lists something its provider and traits."""
     traits: dict[str, set[str]] = defaultdict(set)
     for fact in devices:
         if fact.listed:
             traits[fact.parent or fact.address] |= traits_of(fact.tags)
-    providers: dict[str, str] = {}
-    for address in sorted(traits):
-        provider_id = device_provider_id(record.id, ids[address])
-        providers[address] = provider_id
+    providers = {address: device_provider_id(record.id, ids[address]) for address in sorted(traits)}
+    names = {id_: f"{record.name}_{address.upper()}" for address, id_ in providers.items()}
+    host_providers_hold(connection, record.id, {record.id: record.name, **names})
+    provider_ensure(
+        connection,
+        record.id,
+        name=record.name,
+        parent_id=None,
+        owner="host",
+        host_id=record.id,
+        now=now,
+    )
+    device_providers_retire(connection, record.id, ids.values(), now)
+    for address, provider_id in providers.items():
         provider_ensure(
             connection,
             provider_id,
-            name=f"{record.name}_{address.upper()}",
+            name=names[provider_id],
             parent_id=record.id,
             owner="device",
             host_id=record.id,
-            now=site.clock(),
+            now=now,
         )
         provider_traits_set(connection, provider_id, traits[address])
     for fact in devices:
@@ -276,49 +275,6 @@ def _frozen(reason: str) -> str:
         f"this host is frozen: {clause(reason)}. Its guests run on and nothing is touched until it "
         "has been read back into the database: lanekeeper db adopt"
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostView:
-    """A host as its operator sees it.
-
-    Attributes:
-        wanted, obeyed: ``G.MARK`` of the state ordered last, and of the one worked through last.
-        problems: what its agent has set aside, one sentence each.
-    """
-
-    id: str
-    name: str
-    alive: bool
-    enabled: bool
-    frozen_reason: str
-    seen_at: datetime | None
-    agent_version: str
-    problems: tuple[str, ...]
-    wanted: str
-    obeyed: str
-
-
-def list_hosts(site: Site) -> list[HostView]:
-    """Every host, by name."""
-    now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
-    with site.database.read() as connection:
-        records = host_list(connection)
-    return [
-        HostView(
-            id=record.id,
-            name=record.name,
-            alive=is_alive(record.seen_at, now, down_after_s),
-            enabled=record.enabled,
-            frozen_reason=record.frozen_reason,
-            seen_at=record.seen_at,
-            agent_version=record.facts.get("agent_version", ""),
-            problems=tuple(record.facts.get("problems", ())),
-            wanted=f"{record.generation}.{record.mark}",
-            obeyed=record.obeyed,
-        )
-        for record in records
-    ]
 
 
 def parse_stamp(text: str) -> tuple[int, str]:

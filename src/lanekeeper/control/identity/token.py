@@ -119,7 +119,7 @@ def revoke_token(site: Site, caller: Caller, subject: str) -> None:
 
 def seal_token(site: Site, claims: Claims) -> str:
     """The text that clients carry."""
-    return site.token_memory.seal(_ENCODER.encode(claims), lambda: _keys(site))
+    return site.token_memory.seal(_ENCODER.encode(claims), lambda: token_keys(site))
 
 
 def new_claims(
@@ -202,7 +202,7 @@ def scope_roles(connection: sa.Connection, user_id: str, scope: Scope) -> tuple[
 def _open(site: Site, text: str) -> Claims:
     if _TEXT.fullmatch(text) is None:
         raise Unauthenticated(REFUSED)
-    payload = site.token_memory.unseal(text, lambda: _keys(site))
+    payload = site.token_memory.unseal(text, lambda: token_keys(site))
     if payload is None:
         raise Unauthenticated(REFUSED)
     try:
@@ -277,7 +277,8 @@ def rotate_token_keys(site: Site) -> None:
         site.token_memory.forget_keys()
 
 
-def _keys(site: Site) -> list[str]:
+def token_keys(site: Site) -> list[str]:
+    """The keys that seal tokens, newest first; raises Unavailable before there are any."""
     with site.database.read() as connection:
         keys = [key for _, key, _ in token_key_list(connection)]
     if not keys:

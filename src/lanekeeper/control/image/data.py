@@ -10,25 +10,28 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.identity.private_file import sync_directory
+from lanekeeper.control.image.copy import (
+    INCOMING,
+    create_incoming,
+    note_copies,
+    staged_elsewhere,
+)
 from lanekeeper.control.image.image import find_image, image_path, own_image, staged_path
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Conflict, Forbidden, Invalid, TooLarge, Unavailable
+from lanekeeper.domain.errors import Conflict, Forbidden, Invalid, TooLarge
 from lanekeeper.domain.image.disk_format import HEADER_BYTES, check_header
 from lanekeeper.domain.image.record import ImageRecord, Status, is_image_id
+from lanekeeper.store.image.copy import image_copy_add
 from lanekeeper.store.image.image import image_move, image_status
-
-_INCOMING = "incoming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +50,16 @@ class Upload:
     Make it with ``begin_upload``; end it with exactly one of ``finish`` and ``abort``.
     """
 
-    def __init__(self, site: Site, record: ImageRecord, path: Path, *, stage: bool) -> None:
+    def __init__(self, site: Site, record: ImageRecord, *, stage: bool) -> None:
         self._site = site
         self._record = record
-        self._path = path
         self._stage = stage
         self._bytes_max = site.config.lanekeeper.image_bytes_max
         self._header = b""
         self._size_bytes = 0
         self._md5 = hashlib.md5(usedforsecurity=False)  # Glance's checksum; sha512 is the proof
         self._sha512 = hashlib.sha512()
-        self._file: BinaryIO = _create(path)
+        self._path, self._file = create_incoming(site, record.id)
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes.
@@ -99,8 +101,9 @@ class Upload:
         self._path.replace(target)
         sync_directory(target.parent)
         after = Status.UPLOADING if self._stage else Status.ACTIVE
-        moved = self._site.database.write(
-            lambda connection: image_move(
+
+        def work(connection: sa.Connection) -> bool:
+            moved = image_move(
                 connection,
                 image_id,
                 Status.SAVING,
@@ -111,8 +114,11 @@ class Upload:
                 sha512=self._sha512.hexdigest(),
                 updated_at=self._site.clock(),
             )
-        )
-        if not moved:
+            if moved:
+                image_copy_add(connection, image_id, self._site.controller_id)
+            return moved
+
+        if not self._site.database.write(work):
             target.unlink(missing_ok=True)
             raise Conflict(f"image {image_id} was deleted while its data came in")
 
@@ -153,10 +159,8 @@ def begin_upload(site: Site, caller: Caller, image_id: str, *, stage: bool = Fal
         return found
 
     record = site.database.write(work)
-    target = image_path(site, image_id)
-    path = target.parent / _INCOMING / f"{image_id}.{secrets.token_hex(8)}"
     try:
-        return Upload(site, record, path, stage=stage)
+        return Upload(site, record, stage=stage)
     except BaseException:
         site.database.write(
             lambda connection: image_move(connection, image_id, Status.SAVING, Status.QUEUED)
@@ -185,10 +189,13 @@ def import_staged(site: Site, caller: Caller, image_id: str) -> None:
         Conflict: nothing was staged.
         Forbidden: it is another project's.
         NotFound: there is none that the caller sees.
+        Unavailable: it was staged on another controller.
     """
 
     def begin(connection: sa.Connection) -> None:
         found = own_image(connection, caller, image_id)
+        if found.status is Status.UPLOADING and not staged_path(site, image_id).is_file():
+            raise staged_elsewhere(site, image_id)
         if not image_move(connection, image_id, Status.UPLOADING, Status.IMPORTING):
             raise Conflict(f"image {image_id} is {found.status}: PUT its data to /stage first")
 
@@ -206,24 +213,18 @@ def import_staged(site: Site, caller: Caller, image_id: str) -> None:
         raise Conflict(f"image {image_id} was deleted while it was imported")
 
 
-def open_image(site: Site, caller: Caller, image_id: str) -> tuple[ImageRecord, Path | None]:
-    """An image and where its bytes lie; None when it has none yet.
+def readable_image(site: Site, caller: Caller, image_id: str) -> ImageRecord | None:
+    """An image whose bytes the caller may have; None when it has none yet.
 
     Raises:
         Forbidden: it is deactivated.
         NotFound: there is none that the caller sees.
-        Unavailable: its bytes are not on this controller.
     """
     with site.database.read() as connection:
         found = find_image(connection, caller, image_id)
     if found.status is Status.DEACTIVATED and not caller.is_admin:
         raise Forbidden(f"The requested image {image_id} has been deactivated.")
-    if found.status not in {Status.ACTIVE, Status.DEACTIVATED}:
-        return found, None
-    path = image_path(site, image_id)
-    if not path.is_file():
-        raise Unavailable(f"the data of image {image_id} is not on this controller")
-    return found, path
+    return found if found.status in {Status.ACTIVE, Status.DEACTIVATED} else None
 
 
 # After a kill -------------------------------------------------------------------------------------
@@ -237,7 +238,8 @@ def recover_uploads(site: Site) -> None:
     that lost its history.
     """
     directory = site.state_dir / "images"
-    for path in _files(directory / _INCOMING):
+    kept = []
+    for path in _files(directory / INCOMING):
         _move(site, path.name.partition(".")[0], Status.SAVING, Status.QUEUED)
         path.unlink(missing_ok=True)
     for path in _files(directory):
@@ -250,6 +252,9 @@ def recover_uploads(site: Site) -> None:
         elif status is Status.IMPORTING:
             path.replace(staged_path(site, image_id))
             _move(site, image_id, Status.IMPORTING, Status.UPLOADING)
+        if status is not None:
+            kept.append(image_id)
+    note_copies(site, kept)
 
 
 def _move(site: Site, image_id: str, before: Status, after: Status) -> None:
@@ -260,13 +265,6 @@ def _files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     return sorted(path for path in directory.iterdir() if path.is_file())
-
-
-def _create(path: Path) -> BinaryIO:
-    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    return os.fdopen(handle, "wb")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from lanekeeper.domain.image.record import ImageRecord, Status, Visibility, is_image_id
+from lanekeeper.store.image.copy import image_copy_drop
 from lanekeeper.store.image.image import (
     SORT_KEYS,
     Filter,
@@ -292,7 +293,7 @@ def delete_image(site: Site, caller: Caller, image_id: str) -> None:
 
 
 def finish_deletions(site: Site) -> None:
-    """Remove what a kill has left of deleted images; for the start."""
+    """Remove what is here of images that are deleted: by another controller, or before a kill."""
     with site.database.read() as connection:
         left = image_list_deleted(connection)
     for image_id in left:
@@ -302,7 +303,12 @@ def finish_deletions(site: Site) -> None:
 def _remove(site: Site, image_id: str) -> None:
     image_path(site, image_id).unlink(missing_ok=True)
     staged_path(site, image_id).unlink(missing_ok=True)
-    site.database.write(lambda connection: image_forget(connection, image_id))
+
+    def work(connection: sa.Connection) -> None:
+        image_copy_drop(connection, image_id, site.controller_id)
+        image_forget(connection, image_id)  # whoever has another copy does so when it is gone
+
+    site.database.write(work)
 
 
 def staged_path(site: Site, image_id: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,11 +14,12 @@ from lanekeeper.control.placement.resource_name import check_classes
 from lanekeeper.control.placement.resource_provider import CONCURRENT, RACE, existing
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
-from lanekeeper.domain.placement.allocation import Taken
+from lanekeeper.domain.placement.allocation import Allocation
+from lanekeeper.domain.placement.inventory import INT_MAX
 from lanekeeper.domain.placement.listing import ProviderRow
 from lanekeeper.store.placement.allocation import (
     ConsumerRow,
-    Shelf,
+    ProviderInventory,
     allocations_delete,
     allocations_insert,
     consumer_change,
@@ -26,12 +27,15 @@ from lanekeeper.store.placement.allocation import (
     consumer_put,
     consumer_seek,
     consumers_find,
+    provider_ids_held_of,
+    provider_inventories_load,
     servers_among,
-    shelves_load,
     use_change,
 )
-from lanekeeper.store.placement.resource_provider import generations_bump, generations_of
-from lanekeeper.store.placement.taken import taken_load
+from lanekeeper.store.placement.allocation_view import allocations_load
+from lanekeeper.store.placement.first_claim import first_claim
+from lanekeeper.store.placement.hold import generations_bump, providers_hold
+from lanekeeper.store.placement.resource_provider import generations_of
 
 _REFUSED = "Unable to allocate inventory: "
 _CHANGED = f"Inventory and/or allocations changed while attempting to allocate: {RACE}"
@@ -54,9 +58,18 @@ class ConsumerClaim:
     generation: tuple[int | None] | None = None
     kind: str | None = None
 
-    def lines(self) -> list[Taken]:
+    @property
+    def is_first(self) -> bool:
+        """Whether it is of a consumer that must hold nothing yet, as nearly all claims are.
+
+        Amounts beyond what an inventory may have are none of them: no database takes such numbers.
+        """
+        amounts = [amount for part in self.amounts.values() for amount in part.values()]
+        return self.generation == (None,) and 0 < max(amounts, default=0) <= INT_MAX
+
+    def lines(self) -> list[Allocation]:
         return [
-            Taken(self.consumer_id, provider_id, name, amount)
+            Allocation(self.consumer_id, provider_id, name, amount)
             for provider_id, amounts in self.amounts.items()
             for name, amount in amounts.items()
         ]
@@ -67,13 +80,13 @@ class ConsumerView:
     """What a consumer holds; *row* is None for one that holds nothing."""
 
     row: ConsumerRow | None
-    taken: tuple[Taken, ...]
+    taken: tuple[Allocation, ...]
     provider_generations: Mapping[str, int]
 
 
 def show_consumer(site: Site, consumer_id: str) -> ConsumerView:
     with site.database.read() as connection:
-        taken = tuple(taken_load(connection, consumer_id=consumer_id))
+        taken = tuple(allocations_load(connection, consumer_id=consumer_id))
         generations = generations_of(connection, {line.provider_id for line in taken})
         row = consumers_find(connection, [consumer_id]).get(consumer_id)
     return ConsumerView(row, taken, generations)
@@ -109,6 +122,7 @@ def delete_allocations(site: Site, consumer_id: str) -> None:
         _check_foreign(servers_among(connection, [consumer_id]))
         if not consumer_drop(connection, consumer_id):
             raise NotFound(f"No allocations for consumer '{consumer_id[:255]}'")
+        providers_hold(connection, provider_ids_held_of(connection, [consumer_id]))
         given = allocations_delete(connection, [consumer_id])
         use_change(
             connection, {(line.provider_id, line.resource_class): -line.amount for line in given}
@@ -118,26 +132,84 @@ def delete_allocations(site: Site, consumer_id: str) -> None:
 
 
 def replace(connection: sa.Connection, claims: Sequence[ConsumerClaim], now: datetime) -> None:
-    """Replace what each consumer holds. Raises as ``put_allocations``.
+    """Replace what each consumer holds. Raises as ``put_allocations``."""
+    if len(claims) == 1 and claims[0].is_first:
+        _take_first(connection, claims[0], now)
+        return
+    take(connection, hold(connection, claims, now))
 
-    First the consumers are held, then the providers, both in the order of their ids; what is read
-    after that stays true until the commit.
+
+@dataclass(frozen=True, slots=True)
+class HeldClaims:
+    """Claims whose consumers and providers are held until the commit.
+
+    Attributes:
+        before: consumers that hold something now.
+        emptied: those of them that are to hold nothing.
+    """
+
+    after: Sequence[Allocation]
+    before: frozenset[str]
+    emptied: frozenset[str]
+
+
+def hold(
+    connection: sa.Connection,
+    claims: Sequence[ConsumerClaim],
+    now: datetime,
+    provider_ids: Collection[str] = (),
+) -> HeldClaims:
+    """Hold the consumers, then the providers of all that they hold and want, and *provider_ids*.
+
+    What is read after that stays true until the commit. Raises as ``put_allocations``.
     """
     claims = sorted(claims, key=lambda claim: claim.consumer_id)
     known = _consumers(connection, [claim.consumer_id for claim in claims])
     for claim in claims:
         _hold_consumer(connection, known.get(claim.consumer_id), claim, now)
-    before = allocations_delete(connection, list(known)) if known else []
     after = [line for claim in claims for line in claim.lines()]
-    emptied = {claim.consumer_id for claim in claims if not claim.amounts}
-    touched = {line.provider_id for line in after}
-    touched |= {line.provider_id for line in before if line.consumer_id in emptied}
+    others = provider_ids_held_of(connection, known) | set(provider_ids)
+    if others:  # else the generations that are moved hold all that there is to hold
+        providers_hold(connection, others | {line.provider_id for line in after})
+    emptied = frozenset(claim.consumer_id for claim in claims if not claim.amounts)
+    return HeldClaims(after, frozenset(known), emptied)
+
+
+def take(connection: sa.Connection, held: HeldClaims) -> None:
+    """Give back what they hold and take what they want. Raises as ``put_allocations``."""
+    before = allocations_delete(connection, held.before)
+    touched = {line.provider_id for line in held.after}
+    touched |= {line.provider_id for line in before if line.consumer_id in held.emptied}
     generations_bump(connection, touched)
-    shelves = shelves_load(connection, {line.provider_id for line in after})
-    for line in after:
-        _check_line(connection, shelves, line)
-    _take(connection, shelves, before, after)
-    allocations_insert(connection, after)
+    providers = provider_inventories_load(connection, {line.provider_id for line in held.after})
+    for line in held.after:
+        _check_line(connection, providers, line)
+    _take(connection, providers, before, held.after)
+    allocations_insert(connection, held.after)
+
+
+def _take_first(connection: sa.Connection, claim: ConsumerClaim, now: datetime) -> None:
+    """Do the same for one claim of a new consumer, all at once, and judge it afterwards."""
+    row = ConsumerRow(
+        id=claim.consumer_id,
+        project_id=claim.project_id,
+        user_id=claim.user_id,
+        kind=claim.kind,
+        generation=1,
+        updated_at=now,
+    )
+    lines = claim.lines()
+    found = first_claim(connection, row, lines)
+    _check_foreign({} if found.server is None else {claim.consumer_id: found.server})
+    if found.generation is not None:
+        raise _generation_conflict(found.generation, None)
+    if len(found.outcomes.done) > 1:  # the consumer is made, so what was read of providers counts
+        for line in lines:
+            _check_line(connection, found.providers, line)
+        _check_room(found.providers, lines)
+    found.outcomes.check()
+    if found.changed != len(lines):
+        raise Conflict(_CHANGED, code=CONCURRENT)
 
 
 def _consumers(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ConsumerRow]:
@@ -162,7 +234,7 @@ def _check_foreign(servers: Mapping[str, str]) -> None:
     for consumer_id, name in servers.items():
         raise Conflict(
             f"consumer {consumer_id} is server {name}; what it holds follows the server",
-            hint="delete or resize the server through Compute",
+            hint="delete the server through Compute, and it lets go of all",
         )
 
 
@@ -202,24 +274,29 @@ def _check_generation(row: ConsumerRow | None, claim: ConsumerClaim) -> None:
     (expected,) = claim.generation
     actual = None if row is None else row.generation
     if expected != actual:
-        shown = ["null" if number is None else number for number in (actual, expected)]
-        raise Conflict(
-            f"consumer generation conflict - expected {shown[0]} but got {shown[1]}",
-            code=CONCURRENT,
-        )
+        raise _generation_conflict(actual, expected)
 
 
-def _check_line(connection: sa.Connection, shelves: Mapping[str, Shelf], line: Taken) -> None:
+def _generation_conflict(actual: int | None, expected: int | None) -> Conflict:
+    shown = ["null" if number is None else number for number in (actual, expected)]
+    return Conflict(
+        f"consumer generation conflict - expected {shown[0]} but got {shown[1]}", code=CONCURRENT
+    )
+
+
+def _check_line(
+    connection: sa.Connection, providers: Mapping[str, ProviderInventory], line: Allocation
+) -> None:
     """Refuse what a provider cannot give at all; whether it is free is for the write to say."""
-    shelf, name = shelves.get(line.provider_id), line.resource_class
-    if shelf is None:
+    provider, name = providers.get(line.provider_id), line.resource_class
+    if provider is None:
         raise Invalid(f"Allocation for resource provider '{line.provider_id}' that does not exist.")
-    if shelf.owner == "device":
+    if provider.owner == "device":
         raise Conflict(
-            f"what is held of {shelf.name} follows servers and ports",
+            f"what is held of {provider.name} follows servers and ports",
             hint="ask for the device with a flavor's alias or with a port",
         )
-    stock = shelf.stocks.get(name)
+    stock = provider.stocks.get(name)
     if stock is None:
         check_classes(
             connection,
@@ -239,23 +316,34 @@ def _check_line(connection: sa.Connection, shelves: Mapping[str, Shelf], line: T
 
 def _take(
     connection: sa.Connection,
-    shelves: Mapping[str, Shelf],
-    before: Sequence[Taken],
-    after: Sequence[Taken],
+    providers: Mapping[str, ProviderInventory],
+    before: Sequence[Allocation],
+    after: Sequence[Allocation],
 ) -> None:
     changes: dict[tuple[str, str], int] = defaultdict(int)
     for line in before:
         changes[line.provider_id, line.resource_class] -= line.amount
     for line in after:
         changes[line.provider_id, line.resource_class] += line.amount
-    for (provider_id, name), change in sorted(changes.items()):
-        if change > 0:
-            stock = shelves[provider_id].stocks[name]
-            if stock.used + change > stock.capacity:
-                free = max(stock.capacity - stock.used, 0)
-                raise _full(name, provider_id, f"{change} asked, {free} of {stock.capacity} free")
+    _check_room(
+        providers,
+        [Allocation("", *place, change) for place, change in changes.items() if change > 0],
+    )
     if not use_change(connection, changes):
         raise Conflict(_CHANGED, code=CONCURRENT)
+
+
+def _check_room(providers: Mapping[str, ProviderInventory], more: Sequence[Allocation]) -> None:
+    """Say what is short, and how much is left of it, for the write says only that something is."""
+    for line in sorted(more, key=lambda line: (line.provider_id, line.resource_class)):
+        stock = providers[line.provider_id].stocks[line.resource_class]
+        if stock.used + line.amount > stock.capacity:
+            free = max(stock.capacity - stock.used, 0)
+            raise _full(
+                line.resource_class,
+                line.provider_id,
+                f"{line.amount} asked, {free} of {stock.capacity} free",
+            )
 
 
 def _full(name: str, provider_id: str, why: str) -> Conflict:
@@ -270,7 +358,7 @@ class ProviderView:
     """Who holds what of one provider."""
 
     provider: ProviderRow
-    taken: tuple[Taken, ...]
+    taken: tuple[Allocation, ...]
     consumers: Mapping[str, ConsumerRow]
 
 
@@ -282,6 +370,6 @@ def list_provider_allocations(site: Site, provider_id: str) -> ProviderView:
     """
     with site.database.read() as connection:
         provider = existing(connection, provider_id)
-        taken = tuple(taken_load(connection, provider_id=provider_id))
+        taken = tuple(allocations_load(connection, provider_id=provider_id))
         consumers = consumers_find(connection, {line.consumer_id for line in taken})
     return ProviderView(provider, taken, consumers)

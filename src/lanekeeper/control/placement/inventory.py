@@ -23,18 +23,20 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.domain.placement.listing import ProviderRow
+from lanekeeper.store.placement.hold import classes_hold
 from lanekeeper.store.placement.inventory import (
-    Stocked,
+    InventoryRecord,
     inventories_delete,
     inventories_of,
     inventory_write,
 )
-from lanekeeper.store.placement.resource_name import classes_hold
 
 IN_USE = "placement.inventory.inuse"
 
 
-def list_inventories(site: Site, provider_id: str) -> tuple[ProviderRow, Mapping[str, Stocked]]:
+def list_inventories(
+    site: Site, provider_id: str
+) -> tuple[ProviderRow, Mapping[str, InventoryRecord]]:
     """A provider and what it has, by class.
 
     Raises:
@@ -115,8 +117,8 @@ def change_inventory(
 
     def work(connection: sa.Connection) -> int:
         provider = inventory_owner(connection, provider_id)
-        moved = bump(connection, provider, generation)
         classes_hold(connection, [name])
+        moved = bump(connection, provider, generation)
         if unknown_classes(connection, [name]):
             raise NotFound(f"No such resource class {name[:255]}.")
         if name not in inventories_of(connection, provider_id):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from lanekeeper.control.placement.allocation import ConsumerClaim, replace
+from lanekeeper.control.placement.allocation import ConsumerClaim, hold, take
 from lanekeeper.control.placement.inventory import drop_all_but, inventory_owner
 from lanekeeper.control.placement.resource_name import check_classes
 from lanekeeper.control.placement.resource_provider import CONCURRENT, RACE, bump
@@ -16,15 +16,14 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.domain.placement.listing import ProviderRow
+from lanekeeper.store.placement.hold import classes_hold, generations_bump
 from lanekeeper.store.placement.inventory import inventory_write
-from lanekeeper.store.placement.resource_name import classes_hold
-from lanekeeper.store.placement.resource_provider import generations_bump
 
 NO_PROVIDER = "placement.resource_provider.not_found"
 
 
 @dataclass(frozen=True, slots=True)
-class NewStock:
+class NewInventory:
     """What a provider is to have from now on; *generation* is where its writer saw it."""
 
     provider_id: str
@@ -32,7 +31,7 @@ class NewStock:
     wanted: Mapping[str, Inventory]
 
 
-def reshape(site: Site, stocks: Sequence[NewStock], claims: Sequence[ConsumerClaim]) -> None:
+def reshape(site: Site, stocks: Sequence[NewInventory], claims: Sequence[ConsumerClaim]) -> None:
     """Replace inventories and allocations in one transaction.
 
     In between every provider has what it had and what it is to have, so that neither order of
@@ -45,14 +44,14 @@ def reshape(site: Site, stocks: Sequence[NewStock], claims: Sequence[ConsumerCla
     stocks = sorted(stocks, key=lambda stock: stock.provider_id)
 
     def work(connection: sa.Connection) -> None:
-        for stock in stocks:
-            provider = _provider(connection, stock)
-            classes_hold(connection, stock.wanted)
-            check_classes(connection, stock.wanted, "malformed reshaper data")
+        classes_hold(connection, {name for stock in stocks for name in stock.wanted})
+        providers = [_provider(connection, stock) for stock in stocks]
+        held = hold(connection, claims, site.clock(), [one.id for one in providers])
+        for stock, provider in zip(stocks, providers, strict=True):
             bump(connection, provider, None)
             for name, record in sorted(stock.wanted.items()):
                 inventory_write(connection, provider.id, name, record, site.clock())
-        replace(connection, claims, site.clock())
+        take(connection, held)
         generations_bump(connection, [stock.provider_id for stock in stocks if stock.wanted])
         for stock in stocks:
             drop_all_but(connection, stock.provider_id, stock.wanted)
@@ -63,7 +62,7 @@ def reshape(site: Site, stocks: Sequence[NewStock], claims: Sequence[ConsumerCla
         raise Conflict(f"update conflict: {RACE}", code=CONCURRENT) from error
 
 
-def _provider(connection: sa.Connection, stock: NewStock) -> ProviderRow:
+def _provider(connection: sa.Connection, stock: NewInventory) -> ProviderRow:
     try:
         provider = inventory_owner(connection, stock.provider_id)
     except NotFound as error:
@@ -77,4 +76,5 @@ def _provider(connection: sa.Connection, stock: NewStock) -> ProviderRow:
             f"{provider.generation}, given: {stock.generation}",
             code=CONCURRENT,
         )
+    check_classes(connection, stock.wanted, "malformed reshaper data")
     return provider

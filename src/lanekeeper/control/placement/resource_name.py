@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 import os_resource_classes
 import os_traits
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
@@ -113,11 +114,18 @@ def rename_class(site: Site, name: str, to: str) -> None:
         if name in STANDARD_CLASSES:
             raise Invalid(f"Cannot update standard resource class {name}")
         if not unknown_classes(connection, [to]):
-            raise Conflict(f"Resource class already exists: {to}")
+            raise _exists(to)
         _not_devices(connection, name, "renamed")
         class_rename(connection, name, to)
 
-    site.database.write(work)
+    try:
+        site.database.write(work)
+    except IntegrityError as error:  # another request took the name meanwhile
+        raise _exists(to) from error
+
+
+def _exists(name: str) -> Conflict:
+    return Conflict(f"Resource class already exists: {name}")
 
 
 def _not_devices(connection: sa.Connection, name: str, done: str) -> None:

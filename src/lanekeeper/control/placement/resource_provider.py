@@ -11,6 +11,7 @@ from lanekeeper.control.placement.resource_name import check_classes, check_trai
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.listing import ProviderFilter, ProviderRow
+from lanekeeper.store.placement.hold import providers_hold, trees_hold
 from lanekeeper.store.placement.resource_provider import (
     aggregates_of,
     aggregates_replace,
@@ -27,7 +28,6 @@ from lanekeeper.store.placement.resource_provider import (
     subtree_ids,
     traits_of,
     traits_replace,
-    trees_hold,
 )
 
 CONCURRENT = "placement.concurrent_update"
@@ -130,8 +130,7 @@ def update_provider(
     """
 
     def work(connection: sa.Connection) -> ProviderRow:
-        if parent is not None:
-            trees_hold(connection)
+        trees_hold(connection)  # a new name, too, bars whoever refers to the provider
         provider = owned(connection, provider_id, "renamed or moved")
         namesake = provider_named(connection, name)
         values: dict[str, object] = {"name": name, "updated_at": site.clock()}
@@ -162,6 +161,7 @@ def _move(
     below = subtree_ids(connection, provider)
     if parent_id in below:
         raise Invalid(f"{failed}: creating loop in the provider tree is not allowed.")
+    providers_hold(connection, below)
     root_set(connection, below, provider.id if parent is None else parent.root_id)
 
 
@@ -313,6 +313,8 @@ def put_aggregates(
             if generation != provider.generation:
                 raise Conflict(_STALE, code=CONCURRENT)
             moved = bump(connection, provider, None)
+        else:
+            providers_hold(connection, [provider_id])
         aggregates_replace(connection, provider_id, aggregates)
         return moved
 

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lanekeeper.control.verify.finding import BUG, Finding
-from lanekeeper.store.books import Books
+from lanekeeper.store.records import Records
 
 
-def claims_are_servers(books: Books) -> Iterator[Finding]:
+def claims_are_servers(records: Records) -> Iterator[Finding]:
     """Who holds a device is a server, on the device's host, and a consumer."""
-    servers, consumers = books.by_id("server"), books.by_id("consumer")
-    devices, hosts = books.by_id("device"), books.by_id("host")
-    for claim in books.claim:
+    servers, consumers = records.by_id("server"), records.by_id("consumer")
+    devices, hosts = records.by_id("device"), records.by_id("host")
+    for claim in records.claim:
         holder, device = claim["consumer_id"], devices.get(claim["device_id"])
         server = servers.get(holder)
         if server is None:
@@ -31,12 +31,14 @@ def claims_are_servers(books: Books) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def placed_servers_are_consumers(books: Books) -> Iterator[Finding]:
+def placed_servers_are_consumers(records: Records) -> Iterator[Finding]:
     """A server with a host is a consumer with an allocation there; one without holds nothing."""
-    hosts, consumers = books.by_id("host"), books.by_id("consumer")
-    places = {(row["consumer_id"], row["provider_id"]) for row in books.allocation}
-    holders = {row["consumer_id"] for row in (*books.allocation, *books.claim)} | consumers.keys()
-    for server in books.server:
+    hosts, consumers = records.by_id("host"), records.by_id("consumer")
+    places = {(row["consumer_id"], row["provider_id"]) for row in records.allocation}
+    holders = {
+        row["consumer_id"] for row in (*records.allocation, *records.claim)
+    } | consumers.keys()
+    for server in records.server:
         host_id = server["host_id"]
         if host_id is None:
             problem = "it has no host and holds something" if server["id"] in holders else ""
@@ -52,10 +54,10 @@ def placed_servers_are_consumers(books: Books) -> Iterator[Finding]:
             yield _server(server["id"], "server.holds", problem)
 
 
-def servers_have_what_they_asked_for(books: Books) -> Iterator[Finding]:
+def servers_have_what_they_asked_for(records: Records) -> Iterator[Finding]:
     """A placed server has as many devices for each of its requests as it asked for, no others."""
-    claimed = Counter((claim["consumer_id"], claim["request_id"]) for claim in books.claim)
-    for server in books.server:
+    claimed = Counter((claim["consumer_id"], claim["request_id"]) for claim in records.claim)
+    for server in records.server:
         if server["host_id"] is None:
             continue
         wanted = Counter(

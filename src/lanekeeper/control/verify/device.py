@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 from lanekeeper.control.verify.finding import BUG, Finding
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
-from lanekeeper.store.books import Books, Row
-from lanekeeper.store.placement.provider import device_provider_id
+from lanekeeper.store.placement.host_provider import device_provider_id
+from lanekeeper.store.records import Records, Row
 
 _DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
 
 
-def claimed_devices_are_held(books: Books) -> Iterator[Finding]:
+def claimed_devices_are_held(records: Records) -> Iterator[Finding]:
     """Every claim's device is there and held."""
-    devices = books.by_id("device")
-    for claim in books.claim:
+    devices = records.by_id("device")
+    for claim in records.claim:
         device = devices.get(claim["device_id"])
         if device is None:
             problem = f"{claim['consumer_id']} claims a device that is not there"
@@ -30,10 +30,10 @@ def claimed_devices_are_held(books: Books) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def held_devices_are_claimed_once(books: Books) -> Iterator[Finding]:
+def held_devices_are_claimed_once(records: Records) -> Iterator[Finding]:
     """Every held device has exactly one claim."""
-    claims = Counter(claim["device_id"] for claim in books.claim)
-    for device in books.device:
+    claims = Counter(claim["device_id"] for claim in records.claim)
+    for device in records.device:
         if device["state"] == DeviceState.HELD and claims[device["id"]] != 1:
             yield Finding(
                 invariant="device.claim", table="device", row=device["id"],
@@ -42,11 +42,11 @@ def held_devices_are_claimed_once(books: Books) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def pfs_have_cards(books: Books) -> Iterator[Finding]:
+def pfs_have_cards(records: Records) -> Iterator[Finding]:
     """Every PF has its card, nothing else has one."""
-    devices = books.by_id("device")
-    cards = {card["pf_device_id"] for card in books.card}
-    for device in books.device:
+    devices = records.by_id("device")
+    cards = {card["pf_device_id"] for card in records.card}
+    for device in records.device:
         if device["dev_type"] == DeviceType.PF and device["id"] not in cards:
             yield _card(
                 device["id"], f"PF {device['address']} has no card: its VFs are not counted"
@@ -58,16 +58,16 @@ def pfs_have_cards(books: Books) -> Iterator[Finding]:
             yield _card(card_id, f"there is a card for a device that is {what}")
 
 
-def cards_are_counted_right(books: Books) -> Iterator[Finding]:
+def cards_are_counted_right(records: Records) -> Iterator[Finding]:
     """A card says what follows from the rows of its PF and VFs, as ``store/device/life.py`` has it.
 
     Whole by the PF's holder, or by its last one until the PF is clean; else in as many parts as VFs
     are held, or dirty and there.
     """
-    devices = books.by_id("device")
-    holder = {claim["device_id"]: claim["consumer_id"] for claim in books.claim}
-    parts = Counter(row["pf_id"] for row in books.device if row["pf_id"] and _counts(row))
-    for card in books.card:
+    devices = records.by_id("device")
+    holder = {claim["device_id"]: claim["consumer_id"] for claim in records.claim}
+    parts = Counter(row["pf_id"] for row in records.device if row["pf_id"] and _counts(row))
+    for card in records.card:
         pf = devices.get(card["pf_device_id"])
         if pf is None:
             continue
@@ -92,10 +92,10 @@ def _counts(device: Row) -> bool:
     return device["state"] == DeviceState.HELD or (device["present"] and device["state"] in _DIRTY)
 
 
-def pfs_and_vfs_are_not_held_together(books: Books) -> Iterator[Finding]:
+def pfs_and_vfs_are_not_held_together(records: Records) -> Iterator[Finding]:
     """No VF is held while its PF is."""
-    devices = books.by_id("device")
-    for device in books.device:
+    devices = records.by_id("device")
+    for device in records.device:
         pf = devices.get(device["pf_id"] or "")
         if pf and device["state"] == pf["state"] == DeviceState.HELD:
             yield Finding(
@@ -105,10 +105,10 @@ def pfs_and_vfs_are_not_held_together(books: Books) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def vfs_hang_on_their_pf(books: Books) -> Iterator[Finding]:
+def vfs_hang_on_their_pf(records: Records) -> Iterator[Finding]:
     """Exactly VFs have a PF, and it is a PF of the same host."""
-    devices = books.by_id("device")
-    for device in books.device:
+    devices = records.by_id("device")
+    for device in records.device:
         pf = devices.get(device["pf_id"] or "")
         is_vf = device["dev_type"] == DeviceType.VF
         if device["pf_id"] and pf is None:
@@ -130,10 +130,10 @@ def vfs_hang_on_their_pf(books: Books) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def devices_belong_to_their_providers(books: Books) -> Iterator[Finding]:
+def devices_belong_to_their_providers(records: Records) -> Iterator[Finding]:
     """A device counts for a provider of its own host; a listed one that is there, its card's."""
-    providers = books.by_id("resource_provider")
-    for device in books.device:
+    providers = records.by_id("resource_provider")
+    for device in records.device:
         provider = providers.get(device["provider_id"] or "")
         own = device_provider_id(device["host_id"], device["pf_id"] or device["id"])
         if device["provider_id"] and provider is None:

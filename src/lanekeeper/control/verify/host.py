@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.control.verify.finding import BUG, Finding
-from lanekeeper.store.books import Books
+from lanekeeper.store.records import Records
 
 
-def generations_are_sane(books: Books) -> Iterator[Finding]:
+def generations_are_sane(records: Records) -> Iterator[Finding]:
     """The present mark is among those given out, none is younger, and none obeyed is either."""
-    marks = {(row["host_id"], row["generation"]): row["mark"] for row in books.desired_mark}
-    newest = {row["host_id"]: row["generation"] for row in books.desired_mark}  # in their order
-    for host in books.host:
+    marks = {(row["host_id"], row["generation"]): row["mark"] for row in records.desired_mark}
+    newest = {row["host_id"]: row["generation"] for row in records.desired_mark}  # in their order
+    for host in records.host:
         now = host["generation"]
         obeyed, dot, _ = host["obeyed"].partition(".")
         if now < 1:
@@ -31,10 +31,10 @@ def generations_are_sane(books: Books) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def marks_have_their_host(books: Books) -> Iterator[Finding]:
+def marks_have_their_host(records: Records) -> Iterator[Finding]:
     """Marks are of hosts that are there."""
-    hosts = books.by_id("host")
-    for row in books.desired_mark:
+    hosts = records.by_id("host")
+    for row in records.desired_mark:
         if row["host_id"] not in hosts:
             yield Finding(
                 invariant="mark.host", table="desired_mark",

@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 
 from lanekeeper.control.verify.finding import BUG, Finding, key_of
 from lanekeeper.domain.network.segment import NetworkType
-from lanekeeper.store.books import Books, Row
+from lanekeeper.store.records import Records, Row
 
 Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
-def ports_are_where_their_servers_are(books: Books) -> Iterator[Finding]:
+def ports_are_where_their_servers_are(records: Records) -> Iterator[Finding]:
     """A server's port is bound on the server's host to the device that was claimed for it."""
-    servers, hosts = books.by_id("server"), books.by_id("host")
-    devices = books.by_id("device")
-    claims = {row["request_id"]: row for row in books.claim}
-    for port in books.port:
+    servers, hosts = records.by_id("server"), records.by_id("host")
+    devices = records.by_id("device")
+    claims = {row["request_id"]: row for row in records.claim}
+    for port in records.port:
         server, claim = servers.get(port["device_id"]), claims.get(port["id"])
         if server is None:
             problem = (
@@ -44,10 +44,10 @@ def _slot(port: Row, device: Row | None) -> str:
     return f"its profile names device {slot}, and {device['address']} is claimed for it"
 
 
-def servers_have_their_ports(books: Books) -> Iterator[Finding]:
+def servers_have_their_ports(records: Records) -> Iterator[Finding]:
     """Every port that a placed server lists is there and held by that server."""
-    ports = books.by_id("port")
-    for server in books.server:
+    ports = records.by_id("port")
+    for server in records.server:
         if server["host_id"] is None:
             continue
         for port_id in server["port_ids"]:
@@ -57,9 +57,9 @@ def servers_have_their_ports(books: Books) -> Iterator[Finding]:
                 yield _port(port_id, f"server {server['id']} lists it, and it is {holder}")
 
 
-def macs_are_given_once(books: Books) -> Iterator[Finding]:
+def macs_are_given_once(records: Records) -> Iterator[Finding]:
     """No two ports of a network have one MAC."""
-    seen = ((row["network_id"], row["mac_address"]) for row in books.port)
+    seen = ((row["network_id"], row["mac_address"]) for row in records.port)
     for network_id, mac in _twice(seen):
         yield Finding(
             invariant="port.mac", table="port", row=key_of(network_id, mac),
@@ -67,12 +67,12 @@ def macs_are_given_once(books: Books) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def addresses_are_given_once_and_fit(books: Books) -> Iterator[Finding]:
+def addresses_are_given_once_and_fit(records: Records) -> Iterator[Finding]:
     """An address belongs to its subnet, to a port of the same network, and to nobody else."""
-    subnets, ports = books.by_id("subnet"), books.by_id("port")
-    for subnet_id, ip in _twice((row["subnet_id"], row["ip"]) for row in books.address):
+    subnets, ports = records.by_id("subnet"), records.by_id("port")
+    for subnet_id, ip in _twice((row["subnet_id"], row["ip"]) for row in records.address):
         yield _address(subnet_id, ip, "it is given twice")
-    for row in books.address:
+    for row in records.address:
         subnet, port = subnets.get(row["subnet_id"]), ports.get(row["port_id"])
         if subnet is None or port is None:
             problem = f"its {'port' if subnet else 'subnet'} is not there"
@@ -85,17 +85,17 @@ def addresses_are_given_once_and_fit(books: Books) -> Iterator[Finding]:
         yield _address(row["subnet_id"], row["ip"], problem)
 
 
-def vlans_are_given_once(books: Books) -> Iterator[Finding]:
+def vlans_are_given_once(records: Records) -> Iterator[Finding]:
     """A VLAN id, or the untagged wire, serves one network of a physical network."""
-    networks = books.by_id("network")
-    physical = [row for row in books.segment if row["physical_network"]]
+    networks = records.by_id("network")
+    physical = [row for row in records.segment if row["physical_network"]]
     tagged = [row for row in physical if row["segmentation_id"] is not None]
     flat = [row for row in physical if row["network_type"] == NetworkType.FLAT]
     for name, vlan in _twice((row["physical_network"], row["segmentation_id"]) for row in tagged):
         yield _segment(key_of(name, vlan), f"VLAN {vlan} of {name} serves two networks")
     for (name,) in _twice((row["physical_network"],) for row in flat):
         yield _segment(name, f"{name} without a tag serves two networks")
-    for row in books.segment:
+    for row in records.segment:
         if row["network_id"] not in networks:
             yield _segment(row["id"], f"its network {row['network_id']} is not there")
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 
 from lanekeeper.control.verify.finding import BUG, Finding, key_of
 from lanekeeper.domain.placement.inventory import Inventory
-from lanekeeper.store.books import Books, Row
+from lanekeeper.store.records import Records, Row
 
 
-def used_is_what_is_allocated(books: Books) -> Iterator[Finding]:
+def used_is_what_is_allocated(records: Records) -> Iterator[Finding]:
     """An inventory's use is the sum of its allocations."""
     taken: Counter[tuple[str, str]] = Counter()
-    for row in books.allocation:
+    for row in records.allocation:
         taken[row["provider_id"], row["resource_class"]] += row["used"]
-    for row in books.inventory:
+    for row in records.inventory:
         told, summed = row["used"], taken[row["provider_id"], row["resource_class"]]
         if told != summed:
             yield Finding(
@@ -25,9 +25,9 @@ def used_is_what_is_allocated(books: Books) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def capacity_follows_from_the_inventory(books: Books) -> Iterator[Finding]:
+def capacity_follows_from_the_inventory(records: Records) -> Iterator[Finding]:
     """``capacity`` is ``int((total - reserved) * allocation_ratio)``."""
-    for row in books.inventory:
+    for row in records.inventory:
         ratio = row["allocation_ratio"]
         right = Inventory(
             total=row["total"], reserved=row["reserved"], allocation_ratio=ratio
@@ -40,9 +40,9 @@ def capacity_follows_from_the_inventory(books: Books) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def use_is_within_capacity(books: Books) -> Iterator[Finding]:
+def use_is_within_capacity(records: Records) -> Iterator[Finding]:
     """Use beyond capacity is a notice: Placement lets an inventory be lowered below its use."""
-    for row in books.inventory:
+    for row in records.inventory:
         if row["used"] > row["capacity"]:
             yield Finding(
                 invariant="inventory.over", table="inventory", row=_key(row),
@@ -52,11 +52,11 @@ def use_is_within_capacity(books: Books) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def allocations_refer_to_what_is_there(books: Books) -> Iterator[Finding]:
+def allocations_refer_to_what_is_there(records: Records) -> Iterator[Finding]:
     """An allocation's provider, inventory and consumer exist."""
-    providers, consumers = books.by_id("resource_provider"), books.by_id("consumer")
-    inventories = {(row["provider_id"], row["resource_class"]) for row in books.inventory}
-    for row in books.allocation:
+    providers, consumers = records.by_id("resource_provider"), records.by_id("consumer")
+    inventories = {(row["provider_id"], row["resource_class"]) for row in records.inventory}
+    for row in records.allocation:
         lacking = [
             what
             for what, is_there in (
@@ -75,10 +75,10 @@ def allocations_refer_to_what_is_there(books: Books) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def consumers_consume(books: Books) -> Iterator[Finding]:
+def consumers_consume(records: Records) -> Iterator[Finding]:
     """A consumer has an allocation or a claim."""
-    holders = {row["consumer_id"] for row in (*books.allocation, *books.claim)}
-    for row in books.consumer:
+    holders = {row["consumer_id"] for row in (*records.allocation, *records.claim)}
+    for row in records.consumer:
         if row["id"] not in holders:
             yield Finding(
                 invariant="consumer.empty", table="consumer", row=row["id"],
@@ -86,10 +86,10 @@ def consumers_consume(books: Books) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def providers_are_trees(books: Books) -> Iterator[Finding]:
+def providers_are_trees(records: Records) -> Iterator[Finding]:
     """Parents lead to a root without a loop, and ``root_id`` names it."""
-    providers = books.by_id("resource_provider")
-    for row in books.resource_provider:
+    providers = records.by_id("resource_provider")
+    for row in records.resource_provider:
         root, problem = _root(row, providers)
         if not problem and row["root_id"] != root:
             problem = f"its root is called {row['root_id']}, and its parents lead to {root}"
@@ -113,10 +113,10 @@ def _root(row: Row, providers: Mapping[str, Row]) -> tuple[str, str]:
     return str(row["id"]), ""
 
 
-def own_providers_have_their_host(books: Books) -> Iterator[Finding]:
+def own_providers_have_their_host(records: Records) -> Iterator[Finding]:
     """What hosts and devices own names a host that is there; a host's own provider has its id."""
-    hosts = books.by_id("host")
-    for row in books.resource_provider:
+    hosts = records.by_id("host")
+    for row in records.resource_provider:
         host = hosts.get(row["host_id"] or "")
         if row["owner"] == "api":
             problem = "a client made it, and it names a host" if row["host_id"] else ""

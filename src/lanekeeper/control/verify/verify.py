@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from lanekeeper.control.verify import compute, device, host, network, placement
 from lanekeeper.control.verify.finding import Finding
-from lanekeeper.store.books import Books, books_load
+from lanekeeper.store.records import Records, records_load
 
-Invariant = Callable[[Books], Iterator[Finding]]
+Invariant = Callable[[Records], Iterator[Finding]]
 
 INVARIANTS: tuple[Invariant, ...] = (
     device.claimed_devices_are_held,
@@ -46,5 +46,5 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 def verify(connection: sa.Connection) -> list[Finding]:
     """Check every invariant; the connection shows one moment."""
-    books = books_load(connection)
-    return [finding for invariant in INVARIANTS for finding in invariant(books)]
+    records = records_load(connection)
+    return [finding for invariant in INVARIANTS for finding in invariant(records)]

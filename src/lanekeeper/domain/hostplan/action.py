@@ -65,6 +65,129 @@ class BindVf(Action, frozen=True):
         return f"give VF {self.index} of {self.pf} {whom}"
 
 
+class WriteVfSettings(Action, frozen=True):
+    """Write what the PF holds for VF *index*; None leaves a setting.
+
+    ``mac`` of all zero takes the administrative address away. ``vlan`` 0 is none.
+    """
+
+    pf: str
+    index: int
+    mac: str | None = None
+    trust: bool | None = None
+    spoofchk: bool | None = None
+    vlan: int | None = None
+    qos: int = 0
+
+    def __str__(self) -> str:
+        flags = {"trust": self.trust, "spoofchk": self.spoofchk}
+        words = [f"{name} {'on' if on else 'off'}" for name, on in flags.items() if on is not None]
+        if self.mac is not None:
+            words.insert(0, f"MAC {self.mac}" if self.mac.strip("0:") else "no MAC of its own")
+        if self.vlan is not None:
+            words.append(f"VLAN {self.vlan}")
+        return f"give VF {self.index} of {self.pf} {', '.join(words)}"
+
+
+class SetEswitchMode(Action, frozen=True):
+    """Make the eswitch of *pf* a plain VEB (``legacy``) or a switch (``switchdev``)."""
+
+    pf: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"set the eswitch of {self.pf} to {self.mode}"
+
+
+class SetMigratable(Action, frozen=True):
+    """Say whether VF *index* of *pf* can travel with a running guest. It must have no driver."""
+
+    pf: str
+    index: int
+    enabled: bool
+
+    def __str__(self) -> str:
+        return f"make VF {self.index} of {self.pf} {'' if self.enabled else 'not '}migratable"
+
+
+class SetFirmware(Action, frozen=True):
+    """Write a setting into the card's own memory; the card reads it when it starts."""
+
+    pf: str
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"set {self.name}={self.value} in the firmware of {self.pf}"
+
+
+class SetHugePages(Action, frozen=True):
+    """Keep this many huge pages on a NUMA node."""
+
+    node: int
+    size_kib: int
+    pages: int
+
+    def __str__(self) -> str:
+        return f"keep {self.pages} huge pages of {self.size_kib} KiB on node {self.node}"
+
+
+class SetSwitch(Action, frozen=True):
+    """Set, or with None remove, a key of ``other_config`` of Open vSwitch."""
+
+    key: str
+    value: str | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"remove {self.key} from Open vSwitch"
+        return f"set {self.key}={self.value} in Open vSwitch"
+
+
+class AddBridge(Action, frozen=True):
+    """Make a bridge of Open vSwitch."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"make bridge {self.name} in Open vSwitch"
+
+
+class RemoveBridge(Action, frozen=True):
+    """Remove a bridge of Open vSwitch."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"remove bridge {self.name} from Open vSwitch"
+
+
+class AddPort(Action, frozen=True):
+    """Make the interface of *pf*, or the representor of its VF *index*, a port of *bridge*."""
+
+    bridge: str
+    pf: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return f"add {_port(self.pf, self.index)} to bridge {self.bridge}"
+
+
+class RemovePort(Action, frozen=True):
+    """Take that port away from *bridge*. One that is gone needs nothing."""
+
+    bridge: str
+    pf: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return f"take {_port(self.pf, self.index)} from bridge {self.bridge}"
+
+
+def _port(pf: str, index: int | None) -> str:
+    return f"the interface of {pf}" if index is None else f"the representor of VF {index} of {pf}"
+
+
 class MakeDirectory(Action, frozen=True):
     """Make one directory; its parent is there."""
 
@@ -84,10 +207,11 @@ class RemoveDirectory(Action, frozen=True):
 
 
 class WriteFile(Action, frozen=True):
-    """Give a file this text, whole, readable by all."""
+    """Give a file this text, whole. A new one gets *mode*; one that is there keeps what it has."""
 
     path: str
     text: str
+    mode: int = 0o644
 
     def __str__(self) -> str:
         return f"write /{self.path}"
@@ -115,8 +239,46 @@ class MakeLink(Action, frozen=True):
 class UpdateBootLoader(Action, frozen=True):
     """Have the boot loader read its settings again; it keeps its own old menu until then."""
 
+    command: tuple[str, ...] = ("update-grub",)
+
     def __str__(self) -> str:
-        return "run update-grub"
+        return f"run {' '.join(self.command)}"
+
+
+class ReplaceText(Action, frozen=True):
+    """Put *new* in place of *old*, whole lines of somebody else's file, and leave all others.
+
+    No *old* puts *new* at the end; no *new* takes *old* out.
+    """
+
+    path: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        if not self.new:
+            return f"take lines out of /{self.path}"
+        return f"{'change' if self.old else 'add'} lines in /{self.path}"
+
+
+class Respell(Action, frozen=True):
+    """Give a file this exact text, if it says the same words; else it is left alone."""
+
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"spell /{self.path} as it was"
+
+
+class RunProgram(Action, frozen=True):
+    """Run a program of the distribution; *changes* are the files that it may write to."""
+
+    command: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"run {' '.join(self.command)}"
 
 
 Change = (
@@ -125,11 +287,29 @@ Change = (
     | SetVfCount
     | SetLink
     | BindVf
+    | WriteVfSettings
+    | SetEswitchMode
+    | SetMigratable
+    | SetFirmware
+    | SetHugePages
+    | SetSwitch
+    | AddBridge
+    | RemoveBridge
+    | AddPort
+    | RemovePort
     | MakeDirectory
     | RemoveDirectory
     | WriteFile
     | RemoveFile
     | MakeLink
     | UpdateBootLoader
+    | ReplaceText
+    | Respell
+    | RunProgram
 )
 """Any action, as a journal reads it back."""
+
+FileChange = (
+    MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink | ReplaceText | Respell
+)
+"""Those that need no kernel and no program: an image can be changed by them."""

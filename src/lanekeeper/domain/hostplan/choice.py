@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy import PfPolicy, Policy
+from lanekeeper.domain.hostplan.policy.pf import PfPolicy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
@@ -17,7 +18,7 @@ def choose(policy: Policy, host: HostFacts) -> tuple[Chosen, list[Refusal]]:
     refusals: list[Refusal] = []
     owners: dict[PciAddress, str] = {}
     for entry in policy.pfs:
-        found = entry.selector.select(host.devices)
+        found = entry.selector.select(host)
         if not found:
             refusals.append(_nothing_selected(entry, host))
         for pf in found:
@@ -32,7 +33,12 @@ def choose(policy: Policy, host: HostFacts) -> tuple[Chosen, list[Refusal]]:
 def _nothing_selected(entry: PfPolicy, host: HostFacts) -> Refusal:
     there = ", ".join(f"{pf.address} ({pf.netdev or 'no netdev'})" for pf in host.pfs)
     reason = f"no PF has {entry.selector}"
-    return Refusal("pf-not-found", entry.path, reason, f"PFs here: {there or 'none'}")
+    for name, fault in host.device_faults:
+        if name == str(entry.selector.address):
+            reason = f"{reason}: the function there is set aside, since {fault}"
+    near = "; ".join(entry.selector.near_misses(host))
+    fix = f"{near}. PFs here: {there}" if near else f"PFs here: {there or 'none'}"
+    return Refusal("pf-not-found", entry.path, reason, fix)
 
 
 def _two_owners(entry: PfPolicy, other: str, pf: PciDevice) -> Refusal:

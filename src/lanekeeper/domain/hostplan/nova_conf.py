@@ -7,34 +7,49 @@ Source: nova configuration reference, ``[pci] device_spec`` and ``[pci] alias``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy import Policy, Purpose
+from lanekeeper.domain.hostplan.policy.pf import PfPolicy
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.policy.vf import VfWish
 from lanekeeper.domain.pci.device import PciDevice
+
+_PLACED = ("resource_class", "traits")
+"""Tags that an alias can ask for. Source: nova ``pci/request.py``, the schema of an alias."""
 
 
 def nova_conf(policy: Policy, host: HostFacts) -> tuple[str, ...]:
-    """Return ``device_spec`` and ``alias`` lines for the VFs that are there now, each once."""
+    """Return ``device_spec`` and ``alias`` lines for the VFs that are there now, each once.
+
+    A PF whose VFs are all wanted alike has one entry; where ranges differ each VF has its own,
+    since a ``device_spec`` knows no ranges.
+    """
     chosen, _ = choose(policy, host)
     lines = (
         line
         for entry, pf in chosen
-        if entry.purpose is not None
-        for vf in host.vfs_of(pf.address)
-        for line in _lines(entry.purpose, vf)
+        for vf in host.vfs_of(pf.address)[: entry.vfs]
+        for line in _lines(entry, entry.of(vf.vf_index or 0), vf)
     )
     # device_spec first, as the guides have it; sorted() keeps the order within each.
     return tuple(sorted(dict.fromkeys(lines), key=lambda line: line.startswith("alias")))
 
 
-def _lines(purpose: Purpose, vf: PciDevice) -> Iterator[str]:
-    ids = f'"vendor_id": "{vf.vendor_id:04x}", "product_id": "{vf.product_id:04x}"'
-    where = f'"address": "{vf.address.domain:04x}:{vf.address.bus:02x}:*.*"'
+def _lines(entry: PfPolicy, wish: VfWish, vf: PciDevice) -> Iterator[str]:
+    purpose = wish.purpose
+    if purpose is None:
+        return
+    given = {"vendor_id": f"{vf.vendor_id:04x}", "product_id": f"{vf.product_id:04x}"}
+    alike = len(entry.wishes) == 1
+    bus = f"{vf.address.domain:04x}:{vf.address.bus:02x}:*.*"
+    spec = {**given, "address": bus if alike else str(vf.address)}
     if purpose.physical_network is not None:
-        network = f'"physical_network": "{purpose.physical_network}"'
-        yield f"device_spec = {{{ids}, {where}, {network}}}"
-    else:
-        yield f"device_spec = {{{ids}, {where}}}"
-        yield f'alias = {{{ids}, "device_type": "type-VF", "name": "{purpose.alias}"}}'
+        spec["physical_network"] = purpose.physical_network
+    yield f"device_spec = {json.dumps({**spec, **dict(wish.tags)})}"
+    if purpose.alias is not None:
+        placed = {key: value for key, value in wish.tags if key in _PLACED}
+        alias = {**given, "device_type": "type-VF", "name": purpose.alias, **placed}
+        yield f"alias = {json.dumps(alias)}"

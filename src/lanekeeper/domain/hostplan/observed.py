@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, BootSettings, argument_key
+from lanekeeper.domain.hostplan.offload import Offload
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
+from lanekeeper.domain.pci.holder import Holder
+from lanekeeper.domain.pci.vf_settings import VfSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,9 @@ class HostFacts:
         cmdline: arguments of the running kernel.
         configured_cmdline: what the boot loader will give the next one; None when it is not known.
         boot_loader_files: files that were read or looked for to know that.
+        modprobe_texts: files of modprobe.d that say how many VFs a driver makes.
+        initramfs_update: the command that makes the first root file system anew.
+        boot: what a plan has to know to change the boot loader's arguments.
         iommu_groups: names of the members, by group.
         iommu_modes: how many groups are of each type (``identity``, ``DMA``, ``DMA-FQ``).
         modules: loaded or built in. ``loadable``: there to be loaded.
@@ -64,6 +71,13 @@ class HostFacts:
         files: text of each file that a plan may write; None for one that is not there.
         directories: those of the files' directories that are there.
         program: how this program is called at boot.
+        slots: names of physical slots, by the function in them.
+        serials: what the vital product data of PFs says, beside the number of the PCIe capability.
+        altnames: other names of interfaces, by their function.
+        vf_settings: what each PF holds for its VFs; a PF that could not be asked is not there.
+        holders: who has a function in use: guests, and processes where no record names a guest.
+        representors: names of the interfaces that stand for VFs in an eswitch, by PF and index.
+        offload: of cards with an eswitch, and of the switch above them.
     """
 
     release: str = ""
@@ -72,7 +86,9 @@ class HostFacts:
     cmdline: tuple[str, ...] = ()
     configured_cmdline: tuple[str, ...] | None = None
     boot_loader_files: tuple[str, ...] = ()
-    can_update_boot_loader: bool = False
+    modprobe_texts: Mapping[str, str] = field(default_factory=dict)
+    initramfs_update: tuple[str, ...] | None = None
+    boot: BootSettings = field(default_factory=BootSettings)
     iommu_groups: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     iommu_modes: Mapping[str, int] = field(default_factory=dict)
     iommu_units: tuple[str, ...] = ()
@@ -91,6 +107,13 @@ class HostFacts:
     directories: frozenset[str] = frozenset()
     has_systemd: bool = False
     program: str = "/usr/bin/lanekeeper"
+    slots: Mapping[PciAddress, str] = field(default_factory=dict)
+    serials: Mapping[PciAddress, str] = field(default_factory=dict)
+    altnames: Mapping[PciAddress, tuple[str, ...]] = field(default_factory=dict)
+    vf_settings: Mapping[PciAddress, Mapping[int, VfSettings]] = field(default_factory=dict)
+    holders: Mapping[PciAddress, Holder] = field(default_factory=dict)
+    representors: Mapping[tuple[PciAddress, int], str] = field(default_factory=dict)
+    offload: Offload = field(default_factory=Offload)
 
     @property
     def pfs(self) -> tuple[PciDevice, ...]:
@@ -107,8 +130,8 @@ class HostFacts:
 
 def argument_holds(wanted: str, arguments: tuple[str, ...]) -> bool:
     """Whether a kernel argument stands in a command line and nothing after it says otherwise."""
-    key = wanted.partition("=")[0]
-    same = [argument for argument in arguments if argument.partition("=")[0] == key]
-    if key in ("console", "hugepagesz", "hugepages"):  # each occurrence counts by itself
+    key = argument_key(wanted)
+    same = [argument for argument in arguments if argument_key(argument) == key]
+    if key in MULTIPLE:
         return wanted in same
     return bool(same) and same[-1] == wanted

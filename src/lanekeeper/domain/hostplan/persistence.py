@@ -8,7 +8,11 @@ UNIT_LINK = "etc/systemd/system/multi-user.target.wants/lanekeeper-host.service"
 UNIT_LINK_TARGET = "../lanekeeper-host.service"
 GRUB_FILE = "etc/default/grub.d/90-lanekeeper.cfg"
 
-WRITTEN = (POLICY_FILE, UNIT_FILE, GRUB_FILE)
+MODPROBE_FILE = "etc/modprobe.d/lanekeeper.conf"
+ENTRY_SCRIPT = "etc/grub.d/11_lanekeeper"  # behind 10_linux, whose entries it makes once more
+ENTRY_ID = "lanekeeper"
+
+WRITTEN = (POLICY_FILE, UNIT_FILE, GRUB_FILE, ENTRY_SCRIPT, MODPROBE_FILE)
 """Files whose text a plan may set; ``UNIT_LINK`` is the one link."""
 
 _UNIT = """\
@@ -21,16 +25,32 @@ Before=libvirtd.service virtqemud.service openvswitch-switch.service lanekeeper-
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart={program} host apply --policy /{policy}
+# Nobody is there to confirm anything at boot; what was not confirmed before it goes back first.
+ExecStart={program} host apply --policy /{policy} --confirm-within 0
 
 [Install]
 WantedBy=multi-user.target
 """
 
+NOTE = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes it back.\n"
+
 _GRUB = """\
-# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
 # Recovery entries of the boot menu do without these arguments.
 GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {arguments}"
+"""
+
+_ENTRY_SCRIPT = """\
+#!/bin/sh
+# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
+# The entries of 10_linux once more with these arguments; the first of them is called {id}.
+[ -x /etc/grub.d/10_linux ] || exit 0
+GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {arguments}"
+GRUB_DISABLE_RECOVERY=true
+export GRUB_CMDLINE_LINUX_DEFAULT GRUB_DISABLE_RECOVERY
+/etc/grub.d/10_linux | sed \\
+    -e "s/^\\([[:space:]]*\\(menuentry\\|submenu\\) '[^']*\\)'/\\1 - SR-IOV'/" \\
+    -e "s/\\(menuentry_id_option '[^']*\\)'/\\1-{id}'/" \\
+    -e "0,/menuentry_id_option '/s/\\(menuentry_id_option '\\)[^']*'/\\1{id}'/"
 """
 
 
@@ -39,9 +59,15 @@ def unit_text(program: str) -> str:
     return _UNIT.format(policy=POLICY_FILE, program=program)
 
 
-def grub_text(arguments: tuple[str, ...]) -> str:
-    """Return the drop-in that adds *arguments* behind all others."""
-    return _GRUB.format(arguments=" ".join(arguments))
+def grub_lines(arguments: tuple[str, ...], *, saved: bool = False) -> str:
+    """Return settings that add *arguments* behind all others, and boot what was saved if asked."""
+    lines = _GRUB.format(arguments=" ".join(arguments)) if arguments else ""
+    return lines + ("GRUB_DEFAULT=saved\n" if saved else "")
+
+
+def entry_script(arguments: tuple[str, ...]) -> str:
+    """Return the script that adds entries with *arguments* to GRUB's menu."""
+    return _ENTRY_SCRIPT.format(arguments=" ".join(arguments), id=ENTRY_ID)
 
 
 def directories_of(path: str) -> tuple[str, ...]:

@@ -7,25 +7,67 @@ policy has its module in ``steps``; the order in which the kernel wants them is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lanekeeper.domain.hostplan.choice import choose
-from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy import Policy
-from lanekeeper.domain.hostplan.step import Plan
-from lanekeeper.domain.hostplan.steps.boot import boot_pending, boot_refusals, boot_steps
-from lanekeeper.domain.hostplan.steps.module import module_steps
+from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.step import Plan, State
+from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.huge_pages import (
+    huge_page_refusals,
+    huge_page_states,
+    huge_page_steps,
+)
+from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_steps
+from lanekeeper.domain.hostplan.steps.module import module_steps, option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
-from lanekeeper.domain.hostplan.steps.pf import pf_refusals, pf_steps
+from lanekeeper.domain.hostplan.steps.pf import pf_pending, pf_refusals, pf_states, pf_steps
+from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
 
 
 def plan(policy: Policy, host: HostFacts) -> Plan:
     """Return what turns *host* into what *policy* says; empty when it is so already."""
     chosen, refusals = choose(policy, host)
-    refusals = [*refusals, *pf_refusals(policy, host, chosen), *boot_refusals(policy, host)]
+    refusals = [
+        *refusals,
+        *pf_refusals(policy, host, chosen),
+        *huge_page_refusals(policy, host),
+        *boot_refusals(policy, host),
+    ]
     steps = [
+        *option_steps(policy, host),
         *module_steps(host, chosen),
+        *huge_page_steps(policy, host),
         *(step for entry, pf in chosen for step in pf_steps(entry, pf, host)),
+        *switch_steps(policy, host, chosen),
+        *max_vfs_steps(policy, host, chosen),
         *persist_steps(policy, host),
         *boot_steps(policy, host),
     ]
     once = tuple(dict.fromkeys(steps))  # two files may need one directory
-    return Plan(() if refusals else once, tuple(refusals), tuple(boot_pending(policy, host)))
+    pending = [
+        *boot_pending(policy, host),
+        *(text for entry, pf in chosen for text in pf_pending(entry, pf, host)),
+        *switch_pending(policy, host, chosen),
+    ]
+    states = [
+        *(state for entry, pf in chosen for state in pf_states(entry, pf, host)),
+        *huge_page_states(policy, host),
+        *argument_states(policy, host),
+    ]
+    return Plan(() if refusals else once, tuple(refusals), tuple(pending), tuple(states))
+
+
+def argument_states(policy: Policy, host: HostFacts) -> Iterator[State]:
+    """Say of each kernel argument whether it is active, or will be."""
+    for argument in policy.kernel_arguments:
+        active = argument_holds(argument, host.cmdline)
+        configured = argument_holds(argument, host.configured_cmdline or ())
+        yield State(
+            subject="kernel",
+            setting=argument,
+            requested="yes",
+            active="yes" if active else "no",
+            after_reboot="yes" if configured and not active else "",
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lanekeeper.domain.hostplan.action import Change
+from lanekeeper.domain.hostplan.action import Change, FileChange
 
 
 class Impact(StrEnum):
@@ -19,12 +19,17 @@ class Impact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change, why it is made, and how it is taken back: *undo*, in this order."""
+    """One change, why it is made, and how it is taken back: *undo*, in this order.
+
+    Attributes:
+        affects: who loses what by it, in words: guests, VFs, addresses.
+    """
 
     do: Change
     undo: tuple[Change, ...]
     why: str
     impact: Impact = Impact.NONE
+    affects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +42,39 @@ class Refusal:
     fix: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """One thing that a policy asks for, as it could be, is to be and is.
+
+    Attributes:
+        setting: what it is, as ``VFs``; *subject* is whose.
+        capable: the most, or all, that is possible; empty when that is not known.
+        requested: what the policy says. ``active``: what is so now.
+        after_reboot: what the next start will make of it; empty when that is what is active.
+    """
+
+    subject: str
+    setting: str
+    requested: str
+    active: str
+    capable: str = ""
+    after_reboot: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order; *refusals* forbid all of them. *pending* is what waits for a reboot."""
+    """Steps in order; *refusals* forbid all of them. *pending* is what waits, and for what."""
 
     steps: tuple[Step, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     pending: tuple[str, ...] = ()
+    states: tuple[State, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         return not self.steps and not self.refusals
+
+    def file_part(self) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        """Return the steps that an image can be changed by, and those left for its first boot."""
+        files = tuple(step for step in self.steps if isinstance(step.do, FileChange))
+        return files, tuple(step for step in self.steps if step not in files)

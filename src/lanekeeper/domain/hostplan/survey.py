@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.offload import Offload
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 
@@ -162,32 +163,6 @@ class MemoryLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ovs:
-    """What Open vSwitch was told: ``other_config`` of its one record, as text."""
-
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offload:
-    """What cards with an eswitch say, and the virtual switch above them.
-
-    Attributes:
-        modes: of each card's eswitch: ``legacy`` or ``switchdev``.
-        firmware: version that runs on each card.
-        migratable: of VFs, by PF and VF index.
-        migration_modes: VF_MIGRATION_MODE in each card's own settings.
-        ovs: None when Open vSwitch does not run.
-    """
-
-    modes: Mapping[PciAddress, str] = field(default_factory=dict)
-    firmware: Mapping[PciAddress, str] = field(default_factory=dict)
-    migratable: Mapping[tuple[PciAddress, int], bool] = field(default_factory=dict)
-    migration_modes: Mapping[PciAddress, str] = field(default_factory=dict)
-    ovs: Ovs | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """One host, examined.
 
@@ -219,13 +194,16 @@ class Survey:
     boot_files: tuple[str, ...] = ()
     initramfs: Initramfs | None = None
     memory_limits: tuple[MemoryLimit, ...] = ()
-    offload: Offload = Offload()
     versions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     faults: tuple[tuple[str, str], ...] = ()
 
     def of(self, device: PciDevice) -> FunctionFacts:
         """Return what *device* says of itself; nothing, for one that could not be read."""
         return self.functions.get(device.address, _SILENT)
+
+    @property
+    def offload(self) -> Offload:
+        return self.host.offload
 
     @property
     def kernel(self) -> tuple[int, ...]:

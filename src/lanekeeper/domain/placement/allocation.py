@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Allocation:
     """One line of an allocation: so many units of a class from a provider for a consumer."""
 
     consumer_id: str

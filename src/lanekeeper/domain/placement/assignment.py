@@ -27,21 +27,25 @@ def assignable(
     bounds: dict[int, int] = {}
     serves: dict[int, list[int]] = {}  # row to the demands that it serves now
 
-    def bound(row: int) -> int:
-        if row not in bounds:
-            bounds[row] = _how_many(amounts, room(row))
-        return bounds[row]
+    def is_free(row: int) -> bool:
+        looked()
+        bound = bounds.get(row)
+        if bound is None:
+            bound = bounds[row] = _how_many(amounts, room(row))
+            serves[row] = []
+        return len(serves[row]) < bound
 
     def assign(number: int, seen: set[int]) -> bool:
-        for row in demands[number].rows:
-            looked()
+        rows = demands[number].rows
+        for row in rows:  # most find room at once, and nobody has to move
+            if is_free(row):
+                serves[row].append(number)
+                return True
+        for row in rows:
             if row in seen:
                 continue
             seen.add(row)
-            mine = serves.setdefault(row, [])
-            if len(mine) < bound(row):
-                mine.append(number)
-                return True
+            mine = serves[row]
             for place, other in enumerate(mine):
                 if assign(other, seen):
                     mine[place] = number

@@ -21,7 +21,8 @@ import numpy as np
 
 from lanekeeper.domain.placement.budget import Budget, Spent
 from lanekeeper.domain.placement.query import CandidateQuery
-from lanekeeper.domain.placement.snapshot import Mask, Rows, Snapshot
+from lanekeeper.domain.placement.rows import Mask, Rows
+from lanekeeper.domain.placement.snapshot import Snapshot
 from lanekeeper.domain.placement.supply import (
     Slot,
     Supply,
@@ -158,16 +159,22 @@ def _choices(
 
 
 def _tree(walk: Walk, anchor: int, choices: Choices) -> Iterator[Candidate]:
+    wanted = [(slot.group.suffix, dict(slot.resources)) for slot in walk.slots]
     for chosen in walk.combinations(choices):
         amounts: dict[int, dict[str, int]] = {}
         mappings: dict[str, tuple[int, ...]] = {}
-        for slot, row in zip(walk.slots, chosen, strict=True):
-            suffix = slot.group.suffix
-            before = mappings.get(suffix, ())
-            mappings[suffix] = before if row in before else (*before, row)
-            for name, amount in slot.resources:
-                part = amounts.setdefault(row, {})
-                part[name] = part.get(name, 0) + amount
+        for (suffix, resources), row in zip(wanted, chosen, strict=True):
+            before = mappings.get(suffix)
+            if before is None:
+                mappings[suffix] = (row,)
+            elif row not in before:
+                mappings[suffix] = (*before, row)
+            part = amounts.get(row)
+            if part is not None:
+                for name, amount in resources.items():
+                    part[name] = part.get(name, 0) + amount
+            elif resources:  # a group without resources only says where it is
+                amounts[row] = resources.copy()
         yield Candidate(anchor, amounts, mappings)
 
 

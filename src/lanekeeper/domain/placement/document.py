@@ -18,7 +18,7 @@ from lanekeeper.domain.placement.inventory import INT_MAX
 FORMAT = 1
 
 
-class Stock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class InventoryEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One inventory record, as Placement's API has it."""
 
     total: int
@@ -33,7 +33,7 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     uuid: str
     name: str
     parent: str | None = None
-    inventories: dict[str, Stock] = field(default_factory=dict)
+    inventories: dict[str, InventoryEntry] = field(default_factory=dict)
     traits: frozenset[str] = frozenset()
     aggregates: frozenset[str] = frozenset()
 

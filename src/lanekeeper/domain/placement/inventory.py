@@ -34,14 +34,6 @@ class Inventory:
         exact = (self.total - self.reserved) * self.allocation_ratio
         return int(max(-_CAPACITY_MAX, min(exact, _CAPACITY_MAX)))
 
-    def refuses(self, amount: int) -> str:
-        """Say why *amount* more cannot be taken; empty when it can."""
-        if misfit := self.misfit(amount):
-            return misfit
-        if self.used + amount > self.capacity:
-            return f"{amount} asked, {max(self.capacity - self.used, 0)} of {self.capacity} free"
-        return ""
-
     def misfit(self, amount: int) -> str:
         """Say why *amount* is never taken, whatever is free; empty when it may be."""
         if not self.min_unit <= amount <= self.max_unit:

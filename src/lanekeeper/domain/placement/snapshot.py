@@ -17,14 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lanekeeper.domain.placement.inventory import INT_MAX
-
-Rows = npt.NDArray[np.int32]
-Mask = npt.NDArray[np.bool_]
+from lanekeeper.domain.placement.labels import Labels
+from lanekeeper.domain.placement.rows import NONE, Mask, Rows, among
 
 SHARING = "MISC_SHARES_VIA_AGGREGATE"
 GONE = -1
-NONE: Rows = np.empty(0, dtype=np.int32)
-NONE.flags.writeable = False
 _CAPACITY, _USED, _MIN, _MAX, _STEP = range(5)
 
 
@@ -64,6 +61,8 @@ class Trees:
     ) -> Trees:
         """Return the trees in which of *changed* exactly those of *lines* exist."""
         told = {line[0]: line for line in lines}
+        if all(self._is_as_told(id_, told.get(id_)) for id_ in changed):
+            return self
         known = {None, *self.row_of, *told}
         # A row that hangs in the air must not stop the whole fleet; `verify` tells of it.
         there = {id_: line for id_, line in told.items() if {line[1], line[2]} <= known}
@@ -79,6 +78,14 @@ class Trees:
             if id_ not in there and id_ in row_of:
                 root[row_of.pop(id_)] = GONE
         return Trees(ids, row_of, parent, root)
+
+    def _is_as_told(self, id_: str, line: tuple[str, str | None, str] | None) -> bool:
+        row = self.row_of.get(id_)
+        if row is None or line is None:
+            return row is None and line is None
+        _, parent_id, root_id = line
+        parent = GONE if parent_id is None else self.row_of.get(parent_id)
+        return bool(self.parent[row] == parent and self.root[row] == self.row_of.get(root_id))
 
     @cached_property
     def _by_root(self) -> tuple[Rows, Rows]:
@@ -113,38 +120,7 @@ class Trees:
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """Names that providers carry (traits, or aggregates): name to the rows that do, ascending."""
-
-    rows_of: Mapping[str, Rows] = field(default_factory=dict)
-
-    def of(self, name: str) -> Rows:
-        return self.rows_of.get(name, NONE)
-
-    def any_of(self, names: Iterable[str], size: int) -> Mask:
-        """Which of *size* rows carry at least one of *names*."""
-        mask = np.zeros(size, dtype=np.bool_)
-        for name in names:
-            mask[self.of(name)] = True
-        return mask
-
-    def with_rows(self, changed: Rows, pairs: Iterable[tuple[int, str]]) -> Labels:
-        """Return labels in which rows *changed* (ascending) carry exactly what *pairs* say."""
-        gathered: dict[str, list[int]] = defaultdict(list)
-        for row, name in pairs:
-            gathered[name].append(row)
-        result: dict[str, Rows] = {}
-        for name in {**self.rows_of, **gathered}:
-            old = self.of(name)
-            kept = old[~among(old, changed)]
-            now = np.sort(np.concatenate([kept, np.array(gathered.get(name, ()), np.int32)]))
-            if len(now):
-                result[name] = old if np.array_equal(now, old) else now
-        return Labels(result)
-
-
-@dataclass(frozen=True, slots=True)
-class Stock:
+class InventoryColumns:
     """One resource class: who has an inventory of it, and how much.
 
     Attributes:
@@ -185,7 +161,7 @@ class Stock:
         place = found[hit]
         return rows[hit], self.values[_CAPACITY, place], self.values[_USED, place]
 
-    def with_rows(self, changed: Rows, lines: Sequence[tuple[int, ...]]) -> Stock:
+    def with_rows(self, changed: Rows, lines: Sequence[tuple[int, ...]]) -> InventoryColumns:
         """Return the stock in which rows *changed* (ascending) have exactly *lines*."""
         told = np.array(sorted(lines), dtype=np.int64).reshape(-1, 6)
         rows, values = told[:, 0].astype(np.int32), told[:, 1:].T
@@ -195,28 +171,23 @@ class Stock:
                 return self
             copy = self.values.copy()
             copy[:, touched] = values
-            return Stock(self.rows, copy)
+            return InventoryColumns(self.rows, copy)
         all_rows = np.concatenate([self.rows[~touched], rows])
         order = np.argsort(all_rows, kind="stable")
         every = np.concatenate([self.values[:, ~touched], values], axis=1)
-        return Stock(all_rows[order], every[:, order])
+        return InventoryColumns(all_rows[order], every[:, order])
 
 
 @dataclass(frozen=True)
-class Shape:
-    """All but the amounts: what changes rarely, and what is derived from it once."""
+class Lending:
+    """What sharing providers are followed from: it stays the same object while that does."""
 
-    trees: Trees = field(default_factory=Trees)
-    traits: Labels = field(default_factory=Labels)
-    aggregates: Labels = field(default_factory=Labels)
-
-    @property
-    def size(self) -> int:
-        """How many rows there are, deleted ones included."""
-        return len(self.trees.ids)
+    trees: Trees
+    aggregates: Labels
+    carriers: Rows
 
     @cached_property
-    def sharing(self) -> Mapping[int, Mask]:
+    def served(self) -> Mapping[int, Mask]:
         """Sharing rows to the root rows of other trees that they serve, as a mask.
 
         A provider with MISC_SHARES_VIA_AGGREGATE serves each tree of which a member is in one of
@@ -225,24 +196,56 @@ class Shape:
         Source: placement ``objects/research_context.py``, anchors_for_sharing_providers.
         """
         root, found = self.trees.root, {}
-        members = list(self.aggregates.rows_of.values())
-        for row in self.traits.of(SHARING).tolist():
-            mask = np.zeros(self.size, dtype=np.bool_)
-            for rows in members:
-                place = np.searchsorted(rows, row)
-                if place < len(rows) and rows[place] == row:
-                    mask[root[rows]] = True
+        for row in self.carriers.tolist():
+            mask = np.zeros(len(self.trees.ids), dtype=np.bool_)
+            for name in self.aggregates.carried_by(row):
+                mask[root[self.aggregates.of(name)]] = True
             mask[root[row]] = False
             found[row] = mask
         return found
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """All but the amounts: what changes rarely, and what is derived from it once."""
+
+    trees: Trees
+    traits: Labels
+    aggregates: Labels
+    lending: Lending
+
+    @classmethod
+    def of(cls, trees: Trees, traits: Labels, aggregates: Labels, before: Shape | None) -> Shape:
+        """Put them together; *before* lends what did not change."""
+        lending = Lending(trees, aggregates, traits.of(SHARING))
+        if before is not None and (
+            before.trees is trees
+            and before.aggregates is aggregates
+            and np.array_equal(before.lending.carriers, lending.carriers)
+        ):
+            lending = before.lending
+        return cls(trees, traits, aggregates, lending)
+
+    @property
+    def size(self) -> int:
+        """How many rows there are, deleted ones included."""
+        return len(self.trees.ids)
+
+    @property
+    def sharing(self) -> Mapping[int, Mask]:
+        """Sharing rows to the root rows of other trees that they serve."""
+        return self.lending.served
+
+
+_EMPTY = Shape.of(Trees(), Labels(), Labels(), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that candidates are searched in."""
 
-    shape: Shape = field(default_factory=Shape)
-    stocks: Mapping[str, Stock] = field(default_factory=dict)
+    shape: Shape = _EMPTY
+    stocks: Mapping[str, InventoryColumns] = field(default_factory=dict)
 
     def with_stock(self, changed: Collection[str], lines: Lines) -> Snapshot:
         """Return the snapshot after inventories or use of providers *changed*, and nothing else.
@@ -260,27 +263,31 @@ class Snapshot:
         before = self.shape
         trees = before.trees.with_providers(changed, lines.providers)
         row_of = trees.row_of
-        known = {**before.trees.row_of, **row_of}
+        known = row_of if trees is before.trees else {**before.trees.row_of, **row_of}
         rows = _ascending(known[id_] for id_ in changed if id_ in known)
-        shape = Shape(
+        shape = Shape.of(
             trees,
             before.traits.with_rows(rows, _placed(row_of, lines.traits)),
             before.aggregates.with_rows(rows, _placed(row_of, lines.aggregates)),
+            before,
         )
         return Snapshot(shape, _restocked(self.stocks, known, changed, lines))
 
 
 def _restocked(
-    stocks: Mapping[str, Stock], row_of: Mapping[str, int], changed: Collection[str], lines: Lines
-) -> Mapping[str, Stock]:
+    stocks: Mapping[str, InventoryColumns],
+    row_of: Mapping[str, int],
+    changed: Collection[str],
+    lines: Lines,
+) -> Mapping[str, InventoryColumns]:
     rows = _ascending(row_of[id_] for id_ in changed if id_ in row_of)
     gathered: dict[str, list[tuple[int, ...]]] = defaultdict(list)
     for id_, name, *values in lines.stock:
         if id_ in row_of:
             gathered[name].append((row_of[id_], *values))
-    result: dict[str, Stock] = {}
+    result: dict[str, InventoryColumns] = {}
     for name in {**stocks, **gathered}:
-        now = stocks.get(name, Stock()).with_rows(rows, gathered.get(name, ()))
+        now = stocks.get(name, InventoryColumns()).with_rows(rows, gathered.get(name, ()))
         if len(now.rows):
             result[name] = now
     return result
@@ -294,14 +301,4 @@ def _placed(
 
 def _ascending(rows: Iterable[int]) -> Rows:
     found: Rows = np.unique(np.fromiter(rows, np.int32))
-    return found
-
-
-def among(rows: Rows, some: Rows) -> Mask:
-    """Which of *rows*, in any order, are in *some*, which is ascending."""
-    if not len(some):
-        return np.zeros(len(rows), dtype=np.bool_)
-    place = np.searchsorted(some, rows)
-    place[place == len(some)] = 0
-    found: Mask = some[place] == rows
     return found

@@ -16,8 +16,10 @@ from functools import reduce
 
 import numpy as np
 
+from lanekeeper.domain.placement.labels import Labels
 from lanekeeper.domain.placement.query import AnyOf, CandidateQuery, Group
-from lanekeeper.domain.placement.snapshot import NONE, Labels, Mask, Rows, Shape, Snapshot, among
+from lanekeeper.domain.placement.rows import NONE, Mask, Rows, among
+from lanekeeper.domain.placement.snapshot import Shape, Snapshot
 
 
 @dataclass(frozen=True, slots=True)

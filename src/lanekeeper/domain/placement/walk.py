@@ -111,7 +111,14 @@ class Tree:
         self._judges = [
             [one for one in self._together if slot in one.slots] for slot in range(len(choices))
         ]
+        self._contended = [
+            [(name, amount) for name, amount in slot.resources if name in walk.contended]
+            for slot in walk.slots
+        ]
+        self._kinds: list[str | None] = [None] if walk.apart else []
+        self._kinds += walk.contended
         self._tight = self._is_tight()
+        self._differing = [kind for kind in self._kinds if self._tight and self._differ(kind)]
 
     def combinations(self) -> Iterator[tuple[int, ...]]:
         """Every choice that goes together, as rows in the order of the slots."""
@@ -148,17 +155,19 @@ class Tree:
 
     def _take(self, slot: int, row: int) -> bool:
         """Choose *row* for *slot* if that goes with what is chosen; else leave all as it is."""
-        if slot in self._walk.apart:
-            if row in self._used:
+        apart = slot in self._walk.apart
+        if apart and row in self._used:
+            return False
+        contended = self._contended[slot]
+        for name, amount in contended:
+            if self._taken.get((row, name), 0) + amount > self._room(row, name):
                 return False
+        if apart:
             self._used.add(row)
         self._chosen[slot] = row
-        fits = True
-        for name, amount in self._contended(slot):
-            taken = self._taken.get((row, name), 0) + amount
-            self._taken[row, name] = taken
-            fits = fits and taken <= self._room(row, name)
-        if fits and all(self._possible(one) for one in self._judges[slot]):
+        for name, amount in contended:
+            self._taken[row, name] = self._taken.get((row, name), 0) + amount
+        if all(self._possible(one) for one in self._judges[slot]):
             return True
         self._put_back(slot)
         return False
@@ -173,7 +182,7 @@ class Tree:
             return
         if slot in self._walk.apart:
             self._used.discard(row)
-        for name, amount in self._contended(slot):
+        for name, amount in self._contended[slot]:
             left = self._taken[row, name] - amount
             if left:
                 self._taken[row, name] = left
@@ -197,30 +206,32 @@ class Tree:
             ),
         )
 
-    def _contended(self, slot: int) -> Iterator[tuple[str, int]]:
-        contended = self._walk.contended
-        if not contended:
-            return iter(())
-        return ((n, amount) for n, amount in self._walk.slots[slot].resources if n in contended)
-
     def _room(self, row: int, name: str) -> int:
         room = self._rooms.get((row, name))
         if room is None:
             room = self._rooms[row, name] = self._walk.snapshot.stocks[name].room(row)
         return room
 
-    def _demands(self, depth: int) -> Iterator[list[Demand]]:
-        """Slots from *depth* on that draw on the same: places apart, or a contended class."""
+    def _demands(self, kind: str | None, depth: int) -> list[Demand]:
+        """Slots from *depth* on that draw on the same: places apart (None), or a class."""
         left = self._order[depth:]
-        if self._walk.apart:
-            yield [Demand(self._choices[i], 1) for i in left if i in self._walk.apart]
-        for name in self._walk.contended:
-            yield [
-                Demand(self._choices[i], amount)
-                for i in left
-                for wanted, amount in self._walk.slots[i].resources
-                if wanted == name
-            ]
+        if kind is None:
+            return [Demand(self._choices[i], 1) for i in left if i in self._walk.apart]
+        return [
+            Demand(self._choices[i], amount)
+            for i in left
+            for wanted, amount in self._walk.slots[i].resources
+            if wanted == kind
+        ]
+
+    def _differ(self, kind: str | None) -> bool:
+        """Whether the slots that draw on *kind* want different rows or amounts of it.
+
+        Where they are all alike, each that is chosen for takes one share of as many as there are,
+        whichever row gives it: what could be assigned at the start still can.
+        """
+        demands = self._demands(kind, 0)
+        return len({(frozenset(demand.rows), demand.amount) for demand in demands}) > 1
 
     def _is_tight(self) -> bool:
         """Whether slots could take from each other what they need: only then is it looked into."""
@@ -242,11 +253,11 @@ class Tree:
 
     def _assignable(self, depth: int) -> bool:
         """Whether the slots from *depth* on could still be served, each class looked at alone."""
-        kinds: list[str | None] = [None] if self._walk.apart else []
-        kinds += self._walk.contended
         return all(
-            assignable(demands, partial(self._left, name), self._walk.budget.spend)
-            for name, demands in zip(kinds, self._demands(depth), strict=True)
+            assignable(
+                self._demands(kind, depth), partial(self._left, kind), self._walk.budget.spend
+            )
+            for kind in (self._differing if depth else self._kinds)
         )
 
     def _left(self, name: str | None, row: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lanekeeper.domain.pci.device import DeviceState, DeviceType
+from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.pci.request import Offered
 from lanekeeper.domain.scheduling.host import (
     DEFAULT_ZONE,
@@ -19,6 +19,7 @@ from lanekeeper.domain.scheduling.host import (
     Stock,
 )
 from lanekeeper.store.compute.aggregate import aggregate_list, zone_by_host
+from lanekeeper.store.device.free import IS_FREE, ITS_CARD
 from lanekeeper.store.tables import card, device, host, inventory, resource_provider
 
 _STANDING: Mapping[str, Standing] = {
@@ -108,11 +109,11 @@ def _devices(connection: sa.Connection) -> dict[str, list[HostDevice]]:
             device.c.tags,
             device.c.state,
             device.c.pf_id,
-            card.c.whole_holder,
             card.c.parts_held,
+            IS_FREE.label("free"),
             pf.c.listed.label("pf_listed"),
         )
-        .outerjoin(card, card.c.pf_device_id == sa.func.coalesce(device.c.pf_id, device.c.id))
+        .outerjoin(card, ITS_CARD)
         .outerjoin(pf, pf.c.id == device.c.pf_id)
         .where(device.c.listed, device.c.present)
         .order_by(device.c.host_id, device.c.address)
@@ -138,12 +139,9 @@ def _device(row: sa.RowMapping) -> HostDevice:
 
 
 def _standing(row: sa.RowMapping) -> Standing:
-    """Where a device stands; a free one is blocked by its card, held or dirty the other way."""
+    """Where a device stands; a clean one is blocked by its card, held or dirty the other way."""
     standing = _STANDING[row["state"]]
-    blocked = row["whole_holder"] is not None
-    if row["dev_type"] == DeviceType.PF:
-        blocked = blocked or bool(row["parts_held"])
-    return Standing.BLOCKED if blocked and standing is Standing.FREE else standing
+    return Standing.BLOCKED if standing is Standing.FREE and not row["free"] else standing
 
 
 def device_facts(

@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.store.device.life import (
     card_is_whole,
+    card_recount,
     device_follow,
     device_leave,
     device_return,
 )
+from lanekeeper.store.device.quarantine import quarantine_apply
 from lanekeeper.store.tables import card, claim, device, host
 
 
@@ -60,7 +62,8 @@ def devices_merge(
 
     A function with the same address, ids and serial is the same device, also after it was away.
     What is not told any more is marked as not present: a holder keeps it, nobody new gets it.
-    States are not touched here; what follows for cards is the devices' life (``life.py``).
+    A function that was not clean when its host was removed comes back quarantined. Other states are
+    not touched here; what follows for cards is the devices' life (``life.py``).
     """
     known = {
         row["address"]: row
@@ -143,6 +146,8 @@ def _insert(
     )
     if fact.dev_type == DeviceType.PF:
         connection.execute(card.insert().values(pf_device_id=device_id))
+    if quarantine_apply(connection, device_id, now):
+        card_recount(connection, pf_id or device_id)
     return device_id
 
 
@@ -246,27 +251,6 @@ def device_host(connection: sa.Connection, device_id: str) -> str | None:
     mine = sa.select(device.c.host_id).where(device.c.id == device_id)
     host_id: str | None = connection.scalar(mine)
     return host_id
-
-
-def device_rows(connection: sa.Connection, host_id: str | None = None) -> list[sa.RowMapping]:
-    """Devices with their host's name, their PF's address and their holder (or None), in order."""
-    pf = device.alias("pf")
-    query = (
-        sa.select(
-            device,
-            host.c.name.label("host_name"),
-            pf.c.address.label("pf_address"),
-            claim.c.consumer_id,
-            claim.c.request_id,
-        )
-        .join(host, host.c.id == device.c.host_id)
-        .outerjoin(pf, pf.c.id == device.c.pf_id)
-        .outerjoin(claim, claim.c.device_id == device.c.id)
-        .order_by(host.c.name, device.c.address)
-    )
-    if host_id is not None:
-        query = query.where(device.c.host_id == host_id)
-    return list(connection.execute(query).mappings())
 
 
 def pf_netdevs(connection: sa.Connection, pf_ids: Sequence[str]) -> dict[str, str | None]:

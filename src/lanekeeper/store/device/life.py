@@ -14,10 +14,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.pci.device import DeviceState, DeviceType
+from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.store.device.free import IS_CLEAN, is_barred
 from lanekeeper.store.tables import card, claim, device
 
 TAKEN = "lanekeeper.device.taken"
+_SET_ASIDE = "set aside"
+"""Who holds a card whose PF is not clean though nobody has held it: its VFs are not given away."""
 _DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
 
 
@@ -57,8 +60,7 @@ def claim_insert(
             connection,
             pick.device_id,
             now,
-            device.c.state == DeviceState.AVAILABLE,
-            device.c.present,
+            IS_CLEAN,
             *([device.c.listed] if listed_only else []),
             state=DeviceState.HELD,
         )
@@ -277,6 +279,8 @@ def _whole_holder(connection: sa.Connection, pf_id: str, last: str | None) -> st
     ).one()
     if state == DeviceState.AVAILABLE:
         return None
+    if holder is None and last is None and not _parts(connection, pf_id):
+        return _SET_ASIDE
     return last if holder is None else holder
 
 
@@ -290,11 +294,7 @@ def _parts(connection: sa.Connection, pf_id: str) -> int:
 
 def _check_card(connection: sa.Connection, row: sa.Row[Any]) -> None:
     """Make sure that a device's card is not held the other way; the card is locked from now on."""
-    found = _locked(connection, row.pf_id or row.id)
-    if found is None:
-        return
-    parts_matter = row.dev_type == DeviceType.PF
-    if found["whole_holder"] is not None or (parts_matter and found["parts_held"]):
+    if is_barred(row.dev_type, _locked(connection, row.pf_id or row.id)):
         raise Conflict(
             f"{row.address} cannot be held: its card is in use the other way (whole or in parts)",
             code=TAKEN,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,10 +27,13 @@ class HostRecord:
     Attributes:
         facts: the agent's ``HostFacts`` as plain data, empty before any.
         frozen_after: the ``G.MARK`` for which the host is frozen; empty when it is not.
+        credential_hash: empty when its credential was revoked.
+        refused_at: when somebody last came in its name with a credential that is not its own.
     """
 
     id: str
     name: str
+    credential_hash: str = field(repr=False)
     enabled: bool
     disabled_reason: str
     frozen_reason: str
@@ -41,6 +44,7 @@ class HostRecord:
     facts: Mapping[str, Any]
     facts_at: datetime | None
     seen_at: datetime | None
+    refused_at: datetime | None
     created_at: datetime
 
 
@@ -227,6 +231,18 @@ def hosts_seen(connection: sa.Connection, seen: Iterable[tuple[str, datetime]]) 
                 ),
             )
             .values(seen_at=sa.bindparam("b_at", type_=host.c.seen_at.type)),
+            rows,
+        )
+
+
+def hosts_refused(connection: sa.Connection, refused: Mapping[str, datetime]) -> None:
+    """Write when hosts' agents were refused; ids that no host has are passed over."""
+    rows = [{"b_id": host_id, "b_at": at} for host_id, at in sorted(refused.items())]
+    if rows:
+        connection.execute(
+            host.update()
+            .where(host.c.id == sa.bindparam("b_id"))
+            .values(refused_at=sa.bindparam("b_at", type_=host.c.refused_at.type)),
             rows,
         )
 

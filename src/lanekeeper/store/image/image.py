@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.image.record import ImageRecord, Status, Visibility
-from lanekeeper.store.tables import image, server
+from lanekeeper.store.tables import image, image_copy, server
 
 SORT_KEYS: Mapping[str, sa.ColumnElement[Any]] = {
     "name": sa.func.coalesce(image.c.name, ""),
@@ -154,9 +154,12 @@ def image_list_deleted(connection: sa.Connection) -> list[str]:
 
 
 def image_forget(connection: sa.Connection, image_id: str) -> None:
-    """Drop the row of a deleted image whose bytes have gone."""
+    """Drop the row of a deleted image, unless a controller still has its bytes."""
+    copies = sa.select(image_copy.c.image_id).where(image_copy.c.image_id == image_id)
     connection.execute(
-        image.delete().where(image.c.id == image_id, image.c.status == Status.DELETED)
+        image.delete().where(
+            image.c.id == image_id, image.c.status == Status.DELETED, ~copies.exists()
+        )
     )
 
 

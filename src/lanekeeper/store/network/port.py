@@ -131,6 +131,10 @@ def port_create(
     return made
 
 
+_MADE_DIRECT = "made with the server, which named a network: a VF (vnic_type direct)"
+"""Where a user looks who expected a port on a virtual switch."""
+
+
 def port_create_for_server(
     connection: sa.Connection,
     network_id: str,
@@ -152,6 +156,7 @@ def port_create_for_server(
     """
     wanted = PortWanted(
         network_id=network_id,
+        description=_MADE_DIRECT if vnic_type == VnicType.DIRECT else "",
         vnic_type=vnic_type,
         fixed_ips=(FixedIpWanted(ip=fixed_ip),) if fixed_ip else None,
         security_groups=security_groups,

@@ -1,12 +1,12 @@
 """Amounts taken from inventories that devices do not own (VCPU, MEMORY_MB, DISK_GB, a client's).
 
-Whoever takes holds the provider by its generation first and the inventory rows after it, both in
-the order of their keys, so that claims wait for each other and never in a circle.
+Whoever takes holds consumer, providers and inventories in this order (``hold.py``), so that claims
+wait for each other and never in a circle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,15 +14,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.placement.allocation import Taken
+from lanekeeper.domain.placement.allocation import Allocation
 from lanekeeper.domain.placement.inventory import Inventory
+from lanekeeper.store.batch import batches
+from lanekeeper.store.placement.allocation_view import allocations_query
+from lanekeeper.store.placement.hold import generations_bump
 from lanekeeper.store.placement.inventory import STOCK
-from lanekeeper.store.placement.resource_provider import generations_bump
-from lanekeeper.store.placement.taken import taken_query
 from lanekeeper.store.tables import allocation, consumer, inventory, resource_provider, server
 
 FULL = "lanekeeper.inventory.full"
-_BATCH = 1000  # ids in one statement; some databases take no more than 32766 values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +40,13 @@ class ConsumerRow:
     generation: int
     updated_at: datetime
 
+    def columns(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {"type" if name == "kind" else name: value for name, value in values.items()}
+
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class ProviderInventory:
     """A provider as a claim sees it: whose it is, and what it has."""
 
     name: str
@@ -53,7 +57,7 @@ class Shelf:
 
 # Statements that every claim runs are made once: making one takes longer than running it.
 _CHANGE = sa.bindparam("change", type_=sa.BigInteger)
-_USE_CHANGE = (
+USE_CHANGE = (
     inventory.update()
     .where(
         inventory.c.provider_id == sa.bindparam("provider"),
@@ -64,7 +68,7 @@ _USE_CHANGE = (
 )
 _ALLOCATION_INSERT = allocation.insert()
 _CONSUMER_INSERT = consumer.insert()
-_SHELVES = sa.select(
+_PROVIDER_INVENTORIES = sa.select(
     resource_provider.c.id,
     resource_provider.c.name,
     resource_provider.c.owner,
@@ -72,7 +76,7 @@ _SHELVES = sa.select(
     inventory.c.resource_class,
     *(inventory.c[name] for name in STOCK),
 ).outerjoin(inventory, inventory.c.provider_id == resource_provider.c.id)
-_SHELF = _SHELVES.where(resource_provider.c.id == sa.bindparam("id"))
+PROVIDER_INVENTORY = _PROVIDER_INVENTORIES.where(resource_provider.c.id == sa.bindparam("id"))
 
 # Taking and giving back ---------------------------------------------------------------------------
 
@@ -93,7 +97,7 @@ def allocation_take(
         raise Conflict(f"provider {provider_id} has not all of {asked} left", code=FULL)
     allocations_insert(
         connection,
-        [Taken(consumer_id, provider, name, n) for (provider, name), n in wanted.items()],
+        [Allocation(consumer_id, provider, name, n) for (provider, name), n in wanted.items()],
     )
 
 
@@ -121,10 +125,10 @@ def use_change(connection: sa.Connection, changes: Mapping[tuple[str, str], int]
     ]
     if not rows:
         return True
-    return connection.execute(_USE_CHANGE, rows).rowcount == len(rows)
+    return connection.execute(USE_CHANGE, rows).rowcount == len(rows)
 
 
-def allocations_insert(connection: sa.Connection, lines: Sequence[Taken]) -> None:
+def allocations_insert(connection: sa.Connection, lines: Sequence[Allocation]) -> None:
     if lines:
         connection.execute(
             _ALLOCATION_INSERT,
@@ -140,10 +144,21 @@ def allocations_insert(connection: sa.Connection, lines: Sequence[Taken]) -> Non
         )
 
 
-def allocations_delete(connection: sa.Connection, consumer_ids: Collection[str]) -> list[Taken]:
+def provider_ids_held_of(connection: sa.Connection, consumer_ids: Collection[str]) -> set[str]:
+    """Return the providers of whose stored inventories these hold something."""
+    found: set[str] = set()
+    for batch in batches(consumer_ids):
+        mine = sa.select(allocation.c.provider_id).where(allocation.c.consumer_id.in_(batch))
+        found.update(connection.scalars(mine.distinct()))
+    return found
+
+
+def allocations_delete(
+    connection: sa.Connection, consumer_ids: Collection[str]
+) -> list[Allocation]:
     """Remove what these hold of stored inventories, and return it; use is not changed."""
-    gone: list[Taken] = []
-    for batch in _batches(consumer_ids):
+    gone: list[Allocation] = []
+    for batch in batches(consumer_ids):
         rows = connection.execute(
             allocation.delete()
             .where(allocation.c.consumer_id.in_(batch))
@@ -154,33 +169,40 @@ def allocations_delete(connection: sa.Connection, consumer_ids: Collection[str])
                 allocation.c.used,
             )
         )
-        gone += [Taken(*row) for row in rows]
+        gone += [Allocation(*row) for row in rows]
     return gone
 
 
-def shelves_load(connection: sa.Connection, provider_ids: Collection[str]) -> dict[str, Shelf]:
+def provider_inventories_load(
+    connection: sa.Connection, provider_ids: Collection[str]
+) -> dict[str, ProviderInventory]:
     """Return these providers with their stored inventories; what is not there is left out."""
-    shelves: dict[str, Shelf] = {}
-    for batch in _batches(provider_ids):
+    rows: list[Any] = []
+    for batch in batches(provider_ids):
         one = len(batch) == 1
-        found = connection.execute(_SHELF, {"id": batch[0]}) if one else _many(connection, batch)
-        for id_, name, owner, generation, class_, *numbers in found.all():
-            shelf = shelves.get(id_)
-            if shelf is None:
-                shelves[id_] = shelf = Shelf(name, owner, generation, {})
-            if class_ is not None:
-                shelf.stocks[class_] = Inventory(**dict(zip(STOCK, numbers, strict=True)))
-    return shelves
+        found = (
+            connection.execute(PROVIDER_INVENTORY, {"id": batch[0]})
+            if one
+            else _many(connection, batch)
+        )
+        rows += found.all()
+    return provider_inventories_of(rows)
+
+
+def provider_inventories_of(rows: Iterable[Any]) -> dict[str, ProviderInventory]:
+    """Read what ``PROVIDER_INVENTORY`` returns, of one provider or of several."""
+    providers: dict[str, ProviderInventory] = {}
+    for id_, name, owner, generation, class_, *numbers in rows:
+        provider = providers.get(id_)
+        if provider is None:
+            providers[id_] = provider = ProviderInventory(name, owner, generation, {})
+        if class_ is not None:
+            provider.stocks[class_] = Inventory(**dict(zip(STOCK, numbers, strict=True)))
+    return providers
 
 
 def _many(connection: sa.Connection, provider_ids: list[str]) -> sa.CursorResult[Any]:
-    return connection.execute(_SHELVES.where(resource_provider.c.id.in_(provider_ids)))
-
-
-def _batches(ids: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(ids)
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]
+    return connection.execute(_PROVIDER_INVENTORIES.where(resource_provider.c.id.in_(provider_ids)))
 
 
 # Consumers ----------------------------------------------------------------------------------------
@@ -195,7 +217,7 @@ _CONSUMER = (
 )
 _NOBODY = sa.select(sa.literal(1).label("one")).subquery("nobody")
 _SOUGHT = sa.bindparam("id", type_=sa.Text)
-_CONSUMER_SEEK = (
+CONSUMER_SEEK = (
     sa.select(
         sa.select(server.c.name).where(server.c.id == _SOUGHT).scalar_subquery().label("server"),
         *_CONSUMER,
@@ -209,7 +231,7 @@ def consumer_seek(
     connection: sa.Connection, consumer_id: str
 ) -> tuple[str | None, ConsumerRow | None]:
     """Return the name of the server that it is, if it is one, and its row if it holds something."""
-    found = connection.execute(_CONSUMER_SEEK, {"id": consumer_id}).one()
+    found = connection.execute(CONSUMER_SEEK, {"id": consumer_id}).one()
     server_name, *columns = found
     if columns[0] is None:
         return server_name, None
@@ -222,7 +244,7 @@ def consumers_find(
 ) -> dict[str, ConsumerRow]:
     """Return those of *consumer_ids* that hold something."""
     found: dict[str, ConsumerRow] = {}
-    for batch in _batches(consumer_ids):
+    for batch in batches(consumer_ids):
         rows = connection.execute(sa.select(*_CONSUMER).where(consumer.c.id.in_(batch)))
         found |= {row["id"]: ConsumerRow(**row) for row in rows.mappings()}
     return found
@@ -231,7 +253,7 @@ def consumers_find(
 def servers_among(connection: sa.Connection, consumer_ids: Collection[str]) -> dict[str, str]:
     """Return the names of those consumers that are servers of this controller, by id."""
     names: dict[str, str] = {}
-    for batch in _batches(consumer_ids):
+    for batch in batches(consumer_ids):
         rows = connection.execute(
             sa.select(server.c.id, server.c.name).where(server.c.id.in_(batch))
         )
@@ -249,15 +271,15 @@ def consumer_put(
     now: datetime,
 ) -> None:
     """Make the consumer row of something that holds devices or amounts; generation 1."""
-    values = {
-        "id": consumer_id,
-        "project_id": project_id,
-        "user_id": user_id,
-        "type": kind,
-        "generation": 1,
-        "updated_at": now,
-    }
-    connection.execute(_CONSUMER_INSERT, values)
+    made = ConsumerRow(
+        id=consumer_id,
+        project_id=project_id,
+        user_id=user_id,
+        kind=kind,
+        generation=1,
+        updated_at=now,
+    )
+    connection.execute(_CONSUMER_INSERT, made.columns())
 
 
 def consumer_change(
@@ -306,7 +328,7 @@ def usage_of_project(
     mine = [consumer.c.project_id == project_id]
     if user_id is not None:
         mine.append(consumer.c.user_id == user_id)
-    lines = taken_query().subquery("lines")
+    lines = allocations_query().subquery("lines")
     query = (
         sa.select(lines.c.consumer_id, consumer.c.type, lines.c.resource_class, lines.c.used)
         .join(consumer, consumer.c.id == lines.c.consumer_id)

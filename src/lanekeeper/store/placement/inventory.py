@@ -10,35 +10,42 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.placement.inventory import Inventory
+from lanekeeper.store.device.free import IS_FREE, ITS_CARD
 from lanekeeper.store.tables import card, device, inventory
 
 STOCK = ("total", "reserved", "min_unit", "max_unit", "step_size", "allocation_ratio", "used")
 
 
-class Stocked(NamedTuple):
+_IS_HELD = device.c.state == DeviceState.HELD
+_FREE = sa.func.sum(sa.case((IS_FREE, 1), else_=0))
+
+
+class InventoryRecord(NamedTuple):
     """One inventory; *updated_at* is None where it is counted from devices just now."""
 
     record: Inventory
     updated_at: datetime | None
 
 
-def inventories_of(connection: sa.Connection, provider_id: str) -> dict[str, Stocked]:
+def inventories_of(connection: sa.Connection, provider_id: str) -> dict[str, InventoryRecord]:
     """Return what one provider has, by class."""
     rows = connection.execute(
         sa.select(inventory)
         .where(inventory.c.provider_id == provider_id)
         .order_by(inventory.c.resource_class)
     ).mappings()
-    found = {row["resource_class"]: Stocked(record_of(row), row["updated_at"]) for row in rows}
+    found = {
+        row["resource_class"]: InventoryRecord(record_of(row), row["updated_at"]) for row in rows
+    }
     for _, name, *numbers in connection.execute(counted(provider_id)).all():
-        found[name] = Stocked(count_of(*numbers), None)
+        found[name] = InventoryRecord(count_of(*numbers), None)
     return found
 
 
-def inventories_of_class(connection: sa.Connection, name: str) -> dict[str, Inventory]:
-    """Return, by provider, what is counted from devices under one class."""
-    rows = connection.execute(counted(None, name)).all()
-    return {owner: count_of(*numbers) for owner, _, *numbers in rows}
+def counted_with_free(name: str, amount: int) -> sa.Select[tuple[str]]:
+    """Make the query of ids of providers whose devices could give *amount* of a class."""
+    enough = counted(None, name).having(amount <= _FREE)
+    return sa.select(enough.subquery().c.provider_id)
 
 
 def counted(provider_id: str | None, name: str | None = None) -> sa.Select[Any]:
@@ -47,24 +54,19 @@ def counted(provider_id: str | None, name: str | None = None) -> sa.Select[Any]:
     Of one provider only, or of one class, if given. A device whose card is held the other way (its
     PF, or one of its VFs) is not free.
     """
-    mine, above = card.alias("mine"), card.alias("above")
-    blocked = sa.or_(sa.func.coalesce(mine.c.parts_held, 0) > 0, above.c.whole_holder.is_not(None))
-    held = device.c.state == DeviceState.HELD
-    free = sa.and_(device.c.state == DeviceState.AVAILABLE, device.c.present, ~blocked)
     query = (
         sa.select(
             device.c.provider_id,
             device.c.resource_class,
             sa.func.count(),
-            sa.func.sum(sa.case((held, 1), else_=0)),
-            sa.func.sum(sa.case((free, 1), else_=0)),
+            sa.func.sum(sa.case((_IS_HELD, 1), else_=0)),
+            _FREE,
         )
-        .outerjoin(mine, mine.c.pf_device_id == device.c.id)
-        .outerjoin(above, above.c.pf_device_id == device.c.pf_id)
+        .outerjoin(card, ITS_CARD)
         .where(
             device.c.provider_id.is_not(None),
             device.c.listed,
-            sa.or_(device.c.present, held),
+            sa.or_(device.c.present, _IS_HELD),
         )
         .group_by(device.c.provider_id, device.c.resource_class)
     )

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.placement.snapshot import Lines
+from lanekeeper.store.batch import batches
 from lanekeeper.store.placement.inventory import counted
 from lanekeeper.store.tables import (
     device,
@@ -19,9 +20,6 @@ from lanekeeper.store.tables import (
     provider_trait,
     resource_provider,
 )
-
-_BOUND = 500
-"""Ids in one statement; databases bound the number of parameters."""
 
 
 def lines_load(connection: sa.Connection) -> Lines:
@@ -64,9 +62,9 @@ def _some(
     column: sa.Column[str],
     provider_ids: Collection[str],
 ) -> list[Any]:
-    ids, found = list(provider_ids), []
-    for start in range(0, len(ids), _BOUND):
-        found += _all(connection, query.where(column.in_(ids[start : start + _BOUND])))
+    found: list[Any] = []
+    for batch in batches(provider_ids):
+        found += _all(connection, query.where(column.in_(batch)))
     return found
 
 

@@ -5,10 +5,12 @@ What is standard stands in no table; that is for the callers to know.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
+from lanekeeper.store.batch import batches
+from lanekeeper.store.placement.hold import providers_hold
 from lanekeeper.store.row import row_insert_new
 from lanekeeper.store.tables import (
     allocation,
@@ -19,14 +21,6 @@ from lanekeeper.store.tables import (
     trait,
 )
 
-_BATCH = 1000  # names in one statement; some databases take no more than 32766
-
-
-def _batches(names: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(names)
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]
-
 
 def _found(
     connection: sa.Connection, columns: Iterable[sa.Column[str]], names: Collection[str]
@@ -34,7 +28,7 @@ def _found(
     """Return those of *names* that stand in one of *columns*; the later ones are asked last."""
     found: set[str] = set()
     for column in columns:
-        for batch in _batches(set(names) - found):
+        for batch in batches(set(names) - found):
             found.update(connection.scalars(sa.select(column).distinct().where(column.in_(batch))))
     return found
 
@@ -42,18 +36,6 @@ def _found(
 def classes_found(connection: sa.Connection, names: Collection[str]) -> set[str]:
     """Return those of *names* that clients made, or that devices are counted under."""
     return _found(connection, (resource_class.c.name, device.c.resource_class), names)
-
-
-def classes_hold(connection: sa.Connection, names: Collection[str]) -> None:
-    """Let nobody rename or delete these classes until the commit; for who is to write their names.
-
-    Those that are standard or not there are passed over.
-    """
-    for batch in _batches(names):
-        held = sa.select(resource_class.c.name).where(resource_class.c.name.in_(batch))
-        connection.execute(
-            held.order_by(resource_class.c.name).with_for_update(key_share=True, read=True)
-        )
 
 
 def traits_found(connection: sa.Connection, names: Collection[str]) -> set[str]:
@@ -120,11 +102,14 @@ def trait_delete(connection: sa.Connection, name: str) -> bool:
 
 def class_rename(connection: sa.Connection, name: str, to: str) -> None:
     """Give a class another name, everywhere."""
-    for column in (
-        resource_class.c.name,
-        inventory.c.resource_class,
-        allocation.c.resource_class,
-    ):
-        table = column.table
-        assert isinstance(table, sa.Table)
-        connection.execute(table.update().where(column == name).values({column.name: to}))
+    connection.execute(_renamed(resource_class.c.name, name, to))  # nobody gets any of it from here
+    have = sa.select(inventory.c.provider_id).where(inventory.c.resource_class == name)
+    providers_hold(connection, connection.scalars(have).all())
+    connection.execute(_renamed(inventory.c.resource_class, name, to))
+    connection.execute(_renamed(allocation.c.resource_class, name, to))
+
+
+def _renamed(column: sa.Column[str], name: str, to: str) -> sa.Update:
+    table = column.table
+    assert isinstance(table, sa.Table)
+    return table.update().where(column == name).values({column.name: to})

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from lanekeeper.domain.placement.inventory import INT_MAX
 from lanekeeper.domain.placement.listing import ProviderFilter, ProviderRow
 from lanekeeper.domain.placement.query import AnyOf
-from lanekeeper.store.placement.inventory import inventories_of_class
+from lanekeeper.store.batch import batches
+from lanekeeper.store.placement.inventory import counted_with_free
 from lanekeeper.store.tables import (
     allocation,
     inventory,
@@ -20,8 +21,6 @@ from lanekeeper.store.tables import (
     resource_provider,
 )
 
-# An arbitrary number that is Lanekeeper's, beside that of migrations.
-_TREES = 0x4C4B_5343_4845_4D42
 _COLUMNS = (
     resource_provider.c.id,
     resource_provider.c.name,
@@ -62,7 +61,7 @@ def provider_list(connection: sa.Connection, wanted: ProviderFilter) -> list[Pro
     ):
         query = query.where(*_marked(column, asked))
     for name, amount in wanted.resources:
-        query = query.where(_with_free(connection, name, amount))
+        query = query.where(_with_free(name, amount))
     return [ProviderRow(**row) for row in connection.execute(query).mappings()]
 
 
@@ -80,7 +79,7 @@ def _marked(column: sa.Column[str], asked: AnyOf) -> list[sa.ColumnElement[bool]
     return conditions
 
 
-def _with_free(connection: sa.Connection, name: str, amount: int) -> sa.ColumnElement[bool]:
+def _with_free(name: str, amount: int) -> sa.ColumnElement[bool]:
     """Condition that a provider has *amount* of a class to give, stored or counted from devices."""
     if amount > INT_MAX:  # above every max_unit, and above what some databases take as a number
         return sa.false()
@@ -92,18 +91,7 @@ def _with_free(connection: sa.Connection, name: str, amount: int) -> sa.ColumnEl
         inventory.c.max_unit >= amount,
         sa.literal(amount) % inventory.c.step_size == 0,
     )
-    counted = inventories_of_class(connection, name)
-    there = [id_ for id_, record in counted.items() if not record.refuses(amount)]
-    return sa.or_(stored, resource_provider.c.id.in_(there)) if there else stored
-
-
-def trees_hold(connection: sa.Connection) -> None:
-    """Keep the trees as they are for all others until the commit.
-
-    Who reads a root, or looks for a loop, and then writes calls this first. SQLite has one writer.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TREES)))
+    return sa.or_(stored, resource_provider.c.id.in_(counted_with_free(name, amount)))
 
 
 def subtree_ids(connection: sa.Connection, provider: ProviderRow) -> set[str]:
@@ -152,8 +140,9 @@ def provider_update(
 
 def root_set(connection: sa.Connection, provider_ids: Collection[str], root_id: str) -> None:
     """Make *root_id* the root of all of these."""
-    those = resource_provider.c.id.in_(sorted(provider_ids))
-    connection.execute(resource_provider.update().where(those).values(root_id=root_id))
+    for batch in batches(provider_ids):
+        those = resource_provider.c.id.in_(batch)
+        connection.execute(resource_provider.update().where(those).values(root_id=root_id))
 
 
 def provider_delete(connection: sa.Connection, provider_id: str) -> None:
@@ -169,12 +158,6 @@ def has_children(connection: sa.Connection, provider_id: str) -> bool:
     query = sa.select(resource_provider.c.id).where(resource_provider.c.parent_id == provider_id)
     return connection.scalar(query.limit(1)) is not None
 
-
-_BUMP = (
-    resource_provider.update()
-    .where(resource_provider.c.id == sa.bindparam("provider"))
-    .values(generation=resource_provider.c.generation + 1)
-)
 
 # Generations --------------------------------------------------------------------------------------
 
@@ -192,20 +175,14 @@ def generation_bump(connection: sa.Connection, provider_id: str, expected: int) 
     return bumped.rowcount == 1
 
 
-def generations_bump(connection: sa.Connection, provider_ids: Collection[str]) -> None:
-    """Move the generations of these on, and hold them until the commit; in order, so that two
-    callers never wait for each other. What is not there is left out.
-    """
-    if not provider_ids:
-        return
-    connection.execute(_BUMP, [{"provider": id_} for id_ in sorted(provider_ids)])
-
-
 def generations_of(connection: sa.Connection, provider_ids: Collection[str]) -> dict[str, int]:
     """Return the generations of these providers, of which one consumer's allocation is made."""
     columns = (resource_provider.c.id, resource_provider.c.generation)
-    those = sa.select(*columns).where(resource_provider.c.id.in_(sorted(provider_ids)))
-    return {row.id: row.generation for row in connection.execute(those)}
+    found: dict[str, int] = {}
+    for batch in batches(provider_ids):
+        those = sa.select(*columns).where(resource_provider.c.id.in_(batch))
+        found |= {row.id: row.generation for row in connection.execute(those)}
+    return found
 
 
 # Marks --------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from lanekeeper.store.tables.compute import (
     server,
     server_event,
 )
-from lanekeeper.store.tables.device import card, claim, device
+from lanekeeper.store.tables.device import card, claim, device, quarantine
 from lanekeeper.store.tables.host import desired_mark, enrolment, frozen_report, host
 from lanekeeper.store.tables.identity import (
     application_credential,
@@ -28,7 +28,7 @@ from lanekeeper.store.tables.identity import (
     token_key,
     user,
 )
-from lanekeeper.store.tables.image import image
+from lanekeeper.store.tables.image import controller, image, image_copy
 from lanekeeper.store.tables.network import address, network, port, security_group, segment, subnet
 from lanekeeper.store.tables.placement import (
     allocation,
@@ -54,6 +54,7 @@ __all__ = [
     "claim",
     "console",
     "consumer",
+    "controller",
     "desired_mark",
     "device",
     "enrolment",
@@ -63,6 +64,7 @@ __all__ = [
     "host",
     "host_aggregate",
     "image",
+    "image_copy",
     "inventory",
     "keypair",
     "metadata",
@@ -71,6 +73,7 @@ __all__ = [
     "project",
     "provider_aggregate",
     "provider_trait",
+    "quarantine",
     "resource_class",
     "resource_provider",
     "revocation",

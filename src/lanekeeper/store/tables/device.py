@@ -66,6 +66,21 @@ card = Table(
     CheckConstraint("parts_held >= 0", name="parts"),
     comment="The arbiter between a PF and its VFs; what is held counts until it is clean.",
 )
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("host_name", sa.Text, primary_key=True),
+    Column("address", sa.Text, primary_key=True),
+    Column("vendor_id", sa.Text, nullable=False),
+    Column("product_id", sa.Text, nullable=False),
+    Column("dev_type", sa.Text, nullable=False),
+    Column("vf_index", sa.Integer),
+    Column("serial", sa.Text),
+    text_column("function"),
+    text_column("reason"),
+    Column("at", Moment, nullable=False),
+    comment="Devices that were not clean when their host was removed; they come back quarantined.",
+)
 claim = Table(
     "claim",
     metadata,

@@ -1,9 +1,9 @@
-"""Images; their bytes are files."""
+"""Images; their bytes are files, in the state directories of controllers."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, ForeignKey, Table
 
 from lanekeeper.store.tables.column import (
     Moment,
@@ -37,4 +37,20 @@ image = Table(
     json_column("tags", list),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+)
+image_copy = Table(
+    "image_copy",
+    metadata,
+    Column("image_id", sa.Text, ForeignKey("image.id", ondelete="CASCADE"), primary_key=True),
+    Column("controller_id", sa.Text, primary_key=True),
+    comment="Which controllers have the bytes of an image, staged ones too.",
+)
+controller = Table(
+    "controller",
+    metadata,
+    id_column(),
+    text_column("machine"),
+    text_column("url"),
+    Column("started_at", Moment, nullable=False),
+    comment="Where a controller answers the others; id is kept in its state directory.",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Kind, Severity
-from lanekeeper.domain.hostplan.policy import Policy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 
 HOLDS = Kind("policy-holds", Severity.OK, "The host is as the policy wants it.")

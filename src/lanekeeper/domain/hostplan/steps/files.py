@@ -17,14 +17,20 @@ from lanekeeper.domain.hostplan.step import Impact, Step
 
 
 def file_steps(
-    host: HostFacts, path: str, text: str, why: str, impact: Impact = Impact.NONE
+    host: HostFacts,
+    path: str,
+    text: str,
+    why: str,
+    impact: Impact = Impact.NONE,
+    *,
+    mode: int = 0o644,
 ) -> Iterator[Step]:
     """Make the file at *path* read *text*; nothing when it does."""
     before = host.files.get(path)
     if before == text:
         return
     yield from directory_steps(host, path)
-    yield Step(WriteFile(path, text), (file_undo(path, before),), why, impact)
+    yield Step(WriteFile(path, text, mode), (file_undo(path, before),), why, impact)
 
 
 def file_undo(path: str, before: str | None) -> Change:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import MakeLink, RemoveFile
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy import Policy
+from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.domain.hostplan.steps.files import directory_steps, file_steps
 

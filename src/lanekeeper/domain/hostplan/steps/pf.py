@@ -1,14 +1,23 @@
-"""Steps that give PFs their VFs, and VFs their drivers, in the order that the kernel wants."""
+"""Steps that give PFs their VFs, in the order that the kernel wants."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lanekeeper.domain.hostplan.action import BindVf, Change, SetAutoprobe, SetLink, SetVfCount
+from lanekeeper.domain.hostplan.action import (
+    Change,
+    SetAutoprobe,
+    SetEswitchMode,
+    SetLink,
+    SetVfCount,
+)
 from lanekeeper.domain.hostplan.choice import Chosen
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy import PfPolicy, Policy
-from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
+from lanekeeper.domain.hostplan.policy.pf import PfPolicy
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.policy.vf import STABLE
+from lanekeeper.domain.hostplan.step import Impact, Refusal, State, Step
+from lanekeeper.domain.hostplan.steps import migration, vf
 from lanekeeper.domain.pci.device import PciDevice
 
 
@@ -16,10 +25,7 @@ def pf_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Ref
     """Refuse what the host cannot do, what a guest would lose, and what may cut the host off."""
     for entry, pf in chosen:
         subject = f"{entry.path} ({pf.address})"
-        if entry.vfs > pf.total_vfs:
-            reason = f"{entry.vfs} VFs asked, the PF can have {pf.total_vfs}"
-            fix = f"at most vfs: {pf.total_vfs}"
-            yield Refusal("vfs-above-total", subject, reason, fix)
+        yield from _impossible(entry, pf, host, subject)
         if not any(pf_steps(entry, pf, host)):
             continue
         interface = host.interface_of(pf.address)
@@ -30,74 +36,149 @@ def pf_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Ref
         if pf.driver is None and pf.num_vfs != entry.vfs:
             reason = "the PF has no driver, so nothing can create VFs"
             yield Refusal("pf-without-driver", subject, reason, "load the driver of the PF")
-        busy = [str(vf.address) for vf in host.vfs_of(pf.address) if _may_be_in_a_guest(vf)]
-        if busy and pf.num_vfs != entry.vfs:
-            reason = f"VFs on a VFIO driver may be in guests: {', '.join(busy)}"
-            yield Refusal("vfs-in-use", subject, reason, "stop those guests first")
+        yield from _in_use(entry, pf, host, subject)
 
 
-def _may_be_in_a_guest(vf: PciDevice) -> bool:
-    return vf.driver is not None and "vfio" in vf.driver
+def _impossible(entry: PfPolicy, pf: PciDevice, host: HostFacts, subject: str) -> Iterator[Refusal]:
+    if entry.vfs > pf.total_vfs:
+        reason = f"{entry.vfs} VFs asked, the PF can have {pf.total_vfs}"
+        fix = f"at most vfs: {pf.total_vfs}"
+        yield Refusal("vfs-above-total", subject, reason, fix)
+    if entry.eswitch and pf.address not in host.offload.modes:
+        reason = "the mode of its eswitch is not known"
+        fix = f"`devlink dev eswitch show pci/{pf.address}` has to show it; drop eswitch else"
+        yield Refusal("eswitch-unknown", subject, reason, fix)
+    if any(wish.mac == STABLE for wish in entry.wishes) and pf.mac is None:
+        reason = "mac is stable, but the PF has no address to make others of"
+        yield Refusal("pf-without-mac", subject, reason, 'name a first address: mac: "02:…"')
+    if not _is_fresh(entry, pf, host) and entry.vfs and vf.settings_unknown(entry, pf, host):
+        reason = "what the PF holds for its VFs cannot be read, so it could not be given back"
+        fix = "the PF needs its driver and an interface"
+        yield Refusal("vf-settings-unknown", subject, reason, fix)
+    yield from migration.migration_refusals(entry, pf, host)
+
+
+def _in_use(entry: PfPolicy, pf: PciDevice, host: HostFacts, subject: str) -> Iterator[Refusal]:
+    there = host.vfs_of(pf.address)
+    busy = [vf.named(each, host) for each in there if vf.may_be_in_a_guest(each, host)]
+    if busy and _is_fresh(entry, pf, host):
+        reason = f"VFs on a VFIO driver may be in guests: {', '.join(busy)}"
+        yield Refusal("vfs-in-use", subject, reason, "stop those guests first")
+    if vf.may_be_in_a_guest(pf, host):
+        reason = f"the PF itself may be in a guest: {vf.named(pf, host)} is on {pf.driver}"
+        yield Refusal("pf-in-use", subject, reason, "stop that guest, give the PF its own driver")
 
 
 def pf_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
-    """Autoprobe, link, old VFs away, new VFs, their drivers: in the order the kernel wants."""
+    """Firmware, autoprobe, link, old VFs away, eswitch, new VFs, what they hold, their drivers."""
     address = str(pf.address)
-    interface = host.interface_of(pf.address)
+    fresh = _is_fresh(entry, pf, host)
+    yield from migration.firmware_steps(entry, pf, host)
     autoprobe = host.autoprobe.get(pf.address)
     if autoprobe is not None and autoprobe != entry.autoprobe:
         why = f"vf_driver is {entry.vf_driver}"
         do, undo = SetAutoprobe(address, entry.autoprobe), SetAutoprobe(address, autoprobe)
         yield Step(do, (undo,), why)
+    yield from _link_steps(entry, pf, host)
+    if fresh and pf.num_vfs:
+        yield from _removal_steps(entry, pf, host)
+    yield from _eswitch_steps(entry, pf, host)
+    if fresh and entry.vfs:
+        why = f"the policy says {entry.vfs}, there are {pf.num_vfs} of {pf.total_vfs}"
+        if pf.num_vfs == entry.vfs:
+            why = "the eswitch changes its mode only without VFs"
+        none = SetVfCount(address, 0)
+        yield Step(SetVfCount(address, entry.vfs), (none,), why, Impact.LINK, _traffic(pf, host))
+    yield from vf.setting_steps(entry, pf, host, fresh=fresh)
+    yield from migration.migratable_steps(entry, pf, host, fresh=fresh)
+    yield from vf.driver_steps(entry, pf, host, fresh=fresh)
+
+
+def pf_pending(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[str]:
+    """Say what of *entry* waits for a reboot, or for guests to go."""
+    fresh = _is_fresh(entry, pf, host)
+    yield from vf.setting_pending(entry, pf, host)
+    yield from migration.migration_pending(entry, pf, host, fresh=fresh)
+
+
+def pf_states(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[State]:
+    """Say what *pf* could have, is to have and has."""
+    subject = str(pf.address)
+    yield State(
+        subject=subject,
+        setting="VFs",
+        capable=str(pf.total_vfs),
+        requested=str(entry.vfs),
+        active=str(pf.num_vfs),
+    )
+    if entry.eswitch:
+        active = host.offload.modes.get(pf.address, "not known")
+        yield State(subject=subject, setting="eswitch", requested=entry.eswitch, active=active)
+    yield from migration.migration_states(entry, pf, host, fresh=_is_fresh(entry, pf, host))
+
+
+def _is_fresh(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> bool:
+    """Whether all VFs are made anew: for their number, or since the eswitch takes another mode."""
+    return pf.num_vfs != entry.vfs or (bool(pf.num_vfs) and _changes_mode(entry, pf, host))
+
+
+def _changes_mode(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> bool:
+    return entry.eswitch is not None and host.offload.modes.get(pf.address) not in (
+        None,
+        entry.eswitch,
+    )
+
+
+def _link_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
+    interface = host.interface_of(pf.address)
     if entry.link_up and interface is not None and not interface.is_up:
         why = "VF drivers, in guests too, need the PF up"
+        address = str(pf.address)
         yield Step(SetLink(address, up=True), (SetLink(address, up=False),), why, Impact.LINK)
-    if pf.num_vfs != entry.vfs:
-        yield from _count_steps(entry, pf, host)
-    yield from _driver_steps(entry, pf, host)
 
 
-def _count_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
-    address = str(pf.address)
-    if pf.num_vfs:
-        for vf in host.vfs_of(pf.address):
-            if vf.driver is not None:
-                yield _driver_step(vf, None, "this VF is about to go")
-        why = "the kernel changes a number of VFs only through none"
-        undo = _vfs_as_before(entry, pf, host)
-        yield Step(SetVfCount(address, 0), undo, why, Impact.VFS_GONE)
-    if entry.vfs:
-        why = f"the policy says {entry.vfs}, there are {pf.num_vfs} of {pf.total_vfs}"
-        none = SetVfCount(address, 0)
-        yield Step(SetVfCount(address, entry.vfs), (none,), why, Impact.LINK)
+def _removal_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
+    there = host.vfs_of(pf.address)
+    for each in there:
+        if each.driver is not None:
+            yield vf.driver_step(each, None, "this VF is about to go")
+    why = "the kernel changes a number of VFs only through none"
+    if pf.num_vfs == entry.vfs:
+        why = "drivers change the mode of an eswitch only without VFs"
+    undo = _vfs_as_before(entry, pf, host)
+    do = SetVfCount(str(pf.address), 0)
+    yield Step(
+        do,
+        undo,
+        why,
+        Impact.VFS_GONE,
+        (*(vf.named(each, host) for each in there), *_traffic(pf, host)),
+    )
 
 
 def _vfs_as_before(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> tuple[Change, ...]:
     """Create the old VFs with no driver; the undo of the steps before gives back what they had."""
     address = str(pf.address)
-    again = SetVfCount(address, pf.num_vfs)
+    again = (SetVfCount(address, pf.num_vfs), *vf.as_they_were(pf, host))
     if pf.address not in host.autoprobe:
-        return (again,)
+        return again
     quiet, after = SetAutoprobe(address, enabled=False), SetAutoprobe(address, entry.autoprobe)
-    return (quiet, again, after)
+    return (quiet, *again, after)
 
 
-def _driver_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
-    """Give VFs the driver that is named, or none; one in a guest is left where it is."""
-    if entry.autoprobe:
-        return
-    wanted, why = entry.named_driver, f"vf_driver is {entry.vf_driver}"
-    if pf.num_vfs != entry.vfs:
-        for index in range(entry.vfs if wanted else 0):
-            undo = BindVf(str(pf.address), index, None)
-            yield Step(BindVf(str(pf.address), index, wanted), (undo,), why)
-        return
-    for vf in host.vfs_of(pf.address):
-        if vf.driver != wanted and not _may_be_in_a_guest(vf):
-            yield _driver_step(vf, wanted, why)
+def _eswitch_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
+    if _changes_mode(entry, pf, host):
+        now, address = host.offload.modes[pf.address], str(pf.address)
+        undo = (SetEswitchMode(address, now),)
+        why = f"the policy says {entry.eswitch}, it is {now}"
+        yield Step(
+            SetEswitchMode(address, str(entry.eswitch)), undo, why, Impact.LINK, _traffic(pf, host)
+        )
 
 
-def _driver_step(vf: PciDevice, driver: str | None, why: str) -> Step:
-    assert vf.vf_index is not None
-    pf, index = str(vf.parent), vf.vf_index
-    return Step(BindVf(pf, index, driver), (BindVf(pf, index, vf.driver),), why)
+def _traffic(pf: PciDevice, host: HostFacts) -> tuple[str, ...]:
+    """Say what of the host's own traffic goes through *pf*."""
+    interface = host.interface_of(pf.address)
+    if interface is None or not interface.carries:
+        return ()
+    return (f"{interface.name} carries {' and '.join(interface.carries)}",)

@@ -1,0 +1,93 @@
+"""``lanekeeper host drift``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from lanekeeper.cli import exit_code
+from lanekeeper.cli.host import view
+from lanekeeper.cli.host.changing import changes_of
+from lanekeeper.cli.host.output import show
+from lanekeeper.cli.host.target import Target, program, target_of
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.persistence import POLICY_FILE
+from lanekeeper.domain.hostplan.plan import plan
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.step import Plan
+from lanekeeper.host.facts import read_host
+from lanekeeper.host.journal import Course, Journal, digest, journals
+from lanekeeper.host.policy_file import load_policy, read_policy
+from lanekeeper.host.written import Edited, edited
+
+
+def drift_host(arguments: argparse.Namespace) -> int:
+    """Say what is not as the last apply left it; 1 when anything is. Changes nothing."""
+    with target_of(arguments) as target:
+        changes = journals(changes_of(target))
+        policy, wrong = _policy(target, changes)
+        host = read_host(target.root, program())
+        found = Plan() if policy is None else plan(policy, host)
+        files = edited(target.root, changes)
+    open_ends = [change for change in changes if not change.is_finished]
+    document: dict[str, Any] = {
+        "change": next((c.id for c in reversed(changes) if c.course is Course.APPLIED), None),
+        "policy": policy and digest(policy.text),
+        "policy_file": wrong,
+        "files": [asdict(file) for file in files],
+        "unfinished": [{"id": c.id, "course": c.course} for c in open_ends],
+        **view.plan_json(found),
+    }
+    text = [*_text(found, files, open_ends, wrong)]
+    is_as_applied = found.is_empty and not files and not open_ends and not wrong
+    if is_as_applied:
+        nothing = "No drift: every change was taken back, so there is nothing to differ from."
+        text.append("No drift: the host is as the last apply left it." if policy else nothing)
+    show(arguments, document, text)
+    return exit_code.DONE if is_as_applied else exit_code.NO
+
+
+def _policy(target: Target, changes: Sequence[Journal]) -> tuple[Policy | None, str]:
+    """Return the policy that is kept, or else the last one applied; and what is wrong with it.
+
+    None is a host on which no change stands.
+    """
+    last = next(
+        (c for c in reversed(changes) if c.course is Course.APPLIED and c.head.policy), None
+    )
+    kept = target.root / POLICY_FILE
+    try:
+        if kept.is_file():
+            return read_policy(kept), ""
+    except Invalid as error:
+        if last is None:
+            raise
+        return load_policy(last.head.policy, f"change {last.id}"), str(error)
+    if last is None and changes:
+        return None, ""
+    if last is None:
+        message = f"nothing was applied here, and /{POLICY_FILE} is not there"
+        raise Invalid(message, hint="`lanekeeper host apply --policy FILE` comes first")
+    return load_policy(last.head.policy, f"change {last.id}"), ""
+
+
+def _text(
+    found: Plan, files: Sequence[Edited], unfinished: Sequence[Journal], wrong: str
+) -> Iterator[str]:
+    if wrong:
+        yield f"the kept policy cannot be applied: {wrong}"
+    for change in unfinished:
+        yield f"change {change.id} is not finished: {change.course}"
+    for file in files:
+        yield f"/{file.path} {file.what} since change {file.change}"
+        yield from (f"    {line}" for line in file.diff)
+    for step in found.steps:
+        yield f"to do: {step.do} ({step.why})"
+    for refusal in found.refusals:
+        yield f"refused: {refusal.subject}: {refusal.reason} ({refusal.code})"
+    for pending in found.pending:
+        yield f"pending: {pending}"
+    if found.steps or files:
+        yield "`lanekeeper host apply` brings the policy back; `host plan` says how."

@@ -1,0 +1,62 @@
+"""What gives the kernel its arguments: the boot loader, its settings and its menu."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Loader(StrEnum):
+    """By what means the arguments of the next kernel are set."""
+
+    GRUB_DROP_IN = "GRUB with drop-ins"  # Debian, Ubuntu: grub-mkconfig reads /etc/default/grub.d
+    GRUB_SETTINGS = "GRUB"  # /etc/default/grub alone: Red Hat 7, SUSE, Arch
+    GRUBBY = "grubby"  # Red Hat 8 and later, Fedora: GRUB with entry files
+    ENTRIES = "entry files"  # systemd-boot: the options of loader/entries/*.conf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootSettings:
+    """What a plan has to know to change them. Paths are relative to the root.
+
+    Attributes:
+        loader: None when none is known, or two contradict each other.
+        doubt: why none is taken, where files of one or more are there.
+        texts: files of the operator or the distribution that may be changed.
+        entries: arguments of each entry file, variables followed; none for GRUB's settings.
+        update: the command that makes the menu anew; None when there is none, or none is needed.
+        menu: arguments of the first entry of GRUB's menu as it is; None when it is not known.
+        default: GRUB_DEFAULT, and *saved_entry* the entry that GRUB keeps as ``saved``.
+        has_scripts: whether entries can be added to the menu by a file in /etc/grub.d.
+    """
+
+    loader: Loader | None = Loader.GRUB_DROP_IN
+    doubt: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    update: tuple[str, ...] | None = ("update-grub",)
+    menu: tuple[str, ...] | None = None
+    default: str = "0"
+    saved_entry: str | None = None
+    has_scripts: bool = False
+
+
+MULTIPLE = frozenset(("console", "earlycon", "hugepagesz", "hugepages"))
+"""Arguments of which each occurrence counts by itself."""
+
+
+def argument_key(argument: str) -> str:
+    return argument.partition("=")[0]
+
+
+def displaced(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of *arguments* that say otherwise about what is *wanted*."""
+    keys = {argument_key(argument) for argument in wanted} - MULTIPLE
+    return tuple(a for a in arguments if argument_key(a) in keys and a not in wanted)
+
+
+def with_arguments(arguments: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *arguments* with *wanted* behind all that stay."""
+    gone = {*displaced(wanted, arguments), *wanted}
+    return (*(argument for argument in arguments if argument not in gone), *wanted)

@@ -1,0 +1,108 @@
+"""What a policy wants of the kernel: arguments, huge pages, options of modules."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lanekeeper.domain.hostplan.policy.reading import (
+    PolicyInvalid,
+    read_count,
+    read_list,
+    read_mapping,
+    read_text,
+)
+
+HUGE_PAGES = ("node", "size", "pages")
+SIZES_KIB = {"64K": 64, "2M": 2048, "32M": 32768, "512M": 524288, "1G": 1048576, "16G": 16777216}
+"""Sizes that some architecture has. Source: Linux ``Documentation/arch/arm64/hugetlbpage.rst``."""
+
+_ARGUMENTS_MAX = 64
+_POOLS_MAX = 256
+_MODULES_MAX = 64
+NODES_MAX = 1024
+PAGES_MAX = 2**31
+ARGUMENT = re.compile(r"[A-Za-z0-9_.,:/+@%=-]{1,256}")
+MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+OPTION = re.compile(r"[A-Za-z0-9_]+(?:=[A-Za-z0-9_.,:/+@%-]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class HugePages:
+    """How many huge pages of one size a NUMA node keeps."""
+
+    path: str
+    node: int
+    size_kib: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleOptions:
+    """What a module is loaded with from now on, each as ``name=value``."""
+
+    module: str
+    options: tuple[str, ...]
+
+
+def read_arguments(value: object, path: str) -> tuple[str, ...]:
+    """Read arguments for the kernel command line. Raises PolicyInvalid."""
+    return tuple(
+        read_text(argument, f"{path}[{at}]", ARGUMENT, "one argument such as iommu=pt")
+        for at, argument in enumerate(read_list(value, path, _ARGUMENTS_MAX))
+    )
+
+
+def read_huge_pages(value: object, path: str) -> tuple[HugePages, ...]:
+    """Read the pools; two for one node and size are refused. Raises PolicyInvalid."""
+    entries = enumerate(read_list(value, path, _POOLS_MAX))
+    found: dict[tuple[int, int], HugePages] = {}
+    for at, entry in entries:
+        pool = _pool(entry, f"{path}[{at}]")
+        key = (pool.node, pool.size_kib)
+        if key in found:
+            message = f"is for the same node and size as {found[key].path}"
+            raise PolicyInvalid(pool.path, message, hint="drop one of them")
+        found[key] = pool
+    return tuple(found.values())
+
+
+def _pool(entry: object, path: str) -> HugePages:
+    given = read_mapping(entry, path, HUGE_PAGES)
+    for name in HUGE_PAGES:
+        if name not in given:
+            raise PolicyInvalid(path, f"{name} is missing", hint="{node: 0, size: 2M, pages: 512}")
+    size = given["size"]
+    if size not in SIZES_KIB:
+        raise PolicyInvalid(
+            f"{path}.size", f"is {size!r:.60}", hint=f"one of {', '.join(SIZES_KIB)}"
+        )
+    node = read_count(given["node"], f"{path}.node", NODES_MAX)
+    return HugePages(
+        path, node, SIZES_KIB[size], read_count(given["pages"], f"{path}.pages", PAGES_MAX)
+    )
+
+
+def read_module_options(value: object, path: str) -> tuple[ModuleOptions, ...]:
+    """Read a mapping from modules to lists of options. Raises PolicyInvalid."""
+    if not isinstance(value, dict):
+        raise PolicyInvalid(
+            path, f"is {value!r:.60}, not a mapping", hint="mlx5_core: [prof_sel=2]"
+        )
+    if len(value) > _MODULES_MAX:
+        raise PolicyInvalid(path, f"has {len(value)} entries", hint=f"at most {_MODULES_MAX}")
+    return tuple(_options(module, options, path) for module, options in value.items())
+
+
+def _options(module: object, value: object, path: str) -> ModuleOptions:
+    name = read_text(module, path, MODULE, "a module's name as key")
+    where = f"{path}.{name}"
+    options = tuple(
+        read_text(option, f"{where}[{at}]", OPTION, "one option such as prof_sel=2")
+        for at, option in enumerate(read_list(value, where, _ARGUMENTS_MAX))
+    )
+    for at, option in enumerate(options):
+        if option.partition("=")[0] == "max_vfs":
+            hint = "pfs: [{pf: …, vfs: N}] creates VFs by sysfs, which works for every driver"
+            raise PolicyInvalid(f"{where}[{at}]", "max_vfs is no way to create VFs", hint=hint)
+    return ModuleOptions(name, options)

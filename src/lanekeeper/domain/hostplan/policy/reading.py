@@ -1,0 +1,93 @@
+"""Reads the plain values of a policy; whatever is wrong is named with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from lanekeeper.domain.errors import Invalid
+
+VERY_NEAR = 0.6
+_MEANT = {
+    "sriov_numvfs": "vfs",
+    "sriov_numb": "vfs",
+    "sriov_drivers_autoprobe": "vf_driver",
+    "numvfs": "vfs",
+    "num_vfs": "vfs",
+    "max_vfs": "vfs",
+    "vf_count": "vfs",
+    "driver_override": "vf_driver",
+    "spoof_check": "spoofchk",
+    "vendor_id": "vendor",
+    "product_id": "product",
+    "device": "product",
+    "physnet": "physical_network",
+    "devname": "netdev",
+    "interface": "netdev",
+    "hugepages": "huge_pages",
+    "cmdline": "kernel_arguments",
+}
+"""Names from sysfs, Nova and drivers, and what they are called in a policy."""
+
+VFS_MAX = 65535  # TotalVFs is 16 bits wide; PCI Express Base Specification, SR-IOV capability
+
+
+class PolicyInvalid(Invalid):
+    """The policy is wrong at one place. The operator changes it.
+
+    Attributes:
+        path: where, as ``pfs[0].vfs``; empty for the whole.
+    """
+
+    def __init__(self, path: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message, hint=hint)
+        self.path = path
+
+
+def read_mapping(value: object, path: str, known: Sequence[str]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        kind = "nothing" if value is None else f"a {type(value).__name__}"
+        raise PolicyInvalid(path, f"is {kind}, not a mapping", hint=f"keys: {', '.join(known)}")
+    for key in value:
+        if key not in known:
+            where = f"{path}.{key}" if path else str(key)
+            near = near_miss(str(key), known)
+            meant = f"did you mean {near}? " if near else ""
+            hint = f"{meant}known here: {', '.join(known)}"
+            raise PolicyInvalid(where, "unknown key", hint=hint)
+    return value
+
+
+def near_miss(word: str, known: Sequence[str]) -> str | None:
+    """Return the one of *known* that *word* was probably meant to be."""
+    names = [name for name in _MEANT if _MEANT[name] in known]
+    close = get_close_matches(word.lower(), [*known, *names], n=1, cutoff=VERY_NEAR)
+    return _MEANT.get(close[0], close[0]) if close else None
+
+
+def read_list(value: object, path: str, most: int) -> list[Any]:
+    if not isinstance(value, list):
+        raise PolicyInvalid(path, f"is {value!r:.60}, not a list", hint="each entry begins with -")
+    if len(value) > most:
+        raise PolicyInvalid(path, f"has {len(value)} entries", hint=f"at most {most}")
+    return value
+
+
+def read_count(value: object, path: str, most: int = VFS_MAX) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise PolicyInvalid(path, f"is {value!r:.60}", hint=f"a whole number from 0 to {most}")
+    return value
+
+
+def read_flag(value: object, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise PolicyInvalid(path, f"is {value!r:.60}", hint="true or false")
+    return value
+
+
+def read_text(value: object, path: str, pattern: re.Pattern[str], right: str) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise PolicyInvalid(path, f"is {value!r:.60}", hint=right)
+    return value

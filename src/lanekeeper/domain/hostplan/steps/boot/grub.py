@@ -1,0 +1,84 @@
+"""Steps that give every entry of GRUB's menu its kernel arguments.
+
+What is added stands behind all that is there, in a drop-in where this GRUB reads them, else at
+the end of its settings, which are a shell's: nothing of the operator is changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lanekeeper.domain.hostplan import persistence
+from lanekeeper.domain.hostplan.action import Change, MakeDirectory, ReplaceText, UpdateBootLoader
+from lanekeeper.domain.hostplan.boot_loader import Loader
+from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.step import Impact, Step
+from lanekeeper.domain.hostplan.steps.files import file_steps
+
+SETTINGS = "etc/default/grub"
+_BLOCK = re.compile(rf"^{re.escape(persistence.NOTE)}(?:(?:#|GRUB_).*\n)+", re.MULTILINE)
+
+
+def grub_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
+    """Write the arguments that settings or menu lack, and have the menu made anew."""
+    missing = lacking(wanted, host.configured_cmdline or ())
+    files: list[Step] = []
+    if missing:
+        kept = dropped_in(_own_text(host))
+        arguments = (*(word for word in kept if word not in missing), *missing)
+        why = f"the boot loader does not give {' '.join(missing)}"
+        files += setting_steps(
+            host, arguments, saved="GRUB_DEFAULT=saved" in _own_text(host), why=why
+        )
+    yield from files
+    stale = host.boot.menu is not None and lacking(wanted, host.boot.menu)
+    if missing or stale:
+        yield from update_steps(host, files)
+
+
+def setting_steps(
+    host: HostFacts, arguments: tuple[str, ...], *, saved: bool, why: str
+) -> Iterator[Step]:
+    """Have GRUB's settings end with *arguments*, and with the saved entry as default if asked."""
+    text = persistence.NOTE + persistence.grub_lines(arguments, saved=saved)
+    if host.boot.loader is Loader.GRUB_DROP_IN:
+        yield from file_steps(host, persistence.GRUB_FILE, text, why, Impact.REBOOT)
+        return
+    settings = host.boot.texts.get(SETTINGS, "")
+    block = _BLOCK.search(settings)
+    last = settings.rpartition("\n")[2]
+    if block:
+        old, new = block[0], text
+    else:  # a last line without its end would run into what is added
+        old, new = last, f"{last}\n{text}" if last else text
+    undo = ReplaceText(SETTINGS, new, old)
+    yield Step(ReplaceText(SETTINGS, old, new), (undo,), why, Impact.REBOOT)
+
+
+def update_steps(host: HostFacts, files: list[Step]) -> Iterator[Step]:
+    """Have the menu made from *files*; taking that back needs them taken back first."""
+    if host.boot.update is None:
+        return
+    update = UpdateBootLoader(host.boot.update)
+    texts = [step for step in files if not isinstance(step.do, MakeDirectory)]
+    back: list[Change] = [change for step in reversed(texts) for change in step.undo]
+    undo = (*back, update) if files else ()
+    yield Step(update, undo, "the boot menu is made from these files", Impact.REBOOT)
+
+
+def lacking(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(argument for argument in wanted if not argument_holds(argument, arguments))
+
+
+def dropped_in(text: str) -> tuple[str, ...]:
+    """Return the arguments that an earlier plan wrote."""
+    words = text.rpartition("$GRUB_CMDLINE_LINUX_DEFAULT ")[2] if "_DEFAULT " in text else ""
+    return tuple(words.partition('"')[0].split())
+
+
+def _own_text(host: HostFacts) -> str:
+    if host.boot.loader is Loader.GRUB_DROP_IN:
+        return host.files.get(persistence.GRUB_FILE) or ""
+    block = _BLOCK.search(host.boot.texts.get(SETTINGS, ""))
+    return block[0] if block else ""

@@ -1,0 +1,65 @@
+"""Steps that give every kernel its arguments with grubby, the tool of Red Hat and Fedora.
+
+grubby changes entry files, GRUB's environment, ``/etc/default/grub`` and ``/etc/kernel/cmdline``,
+in ways that differ between releases; so it is asked to take back what it was asked to add, and
+files that say the same as before then get their exact text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lanekeeper.domain.hostplan.action import Change, Respell, RunProgram
+from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key, displaced
+from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.step import Impact, Step
+
+_ALL = ("grubby", "--update-kernel=ALL")
+
+
+def grubby_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
+    """Add what an entry lacks to all of them."""
+    missing = _missing(wanted, host)
+    if not missing:
+        return
+    old = _displaced(missing, host)
+    files = tuple(host.boot.texts)
+    keys = _unique(argument_key(argument) for argument in old)
+    do = RunProgram((*_ALL, *_option("remove-args", keys), *_option("args", missing)), files)
+    back = RunProgram((*_ALL, *_option("remove-args", _removal(missing)), *_option("args", old)))
+    undo: tuple[Change, ...] = (back, *(Respell(path, host.boot.texts[path]) for path in files))
+    why = f"entries of the boot menu lack {' '.join(missing)}"
+    yield Step(do, undo, why, Impact.REBOOT)
+
+
+def disagreement(wanted: tuple[str, ...], host: HostFacts) -> Iterator[str]:
+    """Say where entries differ about what would be replaced: one undo could not suit them all."""
+    missing = _missing(wanted, host)
+    said = {path: displaced(missing, given) for path, given in host.boot.entries.items()}
+    if len(set(said.values())) > 1:
+        ways = (f"/{path} has {' '.join(old) or 'none of it'}" for path, old in said.items())
+        keys = " and ".join(_unique(argument_key(argument) for argument in missing))
+        yield f"entries differ about {keys}: {', '.join(ways)}"
+
+
+def _missing(wanted: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
+    entries = host.boot.entries.values()
+    return tuple(a for a in wanted if not all(argument_holds(a, given) for given in entries))
+
+
+def _displaced(missing: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
+    entries = host.boot.entries.values()
+    return _unique(old for given in entries for old in displaced(missing, given))
+
+
+def _removal(missing: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what takes *missing* out: the key takes every value, so one of several is named."""
+    return tuple(a if argument_key(a) in MULTIPLE else argument_key(a) for a in missing)
+
+
+def _option(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    return (f"--{name}={' '.join(words)}",) if words else ()
+
+
+def _unique(words: Iterator[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))

@@ -1,0 +1,70 @@
+"""Steps that put entries with kernel arguments beside the plain ones, and boot them by default.
+
+GRUB's own script makes the entries once more, so that they follow every kernel that is installed
+later; a copy of one entry, as guides have it, stays with the kernel it was copied from. The plain
+entries stay in the menu, to boot without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lanekeeper.domain.hostplan import persistence
+from lanekeeper.domain.hostplan.action import RunProgram
+from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.step import Impact, Step
+from lanekeeper.domain.hostplan.steps.boot.grub import (
+    dropped_in,
+    lacking,
+    setting_steps,
+    update_steps,
+)
+from lanekeeper.domain.hostplan.steps.files import file_steps
+
+_SAVED = "saved"
+
+
+def has_separate(host: HostFacts) -> bool:
+    """Whether the next kernel starts from the separate entry."""
+    there = host.files.get(persistence.ENTRY_SCRIPT) is not None
+    return there and host.boot.default == _SAVED and _is_saved(host)
+
+
+def separate_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
+    """Add the script, have the menu made, and make its first entry the default."""
+    plain = host.configured_cmdline or ()
+    if not lacking(wanted, plain):
+        return  # every entry has them
+    given = dropped_in(host.files.get(persistence.ENTRY_SCRIPT) or "")
+    missing = lacking(wanted, (*plain, *given))
+    files: list[Step] = []
+    if missing or not given:
+        words = (*(word for word in given if word not in missing), *missing)
+        why = f"an entry with {' '.join(words)}, beside those without"
+        text = persistence.entry_script(words)
+        files += file_steps(host, persistence.ENTRY_SCRIPT, text, why, Impact.REBOOT, mode=0o755)
+    if host.boot.default != _SAVED:
+        why = f"GRUB_DEFAULT is {host.boot.default}, so no entry can be chosen"
+        files += setting_steps(host, (), saved=True, why=why)
+    yield from files
+    if files:
+        yield from update_steps(host, files)
+    if not _is_saved(host):
+        yield _choose(host)
+
+
+def _is_saved(host: HostFacts) -> bool:
+    return host.boot.saved_entry == persistence.ENTRY_ID
+
+
+def _choose(host: HostFacts) -> Step:
+    """Save the entry as default, and the one that was before as undo."""
+    tool = "grub2" if (host.boot.update or ("",))[0].startswith("grub2") else "grub"
+    before = host.boot.saved_entry
+    back = (
+        RunProgram((f"{tool}-set-default", before))
+        if before
+        else RunProgram((f"{tool}-editenv", "-", "unset", "saved_entry"))
+    )
+    do = RunProgram((f"{tool}-set-default", persistence.ENTRY_ID))
+    return Step(do, (back,), "the entry with the arguments is booted", Impact.REBOOT)

@@ -1,0 +1,116 @@
+"""GRUB: its settings, the menu that is made from them, and what it keeps between boots.
+
+Source: GNU GRUB manual, "Simple configuration handling" and "The GRUB environment block";
+Debian's grub-mkconfig reads ``/etc/default/grub`` and then ``/etc/default/grub.d/*.cfg`` as shell.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from lanekeeper.host.attribute import names, read_lines, read_text
+from lanekeeper.host.text_line import matching
+
+SETTINGS = "etc/default/grub"
+SCRIPTS = "etc/grub.d"
+_DROP_INS = "etc/default/grub.d"
+_UPDATE = "usr/sbin/update-grub"
+_MAKERS = ("usr/sbin/grub2-mkconfig", "usr/sbin/grub-mkconfig", "usr/bin/grub-mkconfig")
+_ENVIRONMENTS = ("boot/grub2/grubenv", "boot/grub/grubenv", "boot/efi/EFI/*/grubenv")
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_KERNEL = re.compile(r"\s*linux(?:16|efi)?\s+\S+(.*)")
+
+
+def setting_files(root: Path) -> tuple[str, ...]:
+    """Return the settings and their drop-ins, in the order they are read."""
+    drop_ins = [name for name in names(str(root / _DROP_INS)) if name.endswith(".cfg")]
+    return (SETTINGS, *(f"{_DROP_INS}/{name}" for name in drop_ins))
+
+
+def read_variables(texts: Sequence[str | None]) -> dict[str, str]:
+    """Return what the settings in *texts* come to."""
+    variables: dict[str, str] = {}
+    for text in texts:
+        _source(text or "", variables)
+    return variables
+
+
+def reads_drop_ins(root: Path) -> bool:
+    """Whether this GRUB reads drop-ins, which Debian has taught it and upstream has not."""
+    if (root / _UPDATE).exists() or (root / _DROP_INS).is_dir():
+        return True
+    return not any((root / maker).exists() for maker in _MAKERS)
+
+
+def update_command(root: Path) -> tuple[str, ...] | None:
+    """Return the command that makes the menu anew; None when it is not installed."""
+    if (root / _UPDATE).exists():
+        return ("update-grub",)
+    maker = next((name for name in _MAKERS if (root / name).exists()), None)
+    menus = menu_files(root)
+    if maker is None or len(menus) != 1:
+        return None
+    return maker.rpartition("/")[2], "-o", f"/{menus[0]}"
+
+
+def menu_files(root: Path) -> tuple[str, ...]:
+    """Return where the menu lies; more than one when that cannot be told.
+
+    With UEFI, Red Hat 7 keeps it on the ESP; where the file there only names another, as on
+    Debian and later releases, that other is meant.
+    """
+    on_esp = matching(root, ("boot/efi/EFI/*/grub.cfg",))
+    if (root / "sys/firmware/efi").is_dir():
+        whole = tuple(n for n in on_esp if "configfile" not in (read_text(str(root / n)) or ""))
+        if whole:
+            return whole
+    return tuple(matching(root, ("boot/grub2/grub.cfg", "boot/grub/grub.cfg")))
+
+
+def read_menu(root: Path) -> tuple[str, ...] | None:
+    """Return the arguments of the menu's first entry; None when there is none to be read.
+
+    Only root may read it on most distributions, and a plan is good without it.
+    """
+    for name in menu_files(root)[:1]:
+        if not os.access(root / name, os.R_OK):
+            return None
+        for line in read_lines(str(root / name)):
+            found = _KERNEL.fullmatch(line)
+            if found:
+                return tuple(found[1].split())
+    return None
+
+
+def read_environment(root: Path) -> dict[str, str]:
+    """Return what GRUB keeps: ``saved_entry``, and ``kernelopts`` on Red Hat 8."""
+    for name in matching(root, _ENVIRONMENTS):
+        if os.access(root / name, os.R_OK):
+            lines = (line.partition("=") for line in read_lines(str(root / name)))
+            return {key: value for key, sign, value in lines if sign}
+    return {}
+
+
+def followed(text: str, variables: dict[str, str]) -> str:
+    """Put values in place of ``$name`` and ``${name}``; what is not known is empty."""
+    return _VARIABLE.sub(lambda name: variables.get(name[1] or name[2], ""), text)
+
+
+def _source(text: str, variables: dict[str, str]) -> None:
+    """Follow plain assignments as a shell would; anything cleverer is passed over."""
+    for line in text.replace("\\\n", "").splitlines():
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError:
+            continue
+        for word in words[1:] if words[:1] == ["export"] else words:
+            found = _ASSIGNMENT.fullmatch(word)
+            if found is None:
+                break
+            before = variables.get(found[1], "") if found[2] else ""
+            variables[found[1]] = before + followed(found[3], variables)

@@ -1,0 +1,120 @@
+"""Kernel arguments: those of the running kernel, and those the boot loader will give the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lanekeeper.domain.hostplan.boot_loader import BootSettings, Loader
+from lanekeeper.host.attribute import read_bytes, read_text
+from lanekeeper.host.boot import entry, grub
+
+_GRUBBY = ("usr/sbin/grubby", "usr/bin/grubby", "sbin/grubby")
+_OSTREE = "run/ostree-booted"
+
+
+@dataclass(frozen=True, slots=True)
+class BootLoader:
+    """What is known of it.
+
+    Attributes:
+        arguments: of its plain menu entry; None when no boot loader that is known is there.
+        files: what was read or looked for, relative to the root.
+        settings: what a plan has to know.
+    """
+
+    arguments: tuple[str, ...] | None
+    files: tuple[str, ...]
+    settings: BootSettings
+
+
+def read_boot_loader(root: Path) -> BootLoader:
+    """Find out which loader starts the next kernel below *root*, and with what. Raises HostFault.
+
+    Where files of two are there, the one that started this kernel counts, if it said so.
+    """
+    files = grub.setting_files(root)
+    texts = {name: text for name in files if (text := _text(root, name)) is not None}
+    entries = {name: _text(root, name) or "" for name in entry.entry_files(root)}
+    images = entry.unified_images(root)
+    looked = (*files, *(entries or entry.ENTRIES), *images)
+    environment = grub.read_environment(root)
+    variables = grub.read_variables(tuple(texts.values()))
+    with_entries = variables.get("GRUB_ENABLE_BLSCFG") == "true"
+    doubt = _doubt(root, bool(texts) and not with_entries, bool(entries), images)
+    if doubt or not (texts or entries):
+        return BootLoader(None, looked, BootSettings(loader=None, doubt=doubt, update=None))
+    if entries and (with_entries or not texts or _is_systemd_boot(root)):
+        return _of_entries(root, entries, texts, environment, looked)
+    settings = BootSettings(
+        loader=Loader.GRUB_DROP_IN if grub.reads_drop_ins(root) else Loader.GRUB_SETTINGS,
+        texts=texts,
+        update=grub.update_command(root),
+        menu=grub.read_menu(root),
+        default=variables.get("GRUB_DEFAULT", "0"),
+        saved_entry=environment.get("saved_entry"),
+        has_scripts=(root / grub.SCRIPTS / "10_linux").exists(),
+    )
+    words = (variables.get(f"GRUB_CMDLINE_LINUX{end}", "") for end in ("", "_DEFAULT"))
+    return BootLoader(tuple(" ".join(words).split()), files, settings)
+
+
+def _of_entries(
+    root: Path,
+    entries: dict[str, str],
+    texts: dict[str, str],
+    environment: dict[str, str],
+    looked: tuple[str, ...],
+) -> BootLoader:
+    given = {name: entry.entry_arguments(text, environment) for name, text in entries.items()}
+    kept = _text(root, entry.KERNEL_INSTALL)
+    if kept is not None:
+        texts = {**texts, entry.KERNEL_INSTALL: kept}
+        looked = (*looked, entry.KERNEL_INSTALL)
+    has_grubby = any((root / name).exists() for name in _GRUBBY)
+    if not has_grubby and any("$" in text for text in entries.values()):
+        doubt = "entries have their arguments from GRUB's environment, and grubby is not installed"
+        return BootLoader(None, looked, BootSettings(loader=None, doubt=doubt, update=None))
+    settings = BootSettings(
+        loader=Loader.GRUBBY if has_grubby and not _is_systemd_boot(root) else Loader.ENTRIES,
+        texts={**texts, **entries},
+        entries=given,
+        update=None,
+    )
+    plain = next((name for name in given if "rescue" not in name), next(iter(given)))
+    return BootLoader(given[plain], looked, settings)
+
+
+def _doubt(root: Path, has_settings: bool, has_entries: bool, images: tuple[str, ...]) -> str:
+    """Say why no loader is taken to be the one; empty when there is no doubt."""
+    if (root / _OSTREE).exists():
+        return "rpm-ostree keeps the arguments of its deployments: rpm-ostree kargs changes them"
+    running = entry.running_loader(root)
+    if has_settings and has_entries and not running:
+        return (
+            "there are settings of GRUB, which does not read entry files by them, and entry files, "
+            "and the firmware does not say which loader started this kernel"
+        )
+    if images and not (has_settings and "GRUB" in running):
+        return "unified kernel images have their arguments built in"
+    if has_settings and not has_entries and _is_systemd_boot(root):
+        return f"there are settings of GRUB, but {running} started this kernel"
+    if has_settings and len(grub.menu_files(root)) > 1:
+        menus = " and ".join(f"/{name}" for name in grub.menu_files(root))
+        return f"there are two menus of GRUB, {menus}"
+    return ""
+
+
+def _is_systemd_boot(root: Path) -> bool:
+    return entry.running_loader(root).startswith("systemd-boot")
+
+
+def _text(root: Path, name: str) -> str | None:
+    """Return a file as it stands, to the last blank."""
+    data = read_bytes(str(root / name))
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def read_command_line(root: Path) -> tuple[str, ...]:
+    """Return the running kernel's arguments. Raises HostFault."""
+    return tuple((read_text(str(root / "proc/cmdline")) or "").split())

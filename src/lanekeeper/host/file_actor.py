@@ -1,0 +1,197 @@
+"""Carries out the actions of a plan that change files. Each can be done twice.
+
+A file is replaced at once: a reader, or a crash, finds the old text or the new one. Whatever was
+there keeps its owner, mode and labels, and a copy of what it was before anything was ever changed
+lies below ``ORIGINALS``; the journal, not that copy, is what an undo goes by.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+from pathlib import Path
+from typing import assert_never
+
+from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.hostplan.action import (
+    FileChange,
+    MakeDirectory,
+    MakeLink,
+    RemoveDirectory,
+    RemoveFile,
+    ReplaceText,
+    Respell,
+    WriteFile,
+)
+
+ORIGINALS = "var/lib/lanekeeper-host/originals"
+_MODE = 0o644
+
+
+class FileActor:
+    """Changes files below *root*."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def do(self, action: FileChange) -> None:
+        """Carry out *action*; when it is done already, nothing happens.
+
+        Raises:
+            OSError: the file system refused; the file is as it was.
+            Conflict: the lines to replace are not there, or stand there twice; as it was.
+        """
+        path = self._root / action.path
+        match action:
+            case MakeDirectory():
+                path.mkdir(mode=0o755, exist_ok=True)
+            case RemoveDirectory():
+                _remove_if_empty(path)
+            case WriteFile():
+                self._write(action.path, action.text.encode(), action.mode)
+            case RemoveFile():
+                path.unlink(missing_ok=True)
+            case MakeLink():
+                _link(path, action.target)
+            case ReplaceText():
+                data = _read(path).decode("utf-8", "surrogateescape")
+                changed = _replaced(data, action)
+                self._write(action.path, changed.encode("utf-8", "surrogateescape"))
+            case Respell():
+                self._respell(action)
+            case _:
+                assert_never(action)
+        if path.parent.exists():
+            _sync_directory(path.parent)
+
+    def keep(self, *names: str) -> None:
+        """Copy files to where originals are, unless they are there. Raises OSError."""
+        for name in names:
+            path, kept = self._root / name, self._root / ORIGINALS / name
+            if kept.exists() or not path.is_file():
+                continue
+            kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh = kept.with_name(f".{kept.name}.new")
+            try:
+                shutil.copy2(path, fresh)
+                fresh.replace(kept)
+            except OSError:
+                fresh.unlink(missing_ok=True)
+                raise
+
+    def _respell(self, action: Respell) -> None:
+        path = self._root / action.path
+        if not path.is_file():
+            return
+        now = _read(path).decode("utf-8", "surrogateescape")
+        if sorted(now.split()) == sorted(action.text.split()):
+            self._write(action.path, action.text.encode("utf-8", "surrogateescape"))
+
+    def _write(self, name: str, data: bytes, mode: int = _MODE) -> None:
+        path = self._root / name
+        if path.is_file() and not path.is_symlink():
+            if path.read_bytes() == data:
+                return
+            self.keep(name)
+        fresh = path.with_name(f".{path.name}.lanekeeper")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        descriptor = os.open(fresh, flags, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                _take_after(file.fileno(), path, mode)
+                os.fsync(file.fileno())
+            fresh.replace(path)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
+
+
+def _replaced(text: str, action: ReplaceText) -> str:
+    """Return *text* with the lines replaced; as it is when that was done already."""
+    if not action.old:
+        return text if _places(action.new, text) else text + action.new
+    done, places = _places(action.new, text), _places(action.old, text)
+    if done and len(action.new) > len(action.old):
+        return text  # what was added may repeat the line that it stands behind
+    if not places and (not action.new or done):
+        return text
+    if not action.old.endswith("\n"):  # the last line is meant, and it has no end
+        places = [at for at in places if at + len(action.old) == len(text)] or places
+    if len(places) != 1:
+        found = "are not there" if not places else f"stand there {len(places)} times"
+        first = action.old.partition("\n")[0]
+        hint = "somebody changed the file meanwhile: plan again, or change it by hand"
+        raise Conflict(f"the lines of /{action.path} that begin with {first!r} {found}", hint=hint)
+    before, after = text[: places[0]], text[places[0] + len(action.old) :]
+    # A last line that had no end gets one when somebody wrote behind it meanwhile.
+    joined = after and not after.startswith("\n") and action.new and action.new[-1] != "\n"
+    return before + action.new + ("\n" if joined else "") + after
+
+
+def _places(lines: str, text: str) -> list[int]:
+    """Return where *lines* stand as whole lines; those of no end may be the last."""
+    if not lines:
+        return []
+    end = "" if lines.endswith("\n") else r"(?=\n|\Z)"
+    pattern = re.compile(rf"^{re.escape(lines)}{end}", re.MULTILINE)
+    return [found.start() for found in pattern.finditer(text)]
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def _take_after(descriptor: int, path: Path, mode: int) -> None:
+    """Give a fresh file the owner, mode and labels of the one that it replaces, else *mode*."""
+    try:
+        before = path.lstat()
+    except FileNotFoundError:
+        os.fchmod(descriptor, mode)
+        return
+    if not stat.S_ISREG(before.st_mode):
+        os.fchmod(descriptor, mode)
+        return
+    now = os.fstat(descriptor)
+    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
+        os.fchown(descriptor, before.st_uid, before.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+    try:
+        for label in os.listxattr(path):
+            os.setxattr(descriptor, label, os.getxattr(path, label))
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.EPERM):  # the ESP has none
+            raise
+
+
+def _link(path: Path, target: str) -> None:
+    if path.is_symlink() and str(path.readlink()) == target:
+        return
+    fresh = path.with_name(f".{path.name}.lanekeeper")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(path)
+
+
+def _remove_if_empty(path: Path) -> None:
+    try:
+        path.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,103 @@
+"""The files that changes wrote here, and how they differ from that now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+from lanekeeper.domain.hostplan.action import MakeLink, RemoveFile, ReplaceText, WriteFile
+from lanekeeper.host.attribute import read_bytes, refusals
+from lanekeeper.host.journal import Course, Journal, StepState
+
+_BYTES_MAX = 2**22  # a policy, a unit, a boot loader's menu
+
+_Written = WriteFile | RemoveFile | MakeLink | ReplaceText
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A file or a link that is not as the last change that wrote it left it.
+
+    Attributes:
+        path: from the root, without its slash.
+        change: the number of that change.
+        what: ``is gone``, ``is there again``, ``was edited``, ``is no link to …``.
+        diff: from what was written to what is there, unified; for texts only.
+    """
+
+    path: str
+    change: int
+    what: str
+    diff: tuple[str, ...] = ()
+
+
+def edited(root: Path, changes: Iterable[Journal]) -> list[Edited]:
+    """Compare what standing *changes*, oldest first, wrote below *root* with what is there.
+
+    Raises:
+        HostFault: a file cannot be read.
+    """
+    found = (_compare(root, number, action) for number, action in _last_words(changes))
+    return [difference for difference in found if difference is not None]
+
+
+def _last_words(changes: Iterable[Journal]) -> Iterable[tuple[int, _Written]]:
+    """Return what was said last of each file, and of each group of lines in others' files."""
+    last: dict[tuple[str, str], tuple[int, _Written]] = {}
+    for number, action in _done(changes):
+        if isinstance(action, ReplaceText):
+            last.pop((action.path, action.old), None)  # lines of an earlier change, replaced
+        last[action.path, action.new if isinstance(action, ReplaceText) else ""] = number, action
+    return last.values()
+
+
+def _done(changes: Iterable[Journal]) -> Iterator[tuple[int, _Written]]:
+    for change in changes:
+        if change.course not in (Course.APPLIED, Course.UNCONFIRMED):
+            continue
+        for at, step in enumerate(change.steps):
+            if change.states[at] is StepState.DONE and isinstance(step.do, _Written):
+                yield change.id, step.do
+
+
+def _compare(root: Path, number: int, action: _Written) -> Edited | None:
+    path = root / action.path
+    with refusals(f"look at {path}"):
+        is_link, exists = path.is_symlink(), path.exists()
+        target = str(path.readlink()) if is_link else None
+    match action:
+        case RemoveFile():
+            is_there = is_link or exists
+            return Edited(action.path, number, "is there again") if is_there else None
+        case MakeLink():
+            what = f"is no link to {action.target}" if is_link or exists else "is gone"
+            return Edited(action.path, number, what) if target != action.target else None
+        case WriteFile():
+            return _compare_text(path, number, action)
+        case ReplaceText():
+            return _compare_lines(path, number, action)
+
+
+def _compare_lines(path: Path, number: int, action: ReplaceText) -> Edited | None:
+    """Look for the lines alone: the rest of the file is somebody else's."""
+    data = read_bytes(str(path), _BYTES_MAX)
+    if data is None:
+        return Edited(action.path, number, "is gone") if action.new else None
+    if action.new in data.decode("utf-8", "surrogateescape"):
+        return None
+    lines = tuple(f"-{line}" for line in action.new.splitlines())
+    return Edited(action.path, number, "lacks lines that were written", lines)
+
+
+def _compare_text(path: Path, number: int, action: WriteFile) -> Edited | None:
+    data = read_bytes(str(path), _BYTES_MAX)
+    if data is None:
+        return Edited(action.path, number, "is gone")
+    text = data.decode("utf-8", "replace")
+    if text == action.text:
+        return None
+    names = (f"/{action.path} as change {number} wrote it", f"/{action.path}")
+    lines = unified_diff(action.text.splitlines(), text.splitlines(), *names, lineterm="")
+    return Edited(action.path, number, "was edited", tuple(lines))

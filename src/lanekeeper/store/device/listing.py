@@ -1,0 +1,73 @@
+"""Devices as lists show them: with host, PF and holder, as many as a page has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from lanekeeper.store.tables import claim, device, host, server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFilter:
+    """Which devices are meant; what is None does not matter.
+
+    Attributes:
+        present: whether its host tells of it.
+        after: id of a device; those that come after it in the order of a list.
+        limit: how many at the most.
+    """
+
+    id: str | None = None
+    host_id: str | None = None
+    host_name: str | None = None
+    state: str | None = None
+    present: bool | None = None
+    after: str | None = None
+    limit: int | None = None
+
+
+EVERY = DeviceFilter()
+
+
+def device_rows(connection: sa.Connection, wanted: DeviceFilter = EVERY) -> list[sa.RowMapping]:
+    """Devices with their host's name, their PF's address and their holder (or None).
+
+    They come by their hosts' names, then by address; a holder that is a server has a name.
+    """
+    pf = device.alias("pf")
+    query = (
+        sa.select(
+            device,
+            host.c.name.label("host_name"),
+            pf.c.address.label("pf_address"),
+            claim.c.consumer_id,
+            claim.c.request_id,
+            server.c.name.label("holder_name"),
+        )
+        .join(host, host.c.id == device.c.host_id)
+        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .outerjoin(claim, claim.c.device_id == device.c.id)
+        .outerjoin(server, server.c.id == claim.c.consumer_id)
+        .order_by(*_PLACE)
+        .limit(wanted.limit)
+    )
+    for column, value in (
+        (device.c.id, wanted.id),
+        (device.c.host_id, wanted.host_id),
+        (host.c.name, wanted.host_name),
+        (device.c.state, wanted.state),
+        (device.c.present, wanted.present),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.after is not None:
+        last = sa.select(*_PLACE).join(host, host.c.id == device.c.host_id)
+        place = connection.execute(last.where(device.c.id == wanted.after)).one()
+        query = query.where(sa.tuple_(*_PLACE) > sa.tuple_(*map(sa.literal, place)))
+    return list(connection.execute(query).mappings())
+
+
+_PLACE = (host.c.name, device.c.address, device.c.id)
+"""Where a device is in a list: two may have had one address, at different times."""

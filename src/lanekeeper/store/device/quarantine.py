@@ -1,0 +1,101 @@
+"""What outlives a host: which of its devices were not clean when it was removed.
+
+A device is known again by its host's name and its address, or by its card's serial number wherever
+that is plugged in. The functions of a card share the number, so which one it is counts, too: the
+PF's function, and the VF's index.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.store.tables import device, host, quarantine
+
+_UNFINISHED = "its host was removed before it had been cleaned"
+_FACTS = ("vendor_id", "product_id", "dev_type", "vf_index")
+
+
+def quarantine_keep(connection: sa.Connection, host_id: str, now: datetime) -> None:
+    """Remember what is quarantined of a host, or still dirty, before its rows are deleted."""
+    pf = device.alias("pf")
+    rows = connection.execute(
+        sa.select(
+            device,
+            host.c.name.label("host_name"),
+            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
+            sa.func.coalesce(pf.c.address, device.c.address).label("card_address"),
+        )
+        .join(host, host.c.id == device.c.host_id)
+        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .where(
+            device.c.host_id == host_id,
+            device.c.state.in_((DeviceState.QUARANTINED, DeviceState.CLEANING)),
+        )
+        .order_by(device.c.present)  # of two at one address the one that is there comes last
+    ).mappings()
+    for row in list(rows):
+        key = {"host_name": row["host_name"], "address": row["address"]}
+        connection.execute(quarantine.delete().filter_by(**key))
+        connection.execute(
+            quarantine.insert().values(
+                **key,
+                **{name: row[name] for name in _FACTS},
+                serial=row["card_serial"],
+                function=_function(row["card_address"]),
+                reason=row["state_reason"] or _UNFINISHED,
+                at=now,
+            )
+        )
+
+
+def quarantine_apply(connection: sa.Connection, device_id: str, now: datetime) -> bool:
+    """Quarantine a device that has just been told of, if it is one that was not clean.
+
+    From then on its own row says so. Returns whether it was.
+    """
+    kept = quarantine.c
+    pf = device.alias("pf")
+    row = (
+        connection.execute(
+            sa.select(
+                device,
+                host.c.name.label("host_name"),
+                sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
+                sa.func.coalesce(pf.c.address, device.c.address).label("card_address"),
+            )
+            .join(host, host.c.id == device.c.host_id)
+            .outerjoin(pf, pf.c.id == device.c.pf_id)
+            .where(device.c.id == device_id)
+        )
+        .mappings()
+        .one()
+    )
+    serial = row["card_serial"]
+    here = sa.and_(kept.host_name == row["host_name"], kept.address == row["address"])
+    if serial:
+        another = sa.and_(kept.serial.is_not(None), kept.serial != serial)
+        moved = sa.and_(kept.serial == serial, kept.function == _function(row["card_address"]))
+        here = sa.or_(sa.and_(here, ~another), moved)
+    facts = (
+        kept[name].is_not_distinct_from(sa.literal(row[name], kept[name].type)) for name in _FACTS
+    )
+    found = connection.execute(sa.select(quarantine).where(here, *facts)).first()
+    if found is None:
+        return False
+    connection.execute(
+        quarantine.delete().where(kept.host_name == found.host_name, kept.address == found.address)
+    )
+    connection.execute(
+        device.update()
+        .where(device.c.id == device_id)
+        .values(state=DeviceState.QUARANTINED, state_reason=found.reason, state_at=now)
+    )
+    return True
+
+
+def _function(address: str) -> str:
+    """``1`` of ``0000:21:00.1``; of a VF its PF's counts."""
+    return address.rpartition(".")[2]

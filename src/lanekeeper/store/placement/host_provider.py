@@ -1,0 +1,198 @@
+"""Resource providers that hosts and devices own; what clients make themselves is theirs, whole."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from lanekeeper.store.placement.hold import providers_hold, trees_hold
+from lanekeeper.store.tables import (
+    allocation,
+    claim,
+    device,
+    inventory,
+    provider_trait,
+    resource_provider,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HostInventory:
+    """One inventory of a host: ``capacity = int((total - reserved) * ratio)``."""
+
+    total: int
+    reserved: int = 0
+    ratio: float = 1.0
+
+    @property
+    def capacity(self) -> int:
+        return int((self.total - self.reserved) * self.ratio)
+
+
+def device_provider_id(host_id: str, device_id: str) -> str:
+    """Id of a PF's (or plain device's) provider: it follows the device, not its address."""
+    return str(uuid.uuid5(uuid.UUID(host_id), device_id))
+
+
+def provider_ensure(
+    connection: sa.Connection,
+    provider_id: str,
+    *,
+    name: str,
+    parent_id: str | None,
+    owner: str,
+    host_id: str,
+    now: datetime,
+) -> None:
+    """Make the provider, or rename it where the name has changed."""
+    row = connection.execute(
+        sa.select(resource_provider.c.name).where(resource_provider.c.id == provider_id)
+    ).one_or_none()
+    if row is None:
+        connection.execute(
+            resource_provider.insert().values(
+                id=provider_id,
+                name=name,
+                parent_id=parent_id,
+                root_id=parent_id or provider_id,
+                owner=owner,
+                host_id=host_id,
+                updated_at=now,
+            )
+        )
+    elif row.name != name:
+        connection.execute(
+            resource_provider.update()
+            .where(resource_provider.c.id == provider_id)
+            .values(name=name, updated_at=now)
+        )
+
+
+def host_providers_hold(connection: sa.Connection, host_id: str, wanted: Mapping[str, str]) -> None:
+    """Hold what a host has, to make it *wanted* (id to name); the trees where that changes them."""
+    rows = connection.execute(
+        sa.select(resource_provider.c.id, resource_provider.c.name).where(
+            resource_provider.c.host_id == host_id
+        )
+    ).all()
+    if any(wanted.get(row.id) != row.name for row in rows):
+        trees_hold(connection)
+    providers_hold(connection, [row.id for row in rows])
+
+
+def host_tree_hold(connection: sa.Connection, host_id: str) -> None:
+    """Hold a host's providers with all that clients have hung below them, to remove them."""
+    trees_hold(connection)
+    mine = sa.select(resource_provider.c.id).where(resource_provider.c.root_id == host_id)
+    providers_hold(connection, connection.scalars(mine).all())
+
+
+def device_providers_retire(
+    connection: sa.Connection, host_id: str, device_ids: Collection[str], now: datetime
+) -> None:
+    """Take their names from the providers of devices that *host_id* has no more.
+
+    A name follows the address, where another device may be by now. What nobody refers to goes;
+    the rest is called ``NAME#<first 8 characters of its id>`` until its device is back. Whoever
+    calls this has called ``host_providers_hold``, so that nobody comes to refer to one meanwhile.
+    """
+    there = {device_provider_id(host_id, device_id) for device_id in device_ids}
+    rows = connection.execute(
+        sa.select(resource_provider.c.id, resource_provider.c.name).where(
+            resource_provider.c.host_id == host_id, resource_provider.c.owner == "device"
+        )
+    ).all()
+    for row in rows:
+        if row.id in there:
+            continue
+        mine = resource_provider.c.id == row.id
+        if not _is_referred_to(connection, row.id):
+            connection.execute(
+                device.update().where(device.c.provider_id == row.id).values(provider_id=None)
+            )
+            connection.execute(resource_provider.delete().where(mine))
+        elif not row.name.endswith(mark := f"#{row.id[:8]}"):
+            renamed = resource_provider.update().where(mine)
+            connection.execute(renamed.values(name=row.name + mark, updated_at=now))
+
+
+def _is_referred_to(connection: sa.Connection, provider_id: str) -> bool:
+    """Whether a server holds one of its devices, or a client has put something on it."""
+    held = (
+        sa.select(claim.c.device_id)
+        .join(device, device.c.id == claim.c.device_id)
+        .where(device.c.provider_id == provider_id)
+    )
+    below = sa.select(resource_provider.c.id).where(resource_provider.c.parent_id == provider_id)
+    own = (
+        sa.select(table.c.provider_id).where(table.c.provider_id == provider_id)
+        for table in (allocation, inventory)
+    )
+    return any(connection.execute(one.limit(1)).first() for one in (held, below, *own))
+
+
+def provider_traits_set(connection: sa.Connection, provider_id: str, traits: set[str]) -> None:
+    """Make *traits* the provider's; the generation grows only where something changed."""
+    have = set(
+        connection.scalars(
+            sa.select(provider_trait.c.trait).where(provider_trait.c.provider_id == provider_id)
+        )
+    )
+    if have == traits:
+        return
+    connection.execute(provider_trait.delete().where(provider_trait.c.provider_id == provider_id))
+    if traits:
+        connection.execute(
+            provider_trait.insert(),
+            [{"provider_id": provider_id, "trait": trait} for trait in sorted(traits)],
+        )
+    provider_touch(connection, provider_id)
+
+
+def provider_touch(connection: sa.Connection, provider_id: str) -> None:
+    connection.execute(
+        resource_provider.update()
+        .where(resource_provider.c.id == provider_id)
+        .values(generation=resource_provider.c.generation + 1)
+    )
+
+
+def inventory_ensure(
+    connection: sa.Connection, provider_id: str, stocks: Mapping[str, HostInventory], now: datetime
+) -> None:
+    """Set total, reserved, ratio and capacity of a host's own classes; use is left alone."""
+    rows = connection.execute(
+        sa.select(inventory).where(inventory.c.provider_id == provider_id)
+    ).mappings()
+    have = {row["resource_class"]: row for row in rows}
+    changed = False
+    for name, stock in sorted(stocks.items()):
+        values = {
+            "total": stock.total,
+            "reserved": stock.reserved,
+            "allocation_ratio": stock.ratio,
+            "capacity": stock.capacity,
+            "max_unit": stock.total,
+        }
+        row = have.get(name)
+        if row is None:
+            connection.execute(
+                inventory.insert().values(
+                    provider_id=provider_id, resource_class=name, updated_at=now, **values
+                )
+            )
+        elif any(row[key] != value for key, value in values.items()):
+            connection.execute(
+                inventory.update()
+                .where(inventory.c.provider_id == provider_id, inventory.c.resource_class == name)
+                .values(updated_at=now, **values)
+            )
+        else:
+            continue
+        changed = True
+    if changed:
+        provider_touch(connection, provider_id)

@@ -1,0 +1,140 @@
+"""What differs from the last apply: the machine, the files, the policy itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.planted import PF, SAMPLE_POLICY
+from lanekeeper.host.simulated import SimulatedMachine
+from lanekeeper.main import main
+
+POLICY = "etc/lanekeeper/host-policy.yaml"
+UNITS = Path(__file__).parents[2] / "packaging/systemd"
+
+
+class Drifting:
+    """One simulated machine, and what ``host drift`` says of it."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self._capsys = capsys
+
+    def call(self, verb: str, *more: str) -> int:
+        return main(["host", verb, "--simulate", str(self.root), *more])
+
+    def drift(self, code: int) -> dict[str, Any]:
+        self._capsys.readouterr()
+        assert self.call("drift", "--json") == code
+        found: dict[str, Any] = json.loads(self._capsys.readouterr().out)
+        return found
+
+    def text(self) -> str:
+        self._capsys.readouterr()
+        self.call("drift")
+        return self._capsys.readouterr().out
+
+
+@pytest.fixture
+def host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Drifting:
+    host = Drifting(tmp_path / "machine", capsys)
+    host.call("apply", "--policy", str(SAMPLE_POLICY))
+    return host
+
+
+def test_a_host_as_applied_has_none(host: Drifting) -> None:
+    found = host.drift(0)
+    assert (found["change"], found["steps"], found["files"]) == (1, [], [])
+    assert "No drift" in host.text()
+
+
+def test_vfs_that_went_away(host: Drifting) -> None:
+    SimulatedMachine(host.root).create_vfs(PF, 0)
+    texts = [step["text"] for step in host.drift(1)["steps"]]
+    assert texts == ["create 7 VFs on 0000:21:00.0"]
+    assert "to do: create 7 VFs on 0000:21:00.0 (the policy says 7, there are 0 of 7)" in (
+        host.text()
+    )
+    host.call("apply")
+    host.drift(0)
+
+
+def test_a_file_that_somebody_edited_is_shown_with_the_difference(host: Drifting) -> None:
+    path = host.root / POLICY
+    path.write_text(path.read_text().replace("vfs: 7", "vfs: 6", 1))
+    found = host.drift(1)
+    file = found["files"][0]
+    assert (file["path"], file["what"], file["change"]) == (POLICY, "was edited", 1)
+    assert next(line for line in file["diff"] if "vfs: 6" in line).startswith("+")
+    assert "remove VFs of 0000:21:00.0" in [step["text"] for step in found["steps"]]
+    assert "+    vfs: 6" in host.text()
+
+
+def test_files_that_are_gone_or_lead_elsewhere(host: Drifting) -> None:
+    link = host.root / "etc/systemd/system/multi-user.target.wants/lanekeeper-host.service"
+    link.unlink()
+    unit = host.root / "etc/systemd/system/lanekeeper-host.service"
+    unit.unlink()
+    found = {file["path"]: file["what"] for file in host.drift(1)["files"]}
+    assert set(found.values()) == {"is gone"}
+    link.symlink_to("../another.service")
+    found = {file["path"]: file["what"] for file in host.drift(1)["files"]}
+    assert "is no link to ../lanekeeper-host.service" in found.values()
+
+
+def test_a_kept_policy_that_is_no_policy_any_more(host: Drifting) -> None:
+    (host.root / POLICY).write_text("version: 1\npfs: 7\n")
+    found = host.drift(1)
+    assert "pfs: is 7, not a list" in found["policy_file"]
+    assert "the kept policy cannot be applied" in host.text()
+
+
+def test_without_a_kept_policy_the_last_one_applied_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Drifting(tmp_path / "machine", capsys)
+    policy = tmp_path / "p.yaml"
+    policy.write_text('version: 1\npfs:\n  - {pf: "0000:21:00.0", vfs: 3}\npersist: false\n')
+    host.call("apply", "--policy", str(policy))
+    host.drift(0)
+    SimulatedMachine(host.root).create_vfs(PF, 0)
+    assert host.drift(1)["steps"][0]["text"] == "create 3 VFs on 0000:21:00.0"
+    host.call("rollback")
+    assert host.drift(0)["policy"] is None
+    assert "every change was taken back" in host.text()
+
+
+def test_where_nothing_was_ever_applied_there_is_nothing_to_compare_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Drifting(tmp_path / "machine", capsys).call("drift") == 2
+    assert "nothing was applied here" in capsys.readouterr().err
+
+
+def test_an_unfinished_change_is_drift(host: Drifting) -> None:
+    path = host.root / "var/lib/lanekeeper-host/changes/000001.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    before = path.read_bytes()
+    assert host.drift(1)["unfinished"] == [{"id": 1, "course": "forward"}]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_the_units_are_what_systemd_reads(tmp_path: Path) -> None:
+    for unit in UNITS.glob("lanekeeper-host-drift.*"):
+        text = unit.read_text().replace("/usr/bin/lanekeeper", "/bin/true")
+        (tmp_path / unit.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *sorted(map(str, tmp_path.iterdir()))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "drift" in line]) == (
+        *(0, []),
+    )

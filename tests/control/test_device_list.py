@@ -1,0 +1,74 @@
+"""The list of devices: page by page, of one host, of one state; no fleet for one device."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from fleet import Fleet, fleet, lab_devices
+from lanekeeper.control.host.device import Device, list_devices, show_device
+from lanekeeper.domain.errors import Invalid, NotFound
+from lanekeeper.store.tables import device
+
+PER_HOST = len(lab_devices())
+
+
+@pytest.fixture
+def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
+    with fleet(database_url, tmp_path, hosts=3) as made:
+        yield made
+
+
+def pages(world: Fleet, size: int, host: str | None = None) -> list[Device]:
+    found: list[Device] = []
+    while page := list_devices(world.site, host, after=found[-1].id if found else None, limit=size):
+        assert len(page) <= size
+        found += page
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 7, PER_HOST, 1000])
+def test_pages_make_the_whole_list(world: Fleet, size: int) -> None:
+    whole = list_devices(world.site)
+    assert len(whole) == 3 * PER_HOST
+    assert [(one.host, one.address) for one in whole] == sorted(
+        (one.host, one.address) for one in whole
+    )
+    assert pages(world, size) == whole
+    assert pages(world, size, "h2") == [one for one in whole if one.host == "h2"]
+
+
+def test_states_are_asked_of_the_database(world: Fleet) -> None:
+    one, other, *_ = list_devices(world.site, "h1")
+
+    def work(connection: sa.Connection) -> None:
+        for id_, values in ((one.id, {"present": False}), (other.id, {"state": "quarantined"})):
+            connection.execute(device.update().where(device.c.id == id_).values(**values))
+
+    world.site.database.write(work)
+    assert [found.id for found in list_devices(world.site, state="missing")] == [one.id]
+    assert [found.id for found in list_devices(world.site, state="quarantined")] == [other.id]
+    assert len(list_devices(world.site, "h1", "available")) == PER_HOST - 2
+    assert list_devices(world.site, "h2", "missing") == []
+
+
+def test_one_device_is_one_row(world: Fleet) -> None:
+    wanted = list_devices(world.site)[-1]
+    assert show_device(world.site, wanted.id) == wanted
+    with pytest.raises(NotFound, match="no device has the id"):
+        show_device(world.site, str(uuid.uuid4()))
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001])
+def test_a_limit_has_bounds(world: Fleet, limit: int) -> None:
+    with pytest.raises(Invalid, match=f"limit {limit} is not between 1 and 1000"):
+        list_devices(world.site, limit=limit)
+
+
+def test_a_marker_is_a_device(world: Fleet) -> None:
+    with pytest.raises(Invalid, match="marker: no device has the id nothing"):
+        list_devices(world.site, after="nothing")

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from lanekeeper.host.boot.loader import read_boot_loader, read_command_line
+from lanekeeper.host.tree import plant
+
+
+def configured(directory: Path, grub: str, **drop_ins: str) -> tuple[str, ...] | None:
+    (directory / "etc/default/grub.d").mkdir(parents=True)
+    (directory / "etc/default/grub").write_text(grub)
+    for name, text in drop_ins.items():
+        (directory / f"etc/default/grub.d/{name}.cfg").write_text(text)
+    return read_boot_loader(directory).arguments
+
+
+@pytest.mark.parametrize(
+    ("grub", "arguments"),
+    [
+        ('GRUB_CMDLINE_LINUX="a b"\nGRUB_CMDLINE_LINUX_DEFAULT="c"', ("a", "b", "c")),
+        ("GRUB_CMDLINE_LINUX=a # b\n# GRUB_CMDLINE_LINUX=c", ("a",)),
+        ('X=1\nGRUB_CMDLINE_LINUX="$X ${X}2 $NONE"', ("1", "12")),
+        ("export GRUB_CMDLINE_LINUX='a  b'", ("a", "b")),
+        ('GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX+=" b"', ("a", "b")),
+        ('GRUB_CMDLINE_LINUX="a \\\nb"', ("a", "b")),
+        ("GRUB_DISTRIBUTOR=`lsb_release`\nGRUB_CMDLINE_LINUX='unclosed", ()),
+    ],
+)
+def test_settings_are_followed_as_a_shell_would(
+    tmp_path: Path, grub: str, arguments: tuple[str, ...]
+) -> None:
+    assert configured(tmp_path, grub) == arguments
+
+
+def test_drop_ins_come_after_in_order(tmp_path: Path) -> None:
+    arguments = configured(
+        tmp_path,
+        'GRUB_CMDLINE_LINUX="a"',
+        **{
+            "90-z": 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX z"',
+            "10-b": 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX b"',
+        },
+    )
+    assert arguments == ("a", "b", "z")
+
+
+def test_a_boot_loader_that_is_not_known_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    found = read_boot_loader(tmp_path)
+    assert found.arguments is None
+    assert found.files == (
+        "etc/default/grub",
+        "boot/loader/entries/*.conf",
+        "efi/loader/entries/*.conf",
+        "boot/efi/loader/entries/*.conf",
+    )
+
+
+def test_the_running_command_line(tmp_path: Path) -> None:
+    plant("proc/cmdline = root=/dev/sda1  ro quiet", tmp_path)
+    assert read_command_line(tmp_path) == ("root=/dev/sda1", "ro", "quiet")

@@ -1,0 +1,24 @@
+"""Carry out steps, and take them back, as ``host apply`` and ``host rollback`` do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lanekeeper.domain.hostplan.step import Step
+from lanekeeper.host.apply import Doer, Executor, Outcome
+from lanekeeper.host.stage import Progress, silent
+
+
+def apply(
+    steps: Sequence[Step], doer: Doer, changes: Path, progress: Progress = silent
+) -> Outcome | None:
+    return Executor(doer, changes, progress).apply(steps)
+
+
+def resume(doer: Doer, changes: Path) -> Outcome | None:
+    return Executor(doer, changes).resume()
+
+
+def rollback(doer: Doer, changes: Path) -> Outcome | None:
+    return Executor(doer, changes).rollback()
