@@ -9,11 +9,13 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.arguments import CONFIRM_WITHIN_S
+from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.changing import changes_of, executor_of, guardian_of
-from lanekeeper.cli.host.output import progress, report, show
+from lanekeeper.cli.host.output import report, show
 from lanekeeper.cli.host.plan import show_plan
 from lanekeeper.cli.host.policy import policy_of, policy_path
-from lanekeeper.cli.host.target import Target, program, require_changeable, target_of
+from lanekeeper.cli.host.progress import progress
+from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.observed import HostFacts

@@ -9,9 +9,10 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.changing import changes_of
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.target import Target, program, target_of
+from lanekeeper.cli.host.target import Target, target_of
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
 from lanekeeper.domain.hostplan.plan import plan

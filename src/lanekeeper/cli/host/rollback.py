@@ -8,7 +8,8 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.changing import changes_of, executor_of
-from lanekeeper.cli.host.output import progress, report
+from lanekeeper.cli.host.output import report
+from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.host import journal

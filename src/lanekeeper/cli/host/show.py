@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from lanekeeper.cli import exit_code
@@ -100,5 +99,7 @@ def _fits(wanted: str) -> Callable[[str], bool]:
 
 
 def _near(text: str, known: list[str], what: str) -> str:
+    from difflib import get_close_matches  # who chooses well does without
+
     near = get_close_matches(text, known, n=3, cutoff=0.5) or known[:3]
     return f"there are {what} such as {', '.join(near)}" if near else f"this host has no {what}"

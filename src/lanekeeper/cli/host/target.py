@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +11,6 @@ from pathlib import Path
 
 from lanekeeper.cli.host.captured import machine_at
 from lanekeeper.domain.errors import Forbidden, Invalid
-
-_INSTALLED = "/usr/bin/lanekeeper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +77,3 @@ def require_changeable(target: Target) -> None:
         raise Invalid("--root is a captured machine, which cannot be changed", hint=hint)
     if not target.is_simulated and os.geteuid() != 0:
         raise Forbidden("changing this machine needs root", hint="sudo lanekeeper host …")
-
-
-def program() -> str:
-    """Return how this program is called at boot: the installed command, or this one's path."""
-    called = Path(sys.argv[0])
-    if called.name == "lanekeeper" and called.exists():
-        return str(called.resolve())
-    return shutil.which("lanekeeper") or _INSTALLED
