@@ -127,7 +127,13 @@ def _select(site: Site, order: Order, left_out: Collection[str]) -> Selection:
     fleet, filters = site.hosts(), filters_of(site.config.compute.enabled_filters)
     if left_out:
         filters = (claimable(left_out), *filters)
-    return select_hosts(order.request, fleet, filters, whole=len(fleet) <= _TOLD)
+    return select_hosts(
+        order.request,
+        fleet,
+        filters,
+        multipliers=site.config.compute.multipliers,
+        whole=len(fleet) <= _TOLD,
+    )
 
 
 def _attempt_of(choice: Choice) -> _Attempt:
