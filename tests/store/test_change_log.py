@@ -23,8 +23,8 @@ from lanekeeper.store.change_log import (
     change_log_trim,
 )
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import DeviceRow, devices_merge
 from lanekeeper.store.device.life import Pick, claim_insert, claim_release, device_cleaned
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import (

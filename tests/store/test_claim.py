@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import DeviceRow, claims_of, devices_merge
+from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.device.life import (
     Pick,
     claim_adopt,
@@ -20,6 +20,7 @@ from lanekeeper.store.device.life import (
     device_set_aside,
 )
 from lanekeeper.store.device.listing import device_rows
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import card

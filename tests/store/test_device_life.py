@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.store.device.device import DeviceRow, devices_merge
 from lanekeeper.store.device.life import (
     Pick,
     claim_insert,
@@ -23,6 +22,7 @@ from lanekeeper.store.device.life import (
     device_clean_again,
     device_cleaned,
 )
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.tables import card, claim, device, metadata
 

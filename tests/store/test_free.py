@@ -14,8 +14,8 @@ from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.domain.scheduling.host import Standing
 from lanekeeper.store.compute.capacity import host_views
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import DeviceRow, devices_merge
 from lanekeeper.store.device.life import Pick, claim_insert
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.placement.inventory import counted
 from lanekeeper.store.schema import upgrade

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from lanekeeper.domain.placement.listing import ProviderFilter
 from lanekeeper.store.batch import MOST, batches
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import DeviceRow, device_provider_set, devices_merge
+from lanekeeper.store.device.device import device_provider_set
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.placement.allocation import (
     allocations_delete,

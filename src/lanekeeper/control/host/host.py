@@ -19,13 +19,9 @@ from lanekeeper.domain.errors import Conflict, Invalid, clause
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
-from lanekeeper.store.device.device import (
-    DeviceRow,
-    device_provider_set,
-    devices_in_orders,
-    devices_merge,
-)
+from lanekeeper.store.device.device import device_provider_set, devices_in_orders
 from lanekeeper.store.device.life import cleaning_began, device_cleaned
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.desired import (
     desired_knows,
     desired_obeyed,
