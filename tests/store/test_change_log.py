@@ -182,7 +182,7 @@ def test_a_snapshot_follows_the_life_of_devices(database: Database) -> None:
         for number in range(4)
     ]
     database.write(lambda c: host_insert(c, HOST, "h1", "secret", NOW))
-    ids = database.write(lambda c: devices_merge(c, HOST, [pf, *vfs], NOW))
+    ids = database.write(lambda c: devices_merge(c, HOST, [pf, *vfs], NOW).ids)
     memory = InventoryMemory()
 
     def place(connection: sa.Connection) -> None:

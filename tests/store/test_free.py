@@ -63,7 +63,7 @@ def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
             told = [function(dev_type, "0000:21:10.0", "0000:21:00.0" if is_vf else None)]
             if is_vf:
                 told.append(function(DeviceType.PF, "0000:21:00.0"))
-            id_ = devices_merge(connection, HOST, told, NOW)["0000:21:10.0"]
+            id_ = devices_merge(connection, HOST, told, NOW).ids["0000:21:10.0"]
             mine = device.update().where(device.c.id == id_)
             connection.execute(mine.values(state=state, present=present, provider_id="p"))
             connection.execute(card.update().values(whole_holder=whole, parts_held=parts))

@@ -56,10 +56,11 @@ def devices_in_orders(connection: sa.Connection, host_id: str) -> list[tuple[Any
     rows = connection.execute(
         sa.select(
             device.c.id,
+            device.c.address,
             device.c.present,
             device.c.vf_index,
             device.c.tags,
-            pf.c.address,
+            pf.c.address.label("pf_address"),
             pf.c.netdev,
         )
         .outerjoin(pf, pf.c.id == device.c.pf_id)

@@ -218,28 +218,18 @@ def device_return(connection: sa.Connection, device_id: str) -> None:
     _set_presence(connection, device_id, present=True)
 
 
-def device_follow(connection: sa.Connection, device_id: str, pf_id: str | None) -> None:
-    """Hang a VF on the PF that its host says is its PF now.
-
-    A held VF must not follow to a card that is held or dirty whole (``card_is_whole``).
-    """
-    before = connection.scalar(sa.select(device.c.pf_id).where(device.c.id == device_id))
-    if before == pf_id:
-        return
+def device_move(connection: sa.Connection, device_id: str, address: str, now: datetime) -> None:
+    """It is at another address. To be called while it is away, since addresses are exchanged."""
     connection.execute(
         device.update()
         .where(device.c.id == device_id)
-        .values(pf_id=pf_id, generation=device.c.generation + 1)
+        .values(
+            address=address,
+            moved_from=device.c.address,
+            moved_at=now,
+            generation=device.c.generation + 1,
+        )
     )
-    for one in (before, pf_id):
-        if one is not None:
-            card_recount(connection, one)
-
-
-def card_is_whole(connection: sa.Connection, pf_id: str) -> bool:
-    """Whether the PF itself is held, or not clean since it was."""
-    holder = sa.select(card.c.whole_holder).where(card.c.pf_device_id == pf_id)
-    return connection.scalar(holder) is not None
 
 
 def card_recount(connection: sa.Connection, pf_id: str) -> None:
