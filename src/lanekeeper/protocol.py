@@ -171,7 +171,12 @@ class HostState(Wire, frozen=True):
 
 
 class DeviceWanted(Wire, frozen=True):
-    """One function that a guest holds through a flavor's alias, or that must be cleaned."""
+    """One function that a guest holds through a flavor's alias, or that must be cleaned.
+
+    Attributes:
+        card_serial: serial number of the card that it is a function of, where that told one; on
+            another card at the same address nothing is done.
+    """
 
     device_id: str
     address: str
@@ -179,6 +184,7 @@ class DeviceWanted(Wire, frozen=True):
     product_id: str
     managed: bool = True
     alias: str = ""
+    card_serial: str | None = None
 
 
 class NicWanted(Wire, frozen=True):

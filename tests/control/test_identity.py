@@ -70,7 +70,9 @@ def tell(site: Fleet, devices: Sequence[DeviceFact]) -> None:
 def server(site: Fleet, *ports: str) -> str:
     """A running server with a VF of the card at 41, or with ports; returns its id."""
     specs = {} if ports else {"pci_passthrough:alias": "a1:1"}
-    flavor = Flavor(id="", name=f"m{len(ports)}", vcpus=1, ram_mib=64, disk_gib=1, extra_specs=specs)
+    flavor = Flavor(
+        id="", name=f"m{len(ports)}", vcpus=1, ram_mib=64, disk_gib=1, extra_specs=specs
+    )
     asked = NewServer(
         name="s",
         image_id=site.image(),

@@ -147,7 +147,7 @@ def _standing(row: sa.RowMapping) -> Standing:
 def device_facts(
     connection: sa.Connection, device_ids: Collection[str]
 ) -> dict[str, Mapping[str, Any]]:
-    """Devices by id: their columns, and ``pf_address``, ``pf_netdev`` and ``pf_mac`` of a VF."""
+    """Devices by id: their columns, ``card_serial``, and ``pf_address``, ``_netdev``, ``_mac`` of VFs."""
     pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
@@ -155,6 +155,7 @@ def device_facts(
             pf.c.address.label("pf_address"),
             pf.c.netdev.label("pf_netdev"),
             pf.c.mac.label("pf_mac"),
+            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
         )
         .outerjoin(pf, pf.c.id == device.c.pf_id)
         .where(device.c.id.in_(device_ids))

@@ -38,7 +38,12 @@ def devices_to_clean(connection: sa.Connection, host_id: str) -> list[sa.RowMapp
     """Devices of a host that wait for cleaning, with their PF's address, by address."""
     pf = device.alias("pf")
     rows = connection.execute(
-        sa.select(device, pf.c.address.label("pf_address"), pf.c.netdev.label("pf_netdev"))
+        sa.select(
+            device,
+            pf.c.address.label("pf_address"),
+            pf.c.netdev.label("pf_netdev"),
+            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
+        )
         .outerjoin(pf, pf.c.id == device.c.pf_id)
         .where(
             device.c.host_id == host_id,
@@ -57,6 +62,7 @@ def devices_in_orders(connection: sa.Connection, host_id: str) -> list[tuple[Any
         sa.select(
             device.c.id,
             device.c.address,
+            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
             device.c.present,
             device.c.vf_index,
             device.c.tags,
