@@ -147,7 +147,7 @@ def _standing(row: sa.RowMapping) -> Standing:
 def device_facts(
     connection: sa.Connection, device_ids: Collection[str]
 ) -> dict[str, Mapping[str, Any]]:
-    """Devices by id: their columns, ``card_serial``, and ``pf_address``, ``_netdev``, ``_mac`` of VFs."""
+    """Devices by id: columns, ``card_serial``, and ``pf_address``, ``pf_netdev``, ``pf_mac``."""
     pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
