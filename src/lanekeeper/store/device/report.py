@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.domain.pci.identity import Doubt, Known, doubts, recognise
-from lanekeeper.store.device.life import card_recount, device_leave, device_move, device_return
+from lanekeeper.store.device.life import card_recount, devices_leave, devices_move, devices_return
 from lanekeeper.store.device.quarantine import quarantine_apply
 from lanekeeper.store.tables import card, claim, device
 
@@ -117,30 +117,27 @@ def devices_merge(
         for address, doubt in doubted.items()
         if address in offered and not (accept_exchanged and _was_free(doubt))
     }
-    stay = {row["id"] for address, row in found.items() if row["address"] == address}
-    for row in rows.values():
-        if row["id"] not in stay:
-            device_leave(connection, row["id"])
+    known = {row["id"] for row in found.values()}
+    devices_leave(connection, [row["id"] for row in rows.values() if row["id"] not in known])
     moved = [
         Moved(row["id"], row["address"], address)
         for address, row in found.items()
         if row["address"] != address
     ]
-    for one in moved:
-        device_move(connection, one.id, one.address, now)
+    devices_move(connection, {one.id: one.address for one in moved}, now)
+    back = {row["id"] for row in found.values() if not row["present"]}
+    devices_return(connection, back - {one.id for one in moved})
     ids: dict[str, str] = {}
     # PFs first: a VF's row names its PF's.
     for fact in sorted(told, key=lambda fact: (fact.parent is not None, fact.address)):
-        known = found.get(fact.address)
-        if known is None:
+        row = found.get(fact.address)
+        if row is None:
             pf_id = ids.get(fact.parent) if fact.parent else None
             doubt = doubted.get(fact.address)
             made = _insert(connection, host_id, fact, pf_id, now=now, doubt=doubt)
             ids[fact.address] = made
             continue
-        if not (known["present"] and known["id"] in stay):
-            device_return(connection, known["id"])
-        ids[fact.address] = _update(connection, known, fact)
+        ids[fact.address] = _update(connection, row, fact)
     return Merged(ids, moved, _asides(connection, ids, doubted))
 
 
