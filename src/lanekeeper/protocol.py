@@ -66,6 +66,8 @@ class DeviceFact(Wire, frozen=True):
         tags: the entry's tags as text (physical_network, resource_class, traits, trusted, managed,
             live_migratable, one_time_use, ...); empty when not listed.
         serial: the card's serial number; a device that moves slots keeps its identity through it.
+        slot: the physical slot of the card; tells for one without a serial number. Like that told
+            of what is no VF, and by an older agent of nothing.
     """
 
     address: str
@@ -83,6 +85,7 @@ class DeviceFact(Wire, frozen=True):
     netdev: str | None = None
     mac: str | None = None
     serial: str | None = None
+    slot: str | None = None
     label: str | None = None
 
 
@@ -168,7 +171,12 @@ class HostState(Wire, frozen=True):
 
 
 class DeviceWanted(Wire, frozen=True):
-    """One function that a guest holds through a flavor's alias, or that must be cleaned."""
+    """One function that a guest holds through a flavor's alias, or that must be cleaned.
+
+    Attributes:
+        card_serial: serial number of the card that it is a function of, where that told one; on
+            another card at the same address nothing is done.
+    """
 
     device_id: str
     address: str
@@ -176,6 +184,7 @@ class DeviceWanted(Wire, frozen=True):
     product_id: str
     managed: bool = True
     alias: str = ""
+    card_serial: str | None = None
 
 
 class NicWanted(Wire, frozen=True):

@@ -12,6 +12,7 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device_spec import parse_option
 from lanekeeper.host.machine import DeviceFault, Scan
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.host.simulated_bus import insert_card
 from lanekeeper.hypervisor.simulated import SIMULATED_HOST
 
 NOBODY = frozenset[str]()
@@ -42,6 +43,17 @@ def test_what_is_not_listed_is_not_touched(scan: Scan) -> None:
     assert not seen.may_touch(PciAddress.parse(vf(0).address))
     assert not seen.may_touch(PciAddress.parse(PF))
     assert view(scan, Policy(), NOBODY).listed == {}
+
+
+def test_cards_are_told_with_serial_and_slot_and_vfs_with_neither(tmp_path: Path) -> None:
+    root = plant_lab(tmp_path / "machine")
+    insert_card(root, PciAddress.parse(PF), "00-1b-21-ff-ff-aa-01-01")
+    slot = root / "sys/bus/pci/slots/7"
+    slot.mkdir(parents=True)
+    (slot / "address").write_text(f"{PF.rpartition('.')[0]}\n")
+    told = facts("host", SIMULATED_HOST, view(SimulatedMachine(root).scan(), POLICY, NOBODY))
+    said = {(one.address, one.serial, one.slot) for one in told.devices if one.serial or one.slot}
+    assert said == {(PF, "00-1b-21-ff-ff-aa-01-01", "7")}
 
 
 def test_a_pf_is_told_for_its_listed_vfs(scan: Scan) -> None:

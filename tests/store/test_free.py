@@ -14,8 +14,8 @@ from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.domain.scheduling.host import Standing
 from lanekeeper.store.compute.capacity import host_views
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import DeviceRow, devices_merge
 from lanekeeper.store.device.life import Pick, claim_insert
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.placement.inventory import counted
 from lanekeeper.store.schema import upgrade
@@ -63,7 +63,7 @@ def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
             told = [function(dev_type, "0000:21:10.0", "0000:21:00.0" if is_vf else None)]
             if is_vf:
                 told.append(function(DeviceType.PF, "0000:21:00.0"))
-            id_ = devices_merge(connection, HOST, told, NOW)["0000:21:10.0"]
+            id_ = devices_merge(connection, HOST, told, NOW).ids["0000:21:10.0"]
             mine = device.update().where(device.c.id == id_)
             connection.execute(mine.values(state=state, present=present, provider_id="p"))
             connection.execute(card.update().values(whole_holder=whole, parts_held=parts))

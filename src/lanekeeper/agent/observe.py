@@ -52,6 +52,7 @@ class View:
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
+        slots: physical slots of cards, by the address of what is no VF.
         cleaning_timeout_s: as the policy has it.
     """
 
@@ -60,6 +61,7 @@ class View:
     mappings: Mapping[str, Sequence[str]]
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
+    slots: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
 
     def may_touch(self, address: PciAddress) -> bool:
@@ -92,6 +94,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         parents=parents,
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         management=management,
+        slots=scan.slots,
         cleaning_timeout_s=policy.cleaning_timeout_s,
         problems=(
             *listing.problems,
@@ -104,8 +107,8 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
 
 def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
     """Say what the controller should know of this host."""
-    listed = [_fact(one.device, one) for one in view.listed.values()]
-    parents = [_fact(device, None) for device in view.parents.values()]
+    listed = [_fact(one.device, one, view.slots) for one in view.listed.values()]
+    parents = [_fact(device, None, view.slots) for device in view.parents.values()]
     return HostFacts(
         host_name=host_name,
         agent_version=__version__,
@@ -121,7 +124,7 @@ def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
     )
 
 
-def _fact(device: PciDevice, listed: Listed | None) -> DeviceFact:
+def _fact(device: PciDevice, listed: Listed | None, slots: Mapping[PciAddress, str]) -> DeviceFact:
     return DeviceFact(
         address=str(device.address),
         vendor_id=f"{device.vendor_id:04x}",
@@ -138,6 +141,7 @@ def _fact(device: PciDevice, listed: Listed | None) -> DeviceFact:
         netdev=device.netdev,
         mac=device.mac,
         serial=device.serial,
+        slot=slots.get(device.address),
         label=f"pci_{str(device.address).translate(_NODE_NAME)}",
     )
 

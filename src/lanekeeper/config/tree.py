@@ -330,6 +330,16 @@ class Own(Section, frozen=True):
             "Refuse every device_spec key that is not known, not only likely slips of the pen.",
         ),
     ] = False
+    accept_exchanged_devices: Annotated[
+        bool,
+        Option(
+            "lanekeeper",
+            "accept_exchanged_devices",
+            "Offer another device at a known address at once where the one before it was free and "
+            "clean; it is set aside until `lanekeeper device clean` where unset, and always where "
+            "that one was held or dirty.",
+        ),
+    ] = False
     token_expiration_s: Annotated[
         int,
         Meta(ge=60, le=604_800),

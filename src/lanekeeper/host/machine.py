@@ -7,8 +7,8 @@ when the kernel is done; none of them retries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from lanekeeper.domain.pci.address import PciAddress
@@ -88,10 +88,15 @@ class DeviceFault:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Every PCI function in bus order, and those that could not be read."""
+    """Every PCI function in bus order, and those that could not be read.
+
+    Attributes:
+        slots: the physical slot's name for each that sits in one and is no VF.
+    """
 
     devices: tuple[PciDevice, ...]
     faults: tuple[DeviceFault, ...] = ()
+    slots: Mapping[PciAddress, str] = field(default_factory=dict)
 
 
 class Machine(Protocol):

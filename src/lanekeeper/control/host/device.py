@@ -32,6 +32,8 @@ class Device:
     Attributes:
         state: available, held, cleaning, quarantined; ``missing`` when its host shows it no more.
         state_reason: why it is quarantined.
+        slot: the physical slot of its card, as the chassis numbers them.
+        moved_from: its address before it was told at this one, since *moved_at*.
         holder, holder_name: the server's, or None.
     """
 
@@ -47,6 +49,10 @@ class Device:
     state_at: datetime
     pf_address: str | None
     numa_node: int | None
+    serial: str | None
+    slot: str | None
+    moved_from: str | None
+    moved_at: datetime | None
     driver: str | None
     netdev: str | None
     physical_network: str | None
@@ -159,6 +165,10 @@ def _device(row: sa.RowMapping) -> Device:
         state_at=row["state_at"],
         pf_address=row["pf_address"],
         numa_node=row["numa_node"],
+        serial=row["serial"],
+        slot=row["slot"],
+        moved_from=row["moved_from"],
+        moved_at=row["moved_at"],
         driver=row["driver"],
         netdev=row["netdev"],
         physical_network=row["physical_network"],

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
+import structlog
 
 from lanekeeper.config import Compute
 from lanekeeper.control.compute.server import guest_reported
@@ -19,13 +20,9 @@ from lanekeeper.domain.errors import Conflict, Invalid, clause
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
-from lanekeeper.store.device.device import (
-    DeviceRow,
-    device_provider_set,
-    devices_in_orders,
-    devices_merge,
-)
+from lanekeeper.store.device.device import device_provider_set, devices_in_orders
 from lanekeeper.store.device.life import cleaning_began, device_cleaned
+from lanekeeper.store.device.report import DeviceRow, Merged, devices_merge
 from lanekeeper.store.host.desired import (
     desired_knows,
     desired_obeyed,
@@ -41,6 +38,7 @@ from lanekeeper.store.host.host import (
     host_get,
     host_is_frozen,
 )
+from lanekeeper.store.network.port import ports_follow
 from lanekeeper.store.placement.host_provider import (
     HostInventory,
     device_provider_id,
@@ -51,6 +49,8 @@ from lanekeeper.store.placement.host_provider import (
     provider_traits_set,
 )
 
+log = structlog.get_logger("lanekeeper.host")
+
 LOST_HISTORY = "lanekeeper.host.frozen"
 _DIGITS = 18
 """More would not fit a database's 64 bits."""
@@ -58,6 +58,9 @@ _DIGITS = 18
 
 def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
     """Take over what a host says of itself: size, devices, mappings.
+
+    What it held that has moved is held on at its new address; what is new at a known address is
+    set aside (``store.device.report``); both are said in the log.
 
     Raises:
         Invalid: two devices at one address, or a VF whose PF is not told.
@@ -68,25 +71,52 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
     plain = msgspec.to_builtins(facts)
     config = site.config.compute
 
-    def work(connection: sa.Connection) -> bool:
+    def work(connection: sa.Connection) -> tuple[HostRecord, Merged, bool]:
         host_lock(connection, host_id)
         record = host_get(connection, host_id)
         if record.frozen_reason:
             frozen_report_put(connection, host_id, facts_told=True)
         host_facts_set(connection, host_id, plain, now)
         before = devices_in_orders(connection, host_id)
-        ids = devices_merge(connection, host_id, rows, now)
-        _provide(connection, record, facts.devices, ids, now)
+        merged = devices_merge(
+            connection,
+            host_id,
+            rows,
+            now,
+            accept_exchanged=site.config.lanekeeper.accept_exchanged_devices,
+        )
+        if merged.moved:
+            ports_follow(connection, [one.id for one in merged.moved], now)
+        _provide(connection, record, facts.devices, merged.ids, now)
         stocks = _stocks(config, facts)
         told = {name: stock for name, stock in stocks.items() if stock.total > 0}
         inventory_ensure(connection, host_id, told, now)
         changed = devices_in_orders(connection, host_id) != before
         if changed:
             desired_touch(connection, host_id)
-        return changed
+        return record, merged, changed
 
-    if site.database.write(work):
+    record, merged, changed = site.database.write(work)
+    _tell(record.name, merged)
+    if changed:
         site.bells.ring(host_id)
+
+
+def _tell(host_name: str, merged: Merged) -> None:
+    for one in merged.moved:
+        log.info(
+            "device moved", host=host_name, device=one.id, before=one.before, address=one.address
+        )
+    for new in merged.aside:
+        log.warning(
+            "device set aside",
+            host=host_name,
+            device=new.id,
+            address=new.address,
+            reason=new.reason,
+            before=new.before,
+            holder=new.holder,
+        )
 
 
 def _stocks(config: Compute, facts: HostFacts) -> dict[str, HostInventory]:
@@ -161,7 +191,7 @@ def _provide(
         host_id=record.id,
         now=now,
     )
-    device_providers_retire(connection, record.id, ids.values(), now)
+    device_providers_retire(connection, record.id, ids.values(), names, now)
     for address, provider_id in providers.items():
         provider_ensure(
             connection,

@@ -200,7 +200,7 @@ def _standing(row: sa.RowMapping) -> Standing:
 def device_facts(
     connection: sa.Connection, device_ids: Collection[str]
 ) -> dict[str, Mapping[str, Any]]:
-    """Devices by id: their columns, and ``pf_address``, ``pf_netdev`` and ``pf_mac`` of a VF."""
+    """Devices by id: columns, ``card_serial``, and ``pf_address``, ``pf_netdev``, ``pf_mac``."""
     pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
@@ -208,6 +208,7 @@ def device_facts(
             pf.c.address.label("pf_address"),
             pf.c.netdev.label("pf_netdev"),
             pf.c.mac.label("pf_mac"),
+            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
         )
         .outerjoin(pf, pf.c.id == device.c.pf_id)
         .where(device.c.id.in_(device_ids))
