@@ -49,6 +49,7 @@ _TITLES = {
     "ml2": "Networks",
     "lanekeeper": "Lanekeeper's own",
     "placement": "Placement alone",
+    "health": "Health of devices",
     "keystone": "An outside Keystone",
     "cors": "Browsers of other sites",
 }

@@ -180,7 +180,7 @@ _SOURCES = (
     ),
     _Source(
         "device",
-        ("id", "provider_id", "resource_class", "state", "present", "listed", "pf_id"),
+        ("id", "provider_id", "resource_class", "state", "present", "unfit", "listed", "pf_id"),
         _OWN,
         True,
     ),

@@ -19,6 +19,7 @@ class Standing(StrEnum):
     HELD = "held"
     CLEANING = "being cleaned"
     QUARANTINED = "quarantined"
+    UNFIT = "not well"
     BLOCKED = "blocked by its card's other side"
 
 
@@ -30,6 +31,7 @@ class HostDevice:
         pf_id: the device that is its PF; None for what is not a VF.
         parts_held: how many VFs of its card are held.
         whole_offered: whether its PF, too, may be given to guests.
+        unfit: what is wrong with it, for which it is kept back.
     """
 
     id: str
@@ -39,6 +41,7 @@ class HostDevice:
     pf_id: str | None = None
     parts_held: int = 0
     whole_offered: bool = False
+    unfit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
