@@ -254,7 +254,7 @@ def convert(section: type[Section], name: str, option: Option, text: str) -> Any
     for bounds in metadata:
         if isinstance(bounds, msgspec.Meta):
             return _number(text, bare, bounds)
-    return text
+    return _number(text, bare, msgspec.Meta()) if bare in (int, float) else text
 
 
 def _number(text: str, kind: type[int] | type[float], bounds: msgspec.Meta) -> int | float:

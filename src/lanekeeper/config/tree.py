@@ -34,6 +34,7 @@ from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.scheduling.multiplier import Multipliers
 
 
 class Pci(Section, frozen=True):
@@ -228,6 +229,50 @@ class Compute(Section, frozen=True):
             parse=parse_filters,
         ),
     ] = ("ComputeFilter", "PciPassthroughFilter", "NUMATopologyFilter")
+    pci_weight_multiplier: Annotated[
+        float,
+        Meta(ge=0),
+        Option(
+            "filter_scheduler",
+            "pci_weight_multiplier",
+            "How much it counts that few devices of a host are free.",
+        ),
+    ] = 1.0
+    cpu_weight_multiplier: Annotated[
+        float,
+        Option(
+            "filter_scheduler",
+            "cpu_weight_multiplier",
+            "How much it counts that many VCPUs are free; negative packs servers.",
+        ),
+    ] = 1.0
+    ram_weight_multiplier: Annotated[
+        float,
+        Option(
+            "filter_scheduler",
+            "ram_weight_multiplier",
+            "How much it counts that much memory is free; negative packs servers.",
+            old=(("DEFAULT", "ram_weight_multiplier"),),
+        ),
+    ] = 1.0
+    disk_weight_multiplier: Annotated[
+        float,
+        Option(
+            "filter_scheduler",
+            "disk_weight_multiplier",
+            "How much it counts that much disk is free; negative packs servers.",
+            old=(("DEFAULT", "disk_weight_multiplier"),),
+        ),
+    ] = 1.0
+
+    @property
+    def multipliers(self) -> Multipliers:
+        return Multipliers(
+            pci=self.pci_weight_multiplier,
+            cpu=self.cpu_weight_multiplier,
+            ram=self.ram_weight_multiplier,
+            disk=self.disk_weight_multiplier,
+        )
 
 
 class Rules(Section, frozen=True):

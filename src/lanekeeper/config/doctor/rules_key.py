@@ -305,7 +305,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="key-own-unknown",
         severity=Severity.ERROR,
-        what="An unknown key in `[lanekeeper]` or `[health]`, which are ours alone, refuses the start.",
+        what="An unknown key in `[lanekeeper]` or `[health]`, our own, refuses the start.",
         check=_own_unknown,
         shows="[lanekeeper]\nlistn = 127.0.0.1:8774\n",
         spares="[lanekeeper]\nlisten = 127.0.0.1:8774\n",

@@ -31,7 +31,7 @@ host = Table(
     text_column("obeyed"),
     json_column("facts"),
     Column("facts_at", Moment),
-    Column("seen_at", Moment),
+    Column("seen_at", Moment, index=True),
     Column("refused_at", Moment),
     Column("created_at", Moment, nullable=False),
     comment="id is also the compute-node provider's, the hypervisor's and the service's.",
