@@ -8,6 +8,7 @@ of what the agent sees there; nothing is a one-shot message, so any of them may 
     POST /lanekeeper/agent/v1/hosts/{id}/credential             -> Credential   (a new one)
     PUT  /lanekeeper/agent/v1/hosts/{id}/facts       HostFacts  -> 204          (when they change)
     PUT  /lanekeeper/agent/v1/hosts/{id}/state       HostState  -> 204          (when it changes)
+    PUT  /lanekeeper/agent/v1/hosts/{id}/health      HostHealth -> 204          (when it changes)
     GET  /lanekeeper/agent/v1/hosts/{id}/desired?after=G.MARK&wait=55  -> Desired | 304
     GET  /lanekeeper/agent/v1/hosts/{id}/images/{image_id}             -> the image's bytes
     PUT  /lanekeeper/agent/v1/hosts/{id}/consoles/{server_id}          text, at most CONSOLE_BYTES
@@ -118,6 +119,34 @@ class HostFacts(Wire, frozen=True):
     devices: list[DeviceFact] = []
     mappings: dict[str, list[str]] = {}
     problems: list[str] = []
+
+
+class DeviceHealth(Wire, frozen=True):
+    """What the host reads of one function that is no VF; what is absent it cannot tell.
+
+    Attributes:
+        driver_problem: why it has no driver although it should; empty when all is well.
+        carrier: whether its interface has a link.
+        speed_gts, width: of its PCIe link, in GT/s and lanes.
+        fatal, nonfatal, correctable: AER's counts since the kernel knows the function.
+    """
+
+    address: str
+    driver_problem: str = ""
+    carrier: bool | None = None
+    speed_gts: float | None = None
+    width: int | None = None
+    fatal: int | None = None
+    nonfatal: int | None = None
+    correctable: int | None = None
+
+
+class HostHealth(Wire, frozen=True):
+    """How well the functions are that are listed, or are PFs of those. An older controller has no
+    such resource: an agent that is answered 404 tells it no more.
+    """
+
+    devices: list[DeviceHealth] = []
 
 
 class ServerState(Wire, frozen=True):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from agent.orders_of import PF, POLICY, vf
-from lanekeeper.agent.observe import Policy, View, facts, view
+from lanekeeper.agent.observe import Policy, View, facts, health, view
 from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid
@@ -114,3 +114,23 @@ def test_the_shipped_sample_lists_the_labs_devices(machine: SimulatedMachine) ->
 
 def test_a_configuration_without_anything_lists_nothing(tmp_path: Path) -> None:
     assert Policy.of(Config()) == Policy(specs=(), mappings={}, excluded=frozenset())
+
+
+def test_health_is_told_of_what_is_no_vf(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path))
+    seen = view(machine.scan(), POLICY, NOBODY)
+    assert [(one.address, one.carrier) for one in health(seen, machine.health).devices] == [
+        (PF, True),
+        ("0000:41:00.0", True),
+    ]
+    machine.set_link(PciAddress.parse(PF), False)
+    assert health(seen, machine.health).devices[0].carrier is False
+
+
+def test_a_function_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path))
+    seen = view(machine.scan(), POLICY, NOBODY)
+    bad = tmp_path / "sys/bus/pci/devices" / PF / "aer_dev_fatal"
+    bad.unlink(missing_ok=True)
+    bad.write_text("TLP many\nTOTAL_ERR_FATAL many\n")
+    assert [one.address for one in health(seen, machine.health).devices] == ["0000:41:00.0"]

@@ -29,6 +29,7 @@ from lanekeeper.protocol import (
     Desired,
     Enrolment,
     HostFacts,
+    HostHealth,
     HostState,
 )
 
@@ -104,6 +105,9 @@ class Client:
 
     def put_state(self, state: HostState) -> None:
         self._put("state", msgspec.json.encode(state))
+
+    def put_health(self, health: HostHealth) -> None:
+        self._put("health", msgspec.json.encode(health))
 
     def put_console(self, server_id: str, tail: bytes) -> None:
         self._put(f"consoles/{server_id}", tail, "text/plain; charset=utf-8")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
 
 from lanekeeper import __version__
 from lanekeeper.config.tree import Config
+from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.host.machine import Scan
 from lanekeeper.hypervisor.driver import Capacity
-from lanekeeper.protocol import DeviceFact, HostFacts
+from lanekeeper.protocol import DeviceFact, DeviceHealth, HostFacts, HostHealth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,17 @@ def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
         problems=list(view.problems),
     )
+
+
+def health(view: View, read: Callable[[PciDevice], Reading]) -> HostHealth:
+    """Say how well the functions are that the controller is told of; a VF is as well as its PF."""
+    told = []
+    for device in (*(one.device for one in view.listed.values()), *view.parents.values()):
+        if device.dev_type is not DeviceType.VF:
+            with suppress(HostFault, NotFound):  # it went away, and is missed at the next look
+                values = asdict(read(device))
+                told.append(DeviceHealth(address=str(device.address), **values))
+    return HostHealth(devices=sorted(told, key=lambda one: PciAddress.parse(one.address)))
 
 
 def _fact(device: PciDevice, listed: Listed | None, slots: Mapping[PciAddress, str]) -> DeviceFact:

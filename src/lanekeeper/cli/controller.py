@@ -35,6 +35,7 @@ from lanekeeper.cli.state_dir import owned
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.host.health import REVIEW_EVERY_S, Reviews
 from lanekeeper.control.host.heartbeat import FLUSH_EVERY_S, Heartbeats
 from lanekeeper.control.housekeeping import TIDY_EVERY_S, TRIM_EVERY_S, recover, tidy, trim
 from lanekeeper.control.identity.authority import write_server_files
@@ -145,6 +146,7 @@ def _rounds(site: Site, heartbeats: Heartbeats) -> Iterator[Periodic]:
     yield Periodic("heartbeats", FLUSH_EVERY_S, heartbeats.flush)
     yield Periodic("housekeeping", TIDY_EVERY_S, partial(tidy, site))
     yield Periodic("change_log", TRIM_EVERY_S, partial(trim, site))
+    yield Periodic("health", REVIEW_EVERY_S, Reviews(site).review)
     watch = Watch(site)
     if watch.is_needed:
         yield Periodic("watch", LOOK_EVERY_S, watch.look)

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from lanekeeper.config.health import Health
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.service import Cors, Keystone, Placement
 from lanekeeper.config.value import (
@@ -401,5 +402,6 @@ class Config(Section, frozen=True):
     rules: Rules = Rules()
     lanekeeper: Own = Own()
     placement: Placement = Placement()
+    health: Health = Health()
     keystone: Keystone = Keystone()
     cors: Cors = Cors()

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.vf_settings import NO_MAC, LinkState, VfSettings
 
 
@@ -107,6 +108,9 @@ class Machine(Protocol):
 
     def device(self, address: PciAddress) -> PciDevice:
         """Read one function. Raises NotFound, HostFault."""
+
+    def health(self, device: PciDevice) -> Reading:
+        """Read how well a function is that is no VF. Raises HostFault."""
 
     def vf_settings(self, pf: PciAddress, index: int) -> VfSettings:
         """Read what the PF holds for VF *index*.

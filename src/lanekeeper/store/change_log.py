@@ -197,8 +197,8 @@ _SOURCES = (
     _Source(
         "device",
         (
-            *("id", "provider_id", "resource_class", "state", "present", "listed", "pf_id"),
-            *("address", "vendor_id", "product_id", "dev_type", "tags"),
+            *("id", "provider_id", "resource_class", "state", "present", "unfit", "listed"),
+            *("pf_id", "address", "vendor_id", "product_id", "dev_type", "tags"),
         ),
         _OWN,
         True,

@@ -13,6 +13,7 @@ import structlog
 
 from lanekeeper.config import Compute
 from lanekeeper.control.compute.server import guest_reported
+from lanekeeper.control.host.health import review_host
 from lanekeeper.control.metrics import CLEANING
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
@@ -69,7 +70,7 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
     now = site.clock()
     rows = [_device_row(fact) for fact in facts.devices]
     plain = msgspec.to_builtins(facts)
-    config = site.config.compute
+    config, rules = site.config.compute, site.config.health.rules()
 
     def work(connection: sa.Connection) -> tuple[HostRecord, Merged, bool]:
         host_lock(connection, host_id)
@@ -88,6 +89,8 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         if merged.moved:
             ports_follow(connection, [one.id for one in merged.moved], now)
         _provide(connection, record, facts.devices, merged.ids, now)
+        if not record.frozen_reason:
+            review_host(connection, host_id, {}, rules, now)
         stocks = _stocks(config, facts)
         told = {name: stock for name, stock in stocks.items() if stock.total > 0}
         inventory_ensure(connection, host_id, told, now)

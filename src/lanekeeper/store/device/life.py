@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.store.batch import batches
-from lanekeeper.store.device.free import IS_CLEAN, is_barred
+from lanekeeper.store.device.free import IS_CLEAN, IS_FIT, is_barred
 from lanekeeper.store.tables import card, claim, device
 
 TAKEN = "lanekeeper.device.taken"
@@ -45,12 +45,13 @@ def claim_insert(
     picks: Sequence[Pick],
     now: datetime,
     *,
-    listed_only: bool = True,
+    is_new: bool = True,
 ) -> None:
     """Give every picked device to *consumer_id*, or none of them.
 
     Whoever claims on a host has called ``host_lock`` before, so rivals wait for each other there;
-    the order of devices and cards within does not matter then.
+    the order of devices and cards within does not matter then. What is not new is held already, as
+    its host has told: whether it is listed and well does not matter.
 
     Raises:
         Conflict: a device is no longer available, or its PF or its VFs are held. The transaction
@@ -62,7 +63,7 @@ def claim_insert(
             pick.device_id,
             now,
             IS_CLEAN,
-            *([device.c.listed] if listed_only else []),
+            *((device.c.listed, IS_FIT) if is_new else ()),
             state=DeviceState.HELD,
         )
         if row is None:
@@ -100,7 +101,7 @@ def claim_adopt(
             .values(state=DeviceState.AVAILABLE, state_reason="", state_at=now)
         )
         card_recount(connection, _card_of(connection, pick.device_id))
-    claim_insert(connection, consumer_id, picks, now, listed_only=False)
+    claim_insert(connection, consumer_id, picks, now, is_new=False)
 
 
 def device_set_aside(connection: sa.Connection, device_id: str, reason: str, now: datetime) -> bool:

@@ -45,6 +45,7 @@ device = Table(
     Column("provider_id", sa.Text, index=True),
     Column("state", sa.Text, nullable=False),
     text_column("state_reason"),
+    text_column("unfit"),
     number_column("cleaning_round"),
     number_column("generation"),
     Column("state_at", Moment, nullable=False),
@@ -83,6 +84,23 @@ quarantine = Table(
     text_column("reason"),
     Column("at", Moment, nullable=False),
     comment="Devices that were not clean when their host was removed; they come back quarantined.",
+)
+device_health = Table(
+    "device_health",
+    metadata,
+    Column("device_id", sa.Text, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("signal", sa.Text, primary_key=True),
+    Column("wrong", sa.Boolean, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("raised", sa.Boolean, nullable=False),
+    text_column("detail"),
+    Column("read_at", Moment, nullable=False),
+    Column("counted", sa.BigInteger),
+    Column("level", sa.Float, nullable=False),
+    Column("best_speed_gts", sa.Float, nullable=False),
+    Column("best_width", sa.Integer, nullable=False),
+    Column("settled", sa.Boolean, nullable=False),
+    comment="How far each signal of a device is. What policy makes of it is in device.unfit.",
 )
 claim = Table(
     "claim",
