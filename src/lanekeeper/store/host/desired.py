@@ -71,7 +71,8 @@ def desired_adopt(connection: sa.Connection, host_id: str, generation: int, mark
     """Count a state that this database never ordered as ordered, so that newer ones follow it.
 
     It may have ordered that generation itself, with another mark: the agent's is the one that
-    counts then. ``desired_touch`` follows, which orders a newer one.
+    counts then. It is what the agent has obeyed, so what it asked before that is late, and no more.
+    ``desired_touch`` follows, which orders a newer one.
     """
     connection.execute(
         host.update()
@@ -86,3 +87,4 @@ def desired_adopt(connection: sa.Connection, host_id: str, generation: int, mark
     connection.execute(
         desired_mark.insert().values(host_id=host_id, generation=generation, mark=mark)
     )
+    desired_obeyed(connection, host_id, generation, mark)
