@@ -271,7 +271,7 @@ def guest_reported(
         "fault": fault(life.problem, now) if life.problem else None,
         "updated_at": now,
     }
-    if life.vm_state == VmState.ACTIVE and record.launched_at is None:
+    if life.vm_state in (VmState.ACTIVE, VmState.STOPPED) and record.launched_at is None:
         values["launched_at"] = now
     if not server_change(connection, record.id, record.generation, **values):
         return False  # asked of otherwise meanwhile; the host reports again
