@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -185,7 +185,7 @@ def host_frozen_set(connection: sa.Connection, host_id: str, reason: str, after:
     connection.execute(frozen_report.delete().where(frozen_report.c.host_id == host_id))
 
 
-def hosts_freeze(connection: sa.Connection, reason: str) -> int:
+def hosts_hold_idleze(connection: sa.Connection, reason: str) -> int:
     """Freeze every host, whatever its agent has obeyed; returns how many there are."""
     connection.execute(frozen_report.delete())
     frozen = connection.execute(host.update().values(frozen_reason=reason, frozen_after=""))
@@ -215,6 +215,16 @@ def frozen_report_get(connection: sa.Connection, host_id: str) -> Any | None:
         frozen_report.c.host_id == host_id, frozen_report.c.facts_told
     )
     return connection.scalar(query)
+
+
+def hosts_hold_idle(connection: sa.Connection, host_ids: Collection[str]) -> set[str]:
+    """Hold those of *host_ids* that nobody else does, without waiting; returns the others.
+
+    One that no host has is among neither. At most as many as ``batches`` puts together.
+    """
+    asked = sa.select(host.c.id).where(host.c.id.in_(host_ids))
+    free = asked.order_by(host.c.id).with_for_update(key_share=True, skip_locked=True)
+    return set(connection.scalars(asked)) - set(connection.scalars(free))
 
 
 def hosts_seen(connection: sa.Connection, seen: Iterable[tuple[str, datetime]]) -> None:
