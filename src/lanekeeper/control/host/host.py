@@ -50,6 +50,7 @@ from lanekeeper.store.placement.host_provider import (
     provider_ensure,
     provider_traits_set,
 )
+from lanekeeper.store.placement.namesake import provider_names
 
 LOST_HISTORY = "lanekeeper.host.frozen"
 _DIGITS = 18
@@ -150,12 +151,13 @@ def _provide(
         if fact.listed:
             traits[fact.parent or fact.address] |= traits_of(fact.tags)
     providers = {address: device_provider_id(record.id, ids[address]) for address in sorted(traits)}
-    names = {id_: f"{record.name}_{address.upper()}" for address, id_ in providers.items()}
-    host_providers_hold(connection, record.id, {record.id: record.name, **names})
+    wanted = {id_: f"{record.name}_{address.upper()}" for address, id_ in providers.items()}
+    names = provider_names(connection, {record.id: record.name, **wanted})
+    host_providers_hold(connection, record.id, names)
     provider_ensure(
         connection,
         record.id,
-        name=record.name,
+        name=names[record.id],
         parent_id=None,
         owner="host",
         host_id=record.id,

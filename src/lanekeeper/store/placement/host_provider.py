@@ -10,6 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from lanekeeper.store.placement.hold import providers_hold, trees_hold
+from lanekeeper.store.placement.namesake import named_apart
 from lanekeeper.store.tables import (
     allocation,
     claim,
@@ -115,9 +116,9 @@ def device_providers_retire(
                 device.update().where(device.c.provider_id == row.id).values(provider_id=None)
             )
             connection.execute(resource_provider.delete().where(mine))
-        elif not row.name.endswith(mark := f"#{row.id[:8]}"):
+        elif not row.name.endswith(named_apart("", row.id)):
             renamed = resource_provider.update().where(mine)
-            connection.execute(renamed.values(name=row.name + mark, updated_at=now))
+            connection.execute(renamed.values(name=named_apart(row.name, row.id), updated_at=now))
 
 
 def _is_referred_to(connection: sa.Connection, provider_id: str) -> bool:
