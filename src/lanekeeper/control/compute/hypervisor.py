@@ -16,6 +16,7 @@ from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.scheduling.host import HostView, Stock
 from lanekeeper.store.compute.capacity import host_enabled_set, host_views
 from lanekeeper.store.compute.server import server_list
+from lanekeeper.store.host.desired import host_lock
 from lanekeeper.store.host.host import HostRecord, host_get, host_list
 
 BINARY = "nova-compute"
@@ -121,6 +122,7 @@ def set_enabled(site: Site, host_id: str, *, enabled: bool, reason: str = "") ->
     """
 
     def work(connection: sa.Connection) -> None:
+        host_lock(connection, host_id)
         host_get(connection, host_id)
         host_enabled_set(connection, host_id, enabled=enabled, reason=reason)
 

@@ -6,7 +6,10 @@ import secrets
 
 import sqlalchemy as sa
 
+from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.tables import desired_mark, host
+
+UNUSABLE = "lanekeeper.host.unusable"
 
 
 def host_lock(connection: sa.Connection, host_id: str) -> None:
@@ -20,6 +23,18 @@ def host_lock(connection: sa.Connection, host_id: str) -> None:
     # which only refer to the host can still be written.
     mine = sa.select(host.c.id).where(host.c.id == host_id)
     connection.execute(mine.with_for_update(key_share=True))
+
+
+def host_lock_usable(connection: sa.Connection, host_id: str) -> None:
+    """``host_lock`` for who gives the host something new: it is enabled, and stays so.
+
+    Raises:
+        Conflict: it is disabled, frozen or removed, with code UNUSABLE.
+    """
+    mine = sa.select(host.c.enabled, host.c.frozen_reason).where(host.c.id == host_id)
+    row = connection.execute(mine.with_for_update(key_share=True)).one_or_none()
+    if row is None or not row.enabled or row.frozen_reason:
+        raise Conflict(f"host {host_id} takes nothing new any more", code=UNUSABLE)
 
 
 def desired_touch(connection: sa.Connection, host_id: str) -> None:
