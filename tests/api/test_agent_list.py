@@ -25,7 +25,7 @@ from lanekeeper.control.placement.resource_provider import (
 )
 from lanekeeper.domain.errors import Conflict, Unauthenticated
 from lanekeeper.protocol import HostFacts
-from lanekeeper.store.host.host import host_get
+from lanekeeper.store.host.host import host_told
 
 pytestmark = pytest.mark.service
 
@@ -87,8 +87,9 @@ def test_a_host_whose_names_clients_have_works_on_and_says_so(world: Fleet) -> N
     for theirs in taken:
         delete_provider(site, theirs.id)
     with site.database.read() as connection:
-        facts = msgspec.convert(host_get(connection, id_).facts, HostFacts)
-    report_facts(site, id_, facts)
+        told = host_told(connection, id_)
+    assert told is not None
+    report_facts(site, id_, msgspec.convert(told.facts, HostFacts))
     assert show_provider(site, id_).name == "h2"
     assert [host.problems for host in list_hosts(site)] == [(), ()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ from lanekeeper.domain.errors import Conflict, Unauthenticated
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
 from lanekeeper.store.host.desired import desired_touch
 from lanekeeper.store.tables import device, resource_provider
+from statements import statements
 
 PF = "0000:41:00.0"
 
@@ -213,3 +215,20 @@ def test_a_known_host_comes_again_only_by_a_token_for_its_name(site: Fleet) -> N
         enrol(site.site, create_token(site.site), host_id, "h1")
     credential = enrol(site.site, create_token(site.site, "h1"), host_id, "h1")
     assert authenticate_host(site.site, credential, "req").user_id == host_id
+
+
+def test_what_an_agent_asks_all_the_time_costs_no_long_reading(site: Fleet) -> None:
+    """Its credential is found by an index, and nobody decodes the facts of its host."""
+    host_id = site.hosts["h1"]
+    credential = enrol(site.site, create_token(site.site, "h1"), host_id, "h1")
+    site.site.database.write(lambda connection: desired_touch(connection, host_id))
+    with statements() as said:
+        authenticate_host(site.site, credential, "req")
+        check_history(site.site, host_id, desired_stamp(site.site, host_id))
+        desired_of(site.site, host_id)
+    assert not [one.text for one in said if re.search(r"\bfacts\b", one.text)]
+    (looked_up,) = (one for one in said if "next_credential_hash =" in one.text)
+    with site.site.database.read() as connection:
+        plan = looked_up.plan(connection)
+    assert "ix_host_credential_hash" in plan
+    assert "ix_host_next_credential_hash" in plan

@@ -17,7 +17,7 @@ from lanekeeper.domain.scheduling.host import HostView, Stock
 from lanekeeper.store.compute.capacity import host_enabled_set, host_views
 from lanekeeper.store.compute.server import server_list
 from lanekeeper.store.host.desired import host_lock
-from lanekeeper.store.host.host import HostRecord, host_get, host_list
+from lanekeeper.store.host.host import HostTold, host_get, hosts_told
 
 BINARY = "nova-compute"
 """What OpenStack's clients call the service of a host."""
@@ -34,7 +34,7 @@ class Hypervisor:
         workload: how many of them something is being done with.
     """
 
-    record: HostRecord
+    record: HostTold
     alive: bool
     zone: str
     stocks: Mapping[str, Stock] = field(default_factory=dict)
@@ -58,7 +58,7 @@ def list_services(site: Site) -> list[Hypervisor]:
     """Every host, by name."""
     now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
     with site.database.read() as connection:
-        records = host_list(connection)
+        records = hosts_told(connection)
         views = {view.id: view for view in host_views(connection, now, down_after_s)}
         zones = zone_names(connection, records)
         servers: dict[str, dict[str, str]] = {}

@@ -9,7 +9,7 @@ from datetime import datetime
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.store.host.host import HostRecord, host_list
+from lanekeeper.store.host.host import HostRecord, hosts_told
 from lanekeeper.store.placement.namesake import Apart, providers_apart
 
 
@@ -43,7 +43,7 @@ def list_hosts(site: Site) -> list[HostView]:
     """Every host, by name."""
     now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
     with site.database.read() as connection:
-        records = host_list(connection)
+        records = hosts_told(connection)
         apart = defaultdict[str, list[str]](list)
         for one in providers_apart(connection):
             apart[one.host_id].append(_apart(one))
