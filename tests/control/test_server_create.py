@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Barrier
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -29,7 +28,6 @@ from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, NoCapa
 from lanekeeper.domain.image.record import Status
 from lanekeeper.domain.network.port import PortWanted, VnicType
 from lanekeeper.protocol import DeviceFact
-from lanekeeper.store.database import Database
 from lanekeeper.store.device.listing import device_rows
 from lanekeeper.store.host.host import host_frozen_set
 from lanekeeper.store.network.port import port_create, port_show
@@ -44,6 +42,7 @@ from lanekeeper.store.tables import (
     server,
     subnet,
 )
+from meanwhile import meanwhile
 
 pytestmark = pytest.mark.service
 
@@ -292,21 +291,6 @@ def test_an_image_that_goes_at_this_moment_makes_no_server(world: Fleet) -> None
     assert (rows(world, server), used(world)) == (0, {})
 
 
-@dataclass
-class Meanwhile:
-    """A database where something else happens just before each write."""
-
-    database: Database
-    happens: Callable[[], object]
-
-    def read(self) -> AbstractContextManager[sa.Connection]:
-        return self.database.read()
-
-    def write(self, work: Callable[[sa.Connection], Any]) -> Any:
-        self.happens()
-        return self.database.write(work)
-
-
 def disabled(world: Fleet, host_id: str) -> None:
     set_enabled(world.site, host_id, enabled=False, reason="new fans")
 
@@ -322,9 +306,8 @@ def test_a_host_that_takes_nothing_new_since_it_was_chosen_gets_nothing(
     world: Fleet, becomes: Callable[[Fleet, str], None], why: str
 ) -> None:
     asked = wanted(world, flavor(world, alias="a1:1"))
-    meanwhile = Meanwhile(world.site.database, lambda: becomes(world, world.hosts["h1"]))
-    rival = replace(world.site, database=cast(Database, meanwhile))
-    (made,) = create_servers(rival, MEMBER, asked)
+    site = meanwhile(world.site, lambda: becomes(world, world.hosts["h1"]))
+    (made,) = create_servers(site, MEMBER, asked)
     assert made.fault is not None
     assert f"h1 {why}" in made.fault["message"]
     assert (used(world), standings(world)) == ({}, {"available": 14})
