@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import Life
+from lanekeeper.store.batch import MOST
 from lanekeeper.store.tables import console, host, server, server_event
 
 
@@ -182,6 +183,37 @@ def event_failed(connection: sa.Connection, server_id: str, message: str) -> Non
         .where(server_event.c.id == last.scalar_subquery())
         .values(message=message)
     )
+
+
+_GONE = ~sa.exists().where(server.c.id == server_event.c.server_id)
+
+
+def event_beyond(connection: sa.Connection, most: int) -> datetime | None:
+    """When the youngest event was that is one too many, if servers that are gone keep *most*."""
+    return connection.scalar(
+        sa.select(server_event.c.at)
+        .where(_GONE)
+        .order_by(server_event.c.at.desc())
+        .offset(most)
+        .limit(1)
+    )
+
+
+def events_forget(connection: sa.Connection, until: datetime) -> int:
+    """Delete events of servers that are gone, of *until* and before, the oldest first.
+
+    At most as many as go into one statement; returns how many those were.
+    """
+    oldest = (
+        sa.select(server_event.c.id)
+        .where(_GONE, server_event.c.at <= until)
+        .order_by(server_event.c.at)
+        .limit(MOST)
+    )
+    ids = connection.scalars(oldest).all()
+    if ids:
+        connection.execute(server_event.delete().where(server_event.c.id.in_(ids)))
+    return len(ids)
 
 
 def refusal_list(connection: sa.Connection, limit: int) -> list[ServerEvent]:

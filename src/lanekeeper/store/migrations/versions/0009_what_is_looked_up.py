@@ -13,3 +13,4 @@ depends_on = None
 def upgrade() -> None:
     op.create_index("ix_host_credential_hash", "host", ["credential_hash"])
     op.create_index("ix_host_next_credential_hash", "host", ["next_credential_hash"])
+    op.create_index("ix_server_event_at", "server_event", ["at"])
