@@ -9,8 +9,9 @@ from host.derived import Case, cases, derive
 from lanekeeper.domain.hostplan.findings.check import KINDS, RULES, check
 from lanekeeper.domain.hostplan.findings.finding import Finding, Severity
 from lanekeeper.domain.hostplan.findings.policy import KINDS as POLICY_KINDS
+from lanekeeper.host.capture import capture
 from lanekeeper.host.survey import read_survey
-from lanekeeper.host.tree import capture, plant
+from lanekeeper.host.tree import plant
 from lanekeeper.main import main
 
 DOCTOR = Path(__file__).parent / "doctor"

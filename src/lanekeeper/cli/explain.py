@@ -76,11 +76,18 @@ def _server(cloud: Cloud, wanted: str) -> Any:
     return cloud.get(f"/lanekeeper/v1/servers/{server_id}/explain")
 
 
+def _whom(host: Any) -> str:
+    names, more = host["hosts"], host["count"] - len(host["hosts"])
+    if not names:  # a member is told none
+        return f"{host['count']} of the hosts"
+    return ", ".join(names) + (f" and {more} more" if more else "")
+
+
 def answer_text(answer: Any) -> Iterator[str]:
     """What people read: the summary, then each host with what stands against it."""
     yield answer["summary"]
     for host in answer["hosts"]:
-        name = host["host"] or f"{host['count']} of the hosts"  # a member is told no names
+        name = _whom(host)
         if host["rank"] is not None:
             devices = f" with {', '.join(host['devices'])}" if host["devices"] else ""
             yield f"  {name}: fits, choice {host['rank']}{devices}"

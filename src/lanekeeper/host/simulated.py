@@ -28,7 +28,7 @@ from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.simulated_eswitch import SimulatedEswitch
 from lanekeeper.host.simulated_switch import SimulatedSwitch
 from lanekeeper.host.tree import plant
-from lanekeeper.host.vf_settings import SIMULATED, forget_settings, kept_settings
+from lanekeeper.host.vf_settings import forget_settings, kept_settings, settings_file
 
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
@@ -182,7 +182,7 @@ class SimulatedKernel:
         (self._bus / "devices" / vf.name).unlink(missing_ok=True)
         (pf / f"virtfn{index}").unlink(missing_ok=True)
         shutil.rmtree(vf, ignore_errors=True)
-        _settings_file(self._root, pf.name, index).unlink(missing_ok=True)
+        settings_file(self._root, pf.name, index).unlink(missing_ok=True)
 
     def _join_group(self, vf: Path) -> None:
         """Give the VF a group of its own, if this host has groups at all."""
@@ -227,7 +227,7 @@ class SimulatedLinks(VfLinks):
 
     def read(self, ifindex: int, label: str) -> dict[int, VfSettings]:
         pf = self._pf(ifindex, label)
-        return {index: self._load(pf, index) for index in range(_number(pf / "sriov_numvfs"))}
+        return kept_settings(self._root, pf.name, range(_number(pf / "sriov_numvfs")))
 
     def write(self, ifindex: int, label: str, index: int, change: VfChange) -> tuple[str, ...]:
         pf = self._pf(ifindex, label)
@@ -237,9 +237,9 @@ class SimulatedLinks(VfLinks):
             what = f"set transmit rates {change.rates[0]} to {change.rates[1]} Mbit/s"
             refused = os.strerror(errno.EINVAL)
             raise HostFault(f"cannot {what} on VF {index} of {label}: {refused}")
-        now = self._load(pf, index)
+        now = kept_settings(self._root, pf.name, (index,))[index]
         unsupported = tuple(name for name in changed_fields(change) if name in unknown)
-        path = _settings_file(self._root, pf.name, index)
+        path = settings_file(self._root, pf.name, index)
         path.parent.mkdir(exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.write_bytes(msgspec.json.encode(_applied(now, change, unknown)))
@@ -257,9 +257,6 @@ class SimulatedLinks(VfLinks):
             if read_text(str(interface / "ifindex")) == str(ifindex):
                 return interface.resolve().parent.parent
         raise NotFound(f"no interface {ifindex} for {label}")
-
-    def _load(self, pf: Path, index: int) -> VfSettings:
-        return kept_settings(self._root, pf.name, index)
 
 
 def _applied(now: VfSettings, change: VfChange, unknown: tuple[str, ...]) -> VfSettings:
@@ -280,10 +277,6 @@ def _vf_address(pf: Path, index: int) -> PciAddress:
     first, stride = _number(pf / "sriov_offset"), _number(pf / "sriov_stride")
     routing = (at.bus << 8 | at.slot << 3 | at.function) + first + index * stride
     return PciAddress(at.domain, routing >> 8, routing >> 3 & 0x1F, routing & 7)
-
-
-def _settings_file(root: Path, pf: str, index: int) -> Path:
-    return root / SIMULATED / f"{pf}-{index}.json"
 
 
 def _number(path: Path, base: int = 10) -> int:

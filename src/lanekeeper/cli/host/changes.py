@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lanekeeper.cli import exit_code
-from lanekeeper.cli.host import view
+from lanekeeper.cli.host.changing import changes_of, now_of
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.target import Target, target_of
+from lanekeeper.cli.table import table
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.host import journal
 from lanekeeper.host.hold import guard_file
@@ -25,8 +26,8 @@ _DIGEST_SHOWN = 12
 def changes_host(arguments: argparse.Namespace) -> int:
     """List the changes that were made here, oldest first; 1 when one cannot be read."""
     with target_of(arguments) as target:
-        changes = [_change(path, target) for path in journal.files(target.changes)]
-    text = [*view.table([_HEAD, *map(_row, changes)])] if changes else ["No change was made here."]
+        changes = [_change(path, target) for path in journal.files(changes_of(target))]
+    text = [table(_HEAD, [*map(_row, changes)])] if changes else ["No change was made here."]
     text += [f"change {each['id']}: {each['reason']}" for each in changes if each["reason"]]
     show(arguments, {"changes": changes}, text)
     return (
@@ -51,8 +52,8 @@ def _change(path: Path, target: Target) -> dict[str, Any]:
         "version": change.head.version,
         "undoable": change.course is not Course.TAKEN_BACK,
         "confirm_by": deadline and deadline.wall,
-        "confirm_left_s": deadline and round(deadline.left_s(target.now()), 1),
-        "watched": is_watched(guard_file(target.changes, change.id)),
+        "confirm_left_s": deadline and round(deadline.left_s(now_of(target)()), 1),
+        "watched": is_watched(guard_file(changes_of(target), change.id)),
     }
 
 

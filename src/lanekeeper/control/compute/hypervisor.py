@@ -14,7 +14,7 @@ from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.scheduling.host import HostView, Stock
-from lanekeeper.store.compute.capacity import host_enabled_set, host_views
+from lanekeeper.store.compute.capacity import host_enabled_set
 from lanekeeper.store.compute.server import server_list
 from lanekeeper.store.host.desired import host_lock
 from lanekeeper.store.host.host import HostTold, host_get, hosts_told
@@ -57,9 +57,9 @@ def list_hypervisors(site: Site) -> list[Hypervisor]:
 def list_services(site: Site) -> list[Hypervisor]:
     """Every host, by name."""
     now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
+    fleet = site.hosts()
     with site.database.read() as connection:
         records = hosts_told(connection)
-        views = {view.id: view for view in host_views(connection, now, down_after_s)}
         zones = zone_names(connection, records)
         servers: dict[str, dict[str, str]] = {}
         busy: Counter[str] = Counter()
@@ -71,7 +71,7 @@ def list_services(site: Site) -> list[Hypervisor]:
             record=record,
             alive=is_alive(record.seen_at, now, down_after_s),
             zone=zones[record.name],
-            stocks=_stocks(views.get(record.id)),
+            stocks=_stocks(fleet.view(record.id)),
             servers=servers.get(record.id, {}),
             workload=busy[record.id],
         )

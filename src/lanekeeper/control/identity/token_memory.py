@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from lanekeeper.clock import Stopwatch, monotonic
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.single_flight import SingleFlight
 
 CALLER_AGE_S_MAX = 1.0
 KEYS_AGE_S_MAX = 60.0
@@ -29,6 +30,7 @@ class TokenMemory:
         self._stopwatch = stopwatch
         self._lock = threading.Lock()
         self._callers: OrderedDict[str, tuple[float, datetime, Caller]] = OrderedDict()
+        self._flight = SingleFlight[tuple[float, MultiFernet]]()
         self._keys: tuple[float, MultiFernet] | None = None
 
     # Callers --------------------------------------------------------------------------------------
@@ -75,15 +77,16 @@ class TokenMemory:
         return None
 
     def forget_keys(self) -> None:
-        with self._lock:
-            self._keys = None
+        self._keys = None
 
     def _known(self, load_keys: Callable[[], Sequence[str]], age_s_max: float) -> MultiFernet:
-        with self._lock:
-            now_s = self._stopwatch()
-            if self._keys is None or now_s - self._keys[0] > age_s_max:
-                self._keys = (now_s, MultiFernet([Fernet(key) for key in load_keys()]))
-            return self._keys[1]
+        keys = self._keys
+        if keys is None or self._stopwatch() - keys[0] > age_s_max:
+            keys = self._keys = self._flight.run(lambda: self._loaded(load_keys))
+        return keys[1]
+
+    def _loaded(self, load_keys: Callable[[], Sequence[str]]) -> tuple[float, MultiFernet]:
+        return self._stopwatch(), MultiFernet([Fernet(key) for key in load_keys()])
 
 
 def new_key() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -54,6 +55,7 @@ class Stock:
 
 
 NOTHING = Stock(0)
+DeviceShape = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,18 @@ class HostView:
     physical_networks: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
     generation: int = 0
+
+    @property
+    def device_shape(self) -> DeviceShape:
+        """What its devices are and how they stand, without their names.
+
+        Hosts of one shape answer any ``DeviceNeed`` alike; they need not give the same devices.
+        """
+        cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
+        for device in self.devices:
+            kind = (device.offered.key, device.standing, device.pf_id is None, device.whole_offered)
+            cards[device.pf_id or device.id][kind] += 1
+        return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))
 
     def stock(self, resource_class: str) -> Stock:
         return self.stocks.get(resource_class, NOTHING)

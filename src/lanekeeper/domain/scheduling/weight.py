@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from lanekeeper.domain.scheduling.host import HostView, ServerRequest
+import numpy as np
 
-Weight = Callable[[ServerRequest, HostView], float]
+from lanekeeper.domain.scheduling.fleet import Fleet, Numbers, Rows
+from lanekeeper.domain.scheduling.host import ServerRequest
+
+Weight = Callable[[ServerRequest, Fleet], Numbers]
 
 
-def without_devices(request: ServerRequest, host: HostView) -> float:
+def without_devices(request: ServerRequest, fleet: Fleet) -> Numbers:
     """Servers that need no device leave the hosts with free ones to those that do."""
-    return 0.0 if request.needs else float(-host.free_devices)
+    return np.zeros(len(fleet), np.int64) if request.needs else -fleet.free_devices
 
 
-def free_memory(request: ServerRequest, host: HostView) -> float:
+def free_memory(request: ServerRequest, fleet: Fleet) -> Numbers:
     """Spread servers: the more memory is free, the better."""
-    return float(host.stock("MEMORY_MB").free)
+    return fleet.free.get("MEMORY_MB", np.zeros(len(fleet), np.int64))
 
 
 WEIGHTS: tuple[Weight, ...] = (without_devices, free_memory)
 """The first that tells two hosts apart decides; equal hosts go by name."""
 
 
-def by_weight(request: ServerRequest, hosts: Sequence[HostView]) -> list[HostView]:
-    """Sort *hosts*, the best first."""
-    return sorted(
-        hosts, key=lambda host: (*(-weight(request, host) for weight in WEIGHTS), host.name)
-    )
+def by_weight(request: ServerRequest, fleet: Fleet, rows: Rows) -> Rows:
+    """Sort *rows* of the fleet, the best host first."""
+    columns = [-weight(request, fleet)[rows] for weight in reversed(WEIGHTS)]
+    return rows[np.lexsort([rows, *columns])]

@@ -31,7 +31,7 @@ host = Table(
     text_column("obeyed"),
     json_column("facts"),
     Column("facts_at", Moment),
-    Column("seen_at", Moment),
+    Column("seen_at", Moment, index=True),
     Column("refused_at", Moment),
     Column("created_at", Moment, nullable=False),
     # Every request of an agent is looked up by one of them.
