@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import Life
-from lanekeeper.store.batch import MOST
+from lanekeeper.store.batch import MOST, batches
 from lanekeeper.store.tables import console, host, server, server_event
 
 
@@ -115,22 +115,35 @@ def server_get(
     return None if row is None else _record(row)
 
 
-def server_list(
-    connection: sa.Connection,
-    *,
-    project_id: str | None = None,
-    host_name: str | None = None,
-    changed_since: datetime | None = None,
-) -> list[ServerRecord]:
-    """Servers, the youngest first, then by id; None leaves a condition out."""
-    query = _SELECT.order_by(server.c.created_at.desc(), server.c.id.desc())
-    if project_id is not None:
-        query = query.where(server.c.project_id == project_id)
-    if host_name is not None:
-        query = query.where(host.c.name == host_name)
-    if changed_since is not None:
-        query = query.where(server.c.updated_at >= changed_since)
-    return [_record(row) for row in connection.execute(query).mappings()]
+def servers_get(connection: sa.Connection, server_ids: Sequence[str]) -> list[ServerRecord]:
+    """These servers, in this order; those that are not there are left out."""
+    found = {
+        row["id"]: _record(row)
+        for batch in batches(server_ids)
+        for row in connection.execute(_SELECT.where(server.c.id.in_(batch))).mappings()
+    }
+    return [found[server_id] for server_id in server_ids if server_id in found]
+
+
+def server_flavors(connection: sa.Connection, project_id: str) -> Sequence[Mapping[str, Any]]:
+    """The flavor of each of a project's servers."""
+    return connection.scalars(
+        sa.select(server.c.flavor).where(server.c.project_id == project_id)
+    ).all()
+
+
+def servers_counted(connection: sa.Connection, host_name: str) -> int:
+    """How many servers a host has."""
+    mine = sa.select(sa.func.count()).join_from(server, host).where(host.c.name == host_name)
+    return connection.scalar(mine) or 0
+
+
+def servers_named(connection: sa.Connection, host_id: str | None = None) -> Sequence[sa.Row[Any]]:
+    """Id, name, host_id, task_state of servers, all or a host's, the youngest first, then by id."""
+    query = sa.select(server.c.id, server.c.name, server.c.host_id, server.c.task_state)
+    if host_id is not None:
+        query = query.where(server.c.host_id == host_id)
+    return connection.execute(query.order_by(server.c.created_at.desc(), server.c.id.desc())).all()
 
 
 def servers_of_host(connection: sa.Connection, host_id: str) -> list[ServerRecord]:
