@@ -6,7 +6,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,7 +16,7 @@ from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.host import Stock
 from lanekeeper.store.compute.capacity import host_enabled_set
-from lanekeeper.store.compute.server import servers_named
+from lanekeeper.store.compute.server import ServerName, servers_named
 from lanekeeper.store.host.desired import host_lock
 from lanekeeper.store.host.host import HostTold, host_get, host_standings, host_told, hosts_told
 
@@ -64,7 +63,7 @@ def list_services(site: Site) -> list[Hypervisor]:
     """Every host, by name."""
     fleet = site.hosts()
     with site.database.read() as connection:
-        servers = defaultdict[str | None, list[sa.Row[Any]]](list)
+        servers = defaultdict[str | None, list[ServerName]](list)
         for server in servers_named(connection):
             servers[server.host_id].append(server)
         records = hosts_told(connection)
@@ -76,7 +75,7 @@ def list_services(site: Site) -> list[Hypervisor]:
 
 
 def _hypervisor(
-    site: Site, record: HostTold, fleet: Fleet, zone: str, servers: Sequence[sa.Row[Any]]
+    site: Site, record: HostTold, fleet: Fleet, zone: str, servers: Sequence[ServerName]
 ) -> Hypervisor:
     view = fleet.view(record.id)
     return Hypervisor(

@@ -84,6 +84,16 @@ class ServerRecord:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerName:
+    """What a server is called, where it is, and what is being done with it."""
+
+    id: str
+    name: str
+    host_id: str | None
+    task_state: str | None
+
+
 _COLUMNS = tuple(name for name in ServerRecord.__slots__ if name != "host_name")
 _SELECT = sa.select(server, host.c.name.label("host_name")).outerjoin(
     host, host.c.id == server.c.host_id
@@ -138,12 +148,13 @@ def servers_counted(connection: sa.Connection, host_name: str) -> int:
     return connection.scalar(mine) or 0
 
 
-def servers_named(connection: sa.Connection, host_id: str | None = None) -> Sequence[sa.Row[Any]]:
-    """Id, name, host_id, task_state of servers, all or a host's, the youngest first, then by id."""
-    query = sa.select(server.c.id, server.c.name, server.c.host_id, server.c.task_state)
+def servers_named(connection: sa.Connection, host_id: str | None = None) -> list[ServerName]:
+    """Servers, all or a host's, the youngest first, then by id."""
+    query = sa.select(*(server.c[name] for name in ServerName.__slots__))
     if host_id is not None:
         query = query.where(server.c.host_id == host_id)
-    return connection.execute(query.order_by(server.c.created_at.desc(), server.c.id.desc())).all()
+    rows = connection.execute(query.order_by(server.c.created_at.desc(), server.c.id.desc()))
+    return [ServerName(**row) for row in rows.mappings()]
 
 
 def servers_of_host(connection: sa.Connection, host_id: str) -> list[ServerRecord]:
