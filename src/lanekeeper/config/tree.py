@@ -381,6 +381,25 @@ class Own(Section, frozen=True):
             also=(("DEFAULT", "agent_down_time"),),
         ),
     ] = 75.0
+    events_kept_days: Annotated[
+        int,
+        Meta(ge=1, le=36_500),
+        Option(
+            "lanekeeper",
+            "events_kept_days",
+            "Days that what was asked of a server is kept once the server is gone (openstack "
+            "server event list); of one that is there all is kept.",
+        ),
+    ] = 90
+    events_kept_max: Annotated[
+        int,
+        Meta(ge=1000, le=100_000_000),
+        Option(
+            "lanekeeper",
+            "events_kept_max",
+            "How many such events of servers that are gone are kept at most, the youngest ones.",
+        ),
+    ] = 100_000
     metrics_token_file: Annotated[
         str,
         Option(

@@ -49,6 +49,7 @@ from lanekeeper.store.placement.host_provider import (
     provider_ensure,
     provider_traits_set,
 )
+from lanekeeper.store.placement.namesake import provider_names
 
 log = structlog.get_logger("lanekeeper.host")
 
@@ -183,12 +184,13 @@ def _provide(
         if fact.listed:
             traits[fact.parent or fact.address] |= traits_of(fact.tags)
     providers = {address: device_provider_id(record.id, ids[address]) for address in sorted(traits)}
-    names = {id_: f"{record.name}_{address.upper()}" for address, id_ in providers.items()}
-    host_providers_hold(connection, record.id, {record.id: record.name, **names})
+    wanted = {id_: f"{record.name}_{address.upper()}" for address, id_ in providers.items()}
+    names = provider_names(connection, {record.id: record.name, **wanted})
+    host_providers_hold(connection, record.id, names)
     provider_ensure(
         connection,
         record.id,
-        name=record.name,
+        name=names[record.id],
         parent_id=None,
         owner="host",
         host_id=record.id,
@@ -272,6 +274,9 @@ def _cleaned(
 def check_history(site: Site, host_id: str, after: str) -> HostRecord:
     """Make sure that this database once ordered what the agent says it has got.
 
+    A question may come late or twice, after the agent has obeyed something newer. It is older than
+    what this database saw obeyed, so it cannot show that the database lacks anything.
+
     Raises:
         Conflict: it did not (a restored backup, an empty database), or the host is frozen already.
             The host is frozen: it reports, and touches nothing.
@@ -280,7 +285,12 @@ def check_history(site: Site, host_id: str, after: str) -> HostRecord:
     stamp = parse_stamp(after) if after else None
     with site.database.read() as connection:
         record = host_get(connection, host_id)
-        known = stamp is None or stamp[0] == 0 or desired_knows(connection, host_id, *stamp)
+        known = (
+            stamp is None
+            or stamp[0] == 0
+            or stamp[0] < _generation(record.obeyed)
+            or desired_knows(connection, host_id, *stamp)
+        )
     if not known and not record.frozen_reason:
         reason = (
             f"the agent has obeyed state {after}, which this database never ordered: it has lost "
@@ -289,8 +299,8 @@ def check_history(site: Site, host_id: str, after: str) -> HostRecord:
         _freeze(site, host_id, reason, after)
         raise Conflict(_frozen(reason), code=LOST_HISTORY)
     if record.frozen_reason:
-        if after not in ("", record.frozen_after):
-            site.database.write(lambda connection: host_frozen_after(connection, host_id, after))
+        if stamp is not None and stamp[0] > _generation(record.frozen_after):
+            _note_frozen_after(site, host_id, after)
         raise Conflict(_frozen(record.frozen_reason), code=LOST_HISTORY)
     return record
 
@@ -301,6 +311,23 @@ def _freeze(site: Site, host_id: str, reason: str, after: str) -> None:
         host_frozen_set(connection, host_id, reason, after)
 
     site.database.write(work)
+
+
+def _note_frozen_after(site: Site, host_id: str, after: str) -> None:
+    """Keep the newest state that a frozen host says it has got; one that comes late is not."""
+
+    def work(connection: sa.Connection) -> None:
+        host_lock(connection, host_id)
+        record = host_get(connection, host_id)
+        if record.frozen_reason and _generation(after) > _generation(record.frozen_after):
+            host_frozen_after(connection, host_id, after)
+
+    site.database.write(work)
+
+
+def _generation(stamp: str) -> int:
+    """The generation of ``G.MARK``; 0 of the empty text."""
+    return parse_stamp(stamp)[0] if stamp else 0
 
 
 def _frozen(reason: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from lanekeeper.store.placement.hold import providers_hold, trees_hold
+from lanekeeper.store.placement.namesake import named_apart
 from lanekeeper.store.tables import (
     allocation,
     claim,
@@ -128,10 +129,10 @@ def device_providers_retire(
 
 
 def _rename(connection: sa.Connection, provider_id: str, name: str, now: datetime) -> None:
-    mark = f"#{provider_id[:8]}"
-    if not name.endswith(mark):
+    if not name.endswith(named_apart("", provider_id)):
         mine = resource_provider.update().where(resource_provider.c.id == provider_id)
-        connection.execute(mine.values(name=name + mark, updated_at=now))
+        apart = named_apart(name, provider_id)
+        connection.execute(mine.values(name=apart, updated_at=now))
 
 
 def _is_referred_to(connection: sa.Connection, provider_id: str) -> bool:
