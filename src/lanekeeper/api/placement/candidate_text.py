@@ -15,8 +15,9 @@ import numpy as np
 
 from lanekeeper.domain.placement.candidate import Candidate
 from lanekeeper.domain.placement.rows import Rows
-from lanekeeper.domain.placement.snapshot import GONE, Snapshot
+from lanekeeper.domain.placement.snapshot import Snapshot
 from lanekeeper.domain.placement.supply import Slot
+from lanekeeper.domain.placement.trees import GONE
 
 _KEYED_SINCE, _TRAITS_SINCE, _TREES_SINCE, _MAPPINGS_SINCE = 12, 17, 29, 34
 K = TypeVar("K", bound=Hashable)
