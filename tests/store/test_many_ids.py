@@ -16,11 +16,10 @@ from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.placement.allocation import (
     allocations_delete,
-    consumers_find,
     provider_ids_held_of,
     provider_inventories_load,
-    servers_among,
 )
+from lanekeeper.store.placement.consumer import consumers_find, servers_among
 from lanekeeper.store.placement.hold import classes_hold, providers_hold
 from lanekeeper.store.placement.lines import lines_of
 from lanekeeper.store.placement.resource_name import classes_found, traits_found

@@ -42,7 +42,8 @@ from lanekeeper.store.compute.server import ServerRecord, event_insert, server_g
 from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
 from lanekeeper.store.host.desired import UNUSABLE, desired_touch, host_lock, host_lock_usable
 from lanekeeper.store.network.port import port_attach, port_create_for_server
-from lanekeeper.store.placement.allocation import FULL, allocation_take, consumer_put
+from lanekeeper.store.placement.allocation import FULL, allocation_take
+from lanekeeper.store.placement.consumer import consumer_put
 
 _RACES = frozenset({TAKEN, FULL, UNUSABLE})
 _TOLD = 100
