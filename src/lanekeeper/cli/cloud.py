@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import yaml
 
+from lanekeeper.no_answer import no_answer
 from lanekeeper.domain.errors import (
     Conflict,
     Error,
@@ -188,9 +189,7 @@ class Cloud:
         try:
             answer = self._http.request(method, path, **more)
         except httpx.TransportError as error:
-            raise Unavailable(
-                f"the controller at {self.login.base_url} does not answer: {error}"
-            ) from error
+            raise no_answer(f"the controller at {self.login.base_url}", error) from error
         if answer.is_error:
             raise _KINDS.get(answer.status_code, Unavailable)(_message(answer))
         return answer

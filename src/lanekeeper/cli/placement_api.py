@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from lanekeeper.no_answer import no_answer
 from lanekeeper.domain.errors import Conflict, Forbidden, Invalid, Unauthenticated, Unavailable
 from lanekeeper.domain.placement.document import (
     ConsumerEntry,
@@ -70,7 +71,7 @@ class PlacementApi:
         try:
             answer = self._http.request(method, path, content=content, headers=headers)
         except httpx.TransportError as error:
-            raise Unavailable(f"Placement at {self.url} does not answer: {error}") from error
+            raise no_answer(f"Placement at {self.url}", error) from error
         if answer.is_error:
             raise _refusal(self.url, method, path, answer)
         try:
