@@ -13,7 +13,6 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import yaml
 
-from lanekeeper.no_answer import no_answer
 from lanekeeper.domain.errors import (
     Conflict,
     Error,
@@ -24,6 +23,7 @@ from lanekeeper.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from lanekeeper.no_answer import no_answer
 
 _TIMEOUT_S = 60.0
 _PLACES = (Path("clouds.yaml"), Path("~/.config/openstack/clouds.yaml"),

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from lanekeeper.no_answer import no_answer
 from lanekeeper.domain.errors import Conflict, Forbidden, Invalid, Unauthenticated, Unavailable
 from lanekeeper.domain.placement.document import (
     ConsumerEntry,
@@ -20,6 +19,7 @@ from lanekeeper.domain.placement.document import (
     differences,
     parents_first,
 )
+from lanekeeper.no_answer import no_answer
 
 T = TypeVar("T")
 _VERSION = "placement 1.39"

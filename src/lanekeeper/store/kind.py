@@ -57,9 +57,9 @@ def _kind_of(connection: sa.Connection) -> Kind | None:
 
 def _check_empty(connection: sa.Connection, kind: Kind) -> None:
     tables = sorted(sa.inspect(connection).get_table_names())
-    if not tables or _OURS <= {*tables}:  # a later version's, which is told by its revision
+    if not tables or {*tables} >= _OURS:  # a later version's, which is told by its revision
         return
-    if _PLACEMENTS_OWN <= {*tables}:
+    if {*tables} >= _PLACEMENTS_OWN:
         raise Invalid(
             "the database is OpenStack Placement's own, which is never written here",
             hint="name an empty database for this program, and copy what is in that one through "

@@ -14,6 +14,7 @@ from alembic.util import CommandError
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.store.change_log import triggers_install
 from lanekeeper.store.database import answering
+from lanekeeper.store.engine import sqlite_path
 from lanekeeper.store.kind import Kind, check_kind
 
 # An arbitrary number that is Lanekeeper's; two controllers that start together take turns.
@@ -32,7 +33,9 @@ def upgrade(engine: sa.Engine, to: str = "head", *, kind: Kind | None = None) ->
         Invalid: the database was made by a later version than this, or belongs to another program.
         Unavailable: it cannot be reached, is none, or lets nobody in.
     """
-    with answering("the database cannot be opened"), engine.begin() as connection:
+    path = sqlite_path(engine.url)
+    database = "the database" if path is None else f"the database {path}"
+    with answering(f"{database} cannot be opened"), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         before = MigrationContext.configure(connection).get_current_revision()
