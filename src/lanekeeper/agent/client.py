@@ -21,6 +21,7 @@ from lanekeeper.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from lanekeeper.no_answer import no_answer
 from lanekeeper.protocol import (
     HEADER,
     PREFIX,
@@ -192,9 +193,7 @@ def _answers() -> Iterator[None]:
     try:
         yield
     except httpx.HTTPError as error:
-        raise Unavailable(
-            f"the controller does not answer: {error or type(error).__name__}"
-        ) from error
+        raise no_answer("the controller", error) from error
 
 
 def _checked(answer: httpx.Response) -> None:

@@ -49,6 +49,7 @@ from lanekeeper.control.watch import LOOK_EVERY_S, Watch
 from lanekeeper.domain.errors import Invalid, Unavailable
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS
 from lanekeeper.store.database import Database
+from lanekeeper.store.kind import Kind
 from lanekeeper.store.schema import upgrade
 
 log = structlog.get_logger("lanekeeper.controller")
@@ -114,7 +115,7 @@ def controller(options: Options) -> Iterator[Controller]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(owned(options.state_dir))
         database = stack.enter_context(Database(options.url_of_database))
-        upgrade(database.engine)
+        upgrade(database.engine, kind=Kind.CONTROLLER)
         site = Site(
             database=database,
             config=options.config,
