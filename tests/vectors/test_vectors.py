@@ -1,0 +1,61 @@
+"""Every case of ours, as a test; and that the declarations are about something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vectors.adapters import ADAPTERS, NOT_YET
+from vectors.case import CaseFile, Data, Outcome, find_files
+from vectors.deliberate import differences, later
+from vectors.run import declared, judge
+
+FILES = tuple(find_files(Path(__file__).parent))
+
+
+def answerable() -> list[Any]:
+    return [
+        pytest.param(file.kind, data, id=f"{file.kind}:{data['id']}")
+        for file in FILES
+        if file.kind in ADAPTERS
+        for data in file.cases
+    ]
+
+
+@pytest.mark.parametrize(("kind", "data"), answerable())
+def test_case(kind: str, data: Data) -> None:
+    result = judge(kind, data)
+    assert result.outcome is not Outcome.FAILED, result.difference
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.kind)
+def test_every_kind_is_answered_or_known_not_to_be(file: CaseFile) -> None:
+    assert (file.kind in ADAPTERS) != (file.kind in NOT_YET)
+
+
+def test_every_declared_difference_is_one() -> None:
+    used = {
+        id(declared(file.kind, data, answer))
+        for file in FILES
+        if file.kind in ADAPTERS
+        for data in file.cases
+        for answer in ADAPTERS[file.kind](data)
+        if answer.said != answer.expected
+    }
+    assert [one.reason for one in differences() if id(one) not in used] == []
+
+
+def test_every_postponed_case_exists() -> None:
+    unused = [
+        one.reason
+        for one in later()
+        if not any(
+            one.scope.holds(data, data.get("expect"))
+            for file in FILES
+            if file.kind == one.scope.file
+            for data in file.cases
+        )
+    ]
+    assert unused == []
