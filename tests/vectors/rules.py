@@ -25,13 +25,14 @@ _KNOWN = {
 _FLAGS = {"remote_managed", "trusted", "managed", "live_migratable", "one_time_use"}
 _TRUE = {"1", "t", "true", "on", "y", "yes"}
 _FALSE = {"0", "f", "false", "off", "n", "no"}
-_OTHER_WORDS = {"device_id", "vendor", "product", "physnet", "netdev", "pci_address"}
+_OTHER_WORDS = {"deviceid", "vendor", "product", "physnet", "netdev", "devicename", "pciaddress"}
 
 
 def misspelt_key(data: Data) -> bool:
     """A key that is no known one, but nearly, or another word for one."""
     return any(
-        key in _OTHER_WORDS or any(_edits(key.lower(), known) <= 2 for known in _KNOWN)
+        re.sub("[-_ ]", "", key.lower()) in _OTHER_WORDS
+        or any(_edits(key.lower(), known) <= 2 for known in _KNOWN)
         for key in data["spec"]
         if key not in _KNOWN
     )
@@ -50,6 +51,27 @@ def vague_flag(data: Data) -> bool:
         value is not None and _word(value) not in _TRUE | _FALSE
         for key, value in data["spec"].items()
         if key in {"trusted", "remote_managed"}
+    )
+
+
+def refused_class(data: Data) -> bool:
+    named = data["spec"].get("resource_class")
+    return isinstance(named, str) and named != "" and _class(named) == "refused"
+
+
+def odd_address(data: Data) -> bool:
+    """What is nothing to Python counts as no address to Nova: an empty list, 0, false."""
+    address = data["spec"].get("address")
+    return address is not None and not isinstance(address, str | dict)
+
+
+def looking_back(data: Data) -> bool:
+    """A regular expression that only a backtracking matcher can answer, or an endless one."""
+    address = data["spec"].get("address")
+    texts = address.values() if isinstance(address, dict) else ()
+    backwards = re.compile(r"\\[1-9]|\(\?(?:<|>|P=|\(|[aiLmsux-]+:)|[*+?}]\+")
+    return any(
+        isinstance(text, str) and (backwards.search(text) or len(text) > 256) for text in texts
     )
 
 
@@ -79,13 +101,34 @@ def refused_entry(data: Data) -> bool:
             vague_flag,
             tag_that_is_not_text,
             foreign_number,
+            refused_class,
+            odd_address,
+            looking_back,
         )
     )
 
 
 def blank_beside_star(data: Data) -> bool:
+    """Nova takes blanks beside the star of a vendor_id, but not of a product_id."""
     product = data["spec"].get("product_id")
     return isinstance(product, str) and product.strip() == "*" != product
+
+
+def one_time_use_unreported(data: Data) -> bool:
+    reported = data.get("config", {}).get("report_in_placement", True)
+    return not reported and _word(data["spec"].get("one_time_use")) in _TRUE
+
+
+def by_ids(data: Data) -> str:
+    """What an entry does that names ids only."""
+    spec, device = data["spec"], data["device"]
+    assert not spec.get("address")
+    assert not spec.get("devname")
+    for key in ("vendor_id", "product_id"):
+        wanted = spec.get(key, "*").strip()
+        if wanted != "*" and int(wanted, 16) != int(device[key], 16):
+            return "no_match"
+    return "match"
 
 
 def typed_tags(data: Data) -> Any:
