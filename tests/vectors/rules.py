@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+import os_resource_classes
 import os_traits
 from lxml import etree
 
@@ -165,7 +166,8 @@ def _edits(one: str, other: str) -> int:
 
 def count_in_python(data: Data) -> bool:
     """A count that Python reads and the API refuses: a sign, an underscore, a blank before it."""
-    return not data.get("api_accepts_flavor_value", True)
+    text = data["flavor_value"] or ""
+    return not data.get("api_accepts_flavor_value", True) or not text.isascii()
 
 
 def huge_count(data: Data) -> bool:
@@ -175,7 +177,7 @@ def huge_count(data: Data) -> bool:
 
 def odd_name(data: Data) -> bool:
     """A name of blanks only."""
-    return any(not one["name"].strip() for one in _aliases(data) if one.get("name"))
+    return any(not str(one["name"]).strip() for one in _aliases(data) if one.get("name"))
 
 
 def odd_id(data: Data) -> bool:
@@ -191,9 +193,19 @@ def by_class_alone(data: Data) -> bool:
     )
 
 
+def empty_class(data: Data) -> bool:
+    """With Placement a class that is there but empty counts as one, in place of ids."""
+    return any(
+        one.get("resource_class") == "" and not {"vendor_id", "product_id"} <= one.keys()
+        for one in _aliases(data)
+    )
+
+
 def refused_class_of_alias(data: Data) -> bool:
     return any(
-        isinstance(one.get("resource_class"), str) and _class(one["resource_class"]) == "refused"
+        isinstance(one.get("resource_class"), str)
+        and one["resource_class"] != ""
+        and _class(one["resource_class"]) == "refused"
         for one in _aliases(data)
     )
 
@@ -203,22 +215,28 @@ def repeated_name(data: Data) -> bool:
     return len(set(names)) < len(names)
 
 
-def ordered_alternatives(data: Data) -> Any:
-    """One request for each mention in the flavor, with every alias of that name, in order."""
+def alias_answer(data: Data) -> Any:
+    """Our answer, whatever the reason: an ordered OR of one name's aliases, one strict grammar."""
+    if any(rule(data) for rule in (odd_name, odd_id, refused_class_of_alias, empty_class)):
+        return "refused: config"
+    if data["flavor_value"] is None:
+        return []
     requests = []
-    for unit in (data["flavor_value"] or "").split(","):
-        name, _, count = unit.strip().rpartition(":")
-        if name:
-            found = [one for one in _aliases(data) if one["name"].strip() == name.strip()]
-            policy = data["flavor_or_image_numa_policy"] or found[0].get("numa_policy", "legacy")
-            requests.append(
-                {
-                    "alias_name": name.strip(),
-                    "count": int(count),
-                    "numa_policy": policy,
-                    "spec": [_alternative(one) for one in found],
-                }
-            )
+    for unit in re.split(r"\s*,\s*", data["flavor_value"].lstrip()):
+        found = re.fullmatch(r"([^:,]+):([0-9]+)", unit)
+        name = found[1].strip() if found else None
+        aliases = [one for one in _aliases(data) if one["name"].strip() == name]
+        if not found or not aliases or int(found[2]) > 65536:
+            return "refused: request"
+        policy = data["flavor_or_image_numa_policy"] or aliases[0].get("numa_policy", "legacy")
+        requests.append(
+            {
+                "alias_name": name,
+                "count": int(found[2]),
+                "numa_policy": policy,
+                "spec": [_alternative(one) for one in aliases],
+            }
+        )
     return requests
 
 
@@ -226,8 +244,8 @@ def has_capability_type(data: Data) -> bool:
     return any("capability_type" in one for one in _aliases(data))
 
 
-def _alternative(alias: dict[str, Any]) -> dict[str, str]:
-    told: dict[str, str] = {}
+def _alternative(alias: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
     for key in ("vendor_id", "product_id"):
         if key in alias:
             told[key] = alias[key].lower()
@@ -239,6 +257,8 @@ def _alternative(alias: dict[str, Any]) -> dict[str, str]:
     told["resource_class"] = (
         _class(named) if named else f"CUSTOM_PCI_{alias['vendor_id']}_{alias['product_id']}".upper()
     )
+    if traits := clean_traits({"given": alias.get("traits")}):
+        told["traits"] = traits
     return told
 
 
@@ -297,7 +317,7 @@ def _class(text: str) -> str:
     name = text.upper()
     if name in {"VCPU", "PCPU", "MEMORY_MB", "DISK_GB"}:
         return "refused"
-    return _custom(name)
+    return name if name in os_resource_classes.STANDARDS else _custom(name)
 
 
 def _custom(name: str) -> str:
