@@ -84,7 +84,9 @@ def spelled_out(spec: dict[str, str]) -> dict[str, Any]:
     if named:
         told["resource_class"] = kept_if_refused(normalize_resource_class, named)
     elif {"vendor_id", "product_id"} <= spec.keys():
-        told["resource_class"] = class_of_ids(int(spec["vendor_id"], 16), int(spec["product_id"], 16))
+        told["resource_class"] = class_of_ids(
+            int(spec["vendor_id"], 16), int(spec["product_id"], 16)
+        )
     if traits:
         told["traits"] = kept_if_refused(lambda text: sorted(parse_traits(text)), traits)
     return told

@@ -135,7 +135,11 @@ def parse_alias_spec(text: str) -> tuple[tuple[str, int], ...]:
 
 
 def flavor_requests(
-    aliases: Sequence[Alias], text: str | None, numa_policy: NumaPolicy | None = None
+    aliases: Sequence[Alias],
+    text: str | None,
+    numa_policy: NumaPolicy | None = None,
+    *,
+    project_id: str | None = None,
 ) -> tuple[DeviceRequest, ...]:
     """Turn a flavor's ``pci_passthrough:alias`` into requests, in its order.
 
@@ -143,14 +147,16 @@ def flavor_requests(
         aliases: those that are configured.
         text: the extra spec; None where the flavor has none.
         numa_policy: what flavor or image say; it replaces the alias's own.
+        project_id: who asks; None where nobody in particular does.
 
     Raises:
         Invalid: *text* cannot be read, or names an alias that is not defined.
+        Forbidden: it names one that is for other projects.
     """
     if text is None:
         return ()
     return tuple(
-        _alias_request(find(aliases, name), count, numa_policy)
+        _alias_request(find(aliases, name, project_id), count, numa_policy)
         for name, count in parse_alias_spec(text)
     )
 
