@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vectors import rules
+from vectors import rules, rules_placing
 from vectors.case import Answer, Data
 
 DOCUMENT = Path(__file__).parent / "deliberate.toml"
@@ -22,15 +22,16 @@ DOCUMENT = Path(__file__).parent / "deliberate.toml"
 
 @dataclass(frozen=True)
 class Scope:
-    """Which cases are meant: all of *file* that agree with everything that is named.
+    """Which cases are meant: all of *files* that agree with everything that is named.
 
     Attributes:
+        files: kinds of files, such as ``nova/alias``.
         ids: patterns of case ids, as in a shell.
         rule: a function of ``rules.py`` that the case is asked about.
         when: members that the case's answer must have.
     """
 
-    file: str
+    files: tuple[str, ...]
     ids: tuple[str, ...] = ("*",)
     rule: Callable[[Data], bool] | None = None
     when: Mapping[str, Any] = field(default_factory=dict)
@@ -49,18 +50,18 @@ class Difference:
     """One entry.
 
     Attributes:
-        about: which part of the answer, ``expect`` as a rule.
-        answer: what Lanekeeper says instead, made from the case.
+        about: which parts of the answer, ``expect`` as a rule.
+        answer: what Lanekeeper says instead, made of the case and of the answer that it has.
     """
 
     scope: Scope
-    answer: Callable[[Data], Any]
+    answer: Callable[[Data, Answer], Any]
     reason: str
     document: str
-    about: str = "expect"
+    about: tuple[str, ...] = ("expect",)
 
     def concerns(self, data: Data, answer: Answer) -> bool:
-        return self.about == answer.about and self.scope.holds(data, answer.expected)
+        return answer.about in self.about and self.scope.holds(data, answer.expected)
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def differences() -> tuple[Difference, ...]:
     return tuple(
         Difference(
             scope=_scope(one),
-            answer=getattr(rules, one["answer"]) if "answer" in one else _always(one["expect"]),
+            answer=_rule(one["answer"]) if "answer" in one else _always(one["expect"]),
             reason=one["reason"],
             document=one["document"],
-            about=one.get("about", "expect"),
+            about=_several(one.get("about", "expect")),
         )
         for one in _entries("difference")
     )
@@ -97,12 +98,23 @@ def _entries(name: str) -> list[dict[str, Any]]:
 
 def _scope(one: dict[str, Any]) -> Scope:
     return Scope(
-        file=one["file"],
+        files=_several(one["file"]),
         ids=tuple(one.get("ids", ["*"])),
-        rule=getattr(rules, one["rule"]) if "rule" in one else None,
+        rule=_rule(one["rule"]) if "rule" in one else None,
         when=one.get("when", {}),
     )
 
 
-def _always(answer: Any) -> Callable[[Data], Any]:
-    return lambda _: answer
+def _rule(name: str) -> Callable[..., Any]:
+    """The function of that name: ``typed_tags``, or ``placing.fits`` of another module."""
+    module, _, function = name.rpartition(".")
+    found: Callable[..., Any] = getattr(rules_placing if module == "placing" else rules, function)
+    return found
+
+
+def _several(names: str | list[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _always(answer: Any) -> Callable[[Data, Answer], Any]:
+    return lambda _data, _answer: answer

@@ -14,7 +14,7 @@ import os_resource_classes
 import os_traits
 from lxml import etree
 
-from vectors.case import Data
+from vectors.case import Answer, Data
 from vectors.markup import plain
 
 # --- device_spec -----------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def one_time_use_unreported(data: Data) -> bool:
     return not reported and _word(data["spec"].get("one_time_use")) in _TRUE
 
 
-def by_ids(data: Data) -> str:
+def by_ids(data: Data, _answer: Answer | None = None) -> str:
     """What an entry does that names ids only."""
     spec, device = data["spec"], data["device"]
     assert not spec.get("address")
@@ -132,7 +132,7 @@ def by_ids(data: Data) -> str:
     return "match"
 
 
-def typed_tags(data: Data) -> Any:
+def typed_tags(data: Data, _answer: Answer | None = None) -> Any:
     """The normal form with every flag typed and every other value as text."""
     tags = {}
     for key, value in data["normalized"]["tags"].items():
@@ -215,7 +215,7 @@ def repeated_name(data: Data) -> bool:
     return len(set(names)) < len(names)
 
 
-def alias_answer(data: Data) -> Any:
+def alias_answer(data: Data, _answer: Answer | None = None) -> Any:
     """Our answer, whatever the reason: an ordered OR of one name's aliases, one strict grammar."""
     if any(rule(data) for rule in (odd_name, odd_id, refused_class_of_alias, empty_class)):
         return "refused: config"
@@ -273,7 +273,7 @@ def is_class(data: Data) -> bool:
     return bool(data["kind"] == "resource_class")
 
 
-def clean_class(data: Data) -> str:
+def clean_class(data: Data, _answer: Answer | None = None) -> str:
     return _class(data["given"]["resource_class"])
 
 
@@ -281,36 +281,13 @@ def is_traits(data: Data) -> bool:
     return bool(data["kind"] == "traits")
 
 
-def clean_traits(data: Data) -> Any:
+def clean_traits(data: Data, _answer: Answer | None = None) -> Any:
     traits = set()
     for item in (data["given"] or "").split(","):
         if name := item.strip().upper():
             standard = name in os_traits.get_traits()
             traits.add(name if standard else _custom(name))
     return "refused" if "refused" in traits else sorted(traits)
-
-
-def traits_of_entry(data: Data) -> Any:
-    """Beside what Nova reports: flags of any spelling, and the physical network."""
-    given = data["given"]
-    traits = {"COMPUTE_MANAGED_PCI_DEVICE"}
-    named = clean_traits({"given": given.get("traits")})
-    if named == "refused":
-        return named
-    traits.update(named)
-    for flag, trait in (
-        ("live_migratable", "HW_PCI_LIVE_MIGRATABLE"),
-        ("one_time_use", "HW_PCI_ONE_TIME_USE"),
-    ):
-        if _word(given.get(flag)) in _TRUE:
-            traits.add(trait)
-    if network := given.get("physical_network"):
-        traits.add(_custom(f"CUSTOM_PHYSNET_{network}".upper()))
-    return sorted(traits)
-
-
-def is_entry(data: Data) -> bool:
-    return bool(data["kind"] == "traits_reported_for_spec")
 
 
 def _class(text: str) -> str:
@@ -360,7 +337,7 @@ def card_without_agent(data: Data) -> bool:
     return bool(data["input"]["vnic_type"] == "direct-physical") and not card_with_agent(data)
 
 
-def down_until_held(data: Data) -> Any:
+def down_until_held(data: Data, _answer: Answer | None = None) -> Any:
     return {**data["expect"], "port_status": "DOWN"}
 
 
@@ -382,14 +359,14 @@ def no_vf_of_a_bridge(data: Data) -> bool:
     return bool(vif) and (vif["type"], vif["vnic_type"]) not in kinds
 
 
-def xml_without_vlan(data: Data) -> Any:
+def xml_without_vlan(data: Data, _answer: Answer | None = None) -> Any:
     element = etree.fromstring(data["expect"]["xml"])
     for vlan in element.findall("vlan"):
         element.remove(vlan)
     return plain(element)
 
 
-def xml_of_domain_0(data: Data) -> Any:
+def xml_of_domain_0(data: Data, _answer: Answer | None = None) -> Any:
     bus, slot, function = data["address"].replace(".", ":").split(":")
     text = (
         "<hostdev managed='yes' mode='subsystem' type='pci'><source><address domain='0x0000' "

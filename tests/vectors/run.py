@@ -18,7 +18,7 @@ def run_file(file: CaseFile) -> list[Result]:
 def judge(kind: str, data: Data) -> Result:
     """Say what comes of one case. A crash is a failure of that case, not of the run."""
     for one in later():
-        if one.scope.file == kind and one.scope.holds(data, data.get("expect")):
+        if kind in one.scope.files and one.scope.holds(data, data.get("expect")):
             return Result(data["id"], Outcome.LATER, one.reason)
     if kind not in ADAPTERS:
         return Result(data["id"], Outcome.FAILED, "no adapter: nothing answers this kind of file")
@@ -35,7 +35,7 @@ def judge(kind: str, data: Data) -> Result:
 def declared(kind: str, data: Data, answer: Answer) -> Difference | None:
     """Return the entry of deliberate.toml that is about this answer."""
     return next(
-        (one for one in differences() if one.scope.file == kind and one.concerns(data, answer)),
+        (one for one in differences() if kind in one.scope.files and one.concerns(data, answer)),
         None,
     )
 
@@ -46,7 +46,7 @@ def _judge_answer(kind: str, data: Data, answer: Answer) -> Result:
     difference = declared(kind, data, answer)
     if difference is None:
         return Result(data["id"], Outcome.FAILED, _apart(answer.said, answer.expected))
-    ours = difference.answer(data)
+    ours = difference.answer(data, answer)
     if answer.said == ours:
         return Result(data["id"], Outcome.DELIBERATE, difference.reason)
     return Result(data["id"], Outcome.FAILED, "declared " + _apart(answer.said, ours))

@@ -54,7 +54,7 @@ def test_every_postponed_case_exists() -> None:
         if not any(
             one.scope.holds(data, data.get("expect"))
             for file in FILES
-            if file.kind == one.scope.file
+            if file.kind in one.scope.files
             for data in file.cases
         )
     ]

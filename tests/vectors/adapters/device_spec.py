@@ -97,11 +97,12 @@ def host_devices(host: dict[str, Any], told: list[dict[str, Any]]) -> dict[str, 
     return devices
 
 
-def device_type(one: dict[str, Any]) -> DeviceType:
-    # What has a PF is a VF, vdpa or not; a VF whose PF is unknown is a plain device.
+def device_type(one: Data) -> DeviceType:
+    # A VF whose PF is unknown is a plain device.
+    told = DeviceType(one["dev_type"])
     if one.get("parent_addr"):
-        return DeviceType.VF
-    return DeviceType.PF if one["dev_type"] == "type-PF" else DeviceType.PCI
+        return told if told is DeviceType.VDPA else DeviceType.VF
+    return told if told is DeviceType.PF else DeviceType.PCI
 
 
 def parent_of(device: PciDevice, devices: dict[str, PciDevice]) -> PciDevice | None:

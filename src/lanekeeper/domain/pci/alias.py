@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
@@ -22,6 +22,7 @@ from lanekeeper.domain.pci.resource_class import (
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _ID = re.compile(r"[0-9a-f]{4}", re.IGNORECASE | re.ASCII)
 _NAME_MAX = 256
+_DEVICE_TYPES = (DeviceType.PCI, DeviceType.PF, DeviceType.VF)
 _KEYS = (
     "name",
     "vendor_id",
@@ -99,7 +100,7 @@ class Alias:
             name=_name(entry),
             vendor_id=vendor_id,
             product_id=product_id,
-            dev_type=_choice(entry, "device_type", DeviceType),
+            dev_type=_choice(entry, "device_type", _DEVICE_TYPES),
             numa_policy=_choice(entry, "numa_policy", NumaPolicy) or NumaPolicy.LEGACY,
             resource_class=_resource_class(vendor_id, product_id, named),
             traits=parse_traits(_text(entry, "traits")),
@@ -220,15 +221,14 @@ def _id(entry: Mapping[str, object], name: str) -> int | None:
     return int(text, 16)
 
 
-def _choice(entry: Mapping[str, object], name: str, choices: type[_Choice]) -> _Choice | None:
+def _choice(entry: Mapping[str, object], name: str, choices: Iterable[_Choice]) -> _Choice | None:
     text = _text(entry, name)
     if text is None:
         return None
-    try:
-        return choices(text)
-    except ValueError as error:
-        allowed = ", ".join(choices)
-        raise Invalid(f"alias {name} {text!r} is none of {allowed}") from error
+    by_name = {str(choice): choice for choice in choices}
+    if text not in by_name:
+        raise Invalid(f"alias {name} {text!r} is none of {', '.join(by_name)}")
+    return by_name[text]
 
 
 def _resource_class(vendor_id: int | None, product_id: int | None, named: str | None) -> str | None:

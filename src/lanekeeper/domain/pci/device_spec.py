@@ -87,7 +87,8 @@ class DeviceSpec:
             yield f"address {device.address} is not covered"
         if not self._names(device, pf):
             yield f"neither it nor its PF has the network interface {self.devname}"
-        if self.is_remote_managed and not (device.serial or (pf and pf.serial)):
+        is_vf = device.dev_type is DeviceType.VF
+        if self.is_remote_managed and not (device.serial or (is_vf and pf and pf.serial)):
             yield "remote_managed needs a card serial number, and the device shows none"
 
     @property

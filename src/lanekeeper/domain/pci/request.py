@@ -225,6 +225,14 @@ def mismatches(wanted: Alternative, offered: Offered) -> Iterator[str]:
 def _type_mismatches(wanted: Alternative, offered: Offered) -> Iterator[str]:
     if wanted.dev_type is None and offered.dev_type is DeviceType.PF:
         yield "it is a whole PF, which is given only when asked for by type-PF"
+    elif wanted.dev_type is None and offered.dev_type is DeviceType.VDPA:
+        yield "it is a vDPA device, which is given only to ports of type vdpa"
+    elif (
+        wanted.dev_type is None
+        and wanted.physical_network is not None
+        and offered.dev_type is DeviceType.PCI
+    ):
+        yield "it is no VF, and a port's MAC and VLAN are set through the PF of one"
     elif wanted.dev_type not in (None, offered.dev_type):
         yield f"it is {offered.dev_type}, not {wanted.dev_type}"
 
