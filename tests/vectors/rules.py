@@ -373,3 +373,15 @@ def xml_of_domain_0(data: Data, _answer: Answer | None = None) -> Any:
         f"bus='0x{bus}' slot='0x{slot}' function='0x{function}'/></source></hostdev>"
     )
     return plain(etree.fromstring(text))
+
+
+# --- ports -----------------------------------------------------------------------------------
+
+
+def vague_trust(data: Data) -> bool:
+    value = ((data["port"] or {}).get("binding:profile") or {}).get("trusted")
+    return value is not None and _word(value) not in _TRUE | _FALSE
+
+
+def bandwidth_asked(data: Data) -> bool:
+    return bool((data["port"] or {}).get("resource_request"))

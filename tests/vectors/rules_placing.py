@@ -200,3 +200,44 @@ def _distance(data: Data, device: HostDevice) -> int:
     sockets = {one["id"]: one["socket"] for one in data.get("host_numa") or ()}
     known = None not in sockets.values()
     return 2 if known and sockets.get(node) in {sockets.get(own, "-") for own in nodes} else 3
+
+
+def lost_from_pools(data: Data) -> bool:
+    """Devices are free, and Nova's pools have lost them."""
+    return any(
+        len(step["expect"]["free_in_pools"])
+        < sum(one["status"] == "available" for one in step["expect"]["devices"].values())
+        for step in data["steps"]
+    )
+
+
+def all_in_pools(_data: Data, answer: Answer) -> Any:
+    return {**answer.expected, "in_pools": answer.expected["free"]}
+
+
+def claimed_all_the_same(data: Data, answer: Answer) -> Any:
+    """What a claim of VFs makes that Nova refuses, though there are free ones of that kind."""
+    told, step = answer.expected, data["steps"][answer.expected["step"]]
+    assert step["op"] == "claim"
+    devices = {one["address"]: one for one in data["devices"]}
+    held, free = dict(told["held"]), list(told["free"])
+    for request in step["requests"]:
+        fitting = [
+            address
+            for address in free
+            if any(
+                all(devices[address].get(key) == spec[key] for key in spec)
+                for spec in request["spec"]
+            )
+        ]
+        for address in fitting[: request["count"]]:
+            held[address] = step["server"]
+            free.remove(address)
+    parents = {devices[address]["parent_addr"] for address in held}
+    return {
+        **told,
+        "result": "ok",
+        "held": dict(sorted(held.items())),
+        "blocked": sorted({*told["blocked"], *(parents & set(free))}),
+        "free": [one for one in free if one not in parents],
+    }

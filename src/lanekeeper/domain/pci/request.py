@@ -164,6 +164,12 @@ def flavor_requests(
 VF_VNIC_TYPES = frozenset({"direct", "macvtap", "virtio-forwarder"})
 PF_VNIC_TYPES = frozenset({"direct-physical"})
 REMOTE_VNIC_TYPES = frozenset({"remote-managed"})
+_TYPE_OF_VNIC = {
+    **dict.fromkeys(VF_VNIC_TYPES | REMOTE_VNIC_TYPES),
+    **dict.fromkeys(PF_VNIC_TYPES, DeviceType.PF),
+    "vdpa": DeviceType.VDPA,
+}
+"""Which vnic types need a device, and of which type; None: a VF."""
 
 
 def port_request(
@@ -186,10 +192,10 @@ def port_request(
 
     Source: nova ``network/neutron.py``, create_resource_requests.
     """
-    if vnic_type not in VF_VNIC_TYPES | PF_VNIC_TYPES | REMOTE_VNIC_TYPES:
+    if vnic_type not in _TYPE_OF_VNIC:
         return None
     wanted = Alternative(
-        dev_type=DeviceType.PF if vnic_type in PF_VNIC_TYPES else None,
+        dev_type=_TYPE_OF_VNIC[vnic_type],
         physical_network=physical_network or "",
         trusted=None if trusted is None else parse_flag(trusted, "binding:profile trusted"),
         remote_managed=vnic_type in REMOTE_VNIC_TYPES,

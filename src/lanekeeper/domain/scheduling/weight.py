@@ -9,9 +9,22 @@ from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 Weight = Callable[[ServerRequest, HostView], float]
 
 
+_COUNTED_MAX = 99
+
+
+def pci_weight(free_devices: int | None) -> int:
+    """How well a host suits servers that need no device: 100 without free ones, 1 with many.
+
+    None stands for a host that has no devices at all.
+
+    Source: nova ``scheduler/weights/pci.py``, which weighs every server so.
+    """
+    return 100 - min(free_devices or 0, _COUNTED_MAX)
+
+
 def without_devices(request: ServerRequest, host: HostView) -> float:
     """Servers that need no device leave the hosts with free ones to those that do."""
-    return 0.0 if request.needs else float(-host.free_devices)
+    return 0.0 if request.needs else float(pci_weight(host.free_devices))
 
 
 def free_memory(request: ServerRequest, host: HostView) -> float:
