@@ -385,3 +385,51 @@ def vague_trust(data: Data) -> bool:
 
 def bandwidth_asked(data: Data) -> bool:
     return bool((data["port"] or {}).get("resource_request"))
+
+
+# --- discovery and migration -----------------------------------------------------------------
+
+
+def node_minus_one(data: Data) -> bool:
+    return "numa node='-1'" in data["node_devices"][data["device"]]
+
+
+def no_node(_data: Data, answer: Answer) -> Any:
+    return {**answer.expected, "numa_node": None}
+
+
+def carries_vdpa(data: Data) -> bool:
+    return data["device"] in data["vdpa_parents"]
+
+
+def without_ports(data: Data) -> bool:
+    """The network is asked about nothing where a server has flavors' devices only."""
+    return not any(one.get("source") == "port" for one in data["requests"] or ())
+
+
+def all_can_move(data: Data, _answer: Answer) -> str:
+    specs = [spec for one in data["requests"] or () for spec in one["spec"]]
+    able = all(_word(spec.get("live_migratable")) in _TRUE for spec in specs)
+    return "allowed" if able else "refused"
+
+
+def moves_devices(data: Data) -> bool:
+    return bool(data["kind"] == "flavor_devices")
+
+
+def moves_interfaces(data: Data) -> bool:
+    return not moves_devices(data)
+
+
+def moved_in_one_pass(data: Data, _answer: Answer) -> Any:
+    """Every device of the original looked up once, by number."""
+    domain = etree.fromstring(data["xml"])
+    moved = data["source_to_destination"]
+    for source in domain.findall("devices/hostdev[@type='pci']/source/address"):
+        parts = [int(source.get(key, "0"), 16) for key in ("domain", "bus", "slot", "function")]
+        there = moved.get("{:04x}:{:02x}:{:02x}.{:x}".format(*parts))
+        if there:
+            bus = re.split("[:.]", there)
+            for key, value in zip(("domain", "bus", "slot", "function"), bus, strict=True):
+                source.set(key, f"0x{value}")
+    return plain(domain)

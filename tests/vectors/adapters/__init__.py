@@ -8,8 +8,10 @@ from vectors.adapters import (
     alias,
     binding,
     device_spec,
+    discovery,
     extra_specs,
     life,
+    migration,
     network_options,
     normalization,
     numa_fit,
@@ -34,6 +36,9 @@ ADAPTERS: Mapping[str, Adapter] = {
     "nova/numa_policy_resolution": scheduling.numa_policy_resolution,
     "nova/pools": pools.pools,
     "nova/ports": ports.ports,
+    "nova/discovery": discovery.discovery,
+    "nova/live_migration_precheck": migration.live_migration_precheck,
+    "nova/live_migration_xml": migration.live_migration_xml,
     "nova/requests": placing.requests,
     "nova/state_machine": life.state_machine,
     "nova/xml": xml.xml,
@@ -46,9 +51,6 @@ ADAPTERS: Mapping[str, Adapter] = {
 
 NOT_YET = frozenset(
     {
-        "nova/discovery",
-        "nova/live_migration_precheck",
-        "nova/live_migration_xml",
         "nova/placement",
         "nova/placement_query",
         "nova/server_lifecycle",
