@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
 from lanekeeper.domain.scheduling.host import HostDevice
-from vectors.adapters.host import host_devices
+from vectors.adapters.host import host_devices, listed_devices
 from vectors.adapters.placing import kinds_of
 from vectors.case import Answer, Data
 
@@ -241,3 +242,65 @@ def claimed_all_the_same(data: Data, answer: Answer) -> Any:
         "blocked": sorted({*told["blocked"], *(parents & set(free))}),
         "free": [one for one in free if one not in parents],
     }
+
+
+def has_network_devices(data: Data) -> bool:
+    return any(
+        entry.get("physical_network")
+        for step in data["steps"]
+        for entry in step.get("device_spec", ())
+    )
+
+
+def reports_not(data: Data) -> bool:
+    return any(step.get("report_in_placement") is False for step in data["steps"])
+
+
+def refused_by_nova_alone(data: Data) -> bool:
+    """One-time-use of VFs, and a word about live migration for an old hypervisor."""
+    keys = {"one_time_use", "live_migratable"}
+    return all(step["op"] != "boot" for step in data["steps"]) and any(
+        keys & entry.keys() for step in data["steps"] for entry in step.get("device_spec", ())
+    )
+
+
+def all_listed(data: Data, answer: Answer) -> Any:
+    """A host that shows all that it lists, nobody holding any, networks' devices too."""
+    number = answer.expected["step"]
+    case: dict[str, Any] = {}
+    for step in data["steps"][: number + 1]:
+        case |= step if step["op"] in {"start_host", "restart_host"} else {}
+    listed = listed_devices({key: case[key] for key in ("devices", "device_spec")})
+    providers: dict[str, Any] = {}
+    for one in listed:
+        address = str(one.device.parent or one.device.address).upper()
+        found = providers.setdefault(
+            f"{case['host']}_{address}", {"inventories": {}, "traits": set()}
+        )
+        name = resource_class_of(
+            one.device.vendor_id, one.device.product_id, one.device.dev_type, one.tags
+        )
+        total = found["inventories"].get(name, [0])[0] + 1
+        found["inventories"][name] = [total, 0, 0]
+        found["traits"] |= traits_of(one.tags)
+    return {
+        "step": number,
+        "outcome": "ok",
+        "devices": {case["host"]: {str(one.device.address): None for one in listed}}
+        if listed
+        else {},
+        "providers": {
+            name: {**one, "traits": sorted(one["traits"])} for name, one in providers.items()
+        },
+    }
+
+
+_MOVES = frozenset({"resize", "cold_migrate", "live_migrate", "shelve", "allow_same_host_resize"})
+
+
+def moves_servers(data: Data) -> bool:
+    return any(step["op"] in _MOVES for step in data["steps"])
+
+
+def has_guest_topology(data: Data) -> bool:
+    return any("hw:cpu_policy" in step.get("flavor_extra_specs", ()) for step in data["steps"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,35 @@ from vectors.run import declared, judge
 FILES = tuple(find_files(Path(__file__).parent))
 
 
+ON_A_SITE = {"nova/placement", "nova/server_lifecycle"}
+"""Kinds that need a whole site, with a database."""
+OPEN = {
+    "pl-used-pf-to-vf-refused": "a listing that takes a card from under a guest is not refused",
+    "pl-used-vf-to-pf-refused": "a listing that takes a card from under a guest is not refused",
+    "pl-used-vf-spec-removed-one-of-two": "another of two equal VFs is taken than in the case",
+    "pl-otu-*": "one-time-use is a trait and no more",
+    "life-reserved-device-skipped": "what a device's provider reserves cannot be set from outside",
+}
+"""Cases that fail, and why; each has to fail still."""
+
+
 def answerable() -> list[Any]:
     return [
-        pytest.param(file.kind, data, id=f"{file.kind}:{data['id']}")
+        pytest.param(
+            file.kind,
+            data,
+            id=f"{file.kind}:{data['id']}",
+            marks=[*([pytest.mark.service] if file.kind in ON_A_SITE else []), *_open(data["id"])],
+        )
         for file in FILES
         if file.kind in ADAPTERS
         for data in file.cases
     ]
+
+
+def _open(case_id: str) -> list[Any]:
+    found = [reason for pattern, reason in OPEN.items() if fnmatchcase(case_id, pattern)]
+    return [pytest.mark.xfail(reason=found[0], strict=True)] if found else []
 
 
 @pytest.mark.parametrize(("kind", "data"), answerable())
@@ -39,12 +62,13 @@ def test_every_declared_difference_is_one() -> None:
     used = {
         id(declared(file.kind, data, answer))
         for file in FILES
-        if file.kind in ADAPTERS
+        if file.kind in ADAPTERS and file.kind not in ON_A_SITE
         for data in file.cases
         for answer in ADAPTERS[file.kind](data)
         if answer.said != answer.expected
     }
-    assert [one.reason for one in differences() if id(one) not in used] == []
+    unused = [one for one in differences() if id(one) not in used]
+    assert [one.reason for one in unused if not set(one.scope.files) & ON_A_SITE] == []
 
 
 def test_every_postponed_case_exists() -> None:

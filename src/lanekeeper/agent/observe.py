@@ -104,8 +104,8 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
 
 def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
     """Say what the controller should know of this host."""
-    listed = [_fact(one.device, one) for one in view.listed.values()]
-    parents = [_fact(device, None) for device in view.parents.values()]
+    listed = [fact_of(one.device, one) for one in view.listed.values()]
+    parents = [fact_of(device, None) for device in view.parents.values()]
     return HostFacts(
         host_name=host_name,
         agent_version=__version__,
@@ -121,7 +121,7 @@ def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
     )
 
 
-def _fact(device: PciDevice, listed: Listed | None) -> DeviceFact:
+def fact_of(device: PciDevice, listed: Listed | None) -> DeviceFact:
     return DeviceFact(
         address=str(device.address),
         vendor_id=f"{device.vendor_id:04x}",

@@ -19,6 +19,7 @@ from vectors.adapters import (
     pools,
     ports,
     scheduling,
+    site,
     xml,
 )
 from vectors.case import Adapter
@@ -39,6 +40,8 @@ ADAPTERS: Mapping[str, Adapter] = {
     "nova/discovery": discovery.discovery,
     "nova/live_migration_precheck": migration.live_migration_precheck,
     "nova/live_migration_xml": migration.live_migration_xml,
+    "nova/placement": site.site,
+    "nova/server_lifecycle": site.site,
     "nova/requests": placing.requests,
     "nova/state_machine": life.state_machine,
     "nova/xml": xml.xml,
@@ -51,9 +54,7 @@ ADAPTERS: Mapping[str, Adapter] = {
 
 NOT_YET = frozenset(
     {
-        "nova/placement",
         "nova/placement_query",
-        "nova/server_lifecycle",
         "neutron/agent_loop",
         "neutron/fdb_extension",
         "neutron/legacy_pci_vendor_list",

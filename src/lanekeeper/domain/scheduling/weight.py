@@ -22,9 +22,12 @@ def pci_weight(free_devices: int | None) -> int:
     return 100 - min(free_devices or 0, _COUNTED_MAX)
 
 
-def without_devices(request: ServerRequest, host: HostView) -> float:
-    """Servers that need no device leave the hosts with free ones to those that do."""
-    return 0.0 if request.needs else float(pci_weight(host.free_devices))
+def fewest_devices(request: ServerRequest, host: HostView) -> float:
+    """Servers without devices leave hosts with free ones alone; those with fill hosts up.
+
+    So that a server that needs many still finds a host that has them.
+    """
+    return float(pci_weight(host.free_devices))
 
 
 def free_memory(request: ServerRequest, host: HostView) -> float:
@@ -32,7 +35,7 @@ def free_memory(request: ServerRequest, host: HostView) -> float:
     return float(host.stock("MEMORY_MB").free)
 
 
-WEIGHTS: tuple[Weight, ...] = (without_devices, free_memory)
+WEIGHTS: tuple[Weight, ...] = (fewest_devices, free_memory)
 """The first that tells two hosts apart decides; equal hosts go by name."""
 
 
