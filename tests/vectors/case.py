@@ -57,10 +57,14 @@ class CaseFile:
 def find_files(directory: Path) -> Iterator[CaseFile]:
     """Find all files of that shape below *directory*, in the order of their names.
 
-    A file of Neutron's says its kind; one of Nova's is named for it.
+    A file of Neutron's says its kind; one of Nova's is named for it. Other files are passed over.
     """
-    for path in sorted(directory.rglob("*.json")):
-        document = json.loads(path.read_text())
+    paths = [directory] if directory.is_file() else sorted(directory.rglob("*.json"))
+    for path in paths:
+        try:
+            document = json.loads(path.read_text())
+        except ValueError:
+            continue
         if not isinstance(document, dict) or not isinstance(document.get("vectors"), list):
             continue
         kind = f"neutron/{document['kind']}" if "kind" in document else f"nova/{path.stem}"

@@ -17,16 +17,19 @@ def run_file(file: CaseFile) -> list[Result]:
 
 def judge(kind: str, data: Data) -> Result:
     """Say what comes of one case. A crash is a failure of that case, not of the run."""
+    try:
+        return _judge(kind, data)
+    except Exception as error:
+        return Result(data["id"], Outcome.FAILED, _short(f"{type(error).__name__}: {error}"))
+
+
+def _judge(kind: str, data: Data) -> Result:
     for one in later():
         if kind in one.scope.files and one.scope.holds(data, data.get("expect")):
             return Result(data["id"], Outcome.LATER, one.reason)
     if kind not in ADAPTERS:
         return Result(data["id"], Outcome.FAILED, "no adapter: nothing answers this kind of file")
-    try:
-        answers = list(ADAPTERS[kind](data))
-    except Exception as error:
-        return Result(data["id"], Outcome.FAILED, _short(f"{type(error).__name__}: {error}"))
-    results = [_judge_answer(kind, data, answer) for answer in answers]
+    results = [_judge_answer(kind, data, answer) for answer in ADAPTERS[kind](data)]
     failed = [result for result in results if result.outcome is Outcome.FAILED]
     other = [result for result in results if result.outcome is not Outcome.PASSED]
     return (failed + other + results)[0]
