@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lanekeeper.agent.attempts import FIRST_WAIT_S
 from lanekeeper.agent.cleaning import Cleaner
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.guests import SHUTDOWN_WAIT_S, Workshop
+from lanekeeper.agent.ledger import FIRST_WAIT_S
 from lanekeeper.agent.loop import LOOK_EVERY_S, Agent, Parts
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.orders import POLL_S, Orders

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 
 from lanekeeper.agent.observe import Policy, View, facts, view
@@ -15,7 +15,7 @@ from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor, Inventory
 from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.protocol import CleaningState, Desired, HostFacts
+from lanekeeper.protocol import Desired, HostFacts
 
 Interfaces = Callable[[], frozenset[str]]
 """Names the interfaces that carry management traffic now."""
@@ -53,6 +53,13 @@ class Senses:
         self._directories = directories
         self._policy = policy
         self._management = management
+        self._lock = Lock()
+        self._unsupported: dict[PciAddress, frozenset[str]] = {}
+
+    def learned(self, unsupported: Mapping[PciAddress, frozenset[str]]) -> None:
+        """Remember the settings that the drivers of VFs have said they do not know."""
+        with self._lock:
+            self._unsupported |= unsupported
 
     def check(self, policy: Policy) -> None:
         """Raises Invalid, HostFault: as ``refuse_contradictions`` of this machine."""
@@ -70,20 +77,26 @@ class Senses:
         """Raises Unavailable, HostFault: the hypervisor does not tell its size."""
         return facts(host_name, self._hypervisor.capacity(), seen)
 
-    def observe(self, desired: Desired | None, memory: Memory, *, settings: bool) -> Observed:
+    def observe(
+        self, desired: Desired | None, cleaned: Mapping[str, int], *, settings: bool
+    ) -> Observed:
         """Look at the guests, and with *settings* at what their VFs are set to.
+
+        *cleaned* is known already: the round in which a device was last cleaned, by device id.
 
         Raises:
             Unavailable, HostFault: the hypervisor does not answer.
         """
         inventory = self._hypervisor.inventory()
         vfs = self._vf_settings(desired, inventory) if settings and desired else {}
+        with self._lock:
+            unsupported = dict(self._unsupported)
         return Observed(
             inventory=inventory,
             files=self._directories.ids(),
             vf_settings=vfs,
-            unsupported=memory.unsupported(),
-            cleaned={one.device_id: one.round for one in memory.cleaned().values()},
+            unsupported=unsupported,
+            cleaned=cleaned,
         )
 
     def _vf_settings(self, desired: Desired, inventory: Inventory) -> dict[PciAddress, VfSettings]:
@@ -106,33 +119,3 @@ class Senses:
                 continue
             found |= {wanted[index]: one for index, one in settings.items() if index in wanted}
         return found
-
-
-class Memory:
-    """What only a living process remembers; losing it costs a repetition. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._cleaned: dict[str, CleaningState] = {}
-        self._unsupported: dict[PciAddress, frozenset[str]] = {}
-
-    def cleaned(self) -> dict[str, CleaningState]:
-        with self._lock:
-            return dict(self._cleaned)
-
-    def unsupported(self) -> dict[PciAddress, frozenset[str]]:
-        with self._lock:
-            return dict(self._unsupported)
-
-    def add_cleaned(self, state: CleaningState) -> None:
-        with self._lock:
-            self._cleaned[state.device_id] = state
-
-    def add_unsupported(self, settings: dict[PciAddress, frozenset[str]]) -> None:
-        with self._lock:
-            self._unsupported |= settings
-
-    def keep_cleaned(self, device_ids: frozenset[str]) -> None:
-        """Forget all but *device_ids*."""
-        with self._lock:
-            self._cleaned = {key: one for key, one in self._cleaned.items() if key in device_ids}
