@@ -40,8 +40,8 @@ def apply(action: Action, shop: Workshop, cleaner: Cleaner, view: View) -> Outco
             guests.stop(shop, server, view)
         case RecordGeneration(server):
             shop.hypervisor.record(server.id, server.generation)
-        case ApplyVfSettings(_, nic):
-            return Outcome(guests.mend(shop, nic))
+        case ApplyVfSettings(_, nic, lost):
+            return Outcome(guests.mend(shop, nic, lost))
         case DestroyGuest(server_id):
             guests.destroy(shop, server_id)
         case CleanDevice(wanted):

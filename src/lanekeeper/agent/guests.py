@@ -118,10 +118,21 @@ def destroy(shop: Workshop, server_id: str) -> None:
     shop.directories.remove(server_id)
 
 
-def mend(shop: Workshop, nic: NicWanted) -> Unsupported:
-    """Write the settings of a running guest's VF again. Raises HostFault when they do not take."""
+def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
+    """Write the settings of a running guest's VF again, since it has *lost* some.
+
+    Raises:
+        HostFault: they do not take; the VF and what it has lost are named.
+    """
     address = PciAddress.parse(nic.device.address)
-    unknown = set_and_check(shop.machine, address, nic, wanted_settings(nic))
+    try:
+        unknown = set_and_check(shop.machine, address, nic, wanted_settings(nic))
+    except Error as error:
+        raise HostFault(
+            f"VF {address} of the running guest has lost its {', '.join(lost)}, and it cannot be "
+            f"set again: {error}",
+            hint=error.hint,
+        ) from error
     return {address: unknown}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from lanekeeper.agent.task import Identity, Task
+from lanekeeper.agent.task import Identity, Kind, Task
 from lanekeeper.clock import Stopwatch
 from lanekeeper.domain.errors import Error, Invalid, Unavailable
 from lanekeeper.protocol import CleaningState
@@ -68,6 +68,16 @@ class Ledger:
         with self._lock:
             done = [one.cleaned for one in self._records.values() if one.cleaned is not None]
         return {state.device_id: state for state in done}
+
+    def problems(self, kind: Kind) -> list[str]:
+        """Say what last failed of the tasks of one *kind*, a sentence each."""
+        with self._lock:
+            records = [one for one in self._records.values() if one.failures]
+        return sorted(
+            f"{one.task.subject}: {one.problem}"
+            for one in records
+            if one.task.identity.kind == kind
+        )
 
     def take(self, tasks: Sequence[Task], taken: Sequence[Task]) -> list[Task]:
         """Put in hand, in their order, the *tasks* that may be tried now.

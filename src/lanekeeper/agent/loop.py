@@ -20,7 +20,7 @@ from lanekeeper.agent.guests import Workshop
 from lanekeeper.agent.ledger import FIRST_WAIT_S, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
-from lanekeeper.agent.plan import CleanDevice, plan
+from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, plan
 from lanekeeper.agent.report import report, troubles_of
 from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Senses
@@ -111,12 +111,14 @@ class Agent:
         self._look_at = self._parts.stopwatch() + self._parts.look_every_s
         self._view = self._parts.senses.view()
         facts = self._parts.senses.facts(self._parts.host_name, self._view)
-        self._parts.reporter.tell_facts(facts)
+        problems = [*facts.problems, *self._ledger.problems("vf settings")]
+        self._parts.reporter.tell_facts(msgspec.structs.replace(facts, problems=problems))
 
     def _round(self, desired: Desired | None, *, settings: bool) -> None:
         busy = self._ledger.busy()  # before observing: what ends meanwhile is looked at again
         done = {one.device_id: one.round for one in self._ledger.cleaned().values()}
-        observed = self._parts.senses.observe(desired, done, settings=settings)
+        in_hand = frozenset[str]().union(*(task.touches for task in busy))
+        observed = self._parts.senses.observe(desired, done, in_hand, settings=settings)
         tasks = [task_of(action) for action in plan(desired, observed)] if desired else []
         if desired is not None:
             standing = (task.identity for task in tasks)
@@ -156,6 +158,8 @@ class Agent:
             self._log.exception(**task.described())
             error = HostFault("internal error of the agent; its log has the traceback")
         self._tell(task, self._parts.stopwatch() - started, error)
+        if error is None or not isinstance(task.action, ApplyVfSettings):
+            self._parts.senses.vfs.forget(task.touches)  # of a VF that is not mended it holds on
         if error is None:
             self._ledger.succeeded(task, cleaned)
         else:
@@ -165,7 +169,7 @@ class Agent:
     def _carry_out(self, task: Task) -> CleaningState | None:
         assert self._view is not None  # there is no plan without a look
         outcome = apply(task.action, self._parts.shop, self._parts.cleaner, self._view)
-        self._parts.senses.learned(outcome.unsupported)
+        self._parts.senses.vfs.learned(outcome.unsupported)
         return outcome.cleaned
 
     def _tell(self, task: Task, seconds: float, error: Error | None) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from threading import Lock
 
 from lanekeeper.agent.observe import Policy, View, facts, view
 from lanekeeper.agent.plan import Observed
+from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.agent.vf_settings import vf_of
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
@@ -38,7 +38,11 @@ def refuse_contradictions(machine: Machine, policy: Policy) -> None:
 
 
 class Senses:
-    """What this host's agent reads."""
+    """What this host's agent reads.
+
+    Attributes:
+        vfs: what the VFs of running guests were last seen set to.
+    """
 
     def __init__(
         self,
@@ -53,13 +57,7 @@ class Senses:
         self._directories = directories
         self._policy = policy
         self._management = management
-        self._lock = Lock()
-        self._unsupported: dict[PciAddress, frozenset[str]] = {}
-
-    def learned(self, unsupported: Mapping[PciAddress, frozenset[str]]) -> None:
-        """Remember the settings that the drivers of VFs have said they do not know."""
-        with self._lock:
-            self._unsupported |= unsupported
+        self.vfs = VfReadings()
 
     def check(self, policy: Policy) -> None:
         """Raises Invalid, HostFault: as ``refuse_contradictions`` of this machine."""
@@ -78,30 +76,40 @@ class Senses:
         return facts(host_name, self._hypervisor.capacity(), seen)
 
     def observe(
-        self, desired: Desired | None, cleaned: Mapping[str, int], *, settings: bool
+        self,
+        desired: Desired | None,
+        cleaned: Mapping[str, int],
+        in_hand: frozenset[str],
+        *,
+        settings: bool,
     ) -> Observed:
-        """Look at the guests, and with *settings* at what their VFs are set to.
+        """Look at the guests, and with *settings* also at what their VFs are set to now.
 
-        *cleaned* is known already: the round in which a device was last cleaned, by device id.
+        Args:
+            desired: what is wanted; None while that is not known.
+            cleaned: the round in which a device was last cleaned, by device id.
+            in_hand: ids and addresses that are being worked on, so that a reading would be of the
+                moment; the last one counts on.
+            settings: whether to read; otherwise the last reading is told.
 
         Raises:
             Unavailable, HostFault: the hypervisor does not answer.
         """
         inventory = self._hypervisor.inventory()
-        vfs = self._vf_settings(desired, inventory) if settings and desired else {}
-        with self._lock:
-            unsupported = dict(self._unsupported)
+        if settings and desired is not None:
+            self._read_vfs(desired, inventory, in_hand)
         return Observed(
             inventory=inventory,
             files=self._directories.ids(),
-            vf_settings=vfs,
-            unsupported=unsupported,
+            vf_settings=self.vfs.settings(),
+            unsupported=self.vfs.unsupported(),
             cleaned=cleaned,
         )
 
-    def _vf_settings(self, desired: Desired, inventory: Inventory) -> dict[PciAddress, VfSettings]:
-        """Read the VFs of running guests, one question a PF; what cannot be read is left out."""
+    def _read_vfs(self, desired: Desired, inventory: Inventory, in_hand: frozenset[str]) -> None:
+        """Read the VFs of running guests, one question a PF."""
         running = {guest.id for guest in inventory.guests if guest.power == "running"}
+        unread: set[PciAddress] = set()
         of_pf: dict[PciAddress, dict[int, PciAddress]] = {}
         for server in desired.servers:
             for nic in server.nics if server.id in running else ():
@@ -110,12 +118,15 @@ class Senses:
                     pf, index = vf_of(self._machine, address)
                 except (NotFound, HostFault):
                     continue
-                of_pf.setdefault(pf, {})[index] = address
+                unread.add(address)
+                if nic.device.address not in in_hand:
+                    of_pf.setdefault(pf, {})[index] = address
         found: dict[PciAddress, VfSettings] = {}
-        for pf, wanted in of_pf.items():
+        for pf, asked in of_pf.items():
             try:
                 settings = self._machine.all_vf_settings(pf)
             except (NotFound, HostFault):
                 continue
-            found |= {wanted[index]: one for index, one in settings.items() if index in wanted}
-        return found
+            found |= {asked[index]: one for index, one in settings.items() if index in asked}
+        wanted = frozenset(nic.device.address for one in desired.servers for nic in one.nics)
+        self.vfs.renew(found, unread=frozenset(unread - found.keys()), wanted=wanted)

@@ -18,6 +18,8 @@ from lanekeeper.agent.plan import (
 )
 from lanekeeper.protocol import CleaningWanted, Desired, ServerWanted
 
+Kind = Literal["guest", "vf settings", "cleaning"]
+
 
 class Identity(NamedTuple):
     """Which order an action serves: as long as the order stands, what came of it is remembered.
@@ -27,7 +29,7 @@ class Identity(NamedTuple):
         order: what is wanted; another order is another identity, of which nothing is known yet.
     """
 
-    kind: Literal["guest", "vf settings", "cleaning"]
+    kind: Kind
     about: str
     order: str
 
