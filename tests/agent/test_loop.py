@@ -1,4 +1,5 @@
 import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -319,6 +320,22 @@ def test_settings_that_cannot_be_mended_are_told_and_keep_no_other_vf_waiting(
         assert (state.power, state.problem) == ("running", "")
         assert card.vf_settings(at(PF), 0).vlan == 15
         until(lambda: not next(iter(controller.facts.values())).problems, "facts forget it")
+
+
+def test_a_cached_image_that_nothing_needs_goes(
+    controller: Controller, start: Start, tmp_path: Path
+) -> None:
+    images = tmp_path / "sim-1" / "images"
+    images.mkdir(parents=True)
+    needed = controller.add_image("needed", b"of the guest")
+    for name in ("0" * 128, needed.sha512):
+        (images / name).write_bytes(controller.images["needed"])
+        os.utime(images / name, (0, 0))
+    start()
+    until(lambda: controller.facts, "facts")
+    controller.order("sim-1", Desired(generation=1, mark="a", servers=[server(1, image=needed)]))
+    until(lambda: not (images / ("0" * 128)).exists(), "the unused image is gone")
+    assert (images / needed.sha512).stat().st_mtime > 0
 
 
 def test_an_agent_that_restarts_obeys_only_what_the_controller_confirms(

@@ -17,6 +17,7 @@ import structlog
 from lanekeeper.agent.apply import apply
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
 from lanekeeper.agent.guests import Workshop
+from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
@@ -48,6 +49,7 @@ class Parts:
     senses: Senses
     shop: Workshop
     cleaner: Cleaner
+    sweep: ImageSweep
     stopwatch: Stopwatch
     look_every_s: float = LOOK_EVERY_S
     retry_first_s: float = FIRST_WAIT_S
@@ -139,7 +141,14 @@ class Agent:
         if desired is not None:
             for task in self._ledger.take(tasks, busy):
                 self._workers.submit(self._work, task)
+            self._sweep()
             self._parts.reporter.tell_consoles(desired.consoles)
+
+    def _sweep(self) -> None:
+        assert self._view is not None  # a round comes after a look
+        rules, orders = self._view.image_cache, self._parts.orders
+        if self._parts.sweep.is_due(rules):
+            self._workers.submit(self._parts.sweep.run, rules, orders.current)
 
     def _work(self, task: Task) -> None:
         if self._parts.orders.current() is None:  # frozen while the task waited for a worker

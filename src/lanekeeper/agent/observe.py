@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from lanekeeper import __version__
+from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.tree import Config
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
@@ -25,12 +26,14 @@ class Policy:
         mappings: physical network to interfaces, ``[sriov_nic] physical_device_mappings``.
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
+        image_cache: when images that nothing needs are removed.
     """
 
     specs: Sequence[DeviceSpec] = ()
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
+    image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -40,6 +43,7 @@ class Policy:
             mappings=config.sriov_nic.physical_device_mappings,
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
+            image_cache=config.image_cache,
         )
 
 
@@ -52,7 +56,7 @@ class View:
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
-        cleaning_timeout_s: as the policy has it.
+        cleaning_timeout_s, image_cache: as the policy has them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -61,6 +65,7 @@ class View:
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
     cleaning_timeout_s: float = 120.0
+    image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     def may_touch(self, address: PciAddress) -> bool:
         return address in self.listed
@@ -93,6 +98,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         management=management,
         cleaning_timeout_s=policy.cleaning_timeout_s,
+        image_cache=policy.image_cache,
         problems=(
             *listing.problems,
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),

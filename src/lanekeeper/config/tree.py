@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.service import Cors, Keystone, Placement
 from lanekeeper.config.value import (
@@ -344,6 +345,7 @@ class Config(Section, frozen=True):
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
     rules: Rules = Rules()
+    image_cache: ImageCacheManager = ImageCacheManager()
     lanekeeper: Own = Own()
     placement: Placement = Placement()
     keystone: Keystone = Keystone()
