@@ -122,10 +122,12 @@ def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
     """Write the settings of a running guest's VF again, since it has *lost* some.
 
     Raises:
-        HostFault: they do not take; the VF and what it has lost are named.
+        HostFault: they do not take, or another card is there by now; the VF and what it has lost
+            are named.
     """
     address = PciAddress.parse(nic.device.address)
     try:
+        check_identity(shop.machine, shop.machine.device(address), nic.device)
         unknown = set_and_check(shop.machine, address, nic, wanted_settings(nic))
     except Error as error:
         raise HostFault(
@@ -177,7 +179,7 @@ def _check_device(
         raise Forbidden(
             f"{device.address} is not listed in device_spec of this host, so it is not touched"
         )
-    check_identity(device, wanted.vendor_id, wanted.product_id)
+    check_identity(machine, device, wanted)
     if device.iommu_group is None:
         raise HostFault(
             f"{device.address} is in no IOMMU group, so no guest can have it",

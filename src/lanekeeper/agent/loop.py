@@ -115,6 +115,7 @@ class Agent:
         facts = self._parts.senses.facts(self._parts.host_name, self._view)
         problems = [*facts.problems, *self._ledger.problems("vf settings")]
         self._parts.reporter.tell_facts(msgspec.structs.replace(facts, problems=problems))
+        self._parts.reporter.tell_health(self._parts.senses.health(self._view))
 
     def _round(self, desired: Desired | None, *, settings: bool) -> None:
         busy = self._ledger.busy()  # before observing: what ends meanwhile is looked at again

@@ -1,5 +1,6 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,9 @@ from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
 from lanekeeper.domain.scheduling.filter import FILTERS, OF_NOVA, claimable, filters_of
 from lanekeeper.domain.scheduling.fleet import Codes, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest, Standing, Stock
+from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.scheduling.selection import NO_HOST, first_verdict, select_hosts
+from lanekeeper.domain.scheduling.weight import devices_weight
 
 PORT = need("port p", physical_network="physnet1")
 NETWORK_VF = vf("a", tags={"physical_network": "physnet1"})
@@ -79,12 +82,44 @@ def test_servers_without_devices_leave_the_hosts_with_devices_free() -> None:
     assert select_hosts(server(need("n")), fleet).choices[0].host.name == "with"
 
 
-def test_servers_are_spread_by_free_memory_then_by_name() -> None:
+def test_servers_with_devices_fill_one_host_before_the_next() -> None:
+    fleet = Fleet.of([host("many", vf("a"), vf("b")), host("one", vf("c"))])
+    assert select_hosts(server(need("n")), fleet).choices[0].host.name == "one"
+
+
+def test_servers_are_spread_by_what_is_free_then_by_name() -> None:
     full = {"VCPU": Stock(8), "MEMORY_MB": Stock(4096, 2048), "DISK_GB": Stock(100)}
     hosts = [host("a", stocks=full), host("c"), host("b")]
-    found = select_hosts(server(), Fleet.of(hosts), choices=3)
-    names = [choice.host.name for choice in found.choices]
-    assert names == ["b", "c", "a"]
+
+    def names(multipliers: Multipliers) -> list[str]:
+        fleet = Fleet.of(hosts)
+        found = select_hosts(server(), fleet, multipliers=multipliers, choices=3)
+        return [choice.host.name for choice in found.choices]
+
+    assert names(Multipliers()) == ["b", "c", "a"]
+    assert names(Multipliers(ram=-1.0)) == ["a", "b", "c"]
+    assert names(Multipliers(ram=0.0)) == ["a", "b", "c"]
+
+
+def test_a_heavier_weigher_outweighs_the_others() -> None:
+    """Sums of parts of 0 to 1: one that differs by its whole width beats two at half of theirs."""
+    cpus = {"VCPU": Stock(8, 2), "MEMORY_MB": Stock(4096), "DISK_GB": Stock(100)}
+    disk = {"VCPU": Stock(8), "MEMORY_MB": Stock(4096), "DISK_GB": Stock(100, 90)}
+    fleet = Fleet.of([host("cpus", stocks=cpus), host("disk", stocks=disk)])
+    for name, multipliers in (
+        ("disk", Multipliers(cpu=2.0)),
+        ("cpus", Multipliers(disk=2.0)),
+        ("cpus", Multipliers()),
+    ):
+        (choice,) = select_hosts(server(), fleet, multipliers=multipliers).choices
+        assert choice.host.name == name
+
+
+@pytest.mark.parametrize(
+    ("free", "weight"), [(0, 100), (1, 99), (2, 98), (50, 50), (98, 2), (99, 1), (500, 1)]
+)
+def test_free_devices_weigh_as_in_nova(free: int, weight: int) -> None:
+    assert devices_weight(np.array([free])).tolist() == [weight]
 
 
 def test_no_host_is_told_with_counts_hosts_and_remedy() -> None:

@@ -13,12 +13,12 @@ from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Outcome
+from lanekeeper.host.apply import Outcome, one_policy
 from lanekeeper.host.interruption import interruption
 
 
 def rollback_host(arguments: argparse.Namespace) -> int:
-    """Take the last change back, or all after one; 1 when some of it could not be."""
+    """Take the last policy back, or all after one; 1 when some of it could not be."""
     with target_of(arguments) as target:
         require_changeable(target)
         if arguments.dry_run:
@@ -55,7 +55,7 @@ def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:
     standing = [each for each in changes if each.course is not journal.Course.TAKEN_BACK]
     if arguments.to and arguments.to not in {change.id for change in changes}:
         raise NotFound(f"there is no change {arguments.to}")
-    wanted = standing[-1:]
+    wanted = list(one_policy(standing))
     if arguments.to is not None:
         wanted = [change for change in standing if change.id > arguments.to]
     undo = [

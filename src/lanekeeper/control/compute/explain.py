@@ -105,7 +105,10 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     with site.database.read() as connection:
         request = _request(connection, site, caller, question)
     fleet, filters = site.hosts(), filters_of(site.config.compute.enabled_filters)
-    selection = select_hosts(request, fleet, filters, choices=_EACH_TOLD, whole=True)
+    multipliers = site.config.compute.multipliers
+    selection = select_hosts(
+        request, fleet, filters, multipliers=multipliers, choices=_EACH_TOLD, whole=True
+    )
     answers = [_fitting(choice, rank) for rank, choice in enumerate(selection.choices, 1)]
     if selection.fitting > len(answers):
         rest = selection.fitting - len(answers)

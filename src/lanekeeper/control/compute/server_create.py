@@ -40,11 +40,12 @@ from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.race import is_lost_race
 from lanekeeper.store.compute.server import ServerRecord, event_insert, server_get, server_insert
 from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
-from lanekeeper.store.host.desired import desired_touch, host_lock
+from lanekeeper.store.host.desired import UNUSABLE, desired_touch, host_lock, host_lock_usable
 from lanekeeper.store.network.port import port_attach, port_create_for_server
-from lanekeeper.store.placement.allocation import FULL, allocation_take, consumer_put
+from lanekeeper.store.placement.allocation import FULL, allocation_take
+from lanekeeper.store.placement.consumer import consumer_put
 
-_RACES = frozenset({TAKEN, FULL})
+_RACES = frozenset({TAKEN, FULL, UNUSABLE})
 _TOLD = 100
 """Hosts up to which a server that found a place keeps, too, why it is on no other."""
 _Attempt = tuple[str, int, tuple[str, ...]]
@@ -127,7 +128,13 @@ def _select(site: Site, order: Order, left_out: Collection[str]) -> Selection:
     fleet, filters = site.hosts(), filters_of(site.config.compute.enabled_filters)
     if left_out:
         filters = (claimable(left_out), *filters)
-    return select_hosts(order.request, fleet, filters, whole=len(fleet) <= _TOLD)
+    return select_hosts(
+        order.request,
+        fleet,
+        filters,
+        multipliers=site.config.compute.multipliers,
+        whole=len(fleet) <= _TOLD,
+    )
 
 
 def _attempt_of(choice: Choice) -> _Attempt:
@@ -151,10 +158,11 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     """Take everything on the chosen host: amounts, devices, ports, then the server's own row.
 
     Raises:
-        Conflict: somebody else was faster, or the image was deleted; the transaction must be left.
+        Conflict: somebody else was faster, the host was disabled or frozen since it was chosen, or
+            the image was deleted; the transaction must be left.
     """
     draft, host, order = placing.draft, placing.choice.host, placing.order
-    host_lock(connection, host.id)
+    host_lock_usable(connection, host.id)
     hold_images(connection, images_of(draft))
     consumer_put(
         connection,

@@ -9,10 +9,11 @@ UNIT_LINK_TARGET = "../lanekeeper-host.service"
 GRUB_FILE = "etc/default/grub.d/90-lanekeeper.cfg"
 
 MODPROBE_FILE = "etc/modprobe.d/lanekeeper.conf"
+DRACUT_FILE = "etc/dracut.conf.d/lanekeeper.conf"
 ENTRY_SCRIPT = "etc/grub.d/11_lanekeeper"  # behind 10_linux, whose entries it makes once more
 ENTRY_ID = "lanekeeper"
 
-WRITTEN = (POLICY_FILE, UNIT_FILE, GRUB_FILE, ENTRY_SCRIPT, MODPROBE_FILE)
+WRITTEN = (POLICY_FILE, UNIT_FILE, GRUB_FILE, ENTRY_SCRIPT, MODPROBE_FILE, DRACUT_FILE)
 """Files whose text a plan may set; ``UNIT_LINK`` is the one link."""
 
 _UNIT = """\
@@ -33,6 +34,11 @@ WantedBy=multi-user.target
 """
 
 NOTE = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes it back.\n"
+
+DRACUT_TEXT = f"""\
+# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
+install_optional_items+=" /{MODPROBE_FILE} "
+"""
 
 _GRUB = """\
 # Recovery entries of the boot menu do without these arguments.

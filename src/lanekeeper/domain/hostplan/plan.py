@@ -19,6 +19,7 @@ from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_states,
     huge_page_steps,
 )
+from lanekeeper.domain.hostplan.steps.initramfs import initramfs_steps
 from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_steps
 from lanekeeper.domain.hostplan.steps.module import module_steps, option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
@@ -35,13 +36,15 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *huge_page_refusals(policy, host),
         *boot_refusals(policy, host),
     ]
+    options, counts = [*option_steps(policy, host)], [*max_vfs_steps(policy, host, chosen)]
     steps = [
-        *option_steps(policy, host),
+        *options,
         *module_steps(host, chosen),
         *huge_page_steps(policy, host),
         *(step for entry, pf in chosen for step in pf_steps(entry, pf, host)),
         *switch_steps(policy, host, chosen),
-        *max_vfs_steps(policy, host, chosen),
+        *counts,
+        *initramfs_steps(host, [*options, *counts]),
         *persist_steps(policy, host),
         *boot_steps(policy, host),
     ]

@@ -20,6 +20,7 @@ class Standing(StrEnum):
     HELD = "held"
     CLEANING = "being cleaned"
     QUARANTINED = "quarantined"
+    UNFIT = "not well"
     BLOCKED = "blocked by its card's other side"
 
 
@@ -31,6 +32,7 @@ class HostDevice:
         pf_id: the device that is its PF; None for what is not a VF.
         parts_held: how many VFs of its card are held.
         whole_offered: whether its PF, too, may be given to guests.
+        unfit: what is wrong with it, for which it is kept back.
     """
 
     id: str
@@ -40,6 +42,7 @@ class HostDevice:
     pf_id: str | None = None
     parts_held: int = 0
     whole_offered: bool = False
+    unfit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ class HostView:
         """
         cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
         for device in self.devices:
-            kind = (device.offered.key, device.standing, device.pf_id is None, device.whole_offered)
+            stands = (device.standing, device.unfit, device.pf_id is None, device.whole_offered)
+            kind = (device.offered.key, *stands)
             cards[device.pf_id or device.id][kind] += 1
         return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))
 

@@ -13,11 +13,13 @@ from lanekeeper.domain.scheduling.filter import FILTERS, Filter, Verdict
 from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
+from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.scheduling.weight import by_weight
 
 NO_HOST = "No valid host was found. There are not enough hosts available."
 """What Nova says, and clients look for."""
 
+_AS_NOVA = Multipliers()
 _HOSTS_NAMED = 3
 _REASONS_SAID = 3
 _REASON_LENGTH = 300
@@ -112,6 +114,7 @@ def select_hosts(
     fleet: Fleet,
     filters: Sequence[Filter] = FILTERS,
     *,
+    multipliers: Multipliers = _AS_NOVA,
     choices: int = 1,
     whole: bool = False,
 ) -> Selection:
@@ -121,10 +124,11 @@ def select_hosts(
         request: what the server asks of its host.
         fleet: all hosts.
         filters: what each has to pass.
+        multipliers: how much each weigher counts among those that fit.
         choices: how many of those that fit are wanted at most.
         whole: ask every host, although there are enough that fit.
     """
-    funnel = _Funnel(request, fleet)
+    funnel = _Funnel(request, fleet, multipliers)
     quick = [one for one in filters if one.mask is not None]
     slow = [one for one in filters if one.mask is None]
     for each in quick:
@@ -141,8 +145,9 @@ def select_hosts(
 class _Funnel:
     """Hosts on their way through the filters."""
 
-    def __init__(self, request: ServerRequest, fleet: Fleet) -> None:
+    def __init__(self, request: ServerRequest, fleet: Fleet, multipliers: Multipliers) -> None:
         self.request = request
+        self.multipliers = multipliers
         self.fleet = fleet
         self.among: Flags = np.ones(len(fleet), np.bool_)
         self._turned_away: dict[str, Flags] = {}
@@ -165,7 +170,8 @@ class _Funnel:
         """Yield those of the best hosts left that pass *filters*, too."""
         if choices <= 0:
             return
-        for row in by_weight(self.request, self.fleet, np.flatnonzero(self.among)).tolist():
+        left = np.flatnonzero(self.among)
+        for row in by_weight(self.request, self.fleet, left, self.multipliers).tolist():
             if all(self._verdict(each, row) is None for each in filters):
                 yield _choice(self.request, self.fleet.views[row])
                 choices -= 1

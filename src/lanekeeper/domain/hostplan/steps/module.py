@@ -41,3 +41,7 @@ def option_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
         text = _HEAD + "".join(lines)
         why = "modules get their options from there"
         yield from file_steps(host, persistence.MODPROBE_FILE, text, why, Impact.REBOOT)
+        if (host.initramfs_update or ("",))[0] == "dracut":
+            why = "unless it is told, dracut leaves the options out of images for any host"
+            text = persistence.DRACUT_TEXT
+            yield from file_steps(host, persistence.DRACUT_FILE, text, why, Impact.REBOOT)
