@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lanekeeper.agent.cleaning import Cleaner
 from lanekeeper.agent.client import Client
+from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.guests import SHUTDOWN_WAIT_S, Workshop
 from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S
@@ -14,7 +15,7 @@ from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.orders import POLL_S, Orders
 from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
-from lanekeeper.agent.state_dir import DriverRecord, StateDir
+from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.clock import Stopwatch, monotonic
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor
