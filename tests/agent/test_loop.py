@@ -322,6 +322,18 @@ def test_settings_that_cannot_be_mended_are_told_and_keep_no_other_vf_waiting(
         until(lambda: not next(iter(controller.facts.values())).problems, "facts forget it")
 
 
+def test_a_console_that_is_asked_for_anew_is_sent_anew(
+    controller: Controller, start: Start
+) -> None:
+    """It has not changed, and whoever waits for it would take that for silence."""
+    start()
+    up = Desired(generation=1, mark="a", servers=[server(1)], consoles=[server_id(1)])
+    for generation in (1, 2):
+        controller.consoles.clear()
+        controller.order("sim-1", msgspec.structs.replace(up, generation=generation))
+        until(lambda: "GUEST-READY" in controller.consoles.get(server_id(1), ""), "the console")
+
+
 def test_a_cached_image_that_nothing_needs_goes(
     controller: Controller, start: Start, tmp_path: Path
 ) -> None:

@@ -143,7 +143,7 @@ class Agent:
             for task in self._ledger.take(tasks, busy):
                 self._workers.submit(self._work, task)
             self._sweep()
-            self._parts.reporter.tell_consoles(desired.consoles)
+            self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
 
     def _sweep(self) -> None:
         assert self._view is not None  # a round comes after a look
