@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from msgspec.structs import replace as replace_field
 
 from fleet import ADMIN, MEMBER, OTHER_PROJECT, STRANGER, Fleet, config, fleet, pf_and_vfs
-from lanekeeper.config import Compute
+from lanekeeper.config import Compute, Pci
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.hypervisor import set_enabled
 from lanekeeper.control.compute.server import delete_server
@@ -27,6 +27,7 @@ from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, NoCapacity, NotOffered
 from lanekeeper.domain.image.record import Status
 from lanekeeper.domain.network.port import PortWanted, VnicType
+from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.protocol import DeviceFact
 from lanekeeper.store.device.listing import device_rows
 from lanekeeper.store.host.host import host_frozen_set
@@ -364,6 +365,15 @@ def test_an_unknown_alias_is_named_with_those_that_exist(world: Fleet) -> None:
     with pytest.raises(Invalid, match="PCI alias a9 is not defined") as told:
         create_servers(world.site, MEMBER, wanted(world, flavor(world, alias="a9:1")))
     assert "a1, whole" in told.value.hint
+
+
+def test_an_alias_that_is_for_other_projects_is_refused(world: Fleet) -> None:
+    a1 = {"name": "a1", "vendor_id": "8086", "product_id": "10ca", "project_ids": [OTHER_PROJECT]}
+    site = replace(world.site, config=replace_field(config(), pci=Pci(alias=(Alias.parse(a1),))))
+    order = wanted(world, flavor(world, alias="a1:1"))
+    with pytest.raises(Forbidden, match="PCI alias a1 is not for project"):
+        create_servers(site, MEMBER, order)
+    assert rows(world, server) == 0
 
 
 def test_an_image_that_does_not_go_with_the_flavor_is_refused(world: Fleet) -> None:

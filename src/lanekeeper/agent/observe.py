@@ -116,8 +116,8 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
 
 def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
     """Say what the controller should know of this host."""
-    listed = [_fact(one.device, one, view.slots) for one in view.listed.values()]
-    parents = [_fact(device, None, view.slots) for device in view.parents.values()]
+    listed = [fact_of(one.device, one, view.slots) for one in view.listed.values()]
+    parents = [fact_of(device, None, view.slots) for device in view.parents.values()]
     return HostFacts(
         host_name=host_name,
         agent_version=__version__,
@@ -144,7 +144,9 @@ def health(view: View, read: Callable[[PciDevice], Reading]) -> HostHealth:
     return HostHealth(devices=sorted(told, key=lambda one: PciAddress.parse(one.address)))
 
 
-def _fact(device: PciDevice, listed: Listed | None, slots: Mapping[PciAddress, str]) -> DeviceFact:
+def fact_of(
+    device: PciDevice, listed: Listed | None, slots: Mapping[PciAddress, str]
+) -> DeviceFact:
     return DeviceFact(
         address=str(device.address),
         vendor_id=f"{device.vendor_id:04x}",

@@ -33,6 +33,8 @@ class HostDevice:
         parts_held: how many VFs of its card are held.
         whole_offered: whether its PF, too, may be given to guests.
         unfit: what is wrong with it, for which it is kept back.
+        numa_node: None where the firmware names none.
+        provider_id: the resource provider that counts it, where that matters.
     """
 
     id: str
@@ -43,6 +45,8 @@ class HostDevice:
     parts_held: int = 0
     whole_offered: bool = False
     unfit: str = ""
+    numa_node: int | None = None
+    provider_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,8 @@ class HostView:
         cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
         for device in self.devices:
             stands = (device.standing, device.unfit, device.pf_id is None, device.whole_offered)
-            kind = (device.offered.key, *stands)
+            node = -1 if device.numa_node is None else device.numa_node
+            kind = (device.offered.key, node, *stands)
             cards[device.pf_id or device.id][kind] += 1
         return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))
 
@@ -114,12 +119,14 @@ class DeviceNeed:
         id: the claim's request id: the port's, or a uuid of its own.
         name: how people call it: ``alias a1``, ``port web``.
         physical_network: the network that a port has to reach; None for an alias.
+        providers: of each unit, where an allocation has already said; else empty.
     """
 
     id: str
     name: str
     request: DeviceRequest
     physical_network: str | None = None
+    providers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
 
 from lanekeeper.domain.compute.extra_spec import (
     check_offered,
@@ -12,12 +12,11 @@ from lanekeeper.domain.compute.extra_spec import (
 )
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid, NotOffered
-from vectors.cases import Case, cases
+from vectors.case import Answer, Data
 
 
-@pytest.mark.parametrize("case", cases("nova/extra_specs"))
-def test_extra_spec(case: Case) -> None:
-    name, value = case.data["name"], case.data["value"]
+def extra_specs(data: Data) -> Iterator[Answer]:
+    name, value = data["name"], data["value"]
     try:
         if name.startswith("image:"):
             check_image({name.removeprefix("image:"): value})
@@ -29,7 +28,7 @@ def test_extra_spec(case: Case) -> None:
         said = "not offered"
     else:
         said = "valid"
-    case.judge(said, case.data["expect"])
+    yield Answer(said, data["expect"])
 
 
 def check_flavor(specs: dict[str, str]) -> None:

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec, match, parse_option
 from lanekeeper.domain.pci.listing import list_devices
-from vectors.cases import Case, cases
+from vectors.case import Answer, Data
 
 ANYTHING = "0000"
 
 
-@pytest.mark.parametrize("case", cases("nova/device_spec"))
-def test_device_spec(case: Case) -> None:
-    case.judge(outcome(case.data), case.data["expect"])
+def device_spec(data: Data) -> Iterator[Answer]:
+    yield Answer(outcome(data), data["expect"])
+    if wanted := data.get("normalized"):
+        yield normal_form(data, wanted)
 
 
-@pytest.mark.parametrize("case", cases("nova/device_spec", "normalized"))
-def test_normal_form(case: Case) -> None:
-    wanted = case.data.get("normalized")
-    if wanted is None:
-        return
+def device_spec_config(data: Data) -> Iterator[Answer]:
+    expect = {key: value for key, value in data["expect"].items() if key != "error"}
+    yield Answer(config_outcome(data), expect)
+
+
+def normal_form(data: Data, wanted: dict[str, Any]) -> Answer:
     try:
-        spec = DeviceSpec.parse(case.data["spec"])
+        spec = DeviceSpec.parse(data["spec"])
     except Invalid:
-        case.judge("refused", wanted)
-        return
+        return Answer("refused", wanted, "normalized")
     # An explicit null says "without a physical network", for which an empty text stands here.
     tags = {key: "" if value is None else value for key, value in wanted["tags"].items()}
     said = {
@@ -38,17 +38,10 @@ def test_normal_form(case: Case) -> None:
         "product_id": four_digits(spec.product_id),
         "tags": dict(spec.tags),
     }
-    case.judge(said, {**wanted, "tags": tags})
+    return Answer(said, {**wanted, "tags": tags}, "normalized")
 
 
-@pytest.mark.parametrize("case", cases("nova/device_spec_config"))
-def test_device_spec_config(case: Case) -> None:
-    expect = dict(case.data["expect"])
-    expect.pop("error", None)
-    case.judge(config_outcome(case.data), expect)
-
-
-def outcome(data: dict[str, Any]) -> str:
+def outcome(data: Data) -> str:
     devices = host_devices(data["host"], [data["device"]])
     device = devices[data["device"]["address"]]
     try:
@@ -62,7 +55,7 @@ def outcome(data: dict[str, Any]) -> str:
     return "match" if spec.selects(device, parent_of(device, devices)) else "no_match"
 
 
-def config_outcome(data: dict[str, Any]) -> dict[str, Any]:
+def config_outcome(data: Data) -> dict[str, Any]:
     devices = host_devices(data["host"], data["devices"])
     try:
         specs = [spec for value in data["option_values"] for spec in parse_option(value)]
@@ -104,11 +97,12 @@ def host_devices(host: dict[str, Any], told: list[dict[str, Any]]) -> dict[str, 
     return devices
 
 
-def device_type(one: dict[str, Any]) -> DeviceType:
-    # What has a PF is a VF, vdpa or not; a VF whose PF is unknown is a plain device.
+def device_type(one: Data) -> DeviceType:
+    # A VF whose PF is unknown is a plain device.
+    told = DeviceType(one["dev_type"])
     if one.get("parent_addr"):
-        return DeviceType.VF
-    return DeviceType.PF if one["dev_type"] == "type-PF" else DeviceType.PCI
+        return told if told is DeviceType.VDPA else DeviceType.VF
+    return told if told is DeviceType.PF else DeviceType.PCI
 
 
 def parent_of(device: PciDevice, devices: dict[str, PciDevice]) -> PciDevice | None:

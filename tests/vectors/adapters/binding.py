@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
+from lanekeeper.domain.network import profile as profiles
 from lanekeeper.domain.network.binding import (
     DRIVER,
     SUPPORTED,
@@ -15,20 +15,17 @@ from lanekeeper.domain.network.binding import (
     bind,
 )
 from lanekeeper.domain.network.port import FixedIp, PortStatus, VifType, VnicType
-from lanekeeper.domain.network.profile import binding_profile
 from lanekeeper.domain.network.segment import NetworkType, Segment
 from lanekeeper.domain.pci.device_spec import DeviceSpec
-from vectors.cases import Case, cases
+from vectors.case import Answer, Data
 
 
-@pytest.mark.parametrize("case", cases("neutron/binding"))
-def test_binding(case: Case) -> None:
-    case.judge(said(case.data["input"]), case.data["expect"])
+def binding(data: Data) -> Iterator[Answer]:
+    yield Answer(said(data["input"]), data["expect"])
 
 
-@pytest.mark.parametrize("case", cases("nova/binding_profile"))
-def test_binding_profile(case: Case) -> None:
-    case.judge({"result": "ok", "profile": profile(case.data)}, case.data["expect"])
+def binding_profile(data: Data) -> Iterator[Answer]:
+    yield Answer({"result": "ok", "profile": profile(data)}, data["expect"])
 
 
 def said(given: dict[str, Any]) -> dict[str, Any]:
@@ -73,11 +70,11 @@ def segment(given: dict[str, Any]) -> Segment:
     )
 
 
-def profile(given: dict[str, Any]) -> dict[str, Any]:
+def profile(given: Data) -> dict[str, Any]:
     device = given["device"]
     known = device.get("capabilities", {})
     tags = DeviceSpec.parse(given["device_spec"][0]).tags
-    return binding_profile(
+    return profiles.binding_profile(
         address=device["address"],
         vendor_id=device["vendor_id"],
         product_id=device["product_id"],
