@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
 
 from lanekeeper import __version__
+from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.tree import Config
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
@@ -28,12 +29,14 @@ class Policy:
         mappings: physical network to interfaces, ``[sriov_nic] physical_device_mappings``.
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
+        image_cache: when images that nothing needs are removed.
     """
 
     specs: Sequence[DeviceSpec] = ()
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
+    image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -43,6 +46,7 @@ class Policy:
             mappings=config.sriov_nic.physical_device_mappings,
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
+            image_cache=config.image_cache,
         )
 
 
@@ -56,7 +60,7 @@ class View:
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         slots: physical slots of cards, by the address of what is no VF.
-        cleaning_timeout_s: as the policy has it.
+        cleaning_timeout_s, image_cache: as the policy has them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -66,6 +70,7 @@ class View:
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
+    image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     def may_touch(self, address: PciAddress) -> bool:
         return address in self.listed
@@ -99,6 +104,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         management=management,
         slots=scan.slots,
         cleaning_timeout_s=policy.cleaning_timeout_s,
+        image_cache=policy.image_cache,
         problems=(
             *listing.problems,
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
