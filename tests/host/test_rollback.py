@@ -218,6 +218,7 @@ from pathlib import Path
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.main import main
 size = int(sys.argv[1])
+sys.dont_write_bytecode = True  # it would be cut off too, and spoil the next process
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 sys.exit(main(["host", *sys.argv[2:]]))
 """
