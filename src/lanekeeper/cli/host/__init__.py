@@ -17,6 +17,7 @@ from lanekeeper.cli.host.changes import changes_host
 from lanekeeper.cli.host.check import check_host
 from lanekeeper.cli.host.confirm import confirm_arguments, confirm_host, guard_host
 from lanekeeper.cli.host.drift import drift_host
+from lanekeeper.cli.host.image import offline_argument
 from lanekeeper.cli.host.plan import plan_host
 from lanekeeper.cli.host.rollback import rollback_arguments, rollback_host
 from lanekeeper.cli.host.show import show_host
@@ -54,6 +55,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         _target_arguments(parser)
     for parser in (keeping, watching):
         confirm_arguments(parser)
+    for verb in ("plan", "apply", "rollback", "changes"):
+        offline_argument(verbs.choices[verb])
     for verb in ("check", "plan", "apply"):
         verbs.choices[verb].add_argument(
             "--policy", type=Path, metavar="FILE", help=f"the policy (default: /{POLICY_FILE})"

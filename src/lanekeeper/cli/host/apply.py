@@ -8,6 +8,7 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.image import apply_image
 from lanekeeper.cli.host.output import progress, report, show
 from lanekeeper.cli.host.plan import show_plan
 from lanekeeper.cli.host.policy import policy_of, policy_path
@@ -50,6 +51,8 @@ def _seconds(text: str) -> float:
 
 def apply_host(arguments: argparse.Namespace) -> int:
     """Finish what was left, then plan and execute; 1 when something is refused or failed."""
+    if arguments.offline:
+        return apply_image(arguments)
     with target_of(arguments) as target:
         policy = policy_of(arguments, target)
         if arguments.dry_run:

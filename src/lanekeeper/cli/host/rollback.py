@@ -7,6 +7,7 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.image import rollback_image
 from lanekeeper.cli.host.output import progress, report
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import NotFound
@@ -26,6 +27,8 @@ def rollback_arguments(parser: argparse.ArgumentParser) -> None:
 
 def rollback_host(arguments: argparse.Namespace) -> int:
     """Take the last change back, or all after one; 1 when some of it could not be."""
+    if arguments.offline:
+        return rollback_image(arguments)
     with target_of(arguments) as target:
         require_changeable(target)
         if arguments.dry_run:

@@ -1,0 +1,138 @@
+"""``--offline``: the verbs of ``lanekeeper host`` that work on an image's files alone."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from lanekeeper.cli import exit_code
+from lanekeeper.cli.host import view
+from lanekeeper.cli.host.output import progress, report, show
+from lanekeeper.cli.host.policy import policy_at
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.action import Change
+from lanekeeper.domain.hostplan.offline import commands_after, offline_plan
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.step import Plan
+from lanekeeper.host import journal
+from lanekeeper.host.image import Image
+from lanekeeper.host.interruption import interruption
+from lanekeeper.host.journal import Course, Journal
+
+_PROGRAM = "usr/bin/lanekeeper"
+"""How the unit calls this program: where it lies here says nothing of the image."""
+
+
+def offline_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="--root is the root directory of an image: plan, write or take back its files alone",
+    )
+
+
+def image_of(arguments: argparse.Namespace) -> Image:
+    """Return the image that ``--root`` names. Raises Invalid."""
+    if arguments.simulate is not None:
+        hint = "--root DIR --offline, or --simulate DIR alone"
+        raise Invalid("--offline is about an image, --simulate about a machine", hint=hint)
+    if getattr(arguments, "confirm_within", None):
+        hint = "leave --confirm-within out"
+        raise Invalid("an image has nobody who could be cut off and confirm", hint=hint)
+    return Image(arguments.root)
+
+
+def plan_image(arguments: argparse.Namespace) -> int:
+    """Print the plan; 0 when it is empty, 1 when there is something to do or refused."""
+    image = image_of(arguments)
+    found = _plan(_policy(arguments, image), image)
+    show(arguments, view.plan_json(found), _plan_text(found))
+    return exit_code.DONE if found.is_empty else exit_code.NO
+
+
+def apply_image(arguments: argparse.Namespace) -> int:
+    """Finish what was left, then plan and write; 1 when something is refused or failed."""
+    if arguments.dry_run:
+        return plan_image(arguments)
+    image = image_of(arguments)
+    policy = _policy(arguments, image)
+    with interruption() as interrupted:
+        unfinished = [each for each in journal.journals(image.changes) if not each.is_finished]
+        image.require_files_only(unfinished)
+        executor = image.executor(progress(arguments), interrupted.reason)
+        left = executor.resume()
+        document: dict[str, Any] = {"resumed": view.outcome_json(left)}
+        if left is not None and (left.left or interrupted.signal):
+            return report(arguments, document, view.outcome_text(left), exit_code.NO)
+        found = _plan(_policy(arguments, image), image)
+        document |= view.plan_json(found)
+        if found.is_empty or found.refusals:
+            show(arguments, document, _plan_text(found))
+            return exit_code.NO if found.refusals else exit_code.DONE
+        outcome = executor.apply(found.steps, policy.text)
+    assert outcome is not None
+    document["outcome"] = view.outcome_json(outcome)
+    text = [*view.outcome_text(outcome)]
+    if outcome.course is Course.APPLIED:
+        text += [f"pending: {each}" for each in found.pending]
+        show(arguments, document, text)
+        return exit_code.DONE
+    show(arguments, document, text)
+    return exit_code.NO if interrupted.signal is None else exit_code.ended_by(interrupted.signal)
+
+
+def rollback_image(arguments: argparse.Namespace) -> int:
+    """Take back the last change of the image, or all after ``--to``; 1 when some of it stays."""
+    image = image_of(arguments)
+    wanted = _wanted(arguments, journal.journals(image.changes))
+    image.require_files_only(wanted)
+    undo = [a for each in wanted for at in each.begun() for a in each.undo_of(at)]
+    if arguments.dry_run:
+        text = [*map(str, undo)] or ["Nothing to take back."]
+        return report(arguments, {"undo": [*map(str, undo)]}, text, exit_code.DONE)
+    with interruption():
+        executor = image.executor(progress(arguments), lambda: "")
+        if arguments.to is not None:
+            outcomes = executor.rollback_to(arguments.to)
+        else:
+            outcomes = [each for each in (executor.rollback(),) if each is not None]
+    text = [line for outcome in outcomes for line in view.outcome_text(outcome)]
+    text += _commands(undo, image)
+    document = {"outcomes": [view.outcome_json(outcome) for outcome in outcomes]}
+    code = exit_code.NO if outcomes and outcomes[-1].left else exit_code.DONE
+    return report(arguments, document, text or ["Nothing to take back: no change stands."], code)
+
+
+def _policy(arguments: argparse.Namespace, image: Image) -> Policy:
+    return policy_at(arguments.policy or image.policy_file)
+
+
+def _plan(policy: Policy, image: Image) -> Plan:
+    host = image.read(f"/{_PROGRAM}")
+    found = offline_plan(policy, host)
+    if not (policy.persist and host.has_systemd) or image.at(_PROGRAM).exists():
+        return found
+    lacks = f"/{_PROGRAM} is not in the image: the unit cannot do its work without it"
+    return replace(found, pending=(*found.pending, lacks))
+
+
+def _plan_text(found: Plan) -> Iterable[str]:
+    lines = [*view.plan_text(found)]
+    if found.is_empty:
+        lines[-1] = "Nothing to do: the files of the image are as the policy wants them."
+    return lines
+
+
+def _wanted(arguments: argparse.Namespace, changes: list[Journal]) -> list[Journal]:
+    """Return the changes that are to be taken back, the last first."""
+    standing = [each for each in reversed(changes) if each.course is not Course.TAKEN_BACK]
+    if arguments.to is None:
+        return standing[:1]
+    return [each for each in standing if each.id > arguments.to]
+
+
+def _commands(undo: list[Change], image: Image) -> Iterator[str]:
+    for command in commands_after(undo, image.read(f"/{_PROGRAM}")):
+        yield f"pending: if {' '.join(command)} ran since, run it in the image once more"
