@@ -14,7 +14,7 @@ from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, 
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.altname import read_altnames
-from lanekeeper.host.attribute import link_name, names, read_text, refusals, whole
+from lanekeeper.host.attribute import link_name, names, read_bytes, read_text, refusals, whole
 from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.guest import read_guests
@@ -37,6 +37,7 @@ _NO_INTERFACES: tuple[Interface, ...] = ()
 _NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
 _NO_BOOT_LOADER = BootLoader(None, (), BootSettings(loader=None, update=None))
+_MODULES_DEP_BYTES_MAX = 2**24
 _CPUS_MAX = 2**16  # Linux NR_CPUS ends at 8192
 
 
@@ -84,6 +85,8 @@ def read_host(
         ),
         modules=part("modules", lambda: _modules(root, release), frozenset()),
         loadable=part("modules", lambda: _loadable(root, release), frozenset()),
+        loadable_whole=bool(release) and (root / _listed(release)).exists(),
+        drivers=part("drivers", lambda: _drivers(root), frozenset()),
         kvm=(root / "dev/kvm").exists(),
         unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
         nodes=part("NUMA nodes", lambda: _nodes(root), ()),
@@ -203,12 +206,29 @@ def _modules(root: Path, release: str) -> frozenset[str]:
     return frozenset(names(str(root / "sys/module"))) | {n.replace("-", "_") for n in names_in}
 
 
+def _listed(release: str) -> str:
+    return f"lib/modules/{release}/modules.dep"
+
+
 def _loadable(root: Path, release: str) -> frozenset[str]:
+    """Return what modules.dep lists; without it the VFIO modules that lie there, as in captures.
+
+    Source: modules.dep(5): ``path: paths that it needs``.
+    """
     if not release:
         return frozenset()
-    vfio = root / "lib/modules" / release / "kernel/drivers/vfio"
-    files = [*names(str(vfio)), *names(str(vfio / "pci"))]
+    data = read_bytes(str(root / _listed(release)), _MODULES_DEP_BYTES_MAX)
+    if data is not None:
+        lines = data.decode("utf-8", "replace").splitlines()
+        files = [line.partition(":")[0].rpartition("/")[2] for line in lines]
+    else:
+        vfio = root / "lib/modules" / release / "kernel/drivers/vfio"
+        files = [*names(str(vfio)), *names(str(vfio / "pci"))]
     return frozenset(name.partition(".ko")[0].replace("-", "_") for name in files if ".ko" in name)
+
+
+def _drivers(root: Path) -> frozenset[str]:
+    return frozenset(names(str(root / "sys/bus/pci/drivers")))
 
 
 def _unsafe_interrupts(root: Path) -> bool:

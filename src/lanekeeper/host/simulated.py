@@ -29,6 +29,7 @@ from lanekeeper.host.simulated_eswitch import SimulatedEswitch
 from lanekeeper.host.simulated_switch import SimulatedSwitch
 from lanekeeper.host.tree import plant
 from lanekeeper.host.vf_settings import SIMULATED, forget_settings, kept_settings
+from lanekeeper.host.vfio import is_vfio
 
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
@@ -83,6 +84,8 @@ class SimulatedMachine(LinuxMachine):
         match list(arguments):
             case ["modprobe", name]:
                 (self.root / "sys/module" / name.replace("-", "_")).mkdir(exist_ok=True)
+                if name in _NATURAL.values() or is_vfio(name):
+                    (self.root / "sys/bus/pci/drivers" / name).mkdir(parents=True, exist_ok=True)
             case ["update-grub"]:
                 (self.root / "simulated").mkdir(exist_ok=True)
                 (self.root / "simulated/boot-menu-updated").touch()

@@ -65,7 +65,9 @@ class HostFacts:
         boot: what a plan has to know to change the boot loader's arguments.
         iommu_groups: names of the members, by group.
         iommu_modes: how many groups are of each type (``identity``, ``DMA``, ``DMA-FQ``).
-        modules: loaded or built in. ``loadable``: there to be loaded.
+        modules: loaded or built in. ``loadable``: there to be loaded; *loadable_whole* says whether
+            that is every module of this kernel, or those of VFIO alone.
+        drivers: of PCI functions that are registered now.
         autoprobe: of PFs.
         files: text of each file that a plan may write; None for one that is not there.
         directories: those of the files' directories that are there.
@@ -95,6 +97,8 @@ class HostFacts:
     interrupt_remapping: Evidence = Evidence(None, "")
     modules: frozenset[str] = frozenset()
     loadable: frozenset[str] = frozenset()
+    loadable_whole: bool = False
+    drivers: frozenset[str] = frozenset()
     kvm: bool = False
     unsafe_interrupts: bool = False
     nodes: tuple[NumaNode, ...] = ()

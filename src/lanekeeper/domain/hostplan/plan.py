@@ -20,7 +20,7 @@ from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_steps,
 )
 from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_steps
-from lanekeeper.domain.hostplan.steps.module import module_steps, option_steps
+from lanekeeper.domain.hostplan.steps.module import module_refusals, module_steps, option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 from lanekeeper.domain.hostplan.steps.pf import pf_pending, pf_refusals, pf_states, pf_steps
 from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
@@ -33,6 +33,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *refusals,
         *pf_refusals(policy, host, chosen),
         *huge_page_refusals(policy, host),
+        *module_refusals(host, chosen),
         *boot_refusals(policy, host),
     ]
     steps = [

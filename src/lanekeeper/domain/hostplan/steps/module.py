@@ -2,34 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import LoadModule
 from lanekeeper.domain.hostplan.choice import Chosen
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER
+from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER, PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.domain.hostplan.step import Impact, Step
+from lanekeeper.domain.hostplan.policy.reading import VERY_NEAR
+from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
 from lanekeeper.domain.hostplan.steps.files import file_steps
 
-_VFIO_MODULE = "vfio_pci"
+VFIO = "vfio-pci"
 _HEAD = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.\n"
 
 
 def module_steps(host: HostFacts, chosen: Chosen) -> Iterator[Step]:
-    """Load the VFIO drivers that wanted VFs need, where they are missing and there."""
+    """Load the drivers that wanted VFs need, where they are missing and there."""
     if any(entry.vfs for entry, _ in chosen):
-        yield from _load(host, _VFIO_MODULE, "guests get devices through vfio-pci")
-    if any(entry.vfs and entry.live_migration for entry, _ in chosen):
-        yield from _load(host, MIGRATION_DRIVER, "it moves the VFs' state with a running guest")
+        yield from _load(host, VFIO, "guests get devices through vfio-pci")
+    for driver, entry in _named(entry for entry, _ in chosen):
+        migrates = entry.live_migration and driver == MIGRATION_DRIVER
+        why = "it moves the VFs' state with a running guest"
+        yield from _load(host, driver, why if migrates else f"{entry.path} names it as vf_driver")
 
 
-def _load(host: HostFacts, module: str, why: str) -> Iterator[Step]:
-    if module not in host.modules and module in host.loadable:
+def module_refusals(host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:
+    """Refuse drivers that this kernel does not have, before anything is given to them."""
+    for driver, entry in _named(entry for entry, _ in chosen):
+        if is_missing(driver, host):
+            kernel = f"kernel {host.release}" if host.release else "the kernel"
+            reason = f"vf_driver is {driver}, and {kernel} has no such module"
+            there = sorted({*host.drivers, *(_driver(name) for name in host.loadable)})
+            near = get_close_matches(driver, there, n=1, cutoff=VERY_NEAR)
+            meant = f"did you mean {near[0]}? " if near else ""
+            fix = f"{meant}install the kernel's package that has it, or name another driver"
+            yield Refusal("vf-driver-missing", entry.path, reason, fix)
+
+
+def wanted_modules(policy: Policy, host: HostFacts) -> tuple[str, ...]:
+    """Return the VFIO drivers that guests of this policy need, where the kernel has them."""
+    if not any(entry.vfs for entry in policy.pfs):
+        return ()
+    named = (driver for driver, _ in _named(policy.pfs) if "vfio" in driver)
+    return tuple(name for name in dict.fromkeys((VFIO, *named)) if not is_missing(name, host))
+
+
+def is_missing(driver: str, host: HostFacts) -> bool:
+    """Whether it is certain that this kernel does not have *driver*."""
+    if _is_there(driver, host) or _module(driver) in host.loadable:
+        return False
+    return host.loadable_whole or ("vfio" in driver and bool(host.loadable))
+
+
+def _named(entries: Iterable[PfPolicy]) -> Iterator[tuple[str, PfPolicy]]:
+    """Yield each driver that is named for some VF, with the first entry that names it."""
+    found: dict[str, PfPolicy] = {}
+    for entry in entries:
+        for wish in entry.wishes if entry.vfs else ():
+            if wish.named_driver:
+                found.setdefault(wish.named_driver, entry)
+    yield from found.items()
+
+
+def _is_there(driver: str, host: HostFacts) -> bool:
+    return (
+        driver in host.drivers
+        or _module(driver) in host.modules
+        or any(device.driver == driver for device in host.devices)
+    )
+
+
+def _load(host: HostFacts, driver: str, why: str) -> Iterator[Step]:
+    # vfio-pci, which no step may need, is left out where nothing says that it is there.
+    unsure = driver == VFIO and _module(driver) not in host.loadable
+    if not (_is_there(driver, host) or is_missing(driver, host) or unsure):
         # No undo: a loaded module does no harm, and others may use it by then.
-        name = "vfio-pci" if module == _VFIO_MODULE else module
-        yield Step(LoadModule(name), (), why)
+        yield Step(LoadModule(driver), (), why)
+
+
+def _module(driver: str) -> str:
+    return driver.replace("-", "_")
+
+
+def _driver(module: str) -> str:
+    return VFIO if module == _module(VFIO) else module
 
 
 def option_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
