@@ -94,6 +94,7 @@ def read_host(
         device_faults=tuple((fault.name, fault.reason) for fault in scan.faults),
         interfaces=interfaces,
         autoprobe=part("autoprobe", lambda: _autoprobe(bus, scan), {}),
+        vf_routing=part("routing numbers of VFs", lambda: _routing(root, pfs), {}),
         files=part("files of the policy", lambda: _files(root), {}),
         directories=_directories(root),
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),
@@ -270,6 +271,17 @@ def _autoprobe(bus: PciSysfs, scan: Scan) -> dict[PciAddress, bool]:
                 found[device.address] = bus.autoprobe(device.address)
             except NotFound:  # before Linux 4.12 drivers always take them
                 continue
+    return found
+
+
+def _routing(root: Path, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, tuple[int, int]]:
+    found: dict[PciAddress, tuple[int, int]] = {}
+    for pf in pfs:
+        home = root / "sys/bus/pci/devices" / str(pf.address)
+        texts = (read_text(str(home / f"sriov_{name}")) for name in ("offset", "stride"))
+        offset, stride = (whole(text or "0", f"{home}/sriov_*") for text in texts)
+        if offset:
+            found[pf.address] = offset, stride
     return found
 
 

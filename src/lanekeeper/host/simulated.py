@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from lanekeeper.domain.errors import HostFault, NotFound
-from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.address import PciAddress, vf_address
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 from lanekeeper.host.attribute import link_name, read_text, write_text
 from lanekeeper.host.linux import LinuxMachine
@@ -278,11 +278,10 @@ def _applied(now: VfSettings, change: VfChange, unknown: tuple[str, ...]) -> VfS
 
 
 def _vf_address(pf: Path, index: int) -> PciAddress:
-    """Source: PCI Express Base Specification, VF routing id from First VF Offset and Stride."""
-    at = PciAddress.parse(pf.name)
     first, stride = _number(pf / "sriov_offset"), _number(pf / "sriov_stride")
-    routing = (at.bus << 8 | at.slot << 3 | at.function) + first + index * stride
-    return PciAddress(at.domain, routing >> 8, routing >> 3 & 0x1F, routing & 7)
+    address = vf_address(PciAddress.parse(pf.name), first, stride, index)
+    assert address is not None
+    return address
 
 
 def _settings_file(root: Path, pf: str, index: int) -> Path:

@@ -69,6 +69,7 @@ class HostFacts:
             that is every module of this kernel, or those of VFIO alone.
         drivers: of PCI functions that are registered now.
         autoprobe: of PFs.
+        vf_routing: from each PF's routing number to that of its first VF, and between its VFs.
         files: text of each file that a plan may write; None for one that is not there.
         directories: those of the files' directories that are there.
         program: how this program is called at boot.
@@ -106,6 +107,7 @@ class HostFacts:
     device_faults: tuple[tuple[str, str], ...] = ()
     interfaces: tuple[Interface, ...] = ()
     autoprobe: Mapping[PciAddress, bool] = field(default_factory=dict)
+    vf_routing: Mapping[PciAddress, tuple[int, int]] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
     directories: frozenset[str] = frozenset()
     has_systemd: bool = False

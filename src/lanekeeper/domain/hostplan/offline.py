@@ -12,6 +12,7 @@ from lanekeeper.domain.hostplan.action import Change, UpdateBootLoader
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Plan, Step
+from lanekeeper.domain.hostplan.steps.binding import module_load_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.module import option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
@@ -24,7 +25,12 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
     """Return the steps that give the image *host* the files of *policy*, and what is left."""
     refusals = tuple(boot_refusals(policy, host))
     steps = dict.fromkeys(
-        [*option_steps(policy, host), *persist_steps(policy, host), *boot_steps(policy, host)]
+        [
+            *option_steps(policy, host, None),
+            *module_load_steps(policy, host),
+            *persist_steps(policy, host),
+            *boot_steps(policy, host),
+        ]
     )
     files, rest = Plan(tuple(steps)).file_part()
     pending = tuple(_pending(policy, host, files, rest))

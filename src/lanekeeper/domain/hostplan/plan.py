@@ -13,6 +13,7 @@ from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, State
+from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_refusals,
@@ -20,7 +21,12 @@ from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_steps,
 )
 from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_steps
-from lanekeeper.domain.hostplan.steps.module import module_refusals, module_steps, option_steps
+from lanekeeper.domain.hostplan.steps.module import (
+    blacklist_refusals,
+    module_refusals,
+    module_steps,
+    option_steps,
+)
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 from lanekeeper.domain.hostplan.steps.pf import pf_pending, pf_refusals, pf_states, pf_steps
 from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
@@ -34,15 +40,18 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *pf_refusals(policy, host, chosen),
         *huge_page_refusals(policy, host),
         *module_refusals(host, chosen),
+        *blacklist_refusals(policy, host, chosen),
         *boot_refusals(policy, host),
     ]
     steps = [
-        *option_steps(policy, host),
+        *option_steps(policy, host, chosen),
         *module_steps(host, chosen),
         *huge_page_steps(policy, host),
         *(step for entry, pf in chosen for step in pf_steps(entry, pf, host)),
         *switch_steps(policy, host, chosen),
         *max_vfs_steps(policy, host, chosen),
+        *module_load_steps(policy, host),
+        *rule_steps(policy, host, chosen),
         *persist_steps(policy, host),
         *boot_steps(policy, host),
     ]

@@ -94,6 +94,15 @@ def read_module_options(value: object, path: str) -> tuple[ModuleOptions, ...]:
     return tuple(_options(module, options, path) for module, options in value.items())
 
 
+def read_blacklist(value: object, path: str) -> tuple[str, ...]:
+    """Read modules that are not to load by themselves, each once. Raises PolicyInvalid."""
+    names = (
+        read_text(module, f"{path}[{at}]", MODULE, "a module's name, as igbvf")
+        for at, module in enumerate(read_list(value, path, _MODULES_MAX))
+    )
+    return tuple(dict.fromkeys(names))
+
+
 def _options(module: object, value: object, path: str) -> ModuleOptions:
     name = read_text(module, path, MODULE, "a module's name as key")
     where = f"{path}.{name}"

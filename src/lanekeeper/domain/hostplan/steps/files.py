@@ -33,6 +33,18 @@ def file_steps(
     yield Step(WriteFile(path, text, mode), (file_undo(path, before),), why, impact)
 
 
+def own_file_steps(
+    host: HostFacts, path: str, lines: str, why: str, impact: Impact = Impact.NONE
+) -> Iterator[Step]:
+    """Make a file that is Lanekeeper's own hold *lines*; without any it goes."""
+    before = host.files.get(path)
+    if lines:
+        yield from file_steps(host, path, persistence.HEAD + lines, why, impact)
+    elif before is not None:
+        why = "the policy wants nothing of it any more"
+        yield Step(RemoveFile(path), (WriteFile(path, before),), why, impact)
+
+
 def file_undo(path: str, before: str | None) -> Change:
     """Return what gives *path* back the text it had; None is a file that was not there."""
     return RemoveFile(path) if before is None else WriteFile(path, before)

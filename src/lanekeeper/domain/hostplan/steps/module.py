@@ -13,10 +13,9 @@ from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER, PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.reading import VERY_NEAR
 from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
-from lanekeeper.domain.hostplan.steps.files import file_steps
+from lanekeeper.domain.hostplan.steps.files import own_file_steps
 
 VFIO = "vfio-pci"
-_HEAD = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.\n"
 
 
 def module_steps(host: HostFacts, chosen: Chosen) -> Iterator[Step]:
@@ -91,12 +90,45 @@ def _driver(module: str) -> str:
     return VFIO if module == _module(VFIO) else module
 
 
-def option_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
-    """Write the options; loaded modules keep theirs until they are loaded anew."""
-    if policy.module_options:
-        lines = (
-            f"options {each.module} {' '.join(each.options)}\n" for each in policy.module_options
-        )
-        text = _HEAD + "".join(lines)
-        why = "modules get their options from there"
-        yield from file_steps(host, persistence.MODPROBE_FILE, text, why, Impact.REBOOT)
+def option_steps(policy: Policy, host: HostFacts, chosen: Chosen | None) -> Iterator[Step]:
+    """Write what modprobe is to know; loaded modules keep their options until loaded anew.
+
+    *chosen* is None for an image, which has no devices: what their drivers need stays as it is.
+    """
+    lines = [f"options {each.module} {' '.join(each.options)}\n" for each in policy.module_options]
+    lines += [f"blacklist {module}\n" for module in policy.blacklist]
+    impact, why = Impact.REBOOT, "modules get their options from there"
+    if not lines:
+        impact, why = Impact.NONE, "VFIO drivers are there before VFs are"
+    if chosen is None:
+        before = host.files.get(persistence.MODPROBE_FILE) or ""
+        kept = before.splitlines(keepends=True)
+        lines += [line for line in kept if line.startswith("softdep ")]
+    elif policy.persist:
+        lines += _order(chosen)
+    yield from own_file_steps(host, persistence.MODPROBE_FILE, "".join(lines), why, impact)
+
+
+def _order(chosen: Chosen) -> Iterator[str]:
+    """Have the driver of a PF wait for those that its VFs are for."""
+    found: dict[str, list[str]] = {}
+    for entry, pf in chosen:
+        for driver, _ in _named([entry]):
+            if "vfio" in driver and pf.driver:
+                found.setdefault(pf.driver, []).append(driver)
+    for own, drivers in found.items():
+        yield f"softdep {own} pre: {' '.join(dict.fromkeys(drivers))}\n"
+
+
+def blacklist_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:
+    """Refuse to keep from loading what the policy itself needs."""
+    needed = {_module(pf.driver): f"it drives {pf.address}" for _, pf in chosen if pf.driver}
+    needed |= {
+        _module(driver): f"{entry.path} names it as vf_driver"
+        for driver, entry in _named(entry for entry, _ in chosen)
+    }
+    needed |= {_module(name): "guests need it" for name in wanted_modules(policy, host)}
+    for at, module in enumerate(policy.blacklist):
+        if _module(module) in needed:
+            reason = f"{module} would not load at boot, and {needed[_module(module)]}"
+            yield Refusal("blacklist-needed", f"blacklist[{at}]", reason, f"take {module} out")
