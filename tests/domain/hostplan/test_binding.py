@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from domain.hostplan.test_plan import host
+from domain.hostplan.hosts import host
 from lanekeeper.domain.hostplan.action import RemoveFile, WriteFile
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.persistence import (
