@@ -8,6 +8,7 @@ policy has its module in ``steps``; the order in which the kernel wants them is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
@@ -20,7 +21,11 @@ from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_states,
     huge_page_steps,
 )
-from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_steps
+from lanekeeper.domain.hostplan.steps.max_vfs import (
+    max_vfs_pending,
+    max_vfs_steps,
+    overruling_arguments,
+)
 from lanekeeper.domain.hostplan.steps.module import (
     blacklist_refusals,
     module_refusals,
@@ -35,13 +40,15 @@ from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
 def plan(policy: Policy, host: HostFacts) -> Plan:
     """Return what turns *host* into what *policy* says; empty when it is so already."""
     chosen, refusals = choose(policy, host)
+    overruling = overruling_arguments(policy, host, chosen)
+    booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
     refusals = [
         *refusals,
         *pf_refusals(policy, host, chosen),
         *huge_page_refusals(policy, host),
         *module_refusals(host, chosen),
         *blacklist_refusals(policy, host, chosen),
-        *boot_refusals(policy, host),
+        *boot_refusals(booted, host),
     ]
     steps = [
         *option_steps(policy, host, chosen),
@@ -53,18 +60,19 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *module_load_steps(policy, host),
         *rule_steps(policy, host, chosen),
         *persist_steps(policy, host),
-        *boot_steps(policy, host),
+        *boot_steps(booted, host),
     ]
     once = tuple(dict.fromkeys(steps))  # two files may need one directory
     pending = [
-        *boot_pending(policy, host),
+        *max_vfs_pending(policy, host, chosen),
+        *boot_pending(booted, host),
         *(text for entry, pf in chosen for text in pf_pending(entry, pf, host)),
         *switch_pending(policy, host, chosen),
     ]
     states = [
         *(state for entry, pf in chosen for state in pf_states(entry, pf, host)),
         *huge_page_states(policy, host),
-        *argument_states(policy, host),
+        *argument_states(booted, host),
     ]
     return Plan(() if refusals else once, tuple(refusals), tuple(pending), tuple(states))
 
