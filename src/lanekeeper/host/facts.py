@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, NotFound
-from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.boot_loader import BootSettings
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.altname import read_altnames
-from lanekeeper.host.attribute import link_name, names, read_bytes, read_text, refusals, whole
+from lanekeeper.host.attribute import names, read_bytes, read_text, whole
 from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.guest import read_guests
@@ -23,6 +22,7 @@ from lanekeeper.host.interfaces import read_interfaces, read_representors
 from lanekeeper.host.machine import Scan
 from lanekeeper.host.modprobe import read_vf_counts
 from lanekeeper.host.offload import read_offload
+from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
 from lanekeeper.host.slot import read_slots
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.vf_settings import read_vf_settings
@@ -95,8 +95,9 @@ def read_host(
         interfaces=interfaces,
         autoprobe=part("autoprobe", lambda: _autoprobe(bus, scan), {}),
         vf_routing=part("routing numbers of VFs", lambda: _routing(root, pfs), {}),
-        files=part("files of the policy", lambda: _files(root), {}),
-        directories=_directories(root),
+        files=part("files of the policy", lambda: read_own_files(root), {}),
+        obstacles=part("files of the policy", lambda: read_obstacles(root), {}),
+        directories=read_directories(root),
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),
         program=program,
         slots=part("physical slots", lambda: read_slots(root, pfs), {}),
@@ -283,22 +284,3 @@ def _routing(root: Path, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, tuple[i
         if offset:
             found[pf.address] = offset, stride
     return found
-
-
-def _files(root: Path) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for name in persistence.WRITTEN:
-        path = root / name
-        with refusals(f"read {path}"):
-            found[name] = path.read_text("utf-8", "replace") if path.is_file() else None
-    found[persistence.UNIT_LINK] = link_name(str(root / persistence.UNIT_LINK))
-    return found
-
-
-def _directories(root: Path) -> frozenset[str]:
-    wanted = {
-        directory
-        for name in (*persistence.WRITTEN, persistence.UNIT_LINK)
-        for directory in persistence.directories_of(name)
-    }
-    return frozenset(name for name in wanted if (root / name).is_dir())

@@ -71,6 +71,7 @@ class HostFacts:
         autoprobe: of PFs.
         vf_routing: from each PF's routing number to that of its first VF, and between its VFs.
         files: text of each file that a plan may write; None for one that is not there.
+        obstacles: what lies in the place of such a file and is none, by path.
         directories: those of the files' directories that are there.
         program: how this program is called at boot.
         slots: names of physical slots, by the function in them.
@@ -109,6 +110,7 @@ class HostFacts:
     autoprobe: Mapping[PciAddress, bool] = field(default_factory=dict)
     vf_routing: Mapping[PciAddress, tuple[int, int]] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
+    obstacles: Mapping[str, str] = field(default_factory=dict)
     directories: frozenset[str] = frozenset()
     has_systemd: bool = False
     program: str = "/usr/bin/lanekeeper"

@@ -14,6 +14,7 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Plan, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.files import obstacle_refusals
 from lanekeeper.domain.hostplan.steps.module import option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 
@@ -23,7 +24,6 @@ _INITRAMFS = ("etc/modprobe.d/",)
 
 def offline_plan(policy: Policy, host: HostFacts) -> Plan:
     """Return the steps that give the image *host* the files of *policy*, and what is left."""
-    refusals = tuple(boot_refusals(policy, host))
     steps = dict.fromkeys(
         [
             *option_steps(policy, host, None),
@@ -33,6 +33,7 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
         ]
     )
     files, rest = Plan(tuple(steps)).file_part()
+    refusals = (*boot_refusals(policy, host), *obstacle_refusals(files, host))
     pending = tuple(_pending(policy, host, files, rest))
     return Plan(() if refusals else files, refusals, pending)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import (
     Change,
     MakeDirectory,
+    MakeLink,
     RemoveDirectory,
     RemoveFile,
     WriteFile,
 )
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.step import Impact, Step
+from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
 
 
 def file_steps(
@@ -43,6 +44,16 @@ def own_file_steps(
     elif before is not None:
         why = "the policy wants nothing of it any more"
         yield Step(RemoveFile(path), (WriteFile(path, before),), why, impact)
+
+
+def obstacle_refusals(steps: Iterable[Step], host: HostFacts) -> Iterator[Refusal]:
+    """Refuse to put a file or a link where something of another kind lies."""
+    for step in steps:
+        path = getattr(step.do, "path", "")
+        if path in host.obstacles:
+            wanted = "link" if isinstance(step.do, MakeLink) else "file"
+            reason = f"there is {host.obstacles[path]}, and a {wanted} of Lanekeeper's goes there"
+            yield Refusal("path-taken", f"/{path}", reason, "see what it is for, and move it away")
 
 
 def file_undo(path: str, before: str | None) -> Change:
