@@ -19,7 +19,7 @@ from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFou
 from lanekeeper.domain.hostplan.action import Change
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.deadline import Now, deadline, moment
-from lanekeeper.host.journal import Course, Head, Journal, StepState, begin, journals
+from lanekeeper.host.journal import Course, Head, Journal, StepState, begin, journals, thin
 from lanekeeper.host.lock import locked
 from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
@@ -107,9 +107,12 @@ class Executor:
             return None
         with locked(self.directory):
             self._require_none_waits()
+            now = self.now()
+            thin(self.directory, now.boot)
             head = Head(
                 tuple(steps),
-                began=self.now().wall,
+                began=now.wall,
+                boot=now.boot,
                 version=__version__,
                 policy=policy,
                 hold_s=None if hold is None else hold.seconds,

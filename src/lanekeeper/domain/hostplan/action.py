@@ -318,6 +318,19 @@ Change = (
 )
 """Any action, as a journal reads it back."""
 
+Passing = (
+    LoadModule
+    | SetAutoprobe
+    | SetVfCount
+    | SetLink
+    | BindVf
+    | WriteVfSettings
+    | SetEswitchMode
+    | SetMigratable
+    | SetHugePages
+)
+"""Those that only the running kernel knows: a reboot undoes them."""
+
 FileChange = (
     MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink | ReplaceText | Respell
 )
