@@ -20,7 +20,17 @@ from typing import Any
 
 from bench.figure import Figure
 
-NAMES = ("boot", "api", "claims", "agent", "scan", "placement", "oversell", "snapshot")
+NAMES = (
+    "boot",
+    "api",
+    "claims",
+    "agent",
+    "scan",
+    "placement",
+    "oversell",
+    "snapshot",
+    "scheduling",
+)
 
 
 def main() -> int:
@@ -58,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="placement: draw it too")
     parser.add_argument("--rounds", type=int, default=100, help="oversell: rounds of rivals (100)")
     parser.add_argument(
-        "--fleet", type=int, default=10000, help="snapshot: hosts of five providers (10000)"
+        "--fleet", type=int, default=10000, help="snapshot, scheduling: hosts (10000)"
     )
     parser.add_argument("--dir", type=Path, help="where files are made; its disk is measured too")
     return parser

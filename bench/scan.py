@@ -55,6 +55,8 @@ def measure(home: Path, runs: int) -> Iterator[Figure]:
             command = [lspci, "-O", f"sysfs.path={root}/sys/bus/pci", "-D", *options]
             what = f"lspci -D {' '.join(options)} of the same tree, whole program"
             yield Figure(what, "ms", _times(partial(_run, command), runs))
+            what = f"  host show --json to lspci {' '.join(options)}, one after the other"
+            yield Figure(what, "times", _ratios(shown, command, runs))
     else:
         print("  lspci is not installed (Debian's package pciutils)")
     yield from _plans(home, runs)
@@ -96,6 +98,18 @@ def _times(act: Callable[[], object], runs: int) -> list[float]:
         started = time.perf_counter()
         act()
         samples.append(1000 * (time.perf_counter() - started))
+    return samples
+
+
+def _ratios(command: list[str], peer: list[str], runs: int) -> list[float]:
+    """Run both in turn, so that what else the machine does falls on both."""
+    samples = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        _run(command)
+        between = time.perf_counter()
+        _run(peer)
+        samples.append((between - started) / (time.perf_counter() - between))
     return samples
 
 

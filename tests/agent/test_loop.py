@@ -343,3 +343,17 @@ def test_guests_run_on_without_a_controller(controller: Controller, start: Start
     controller.refuse = 0
     (state,) = controller.wait_obeyed("sim-1", up).servers
     assert state.power == "running"
+
+
+def test_a_host_tells_how_well_its_cards_are_when_that_changes(
+    controller: Controller, start: Start, machine: SimulatedMachine
+) -> None:
+    start()
+    until(lambda: controller.health, "health")
+    host_id = controller.host_ids["sim-1"]
+    assert [one.carrier for one in controller.health[host_id].devices] == [True, True]
+    machine.set_link(at(PF), False)
+    until(
+        lambda: [one.carrier for one in controller.health[host_id].devices] == [False, True],
+        "the link that is down",
+    )

@@ -94,11 +94,36 @@ def test_vfs_stand_below_their_pf(
     call("show", *machine)
     lines = capsys.readouterr().out.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("0000:21:00.0"))
-    assert lines[at].split()[-3:] == ["7", "of", "7"]
-    assert all(line.startswith("  0000:21:1") for line in lines[at + 1 : at + 8])
+    assert lines[at].split()[1:3] == ["PF", "7/7"]
+    assert all(line.startswith("├─ 0000:21:1") for line in lines[at + 1 : at + 7])
+    assert lines[at + 7].startswith("└─ 0000:21:11.4")
     assert not any("1b36:000c" in line for line in lines)
     call("show", *machine, "--bridges")
     assert "1b36:000c" in capsys.readouterr().out
+
+
+def test_a_filter_chooses_or_says_what_is_near(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("apply", *machine, *POLICY)
+
+    def shown(*words: str) -> set[str]:
+        capsys.readouterr()
+        assert call("show", *machine, "--json", *words) == 0
+        return {device["address"] for device in said(capsys)["devices"]}
+
+    card = {"0000:41:00.0", *(f"0000:41:1{vf // 4}.{vf % 4 * 2}" for vf in range(7))}
+    assert shown("--pf", "0000:41:00.0") == shown("--pf", "41:00.0") == card
+    assert shown("--netdev", "ens2") == card
+    assert shown("--address", "41:11.*") == {f"0000:41:11.{n}" for n in (0, 2, 4)}
+    for words, told in (
+        (("--pf", "0000:41:10.0"), "0000:41:00.0"),
+        (("--pf", "x"), "'x' is not a PCI address"),
+        (("--netdev", "ens22"), "there are interfaces such as ens2"),
+        (("--address", "0000:43:00.0"), "there are functions such as 0000:41:00.0"),
+    ):
+        assert call("show", *machine, *words) != 0
+        assert told in capsys.readouterr().err
 
 
 def test_a_capture_is_looked_at_and_planned_for(capsys: pytest.CaptureFixture[str]) -> None:

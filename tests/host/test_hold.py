@@ -258,12 +258,14 @@ def test_it_goes_back_even_when_the_journal_cannot_be_written(world: World) -> N
 @contextmanager
 def _disk_full_at(size: int) -> Iterator[None]:
     """Let no file grow beyond *size*; Python ignores the signal, so write(2) fails."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, writes = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = writes
 
 
 def test_only_what_names_the_management_interface_touches_it(world: World) -> None:

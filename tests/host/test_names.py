@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from host.planted import ONE_PF_TWO_VFS
-from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.holder import Holder, HolderKind
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.fault import Faults
-from lanekeeper.host.guest import read_guests
 from lanekeeper.host.tree import plant
 from lanekeeper.host.vpd import read_serial
 
@@ -69,7 +68,7 @@ def test_names_are_read_beside_the_address(tmp_path: Path) -> None:
     found = read_host(root)
     assert found.slots == {PF: "4"}
     assert found.altnames == {PF: ("enp59s0f0np0",)}
-    assert found.guests == {VF: "web-1"}
+    assert found.holders == {VF: Holder(HolderKind.GUEST, "web-1")}
     trusted = VfSettings(trust=True, mac="02:00:00:00:00:09")
     assert found.vf_settings == {PF: {0: VfSettings(), 1: trusted}}
 
@@ -89,18 +88,3 @@ def test_what_few_policies_need_does_not_stop_a_plan(
     faults = Faults(keep=True)
     read_host(root, faults=faults)
     assert any(reason in said for _, said in faults.found)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("<domstatus>", "is no XML"),
-        (STATUS.replace("0x3b", "three"), "gives web-1 a function at no address"),
-    ],
-)
-def test_a_record_of_a_guest_that_makes_no_sense_is_named(
-    tmp_path: Path, text: str, reason: str
-) -> None:
-    root = plant(f"run/libvirt/qemu/web-1.xml = {text}\n", tmp_path)
-    with pytest.raises(HostFault, match=reason):
-        read_guests(root)

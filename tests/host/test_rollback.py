@@ -84,6 +84,21 @@ def test_changes_taken_back_before_are_passed_over(world: World) -> None:
     assert world.executor().rollback_to(1) == []
 
 
+def test_a_policy_that_was_applied_again_goes_back_whole(world: World) -> None:
+    """As at each boot, whose change alone would leave the policy that the next boot applies."""
+    world.apply(TEXTS[0])
+    world.apply(TEXTS[1])
+    for _ in range(2):
+        world.machine.create_vfs(PF, 0)
+        world.apply(TEXTS[1])
+    outcome = world.executor().rollback()
+    assert outcome is not None
+    assert (outcome.change, outcome.course) == (2, Course.TAKEN_BACK)
+    courses = [each.course for each in journal.journals(world.changes)]
+    assert courses == [Course.APPLIED, *[Course.TAKEN_BACK] * 3]
+    assert world.state() == world.states[1]
+
+
 def test_a_change_that_does_not_stand_is_nowhere_to_go_back_to(world: World) -> None:
     assert world.executor().rollback_to(0) == []
     with pytest.raises(NotFound, match="no change 1: nothing was ever applied here"):
@@ -250,11 +265,12 @@ def test_a_reader_repairs_nothing(tmp_path: Path) -> None:
 
 SCRIPT = """
 import resource, sys
+sys.dont_write_bytecode = True  # a limited one would be cut off, and met by every later start
 from pathlib import Path
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.main import main
 size = int(sys.argv[1])
-sys.dont_write_bytecode = True  # it would be cut off too, and spoil the next process
+sys.dont_write_bytecode = True  # half a .pyc would be left for everybody (CPython issue 126606)
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 sys.exit(main(["host", *sys.argv[2:]]))
 """

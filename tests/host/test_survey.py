@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.survey import Initramfs
+from lanekeeper.host.capture import capture
 from lanekeeper.host.initramfs import listing, read_initramfs
 from lanekeeper.host.kernel_log import read_kernel_log
 from lanekeeper.host.program import answer
 from lanekeeper.host.survey import read_survey
-from lanekeeper.host.tree import Entry, Kind, capture, parse, plant
+from lanekeeper.host.tree import Entry, Kind, parse, plant
 
 HEALTHY = (Path(__file__).parent / "doctor/healthy.tree").read_text()
 FILES = [e for e in parse(HEALTHY) if e.kind in (Kind.LINE, Kind.BYTES, Kind.LINK)]

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from host.planted import CAPTURED_LAB, snapshot
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.host.capture import capture
 from lanekeeper.host.simulated import lab_tree, plant_lab
-from lanekeeper.host.tree import HEADER, Entry, Kind, capture, parse, plant
+from lanekeeper.host.tree import HEADER, Entry, Kind, parse, plant
 
 parts = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12)
 paths = st.lists(parts.filter(lambda part: part not in (".", "..")), min_size=1, max_size=4)

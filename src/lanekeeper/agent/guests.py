@@ -119,8 +119,13 @@ def destroy(shop: Workshop, server_id: str) -> None:
 
 
 def mend(shop: Workshop, nic: NicWanted) -> Unsupported:
-    """Write the settings of a running guest's VF again. Raises HostFault when they do not take."""
+    """Write the settings of a running guest's VF again.
+
+    Raises:
+        HostFault: they do not take, or another card is there by now.
+    """
     address = PciAddress.parse(nic.device.address)
+    check_identity(shop.machine, shop.machine.device(address), nic.device)
     unknown = set_and_check(shop.machine, address, nic, wanted_settings(nic))
     return {address: unknown}
 
@@ -166,7 +171,7 @@ def _check_device(
         raise Forbidden(
             f"{device.address} is not listed in device_spec of this host, so it is not touched"
         )
-    check_identity(device, wanted.vendor_id, wanted.product_id)
+    check_identity(machine, device, wanted)
     if device.iommu_group is None:
         raise HostFault(
             f"{device.address} is in no IOMMU group, so no guest can have it",

@@ -115,6 +115,7 @@ class Agent:
         self._view = self._parts.senses.view()
         facts = self._parts.senses.facts(self._parts.host_name, self._view)
         self._parts.reporter.tell_facts(facts)
+        self._parts.reporter.tell_health(self._parts.senses.health(self._view))
 
     def _round(self, desired: Desired | None, *, settings: bool) -> None:
         with self._lock:

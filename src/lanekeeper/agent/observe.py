@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
 
 from lanekeeper import __version__
 from lanekeeper.config.tree import Config
+from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.host.machine import Scan
 from lanekeeper.hypervisor.driver import Capacity
-from lanekeeper.protocol import DeviceFact, HostFacts
+from lanekeeper.protocol import DeviceFact, DeviceHealth, HostFacts, HostHealth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class View:
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
+        slots: physical slots of cards, by the address of what is no VF.
         cleaning_timeout_s: as the policy has it.
     """
 
@@ -60,6 +64,7 @@ class View:
     mappings: Mapping[str, Sequence[str]]
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
+    slots: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
 
     def may_touch(self, address: PciAddress) -> bool:
@@ -92,6 +97,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         parents=parents,
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         management=management,
+        slots=scan.slots,
         cleaning_timeout_s=policy.cleaning_timeout_s,
         problems=(
             *listing.problems,
@@ -104,8 +110,8 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
 
 def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
     """Say what the controller should know of this host."""
-    listed = [_fact(one.device, one) for one in view.listed.values()]
-    parents = [_fact(device, None) for device in view.parents.values()]
+    listed = [_fact(one.device, one, view.slots) for one in view.listed.values()]
+    parents = [_fact(device, None, view.slots) for device in view.parents.values()]
     return HostFacts(
         host_name=host_name,
         agent_version=__version__,
@@ -121,7 +127,18 @@ def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
     )
 
 
-def _fact(device: PciDevice, listed: Listed | None) -> DeviceFact:
+def health(view: View, read: Callable[[PciDevice], Reading]) -> HostHealth:
+    """Say how well the functions are that the controller is told of; a VF is as well as its PF."""
+    told = []
+    for device in (*(one.device for one in view.listed.values()), *view.parents.values()):
+        if device.dev_type is not DeviceType.VF:
+            with suppress(HostFault, NotFound):  # it went away, and is missed at the next look
+                values = asdict(read(device))
+                told.append(DeviceHealth(address=str(device.address), **values))
+    return HostHealth(devices=sorted(told, key=lambda one: PciAddress.parse(one.address)))
+
+
+def _fact(device: PciDevice, listed: Listed | None, slots: Mapping[PciAddress, str]) -> DeviceFact:
     return DeviceFact(
         address=str(device.address),
         vendor_id=f"{device.vendor_id:04x}",
@@ -138,6 +155,7 @@ def _fact(device: PciDevice, listed: Listed | None) -> DeviceFact:
         netdev=device.netdev,
         mac=device.mac,
         serial=device.serial,
+        slot=slots.get(device.address),
         label=f"pci_{str(device.address).translate(_NODE_NAME)}",
     )
 

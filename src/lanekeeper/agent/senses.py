@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-from lanekeeper.agent.observe import Policy, View, facts, view
+from lanekeeper.agent.observe import Policy, View, facts, health, view
 from lanekeeper.agent.plan import Observed
 from lanekeeper.agent.vf_settings import vf_of
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
@@ -15,7 +15,7 @@ from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor, Inventory
 from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.protocol import CleaningState, Desired, HostFacts
+from lanekeeper.protocol import CleaningState, Desired, HostFacts, HostHealth
 
 Interfaces = Callable[[], frozenset[str]]
 """Names the interfaces that carry management traffic now."""
@@ -69,6 +69,10 @@ class Senses:
     def facts(self, host_name: str, seen: View) -> HostFacts:
         """Raises Unavailable, HostFault: the hypervisor does not tell its size."""
         return facts(host_name, self._hypervisor.capacity(), seen)
+
+    def health(self, seen: View) -> HostHealth:
+        """Read how well the devices are; one that cannot be read now is left out."""
+        return health(seen, self._machine.health)
 
     def observe(self, desired: Desired | None, memory: Memory, *, settings: bool) -> Observed:
         """Look at the guests, and with *settings* at what their VFs are set to.

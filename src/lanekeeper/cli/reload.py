@@ -22,7 +22,9 @@ from lanekeeper.domain.errors import Error
 
 log = structlog.get_logger("lanekeeper.config")
 
-CONTROLLER_PARTS = ("pci", "ml2", "sriov_nic", "compute", "rules", "lanekeeper", "placement")
+CONTROLLER_PARTS = (
+    *("pci", "ml2", "sriov_nic", "compute", "rules", "lanekeeper", "placement", "health"),
+)
 PLACEMENT_PARTS = ("rules", "lanekeeper", "placement", "keystone", "cors")
 AGENT_PARTS = ("sriov_nic", "pci")
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from lanekeeper.config.health import Health
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.service import Cors, Keystone, Placement
 from lanekeeper.config.value import (
@@ -33,6 +34,7 @@ from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.scheduling.multiplier import Multipliers
 
 
 class Pci(Section, frozen=True):
@@ -227,6 +229,50 @@ class Compute(Section, frozen=True):
             parse=parse_filters,
         ),
     ] = ("ComputeFilter", "PciPassthroughFilter", "NUMATopologyFilter")
+    pci_weight_multiplier: Annotated[
+        float,
+        Meta(ge=0),
+        Option(
+            "filter_scheduler",
+            "pci_weight_multiplier",
+            "How much it counts that few devices of a host are free.",
+        ),
+    ] = 1.0
+    cpu_weight_multiplier: Annotated[
+        float,
+        Option(
+            "filter_scheduler",
+            "cpu_weight_multiplier",
+            "How much it counts that many VCPUs are free; negative packs servers.",
+        ),
+    ] = 1.0
+    ram_weight_multiplier: Annotated[
+        float,
+        Option(
+            "filter_scheduler",
+            "ram_weight_multiplier",
+            "How much it counts that much memory is free; negative packs servers.",
+            old=(("DEFAULT", "ram_weight_multiplier"),),
+        ),
+    ] = 1.0
+    disk_weight_multiplier: Annotated[
+        float,
+        Option(
+            "filter_scheduler",
+            "disk_weight_multiplier",
+            "How much it counts that much disk is free; negative packs servers.",
+            old=(("DEFAULT", "disk_weight_multiplier"),),
+        ),
+    ] = 1.0
+
+    @property
+    def multipliers(self) -> Multipliers:
+        return Multipliers(
+            pci=self.pci_weight_multiplier,
+            cpu=self.cpu_weight_multiplier,
+            ram=self.ram_weight_multiplier,
+            disk=self.disk_weight_multiplier,
+        )
 
 
 class Rules(Section, frozen=True):
@@ -285,6 +331,16 @@ class Own(Section, frozen=True):
             "Refuse every device_spec key that is not known, not only likely slips of the pen.",
         ),
     ] = False
+    accept_exchanged_devices: Annotated[
+        bool,
+        Option(
+            "lanekeeper",
+            "accept_exchanged_devices",
+            "Offer another device at a known address at once where the one before it was free and "
+            "clean; it is set aside until `lanekeeper device clean` where unset, and always where "
+            "that one was held or dirty.",
+        ),
+    ] = False
     token_expiration_s: Annotated[
         int,
         Meta(ge=60, le=604_800),
@@ -325,6 +381,25 @@ class Own(Section, frozen=True):
             also=(("DEFAULT", "agent_down_time"),),
         ),
     ] = 75.0
+    events_kept_days: Annotated[
+        int,
+        Meta(ge=1, le=36_500),
+        Option(
+            "lanekeeper",
+            "events_kept_days",
+            "Days that what was asked of a server is kept once the server is gone (openstack "
+            "server event list); of one that is there all is kept.",
+        ),
+    ] = 90
+    events_kept_max: Annotated[
+        int,
+        Meta(ge=1000, le=100_000_000),
+        Option(
+            "lanekeeper",
+            "events_kept_max",
+            "How many such events of servers that are gone are kept at most, the youngest ones.",
+        ),
+    ] = 100_000
     metrics_token_file: Annotated[
         str,
         Option(
@@ -346,5 +421,6 @@ class Config(Section, frozen=True):
     rules: Rules = Rules()
     lanekeeper: Own = Own()
     placement: Placement = Placement()
+    health: Health = Health()
     keystone: Keystone = Keystone()
     cors: Cors = Cors()

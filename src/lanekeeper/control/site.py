@@ -9,9 +9,11 @@ from pathlib import Path
 
 from lanekeeper.clock import Clock
 from lanekeeper.config import Config
+from lanekeeper.control.compute.fleet import FleetMemory
 from lanekeeper.control.identity.token_memory import TokenMemory
 from lanekeeper.control.image.fetches import Fetches
 from lanekeeper.control.placement.memory import InventoryMemory
+from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.store.database import Database
 
 
@@ -76,3 +78,12 @@ class Site:
     bells: Bells = field(default_factory=Bells)
     token_memory: TokenMemory = field(default_factory=TokenMemory)
     inventory: InventoryMemory = field(default_factory=InventoryMemory)
+    fleet: FleetMemory = field(default_factory=FleetMemory)
+
+    def hosts(self) -> Fleet:
+        """Every host as the scheduler sees it now.
+
+        Raises:
+            Unavailable: the database cannot be read.
+        """
+        return self.fleet.current(self.database, self.clock(), self.config.lanekeeper.agent_down_s)

@@ -158,12 +158,20 @@ class Executor:
         return self._forward(journal)
 
     def rollback(self) -> Outcome | None:
-        """Take back the last change that stands, finished or not; None when none does."""
+        """Take back the last change that stands, finished or not; None when none does.
+
+        Those before it that applied the same policy go with it (``one_policy``); of several the
+        outcome is that of the first.
+        """
         if not self.directory.is_dir():
             return None
+        outcome = None
         with locked(self.directory):
-            standing = self._standing()
-            return self._back(standing[-1]) if standing else None
+            for journal in reversed(one_policy(self._standing())):
+                outcome = self._back(journal)
+                if outcome.left:
+                    break
+        return outcome
 
     def rollback_to(self, number: int) -> list[Outcome]:
         """Take back every change after *number*, last first; 0 is the host before the first.
@@ -271,6 +279,25 @@ class Executor:
             _note(journal, left, partial(journal.mark_course, Course.TAKEN_BACK))
         course = Course.BACK if left else Course.TAKEN_BACK
         return Outcome(journal.id, course, failure, tuple(dict.fromkeys(left)))
+
+
+def one_policy(standing: Sequence[Journal]) -> Sequence[Journal]:
+    """Return the last of *standing*, and those right before it that applied the same policy.
+
+    Each boot applies the policy anew. Going back over that alone would leave the policy kept, and
+    the next boot would bring back what was taken back.
+    """
+    last = standing[-1:]
+    if not last or last[0].course is not Course.APPLIED or not last[0].head.policy:
+        return last
+    same = len(standing)
+    while same and _applied(standing[same - 1], last[0].head.policy):
+        same -= 1
+    return standing[same:]
+
+
+def _applied(journal: Journal, policy: str) -> bool:
+    return journal.course is Course.APPLIED and journal.head.policy == policy
 
 
 def _note(journal: Journal, left: list[str], note: Callable[[], None]) -> None:

@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault
+from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.attribute import read_lines
 from lanekeeper.host.capture_list import KEPT, LINES_KEPT
 from lanekeeper.host.facts import read_release
+from lanekeeper.host.fault import Faults
+from lanekeeper.host.holder import CAPTURED as HOLDERS
+from lanekeeper.host.holder import encode_holders, read_holders
 from lanekeeper.host.initramfs import CAPTURED, listing, read_initramfs
 from lanekeeper.host.kernel_log import DEVICE, read_kernel_log
 from lanekeeper.host.modprobe import read_variants
@@ -16,6 +20,8 @@ from lanekeeper.host.offload import questions
 from lanekeeper.host.program import DIRECTORY, answer
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.text_line import matching
+from lanekeeper.host.vf_settings import CAPTURED as SETTINGS
+from lanekeeper.host.vf_settings import encode_settings, read_vf_settings, were_kept
 
 
 def extracts(root: Path) -> Iterator[tuple[str, str | None]]:
@@ -25,7 +31,10 @@ def extracts(root: Path) -> Iterator[tuple[str, str | None]]:
     yield from _read(DEVICE, lambda: _log(root))
     yield from _read(f"lib/modules/{release}/modules.alias", lambda: _variants(root, release))
     yield from _read(CAPTURED, lambda: _initramfs(root, release))
-    pfs = tuple(device for device in PciSysfs(root).scan().devices if device.total_vfs)
+    devices = PciSysfs(root).scan().devices
+    yield from _read(HOLDERS, lambda: _holders(root, devices))
+    yield from _read(SETTINGS, lambda: _settings(root, devices))
+    pfs = tuple(device for device in devices if device.total_vfs)
     for question, commands in questions(pfs).items():
         path = f"{DIRECTORY}/{question}"
         yield from _read(path, lambda q=question, c=commands: answer(root, q, *c) or "")  # type: ignore[misc]
@@ -48,6 +57,18 @@ def _lines(root: Path) -> Iterator[tuple[str, str | None]]:
                 lines = read_lines(str(root / name))
                 kept = [line if words.search(line) else "" for line in lines]
                 yield name, "\n".join(kept).rstrip("\n")
+
+
+def _holders(root: Path, devices: tuple[PciDevice, ...]) -> str:
+    found = read_holders(root, devices)
+    return encode_holders(found) if found else ""
+
+
+def _settings(root: Path, devices: tuple[PciDevice, ...]) -> str:
+    if root.resolve() != Path("/") and not were_kept(root):
+        return ""
+    found = read_vf_settings(root, devices, Faults(keep=False))
+    return encode_settings(found) if found else ""
 
 
 def _log(root: Path) -> str:

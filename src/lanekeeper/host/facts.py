@@ -16,7 +16,7 @@ from lanekeeper.host.altname import read_altnames
 from lanekeeper.host.attribute import names, read_bytes, read_text, whole
 from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
-from lanekeeper.host.guest import read_guests
+from lanekeeper.host.holder import read_holders
 from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import read_interfaces, read_representors
 from lanekeeper.host.machine import Scan
@@ -104,7 +104,7 @@ def read_host(
         serials=_serials(root, pfs, told),
         altnames=_altnames(root, interfaces, told),
         vf_settings=read_vf_settings(root, pfs, told),
-        guests=part("records of guests", lambda: read_guests(root), {}),
+        holders=part("who holds what", lambda: read_holders(root, scan.devices), {}),
         representors=part("representors", lambda: read_representors(root), {}),
         offload=read_offload(root, pfs, told),
     )

@@ -24,11 +24,8 @@ from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.journal import Course, Journal, journals
 from lanekeeper.host.lock import is_watched, locked, watching
 
-SECONDS = 120.0
-"""How long a change waits for its confirmation unless told otherwise; as ``netplan try``."""
-
 _LOOK_AGAIN_S = 0.5
-_STARTS_WITHIN_S = 20.0
+_STARTS_WITHIN_S = 60.0
 _PATIENCE_S = 5.0
 _TRIES = 12
 _TRY_AGAIN_S = 5.0

@@ -28,7 +28,7 @@ from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.simulated_eswitch import SimulatedEswitch
 from lanekeeper.host.simulated_switch import SimulatedSwitch
 from lanekeeper.host.tree import plant
-from lanekeeper.host.vf_settings import SIMULATED, forget_settings, kept_settings
+from lanekeeper.host.vf_settings import forget_settings, kept_settings, settings_file
 from lanekeeper.host.vfio import is_vfio
 
 Refuse = Callable[[str, str], int]
@@ -185,7 +185,7 @@ class SimulatedKernel:
         (self._bus / "devices" / vf.name).unlink(missing_ok=True)
         (pf / f"virtfn{index}").unlink(missing_ok=True)
         shutil.rmtree(vf, ignore_errors=True)
-        _settings_file(self._root, pf.name, index).unlink(missing_ok=True)
+        settings_file(self._root, pf.name, index).unlink(missing_ok=True)
 
     def _join_group(self, vf: Path) -> None:
         """Give the VF a group of its own, if this host has groups at all."""
@@ -230,7 +230,7 @@ class SimulatedLinks(VfLinks):
 
     def read(self, ifindex: int, label: str) -> dict[int, VfSettings]:
         pf = self._pf(ifindex, label)
-        return {index: self._load(pf, index) for index in range(_number(pf / "sriov_numvfs"))}
+        return kept_settings(self._root, pf.name, range(_number(pf / "sriov_numvfs")))
 
     def write(self, ifindex: int, label: str, index: int, change: VfChange) -> tuple[str, ...]:
         pf = self._pf(ifindex, label)
@@ -240,9 +240,9 @@ class SimulatedLinks(VfLinks):
             what = f"set transmit rates {change.rates[0]} to {change.rates[1]} Mbit/s"
             refused = os.strerror(errno.EINVAL)
             raise HostFault(f"cannot {what} on VF {index} of {label}: {refused}")
-        now = self._load(pf, index)
+        now = kept_settings(self._root, pf.name, (index,))[index]
         unsupported = tuple(name for name in changed_fields(change) if name in unknown)
-        path = _settings_file(self._root, pf.name, index)
+        path = settings_file(self._root, pf.name, index)
         path.parent.mkdir(exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.write_bytes(msgspec.json.encode(_applied(now, change, unknown)))
@@ -260,9 +260,6 @@ class SimulatedLinks(VfLinks):
             if read_text(str(interface / "ifindex")) == str(ifindex):
                 return interface.resolve().parent.parent
         raise NotFound(f"no interface {ifindex} for {label}")
-
-    def _load(self, pf: Path, index: int) -> VfSettings:
-        return kept_settings(self._root, pf.name, index)
 
 
 def _applied(now: VfSettings, change: VfChange, unknown: tuple[str, ...]) -> VfSettings:
@@ -282,10 +279,6 @@ def _vf_address(pf: Path, index: int) -> PciAddress:
     address = vf_address(PciAddress.parse(pf.name), first, stride, index)
     assert address is not None
     return address
-
-
-def _settings_file(root: Path, pf: str, index: int) -> Path:
-    return root / SIMULATED / f"{pf}-{index}.json"
 
 
 def _number(path: Path, base: int = 10) -> int:

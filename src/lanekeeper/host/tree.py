@@ -19,8 +19,6 @@ mean nothing.
 from __future__ import annotations
 
 import base64
-import errno
-import glob
 import os
 import re
 import zlib
@@ -30,11 +28,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.host.capture_list import DEEP, DEEP_LINKS, KEPT, KNOWN_BY_NAME
-from lanekeeper.host.captured import extracts
 
 HEADER = "# lanekeeper tree 1"
-_FILE_BYTES_MAX = 2**20
+FILE_BYTES_MAX = 2**20
 _SIGNS = ("sys/bus", "sys/devices", "sys/class", "sys/module", "proc/cpuinfo", "proc/cmdline")
 _LONG = {"n": b"\n", "t": b"\t", "\\": b"\\"}
 _ESCAPED = re.compile(r"\\(x[0-9a-f]{2}|n|t|\\)")
@@ -106,7 +102,7 @@ def _entry(line: str) -> Entry:
 def _unpack(text: str) -> bytes:
     unpacker = zlib.decompressobj()
     try:
-        data = unpacker.decompress(base64.b64decode(text, validate=True), _FILE_BYTES_MAX)
+        data = unpacker.decompress(base64.b64decode(text, validate=True), FILE_BYTES_MAX)
     except (ValueError, zlib.error) as error:
         raise Invalid(f"the packed content is damaged: {error}") from error
     if not unpacker.eof:
@@ -164,68 +160,6 @@ def is_machine(root: Path) -> bool:
         OSError: *root* may not be looked into.
     """
     return any((root / sign).exists() for sign in _SIGNS)
-
-
-def capture(root: Path) -> str:
-    """Write down what of the host below *root* decides about its devices, as one text.
-
-    Serial numbers and hardware addresses are kept: they are how a device is known.
-    Files above 1 MiB, and those known by name only, are noted as present.
-    """
-    paths = dict.fromkeys([*_listed(root), *_walked(root)])
-    lines = [str(entry) for path in paths if (entry := _look(root / path, path))]
-    lines += [str(_extract(path, text)) for path, text in extracts(root) if path not in paths]
-    return "\n".join([HEADER, *lines, ""])
-
-
-def _extract(path: str, text: str | None) -> Entry:
-    if text is None:
-        return Entry(path, Kind.REFUSED, b"EACCES")
-    return Entry(path, Kind.LINE, text.encode())
-
-
-def _listed(root: Path) -> Iterator[str]:
-    for pattern in KEPT:
-        yield from sorted(glob.glob(pattern, root_dir=root))  # noqa: PTH207  # finds dead links too
-
-
-def _walked(root: Path) -> Iterator[str]:
-    for pattern, where, wanted in DEEP:
-        for top in sorted(root.glob(pattern)):
-            for here, directories, files in os.walk(top):
-                directories.sort()
-                if where.search(here):
-                    kept = [n for n in directories + files if n in wanted or DEEP_LINKS.match(n)]
-                    yield from (os.path.relpath(f"{here}/{name}", root) for name in sorted(kept))
-
-
-def _look(path: Path, name: str) -> Entry | None:
-    try:
-        if path.is_symlink():
-            return _link(name, os.fsencode(path.readlink()))
-        if path.is_dir():
-            return Entry(name, Kind.DIRECTORY)
-        if not path.is_file() or KNOWN_BY_NAME.search(name):
-            return Entry(name, Kind.PRESENT)
-        return _file(name, path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return Entry(name, Kind.REFUSED, errno.errorcode.get(error.errno or 0, "EIO").encode())
-
-
-def _link(name: str, target: bytes) -> Entry:
-    if target == os.fsencode(name).rpartition(b"/")[2]:  # as plant() makes a refused file
-        return Entry(name, Kind.REFUSED, b"ELOOP")
-    return Entry(name, Kind.LINK, target)
-
-
-def _file(name: str, content: bytes) -> Entry:
-    if len(content) > _FILE_BYTES_MAX:
-        return Entry(name, Kind.PRESENT)
-    if content.endswith(b"\n"):
-        return Entry(name, Kind.LINE, content[:-1])
-    return Entry(name, Kind.BYTES, content)
 
 
 def _escape(data: bytes, also: str = "") -> str:

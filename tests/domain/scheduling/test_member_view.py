@@ -1,12 +1,13 @@
 from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.domain.scheduling.filter import FILTERS, Verdict
-from lanekeeper.domain.scheduling.member_view import member_rejection, member_verdict
-from lanekeeper.domain.scheduling.selection import Rejection, explain_rejections, select_hosts
+from lanekeeper.domain.scheduling.fleet import Fleet
+from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
+from lanekeeper.domain.scheduling.selection import explain_rejections, select_hosts
 
 
 def test_every_filter_has_words_for_members() -> None:
-    for check in FILTERS:
-        told = member_verdict(Verdict(code=check.__name__, reason="h1", remedy="h1"))
+    for each in FILTERS:
+        told = member_verdict(Verdict(code=each.code, reason="h1", remedy="h1"))
         assert told.remedy
         assert told.remedy != "h1"
 
@@ -22,17 +23,17 @@ def test_counts_are_told_and_configuration_is_not() -> None:
     device = vf("a", tags={"physical_network": "physnet2"})
     hosts = [host(name, device, physical_networks=frozenset({"physnet1"})) for name in ("h1", "h2")]
     asked = server(need("port web", physical_network="physnet1"))
-    (first, second) = map(member_rejection, select_hosts(asked, hosts).rejections)
-    assert (first, first.host) == (second, "")
-    assert first.verdict.reason == "port web needs 1, and no device listed here fits"
-    text = explain_rejections([first, second])
+    (told,) = member_rejections(select_hosts(asked, Fleet.of(hosts)).rejections)
+    assert (told.hosts, told.count) == ((), 2)
+    assert told.verdict.reason == "port web needs 1, and no device listed here fits"
+    text = explain_rejections([told])
     assert "devices turned away 2 of 2: port web needs 1" in text
     assert "fits (2 hosts). What would help:" in text
     assert "physnet" not in text
 
 
 def test_amounts_are_told_as_they_are() -> None:
-    (rejection,) = map(member_rejection, select_hosts(server(vcpus=9), [host("h1")]).rejections)
-    assert isinstance(rejection, Rejection)
+    asked = select_hosts(server(vcpus=9), Fleet.of([host("h1")]))
+    (rejection,) = member_rejections(asked.rejections)
     assert rejection.verdict.reason == "has 8 of 8 VCPUs free, 9 needed"
     assert rejection.verdict.facts == {"free": 8, "capacity": 8, "needed": 9}

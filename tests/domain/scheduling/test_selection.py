@@ -1,12 +1,18 @@
+from collections import Counter
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
-from lanekeeper.domain.scheduling.filter import FILTERS, OF_NOVA, filters_of
+from lanekeeper.domain.scheduling.filter import FILTERS, OF_NOVA, claimable, filters_of
+from lanekeeper.domain.scheduling.fleet import Codes, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest, Standing, Stock
+from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.scheduling.selection import NO_HOST, first_verdict, select_hosts
+from lanekeeper.domain.scheduling.weight import devices_weight
 
 PORT = need("port p", physical_network="physnet1")
 NETWORK_VF = vf("a", tags={"physical_network": "physnet1"})
@@ -40,7 +46,7 @@ def test_a_filter_says_what_is_wrong_and_what_would_help(
 
 
 def test_every_filter_is_named_by_its_verdicts() -> None:
-    names = [check.__name__ for check in FILTERS]
+    names = [each.code for each in FILTERS]
     assert len(set(names)) == len(names)
 
 
@@ -65,30 +71,64 @@ def test_every_filter_of_novas_that_is_honoured_is_one_of_novas() -> None:
 
 def test_a_host_that_has_all_is_taken() -> None:
     view = host("h1", NETWORK_VF, physical_networks=frozenset({"physnet1"}))
-    (choice,) = select_hosts(server(PORT), [view]).choices
+    (choice,) = select_hosts(server(PORT), Fleet.of([view])).choices
     assert [given.device.id for given in choice.given] == ["a"]
 
 
 def test_servers_without_devices_leave_the_hosts_with_devices_free() -> None:
     hosts = [host("with", vf("a")), host("without")]
-    assert select_hosts(server(), hosts).choices[0].host.name == "without"
-    assert select_hosts(server(need("n")), hosts).choices[0].host.name == "with"
+    fleet = Fleet.of(hosts)
+    assert select_hosts(server(), fleet).choices[0].host.name == "without"
+    assert select_hosts(server(need("n")), fleet).choices[0].host.name == "with"
 
 
-def test_servers_are_spread_by_free_memory_then_by_name() -> None:
+def test_servers_with_devices_fill_one_host_before_the_next() -> None:
+    fleet = Fleet.of([host("many", vf("a"), vf("b")), host("one", vf("c"))])
+    assert select_hosts(server(need("n")), fleet).choices[0].host.name == "one"
+
+
+def test_servers_are_spread_by_what_is_free_then_by_name() -> None:
     full = {"VCPU": Stock(8), "MEMORY_MB": Stock(4096, 2048), "DISK_GB": Stock(100)}
     hosts = [host("a", stocks=full), host("c"), host("b")]
-    names = [choice.host.name for choice in select_hosts(server(), hosts).choices]
-    assert names == ["b", "c", "a"]
+
+    def names(multipliers: Multipliers) -> list[str]:
+        fleet = Fleet.of(hosts)
+        found = select_hosts(server(), fleet, multipliers=multipliers, choices=3)
+        return [choice.host.name for choice in found.choices]
+
+    assert names(Multipliers()) == ["b", "c", "a"]
+    assert names(Multipliers(ram=-1.0)) == ["a", "b", "c"]
+    assert names(Multipliers(ram=0.0)) == ["a", "b", "c"]
+
+
+def test_a_heavier_weigher_outweighs_the_others() -> None:
+    """Sums of parts of 0 to 1: one that differs by its whole width beats two at half of theirs."""
+    cpus = {"VCPU": Stock(8, 2), "MEMORY_MB": Stock(4096), "DISK_GB": Stock(100)}
+    disk = {"VCPU": Stock(8), "MEMORY_MB": Stock(4096), "DISK_GB": Stock(100, 90)}
+    fleet = Fleet.of([host("cpus", stocks=cpus), host("disk", stocks=disk)])
+    for name, multipliers in (
+        ("disk", Multipliers(cpu=2.0)),
+        ("cpus", Multipliers(disk=2.0)),
+        ("cpus", Multipliers()),
+    ):
+        (choice,) = select_hosts(server(), fleet, multipliers=multipliers).choices
+        assert choice.host.name == name
+
+
+@pytest.mark.parametrize(
+    ("free", "weight"), [(0, 100), (1, 99), (2, 98), (50, 50), (98, 2), (99, 1), (500, 1)]
+)
+def test_free_devices_weigh_as_in_nova(free: int, weight: int) -> None:
+    assert devices_weight(np.array([free])).tolist() == [weight]
 
 
 def test_no_host_is_told_with_counts_hosts_and_remedy() -> None:
     held = vf("a", standing=Standing.HELD)
     hosts = [host(f"h{n}", held) for n in range(5)] + [host("off", enabled=False)]
-    text = select_hosts(server(need("alias a1")), hosts).explain()
+    text = select_hosts(server(need("alias a1")), Fleet.of(hosts)).explain()
     assert text.startswith(NO_HOST)
-    assert "devices turned away 5 of 6: h0 alias a1 needs 1" in text
-    assert "and 2 more" in text
+    assert "devices turned away 5 of 6: alias a1 needs 1" in text
+    assert "(h0, h1, h2 and 2 more)" in text
     assert "host_enabled turned away 1 of 6: off is disabled" in text
     assert "What would help: delete a server that holds such a device" in text
     assert len(text) < 2000
@@ -96,41 +136,126 @@ def test_no_host_is_told_with_counts_hosts_and_remedy() -> None:
 
 def test_what_an_operator_wrote_with_a_full_stop_ends_a_sentence_once() -> None:
     off = host("h1", enabled=False, disabled_reason="Its fan is broken.")
-    text = select_hosts(server(), [off]).explain()
+    text = select_hosts(server(), Fleet.of([off])).explain()
     assert "is disabled: Its fan is broken. What would help" in text
     assert ".." not in text
 
 
 def test_no_host_at_all_says_how_to_get_one() -> None:
-    assert "enrol one" in select_hosts(server(), []).explain()
+    assert "enrol one" in select_hosts(server(), Fleet.of([])).explain()
 
 
-_hosts = st.lists(
-    st.builds(
-        lambda number, enabled, alive, cpus, vfs: host(
-            f"h{number}",
-            *(vf(f"{number}v{n}") for n in range(vfs)),
-            enabled=enabled,
-            alive=alive,
-            stocks={"VCPU": Stock(cpus), "MEMORY_MB": Stock(4096), "DISK_GB": Stock(9)},
+_STANDINGS = st.sampled_from([*Standing, Standing.FREE, Standing.FREE])
+_NETWORKS = st.frozensets(st.sampled_from(["physnet1", "physnet2"]))
+
+
+@st.composite
+def _host(draw: st.DrawFn) -> HostView:
+    number = draw(st.integers(0, 99))
+    return host(
+        f"h{number}",
+        *(
+            vf(f"{number}v{n}", f"{number}p{n % 2}", standing=draw(_STANDINGS))
+            for n in range(draw(st.integers(0, 4)))
         ),
-        st.integers(0, 99),
-        st.booleans(),
-        st.booleans(),
-        st.integers(0, 3),
-        st.integers(0, 3),
+        *((vf(f"{number}n", tags={"physical_network": "physnet1"}),) * draw(st.integers(0, 1))),
+        enabled=draw(st.sampled_from([True, True, False])),
+        alive=draw(st.sampled_from([True, True, False])),
+        frozen_reason=draw(st.sampled_from(["", "", "history lost"])),
+        zone=draw(st.sampled_from(["east", "west"])),
+        physical_networks=draw(_NETWORKS),
+        stocks={
+            "VCPU": Stock(draw(st.integers(0, 3)), draw(st.integers(0, 1))),
+            "MEMORY_MB": Stock(draw(st.sampled_from([256, 4096, 8192]))),
+            **({"DISK_GB": Stock(9)} if draw(st.booleans()) else {}),
+        },
+    )
+
+
+_hosts = st.lists(_host(), max_size=6, unique_by=lambda view: view.name)
+_requests = st.builds(
+    lambda count, port, vcpus, disk, zone, name: server(
+        *([need("n", count)] if count else []),
+        *([PORT] if port else []),
+        vcpus=vcpus, disk_gib=disk, zone=zone, host=name,
     ),
-    max_size=6,
-    unique_by=lambda view: view.name,
-)
+    st.integers(0, 3),
+    st.booleans(),
+    st.integers(0, 3),
+    st.integers(0, 1),
+    st.sampled_from([None, None, "east", "south"]),
+    st.sampled_from([None, None, None, "h1"]),
+)  # fmt: skip
 
 
-@given(_hosts, st.integers(0, 3), st.integers(1, 3))
-def test_every_host_is_chosen_or_told_why(hosts: list[HostView], count: int, vcpus: int) -> None:
-    needs = (need("n", count),) if count else ()
-    selection = select_hosts(server(*needs, vcpus=vcpus), hosts)
-    chosen = [choice.host.name for choice in selection.choices]
-    refused = [rejection.host for rejection in selection.rejections]
-    assert sorted(chosen + refused) == sorted(view.name for view in hosts)
-    assert all(len(choice.given) == count for choice in selection.choices)
-    assert all(rejection.verdict.remedy for rejection in selection.rejections)
+@given(_hosts, _requests)
+def test_both_faces_of_a_filter_say_the_same(
+    hosts: list[HostView], request_: ServerRequest
+) -> None:
+    fleet = Fleet.of(hosts)
+    for each in {*FILTERS, *filters_of(()), claimable(["h1"])}:
+        answers = [each.why(request_, view) for view in fleet.views]
+        if each.mask is not None:
+            passed = each.mask(request_, fleet).tolist()
+            assert passed == [answer is None for answer in answers], each.code
+            continue
+        assert each.alike is not None
+        by_code = dict(zip(each.alike(fleet).tolist(), answers, strict=True))
+        assert answers == [by_code[code] for code in each.alike(fleet).tolist()], each.code
+
+
+@given(_hosts, _requests, st.integers(1, 6))
+def test_every_host_is_fit_or_told_why(
+    hosts: list[HostView], request_: ServerRequest, choices: int
+) -> None:
+    fleet = Fleet.of(hosts)
+    verdicts = {view.name: first_verdict(request_, view) for view in hosts}
+    fitting = [name for name, verdict in verdicts.items() if verdict is None]
+    selection = select_hosts(request_, fleet, choices=choices, whole=True)
+    assert selection.fitting == len(fitting)
+    assert len(selection.choices) == min(choices, len(fitting))
+    assert {choice.host.name for choice in selection.choices} <= set(fitting)
+    wanted = sum(one.request.count for one in request_.needs)
+    assert all(len(choice.given) == wanted for choice in selection.choices)
+    told = Counter[str]()
+    for one in selection.rejections:
+        told[one.verdict.code] += one.count
+        for name in one.hosts:
+            said = verdicts[name]
+            assert said is not None
+            assert (said.code, said.reason) == (one.verdict.code, one.verdict.reason)
+        assert one.verdict.remedy
+    assert told == Counter(one.code for one in verdicts.values() if one is not None)
+    quick = select_hosts(request_, fleet, choices=choices)
+    assert quick.choices == selection.choices
+    assert quick.rejections == (() if fitting else selection.rejections)
+
+
+@given(_hosts, st.lists(st.tuples(_host(), st.booleans()), max_size=6))
+def test_a_fleet_that_is_changed_is_the_one_made_anew(
+    hosts: list[HostView], changes: list[tuple[HostView, bool]]
+) -> None:
+    fleet, known = Fleet.of(hosts), {view.id: view for view in hosts}
+    for view, stays in changes:
+        fleet = fleet.with_views({view.id: view if stays else None})
+        known.pop(view.id, None)
+        if stays:
+            known[view.id] = view
+        assert plain(fleet) == plain(Fleet.of(known.values()))
+
+
+def plain(fleet: Fleet) -> object:
+    """Everything that a fleet says; codes differ with its history, what they stand for does not."""
+
+    def values(codes: Codes) -> list[object]:
+        names = {code: value for value, code in codes.of.items()}
+        return [names[code] for code in codes.column.tolist()]
+
+    return (
+        fleet.views,
+        fleet.row_of,
+        [one.tolist() for one in (fleet.enabled, fleet.alive, fleet.thawed, fleet.free_devices)],
+        [values(one) for one in (fleet.zones, fleet.shapes)],
+        {name: one.tolist() for name, one in fleet.free.items() if one.any()},
+        {name: one.tolist() for name, one in fleet.reached.items() if one.any()},
+    )

@@ -40,7 +40,8 @@ def _view(answer: Answer) -> dict[str, object]:
         "asked": answer.asked,
         "hosts": [
             {
-                "host": one.host or None,
+                "host": one.hosts[0] if one.count == len(one.hosts) == 1 else None,
+                "hosts": list(one.hosts),
                 "count": one.count,
                 "rank": one.rank,
                 "devices": list(one.devices),

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from lanekeeper.cli import exit_code
+from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.target import program, target_of
+from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.adopt import Lost, adopt
 from lanekeeper.host.survey import read_survey

@@ -8,11 +8,15 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.arguments import CONFIRM_WITHIN_S
+from lanekeeper.cli.host.called import program
+from lanekeeper.cli.host.changing import changes_of, executor_of, guardian_of
 from lanekeeper.cli.host.image import apply_image
-from lanekeeper.cli.host.output import progress, report, show
+from lanekeeper.cli.host.output import report, show
 from lanekeeper.cli.host.plan import show_plan
 from lanekeeper.cli.host.policy import policy_of, policy_path
-from lanekeeper.cli.host.target import Target, program, require_changeable, target_of
+from lanekeeper.cli.host.progress import progress
+from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.observed import HostFacts
@@ -22,31 +26,7 @@ from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
 from lanekeeper.host.apply import Hold, Outcome
 from lanekeeper.host.facts import read_host
-from lanekeeper.host.hold import SECONDS
 from lanekeeper.host.interruption import Interruption, interruption
-
-_SECONDS_MAX = 86400.0
-
-
-def apply_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--confirm-within",
-        type=_seconds,
-        metavar="SECONDS",
-        help="take the change back unless it is confirmed in time; 0 is never (default: "
-        f"{SECONDS:.0f} for the interface that carries the host's own traffic, else 0)",
-    )
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if seconds and not 1 <= seconds <= _SECONDS_MAX:
-        what = f"{text!r}: 0, or 1 to {_SECONDS_MAX:.0f} seconds"
-        raise argparse.ArgumentTypeError(what)
-    return seconds
 
 
 def apply_host(arguments: argparse.Namespace) -> int:
@@ -59,7 +39,7 @@ def apply_host(arguments: argparse.Namespace) -> int:
             return show_plan(arguments, policy, read_host(target.root, program()))
         require_changeable(target)
         with interruption() as interrupted:
-            left = target.executor(progress(arguments), interrupted.reason).resume()
+            left = executor_of(target, progress(arguments), interrupted.reason).resume()
             if left is not None:
                 if left.left or interrupted.signal or _was_this_one(left, policy, target):
                     document = {"resumed": view.outcome_json(left)}
@@ -71,7 +51,7 @@ def apply_host(arguments: argparse.Namespace) -> int:
 
 def _was_this_one(left: Outcome, policy: Policy, target: Target) -> bool:
     """Tell whether what just went back, unconfirmed, is what would be applied again."""
-    change = journal.load(target.changes / f"{left.change:06d}.jsonl")
+    change = journal.load(changes_of(target) / f"{left.change:06d}.jsonl")
     went_back = change.is_held and left.course is journal.Course.TAKEN_BACK
     return went_back and change.head.policy == policy.text
 
@@ -101,7 +81,7 @@ def _apply(
         show(arguments, document, view.plan_text(found))
         return exit_code.NO if found.refusals else exit_code.DONE
     hold = _hold(arguments, target, found, host)
-    executor = target.executor(progress(arguments), interrupted.reason)
+    executor = executor_of(target, progress(arguments), interrupted.reason)
     outcome = executor.apply(found.steps, policy.text, hold)
     assert outcome is not None
     document["outcome"] = view.outcome_json(outcome)
@@ -118,8 +98,8 @@ def _hold(
     """Hold what was asked to be, and by itself what may cut the host off."""
     seconds = arguments.confirm_within
     if seconds is None:
-        seconds = SECONDS if management_touched(found.steps, host) else 0.0
-    return Hold(seconds, target.guardian().watch) if seconds else None
+        seconds = CONFIRM_WITHIN_S if management_touched(found.steps, host) else 0.0
+    return Hold(seconds, guardian_of(target).watch) if seconds else None
 
 
 def _code(outcome: Outcome, interrupted: Interruption) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,19 +30,35 @@ def machine_at(root: Path, option: str = "--root") -> Iterator[Path]:
     Raises:
         Invalid: there is none, or it cannot be read.
     """
+    if _is_directory(root, option):
+        yield _checked(root, root, option)
+        return
+    import tempfile  # a machine that is a directory does without
+
     with tempfile.TemporaryDirectory(
         prefix="lanekeeper-tree-", ignore_cleanup_errors=True
     ) as directory:
-        try:
-            found = root if root.is_dir() else _planted(root, Path(directory), option)
-            is_there = is_machine(found)
-        except OSError as error:
-            raise Invalid(f"{option} {root}: {error.strerror}") from error
-        if not is_there:
-            missing = "neither sys nor proc of a machine is in it"
-            hint = "`lanekeeper host capture FILE` makes one"
-            raise Invalid(f"{option} {root}: no captured machine: {missing}", hint=hint)
-        yield found
+        yield _checked(_planted(root, Path(directory), option), root, option)
+
+
+def _is_directory(root: Path, option: str) -> bool:
+    try:
+        return root.is_dir()
+    except OSError as error:
+        raise Invalid(f"{option} {root}: {error.strerror}") from error
+
+
+def _checked(found: Path, root: Path, option: str) -> Path:
+    """Return *found*, which *root* names. Raises Invalid: it is no machine."""
+    try:
+        is_there = is_machine(found)
+    except OSError as error:
+        raise Invalid(f"{option} {root}: {error.strerror}") from error
+    if not is_there:
+        missing = "neither sys nor proc of a machine is in it"
+        hint = "`lanekeeper host capture FILE` makes one"
+        raise Invalid(f"{option} {root}: no captured machine: {missing}", hint=hint)
+    return found
 
 
 def _planted(file: Path, directory: Path, option: str) -> Path:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lanekeeper.cli import exit_code
-from lanekeeper.cli.host import view
+from lanekeeper.cli.host.changing import changes_of, now_of
 from lanekeeper.cli.host.image import image_of
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.target import target_of
+from lanekeeper.cli.table import table
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.host import journal
 from lanekeeper.host.deadline import Now, moment
@@ -30,8 +31,8 @@ def changes_host(arguments: argparse.Namespace) -> int:
         changes = _changes(image_of(arguments).changes, moment)
     else:
         with target_of(arguments) as target:
-            changes = _changes(target.changes, target.now)
-    text = [*view.table([_HEAD, *map(_row, changes)])] if changes else ["No change was made here."]
+            changes = _changes(changes_of(target), now_of(target))
+    text = [table(_HEAD, [*map(_row, changes)])] if changes else ["No change was made here."]
     text += [f"change {each['id']}: {each['reason']}" for each in changes if each["reason"]]
     show(arguments, {"changes": changes}, text)
     return (

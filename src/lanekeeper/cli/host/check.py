@@ -8,9 +8,10 @@ import sys
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.policy import policy_path
-from lanekeeper.cli.host.target import program, target_of
+from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.findings.finding import Severity, worst
 from lanekeeper.domain.hostplan.findings.policy import policy_findings

@@ -7,21 +7,18 @@ import syslog
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.changing import changes_of, executor_of, now_of
 from lanekeeper.cli.host.output import report
 from lanekeeper.cli.host.target import require_changeable, target_of
 from lanekeeper.host.hold import confirm, guard
 from lanekeeper.host.interruption import interruption
 
 
-def confirm_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("change", type=int, metavar="ID", help="as `host apply` said")
-
-
 def confirm_host(arguments: argparse.Namespace) -> int:
     """Keep a change that waits for it; 1 when it does not, or not any more."""
     with target_of(arguments) as target:
         require_changeable(target)
-        confirm(target.changes, arguments.change, target.now)
+        confirm(changes_of(target), arguments.change, now_of(target))
     text = f"Change {arguments.change} is confirmed; `lanekeeper host rollback` takes it back."
     return report(arguments, {"confirmed": arguments.change}, [text], exit_code.DONE)
 
@@ -30,7 +27,7 @@ def guard_host(arguments: argparse.Namespace) -> int:
     """Watch one change, as `host apply` starts it, until it is confirmed or taken back."""
     with target_of(arguments) as target, interruption() as interrupted:
         require_changeable(target)
-        outcome = guard(target.executor(), arguments.change, interrupted.reason)
+        outcome = guard(executor_of(target), arguments.change, interrupted.reason)
         if outcome is None:
             return exit_code.DONE
         if not target.is_simulated:

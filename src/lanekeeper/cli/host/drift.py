@@ -9,8 +9,10 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.called import program
+from lanekeeper.cli.host.changing import changes_of
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.target import Target, program, target_of
+from lanekeeper.cli.host.target import Target, target_of
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
 from lanekeeper.domain.hostplan.plan import plan
@@ -25,7 +27,7 @@ from lanekeeper.host.written import Edited, edited
 def drift_host(arguments: argparse.Namespace) -> int:
     """Say what is not as the last apply left it; 1 when anything is. Changes nothing."""
     with target_of(arguments) as target:
-        changes = journals(target.changes)
+        changes = journals(changes_of(target))
         policy, wrong = _policy(target, changes)
         host = read_host(target.root, program())
         found = Plan() if policy is None else plan(policy, host)

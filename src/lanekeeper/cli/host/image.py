@@ -9,28 +9,22 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
-from lanekeeper.cli.host.output import progress, report, show
+from lanekeeper.cli.host.output import report, show
 from lanekeeper.cli.host.policy import policy_at
+from lanekeeper.cli.host.progress import progress
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import Change
 from lanekeeper.domain.hostplan.offline import commands_after, offline_plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
+from lanekeeper.host.apply import one_policy
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
 from lanekeeper.host.journal import Course, Journal
 
 _PROGRAM = "usr/bin/lanekeeper"
 """How the unit calls this program: where it lies here says nothing of the image."""
-
-
-def offline_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--offline",
-        action="store_true",
-        help="--root is the root directory of an image: plan, write or take back its files alone",
-    )
 
 
 def image_of(arguments: argparse.Namespace) -> Image:
@@ -84,7 +78,7 @@ def apply_image(arguments: argparse.Namespace) -> int:
 
 
 def rollback_image(arguments: argparse.Namespace) -> int:
-    """Take back the last change of the image, or all after ``--to``; 1 when some of it stays."""
+    """Take back the last policy of the image, or all after ``--to``; 1 when some of it stays."""
     image = image_of(arguments)
     wanted = _wanted(arguments, journal.journals(image.changes))
     image.require_files_only(wanted)
@@ -127,10 +121,10 @@ def _plan_text(found: Plan) -> Iterable[str]:
 
 def _wanted(arguments: argparse.Namespace, changes: list[Journal]) -> list[Journal]:
     """Return the changes that are to be taken back, the last first."""
-    standing = [each for each in reversed(changes) if each.course is not Course.TAKEN_BACK]
+    standing = [each for each in changes if each.course is not Course.TAKEN_BACK]
     if arguments.to is None:
-        return standing[:1]
-    return [each for each in standing if each.id > arguments.to]
+        return [*reversed(one_policy(standing))]
+    return [each for each in reversed(standing) if each.id > arguments.to]
 
 
 def _commands(undo: list[Change], image: Image) -> Iterator[str]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import select
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
-from typing import TextIO
 
 from lanekeeper.cli import exit_code
-from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
-_READ_WITHIN_MS = 1000
+_INDENT = 2
 
 
 def show(arguments: argparse.Namespace, document: object, text: Iterable[str]) -> None:
+    """Print *document* where JSON was asked for, indented for eyes alone: that takes long."""
     if arguments.json:
-        print(json.dumps(document, indent=2, default=str))
+        indent = _INDENT if sys.stdout.isatty() else None
+        print(json.dumps(document, indent=indent, default=str))
     else:
         print("\n".join(text))
 
@@ -28,39 +26,3 @@ def report(
 ) -> int:
     show(arguments, document, text)
     return code
-
-
-def progress(arguments: argparse.Namespace) -> Progress:
-    """Return what tells each stage on standard output; JSON goes there alone."""
-    return silent if arguments.json else _Teller()
-
-
-class _Teller:
-    """Prints stages, as long as somebody takes them.
-
-    Whoever stops reading, or is cut off by the very change that is told, must neither end it
-    half-way nor hold it up: a terminal that is not read any more would block the write for ever.
-    """
-
-    def __init__(self) -> None:
-        self._is_read = True
-
-    def __call__(self, stage: Stage) -> None:
-        self._is_read = self._is_read and _takes(sys.stdout)
-        if not self._is_read:
-            return
-        width = len(str(stage.count))
-        undo = "undo: " if stage.verb is Verb.UNDO else ""
-        with suppress(OSError):
-            print(f"[{stage.number:{width}}/{stage.count}] {undo}{stage.action}", flush=True)
-
-
-def _takes(stream: TextIO) -> bool:
-    """Return whether *stream* takes a line within a second."""
-    try:
-        descriptor = stream.fileno()
-    except (OSError, ValueError):
-        return not stream.closed  # no file at all, as where tests read along
-    ready = select.poll()
-    ready.register(descriptor, select.POLLOUT)
-    return bool(ready.poll(_READ_WITHIN_MS))

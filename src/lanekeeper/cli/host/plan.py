@@ -6,10 +6,11 @@ import argparse
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.image import plan_image
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.policy import policy_of
-from lanekeeper.cli.host.target import program, target_of
+from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.plan import plan

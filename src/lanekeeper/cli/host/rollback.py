@@ -7,26 +7,19 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.changing import changes_of, executor_of
 from lanekeeper.cli.host.image import rollback_image
-from lanekeeper.cli.host.output import progress, report
+from lanekeeper.cli.host.output import report
+from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Outcome
+from lanekeeper.host.apply import Outcome, one_policy
 from lanekeeper.host.interruption import interruption
 
 
-def rollback_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--to",
-        type=int,
-        metavar="ID",
-        help="take back every change after ID, last first; 0 is the host before the first one",
-    )
-
-
 def rollback_host(arguments: argparse.Namespace) -> int:
-    """Take the last change back, or all after one; 1 when some of it could not be."""
+    """Take the last policy back, or all after one; 1 when some of it could not be."""
     if arguments.offline:
         return rollback_image(arguments)
     with target_of(arguments) as target:
@@ -46,7 +39,7 @@ def rollback_host(arguments: argparse.Namespace) -> int:
 
 
 def _rollback(arguments: argparse.Namespace, target: Target) -> list[Outcome]:
-    executor = target.executor(progress(arguments))
+    executor = executor_of(target, progress(arguments))
     if arguments.to is not None:
         return executor.rollback_to(arguments.to)
     outcome = executor.rollback()
@@ -61,11 +54,11 @@ def _document(arguments: argparse.Namespace, outcomes: list[Outcome]) -> dict[st
 
 
 def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:
-    changes = journal.journals(target.changes)
+    changes = journal.journals(changes_of(target))
     standing = [each for each in changes if each.course is not journal.Course.TAKEN_BACK]
     if arguments.to and arguments.to not in {change.id for change in changes}:
         raise NotFound(f"there is no change {arguments.to}")
-    wanted = standing[-1:]
+    wanted = list(one_policy(standing))
     if arguments.to is not None:
         wanted = [change for change in standing if change.id > arguments.to]
     undo = [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,17 +11,6 @@ from pathlib import Path
 
 from lanekeeper.cli.host.captured import machine_at
 from lanekeeper.domain.errors import Forbidden, Invalid
-from lanekeeper.host import journal
-from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Stop, never
-from lanekeeper.host.deadline import Moment, moment
-from lanekeeper.host.hold import Guardian, guardian_for
-from lanekeeper.host.linux import LinuxMachine
-from lanekeeper.host.simulated import SimulatedMachine, lab_tree
-from lanekeeper.host.stage import Progress, silent
-from lanekeeper.host.tree import plant
-
-_INSTALLED = "/usr/bin/lanekeeper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +25,6 @@ class Target:
     root: Path
     is_captured: bool = False
     is_simulated: bool = False
-
-    def actor(self) -> Actor:
-        if self.is_simulated:
-            machine = SimulatedMachine(self.root)
-            return Actor(self.root, machine, machine.run)
-        return Actor(self.root, LinuxMachine(self.root))
-
-    @property
-    def changes(self) -> Path:
-        return self.root / journal.DIRECTORY
-
-    def now(self) -> Moment:
-        return moment(self.root)
-
-    def executor(self, progress: Progress = silent, stop: Stop = never) -> Executor:
-        return Executor(self.actor(), self.changes, progress, stop, self.now)
-
-    def guardian(self) -> Guardian:
-        where = ("--simulate", str(self.root.resolve())) if self.is_simulated else ()
-        return guardian_for(self.changes, where)
 
 
 def where_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +54,9 @@ def target_of(arguments: argparse.Namespace) -> Iterator[Target]:
 
 
 def _simulated(directory: Path) -> Path:
+    from lanekeeper.host.simulated import lab_tree
+    from lanekeeper.host.tree import plant
+
     try:
         if not directory.is_dir() or not any(directory.iterdir()):
             return plant(lab_tree(), directory)
@@ -107,11 +77,3 @@ def require_changeable(target: Target) -> None:
         raise Invalid("--root is a captured machine, which cannot be changed", hint=hint)
     if not target.is_simulated and os.geteuid() != 0:
         raise Forbidden("changing this machine needs root", hint="sudo lanekeeper host …")
-
-
-def program() -> str:
-    """Return how this program is called at boot: the installed command, or this one's path."""
-    called = Path(sys.argv[0])
-    if called.name == "lanekeeper" and called.exists():
-        return str(called.resolve())
-    return shutil.which("lanekeeper") or _INSTALLED

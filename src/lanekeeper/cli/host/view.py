@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
@@ -10,14 +10,11 @@ from typing import Any
 import msgspec
 
 from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Severity
-from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Plan, State, Step
-from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.apply import Outcome
 from lanekeeper.host.journal import Course
 
 _COLOURS = {Severity.OK: "32", Severity.INFO: "36", Severity.WARNING: "33", Severity.ERROR: "31"}
-_BRIDGE = 0x06
 _WIDTH = 110
 
 
@@ -142,67 +139,3 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
 
 def outcome_json(outcome: Outcome | None) -> dict[str, Any] | None:
     return None if outcome is None else asdict(outcome)
-
-
-def devices_text(host: HostFacts, *, bridges: bool) -> Iterator[str]:
-    """A table: PFs with their VFs below them, everything else in bus order."""
-    head = ("ADDRESS", "TYPE", "IDS", "NUMA", "GROUP", "DRIVER", "NETDEV", "MAC", "VFS")
-    rows = [head, *(_row(device) for device in _ordered(host, bridges=bridges))]
-    yield from table(rows)
-    for name, reason in host.device_faults:
-        yield f"set aside: {name}: {reason}"
-
-
-def _ordered(host: HostFacts, *, bridges: bool) -> Iterator[PciDevice]:
-    for device in host.devices:
-        if device.parent is not None or (device.class_code >> 16 == _BRIDGE and not bridges):
-            continue
-        yield device
-        yield from host.vfs_of(device.address)
-
-
-def _row(device: PciDevice) -> tuple[str, ...]:
-    is_vf = device.parent is not None
-    return (
-        f"  {device.address}" if is_vf else str(device.address),
-        device.dev_type.removeprefix("type-") + (f" {device.vf_index}" if is_vf else ""),
-        f"{device.vendor_id:04x}:{device.product_id:04x}",
-        _or_dash(device.numa_node),
-        _or_dash(device.iommu_group),
-        _or_dash(device.driver),
-        _or_dash(device.netdev),
-        _or_dash(device.mac),
-        f"{device.num_vfs} of {device.total_vfs}" if device.total_vfs else "",
-    )
-
-
-def _or_dash(value: object) -> str:
-    return "-" if value is None else str(value)
-
-
-def device_json(device: PciDevice) -> dict[str, Any]:
-    """One device with the field names and spellings of the compute API."""
-    return {
-        **asdict(device),
-        "address": str(device.address),
-        "vendor_id": f"{device.vendor_id:04x}",
-        "product_id": f"{device.product_id:04x}",
-        "class_code": f"{device.class_code:06x}",
-        "parent": None if device.parent is None else str(device.parent),
-    }
-
-
-def host_json(host: HostFacts) -> dict[str, Any]:
-    return {
-        "devices": [device_json(device) for device in host.devices],
-        "set_aside": [{"name": name, "reason": reason} for name, reason in host.device_faults],
-    }
-
-
-def table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Left-aligned columns, two blanks apart; the first row is the head."""
-    every = list(rows)
-    widths = [max(len(row[at]) for row in every) for at in range(len(every[0]))]
-    for row in every:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()

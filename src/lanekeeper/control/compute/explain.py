@@ -27,17 +27,19 @@ from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.scheduling.filter import Filter, Verdict, filters_of
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
-from lanekeeper.domain.scheduling.member_view import member_verdict
+from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
 from lanekeeper.domain.scheduling.selection import (
     Choice,
     Rejection,
     explain_rejections,
     select_hosts,
 )
-from lanekeeper.store.compute.capacity import host_views
 from lanekeeper.store.compute.flavor import flavor_list
 from lanekeeper.store.compute.server import event_list, refusal_list
 from lanekeeper.store.network.port import port_list
+
+_EACH_TOLD = 100
+"""Hosts up to which each says for itself all that stands against it; many are told by reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +59,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostAnswer:
-    """What one host says, or several that say the same to somebody who may not know hosts.
+    """What one host says, or several that say the same.
 
     Attributes:
-        host: its name; empty for those who may not know it.
+        hosts: the first few, by name; empty for those who may not know them.
         count: how many hosts say this.
         rank: 1 for the host that would be taken, then 2 and so on; None when it does not fit.
         devices: addresses that the server would get, or has got.
-        verdicts: each constraint that it does not meet; a stored answer has the first alone.
+        verdicts: each constraint that it does not meet; of many hosts, and in a stored answer, the
+            first alone.
     """
 
-    host: str
+    hosts: tuple[str, ...] = ()
     count: int = 1
     rank: int | None = None
     devices: tuple[str, ...] = ()
@@ -101,15 +104,24 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     """
     with site.database.read() as connection:
         request = _request(connection, site, caller, question)
-        views = host_views(connection, site.clock(), site.config.lanekeeper.agent_down_s)
-    filters = filters_of(site.config.compute.enabled_filters)
-    selection = select_hosts(request, views, filters)
-    ranks = {choice.host.name: (rank, choice) for rank, choice in enumerate(selection.choices, 1)}
-    answers = [_answer(request, view, ranks.get(view.name), filters) for view in views]
+    fleet, filters = site.hosts(), filters_of(site.config.compute.enabled_filters)
+    multipliers = site.config.compute.multipliers
+    selection = select_hosts(
+        request, fleet, filters, multipliers=multipliers, choices=_EACH_TOLD, whole=True
+    )
+    answers = [_fitting(choice, rank) for rank, choice in enumerate(selection.choices, 1)]
+    if selection.fitting > len(answers):
+        rest = selection.fitting - len(answers)
+        answers.append(HostAnswer(count=rest, rank=len(answers) + 1))
+    if len(fleet) <= _EACH_TOLD:
+        fit = {choice.host.id for choice in selection.choices}
+        answers += [_unfit(request, view, filters) for view in fleet.views if view.id not in fit]
+    else:
+        answers += [_rejected(one) for one in selection.rejections]
     if selection.choices:
         first = selection.choices[0]
         summary = (
-            f"{len(selection.choices)} of {len(views)} hosts fit; {first.host.name} would be "
+            f"{selection.fitting} of {len(fleet)} hosts fit; {first.host.name} would be "
             f"taken{_with(_addresses(first))}."
         )
     else:
@@ -117,7 +129,7 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     answer = Answer(
         fits=bool(selection.choices),
         summary=summary,
-        hosts=tuple(sorted(answers, key=lambda one: (one.rank is None, one.rank or 0, one.host))),
+        hosts=tuple(answers),
         asked=_asked(request),
     )
     return answer if caller.is_admin else _for_member(answer)
@@ -139,7 +151,7 @@ def explain_server(site: Site, caller: Caller, server_id: str) -> Answer:
         raise NotFound(f"nothing is kept of how server {server_id} was placed")
     chosen = str(created.detail.get("host", ""))
     devices = tuple(created.detail.get("devices", ()))
-    hosts = [HostAnswer(host=chosen, rank=1, devices=devices)] if chosen else []
+    hosts = [HostAnswer(hosts=(chosen,), rank=1, devices=devices)] if chosen else []
     answer = Answer(
         fits=bool(chosen),
         summary=f"{chosen} was taken{_with(devices)}." if chosen else created.message,
@@ -159,20 +171,20 @@ def _for_member(answer: Answer) -> Answer:
         tuple(_plain(member_verdict(_verdict(one))) for one in host.verdicts)
         for host in answer.hosts
     ]
-    fitting = sum(host.rank is not None for host in answer.hosts)
-    groups: list[HostAnswer] = [HostAnswer(host="", count=fitting, rank=1)] if fitting else []
-    groups += [
-        HostAnswer(host="", count=told.count(verdicts), verdicts=verdicts)
-        for place, verdicts in enumerate(told)
-        if verdicts and verdicts not in told[:place]
-    ]
+    counts = [host.count for host in answer.hosts]
+    fitting = sum(host.count for host in answer.hosts if host.rank is not None)
+    groups: list[HostAnswer] = [HostAnswer(count=fitting, rank=1)] if fitting else []
+    for place, verdicts in enumerate(told):
+        if verdicts and verdicts not in told[:place]:
+            alike = [count for one, count in zip(told, counts, strict=True) if one == verdicts]
+            groups.append(HostAnswer(count=sum(alike), verdicts=verdicts))
     if not answer.fits:
-        firsts = [Rejection("", _verdict(verdicts[0])) for verdicts in told if verdicts]
-        summary = explain_rejections(firsts)
+        firsts = [Rejection(_verdict(one.verdicts[0]), (), one.count) for one in groups]
+        summary = explain_rejections(member_rejections(firsts))
     elif answer.at is not None:
         summary = "A host was taken."
     else:
-        summary = f"{fitting} of {len(answer.hosts)} hosts fit."
+        summary = f"{fitting} of {sum(counts)} hosts fit."
     return replace(answer, summary=summary, hosts=tuple(groups))
 
 
@@ -229,18 +241,20 @@ def _port(connection: sa.Connection, caller: Caller, wanted: str) -> PortRecord:
     raise Invalid(f"port {wanted[:80]!r} does not exist")
 
 
-def _answer(
-    request: ServerRequest,
-    view: HostView,
-    ranked: tuple[int, Choice] | None,
-    filters: Sequence[Filter],
-) -> HostAnswer:
-    if ranked is not None:
-        rank, choice = ranked
-        return HostAnswer(host=view.name, rank=rank, devices=_addresses(choice))
-    found = (check(request, view) for check in filters)
+def _fitting(choice: Choice, rank: int) -> HostAnswer:
+    return HostAnswer(hosts=(choice.host.name,), rank=rank, devices=_addresses(choice))
+
+
+def _unfit(request: ServerRequest, view: HostView, filters: Sequence[Filter]) -> HostAnswer:
+    found = (each.why(request, view) for each in filters)
     return HostAnswer(
-        host=view.name, verdicts=tuple(_plain(one) for one in found if one is not None)
+        hosts=(view.name,), verdicts=tuple(_plain(one) for one in found if one is not None)
+    )
+
+
+def _rejected(rejection: Rejection) -> HostAnswer:
+    return HostAnswer(
+        hosts=rejection.hosts, count=rejection.count, verdicts=(_plain(rejection.verdict),)
     )
 
 
@@ -261,10 +275,12 @@ def _verdict(plain: Mapping[str, Any]) -> Verdict:
 
 
 def _stored(rejections: Sequence[Mapping[str, Any]]) -> list[HostAnswer]:
+    """Read what ``server_create.plain`` wrote."""
     return [
         HostAnswer(
-            host=str(one["host"]),
-            verdicts=({key: value for key, value in one.items() if key != "host"},),
+            hosts=tuple(one["hosts"]),
+            count=int(one["count"]),
+            verdicts=(_plain(_verdict(one)),),
         )
         for one in rejections
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -27,8 +27,8 @@ from lanekeeper.domain.errors import Conflict, Error, NoCapacity
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.profile import binding_profile
-from lanekeeper.domain.scheduling.filter import Verdict, filters_of
-from lanekeeper.domain.scheduling.member_view import member_rejection
+from lanekeeper.domain.scheduling.filter import claimable, filters_of
+from lanekeeper.domain.scheduling.member_view import member_rejections
 from lanekeeper.domain.scheduling.selection import (
     Choice,
     Rejection,
@@ -36,15 +36,18 @@ from lanekeeper.domain.scheduling.selection import (
     explain_rejections,
     select_hosts,
 )
-from lanekeeper.store.compute.capacity import device_facts, host_views
+from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.race import is_lost_race
 from lanekeeper.store.compute.server import ServerRecord, event_insert, server_get, server_insert
 from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
-from lanekeeper.store.host.desired import desired_touch, host_lock
+from lanekeeper.store.host.desired import UNUSABLE, desired_touch, host_lock, host_lock_usable
 from lanekeeper.store.network.port import port_attach, port_create_for_server
-from lanekeeper.store.placement.allocation import FULL, allocation_take, consumer_put
+from lanekeeper.store.placement.allocation import FULL, allocation_take
+from lanekeeper.store.placement.consumer import consumer_put
 
-_RACES = frozenset({TAKEN, FULL})
+_RACES = frozenset({TAKEN, FULL, UNUSABLE})
+_TOLD = 100
+"""Hosts up to which a server that found a place keeps, too, why it is on no other."""
 _Attempt = tuple[str, int, tuple[str, ...]]
 
 
@@ -84,7 +87,7 @@ def _create(
     """
     draft = draft_server(site, caller, order, reservation_id, index)
     tried: set[_Attempt] = set()
-    left_out: dict[str, Rejection] = {}
+    left_out: set[str] = set()
     while True:
         selection = _select(site, order, left_out)
         if not selection.choices:
@@ -92,7 +95,7 @@ def _create(
         choice = selection.choices[0]
         attempt = _attempt_of(choice)
         if attempt in tried:
-            left_out[choice.host.name] = _contradiction(choice.host.name)
+            left_out.add(choice.host.name)
             continue
         tried.add(attempt)
         placing = _Placing(
@@ -121,27 +124,22 @@ def _create(
             return placed
 
 
-def _select(site: Site, order: Order, left_out: Mapping[str, Rejection]) -> Selection:
-    with site.database.read() as connection:
-        views = host_views(connection, site.clock(), site.config.lanekeeper.agent_down_s)
-    hosts = [view for view in views if view.name not in left_out]
-    filters = filters_of(site.config.compute.enabled_filters)
-    found = select_hosts(order.request, hosts, filters)
-    return Selection(found.choices, (*found.rejections, *left_out.values()))
+def _select(site: Site, order: Order, left_out: Collection[str]) -> Selection:
+    fleet, filters = site.hosts(), filters_of(site.config.compute.enabled_filters)
+    if left_out:
+        filters = (claimable(left_out), *filters)
+    return select_hosts(
+        order.request,
+        fleet,
+        filters,
+        multipliers=site.config.compute.multipliers,
+        whole=len(fleet) <= _TOLD,
+    )
 
 
 def _attempt_of(choice: Choice) -> _Attempt:
     devices = tuple(sorted(given.device.id for given in choice.given))
     return choice.host.id, choice.host.generation, devices
-
-
-def _contradiction(host_name: str) -> Rejection:
-    verdict = Verdict(
-        code="claim",
-        reason="shows free what cannot be claimed",
-        remedy="lanekeeper device list shows who holds what; this is a bug worth reporting",
-    )
-    return Rejection(host_name, verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,10 +158,11 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     """Take everything on the chosen host: amounts, devices, ports, then the server's own row.
 
     Raises:
-        Conflict: somebody else was faster, or the image was deleted; the transaction must be left.
+        Conflict: somebody else was faster, the host was disabled or frozen since it was chosen, or
+            the image was deleted; the transaction must be left.
     """
     draft, host, order = placing.draft, placing.choice.host, placing.order
-    host_lock(connection, host.id)
+    host_lock_usable(connection, host.id)
     hold_images(connection, images_of(draft))
     consumer_put(
         connection,
@@ -271,9 +270,9 @@ def _unplaced(
         NoCapacity: the operator wants that refused instead.
     """
     for rejection in selection.rejections:
-        REFUSALS.labels(rejection.verdict.code).inc()
+        REFUSALS.labels(rejection.verdict.code).inc(rejection.count)
     text = selection.explain()
-    told = explain_rejections([member_rejection(one) for one in selection.rejections])
+    told = explain_rejections(member_rejections(selection.rejections))
     if site.config.lanekeeper.refuse_unschedulable:
         raise NoCapacity(text if caller.is_admin else told)
     now = site.clock()
@@ -315,7 +314,8 @@ def plain(rejections: Sequence[Rejection]) -> list[dict[str, Any]]:
     """Rejections as plain data, for the database and for clients."""
     return [
         {
-            "host": rejection.host,
+            "hosts": list(rejection.hosts),
+            "count": rejection.count,
             "filter": rejection.verdict.code,
             "reason": rejection.verdict.reason,
             "remedy": rejection.verdict.remedy,

@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from lanekeeper.clock import Stopwatch, monotonic
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.single_flight import SingleFlight
 
 CALLER_AGE_S_MAX = 1.0
 KEYS_AGE_S_MAX = 60.0
@@ -29,6 +30,8 @@ class TokenMemory:
         self._stopwatch = stopwatch
         self._lock = threading.Lock()
         self._callers: OrderedDict[str, tuple[float, datetime, Caller]] = OrderedDict()
+        self._flight = SingleFlight[tuple[float, MultiFernet]]()
+        self._forgotten_s = float("-inf")
         self._keys: tuple[float, MultiFernet] | None = None
 
     # Callers --------------------------------------------------------------------------------------
@@ -46,7 +49,10 @@ class TokenMemory:
         return caller if self._stopwatch() - seen_s <= CALLER_AGE_S_MAX else None
 
     def remember(self, text: str, seen_s: float, expires_at: datetime, caller: Caller) -> None:
+        """Believe what a look that began at *seen_s* has found, unless all was forgotten since."""
         with self._lock:
+            if seen_s < self._forgotten_s:
+                return  # the look may have been before the change
             self._callers[text] = (seen_s, expires_at, caller)
             self._callers.move_to_end(text)
             while len(self._callers) > _CALLERS_MAX:
@@ -55,6 +61,7 @@ class TokenMemory:
     def forget(self) -> None:
         """Look everything up again; called after each change of users, roles or tokens."""
         with self._lock:
+            self._forgotten_s = self._stopwatch()
             self._callers.clear()
 
     # Seals ----------------------------------------------------------------------------------------
@@ -75,15 +82,16 @@ class TokenMemory:
         return None
 
     def forget_keys(self) -> None:
-        with self._lock:
-            self._keys = None
+        self._keys = None
 
     def _known(self, load_keys: Callable[[], Sequence[str]], age_s_max: float) -> MultiFernet:
-        with self._lock:
-            now_s = self._stopwatch()
-            if self._keys is None or now_s - self._keys[0] > age_s_max:
-                self._keys = (now_s, MultiFernet([Fernet(key) for key in load_keys()]))
-            return self._keys[1]
+        keys = self._keys
+        if keys is None or self._stopwatch() - keys[0] > age_s_max:
+            keys = self._keys = self._flight.run(lambda: self._loaded(load_keys))
+        return keys[1]
+
+    def _loaded(self, load_keys: Callable[[], Sequence[str]]) -> tuple[float, MultiFernet]:
+        return self._stopwatch(), MultiFernet([Fernet(key) for key in load_keys()])
 
 
 def new_key() -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 import sqlalchemy as sa
 
+from lanekeeper.control.single_flight import SingleFlight
 from lanekeeper.domain.placement.snapshot import Snapshot
 from lanekeeper.store.change_log import Changes, Seen, change_log_now, change_log_since
 from lanekeeper.store.database import Database
@@ -25,7 +24,7 @@ class InventoryMemory:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._flight = SingleFlight[Snapshot]()
         self._snapshot: Snapshot | None = None
         self._seen = Seen()
 
@@ -35,7 +34,10 @@ class InventoryMemory:
         Raises:
             Unavailable: the database cannot be read.
         """
-        with self._lock, database.read() as connection:
+        return self._flight.run(lambda: self._look(database))
+
+    def _look(self, database: Database) -> Snapshot:
+        with database.read() as connection:
             if self._snapshot is None:
                 return self._read_all(connection)
             changes = change_log_since(connection, self._seen)

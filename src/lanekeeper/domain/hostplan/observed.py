@@ -9,6 +9,7 @@ from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, BootSettings, argum
 from lanekeeper.domain.hostplan.offload import Offload
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
+from lanekeeper.domain.pci.holder import Holder
 from lanekeeper.domain.pci.vf_settings import VfSettings
 
 
@@ -78,7 +79,7 @@ class HostFacts:
         serials: what the vital product data of PFs says, beside the number of the PCIe capability.
         altnames: other names of interfaces, by their function.
         vf_settings: what each PF holds for its VFs; a PF that could not be asked is not there.
-        guests: names of active guests, by the function that was given to them.
+        holders: who has a function in use: guests, and processes where no record names a guest.
         representors: names of the interfaces that stand for VFs in an eswitch, by PF and index.
         offload: of cards with an eswitch, and of the switch above them.
     """
@@ -118,7 +119,7 @@ class HostFacts:
     serials: Mapping[PciAddress, str] = field(default_factory=dict)
     altnames: Mapping[PciAddress, tuple[str, ...]] = field(default_factory=dict)
     vf_settings: Mapping[PciAddress, Mapping[int, VfSettings]] = field(default_factory=dict)
-    guests: Mapping[PciAddress, str] = field(default_factory=dict)
+    holders: Mapping[PciAddress, Holder] = field(default_factory=dict)
     representors: Mapping[tuple[PciAddress, int], str] = field(default_factory=dict)
     offload: Offload = field(default_factory=Offload)
 

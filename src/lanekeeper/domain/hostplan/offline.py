@@ -19,7 +19,7 @@ from lanekeeper.domain.hostplan.steps.module import option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 
 _MENU = ("etc/default/grub", "etc/grub.d/")
-_INITRAMFS = ("etc/modprobe.d/",)
+_INITRAMFS = ("etc/modprobe.d/", "etc/dracut.conf.d/")
 
 
 def offline_plan(policy: Policy, host: HostFacts) -> Plan:

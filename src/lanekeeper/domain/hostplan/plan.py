@@ -22,6 +22,7 @@ from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_states,
     huge_page_steps,
 )
+from lanekeeper.domain.hostplan.steps.initramfs import initramfs_steps
 from lanekeeper.domain.hostplan.steps.max_vfs import (
     max_vfs_pending,
     max_vfs_steps,
@@ -51,15 +52,17 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *blacklist_refusals(policy, host, chosen),
         *boot_refusals(booted, host),
     ]
+    options, counts = [*option_steps(policy, host, chosen)], [*max_vfs_steps(policy, host, chosen)]
     steps = [
-        *option_steps(policy, host, chosen),
+        *options,
         *module_steps(host, chosen),
         *huge_page_steps(policy, host),
         *(step for entry, pf in chosen for step in pf_steps(entry, pf, host)),
         *switch_steps(policy, host, chosen),
-        *max_vfs_steps(policy, host, chosen),
+        *counts,
         *module_load_steps(policy, host),
         *rule_steps(policy, host, chosen),
+        *initramfs_steps(host, [*options, *counts]),
         *persist_steps(policy, host),
         *boot_steps(booted, host),
     ]

@@ -97,6 +97,15 @@ class Offered:
         )
 
     @property
+    def key(self) -> tuple[object, ...]:
+        """All of it, to sort and to hash by: what has the same key fits the same requests."""
+        return (
+            *(self.vendor_id, self.product_id, self.dev_type, self.resource_class),
+            tuple(sorted(self.traits)),
+            tuple(sorted(self.tags.items())),
+        )
+
+    @property
     def physical_network(self) -> str | None:
         """The network that its ports are on, ``""`` for those without one; None: not for ports."""
         return self.tags.get("physical_network")

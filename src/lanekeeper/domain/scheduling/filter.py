@@ -1,7 +1,9 @@
 """Filters: each turns hosts away for one reason, and says which and what would help.
 
-A filter is a function from a request and a host to a verdict, or None to let the host pass. It
-holds no state and reads no clock, so a decision can be replayed from its inputs.
+A filter has two faces. ``why`` takes a request and a host and gives a verdict, or None to let the
+host pass. The other says the same of all hosts at once: ``mask`` from columns of the fleet, or,
+where no column tells, ``alike``, a column of codes such that ``why`` answers hosts of one code
+alike. Both hold no state and read no clock, so a decision can be replayed from its inputs.
 """
 
 from __future__ import annotations
@@ -9,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fleet import Flags, Fleet, Numbers
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 
 
@@ -30,7 +35,23 @@ class Verdict:
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-Filter = Callable[[ServerRequest, HostView], Verdict | None]
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One row of ``FILTERS``.
+
+    Attributes:
+        why: None lets the host pass; its verdicts have the name of this function for their code.
+        mask: which hosts pass; None where only ``why`` can tell.
+        alike: hosts of one code have one verdict, but for what names them; None where ``mask`` is.
+    """
+
+    why: Callable[[ServerRequest, HostView], Verdict | None]
+    mask: Callable[[ServerRequest, Fleet], Flags] | None = None
+    alike: Callable[[Fleet], Numbers] | None = None
+
+    @property
+    def code(self) -> str:
+        return self.why.__name__
 
 
 def forced_host(request: ServerRequest, host: HostView) -> Verdict | None:
@@ -137,28 +158,94 @@ def devices(request: ServerRequest, host: HostView) -> Verdict | None:
         code="devices",
         reason=found.reason,
         remedy=found.remedy,
-        facts={"needs": list(found.names)},
+        facts={"needs": list(found.names)} | ({"unfit": list(found.unfit)} if found.unfit else {}),
     )
 
 
+def _none(fleet: Fleet) -> Flags:
+    return np.zeros(len(fleet), np.bool_)
+
+
+def _all(fleet: Fleet) -> Flags:
+    return np.ones(len(fleet), np.bool_)
+
+
+def _is_forced(request: ServerRequest, fleet: Fleet) -> Flags:
+    if request.host is None:
+        return _all(fleet)
+    mask = _none(fleet)
+    if (row := fleet.row_by_name(request.host)) is not None:
+        mask[row] = True
+    return mask
+
+
+def _in_zone(request: ServerRequest, fleet: Fleet) -> Flags:
+    return _all(fleet) if request.zone is None else fleet.zones.is_(request.zone)
+
+
+def _has(resource_class: str) -> Callable[[ServerRequest, Fleet], Flags]:
+    def mask(request: ServerRequest, fleet: Fleet) -> Flags:
+        wanted = request.amounts[resource_class]
+        if wanted == 0:
+            return _all(fleet)
+        free = fleet.free.get(resource_class)
+        return _none(fleet) if free is None else free >= wanted
+
+    return mask
+
+
+def _reaches_all(request: ServerRequest, fleet: Fleet) -> Flags:
+    mask = _all(fleet)
+    for need in request.needs:
+        if need.physical_network:
+            mask &= fleet.reached.get(need.physical_network, _none(fleet))
+    return mask
+
+
+def claimable(left_out: Collection[str]) -> Filter:
+    """A filter of one decision: not the hosts, by name, whose rows contradict each other."""
+
+    def claim(request: ServerRequest, host: HostView) -> Verdict | None:
+        if host.name not in left_out:
+            return None
+        return Verdict(
+            code="claim",
+            reason="shows free what cannot be claimed",
+            remedy="lanekeeper device list shows who holds what; this is a bug worth reporting",
+        )
+
+    def mask(request: ServerRequest, fleet: Fleet) -> Flags:
+        mask = _all(fleet)
+        mask[[row for name in left_out if (row := fleet.row_by_name(name)) is not None]] = False
+        return mask
+
+    return Filter(claim, mask)
+
+
+_THAWED = Filter(host_thawed, lambda request, fleet: fleet.thawed)
+_ALIVE = Filter(host_alive, lambda request, fleet: fleet.thawed & fleet.alive)
+_ENABLED = Filter(host_enabled, lambda request, fleet: fleet.enabled)
+_NETWORKS = Filter(physical_network, _reaches_all)
+_DEVICES = Filter(devices, alike=lambda fleet: fleet.shapes.column)
+
 FILTERS: tuple[Filter, ...] = (
-    forced_host,
-    availability_zone,
-    host_enabled,
-    host_alive,
-    vcpu,
-    ram,
-    disk,
-    physical_network,
-    devices,
+    Filter(forced_host, _is_forced),
+    Filter(availability_zone, _in_zone),
+    _ENABLED,
+    _ALIVE,
+    Filter(vcpu, _has("VCPU")),
+    Filter(ram, _has("MEMORY_MB")),
+    Filter(disk, _has("DISK_GB")),
+    _NETWORKS,
+    _DEVICES,
 )
 """In the order of asking: what an operator said, what a host is, what it has."""
 
 OF_NOVA: Mapping[str, tuple[Filter, ...]] = {
     "AllHostsFilter": (),
-    "ComputeFilter": (host_enabled, host_alive),
-    "NUMATopologyFilter": (devices,),
-    "PciPassthroughFilter": (physical_network, devices),
+    "ComputeFilter": (_ENABLED, _ALIVE),
+    "NUMATopologyFilter": (_DEVICES,),
+    "PciPassthroughFilter": (_NETWORKS, _DEVICES),
 }
 """Nova's filters whose work is done here, and by which.
 
@@ -175,4 +262,4 @@ def filters_of(enabled: Collection[str]) -> tuple[Filter, ...]:
     """
     if "ComputeFilter" in enabled:
         return FILTERS
-    return tuple(host_thawed if one is host_alive else one for one in FILTERS)
+    return tuple(_THAWED if one is _ALIVE else one for one in FILTERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,7 @@ class Standing(StrEnum):
     HELD = "held"
     CLEANING = "being cleaned"
     QUARANTINED = "quarantined"
+    UNFIT = "not well"
     BLOCKED = "blocked by its card's other side"
 
 
@@ -30,6 +32,7 @@ class HostDevice:
         pf_id: the device that is its PF; None for what is not a VF.
         parts_held: how many VFs of its card are held.
         whole_offered: whether its PF, too, may be given to guests.
+        unfit: what is wrong with it, for which it is kept back.
     """
 
     id: str
@@ -39,6 +42,7 @@ class HostDevice:
     pf_id: str | None = None
     parts_held: int = 0
     whole_offered: bool = False
+    unfit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Stock:
 
 
 NOTHING = Stock(0)
+DeviceShape = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +84,19 @@ class HostView:
     physical_networks: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
     generation: int = 0
+
+    @property
+    def device_shape(self) -> DeviceShape:
+        """What its devices are and how they stand, without their names.
+
+        Hosts of one shape answer any ``DeviceNeed`` alike; they need not give the same devices.
+        """
+        cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
+        for device in self.devices:
+            stands = (device.standing, device.unfit, device.pf_id is None, device.whole_offered)
+            kind = (device.offered.key, *stands)
+            cards[device.pf_id or device.id][kind] += 1
+        return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))
 
     def stock(self, resource_class: str) -> Stock:
         return self.stocks.get(resource_class, NOTHING)

@@ -6,7 +6,7 @@ gets the filter, the counts, and what they can do themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -53,5 +53,12 @@ def member_verdict(verdict: Verdict) -> Verdict:
     )
 
 
-def member_rejection(rejection: Rejection) -> Rejection:
-    return Rejection(host="", verdict=member_verdict(rejection.verdict))
+def member_rejections(rejections: Iterable[Rejection]) -> tuple[Rejection, ...]:
+    """The same hosts, counted together where they differ in nothing that may be told."""
+    counts: dict[tuple[str, str, str], Rejection] = {}
+    for one in rejections:
+        verdict = member_verdict(one.verdict)
+        key = (verdict.code, verdict.reason, verdict.remedy)
+        before = counts.get(key, Rejection(verdict, (), 0))
+        counts[key] = replace(before, count=before.count + one.count)
+    return tuple(counts.values())

@@ -1,33 +1,55 @@
-"""Choosing hosts. Every host is either chosen or told why not."""
+"""Choosing hosts. Every host is either fit or told why not."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from lanekeeper.domain.errors import clause
 from lanekeeper.domain.scheduling.filter import FILTERS, Filter, Verdict
 from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
+from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.scheduling.weight import by_weight
 
 NO_HOST = "No valid host was found. There are not enough hosts available."
 """What Nova says, and clients look for."""
 
+_AS_NOVA = Multipliers()
 _HOSTS_NAMED = 3
+_REASONS_SAID = 3
 _REASON_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One host that was turned away; *host* is empty for those who may not know hosts."""
+    """Hosts that were turned away for one reason.
 
-    host: str
+    Attributes:
+        hosts: the first few, by name; empty for those who may not know hosts.
+        count: how many they are.
+    """
+
     verdict: Verdict
+    hosts: tuple[str, ...]
+    count: int = 1
 
     def __str__(self) -> str:
-        return f"{self.host} {self.verdict.reason}".strip()
+        reason = self.verdict.reason[:_REASON_LENGTH]
+        if self.count == 1:
+            return f"{''.join(self.hosts)} {reason}".strip()
+        return f"{reason} ({self._whom()})"
+
+    def _whom(self) -> str:
+        if len(self.hosts) == self.count:
+            return ", ".join(self.hosts)
+        if self.hosts:
+            return f"{', '.join(self.hosts)} and {self.count - len(self.hosts)} more"
+        return f"{self.count} hosts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +62,17 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Hosts that fit, the best first, and one rejection for each that does not, by name."""
+    """What became of every host.
+
+    Attributes:
+        choices: hosts that fit, the best first; no more than were asked for.
+        fitting: how many fit, of those that were asked; with *rejections* all hosts.
+        rejections: by filter, in the order of asking, the most frequent reason first. Empty where
+            the choices alone were asked for and there are some.
+    """
 
     choices: tuple[Choice, ...]
+    fitting: int
     rejections: tuple[Rejection, ...]
 
     def explain(self) -> str:
@@ -54,47 +84,128 @@ def explain_rejections(rejections: Sequence[Rejection]) -> str:
     """Say why no host is left: which constraint removed how many, and what would help."""
     if not rejections:
         return f"{NO_HOST} There is no host at all: enrol one (lanekeeper agent enroll)."
-    counts = Counter(rejection.verdict.code for rejection in rejections)
-    sentences = [_sentence(rejections, code, number) for code, number in counts.most_common()]
-    return " ".join((NO_HOST, *sentences))
+    by_code: dict[str, list[Rejection]] = defaultdict(list)
+    for one in rejections:
+        by_code[one.verdict.code].append(one)
+    total = sum(one.count for one in rejections)
+    most_first = sorted(by_code.values(), key=lambda mine: -_hosts(mine))
+    return " ".join((NO_HOST, *(_sentence(mine, total) for mine in most_first)))
 
 
-def _sentence(rejections: Sequence[Rejection], code: str, number: int) -> str:
-    mine = [one for one in rejections if one.verdict.code == code]
-    said = Counter(clause(str(one)[:_REASON_LENGTH]) for one in mine)
-    named = "; ".join(
-        f"{text} ({times} hosts)" if times > 1 else text
-        for text, times in said.most_common(_HOSTS_NAMED)
-    )
-    more = f"; and {len(said) - _HOSTS_NAMED} more" if len(said) > _HOSTS_NAMED else ""
-    remedy = Counter(one.verdict.remedy for one in mine).most_common(1)[0][0]
+def _hosts(rejections: Sequence[Rejection]) -> int:
+    return sum(one.count for one in rejections)
+
+
+def _sentence(rejections: Sequence[Rejection], total: int) -> str:
+    said = "; ".join(clause(str(one)) for one in rejections[:_REASONS_SAID])
+    more = _hosts(rejections[_REASONS_SAID:])
+    remedies = Counter[str]()
+    for one in rejections:
+        remedies[one.verdict.remedy] += one.count
+    (remedy, _), *_ = remedies.most_common(1)
     return (
-        f"{code} turned away {number} of {len(rejections)}: {named}{more}. "
-        f"What would help: {clause(remedy)}."
+        f"{rejections[0].verdict.code} turned away {_hosts(rejections)} of {total}: "
+        f"{said}{f'; and {more} more' if more else ''}. What would help: {clause(remedy)}."
     )
 
 
 def select_hosts(
-    request: ServerRequest, hosts: Iterable[HostView], filters: Sequence[Filter] = FILTERS
+    request: ServerRequest,
+    fleet: Fleet,
+    filters: Sequence[Filter] = FILTERS,
+    *,
+    multipliers: Multipliers = _AS_NOVA,
+    choices: int = 1,
+    whole: bool = False,
 ) -> Selection:
-    """Split *hosts* into those that pass every filter and those that fail one."""
-    fitting: list[HostView] = []
-    rejections: list[Rejection] = []
-    for host in hosts:
-        verdict = first_verdict(request, host, filters)
-        if verdict is None:
-            fitting.append(host)
-        else:
-            rejections.append(Rejection(host.name, verdict))
-    choices = tuple(_choice(request, host) for host in by_weight(request, fitting))
-    return Selection(choices, tuple(sorted(rejections, key=lambda one: one.host)))
+    """Find the best hosts for a server, and where there is none say of every host why.
+
+    Args:
+        request: what the server asks of its host.
+        fleet: all hosts.
+        filters: what each has to pass.
+        multipliers: how much each weigher counts among those that fit.
+        choices: how many of those that fit are wanted at most.
+        whole: ask every host, although there are enough that fit.
+    """
+    funnel = _Funnel(request, fleet, multipliers)
+    quick = [one for one in filters if one.mask is not None]
+    slow = [one for one in filters if one.mask is None]
+    for each in quick:
+        funnel.put_through(each)
+    found = list(funnel.best(slow, choices))
+    if found and not whole:
+        return Selection(tuple(found), len(found), ())
+    for each in slow:
+        funnel.put_through(each)
+    fitting = int(np.count_nonzero(funnel.among))
+    return Selection(tuple(found), fitting, tuple(funnel.rejections(filters)))
+
+
+class _Funnel:
+    """Hosts on their way through the filters."""
+
+    def __init__(self, request: ServerRequest, fleet: Fleet, multipliers: Multipliers) -> None:
+        self.request = request
+        self.multipliers = multipliers
+        self.fleet = fleet
+        self.among: Flags = np.ones(len(fleet), np.bool_)
+        self._turned_away: dict[str, Flags] = {}
+        self._verdicts: dict[tuple[str, int], Verdict | None] = {}
+
+    def put_through(self, each: Filter) -> None:
+        passed = self._passed(each)
+        self._turned_away[each.code] = self.among & ~passed
+        self.among = self.among & passed
+
+    def _passed(self, each: Filter) -> Flags:
+        if each.mask is not None:
+            return each.mask(self.request, self.fleet)
+        passed = self.among.copy()
+        for row in np.flatnonzero(self.among).tolist():
+            passed[row] = self._verdict(each, row) is None
+        return passed
+
+    def best(self, filters: Sequence[Filter], choices: int) -> Iterator[Choice]:
+        """Yield those of the best hosts left that pass *filters*, too."""
+        if choices <= 0:
+            return
+        left = np.flatnonzero(self.among)
+        for row in by_weight(self.request, self.fleet, left, self.multipliers).tolist():
+            if all(self._verdict(each, row) is None for each in filters):
+                yield _choice(self.request, self.fleet.views[row])
+                choices -= 1
+                if not choices:
+                    return
+
+    def _verdict(self, each: Filter, row: int) -> Verdict | None:
+        view = self.fleet.views[row]
+        if each.alike is None:
+            return each.why(self.request, view)
+        key = (each.code, int(each.alike(self.fleet)[row]))
+        if key not in self._verdicts:
+            self._verdicts[key] = each.why(self.request, view)
+        return self._verdicts[key]
+
+    def rejections(self, filters: Sequence[Filter]) -> Iterator[Rejection]:
+        for each in filters:
+            groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+            for row in np.flatnonzero(self._turned_away[each.code]).tolist():
+                verdict = self._verdict(each, row)
+                assert verdict is not None, f"the two faces of {each.code} disagree"
+                groups[verdict.reason, verdict.remedy].append(row)
+            for rows in sorted(groups.values(), key=len, reverse=True):
+                verdict = self._verdict(each, rows[0])
+                assert verdict is not None
+                names = tuple(self.fleet.views[row].name for row in rows[:_HOSTS_NAMED])
+                yield Rejection(verdict, names, len(rows))
 
 
 def first_verdict(
     request: ServerRequest, host: HostView, filters: Sequence[Filter] = FILTERS
 ) -> Verdict | None:
     """What turns *host* away first; None when nothing does."""
-    return next((found for check in filters if (found := check(request, host))), None)
+    return next((found for each in filters if (found := each.why(request, host))), None)
 
 
 def _choice(request: ServerRequest, host: HostView) -> Choice:

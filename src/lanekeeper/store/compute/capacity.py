@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from lanekeeper.domain.scheduling.host import (
     Standing,
     Stock,
 )
-from lanekeeper.store.compute.aggregate import aggregate_list, zone_by_host
+from lanekeeper.store.batch import batches
 from lanekeeper.store.device.free import IS_FREE, ITS_CARD
 from lanekeeper.store.tables import card, device, host, inventory, resource_provider
 
@@ -31,14 +31,36 @@ _STANDING: Mapping[str, Standing] = {
 
 
 def host_views(
-    connection: sa.Connection, now: datetime, agent_down_s: float
+    connection: sa.Connection,
+    oldest: datetime,
+    zones: Mapping[str, str],
+    host_ids: Collection[str] | None = None,
 ) -> tuple[HostView, ...]:
-    """Every host, by name; an agent that was last heard *agent_down_s* seconds ago is down."""
-    devices, stocks = _devices(connection), _stocks(connection)
-    zones = zone_by_host(aggregate_list(connection))
-    oldest = now - timedelta(seconds=agent_down_s)
-    generations = _generations(connection)
-    rows = connection.execute(
+    """Hosts, all or those of *host_ids*, by name.
+
+    Args:
+        connection: in a transaction.
+        oldest: an agent that was not heard since is down.
+        zones: ``zone_by_host``.
+        host_ids: None for all.
+    """
+    if host_ids is None:
+        return _host_views(connection, oldest, zones, None)
+    views: list[HostView] = []
+    for some in batches(host_ids):
+        views += _host_views(connection, oldest, zones, some)
+    return tuple(sorted(views, key=lambda view: view.name))
+
+
+def _host_views(
+    connection: sa.Connection,
+    oldest: datetime,
+    zones: Mapping[str, str],
+    host_ids: Sequence[str] | None,
+) -> tuple[HostView, ...]:
+    devices, stocks = _devices(connection, host_ids), _stocks(connection, host_ids)
+    generations = _generations(connection, host_ids)
+    query = (
         sa.select(
             host.c.id,
             host.c.name,
@@ -51,7 +73,8 @@ def host_views(
         )
         .outerjoin(resource_provider, resource_provider.c.id == host.c.id)
         .order_by(host.c.name)
-    ).mappings()
+    )
+    rows = connection.execute(_only(query, host.c.id, host_ids)).mappings()
     return tuple(
         HostView(
             id=row["id"],
@@ -71,34 +94,64 @@ def host_views(
     )
 
 
-def _generations(connection: sa.Connection) -> dict[str, int]:
+def hosts_heard(
+    connection: sa.Connection, since: datetime | None = None
+) -> list[tuple[str, datetime]]:
+    """Host ids and when their agents were heard last: all, or those that were *since* then."""
+    query = sa.select(host.c.id, host.c.seen_at).where(host.c.seen_at.is_not(None))
+    if since is not None:
+        query = query.where(host.c.seen_at >= since)
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def provider_hosts(
+    connection: sa.Connection, provider_ids: Collection[str] | None = None
+) -> dict[str, str]:
+    """The host of each provider, all or of *provider_ids*, that devices of a host hang on."""
+    found: dict[str, str] = {}
+    query = sa.select(device.c.provider_id, device.c.host_id).distinct()
+    query = query.where(device.c.provider_id.is_not(None))
+    for some in [None] if provider_ids is None else batches(provider_ids):
+        rows = connection.execute(_only(query, device.c.provider_id, some))
+        found |= {row[0]: row[1] for row in rows}
+    return found
+
+
+def _only(
+    query: sa.Select[Any], column: sa.ColumnElement[str], ids: Sequence[str] | None
+) -> sa.Select[Any]:
+    return query if ids is None else query.where(column.in_(ids))
+
+
+def _generations(connection: sa.Connection, host_ids: Sequence[str] | None) -> dict[str, int]:
     """Host id to a number that grows whenever one of its devices changes."""
-    rows = connection.execute(
-        sa.select(device.c.host_id, sa.func.sum(device.c.generation)).group_by(device.c.host_id)
-    )
+    query = sa.select(device.c.host_id, sa.func.sum(device.c.generation))
+    rows = connection.execute(_only(query, device.c.host_id, host_ids).group_by(device.c.host_id))
     return {host_id: int(number) for host_id, number in rows}
 
 
-def _stocks(connection: sa.Connection) -> dict[str, dict[str, Stock]]:
+def _stocks(
+    connection: sa.Connection, host_ids: Sequence[str] | None
+) -> dict[str, dict[str, Stock]]:
     """Host id to its own inventories; its provider has the same id."""
-    rows = connection.execute(
-        sa.select(
-            inventory.c.provider_id,
-            inventory.c.resource_class,
-            inventory.c.capacity,
-            inventory.c.used,
-        ).join(host, host.c.id == inventory.c.provider_id)
-    )
+    query = sa.select(
+        inventory.c.provider_id,
+        inventory.c.resource_class,
+        inventory.c.capacity,
+        inventory.c.used,
+    ).join(host, host.c.id == inventory.c.provider_id)
     stocks: dict[str, dict[str, Stock]] = defaultdict(dict)
-    for provider_id, name, capacity, used in rows:
+    for provider_id, name, capacity, used in connection.execute(_only(query, host.c.id, host_ids)):
         stocks[provider_id][name] = Stock(capacity, used)
     return stocks
 
 
-def _devices(connection: sa.Connection) -> dict[str, list[HostDevice]]:
+def _devices(
+    connection: sa.Connection, host_ids: Sequence[str] | None
+) -> dict[str, list[HostDevice]]:
     """Host id to its listed and present devices, by address."""
     pf = device.alias("pf")
-    rows = connection.execute(
+    query = (
         sa.select(
             device.c.id,
             device.c.host_id,
@@ -108,6 +161,7 @@ def _devices(connection: sa.Connection) -> dict[str, list[HostDevice]]:
             device.c.dev_type,
             device.c.tags,
             device.c.state,
+            device.c.unfit,
             device.c.pf_id,
             card.c.parts_held,
             IS_FREE.label("free"),
@@ -117,9 +171,9 @@ def _devices(connection: sa.Connection) -> dict[str, list[HostDevice]]:
         .outerjoin(pf, pf.c.id == device.c.pf_id)
         .where(device.c.listed, device.c.present)
         .order_by(device.c.host_id, device.c.address)
-    ).mappings()
+    )
     devices: dict[str, list[HostDevice]] = defaultdict(list)
-    for row in rows:
+    for row in connection.execute(_only(query, device.c.host_id, host_ids)).mappings():
         devices[row["host_id"]].append(_device(row))
     return devices
 
@@ -132,6 +186,7 @@ def _device(row: sa.RowMapping) -> HostDevice:
             row["vendor_id"], row["product_id"], row["dev_type"], row["tags"]
         ),
         standing=_standing(row),
+        unfit=row["unfit"],
         pf_id=row["pf_id"],
         parts_held=row["parts_held"] or 0,
         whole_offered=bool(row["pf_listed"]),
@@ -139,15 +194,19 @@ def _device(row: sa.RowMapping) -> HostDevice:
 
 
 def _standing(row: sa.RowMapping) -> Standing:
-    """Where a device stands; a clean one is blocked by its card, held or dirty the other way."""
+    """Where a device stands; a clean one may be unfit, or blocked by its card, held or dirty the
+    other way.
+    """
     standing = _STANDING[row["state"]]
-    return Standing.BLOCKED if standing is Standing.FREE and not row["free"] else standing
+    if standing is not Standing.FREE or row["free"]:
+        return standing
+    return Standing.UNFIT if row["unfit"] else Standing.BLOCKED
 
 
 def device_facts(
     connection: sa.Connection, device_ids: Collection[str]
 ) -> dict[str, Mapping[str, Any]]:
-    """Devices by id: their columns, and ``pf_address``, ``pf_netdev`` and ``pf_mac`` of a VF."""
+    """Devices by id: columns, ``card_serial``, and ``pf_address``, ``pf_netdev``, ``pf_mac``."""
     pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
@@ -155,6 +214,7 @@ def device_facts(
             pf.c.address.label("pf_address"),
             pf.c.netdev.label("pf_netdev"),
             pf.c.mac.label("pf_mac"),
+            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
         )
         .outerjoin(pf, pf.c.id == device.c.pf_id)
         .where(device.c.id.in_(device_ids))

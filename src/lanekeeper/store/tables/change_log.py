@@ -23,5 +23,6 @@ change_log_start = Table(
     "change_log_start",
     metadata,
     Column("trimmed_until", sa.BigInteger, primary_key=True, autoincrement=False),
+    Column("trimmed_xid", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     comment="The newest line that was forgotten; who has not read it reads all anew.",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.action import ReplaceText, RunProgram
+from lanekeeper.domain.hostplan.action import ReplaceText
 from lanekeeper.domain.hostplan.boot_loader import argument_key
 from lanekeeper.domain.hostplan.choice import Chosen
 from lanekeeper.domain.hostplan.observed import HostFacts
@@ -20,27 +20,14 @@ _OPTION = "max_vfs="
 
 
 def max_vfs_steps(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Step]:
-    """Comment out lines that give ``max_vfs`` to a driver of the policy's PFs.
-
-    Other options of such a line stay. The first root file system is made anew then: whether the
-    driver is in it is not asked, because one made without need costs a minute, and one left out
-    brings the old count back at the next boot.
-    """
+    """Comment out lines that give ``max_vfs`` to a driver of the policy's PFs; the rest stays."""
     drivers = {_module(pf.driver) for _, pf in chosen if pf.driver}
     if not policy.persist:
         return
-    steps = [
-        _step(path, line)
-        for path in host.modprobe_texts
-        for line in dict.fromkeys(host.modprobe_texts[path].splitlines(keepends=True))
-        if _gives_count(line, drivers)
-    ]
-    yield from steps
-    if steps and host.initramfs_update:
-        update = RunProgram(host.initramfs_update)
-        why = "the driver may be loaded before the root file system is there"
-        back = tuple(change for step in reversed(steps) for change in step.undo)
-        yield Step(update, (*back, update), why, Impact.REBOOT)
+    for path in host.modprobe_texts:
+        for line in dict.fromkeys(host.modprobe_texts[path].splitlines(keepends=True)):
+            if _gives_count(line, drivers):
+                yield _step(path, line)
 
 
 def overruling_arguments(policy: Policy, host: HostFacts, chosen: Chosen) -> tuple[str, ...]:

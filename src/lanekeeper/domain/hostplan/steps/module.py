@@ -16,6 +16,7 @@ from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
 from lanekeeper.domain.hostplan.steps.files import own_file_steps
 
 VFIO = "vfio-pci"
+_ORDER = "softdep "
 
 
 def module_steps(host: HostFacts, chosen: Chosen) -> Iterator[Step]:
@@ -95,18 +96,29 @@ def option_steps(policy: Policy, host: HostFacts, chosen: Chosen | None) -> Iter
 
     *chosen* is None for an image, which has no devices: what their drivers need stays as it is.
     """
-    lines = [f"options {each.module} {' '.join(each.options)}\n" for each in policy.module_options]
-    lines += [f"blacklist {module}\n" for module in policy.blacklist]
+    wanted = [
+        *(f"options {each.module} {' '.join(each.options)}\n" for each in policy.module_options),
+        *(f"blacklist {module}\n" for module in policy.blacklist),
+    ]
+    before = (host.files.get(persistence.MODPROBE_FILE) or "").splitlines(keepends=True)
+    orders = [line for line in before if line.startswith(_ORDER)]
+    others = [line for line in before if not line.startswith((_ORDER, "#"))]
     impact, why = Impact.REBOOT, "modules get their options from there"
-    if not lines:
+    if wanted == others:
         impact, why = Impact.NONE, "VFIO drivers are there before VFs are"
-    if chosen is None:
-        before = host.files.get(persistence.MODPROBE_FILE) or ""
-        kept = before.splitlines(keepends=True)
-        lines += [line for line in kept if line.startswith("softdep ")]
-    elif policy.persist:
-        lines += _order(chosen)
-    yield from own_file_steps(host, persistence.MODPROBE_FILE, "".join(lines), why, impact)
+    if chosen is not None:
+        orders = [*_order(chosen)] if policy.persist else []
+    text = "".join([*wanted, *orders])
+    yield from own_file_steps(host, persistence.MODPROBE_FILE, text, why, impact)
+    was_told = host.files.get(persistence.DRACUT_FILE) is not None
+    if was_told or _is_dracut(host.initramfs_update):
+        why = "unless it is told, dracut leaves the options out of images for any host"
+        text = persistence.DRACUT_LINE if wanted else ""
+        yield from own_file_steps(host, persistence.DRACUT_FILE, text, why, Impact.REBOOT)
+
+
+def _is_dracut(command: tuple[str, ...] | None) -> bool:
+    return command is not None and command[0] == "dracut"
 
 
 def _order(chosen: Chosen) -> Iterator[str]:
@@ -117,7 +129,7 @@ def _order(chosen: Chosen) -> Iterator[str]:
             if "vfio" in driver and pf.driver:
                 found.setdefault(pf.driver, []).append(driver)
     for own, drivers in found.items():
-        yield f"softdep {own} pre: {' '.join(dict.fromkeys(drivers))}\n"
+        yield f"{_ORDER}{own} pre: {' '.join(dict.fromkeys(drivers))}\n"
 
 
 def blacklist_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:

@@ -10,17 +10,19 @@ from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.domain.hostplan.steps.migration import is_ready
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.holder import HolderKind
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 
 
 def may_be_in_a_guest(vf: PciDevice, host: HostFacts) -> bool:
-    return vf.address in host.guests or (vf.driver is not None and "vfio" in vf.driver)
+    return vf.address in host.holders or (vf.driver is not None and "vfio" in vf.driver)
 
 
 def named(vf: PciDevice, host: HostFacts) -> str:
     """Say which VF it is, and whose: ``0000:21:10.0 (guest web-1)``."""
-    guest = host.guests.get(vf.address)
-    return f"{vf.address} (guest {guest})" if guest else str(vf.address)
+    holder = host.holders.get(vf.address)
+    is_known = holder is not None and holder.kind is not HolderKind.UNKNOWN
+    return f"{vf.address} ({holder})" if is_known else str(vf.address)
 
 
 def setting_steps(

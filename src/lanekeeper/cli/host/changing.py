@@ -1,0 +1,41 @@
+"""What changes the machine that a command is about, and what keeps its changes."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from lanekeeper.cli.host.target import Target
+from lanekeeper.host import journal
+from lanekeeper.host.actor import Actor
+from lanekeeper.host.apply import Executor, Stop, never
+from lanekeeper.host.deadline import Now, moment
+from lanekeeper.host.hold import Guardian, guardian_for
+from lanekeeper.host.linux import LinuxMachine
+from lanekeeper.host.simulated import SimulatedMachine
+from lanekeeper.host.stage import Progress, silent
+
+
+def changes_of(target: Target) -> Path:
+    """Return where the journals of its changes are."""
+    return target.root / journal.DIRECTORY
+
+
+def now_of(target: Target) -> Now:
+    return partial(moment, target.root)
+
+
+def executor_of(target: Target, progress: Progress = silent, stop: Stop = never) -> Executor:
+    return Executor(_actor(target), changes_of(target), progress, stop, now_of(target))
+
+
+def guardian_of(target: Target) -> Guardian:
+    where = ("--simulate", str(target.root.resolve())) if target.is_simulated else ()
+    return guardian_for(changes_of(target), where)
+
+
+def _actor(target: Target) -> Actor:
+    if target.is_simulated:
+        machine = SimulatedMachine(target.root)
+        return Actor(target.root, machine, machine.run)
+    return Actor(target.root, LinuxMachine(target.root))
