@@ -12,7 +12,7 @@ from lanekeeper.clock import utc_now
 from lanekeeper.domain.hostplan.action import Change, RemoveFile, SetVfCount, WriteFile
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Executor
+from lanekeeper.host.apply import Executor, Proposal
 from lanekeeper.host.deadline import Moment
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import KEPT, Course
@@ -42,12 +42,15 @@ class Host:
     def reboot(self) -> None:
         self.boots, self.vfs = self.boots + 1, 0
 
-    def make_vfs(self) -> None:
-        self.executor.apply([Step(VFS, (SetVfCount(VFS.pf, 0),), "why")])
+    def make_vfs(self, policy: str = "") -> None:
+        self._apply(Step(VFS, (SetVfCount(VFS.pf, 0),), "why"), policy)
 
-    def write(self, number: int) -> None:
+    def write(self, number: int, policy: str = "") -> None:
         path = f"etc/{number}"
-        self.executor.apply([Step(WriteFile(path, "x\n"), (RemoveFile(path),), "why")])
+        self._apply(Step(WriteFile(path, "x\n"), (RemoveFile(path),), "why"), policy)
+
+    def _apply(self, step: Step, policy: str) -> None:
+        self.executor.apply(lambda: Proposal([step], policy))
 
     def numbers(self) -> list[int]:
         return [each.id for each in journal.journals(self.executor.directory)]
@@ -71,6 +74,22 @@ def test_the_change_of_each_boot_goes_when_others_came(host: Host) -> None:
     assert host.numbers() == [1, *range(last - KEPT, last + 1)]
     assert [each.change for each in host.executor.rollback_to(0)][-1] == 1
     assert (host.files(), host.vfs) == ([], 0)
+
+
+def test_a_policy_that_each_boot_applied_still_goes_back_whole(host: Host) -> None:
+    """What lacks of it by then is what other boots have undone."""
+    host.write(1, "other")
+    host.write(2, "kept")
+    for _ in range(2 * KEPT):
+        host.make_vfs("kept")
+        host.reboot()
+    host.make_vfs("kept")
+    assert host.numbers()[:2] == [1, 2]
+    assert len(host.numbers()) == KEPT + 3
+    outcome = host.executor.rollback()
+    assert outcome is not None
+    assert outcome.change == 2
+    assert (host.files(), host.vfs) == (["1"], 0)
 
 
 def test_changes_in_effect_stay_however_many(host: Host) -> None:
@@ -103,7 +122,7 @@ def test_the_last_applied_stays_as_what_drift_is_told_from(host: Host) -> None:
     assert [each.id for each in changes if each.course is Course.APPLIED] == [1]
 
 
-@given(st.lists(st.sampled_from(["write", "vfs", "reboot", "back"]), max_size=80))
+@given(st.lists(st.sampled_from(["write", "vfs", "same vfs", "reboot", "back"]), max_size=80))
 def test_whatever_happened_going_back_to_the_start_leaves_nothing(
     tmp_path_factory: pytest.TempPathFactory, events: list[str]
 ) -> None:
@@ -114,6 +133,8 @@ def test_whatever_happened_going_back_to_the_start_leaves_nothing(
                 host.write(number)
             case "vfs":
                 host.make_vfs()
+            case "same vfs":
+                host.make_vfs("policy")
             case "reboot":
                 host.reboot()
             case _:

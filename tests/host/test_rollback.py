@@ -22,7 +22,7 @@ from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.domain.pci.vf_settings import NO_MAC
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor
+from lanekeeper.host.apply import Executor, Proposal
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Head, StepState
 from lanekeeper.host.machine import VfChange
@@ -51,7 +51,7 @@ class World:
 
     def apply(self, text: str) -> None:
         policy = load_policy(text, "p")
-        self.executor().apply(plan(policy, read_host(self.root)).steps, text)
+        self.executor().apply(lambda: Proposal(plan(policy, read_host(self.root)).steps, text))
         self.states.append(self.state())
 
     def state(self) -> dict[str, str]:
@@ -154,7 +154,7 @@ def test_a_device_that_vanishes_in_the_middle_takes_the_rest_back(world: World) 
 
     actor = Actor(world.root, world.machine, world.machine.run)
     doer = Disturbed(actor, SetVfCount(str(OTHER_PF), 7), pulled)
-    outcome = Executor(doer, world.changes).apply(steps)
+    outcome = Executor(doer, world.changes).apply(lambda: Proposal(steps))
     assert outcome is not None
     assert "create 7 VFs on 0000:41:00.0" in outcome.failure
     assert world.machine.device(PF).num_vfs == 0
@@ -169,7 +169,7 @@ def test_a_driver_that_refuses_in_the_middle_takes_the_rest_back(world: World) -
         ),
     )
     steps = plan(load_policy(SAMPLE_POLICY.read_text(), "p"), read_host(world.root)).steps
-    outcome = world.executor(busy).apply(steps)
+    outcome = world.executor(busy).apply(lambda: Proposal(steps))
     assert outcome is not None
     assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
     assert "Input/output error" in outcome.failure

@@ -18,7 +18,7 @@ from lanekeeper.domain.hostplan.offline import commands_after, offline_plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
-from lanekeeper.host.apply import one_policy
+from lanekeeper.host.apply import Proposal, one_policy
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
 from lanekeeper.host.journal import Course, Journal
@@ -46,6 +46,22 @@ def plan_image(arguments: argparse.Namespace) -> int:
     return exit_code.DONE if found.is_empty else exit_code.NO
 
 
+class _Planner:
+    """Reads the image and plans anew whenever it is asked; *found* is the last plan."""
+
+    def __init__(self, arguments: argparse.Namespace, image: Image, policy: Policy) -> None:
+        self._arguments = arguments
+        self._image = image
+        self._policy = policy
+        self.found = Plan()
+
+    def __call__(self) -> Proposal:
+        if self._arguments.policy is None:  # a pipe that was named can be read only once
+            self._policy = _policy(self._arguments, self._image)
+        self.found = _plan(self._policy, self._image)
+        return Proposal(self.found.steps, self._policy.text)
+
+
 def apply_image(arguments: argparse.Namespace) -> int:
     """Finish what was left, then plan and write; 1 when something is refused or failed."""
     if arguments.dry_run:
@@ -60,13 +76,13 @@ def apply_image(arguments: argparse.Namespace) -> int:
         document: dict[str, Any] = {"resumed": view.outcome_json(left)}
         if left is not None and (left.left or interrupted.signal):
             return report(arguments, document, view.outcome_text(left), exit_code.NO)
-        found = _plan(_policy(arguments, image), image)
-        document |= view.plan_json(found)
-        if found.is_empty or found.refusals:
-            show(arguments, document, _plan_text(found))
-            return exit_code.NO if found.refusals else exit_code.DONE
-        outcome = executor.apply(found.steps, policy.text)
-    assert outcome is not None
+        propose = _Planner(arguments, image, policy)
+        outcome = executor.apply(propose) if propose().steps else None
+    found = propose.found
+    document |= view.plan_json(found)
+    if outcome is None:
+        show(arguments, document, _plan_text(found))
+        return exit_code.NO if found.refusals else exit_code.DONE
     document["outcome"] = view.outcome_json(outcome)
     text = [*view.outcome_text(outcome)]
     if outcome.course is Course.APPLIED:
