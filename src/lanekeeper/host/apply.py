@@ -8,7 +8,7 @@ change that is held until somebody confirms it (``host.hold``) only ever goes ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,7 +19,16 @@ from lanekeeper import __version__
 from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFound
 from lanekeeper.domain.hostplan.action import Change, SetVfCount
 from lanekeeper.host.deadline import Now, deadline, moment
-from lanekeeper.host.journal import Course, Head, Journal, StepState, begin, journals, thin
+from lanekeeper.host.journal import (
+    Course,
+    Head,
+    Journal,
+    StepState,
+    begin,
+    journals,
+    one_policy,
+    thin,
+)
 from lanekeeper.host.lock import locked
 from lanekeeper.host.occupancy import Guard, Unguarded
 from lanekeeper.host.proposal import Proposal
@@ -286,25 +295,6 @@ class Executor:
             _note(journal, left, partial(journal.mark_course, Course.TAKEN_BACK))
         course = Course.BACK if left else Course.TAKEN_BACK
         return Outcome(journal.id, course, failure, tuple(dict.fromkeys(left)))
-
-
-def one_policy(standing: Sequence[Journal]) -> Sequence[Journal]:
-    """Return the last of *standing*, and those right before it that applied the same policy.
-
-    Each boot applies the policy anew. Going back over that alone would leave the policy kept, and
-    the next boot would bring back what was taken back.
-    """
-    last = standing[-1:]
-    if not last or last[0].course is not Course.APPLIED or not last[0].head.policy:
-        return last
-    same = len(standing)
-    while same and _applied(standing[same - 1], last[0].head.policy):
-        same -= 1
-    return standing[same:]
-
-
-def _applied(journal: Journal, policy: str) -> bool:
-    return journal.course is Course.APPLIED and journal.head.policy == policy
 
 
 def _require_same(journal: Journal, proposal: Proposal) -> None:

@@ -18,10 +18,9 @@ from lanekeeper.domain.hostplan.offline import commands_after, offline_plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
-from lanekeeper.host.apply import one_policy
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
-from lanekeeper.host.journal import Course, Journal
+from lanekeeper.host.journal import Course, Journal, one_policy
 from lanekeeper.host.proposal import Proposal
 
 _PROGRAM = "usr/bin/lanekeeper"
