@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lanekeeper.domain.hostplan.step import Step
-from lanekeeper.host.apply import Doer, Executor, Outcome, Proposal
+from lanekeeper.host.apply import Doer, Executor, Outcome
+from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.stage import Progress, silent
 
 

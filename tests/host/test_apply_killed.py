@@ -16,10 +16,11 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Proposal
+from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course
 from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.proposal import Proposal
 
 RESIZED = """\
 version: 1

@@ -27,13 +27,14 @@ from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Hold, Outcome, Proposal, never
+from lanekeeper.host.apply import Executor, Outcome, never
 from lanekeeper.host.deadline import Moment, deadline, moment
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.hold import confirm, guard, guard_file, guardian_for
 from lanekeeper.host.journal import Course
 from lanekeeper.host.lock import is_watched, watching
 from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.proposal import Hold, Proposal
 
 POLICY = """\
 version: 1

@@ -71,9 +71,27 @@ def test_written_the_plan_is_empty_and_taken_back_nothing_has_changed(
     assert "Nothing to do: the files of the image" in capsys.readouterr().out
     assert host("changes", root) == 0
     assert "applied" in capsys.readouterr().out
+    assert host("drift", root) == 0
     assert host("rollback", root, "--to", "0") == 0
     assert snapshot(root) == before
     assert host("rollback", root) == 0
+
+
+def test_what_was_edited_in_an_image_is_drift(
+    debian: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where a link leads to a file that, seen from outside, is not there."""
+    assert host("apply", debian, "--policy", str(policy)) == 0
+    (debian / "srv").mkdir()
+    (debian / UNIT).rename(debian / "srv/unit")
+    (debian / UNIT).symlink_to("/srv/unit")
+    assert host("drift", debian) == 0
+    (debian / "srv/unit").write_text("[Service]\n")
+    capsys.readouterr()
+    assert host("drift", debian) == 1
+    said = capsys.readouterr().out
+    assert f"/{UNIT} was edited since change 1" in said
+    assert f"to do: write /{UNIT}" in said
 
 
 def test_what_is_left_for_the_first_boot_is_said(

@@ -12,10 +12,11 @@ from lanekeeper.clock import utc_now
 from lanekeeper.domain.hostplan.action import Change, RemoveFile, SetVfCount, WriteFile
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Executor, Proposal
+from lanekeeper.host.apply import Executor
 from lanekeeper.host.deadline import Moment
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import KEPT, Course
+from lanekeeper.host.proposal import Proposal
 
 VFS = SetVfCount("0000:21:00.0", 7)
 

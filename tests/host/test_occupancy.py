@@ -15,11 +15,12 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Hold, Proposal
+from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course
 from lanekeeper.host.occupancy import Occupancy
 from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.proposal import Hold, Proposal
 from lanekeeper.host.simulated import SimulatedMachine
 
 GUEST = """<domstatus><domain><name>web-1</name><devices><hostdev type='pci'><source>

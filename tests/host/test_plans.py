@@ -23,10 +23,11 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import parse_policy
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Proposal
+from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course
 from lanekeeper.host.policy_file import read_policy
+from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.simulated import SimulatedMachine, lab_tree
 from lanekeeper.host.tree import plant
 from lanekeeper.main import main

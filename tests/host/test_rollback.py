@@ -22,11 +22,12 @@ from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.domain.pci.vf_settings import NO_MAC
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Proposal
+from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Head, StepState
 from lanekeeper.host.machine import VfChange
 from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.simulated import SimulatedMachine
 
 TEXTS = (

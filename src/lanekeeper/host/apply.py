@@ -8,7 +8,7 @@ change that is held until somebody confirms it (``host.hold``) only ever goes ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,10 +18,20 @@ from typing import Protocol
 from lanekeeper import __version__
 from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFound
 from lanekeeper.domain.hostplan.action import Change, SetVfCount
-from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.deadline import Now, deadline, moment
-from lanekeeper.host.journal import Course, Head, Journal, StepState, begin, journals, thin
+from lanekeeper.host.journal import (
+    Course,
+    Head,
+    Journal,
+    StepState,
+    begin,
+    journals,
+    one_policy,
+    thin,
+)
 from lanekeeper.host.lock import locked
+from lanekeeper.host.occupancy import Guard, Unguarded
+from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
 
@@ -43,55 +53,6 @@ _UNWRITTEN = "make room or the disk writable; `host apply` then goes on, `host r
 def never() -> str:
     """Let every step be done."""
     return ""
-
-
-class Guard(Protocol):
-    """Keeps what others got since a change was planned. ``host.occupancy.Occupancy`` is one."""
-
-    def require_free(self, action: Change, made_here: bool) -> None:
-        """Raises Conflict: *action* would take it away. *made_here*: the change itself made it."""
-
-    def is_passed_on(self, did: Change, undo: Change) -> bool:
-        """Return whether somebody else took over what *undo* of *did* would give back."""
-
-
-class Unguarded:
-    """Lets every action be done."""
-
-    def require_free(self, action: Change, made_here: bool) -> None:
-        pass
-
-    def is_passed_on(self, did: Change, undo: Change) -> bool:
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A change that goes back unless it is confirmed.
-
-    Attributes:
-        seconds: to wait, from the last step on.
-        watch: makes sure that somebody takes the change of that number back, whatever becomes
-            of this process. Raises HostFault: nobody will, so nothing is to be changed.
-    """
-
-    seconds: float
-    watch: Callable[[int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What is to be done with the machine as it is now.
-
-    Attributes:
-        steps: none where nothing is to do, or something is refused.
-        policy: the text that they were planned from.
-        hold: None for a change that needs no confirmation.
-    """
-
-    steps: Sequence[Step]
-    policy: str = ""
-    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,25 +295,6 @@ class Executor:
             _note(journal, left, partial(journal.mark_course, Course.TAKEN_BACK))
         course = Course.BACK if left else Course.TAKEN_BACK
         return Outcome(journal.id, course, failure, tuple(dict.fromkeys(left)))
-
-
-def one_policy(standing: Sequence[Journal]) -> Sequence[Journal]:
-    """Return the last of *standing*, and those right before it that applied the same policy.
-
-    Each boot applies the policy anew. Going back over that alone would leave the policy kept, and
-    the next boot would bring back what was taken back.
-    """
-    last = standing[-1:]
-    if not last or last[0].course is not Course.APPLIED or not last[0].head.policy:
-        return last
-    same = len(standing)
-    while same and _applied(standing[same - 1], last[0].head.policy):
-        same -= 1
-    return standing[same:]
-
-
-def _applied(journal: Journal, policy: str) -> bool:
-    return journal.course is Course.APPLIED and journal.head.policy == policy
 
 
 def _require_same(journal: Journal, proposal: Proposal) -> None:

@@ -66,6 +66,10 @@ class Image:
         with refusals(f"look at {self.root / name}"):
             return inside(self.root, name, follow=True)
 
+    def locate(self, name: str, follow: bool) -> Path:
+        """Return where *name* is: itself, or what a link in its place leads to. Raises OSError."""
+        return inside(self.root, name, follow=follow)
+
     @property
     def changes(self) -> Path:
         return self.at(journal.DIRECTORY)

@@ -188,6 +188,25 @@ def _is_over(change: Journal, boot: str) -> bool:
     return is_past and all(isinstance(step.do, Passing) for step in change.steps)
 
 
+def one_policy(standing: Sequence[Journal]) -> Sequence[Journal]:
+    """Return the last of *standing*, and those right before it that applied the same policy.
+
+    Each boot applies the policy anew. Going back over that alone would leave the policy kept, and
+    the next boot would bring back what was taken back.
+    """
+    last = standing[-1:]
+    if not last or last[0].course is not Course.APPLIED or not last[0].head.policy:
+        return last
+    same = len(standing)
+    while same and _applied(standing[same - 1], last[0].head.policy):
+        same -= 1
+    return standing[same:]
+
+
+def _applied(journal: Journal, policy: str) -> bool:
+    return journal.course is Course.APPLIED and journal.head.policy == policy
+
+
 def digest(policy: str) -> str:
     """Return what names a policy's text: its SHA-256, in hex; empty for no text."""
     return hashlib.sha256(policy.encode()).hexdigest() if policy else ""

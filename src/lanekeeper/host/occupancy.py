@@ -29,6 +29,26 @@ class Bus(Protocol):
         """Raises NotFound, HostFault."""
 
 
+class Guard(Protocol):
+    """Keeps what others got since a change was planned. ``Occupancy`` is one."""
+
+    def require_free(self, action: Change, made_here: bool) -> None:
+        """Raises Conflict: *action* would take it away. *made_here*: the change itself made it."""
+
+    def is_passed_on(self, did: Change, undo: Change) -> bool:
+        """Return whether somebody else took over what *undo* of *did* would give back."""
+
+
+class Unguarded:
+    """Lets every action be done."""
+
+    def require_free(self, action: Change, made_here: bool) -> None:
+        pass
+
+    def is_passed_on(self, did: Change, undo: Change) -> bool:
+        return False
+
+
 class Occupancy:
     """The VFs of the machine below *root*, as they are whenever it is asked."""
 

@@ -65,7 +65,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         target_arguments(parser)
     for parser in (keeping, watching):
         confirm_arguments(parser)
-    for verb in ("plan", "apply", "rollback", "changes"):
+    for verb in ("plan", "apply", "rollback", "changes", "drift"):
         offline_argument(verbs.choices[verb])
     for verb in ("check", "plan", "apply"):
         policy_argument(verbs.choices[verb])

@@ -24,9 +24,10 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Hold, Outcome, Proposal
+from lanekeeper.host.apply import Outcome
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.interruption import Interruption, interruption
+from lanekeeper.host.proposal import Hold, Proposal
 
 
 def apply_host(arguments: argparse.Namespace) -> int:

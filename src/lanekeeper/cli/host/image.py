@@ -18,10 +18,10 @@ from lanekeeper.domain.hostplan.offline import commands_after, offline_plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Proposal, one_policy
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
-from lanekeeper.host.journal import Course, Journal
+from lanekeeper.host.journal import Course, Journal, one_policy
+from lanekeeper.host.proposal import Proposal
 
 _PROGRAM = "usr/bin/lanekeeper"
 """How the unit calls this program: where it lies here says nothing of the image."""
@@ -41,7 +41,7 @@ def image_of(arguments: argparse.Namespace) -> Image:
 def plan_image(arguments: argparse.Namespace) -> int:
     """Print the plan; 0 when it is empty, 1 when there is something to do or refused."""
     image = image_of(arguments)
-    found = _plan(_policy(arguments, image), image)
+    found = plan_for(_policy(arguments, image), image)
     show(arguments, view.plan_json(found), _plan_text(found))
     return exit_code.DONE if found.is_empty else exit_code.NO
 
@@ -58,7 +58,7 @@ class _Planner:
     def __call__(self) -> Proposal:
         if self._arguments.policy is None:  # a pipe that was named can be read only once
             self._policy = _policy(self._arguments, self._image)
-        self.found = _plan(self._policy, self._image)
+        self.found = plan_for(self._policy, self._image)
         return Proposal(self.found.steps, self._policy.text)
 
 
@@ -119,7 +119,7 @@ def _policy(arguments: argparse.Namespace, image: Image) -> Policy:
     return policy_at(arguments.policy or image.policy_file)
 
 
-def _plan(policy: Policy, image: Image) -> Plan:
+def plan_for(policy: Policy, image: Image) -> Plan:
     host = image.read(f"/{_PROGRAM}")
     found = offline_plan(policy, host)
     if not (policy.persist and host.has_systemd) or image.at(_PROGRAM).exists():

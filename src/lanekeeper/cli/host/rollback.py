@@ -14,7 +14,7 @@ from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Outcome, one_policy
+from lanekeeper.host.apply import Outcome
 from lanekeeper.host.interruption import interruption
 
 
@@ -58,7 +58,7 @@ def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:
     standing = [each for each in changes if each.course is not journal.Course.TAKEN_BACK]
     if arguments.to and arguments.to not in {change.id for change in changes}:
         raise NotFound(f"there is no change {arguments.to}")
-    wanted = list(one_policy(standing))
+    wanted = list(journal.one_policy(standing))
     if arguments.to is not None:
         wanted = [change for change in standing if change.id > arguments.to]
     undo = [
