@@ -12,7 +12,12 @@ import re
 from lanekeeper.domain.errors import Invalid
 
 MENU = "/boot/grub/grub.cfg"
-ALWAYS = "console=ttyS0 mitigations=off panic=5"
+ALWAYS = "console=ttyS0 mitigations=off panic=5 no_timer_check"
+"""Without the last word a busy emulator can be too slow for the kernel's look whether the timer's
+interrupt comes through the remapped IO-APIC, and the kernel gives up.
+
+Source: Linux, ``Documentation/admin-guide/kernel-parameters.txt``, no_timer_check.
+"""
 DEFAULT = "quiet intel_iommu=on iommu=pt"
 
 _KERNEL = re.compile(r"^[ \t]*linux[ \t]+\S+[ \t]*(.*)$", re.MULTILINE)
