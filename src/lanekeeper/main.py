@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NoReturn
 
 from lanekeeper import __version__
 from lanekeeper.cli import exit_code
-from lanekeeper.domain.errors import Error, Invalid
+from lanekeeper.domain.errors import Error, Invalid, Unavailable
 
 # A noun's module is imported only when its word is on the command line, so that a host's tool
 # starts without the controller's libraries. ``--help`` needs them all.
@@ -36,11 +38,14 @@ _NOUNS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; see ``cli/exit_code.py`` for what the number says."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None:  # closed by whoever started us: what is printed has nowhere to go
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for as long as we run
     try:
         with _made_for_good() if arguments is None else nullcontext():
             parser = _parser(given)
         parsed = parser.parse_args(given)
         code: int = parsed.handler(parsed)
+        sys.stdout.flush()
     except Error as error:
         return exit_code.tell(error)
     except PermissionError as error:
@@ -50,6 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 hint="run this as the user that owns it, or as root",
             )
         )
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        with suppress(OSError):
+            sys.stdout.close()  # the interpreter would try once more, and complain
+        return exit_code.tell(Unavailable(f"what this prints cannot be written: {error.strerror}"))
     except KeyboardInterrupt:
         return exit_code.INTERRUPTED
     except BrokenPipeError:

@@ -1,5 +1,6 @@
 """What a user gets wrong on the command line, and is told; nothing is made by it."""
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -162,3 +163,19 @@ def test_up_without_plain_http_is_refused_before_anything_is_made(
     assert "add --listen 127.0.0.1:0" in said
     assert "controller.started" not in said
     assert not home.exists()
+
+
+@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
+def test_an_output_that_takes_nothing_is_told_in_a_line(where: str, tmp_path: Path) -> None:
+    program = shlex.join([str(LANEKEEPER), "host", "show"])
+    done = subprocess.run(
+        ["sh", "-c", f"{program} --simulate {tmp_path / 'host'} {where}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    if where == ">/dev/full":
+        assert done.returncode == 3
+        assert "cannot be written: No space left on device" in done.stderr

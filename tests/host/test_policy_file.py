@@ -53,6 +53,10 @@ def test_the_sample_policy_is_the_demos() -> None:
         (GOOD + "persist: maybe", r"p:5: persist: is 'maybe'"),
         (GOOD + "kernel_arguments: iommu=pt", r"p:5: kernel_arguments: is .* not a list"),
         (GOOD + "kernel_arguments: ['a b']", r"p:5: kernel_arguments\[0\]: is 'a b'"),
+        (
+            GOOD + "kernel_arguments: [intel_iommu=pt]",
+            r"p:5: kernel_arguments\[0\]: intel_iommu=pt does",
+        ),
         (GOOD + "kernel_arguments: ['a\"; x']", r"p:5: kernel_arguments\[0\]"),
         (GOOD + "pfs: *x", r"p:5: not YAML: found undefined alias"),
         (GOOD + "x: &a [1]\ny: *a", r"p:6: y: is an alias"),
@@ -75,6 +79,7 @@ def test_what_is_wrong_is_named_with_line_and_field(text: str, message: str) -> 
         (GOOD + "pfss: []", "known here: version, pfs, kernel_arguments"),
         (GOOD.replace('"0000:21:00.0"', "21:00.0"), 'quote it: pf: "0000:21:00.0"'),
         ("version: 2", "version: 1"),
+        (GOOD + "kernel_arguments: [intel_iommu=pt]", "intel_iommu=on and iommu=pt"),
     ],
 )
 def test_the_hint_says_what_would_be_right(text: str, hint: str) -> None:

@@ -17,6 +17,14 @@ HUGE_PAGES = ("node", "size", "pages")
 SIZES_KIB = {"64K": 64, "2M": 2048, "32M": 32768, "512M": 524288, "1G": 1048576, "16G": 16777216}
 """Sizes that some architecture has. Source: Linux ``Documentation/arch/arm64/hugetlbpage.rst``."""
 
+NO_ARGUMENTS = {
+    "intel_iommu=pt": "intel_iommu=on and iommu=pt, as two arguments",
+    "amd_iommu=pt": "iommu=pt; an AMD IOMMU is on unless something switches it off",
+}
+"""What some guides write, and what is right.
+
+Source: Linux ``Documentation/admin-guide/kernel-parameters.txt``, ``drivers/iommu``.
+"""
 _NO_WAY = "max_vfs is no way to create VFs"
 _BY_SYSFS = "pfs: [{pf: …, vfs: N}] creates VFs by sysfs, which works for every driver"
 _ARGUMENTS_MAX = 64
@@ -57,6 +65,9 @@ def read_arguments(value: object, path: str) -> tuple[str, ...]:
         key, _, count = argument.partition("=")
         if key.endswith(".max_vfs") and count.strip("0,"):
             raise PolicyInvalid(f"{path}[{at}]", _NO_WAY, hint=_BY_SYSFS)
+        if argument in NO_ARGUMENTS:
+            reason = f"{argument} does nothing: the kernel says that it does not know it"
+            raise PolicyInvalid(f"{path}[{at}]", reason, hint=NO_ARGUMENTS[argument])
     return found
 
 
