@@ -31,6 +31,8 @@ class HostDevice:
         pf_id: the device that is its PF; None for what is not a VF.
         parts_held: how many VFs of its card are held.
         whole_offered: whether its PF, too, may be given to guests.
+        numa_node: None where the firmware names none.
+        provider_id: the resource provider that counts it, where that matters.
     """
 
     id: str
@@ -40,6 +42,8 @@ class HostDevice:
     pf_id: str | None = None
     parts_held: int = 0
     whole_offered: bool = False
+    numa_node: int | None = None
+    provider_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +114,14 @@ class DeviceNeed:
         id: the claim's request id: the port's, or a uuid of its own.
         name: how people call it: ``alias a1``, ``port web``.
         physical_network: the network that a port has to reach; None for an alias.
+        providers: of each unit, where an allocation has already said; else empty.
     """
 
     id: str
     name: str
     request: DeviceRequest
     physical_network: str | None = None
+    providers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,6 +162,7 @@ def _devices(
             device.c.tags,
             device.c.state,
             device.c.pf_id,
+            device.c.numa_node,
             card.c.parts_held,
             IS_FREE.label("free"),
             pf.c.listed.label("pf_listed"),
@@ -188,6 +189,7 @@ def _device(row: sa.RowMapping) -> HostDevice:
         pf_id=row["pf_id"],
         parts_held=row["parts_held"] or 0,
         whole_offered=bool(row["pf_listed"]),
+        numa_node=row["numa_node"],
     )
 
 
