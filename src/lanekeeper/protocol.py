@@ -86,12 +86,32 @@ class DeviceFact(Wire, frozen=True):
     label: str | None = None
 
 
+class PagesFact(Wire, frozen=True):
+    """Huge pages of one size that a NUMA node has, in use or not."""
+
+    size_kib: int
+    total: int
+
+
 class NumaCell(Wire, frozen=True):
-    """One NUMA node of the host: its CPUs and its memory."""
+    """One NUMA node of the host: its CPUs and its memory.
+
+    Attributes:
+        memory_mib: all of it, that of huge pages, too.
+        socket: physical package; None where it is not known.
+        siblings: CPUs that are threads of one core, core by core.
+        dedicated: CPUs that are given to one guest's CPU each.
+        shared: CPUs that guests' other CPUs float over; None for all.
+    """
 
     id: int
     cpus: list[int] = []
     memory_mib: int = 0
+    socket: int | None = None
+    siblings: list[list[int]] = []
+    dedicated: list[int] = []
+    shared: list[int] | None = None
+    pages: list[PagesFact] = []
 
 
 class HostFacts(Wire, frozen=True):
@@ -199,6 +219,24 @@ class NicWanted(Wire, frozen=True):
     mtu: int = 1500
 
 
+class CellWanted(Wire, frozen=True):
+    """One NUMA node of a guest, numbered as listed, and where it lies on the host.
+
+    Attributes:
+        node: the host's NUMA node.
+        cpus: the guest's CPUs of it.
+        pins: guest's CPU and host's CPU; the others float over ``floating``, CPUs of the host.
+        page_kib: size of the pages; None leaves it to the host.
+    """
+
+    node: int
+    cpus: list[int]
+    memory_mib: int
+    pins: list[tuple[int, int]] = []
+    floating: list[int] = []
+    page_kib: int | None = None
+
+
 class ImageWanted(Wire, frozen=True):
     """An image by its id and what its bytes must hash to (SHA-512, hexadecimal)."""
 
@@ -216,6 +254,8 @@ class ServerWanted(Wire, frozen=True):
         reboots: grows with every reboot that was asked for; the agent remembers what it obeyed.
         config_drive: path below the drive to content, already rendered; empty for no drive.
         metadata: small strings that the domain carries in its <metadata>.
+        cells: its NUMA nodes; empty for a guest that floats over the whole host.
+        emulator: CPUs of the host for the hypervisor's own threads; empty for any of the guest's.
         memo: what the controller would have to know of the server if it lost its database; for the
             agent a text to keep and to give back.
     """
@@ -236,6 +276,8 @@ class ServerWanted(Wire, frozen=True):
     config_drive: dict[str, str] = {}
     reboots: int = 0
     metadata: dict[str, str] = {}
+    cells: list[CellWanted] = []
+    emulator: list[int] = []
     memo: str = ""
 
 

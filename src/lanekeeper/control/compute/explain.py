@@ -18,10 +18,11 @@ from lanekeeper.control.compute.server_order import (
     alias_needs,
     image_of_order,
     place_of,
+    topology_of,
 )
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.event import ServerEvent
-from lanekeeper.domain.compute.extra_spec import check_offered, numa_policy
+from lanekeeper.domain.compute.extra_spec import check_offered, numa_policy, root_policy
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
@@ -215,6 +216,8 @@ def _request(
         needs=(*alias_needs(site, flavor, policy), *(port_need(port, policy) for port in ports)),
         zone=zone,
         host=host,
+        topology=topology_of(flavor, properties),
+        pcie_root=root_policy(flavor.extra_specs),
     )
 
 

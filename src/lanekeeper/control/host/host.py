@@ -18,7 +18,8 @@ from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Invalid, clause
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
-from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
+from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, pages_of
+from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState, NumaCell
 from lanekeeper.store.device.device import (
     DeviceRow,
     device_provider_set,
@@ -50,6 +51,7 @@ from lanekeeper.store.placement.host_provider import (
     provider_ensure,
     provider_traits_set,
 )
+from lanekeeper.store.topology.cell import Stocks, cell_stocks_ensure
 
 LOST_HISTORY = "lanekeeper.host.frozen"
 _DIGITS = 18
@@ -77,9 +79,8 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         before = devices_in_orders(connection, host_id)
         ids = devices_merge(connection, host_id, rows, now)
         _provide(connection, record, facts.devices, ids, now)
-        stocks = _stocks(config, facts)
-        told = {name: stock for name, stock in stocks.items() if stock.total > 0}
-        inventory_ensure(connection, host_id, told, now)
+        inventory_ensure(connection, host_id, _stocks(config, facts), now)
+        cell_stocks_ensure(connection, host_id, _cell_stocks(config, facts))
         changed = devices_in_orders(connection, host_id) != before
         if changed:
             desired_touch(connection, host_id)
@@ -91,12 +92,12 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
 
 def _stocks(config: Compute, facts: HostFacts) -> dict[str, HostInventory]:
     """What a host has of itself, less what is kept for it."""
+    vcpus = _shared_cpus(facts)
     return {
         "VCPU": HostInventory(
-            facts.vcpus,
-            min(config.reserved_host_cpus, facts.vcpus),
-            config.cpu_allocation_ratio,
+            vcpus, min(config.reserved_host_cpus, vcpus), config.cpu_allocation_ratio
         ),
+        "PCPU": HostInventory(sum(len(cell.dedicated) for cell in facts.cells), 0, 1.0),
         "MEMORY_MB": HostInventory(
             facts.memory_mib,
             min(config.reserved_host_memory_mb, facts.memory_mib),
@@ -108,6 +109,30 @@ def _stocks(config: Compute, facts: HostFacts) -> dict[str, HostInventory]:
             config.disk_allocation_ratio,
         ),
     }
+
+
+def _shared_cpus(facts: HostFacts) -> int:
+    if all(cell.shared is None for cell in facts.cells):
+        return facts.vcpus
+    return sum(len(_shared(cell)) for cell in facts.cells)
+
+
+def _shared(cell: NumaCell) -> list[int]:
+    return cell.cpus if cell.shared is None else cell.shared
+
+
+def _cell_stocks(config: Compute, facts: HostFacts) -> Stocks:
+    """What each cell has; memory of huge pages is not there for small ones."""
+    found: dict[tuple[int, str], Amount] = {}
+    for cell in facts.cells:
+        vcpus = len(_shared(cell))
+        huge_kib = sum(pages.size_kib * pages.total for pages in cell.pages)
+        memory = max(cell.memory_mib - -(-huge_kib // 1024), 0)
+        found[cell.id, VCPUS] = Amount(vcpus, int(vcpus * config.cpu_allocation_ratio))
+        found[cell.id, MEMORY] = Amount(memory, int(memory * config.ram_allocation_ratio))
+        for pages in cell.pages:
+            found[cell.id, pages_of(pages.size_kib)] = Amount(pages.total, pages.total)
+    return found
 
 
 def _check_devices(devices: list[DeviceFact]) -> None:
