@@ -325,3 +325,12 @@ def test_every_field_of_the_tree_can_be_configured() -> None:
 def _fields(part: str) -> tuple[str, ...]:
     fields: tuple[str, ...] = getattr(Config(), part).__struct_fields__
     return fields
+
+
+def test_no_cpu_is_for_one_guest_and_for_all(read: Reader) -> None:
+    loaded = read("[compute]\ncpu_dedicated_set = 4-7,^5\ncpu_shared_set = 0-3\n")
+    assert loaded.config.cpus.cpu_dedicated_set == {4, 6, 7}
+    with pytest.raises(Invalid, match=r"nova.conf:3: .*CPU 3-4 is in cpu_dedicated_set, too"):
+        read("[compute]\ncpu_dedicated_set = 3-7\ncpu_shared_set = 0-4\n")
+    with pytest.raises(Invalid, match=r"nova.conf:2: .*7-4 runs backwards"):
+        read("[compute]\ncpu_dedicated_set = 7-4\n")

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from lanekeeper import __version__
-from lanekeeper.config.tree import Config
+from lanekeeper.agent.cells import cells, cpus_not_there, with_cpus
+from lanekeeper.config.tree import Config, Cpus
+from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
@@ -15,6 +17,9 @@ from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.host.machine import Scan
 from lanekeeper.hypervisor.driver import Capacity
 from lanekeeper.protocol import DeviceFact, HostFacts
+
+_ALL = Cpus()
+"""Guests float over every CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +30,14 @@ class Policy:
         mappings: physical network to interfaces, ``[sriov_nic] physical_device_mappings``.
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
+        cpus: which of the host's CPUs guests get.
     """
 
     specs: Sequence[DeviceSpec] = ()
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
+    cpus: Cpus = _ALL
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -40,6 +47,7 @@ class Policy:
             mappings=config.sriov_nic.physical_device_mappings,
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
+            cpus=config.cpus,
         )
 
 
@@ -52,7 +60,7 @@ class View:
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
-        cleaning_timeout_s: as the policy has it.
+        cleaning_timeout_s, cpus: as the policy has it.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -61,6 +69,7 @@ class View:
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
     cleaning_timeout_s: float = 120.0
+    cpus: Cpus = _ALL
 
     def may_touch(self, address: PciAddress) -> bool:
         return address in self.listed
@@ -93,6 +102,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         management=management,
         cleaning_timeout_s=policy.cleaning_timeout_s,
+        cpus=policy.cpus,
         problems=(
             *listing.problems,
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
@@ -102,8 +112,14 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
     )
 
 
-def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
-    """Say what the controller should know of this host."""
+def facts(
+    host_name: str, capacity: Capacity, view: View, nodes: Sequence[NumaNode] = ()
+) -> HostFacts:
+    """Say what the controller should know of this host.
+
+    Its cells are the kernel's *nodes*; where those are not known, the hypervisor's.
+    """
+    found = cells(nodes) if nodes else capacity.cells
     listed = [_fact(one.device, one) for one in view.listed.values()]
     parents = [_fact(device, None) for device in view.parents.values()]
     return HostFacts(
@@ -114,10 +130,10 @@ def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
         vcpus=capacity.vcpus,
         memory_mib=capacity.memory_mib,
         disk_gib=capacity.disk_gib,
-        cells=list(capacity.cells),
+        cells=[with_cpus(cell, view.cpus) for cell in found],
         devices=sorted([*listed, *parents], key=lambda fact: PciAddress.parse(fact.address)),
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
-        problems=list(view.problems),
+        problems=[*view.problems, *cpus_not_there(found, view.cpus)],
     )
 
 

@@ -67,8 +67,8 @@ class Senses:
         return view(self._machine.scan(), self._policy, self._management())
 
     def facts(self, host_name: str, seen: View) -> HostFacts:
-        """Raises Unavailable, HostFault: the hypervisor does not tell its size."""
-        return facts(host_name, self._hypervisor.capacity(), seen)
+        """Raises Unavailable, HostFault: hypervisor or kernel do not tell the host's size."""
+        return facts(host_name, self._hypervisor.capacity(), seen, self._machine.nodes())
 
     def observe(self, desired: Desired | None, memory: Memory, *, settings: bool) -> Observed:
         """Look at the guests, and with *settings* at what their VFs are set to.

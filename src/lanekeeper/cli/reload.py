@@ -22,9 +22,18 @@ from lanekeeper.domain.errors import Error
 
 log = structlog.get_logger("lanekeeper.config")
 
-CONTROLLER_PARTS = ("pci", "ml2", "sriov_nic", "compute", "rules", "lanekeeper", "placement")
+CONTROLLER_PARTS = (
+    "pci",
+    "ml2",
+    "sriov_nic",
+    "compute",
+    "cpus",
+    "rules",
+    "lanekeeper",
+    "placement",
+)
 PLACEMENT_PARTS = ("rules", "lanekeeper", "placement", "keystone", "cors")
-AGENT_PARTS = ("sriov_nic", "pci")
+AGENT_PARTS = ("sriov_nic", "pci", "cpus")
 
 _END = 0
 

@@ -22,13 +22,14 @@ from lanekeeper.config.names import (
     spellings,
 )
 from lanekeeper.config.option import Option, Section
-from lanekeeper.config.tree import Config
+from lanekeeper.config.tree import Config, Cpus
 from lanekeeper.config.value import GONE_FILTERS, split_list
 from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.network.mapping import check_interfaces
 from lanekeeper.domain.pci import alias, device_spec
 from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.domain.scheduling.filter import OF_NOVA
+from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
 _Value = TypeVar("_Value")
 _COMMAND_LINE = "command line"
@@ -280,6 +281,9 @@ def _attempt(entry: Entry, option: Option, read: Callable[[], _Value]) -> _Value
 def _check_together(config: Config, reader: _Reader) -> None:
     """Check what concerns several values at once. Raises Invalid, with the place of one of them."""
     alias.check_together(config.pci.alias)
+    option = options()["cpus", "cpu_shared_set"]
+    if option in reader.found:
+        _attempt(reader.found[option][-1], option, lambda: _check_apart(config.cpus))
     nic = config.sriov_nic
     for name in ("exclude_devices", "resource_provider_bandwidths"):
         option = options()["sriov_nic", name]
@@ -291,3 +295,11 @@ def _check_together(config: Config, reader: _Reader) -> None:
                     name, getattr(nic, name), nic.physical_device_mappings
                 ),
             )
+
+
+def _check_apart(cpus: Cpus) -> None:
+    if both := cpus.cpu_shared_set & cpus.cpu_dedicated_set:
+        raise Invalid(
+            f"CPU {format_cpu_set(both)} is in cpu_dedicated_set, too",
+            hint="leave it out of one of them: no CPU is for one guest and for all",
+        )

@@ -34,6 +34,7 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.scheduling.multiplier import Multipliers
+from lanekeeper.domain.topology.cpu_set import parse_cpu_set
 
 
 class Pci(Section, frozen=True):
@@ -274,6 +275,31 @@ class Compute(Section, frozen=True):
         )
 
 
+class Cpus(Section, frozen=True):
+    """Which of a host's CPUs guests get."""
+
+    cpu_dedicated_set: Annotated[
+        frozenset[int],
+        Option(
+            "compute",
+            "cpu_dedicated_set",
+            "CPUs of this host that are given to one guest's CPU each, as hw:cpu_policy=dedicated "
+            "asks: 4-15,^8. None where unset.",
+            parse=parse_cpu_set,
+        ),
+    ] = frozenset()
+    cpu_shared_set: Annotated[
+        frozenset[int],
+        Option(
+            "compute",
+            "cpu_shared_set",
+            "CPUs of this host that guests' other CPUs float over. Where unset all are, or none "
+            "where cpu_dedicated_set is set.",
+            parse=parse_cpu_set,
+        ),
+    ] = frozenset()
+
+
 class Rules(Section, frozen=True):
     """Who may do what."""
 
@@ -388,6 +414,7 @@ class Config(Section, frozen=True):
     ml2: Ml2 = Ml2()
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
+    cpus: Cpus = Cpus()
     rules: Rules = Rules()
     lanekeeper: Own = Own()
     placement: Placement = Placement()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
+from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.vf_settings import VfSettings
@@ -12,6 +13,7 @@ from lanekeeper.host.attribute import Write, read_text, write_text
 from lanekeeper.host.machine import Scan, VfChange
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.sysfs import PciSysfs
+from lanekeeper.host.topology import read_nodes
 from lanekeeper.host.vfio import Vfio
 
 _VLAN_MAX = 4094  # IEEE 802.1Q reserves 4095; igb takes it all the same
@@ -27,6 +29,7 @@ class LinuxMachine:
         write: Write = write_text,
         links: VfLinks | None = None,
     ) -> None:
+        self._root = root
         self._nodes = root / "sys/devices/system/node"
         self._write = write
         self.pci = PciSysfs(root, write)
@@ -66,6 +69,9 @@ class LinuxMachine:
 
     def blockers(self, address: PciAddress) -> tuple[PciAddress, ...]:
         return self.vfio.blockers(address)
+
+    def nodes(self) -> tuple[NumaNode, ...]:
+        return read_nodes(self._root)
 
     def vf_addresses(self, pf: PciAddress) -> dict[int, PciAddress]:
         return self.pci.vf_addresses(pf)

@@ -17,6 +17,8 @@ from lanekeeper.domain.network.metadata import network_data
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.domain.topology.fit import Seat
+from lanekeeper.domain.topology.guest import EmulatorPolicy
+from lanekeeper.domain.topology.guest_spec import EMULATOR_SPEC
 from lanekeeper.protocol import CellWanted, DeviceWanted, ImageWanted, NicWanted, ServerWanted
 from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.memo import memos_read
@@ -40,7 +42,7 @@ class GuestFacts:
     Attributes:
         claims: its devices with their columns and their PF's, by request.
         seats: what it holds of its host's NUMA cells.
-        shared: the host's CPUs that guests' CPUs float over, by cell, where some of its do.
+        host_cells: its host's, by number, as its agent told them; empty where it holds none.
         ports: in the order of the guest's cards.
         images: those that still have a row, by id.
     """
@@ -48,7 +50,7 @@ class GuestFacts:
     record: ServerRecord
     claims: Sequence[Mapping[str, Any]]
     seats: Sequence[Seat]
-    shared: Mapping[int, Sequence[int]]
+    host_cells: Mapping[int, Mapping[str, Any]]
     ports: Sequence[PortRecord]
     subnets: Mapping[str, SubnetRecord]
     images: Mapping[str, ImageRecord]
@@ -87,19 +89,11 @@ def guest_facts(connection: sa.Connection, record: ServerRecord) -> GuestFacts:
         record=record,
         claims=[{**claim, **devices[claim["id"]]} for claim in claims],
         seats=seats,
-        shared=_shared(connection, record) if any(seat.shared for seat in seats) else {},
+        host_cells=cells_told(connection, record.host_id) if seats and record.host_id else {},
         ports=_in_order(record.port_ids, ports),
         subnets=subnets_by_id(connection, {ip.subnet_id for p in ports for ip in p.fixed_ips}),
         images={image.id: image for image in images if image is not None},
     )
-
-
-def _shared(connection: sa.Connection, record: ServerRecord) -> dict[int, Sequence[int]]:
-    told = cells_told(connection, record.host_id or "")
-    return {
-        number: cell["cpus"] if cell.get("shared") is None else cell["shared"]
-        for number, cell in told.items()
-    }
 
 
 def _in_order(port_ids: Sequence[str], ports: Collection[PortRecord]) -> list[PortRecord]:
@@ -136,18 +130,31 @@ def render(facts: GuestFacts) -> ServerWanted:
         config_drive=config_drive(facts) if record.config_drive else {},
         reboots=record.reboots,
         metadata={"project_id": record.project_id, "flavor": flavor["name"]},
-        cells=[_cell(seat, facts.shared) for seat in facts.seats],
-        emulator=sorted(cpu for seat in facts.seats for cpu in seat.reserved),
+        cells=[_cell(seat, facts.host_cells) for seat in facts.seats],
+        emulator=_emulator(facts),
     )
 
 
-def _cell(seat: Seat, shared: Mapping[int, Sequence[int]]) -> CellWanted:
+def _emulator(facts: GuestFacts) -> list[int]:
+    """CPUs for the hypervisor's own threads: reserved, or those that are shared on the host.
+
+    Source: nova ``virt/libvirt/driver.py``, _get_emulatorpin_cpuset.
+    """
+    specs = facts.record.flavor.get("extra_specs", {})
+    if facts.seats and specs.get(EMULATOR_SPEC) == EmulatorPolicy.SHARE:
+        return sorted(cpu for cell in facts.host_cells.values() for cpu in cell.get("shared") or ())
+    return sorted(cpu for seat in facts.seats for cpu in seat.reserved)
+
+
+def _cell(seat: Seat, host_cells: Mapping[int, Mapping[str, Any]]) -> CellWanted:
+    there = host_cells.get(seat.host_cell, {})
+    shared = there.get("shared")
     return CellWanted(
         node=seat.host_cell,
         cpus=sorted((*seat.shared, *seat.pins)),
         memory_mib=seat.memory_mib,
         pins=sorted(seat.pins.items()),
-        floating=list(shared.get(seat.host_cell, ())) if seat.shared else [],
+        floating=list(there.get("cpus", ()) if shared is None else shared) if seat.shared else [],
         page_kib=seat.page_kib,
     )
 

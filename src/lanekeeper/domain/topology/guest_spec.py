@@ -27,6 +27,7 @@ from lanekeeper.domain.topology.page_size import PageSize, PageWish, parse_page_
 
 NODES, CPU_POLICY, THREAD_POLICY = "numa_nodes", "cpu_policy", "cpu_thread_policy"
 PAGE_SIZE, EMULATOR, MASK = "mem_page_size", "emulator_threads_policy", "cpu_dedicated_mask"
+EMULATOR_SPEC = f"hw:{EMULATOR}"
 CPUS, MEM = "numa_cpus", "numa_mem"
 _NUMBERED = re.compile(rf"hw[:_]({CPUS}|{MEM})\.([0-9]{{1,4}})", re.ASCII)
 _IN_IMAGES = frozenset({NODES, CPU_POLICY, THREAD_POLICY, PAGE_SIZE})
