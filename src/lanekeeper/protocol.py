@@ -65,6 +65,7 @@ class DeviceFact(Wire, frozen=True):
         entry: which device_spec entry matched first, counted from 0.
         tags: the entry's tags as text (physical_network, resource_class, traits, trusted, managed,
             live_migratable, one_time_use, ...); empty when not listed.
+        pcie_root: address of the root port that it hangs on.
         serial: the card's serial number; a device that moves slots keeps its identity through it.
     """
 
@@ -78,6 +79,7 @@ class DeviceFact(Wire, frozen=True):
     parent: str | None = None
     vf_index: int | None = None
     numa_node: int | None = None
+    pcie_root: str | None = None
     iommu_group: int | None = None
     driver: str | None = None
     netdev: str | None = None

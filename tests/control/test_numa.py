@@ -22,13 +22,21 @@ from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer
+from lanekeeper.control.host.adoption import adopt_host
 from lanekeeper.control.host.desired import desired_of
-from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.host.host import check_history, report_facts, report_state
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.topology.fit import Seat, Take
-from lanekeeper.protocol import HostFacts, NumaCell, PagesFact, ServerWanted
+from lanekeeper.protocol import (
+    HostFacts,
+    HostState,
+    NumaCell,
+    PagesFact,
+    ServerState,
+    ServerWanted,
+)
 from lanekeeper.store.compute.server import ServerRecord
 from lanekeeper.store.tables import cell_claim, cell_stock, host, inventory, pinned_cpu
 from lanekeeper.store.topology.claim import cells_claim
@@ -203,6 +211,26 @@ def test_at_the_same_time_no_cpu_is_given_twice(world: Fleet) -> None:
     assert Counter(pinned(world).values()).most_common()[-1][1] == 2
     assert used(world) == {(0, "memory_mib"): 1024, (1, "memory_mib"): 1024}
     with world.site.database.read() as connection:
+        assert verify(connection) == []
+
+
+def test_a_guest_that_only_its_host_knows_gets_its_cells_back(world: Fleet) -> None:
+    specs = {"hw:cpu_policy": "mixed", "hw:cpu_dedicated_mask": "1", "hw:mem_page_size": "2048"}
+    made = create(world, specs)
+    told, site, host_id = wanted_of(world, made), world.site, world.hosts["numa"]
+    before = pinned(world), used(world)
+    delete_server(site, ADMIN, made.id)
+    world.report(made.id, "absent")
+    assert (pinned(world), used(world)) == ({}, {})
+    with pytest.raises(Conflict, match="frozen"):
+        check_history(site, host_id, "900.feedfeed")
+    report_facts(site, host_id, facts(world))
+    guest = ServerState(id=made.id, power="running", generation=9, memo=told.memo)
+    report_state(site, host_id, HostState(servers=[guest]))
+    assert adopt_host(site, ADMIN, host_id).made == (made.id,)
+    assert (pinned(world), used(world)) == before
+    assert wanted_of(world, made).cells == told.cells
+    with site.database.read() as connection:
         assert verify(connection) == []
 
 

@@ -149,6 +149,7 @@ def _fact(device: PciDevice, listed: Listed | None) -> DeviceFact:
         parent=str(device.parent) if device.parent else None,
         vf_index=device.vf_index,
         numa_node=device.numa_node,
+        pcie_root=device.pcie_root,
         iommu_group=device.iommu_group,
         driver=device.driver,
         netdev=device.netdev,

@@ -6,6 +6,7 @@ Paths are plain strings here; a scan of 1,024 functions makes 10,000 of them.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,11 +80,18 @@ def write_text(path: str, text: str) -> None:
 
 def link_name(path: str) -> str | None:
     """Return the last part of the link's target; None when there is no link. Raises HostFault."""
+    return link_target(path).rpartition("/")[2] or None
+
+
+def link_target(path: str) -> str:
+    """Return where the link leads, as it is written; empty for no link. Raises HostFault."""
     try:
-        return os.readlink(path).rpartition("/")[2]  # noqa: PTH115  # hot path
+        return os.readlink(path)  # noqa: PTH115  # hot path
     except _GONE:
-        return None
+        return ""
     except OSError as error:
+        if error.errno == errno.EINVAL:  # it is the thing itself
+            return ""
         raise HostFault(f"cannot follow {path}: {error.strerror}") from error
 
 

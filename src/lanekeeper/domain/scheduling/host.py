@@ -36,7 +36,7 @@ class HostDevice:
         whole_offered: whether its PF, too, may be given to guests.
         numa_node: None where the firmware names none.
         provider_id: the resource provider that counts it, where that matters.
-        pcie_root: the root port's bus that it hangs on; None where the host does not tell.
+        pcie_root: the root port that it hangs on; None for none, or where the host does not tell.
     """
 
     id: str

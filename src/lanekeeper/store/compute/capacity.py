@@ -165,6 +165,7 @@ def _devices(
             device.c.state,
             device.c.pf_id,
             device.c.numa_node,
+            device.c.pcie_root,
             card.c.parts_held,
             IS_FREE.label("free"),
             pf.c.listed.label("pf_listed"),
@@ -192,6 +193,7 @@ def _device(row: sa.RowMapping) -> HostDevice:
         parts_held=row["parts_held"] or 0,
         whole_offered=bool(row["pf_listed"]),
         numa_node=row["numa_node"],
+        pcie_root=row["pcie_root"],
     )
 
 

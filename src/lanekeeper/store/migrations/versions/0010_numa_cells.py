@@ -1,4 +1,4 @@
-"""numa cells."""
+"""what the NUMA cells of hosts have, who has it, and where devices hang."""
 
 from __future__ import annotations
 
@@ -57,3 +57,4 @@ def upgrade() -> None:
         comment="A CPU has one guest because this key says so; without vcpu it is the hypervisor's.",
     )
     op.create_index(op.f("ix_pinned_cpu_consumer_id"), "pinned_cpu", ["consumer_id"])
+    op.add_column("device", sa.Column("pcie_root", sa.Text(), nullable=True))
