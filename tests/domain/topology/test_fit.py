@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.topology.guests import guests
 from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell, pages_of
 from lanekeeper.domain.topology.fit import Seat, seatings, why_not
 from lanekeeper.domain.topology.guest import (
@@ -53,26 +54,6 @@ def host_cells(draw: st.DrawFn) -> tuple[HostCell, ...]:
             )
         )
     return tuple(cells)
-
-
-@st.composite
-def guests(draw: st.DrawFn) -> GuestTopology:
-    cells, first = [], 0
-    policy = draw(st.sampled_from(CpuPolicy))
-    for _ in range(draw(st.integers(1, 3))):
-        mine = list(range(first, first + draw(st.integers(1, 3))))
-        first = mine[-1] + 1
-        cut = {CpuPolicy.SHARED: 0, CpuPolicy.DEDICATED: len(mine), CpuPolicy.MIXED: 1}[policy]
-        memory = draw(st.sampled_from([1, 256, 1024, 2048]))
-        cells.append(GuestCell(frozenset(mine[cut:]), frozenset(mine[:cut]), memory))
-    pinned = policy is not CpuPolicy.SHARED
-    return GuestTopology(
-        cells=tuple(cells),
-        cpu_policy=policy,
-        thread_policy=draw(st.sampled_from([None, *ThreadPolicy])) if pinned else None,
-        emulator=draw(st.sampled_from([None, *EmulatorPolicy])) if pinned else None,
-        pages=draw(st.sampled_from([None, *PageWish, 2048, 1048576, 4])),
-    )
 
 
 def first_way(guest: GuestTopology, cells: tuple[HostCell, ...]) -> tuple[Seat, ...] | None:
