@@ -80,18 +80,21 @@ def write_text(path: str, text: str) -> None:
 
 def link_name(path: str) -> str | None:
     """Return the last part of the link's target; None when there is no link. Raises HostFault."""
-    return link_target(path).rpartition("/")[2] or None
+    try:
+        return os.readlink(path).rpartition("/")[2]  # noqa: PTH115  # hot path
+    except _GONE:
+        return None
+    except OSError as error:
+        raise HostFault(f"cannot follow {path}: {error.strerror}") from error
 
 
-def link_target(path: str) -> str:
-    """Return where the link leads, as it is written; empty for no link. Raises HostFault."""
+def link_target(path: str) -> str | None:
+    """Return where a link leads, as it is written; None for what is no link. Raises HostFault."""
     try:
         return os.readlink(path)  # noqa: PTH115  # hot path
-    except _GONE:
-        return ""
     except OSError as error:
-        if error.errno == errno.EINVAL:  # it is the thing itself
-            return ""
+        if error.errno in (errno.ENOENT, errno.EINVAL):
+            return None
         raise HostFault(f"cannot follow {path}: {error.strerror}") from error
 
 

@@ -278,7 +278,7 @@ def _virtio_netdev(home: str) -> str | None:
 
 def _root_port(home: str) -> str | None:
     """The first bridge on the way ``devices/pciDDDD:BB/BRIDGE/.../FUNCTION``."""
-    _, _, way = link_target(home).partition("/pci")
+    _, _, way = (link_target(home) or "").partition("/pci")
     _, *bridges = way.split("/")
     return bridges[0] if len(bridges) > 1 else None
 
