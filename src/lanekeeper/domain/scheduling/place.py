@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
 from lanekeeper.domain.scheduling.host import HostDevice, HostView, ServerRequest, Standing
@@ -28,8 +29,9 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
     """
     best: tuple[int, Place] | None = None
     short: Shortfall | None = None
+    is_seated = False
     for seats in _seatings(request, host):
-        guest = _locality(seats, host)
+        is_seated, guest = True, _locality(seats, host)
         for devices in _together(request, host.devices):
             given = fit_devices(request.needs, devices, guest)
             if isinstance(given, Shortfall):
@@ -43,6 +45,9 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
             break
     if best is not None:
         return best[1]
+    if request.topology is not None and not is_seated:
+        miss = why_not(request.topology, host.cells)
+        return Shortfall(tuple(need.name for need in request.needs), miss.reason, miss.remedy)
     return _short(request, host, short)
 
 
@@ -56,7 +61,7 @@ def _seatings(request: ServerRequest, host: HostView) -> Iterator[tuple[Seat, ..
         host.cells,
         devices=Counter(one.numa_node for one in free if one.numa_node is not None),
         wants_devices=bool(request.needs),
-        kinds=_kinds(free),
+        kinds=partial(_kinds, free),
     )
 
 
@@ -93,9 +98,6 @@ def _together(
 
 def _short(request: ServerRequest, host: HostView, short: Shortfall | None) -> Shortfall:
     names = tuple(need.name for need in request.needs)
-    if request.topology is not None and next(_seatings(request, host), None) is None:
-        miss = why_not(request.topology, host.cells)
-        return Shortfall(names, miss.reason, miss.remedy)
     if request.pcie_root is RootPolicy.REQUIRED:
         roots = {one.pcie_root for one in host.devices if one.pcie_root is not None}
         return Shortfall(

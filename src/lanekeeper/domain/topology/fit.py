@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
@@ -77,7 +77,7 @@ def seatings(
     *,
     devices: Mapping[int, int],
     wants_devices: bool,
-    kinds: Mapping[int, Hashable] | None = None,
+    kinds: Callable[[], Mapping[int, Hashable]] = dict,
 ) -> Iterator[tuple[Seat, ...]]:
     """Yield ways to seat the guest, the best first; each guest cell has a host cell of its own.
 
@@ -89,20 +89,20 @@ def seatings(
         cells: the host's.
         devices: free devices by the cell that they are near to.
         wants_devices: whether the guest wants any.
-        kinds: of a cell by what is near to it; ways that differ in nothing are tried once.
+        kinds: says of each cell what is near to it; ways that differ in nothing are tried once.
 
     Source: nova ``virt/hardware.py``, numa_fit_instance_to_host.
     """
     order = _in_order(guest, cells, devices, wants_devices=wants_devices)
     found = {cell.id: _seats(guest, cell) for cell in order}
     useful = [cell for cell in order if any(isinstance(one, Seat) for one in found[cell.id])]
+    near = kinds() if len(useful) > len(guest.cells) else {}
     tried: set[Hashable] = set()
     for chosen in islice(combinations(useful, len(guest.cells)), _CHOICES_MAX):
-        if kinds is not None:
-            alike = _alike(chosen, found, kinds)
-            if alike in tried:
-                continue
-            tried.add(alike)
+        alike = _alike(chosen, found, near)
+        if alike in tried:
+            continue
+        tried.add(alike)
         columns = [found[cell.id] for cell in chosen]
         wishes = [
             [place for place, column in enumerate(columns) if isinstance(column[index], Seat)]
@@ -270,22 +270,12 @@ def _missing(cell: HostCell, take: Take, words: str) -> Misfit | None:
 
 def _pinning(guest: GuestTopology, index: int, cell: HostCell) -> Pinning | Misfit:
     asked, reserve = guest.cells[index].pinned, guest.reserved(index)
-    if not asked and not reserve:
-        return Pinning({})
-    found = pin(cell, asked, guest.thread_policy, reserve)
+    wanted, free = len(asked) + reserve, len(cell.free_cpus) if asked or reserve else 0
+    if wanted > free:
+        return _too_few(cell, free, wanted)
+    found = pin(cell, asked, guest.thread_policy, reserve) if wanted else Pinning({})
     if found is not None:
         return found
-    if not cell.dedicated:
-        return Misfit(
-            "has no CPUs for pinning", "name some in [compute] cpu_dedicated_set of that host"
-        )
-    wanted, free = len(asked) + reserve, len(cell.free_cpus)
-    if free < wanted:
-        return Misfit(
-            f"has {free} of {len(cell.dedicated)} CPUs for pinning free, {wanted} needed",
-            "use a smaller flavor, delete servers with pinned CPUs, or name more in [compute] "
-            "cpu_dedicated_set",
-        )
     if guest.thread_policy is ThreadPolicy.ISOLATE:
         return Misfit(
             f"has cores of {cell.threads} threads, and hw:cpu_thread_policy isolate takes cores "
@@ -296,4 +286,16 @@ def _pinning(guest: GuestTopology, index: int, cell: HostCell) -> Pinning | Misf
         f"has {free} CPUs for pinning free, and not {wanted} on cores of which several threads are "
         "free, as hw:cpu_thread_policy require asks",
         "use hw:cpu_thread_policy prefer, or a host whose cores have several threads",
+    )
+
+
+def _too_few(cell: HostCell, free: int, wanted: int) -> Misfit:
+    if not cell.dedicated:
+        return Misfit(
+            "has no CPUs for pinning", "name some in [compute] cpu_dedicated_set of that host"
+        )
+    return Misfit(
+        f"has {free} of {len(cell.dedicated)} CPUs for pinning free, {wanted} needed",
+        "use a smaller flavor, delete servers with pinned CPUs, or name more in [compute] "
+        "cpu_dedicated_set",
     )
