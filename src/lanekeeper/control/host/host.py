@@ -10,16 +10,15 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
-from lanekeeper.config import Compute
 from lanekeeper.control.compute.server import guest_reported
+from lanekeeper.control.host.stock import cell_stocks, host_stocks
 from lanekeeper.control.metrics import CLEANING
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Invalid, clause
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
-from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, pages_of
-from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState, NumaCell
+from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
 from lanekeeper.store.device.device import (
     DeviceRow,
     device_provider_set,
@@ -43,7 +42,6 @@ from lanekeeper.store.host.host import (
     host_is_frozen,
 )
 from lanekeeper.store.placement.host_provider import (
-    HostInventory,
     device_provider_id,
     device_providers_retire,
     host_providers_hold,
@@ -51,7 +49,7 @@ from lanekeeper.store.placement.host_provider import (
     provider_ensure,
     provider_traits_set,
 )
-from lanekeeper.store.topology.cell import Stocks, cell_stocks_ensure
+from lanekeeper.store.topology.cell import cell_stocks_ensure
 
 LOST_HISTORY = "lanekeeper.host.frozen"
 _DIGITS = 18
@@ -79,8 +77,8 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         before = devices_in_orders(connection, host_id)
         ids = devices_merge(connection, host_id, rows, now)
         _provide(connection, record, facts.devices, ids, now)
-        inventory_ensure(connection, host_id, _stocks(config, facts), now)
-        cell_stocks_ensure(connection, host_id, _cell_stocks(config, facts))
+        inventory_ensure(connection, host_id, host_stocks(config, facts), now)
+        cell_stocks_ensure(connection, host_id, cell_stocks(config, facts))
         changed = devices_in_orders(connection, host_id) != before
         if changed:
             desired_touch(connection, host_id)
@@ -88,51 +86,6 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
 
     if site.database.write(work):
         site.bells.ring(host_id)
-
-
-def _stocks(config: Compute, facts: HostFacts) -> dict[str, HostInventory]:
-    """What a host has of itself, less what is kept for it."""
-    vcpus = _shared_cpus(facts)
-    return {
-        "VCPU": HostInventory(
-            vcpus, min(config.reserved_host_cpus, vcpus), config.cpu_allocation_ratio
-        ),
-        "PCPU": HostInventory(sum(len(cell.dedicated) for cell in facts.cells), 0, 1.0),
-        "MEMORY_MB": HostInventory(
-            facts.memory_mib,
-            min(config.reserved_host_memory_mb, facts.memory_mib),
-            config.ram_allocation_ratio,
-        ),
-        "DISK_GB": HostInventory(
-            facts.disk_gib,
-            min(-(-config.reserved_host_disk_mb // 1024), facts.disk_gib),
-            config.disk_allocation_ratio,
-        ),
-    }
-
-
-def _shared_cpus(facts: HostFacts) -> int:
-    if all(cell.shared is None for cell in facts.cells):
-        return facts.vcpus
-    return sum(len(_shared(cell)) for cell in facts.cells)
-
-
-def _shared(cell: NumaCell) -> list[int]:
-    return cell.cpus if cell.shared is None else cell.shared
-
-
-def _cell_stocks(config: Compute, facts: HostFacts) -> Stocks:
-    """What each cell has; memory of huge pages is not there for small ones."""
-    found: dict[tuple[int, str], Amount] = {}
-    for cell in facts.cells:
-        vcpus = len(_shared(cell))
-        huge_kib = sum(pages.size_kib * pages.total for pages in cell.pages)
-        memory = max(cell.memory_mib - -(-huge_kib // 1024), 0)
-        found[cell.id, VCPUS] = Amount(vcpus, int(vcpus * config.cpu_allocation_ratio))
-        found[cell.id, MEMORY] = Amount(memory, int(memory * config.ram_allocation_ratio))
-        for pages in cell.pages:
-            found[cell.id, pages_of(pages.size_kib)] = Amount(pages.total, pages.total)
-    return found
 
 
 def _check_devices(devices: list[DeviceFact]) -> None:
