@@ -85,6 +85,10 @@ def test_an_image_with_ordinary_properties_passes() -> None:
         ({"pci_passthrough:alias": ""}, "NAME:COUNT"),
         ({"pci_passthrough:other": "a1:1"}, "does not appear to exist"),
         ({"hw:pci_numa_affinity_policy": "near"}, "none of legacy"),
+        ({"hw:numa_nodes": "0"}, "hw:numa_nodes '0' is not a whole number from 1"),
+        ({"hw:numa_cpus.1": "a"}, "hw:numa_cpus.1 'a': 'a' is no CPU"),
+        ({"hw:cpu_policy": "pinned"}, "none of dedicated, shared, mixed"),
+        ({"lanekeeper:pcie_root": "same"}, "none of any, preferred, required"),
     ],
 )
 def test_values_are_checked(specs: dict[str, str], error: str) -> None:

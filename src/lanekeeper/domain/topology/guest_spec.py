@@ -9,13 +9,13 @@ Source: nova ``virt/hardware.py``, numa_get_constraints; ``api/validation/extra_
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.topology.cpu_set import format_cpu_set, parse_cpu_set
+from lanekeeper.domain.topology.cpu_set import parse_cpu_set
 from lanekeeper.domain.topology.guest import (
     CpuPolicy,
     EmulatorPolicy,
@@ -23,6 +23,7 @@ from lanekeeper.domain.topology.guest import (
     GuestTopology,
     ThreadPolicy,
 )
+from lanekeeper.domain.topology.guest_cells import check_cells, even_cells
 from lanekeeper.domain.topology.page_size import PageSize, PageWish, parse_page_size
 
 NODES, CPU_POLICY, THREAD_POLICY = "numa_nodes", "cpu_policy", "cpu_thread_policy"
@@ -259,7 +260,7 @@ def _cells(
 ) -> tuple[GuestCell, ...]:
     cpus, memory = asked.numbered(CPUS), asked.numbered(MEM)
     if not cpus and not memory:
-        return _even_cells(nodes, size, dedicated)
+        return even_cells(nodes, size, dedicated)
     if len(cpus) != nodes or len(memory) != nodes:
         raise Invalid(
             f"hw:{CPUS}.N and hw:{MEM}.N must both be set for each of the {nodes} NUMA nodes; "
@@ -267,46 +268,11 @@ def _cells(
         )
     sets = [parse_cpu_set(text, key) for key, text in cpus]
     amounts = [_positive(text, key) for key, text in memory]
-    _check_cells(size, sets, amounts)
+    check_cells(size, sets, amounts)
     return tuple(
         GuestCell(mine - dedicated, mine & dedicated, mib)
         for mine, mib in zip(sets, amounts, strict=True)
     )
-
-
-def _even_cells(
-    nodes: int, size: tuple[int, int], dedicated: frozenset[int]
-) -> tuple[GuestCell, ...]:
-    vcpus, memory_mib = size
-    if vcpus % nodes or memory_mib % nodes:
-        raise Invalid(
-            f"{vcpus} CPUs and {memory_mib} MiB cannot be divided evenly among {nodes} NUMA nodes",
-            hint=f"set hw:{CPUS}.N and hw:{MEM}.N for each node, or another hw:{NODES}",
-        )
-    each = vcpus // nodes
-    parts = (frozenset(range(node * each, (node + 1) * each)) for node in range(nodes))
-    return tuple(
-        GuestCell(mine - dedicated, mine & dedicated, memory_mib // nodes) for mine in parts
-    )
-
-
-def _check_cells(
-    size: tuple[int, int], sets: Sequence[frozenset[int]], amounts: Sequence[int]
-) -> None:
-    vcpus, memory_mib = size
-    seen: set[int] = set()
-    for node, mine in enumerate(sets):
-        if beyond := mine - frozenset(range(vcpus)):
-            raise Invalid(
-                f"hw:{CPUS}.{node}: CPU {min(beyond)} is not among the flavor's 0-{vcpus - 1}"
-            )
-        if twice := mine & seen:
-            raise Invalid(f"hw:{CPUS}.{node}: CPU {min(twice)} is another node's already")
-        seen |= mine
-    if left := frozenset(range(vcpus)) - seen:
-        raise Invalid(f"hw:{CPUS}.N leave out CPU {format_cpu_set(left)} of the flavor")
-    if sum(amounts) != memory_mib:
-        raise Invalid(f"hw:{MEM}.N make {sum(amounts)} MiB, and the flavor has {memory_mib} MiB")
 
 
 def _positive(text: str, key: str) -> int:
