@@ -9,6 +9,7 @@ from lanekeeper.config import Config, Loaded, load, sample_path
 from lanekeeper.config.names import openstack_options, options
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.vlan import VlanRange
+from lanekeeper.domain.topology.page_size import ReservedPages
 
 VF = '{"vendor_id": "8086", "product_id": "10ca"}'
 ALIAS = '{"name": "a1", "vendor_id": "8086", "product_id": "10ca"}'
@@ -334,3 +335,17 @@ def test_no_cpu_is_for_one_guest_and_for_all(read: Reader) -> None:
         read("[compute]\ncpu_dedicated_set = 3-7\ncpu_shared_set = 0-4\n")
     with pytest.raises(Invalid, match=r"nova.conf:2: .*7-4 runs backwards"):
         read("[compute]\ncpu_dedicated_set = 7-4\n")
+
+
+def test_pages_that_are_kept_from_guests(read: Reader) -> None:
+    text = "[DEFAULT]\nreserved_huge_pages = node:0,size:2048,count:64\n"
+    two = read(f"{text}reserved_huge_pages = size:1GB, count:1, node:1\n").config.cpus
+    assert two.reserved_huge_pages == (ReservedPages(0, 2048, 64), ReservedPages(1, 1048576, 1))
+    for wrong, words in (
+        ("node:0,size:2048", "is not node:N,size:SIZE,count:N"),
+        ("node:0,size:2048,count:64,count:1", "is not node:N,size:SIZE,count:N"),
+        ("node:x,size:2048,count:64", "node 'x' is no whole number"),
+        ("node:0,size:large,count:64", "size large is no size"),
+    ):
+        with pytest.raises(Invalid, match=rf"nova.conf:3: .*{words}"):
+            read(f"{text}reserved_huge_pages = {wrong}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
@@ -10,6 +11,8 @@ from lanekeeper.config.tree import Cpus
 from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.topology.cpu_set import format_cpu_set
 from lanekeeper.protocol import NumaCell, PagesFact
+
+_KIB = 1024
 
 
 def cells(nodes: Sequence[NumaNode]) -> list[NumaCell]:
@@ -30,6 +33,26 @@ def cells(nodes: Sequence[NumaNode]) -> list[NumaCell]:
         for node in nodes
         if node.cpus or node.memory_mib
     ]
+
+
+def for_guests(cell: NumaCell, cpus: Cpus) -> NumaCell:
+    """Leave out what is kept from guests, and say which CPUs are for pinning."""
+    mine = [one for one in cpus.reserved_huge_pages if one.node == cell.id]
+    kept = Counter[int]()
+    for one in mine:
+        kept[one.size_kib] += one.count
+    kept_kib = sum(size * count for size, count in kept.items())
+    return with_cpus(
+        replace(
+            cell,
+            memory_mib=max(cell.memory_mib - -(-kept_kib // _KIB), 0),
+            pages=[
+                PagesFact(size_kib=one.size_kib, total=max(one.total - kept[one.size_kib], 0))
+                for one in cell.pages
+            ],
+        ),
+        cpus,
+    )
 
 
 def with_cpus(cell: NumaCell, cpus: Cpus) -> NumaCell:

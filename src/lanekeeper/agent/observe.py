@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from lanekeeper import __version__
-from lanekeeper.agent.cells import cells, cpus_not_there, with_cpus
+from lanekeeper.agent.cells import cells, cpus_not_there, for_guests
 from lanekeeper.config.tree import Config, Cpus
 from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
@@ -130,7 +130,7 @@ def facts(
         vcpus=capacity.vcpus,
         memory_mib=capacity.memory_mib,
         disk_gib=capacity.disk_gib,
-        cells=[with_cpus(cell, view.cpus) for cell in found],
+        cells=[for_guests(cell, view.cpus) for cell in found],
         devices=sorted([*listed, *parents], key=lambda fact: PciAddress.parse(fact.address)),
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
         problems=[*view.problems, *cpus_not_there(found, view.cpus)],

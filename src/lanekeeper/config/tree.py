@@ -35,6 +35,7 @@ from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.topology.cpu_set import parse_cpu_set
+from lanekeeper.domain.topology.page_size import ReservedPages, parse_reserved_pages
 
 
 class Pci(Section, frozen=True):
@@ -276,7 +277,7 @@ class Compute(Section, frozen=True):
 
 
 class Cpus(Section, frozen=True):
-    """Which of a host's CPUs guests get."""
+    """Which of a host's CPUs and pages guests get."""
 
     cpu_dedicated_set: Annotated[
         frozenset[int],
@@ -298,6 +299,17 @@ class Cpus(Section, frozen=True):
             parse=parse_cpu_set,
         ),
     ] = frozenset()
+    reserved_huge_pages: Annotated[
+        tuple[ReservedPages, ...],
+        Option(
+            "DEFAULT",
+            "reserved_huge_pages",
+            "Pages of this host that no guest gets, those of a vswitch: "
+            "node:0,size:2048,count:64; repeatable.",
+            parse=parse_reserved_pages,
+            multiple=True,
+        ),
+    ] = ()
 
 
 class Rules(Section, frozen=True):

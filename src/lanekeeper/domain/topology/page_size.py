@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 
 from lanekeeper.domain.errors import Invalid
@@ -54,3 +55,39 @@ def _whole(size_kib: int, text: str, key: str) -> int:
     if size_kib < 1:
         raise Invalid(f"{key} {text[:40]!r} is less than 1 KiB")
     return size_kib
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedPages:
+    """Pages of one NUMA node that are kept from guests."""
+
+    node: int
+    size_kib: int
+    count: int
+
+
+_RESERVED_KEYS = ("node", "size", "count")
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+def parse_reserved_pages(text: str) -> ReservedPages:
+    """Read ``node:0,size:2048,count:64``, in any order; the size as in ``hw:mem_page_size``.
+
+    Raises:
+        Invalid: a key is missing, unknown or there twice, or a value is no number.
+
+    Source: nova ``virt/hardware.py``, numa_get_reserved_huge_pages.
+    """
+    parts = [part.partition(":") for part in text.split(",")]
+    said = {key.strip(): value.strip() for key, _, value in parts}
+    if len(parts) != len(_RESERVED_KEYS) or set(said) != set(_RESERVED_KEYS):
+        raise Invalid(
+            f"{text[:60]!r} is not node:N,size:SIZE,count:N, such as node:0,size:2048,count:64"
+        )
+    for key in ("node", "count"):
+        if not _COUNT.fullmatch(said[key]):
+            raise Invalid(f"{text[:60]!r}: {key} {said[key][:40]!r} is no whole number")
+    size = parse_page_size(said["size"], "size")
+    if isinstance(size, PageWish):
+        raise Invalid(f"{text[:60]!r}: size {size} is no size")
+    return ReservedPages(int(said["node"]), size, int(said["count"]))
