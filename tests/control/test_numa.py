@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from msgspec.structs import replace as replace_field
 
 from fleet import ADMIN, MEMBER, Fleet, fleet, pf_and_vfs
+from lanekeeper.api.compute.face import FACE
 from lanekeeper.control.compute.explain import Question, explain
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.server import delete_server
@@ -155,6 +156,13 @@ def test_what_does_not_fit_says_the_numbers_and_what_would_help(world: Fleet) ->
     # Doing what the remedy says makes it work.
     assert "use the policy preferred" in told(made)
     assert create(world, near | {"hw:pci_numa_affinity_policy": "preferred"}).host_name == "numa"
+
+
+def test_pinned_cpus_are_used_ones(world: Fleet) -> None:
+    create(world, {**PINNED, "hw:emulator_threads_policy": "isolate"})
+    with world.client(FACE, version="2.87") as http:
+        found = http.get("/compute/v2.1/os-hypervisors/detail").json()["hypervisors"]
+    assert {one["hypervisor_hostname"]: one["vcpus_used"] for one in found} == {"h1": 0, "numa": 3}
 
 
 def test_more_than_all_cpus_for_pinning_are_an_amount(world: Fleet) -> None:
