@@ -17,14 +17,15 @@ from bench.figure import Figure
 from bench.postgresql import postgresql
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
-from lanekeeper.control.placement.allocation import ConsumerClaim, put_allocations
+from lanekeeper.control.placement.allocation import put_allocations
+from lanekeeper.control.placement.consumer import ConsumerClaim
 from lanekeeper.control.placement.inventory import put_inventories
 from lanekeeper.control.placement.resource_provider import create_provider
 from lanekeeper.control.site import Site
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.database import Database
 from lanekeeper.store.device.life import Pick, claim_insert, claim_release
-from lanekeeper.store.placement.allocation import consumer_drop, consumer_put
+from lanekeeper.store.placement.consumer import consumer_drop, consumer_put
 from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import card, device, host
 

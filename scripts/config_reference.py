@@ -33,7 +33,7 @@ later values win, repeatable keys add up. Without any, the shipped sample applie
 
 * A wrong value refuses the start (exit code 2) and names file, line, section and key.
 * A key that is neither Lanekeeper's nor OpenStack's gets a warning that names the nearest one;
-  in `[lanekeeper]` it is an error.
+  in `[lanekeeper]` and `[health]` it is an error.
 * SIGHUP (`systemctl reload`) has a running program read its files again, the policy file too. Of
   what is wrong the log tells, and all stays as it was. A key that is read at the start only stays
   as it was in any case, and is named.
@@ -48,8 +48,10 @@ _TITLES = {
     "pci": "PCI devices",
     "sriov_nic": "Network interfaces",
     "ml2": "Networks",
+    "image_cache": "Images on hosts",
     "lanekeeper": "Lanekeeper's own",
     "placement": "Placement alone",
+    "health": "Health of devices",
     "keystone": "An outside Keystone",
     "cors": "Browsers of other sites",
 }

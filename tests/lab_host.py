@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 
 from lanekeeper.lab import ending, process
+from lanekeeper.lab.cache import Cache
 from lanekeeper.lab.channel import Channel, Done
 from lanekeeper.lab.folder import LabFolder, Running
 from lanekeeper.lab.lab import Wanted, down, up
+from lanekeeper.lab.reboot import reboot
 from running import pick_port
 
 AGAIN = "LANEKEEPER_LAB_AGAIN"
@@ -55,7 +57,17 @@ class LabHost:
     """A lab host that runs, and the means to run things in it."""
 
     folder: LabFolder
-    running: Running
+
+    @property
+    def running(self) -> Running:
+        """What runs since the last boot."""
+        running = self.folder.running()
+        assert running is not None, "it got ready"
+        return running
+
+    def reboot(self, *, libvirt: bool | None = None) -> Running:
+        """End it and start it again, as its boot menu says."""
+        return reboot(self.folder, Cache(), print, libvirt=libvirt)
 
     @property
     def channel(self) -> Channel:
@@ -162,10 +174,10 @@ def lab_state() -> Iterator[Path]:
 def lab(wanted: Wanted, watch: Watch, *, shared: bool = False) -> Iterator[LabHost]:
     """Boot a lab host for the length of the block."""
     folder = LabFolder(wanted.name, wanted.state)
-    running = up(wanted, print, os.environ)
+    up(wanted, print, os.environ)
     try:
         with watch.over(folder, shared=shared):
-            yield LabHost(folder, running)
+            yield LabHost(folder)
     finally:
         down(wanted.name, wanted.state)
 

@@ -85,7 +85,10 @@ def _children(pid: int) -> list[int]:
 
 
 def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):  # ended since it was listed
+        return 0.0
     # utime, stime, and both of children that have ended: proc(5), fields 14 to 17.
     return sum(map(int, fields[11:15])) / _TICKS_A_SECOND
 

@@ -1,3 +1,4 @@
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -6,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanekeeper.config import Config, Loaded, load, sample_path
-from lanekeeper.config.names import openstack_options, options
+from lanekeeper.config.names import OWN_SECTIONS, openstack_options, options
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.vlan import VlanRange
+from lanekeeper.domain.pci.health import Action, Rule, Signal
 from lanekeeper.domain.topology.page_size import ReservedPages
 
 VF = '{"vendor_id": "8086", "product_id": "10ca"}'
@@ -314,7 +316,7 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
 def test_every_key_that_is_not_our_own_is_openstacks() -> None:
     known = openstack_options()
     for option in options().values():
-        if option.section != "lanekeeper":
+        if option.section not in OWN_SECTIONS:
             assert option.key in known[option.section.lower()], option.name
 
 
@@ -349,3 +351,30 @@ def test_pages_that_are_kept_from_guests(read: Reader) -> None:
     ):
         with pytest.raises(Invalid, match=rf"nova.conf:3: .*{words}"):
             read(f"{text}reserved_huge_pages = {wrong}\n")
+
+
+def test_health_is_judged_as_configured(tmp_path: Path) -> None:
+    path = tmp_path / "nova.conf"
+    path.write_text("[health]\nlink_down = warn\nclear_after_s = 60\nnonfatal_errors = 2\n")
+    rules = load([path]).config.health.rules()
+    assert rules[Signal.LINK_DOWN] == Rule(action=Action.WARN, raise_after_s=30, clear_after_s=60)
+    assert rules[Signal.AER_NONFATAL].errors == 2
+    assert rules[Signal.AER_FATAL].action is Action.EXCLUDE
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("link_down = exlude", r"\[health\] link_down.*exlude"),
+        ("link_don = warn", "did you mean .*link_down"),
+        ("clear_after_s = -1", r"\[health\] clear_after_s"),
+    ],
+)
+def test_a_wrong_line_of_health_is_named(tmp_path: Path, line: str, reason: str) -> None:
+    path = tmp_path / "nova.conf"
+    path.write_text(f"[health]\n{line}\n")
+    with pytest.raises(Invalid) as refused:
+        load([path])
+    said = f"{refused.value} {refused.value.hint}"
+    assert "nova.conf:2" in said
+    assert re.search(reason, said), said

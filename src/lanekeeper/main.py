@@ -36,10 +36,10 @@ _NOUNS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; see ``cli/exit_code.py`` for what the number says."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with _made_for_good() if arguments is None else nullcontext():
-        parser = _parser(given)
-    parsed = parser.parse_args(given)
     try:
+        with _made_for_good() if arguments is None else nullcontext():
+            parser = _parser(given)
+        parsed = parser.parse_args(given)
         code: int = parsed.handler(parsed)
     except Error as error:
         return exit_code.tell(error)

@@ -8,6 +8,7 @@ of what the agent sees there; nothing is a one-shot message, so any of them may 
     POST /lanekeeper/agent/v1/hosts/{id}/credential             -> Credential   (a new one)
     PUT  /lanekeeper/agent/v1/hosts/{id}/facts       HostFacts  -> 204          (when they change)
     PUT  /lanekeeper/agent/v1/hosts/{id}/state       HostState  -> 204          (when it changes)
+    PUT  /lanekeeper/agent/v1/hosts/{id}/health      HostHealth -> 204          (when it changes)
     GET  /lanekeeper/agent/v1/hosts/{id}/desired?after=G.MARK&wait=55  -> Desired | 304
     GET  /lanekeeper/agent/v1/hosts/{id}/images/{image_id}             -> the image's bytes
     PUT  /lanekeeper/agent/v1/hosts/{id}/consoles/{server_id}          text, at most CONSOLE_BYTES
@@ -67,6 +68,8 @@ class DeviceFact(Wire, frozen=True):
             live_migratable, one_time_use, ...); empty when not listed.
         pcie_root: address of the root port that it hangs on.
         serial: the card's serial number; a device that moves slots keeps its identity through it.
+        slot: the physical slot of the card; tells for one without a serial number. Like that told
+            of what is no VF, and by an older agent of nothing.
     """
 
     address: str
@@ -85,6 +88,7 @@ class DeviceFact(Wire, frozen=True):
     netdev: str | None = None
     mac: str | None = None
     serial: str | None = None
+    slot: str | None = None
     label: str | None = None
 
 
@@ -139,6 +143,34 @@ class HostFacts(Wire, frozen=True):
     problems: list[str] = []
 
 
+class DeviceHealth(Wire, frozen=True):
+    """What the host reads of one function that is no VF; what is absent it cannot tell.
+
+    Attributes:
+        driver_problem: why it has no driver although it should; empty when all is well.
+        carrier: whether its interface has a link.
+        speed_gts, width: of its PCIe link, in GT/s and lanes.
+        fatal, nonfatal, correctable: AER's counts since the kernel knows the function.
+    """
+
+    address: str
+    driver_problem: str = ""
+    carrier: bool | None = None
+    speed_gts: float | None = None
+    width: int | None = None
+    fatal: int | None = None
+    nonfatal: int | None = None
+    correctable: int | None = None
+
+
+class HostHealth(Wire, frozen=True):
+    """How well the functions are that are listed, or are PFs of those. An older controller has no
+    such resource: an agent that is answered 404 tells it no more.
+    """
+
+    devices: list[DeviceHealth] = []
+
+
 class ServerState(Wire, frozen=True):
     """One guest as the host has it.
 
@@ -190,7 +222,12 @@ class HostState(Wire, frozen=True):
 
 
 class DeviceWanted(Wire, frozen=True):
-    """One function that a guest holds through a flavor's alias, or that must be cleaned."""
+    """One function that a guest holds through a flavor's alias, or that must be cleaned.
+
+    Attributes:
+        card_serial: serial number of the card that it is a function of, where that told one; on
+            another card at the same address nothing is done.
+    """
 
     device_id: str
     address: str
@@ -198,6 +235,7 @@ class DeviceWanted(Wire, frozen=True):
     product_id: str
     managed: bool = True
     alias: str = ""
+    card_serial: str | None = None
 
 
 class NicWanted(Wire, frozen=True):

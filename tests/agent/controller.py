@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from lanekeeper.protocol import PREFIX, Desired, HostFacts, HostState, ImageWanted
+from lanekeeper.protocol import PREFIX, Desired, HostFacts, HostHealth, HostState, ImageWanted
 from running import until
 
 TOKEN = "lk1.-.a-one-time-token-for-tests"
@@ -26,6 +26,7 @@ class Controller:
         self.changed = threading.Condition()
         self.desired: dict[str, Desired] = {}
         self.facts: dict[str, HostFacts] = {}
+        self.health: dict[str, HostHealth] = {}
         self.states: dict[str, list[HostState]] = {}
         self.consoles: dict[str, str] = {}
         self.images: dict[str, bytes] = {}
@@ -89,6 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
         with controller.changed:
             if what == "facts":
                 controller.facts[self._host()] = msgspec.json.decode(body, type=HostFacts)
+            elif what == "health":
+                controller.health[self._host()] = msgspec.json.decode(body, type=HostHealth)
             elif what == "state":
                 state = msgspec.json.decode(body, type=HostState)
                 controller.states.setdefault(self._host(), []).append(state)

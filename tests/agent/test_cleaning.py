@@ -2,13 +2,14 @@ import errno
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.orders_of import PF, POLICY, cleaning, nic, vf
 from hypervisor.blueprints import server
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
+from lanekeeper.agent.driver_record import DriverRecord, Function, GivenAway
 from lanekeeper.agent.observe import Policy, view
-from lanekeeper.agent.state_dir import DriverRecord, GivenAway
 from lanekeeper.agent.vf_settings import set_and_check, wanted_settings
 from lanekeeper.clock import monotonic
 from lanekeeper.config import Config
@@ -17,8 +18,10 @@ from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.host.simulated_bus import insert_card
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
+from lanekeeper.protocol import CleaningWanted
 
 VF = PciAddress.parse(vf(3).address)
 DIRTY = nic(3, vlan=99, trusted=True, spoof_check=False)
@@ -56,18 +59,39 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
+def test_what_another_card_has_at_the_address_is_left_alone(bench: Bench) -> None:
+    insert_card(bench.machine.root, PciAddress.parse(PF), "00-1b-21-ff-ff-aa-01-01")
+    bench.machine = SimulatedMachine(bench.machine.root)
+    cleaner = Cleaner(bench.machine, bench.hypervisor, bench.drivers, monotonic)
+    bench.dirty()
+    seen = view(bench.machine.scan(), POLICY, frozenset())
+    wanted = cleaning(vf(3))
+
+    def of(serial: str | None) -> CleaningWanted:
+        device = msgspec.structs.replace(wanted.device, card_serial=serial)
+        return msgspec.structs.replace(wanted, device=device)
+
+    with pytest.raises(CleaningFailed, match="with serial 00-1b-21-ff-ff-aa-01-01, not 00-1b-22"):
+        cleaner.clean(of("00-1b-22-ff-ff-aa-01-01"), seen)
+    assert bench.settings.vlan == 99
+    for serial in ("00-1b-21-ff-ff-aa-01-01", None):
+        cleaner.clean(of(serial), seen)
+    assert bench.settings.vlan == 0
+
+
 @pytest.mark.parametrize("before", ["igbvf", None, "vfio-pci"])
 def test_a_device_gets_back_what_it_had_before(bench: Bench, before: str | None) -> None:
-    bench.drivers.remember({VF: before})
-    bench.drivers.remember({VF: "something later"})  # the first word counts
+    function = Function(VF, "8086:10ca", None)
+    bench.drivers.remember({function: before})
+    bench.drivers.remember({function: "something later"})  # the first word counts
     bench.dirty()
     for _ in range(2):  # a second time does no harm
         steps = bench.clean()
         assert steps[-1] == f"driver {before or 'none'}"
         assert bench.settings == VfSettings()
         assert bench.machine.device(VF).driver == before
-    bench.drivers.remember({VF: "igb"})  # given away again: the old word is over
-    assert bench.drivers.driver(VF) == GivenAway("igb")
+    bench.drivers.remember({function: "igb"})  # given away again: the old word is over
+    assert bench.drivers.driver(function) == GivenAway("igb", ids="8086:10ca")
 
 
 def test_a_cleaning_that_takes_too_long_has_failed(bench: Bench) -> None:

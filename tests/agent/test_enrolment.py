@@ -114,9 +114,35 @@ def test_an_impostor_who_shows_the_right_ca_never_sees_the_token(
     authority: Authority, impostor: tuple[str, list[bytes]], state: StateDir
 ) -> None:
     url, tokens = impostor
-    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(Unavailable, match="a certificate that is not trusted"):
         enrol(state, url, f"lk1.{authority.fingerprint}.{SECRET}", "host")
     assert tokens == []
+
+
+def test_an_address_that_answers_in_another_way_is_told_as_such(
+    authority: Authority, honest: tuple[str, list[bytes]], state: StateDir
+) -> None:
+    url, tokens = honest
+    pinned = f"lk1.{authority.fingerprint}.{SECRET}"
+    with pytest.raises(Unavailable, match="does not name this address") as caught:
+        enrol(state, url.replace("127.0.0.1", "localhost"), pinned, "host")
+    assert "--name" in caught.value.hint
+    with pytest.raises(Unavailable, match="ended the connection") as caught:
+        enrol(state, url.replace("https:", "http:"), f"lk1.-.{SECRET}", "host")
+    assert "https://" in caught.value.hint
+    plain = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    thread = threading.Thread(target=plain.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        with pytest.raises(Unavailable, match="not with TLS") as caught:
+            enrol(state, f"https://127.0.0.1:{plain.server_address[1]}", pinned, "host")
+        assert "http://" in caught.value.hint
+    finally:
+        plain.shutdown()
+        thread.join()
+        plain.server_close()
+    assert tokens == []
+    assert not state.is_enrolled()
 
 
 def test_a_refusal_leaves_an_earlier_enrolment_as_it_was(

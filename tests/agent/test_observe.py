@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from agent.orders_of import PF, POLICY, vf
-from lanekeeper.agent.observe import Policy, View, facts, view
+from lanekeeper.agent.observe import Policy, View, facts, health, view
 from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid
@@ -12,6 +12,7 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device_spec import parse_option
 from lanekeeper.host.machine import DeviceFault, Scan
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.host.simulated_bus import insert_card
 from lanekeeper.hypervisor.simulated import SIMULATED_HOST
 
 NOBODY = frozenset[str]()
@@ -42,6 +43,17 @@ def test_what_is_not_listed_is_not_touched(scan: Scan) -> None:
     assert not seen.may_touch(PciAddress.parse(vf(0).address))
     assert not seen.may_touch(PciAddress.parse(PF))
     assert view(scan, Policy(), NOBODY).listed == {}
+
+
+def test_cards_are_told_with_serial_and_slot_and_vfs_with_neither(tmp_path: Path) -> None:
+    root = plant_lab(tmp_path / "machine")
+    insert_card(root, PciAddress.parse(PF), "00-1b-21-ff-ff-aa-01-01")
+    slot = root / "sys/bus/pci/slots/7"
+    slot.mkdir(parents=True)
+    (slot / "address").write_text(f"{PF.rpartition('.')[0]}\n")
+    told = facts("host", SIMULATED_HOST, view(SimulatedMachine(root).scan(), POLICY, NOBODY))
+    said = {(one.address, one.serial, one.slot) for one in told.devices if one.serial or one.slot}
+    assert said == {(PF, "00-1b-21-ff-ff-aa-01-01", "7")}
 
 
 def test_a_pf_is_told_for_its_listed_vfs(scan: Scan) -> None:
@@ -102,3 +114,23 @@ def test_the_shipped_sample_lists_the_labs_devices(machine: SimulatedMachine) ->
 
 def test_a_configuration_without_anything_lists_nothing(tmp_path: Path) -> None:
     assert Policy.of(Config()) == Policy(specs=(), mappings={}, excluded=frozenset())
+
+
+def test_health_is_told_of_what_is_no_vf(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path))
+    seen = view(machine.scan(), POLICY, NOBODY)
+    assert [(one.address, one.carrier) for one in health(seen, machine.health).devices] == [
+        (PF, True),
+        ("0000:41:00.0", True),
+    ]
+    machine.set_link(PciAddress.parse(PF), False)
+    assert health(seen, machine.health).devices[0].carrier is False
+
+
+def test_a_function_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path))
+    seen = view(machine.scan(), POLICY, NOBODY)
+    bad = tmp_path / "sys/bus/pci/devices" / PF / "aer_dev_fatal"
+    bad.unlink(missing_ok=True)
+    bad.write_text("TLP many\nTOTAL_ERR_FATAL many\n")
+    assert [one.address for one in health(seen, machine.health).devices] == ["0000:41:00.0"]

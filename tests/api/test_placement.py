@@ -19,7 +19,8 @@ from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.host import report_facts
-from lanekeeper.control.placement.allocation import ConsumerClaim, put_allocations
+from lanekeeper.control.placement.allocation import put_allocations
+from lanekeeper.control.placement.consumer import ConsumerClaim
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.protocol import DeviceFact, HostFacts

@@ -73,7 +73,8 @@ def test_devices_are_listed_with_their_holders(shared: Instance) -> None:
     listed = run(shared, "device", "list", "--host", "sim-1")
     assert listed.returncode == 0, listed.stderr
     lines = listed.stdout.splitlines()
-    assert lines[0].split() == ["HOST", "ADDRESS", "DEVICE", "SERVES", "STATE", "HOLDER", "ID"]
+    heading = "HOST ADDRESS DEVICE SERVES STATE HEALTH HOLDER ID"
+    assert lines[0].split() == heading.split()
     assert len(lines) > 14
     device_id = lines[1].split()[-1]
     shown = run(shared, "device", "show", device_id, "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ from lanekeeper.domain.errors import Conflict, Unauthenticated
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
 from lanekeeper.store.host.desired import desired_touch
 from lanekeeper.store.tables import device, resource_provider
+from statements import statements
 
 PF = "0000:41:00.0"
 
@@ -160,6 +162,47 @@ def test_a_host_is_adopted_whose_generation_was_ordered_with_another_mark(site: 
     assert desired_stamp(site.site, host_id).startswith(f"{generation + 1}.")
 
 
+def test_a_question_that_comes_late_or_twice_freezes_nothing(site: Fleet) -> None:
+    host_id, asked = site.hosts["h1"], [""]
+    for obeys in (True, False, True, True, False):
+        site.site.database.write(lambda connection: desired_touch(connection, host_id))
+        asked.append(desired_stamp(site.site, host_id))
+        if obeys:
+            report_state(site.site, host_id, HostState(obeyed=asked[-1]))
+        for after in asked:
+            assert check_history(site.site, host_id, after).frozen_reason == ""
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 9])
+def test_a_state_that_nobody_ordered_freezes_whatever_was_obeyed_before(
+    site: Fleet, ahead: int
+) -> None:
+    host_id = site.hosts["h1"]
+    site.site.database.write(lambda connection: desired_touch(connection, host_id))
+    obeyed = desired_stamp(site.site, host_id)
+    report_state(site.site, host_id, HostState(obeyed=obeyed))
+    site.site.database.write(lambda connection: desired_touch(connection, host_id))
+    generation = int(obeyed.split(".")[0])
+    with pytest.raises(Conflict, match="never ordered"):
+        check_history(site.site, host_id, f"{generation + ahead}.feedfeed")
+    with pytest.raises(Conflict, match="frozen"):  # nor does what it says next thaw it
+        check_history(site.site, host_id, obeyed)
+
+
+def test_what_was_asked_before_a_host_was_adopted_may_come_late(site: Fleet) -> None:
+    host_id = site.hosts["h1"]
+    for after in ("90.feedfeed", "89.feed", "91.feedfeed", "90.feedfeed"):
+        with pytest.raises(Conflict):
+            check_history(site.site, host_id, after)
+    tell(site, lab_devices())
+    report_state(site.site, host_id, HostState())
+    adopt_host(site.site, ADMIN, host_id)
+    for after in ("89.feed", "90.feedfeed", "91.feedfeed"):
+        assert check_history(site.site, host_id, after).frozen_reason == ""
+    with pytest.raises(Conflict):
+        check_history(site.site, host_id, "92.feed")
+
+
 def test_no_host_comes_in_by_the_id_of_another(site: Fleet) -> None:
     token = create_token(site.site, "evil")
     with pytest.raises(Conflict, match="host_id"):
@@ -172,3 +215,20 @@ def test_a_known_host_comes_again_only_by_a_token_for_its_name(site: Fleet) -> N
         enrol(site.site, create_token(site.site), host_id, "h1")
     credential = enrol(site.site, create_token(site.site, "h1"), host_id, "h1")
     assert authenticate_host(site.site, credential, "req").user_id == host_id
+
+
+def test_what_an_agent_asks_all_the_time_costs_no_long_reading(site: Fleet) -> None:
+    """Its credential is found by an index, and nobody decodes the facts of its host."""
+    host_id = site.hosts["h1"]
+    credential = enrol(site.site, create_token(site.site, "h1"), host_id, "h1")
+    site.site.database.write(lambda connection: desired_touch(connection, host_id))
+    with statements() as said:
+        authenticate_host(site.site, credential, "req")
+        check_history(site.site, host_id, desired_stamp(site.site, host_id))
+        desired_of(site.site, host_id)
+    assert not [one.text for one in said if re.search(r"\bfacts\b", one.text)]
+    (looked_up,) = (one for one in said if "next_credential_hash =" in one.text)
+    with site.site.database.read() as connection:
+        plan = looked_up.plan(connection)
+    assert "ix_host_credential_hash" in plan
+    assert "ix_host_next_credential_hash" in plan

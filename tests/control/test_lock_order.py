@@ -15,19 +15,13 @@ import sqlalchemy as sa
 from fleet import Fleet, fleet, lab_devices
 from lanekeeper.control.host.host import report_facts
 from lanekeeper.control.host.removal import remove_host
-from lanekeeper.control.placement.allocation import (
-    ConsumerClaim,
-    delete_allocations,
-    put_allocations,
-)
+from lanekeeper.control.placement.allocation import delete_allocations, put_allocations
+from lanekeeper.control.placement.consumer import ConsumerClaim
 from lanekeeper.control.placement.inventory import list_inventories, put_inventories
+from lanekeeper.control.placement.provider_label import put_aggregates
 from lanekeeper.control.placement.reshape import NewInventory, reshape
 from lanekeeper.control.placement.resource_name import ensure_class, rename_class
-from lanekeeper.control.placement.resource_provider import (
-    create_provider,
-    put_aggregates,
-    update_provider,
-)
+from lanekeeper.control.placement.resource_provider import create_provider, update_provider
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.errors import Error
 from lanekeeper.domain.placement.inventory import Inventory

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 
 import pytest
+import sqlalchemy as sa
 
 from fleet import ADMIN, Fleet, fleet
 from lanekeeper.control.compute.aggregate import (
@@ -16,12 +17,20 @@ from lanekeeper.control.compute.aggregate import (
     update_aggregate,
 )
 from lanekeeper.control.compute.flavor import create_flavor
-from lanekeeper.control.compute.server import change_metadata, change_tags
+from lanekeeper.control.compute.server import (
+    change_metadata,
+    change_tags,
+    lock_server,
+    reset_state,
+    update_server,
+)
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.control.compute.server_order import NewServer
+from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict
+from lanekeeper.store.host.desired import host_lock
 
 pytestmark = pytest.mark.service
 
@@ -82,6 +91,43 @@ def test_tags_and_metadata_of_a_server(world: Fleet) -> None:
     at_once(note("a"), note("b"))
     record = show_server(world.site, ADMIN, made.id).record
     assert (sorted(record.tags), record.metadata) == (["a", "b"], {"a": "a", "b": "b"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda site, server_id: reset_state(site, ADMIN, server_id, active=False),
+        lambda site, server_id: lock_server(site, ADMIN, server_id, locked=True),
+        lambda site, server_id: update_server(site, ADMIN, server_id, {"name": "other"}),
+        lambda site, server_id: change_tags(site, ADMIN, server_id, lambda _: ["a"]),
+    ],
+    ids=["reset_state", "lock", "update", "tags"],
+)
+def test_who_changes_a_server_waits_for_its_hosts_report(
+    world: Fleet, change: Callable[[Site, str], object]
+) -> None:
+    flavor = Flavor(id="", name="m1", vcpus=1, ram_mib=64, disk_gib=1)
+    asked = NewServer(
+        name="s", image_id=world.image(), flavor_id=create_flavor(world.site, flavor).id
+    )
+    (made,) = create_servers(world.site, ADMIN, asked)
+    both, done = Barrier(2), list[str]()
+
+    def report(connection: sa.Connection) -> None:
+        done.clear()
+        host_lock(connection, made.host_id or "")
+        meet(both)
+        meet(both)
+        done.append("report")
+
+    def rival() -> None:
+        meet(both)
+        change(world.site, made.id)
+        done.append("change")
+        meet(both)
+
+    assert at_once(lambda: world.site.database.write(report), rival) == [True, True]
+    assert done == ["report", "change"]
 
 
 def test_hosts_and_metadata_of_an_aggregate(world: Fleet) -> None:

@@ -4,13 +4,19 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import InterfaceError, StatementError
 
+from fleet import fleet
 from lanekeeper.control.host.heartbeat import Heartbeats
 from lanekeeper.control.periodic import Periodic
 from lanekeeper.domain.errors import Unavailable
 from lanekeeper.store.database import Database
+from lanekeeper.store.host.desired import host_lock
+from lanekeeper.store.host.host import host_list
 from lanekeeper.store.tables import metadata
+from postgres import PostgreSQL
+from storm import in_threads
 
 
 @pytest.mark.parametrize("failure", [Unavailable("the database is away"), KeyError("a bug")])
@@ -40,6 +46,41 @@ def test_heartbeats_that_could_not_be_written_are_kept(tmp_path: Path) -> None:
                 heartbeats.flush()
         heartbeats.seen("h1")
         heartbeats.flush()
+
+
+def test_a_host_at_work_holds_up_no_heartbeat_but_its_own(
+    postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    """Nor do heartbeats hold up the others: an idle host's lock is had meanwhile."""
+    with fleet(postgresql.url(postgresql.create()), tmp_path, hosts=3) as world:
+        heartbeats, hosts = Heartbeats(world.site.database, world.hands), world.hosts
+        at_work, heard = threading.Event(), threading.Event()
+
+        def work(connection: sa.Connection) -> None:
+            host_lock(connection, hosts["h2"])
+            at_work.set()
+            assert heard.wait(30)
+
+        def seen() -> dict[str, bool]:
+            with world.site.database.read() as connection:
+                return {one.name: one.seen_at == world.hands() for one in host_list(connection)}
+
+        def hear() -> None:
+            assert at_work.wait(30)
+            try:
+                heartbeats.flush()
+                assert seen() == {"h1": True, "h2": False, "h3": True}
+                world.site.database.write(lambda connection: host_lock(connection, hosts["h3"]))
+            finally:
+                heard.set()
+
+        world.hands.turn(10)
+        for host_id in (*hosts.values(), "a host that nobody has"):
+            heartbeats.seen(host_id)
+        heartbeats.refused("a host that nobody has")
+        in_threads([lambda: world.site.database.write(work), hear])
+        heartbeats.flush()
+        assert all(seen().values())
 
 
 def test_a_pool_that_is_used_up_counts_as_an_absent_database(tmp_path: Path) -> None:

@@ -13,12 +13,9 @@ import sqlalchemy as sa
 
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
-from lanekeeper.control.placement.allocation import (
-    ConsumerClaim,
-    delete_allocations,
-    put_allocations,
-    show_consumer,
-)
+from lanekeeper.control.placement.allocation import delete_allocations, put_allocations
+from lanekeeper.control.placement.allocation_view import show_consumer
+from lanekeeper.control.placement.consumer import ConsumerClaim
 from lanekeeper.control.placement.inventory import change_inventory, put_inventories
 from lanekeeper.control.placement.resource_provider import create_provider, show_provider
 from lanekeeper.control.site import Site

@@ -1,7 +1,7 @@
 """Creating servers on a real database: races, refusals, and what is left of each."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from msgspec.structs import replace as replace_field
 
 from fleet import ADMIN, MEMBER, OTHER_PROJECT, STRANGER, Fleet, config, fleet, pf_and_vfs
-from lanekeeper.config import Compute
+from lanekeeper.config import Compute, Pci
 from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.hypervisor import set_enabled
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_list import show_server
@@ -26,8 +27,10 @@ from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, NoCapacity, NotOffered
 from lanekeeper.domain.image.record import Status
 from lanekeeper.domain.network.port import PortWanted, VnicType
+from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.protocol import DeviceFact
 from lanekeeper.store.device.listing import device_rows
+from lanekeeper.store.host.host import host_frozen_set
 from lanekeeper.store.network.port import port_create, port_show
 from lanekeeper.store.tables import (
     address,
@@ -40,6 +43,7 @@ from lanekeeper.store.tables import (
     server,
     subnet,
 )
+from meanwhile import meanwhile
 
 pytestmark = pytest.mark.service
 
@@ -288,6 +292,28 @@ def test_an_image_that_goes_at_this_moment_makes_no_server(world: Fleet) -> None
     assert (rows(world, server), used(world)) == (0, {})
 
 
+def disabled(world: Fleet, host_id: str) -> None:
+    set_enabled(world.site, host_id, enabled=False, reason="new fans")
+
+
+def frozen(world: Fleet, host_id: str) -> None:
+    world.site.database.write(lambda c: host_frozen_set(c, host_id, "lost history"))
+
+
+@pytest.mark.parametrize(
+    ("becomes", "why"), [(disabled, "is disabled: new fans"), (frozen, "is frozen: lost history")]
+)
+def test_a_host_that_takes_nothing_new_since_it_was_chosen_gets_nothing(
+    world: Fleet, becomes: Callable[[Fleet, str], None], why: str
+) -> None:
+    asked = wanted(world, flavor(world, alias="a1:1"))
+    site = meanwhile(world.site, lambda: becomes(world, world.hosts["h1"]))
+    (made,) = create_servers(site, MEMBER, asked)
+    assert made.fault is not None
+    assert f"h1 {why}" in made.fault["message"]
+    assert (used(world), standings(world)) == ({}, {"available": 14})
+
+
 def test_a_whole_pf_and_its_vfs_exclude_each_other(database_url: str, tmp_path: Path) -> None:
     with fleet(database_url, tmp_path, hosts=0) as world:
         facts = pf_and_vfs("41", 2)
@@ -339,6 +365,15 @@ def test_an_unknown_alias_is_named_with_those_that_exist(world: Fleet) -> None:
     with pytest.raises(Invalid, match="PCI alias a9 is not defined") as told:
         create_servers(world.site, MEMBER, wanted(world, flavor(world, alias="a9:1")))
     assert "a1, whole" in told.value.hint
+
+
+def test_an_alias_that_is_for_other_projects_is_refused(world: Fleet) -> None:
+    a1 = {"name": "a1", "vendor_id": "8086", "product_id": "10ca", "project_ids": [OTHER_PROJECT]}
+    site = replace(world.site, config=replace_field(config(), pci=Pci(alias=(Alias.parse(a1),))))
+    order = wanted(world, flavor(world, alias="a1:1"))
+    with pytest.raises(Forbidden, match="PCI alias a1 is not for project"):
+        create_servers(site, MEMBER, order)
+    assert rows(world, server) == 0
 
 
 def test_an_image_that_does_not_go_with_the_flavor_is_refused(world: Fleet) -> None:

@@ -337,7 +337,7 @@ def test_a_disk_that_is_full_leaves_the_old_file_and_nothing_else(tmp_path: Path
     kept = tmp_path / "etc/kept"
     kept.write_text("old")
     script = (
-        "import resource, sys; from pathlib import Path;"
+        "import resource, sys; from pathlib import Path; sys.dont_write_bytecode = True;"
         "from lanekeeper.host.actor import Actor; from lanekeeper.host.linux import LinuxMachine;"
         "from lanekeeper.domain.hostplan.action import WriteFile;"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"

@@ -20,6 +20,7 @@ from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course
 from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.proposal import Proposal
 
 RESIZED = """\
 version: 1
@@ -52,7 +53,7 @@ class World:
 
     def apply(self) -> None:
         steps = plan(self.policy, read_host(self.root)).steps
-        self.executor.apply(steps, self.policy.text)
+        self.executor.apply(lambda: Proposal(steps, self.policy.text))
 
     def is_applied(self) -> bool:
         return plan(self.policy, read_host(self.root)).is_empty

@@ -141,3 +141,17 @@ def test_people_read_errors_first_and_programs_everything(
         "fix",
         "docs",
     }
+
+
+def test_an_argument_that_a_later_one_overrules_is_not_pending(tmp_path: Path) -> None:
+    configured = "intel_iommu=off intel_iommu=on iommu=pt"
+    settings = f'etc/default/grub = GRUB_CMDLINE_LINUX="{configured}"'
+    tree = derive(HEALTHY, f"{settings}\nproc/cmdline = root=/dev/vda1 {configured}")
+    assert "reboot-pending" not in {finding.id for finding in findings(tree, tmp_path)}
+
+
+def test_an_amd_cpu_beside_intels_iommu_is_told_to_ask_for_it(tmp_path: Path) -> None:
+    changes = "- sys/kernel/iommu_groups\nproc/cpuinfo = flags : fpu svm"
+    found = findings(derive(HEALTHY, changes), tmp_path)
+    (off,) = [finding for finding in found if finding.id == "iommu-off"]
+    assert off.fix == "kernel_arguments: [intel_iommu=on, iommu=pt] in the policy"

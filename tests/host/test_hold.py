@@ -27,13 +27,14 @@ from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Hold, Outcome, never
+from lanekeeper.host.apply import Executor, Outcome, never
 from lanekeeper.host.deadline import Moment, deadline, moment
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.hold import confirm, guard, guard_file, guardian_for
 from lanekeeper.host.journal import Course
 from lanekeeper.host.lock import is_watched, watching
 from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.proposal import Hold, Proposal
 
 POLICY = """\
 version: 1
@@ -89,7 +90,9 @@ class World:
     def apply(self, seconds: float = 120.0, text: str = POLICY) -> Outcome:
         policy = load_policy(text, "p")
         steps = plan(policy, read_host(self.root)).steps
-        outcome = self.executor().apply(steps, text, Hold(seconds, lambda _: None))
+        outcome = self.executor().apply(
+            lambda: Proposal(steps, text, Hold(seconds, lambda _: None))
+        )
         assert outcome is not None
         return outcome
 
@@ -206,7 +209,7 @@ def test_without_a_guardian_nothing_is_changed(world: World) -> None:
 
     steps = plan(load_policy(POLICY, "p"), read_host(world.root)).steps
     with pytest.raises(HostFault, match="nobody would"):
-        world.executor().apply(steps, POLICY, Hold(120, nobody))
+        world.executor().apply(lambda: Proposal(steps, POLICY, Hold(120, nobody)))
     assert world.state() == world.before
     assert world.change().course is Course.TAKEN_BACK
     assert world.change().reason == "nobody would take change 1 back"
@@ -258,12 +261,14 @@ def test_it_goes_back_even_when_the_journal_cannot_be_written(world: World) -> N
 @contextmanager
 def _disk_full_at(size: int) -> Iterator[None]:
     """Let no file grow beyond *size*; Python ignores the signal, so write(2) fails."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, writes = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = writes
 
 
 def test_only_what_names_the_management_interface_touches_it(world: World) -> None:

@@ -19,12 +19,15 @@ from lanekeeper.domain.errors import Conflict, HostFault, NotFound
 from lanekeeper.domain.hostplan.action import Change, SetVfCount, WriteFile
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.step import Step
+from lanekeeper.domain.pci.vf_settings import NO_MAC
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
 from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Head, StepState
+from lanekeeper.host.machine import VfChange
 from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.simulated import SimulatedMachine
 
 TEXTS = (
@@ -49,7 +52,7 @@ class World:
 
     def apply(self, text: str) -> None:
         policy = load_policy(text, "p")
-        self.executor().apply(plan(policy, read_host(self.root)).steps, text)
+        self.executor().apply(lambda: Proposal(plan(policy, read_host(self.root)).steps, text))
         self.states.append(self.state())
 
     def state(self) -> dict[str, str]:
@@ -80,6 +83,21 @@ def test_changes_taken_back_before_are_passed_over(world: World) -> None:
     assert [outcome.change for outcome in world.executor().rollback_to(1)] == [3]
     assert world.state() == world.states[1]
     assert world.executor().rollback_to(1) == []
+
+
+def test_a_policy_that_was_applied_again_goes_back_whole(world: World) -> None:
+    """As at each boot, whose change alone would leave the policy that the next boot applies."""
+    world.apply(TEXTS[0])
+    world.apply(TEXTS[1])
+    for _ in range(2):
+        world.machine.create_vfs(PF, 0)
+        world.apply(TEXTS[1])
+    outcome = world.executor().rollback()
+    assert outcome is not None
+    assert (outcome.change, outcome.course) == (2, Course.TAKEN_BACK)
+    courses = [each.course for each in journal.journals(world.changes)]
+    assert courses == [Course.APPLIED, *[Course.TAKEN_BACK] * 3]
+    assert world.state() == world.states[1]
 
 
 def test_a_change_that_does_not_stand_is_nowhere_to_go_back_to(world: World) -> None:
@@ -137,7 +155,7 @@ def test_a_device_that_vanishes_in_the_middle_takes_the_rest_back(world: World) 
 
     actor = Actor(world.root, world.machine, world.machine.run)
     doer = Disturbed(actor, SetVfCount(str(OTHER_PF), 7), pulled)
-    outcome = Executor(doer, world.changes).apply(steps)
+    outcome = Executor(doer, world.changes).apply(lambda: Proposal(steps))
     assert outcome is not None
     assert "create 7 VFs on 0000:41:00.0" in outcome.failure
     assert world.machine.device(PF).num_vfs == 0
@@ -152,7 +170,7 @@ def test_a_driver_that_refuses_in_the_middle_takes_the_rest_back(world: World) -
         ),
     )
     steps = plan(load_policy(SAMPLE_POLICY.read_text(), "p"), read_host(world.root)).steps
-    outcome = world.executor(busy).apply(steps)
+    outcome = world.executor(busy).apply(lambda: Proposal(steps))
     assert outcome is not None
     assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
     assert "Input/output error" in outcome.failure
@@ -185,6 +203,40 @@ def test_format_1_is_read_and_taken_back(world: World) -> None:
     assert world.state() == world.states[0]
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_actions_without_the_fields_that_came_later_are_taken_back(
+    world: World, number: int
+) -> None:
+    """Journals outlive releases; a field that an action got since has its default in them."""
+    world.machine.create_vfs(PF, 2)
+    before = world.state()
+    clean = world.machine.vf_settings(PF, 0)
+    world.machine.write_vf_settings(PF, 0, VfChange(mac="02:00:00:00:00:01", trust=True))
+    (world.root / "etc/made").write_text("new\n")
+    where = {"pf": str(PF), "index": 0}
+    settings = {"type": "WriteVfSettings", **where, "mac": "02:00:00:00:00:01", "trust": True}
+    undo = {"type": "WriteVfSettings", **where, "mac": NO_MAC, "trust": False}
+    steps = [
+        {"do": settings, "undo": [undo], "why": "test"},
+        {
+            "do": {"type": "WriteFile", "path": "etc/made", "text": "new\n"},
+            "undo": [{"type": "RemoveFile", "path": "etc/made"}, {"type": "UpdateBootLoader"}],
+            "why": "test",
+        },
+    ]
+    lines: list[dict[str, object]] = [{"steps": steps, "format": number}]
+    lines += [{"type": "step", "step": at, "state": "done"} for at in range(2)]
+    lines.append({"type": "course", "course": "applied"})
+    world.changes.mkdir(parents=True)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (world.changes / "000001.jsonl").write_text(text)
+    outcome = world.executor().rollback()
+    assert outcome is not None
+    assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
+    assert world.machine.vf_settings(PF, 0) == clean
+    assert world.state() == before
+
+
 def test_a_newer_format_is_refused(world: World) -> None:
     world.changes.mkdir(parents=True)
     (world.changes / "000001.jsonl").write_text('{"steps":[],"format":3}\n')
@@ -214,10 +266,12 @@ def test_a_reader_repairs_nothing(tmp_path: Path) -> None:
 
 SCRIPT = """
 import resource, sys
+sys.dont_write_bytecode = True  # a limited one would be cut off, and met by every later start
 from pathlib import Path
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.main import main
 size = int(sys.argv[1])
+sys.dont_write_bytecode = True  # half a .pyc would be left for everybody (CPython issue 126606)
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 sys.exit(main(["host", *sys.argv[2:]]))
 """

@@ -38,9 +38,10 @@ def test_a_command_is_told_the_last_words_and_what_helps(tmp_path: Path) -> None
     folder = lab_of(tmp_path, "a warning\nout of memory\n")
     with pytest.raises(Unavailable, match="its last words: out of memory") as e:
         Channel(folder.path).run(["true"])
+    name = f"--name h1 --state-dir {tmp_path}"
     assert e.value.hint == (
-        f"lanekeeper lab down --name h1 --state-dir {tmp_path}"
-        f" && lanekeeper lab up --name h1 --state-dir {tmp_path} starts over"
+        f"lanekeeper lab down {name} && lanekeeper lab up {name} starts over; "
+        f"lanekeeper lab reboot {name} starts it with what is on its disk"
     )
 
 

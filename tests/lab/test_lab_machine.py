@@ -20,6 +20,7 @@ SPEC = LabSpec(
     tree=Path("/run/h1/tree"),
     folder=Path("/run/h1"),
     busybox=Path("/cache/tools/busybox"),
+    disk=Path("/run/h1/disk.img"),
     controller_port=8443,
 )
 

@@ -65,11 +65,12 @@ def test_a_lab_that_died_may_start_anew_and_once_ended_is_gone(
 ) -> None:
     wanted = Wanted(name=NAME, state=lab_state, controller_port=1, libvirt=False)
     with lab(wanted, lab_watch) as first:
-        os.kill(first.running.pid, signal.SIGKILL)
+        pid = first.running.pid
+        os.kill(pid, signal.SIGKILL)
         until(lambda: look(NAME, lab_state).state == "dead", "the lab is dead")
         with lab(wanted, lab_watch) as second:
             assert look(NAME, lab_state).state == "running"
-            assert second.running.pid != first.running.pid
+            assert second.running.pid != pid
         assert leftovers(lab_state) == []
     assert not down(NAME, lab_state)
     assert look(NAME, lab_state).state == "absent"

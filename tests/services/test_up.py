@@ -146,7 +146,7 @@ def test_a_database_that_is_none_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
     (tmp_path / "state" / "lanekeeper.db").write_text("Not a database, if ever there was one.")
     said = refuse(tmp_path, "--simulate", "1", code=3)
-    assert "the database cannot be opened: file is not a database" in said
+    assert "lanekeeper.db cannot be opened: file is not a database" in said
     said = refuse(tmp_path, "--simulate", "1", "--database-url", "sqlite://", code=2)
     assert "kept in memory" in said
     (tmp_path / "url").write_text("\n")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import DeviceRow, claims_of, devices_merge
+from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.device.life import (
     Pick,
     claim_adopt,
@@ -20,6 +20,7 @@ from lanekeeper.store.device.life import (
     device_set_aside,
 )
 from lanekeeper.store.device.listing import device_rows
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import card
@@ -51,7 +52,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def ids(database: Database) -> dict[str, str]:
-    return database.write(lambda c: devices_merge(c, HOST, (PF, *VFS), NOW))
+    return database.write(lambda c: devices_merge(c, HOST, (PF, *VFS), NOW).ids)
 
 
 def take(database: Database, consumer: str, *device_ids: str) -> None:
@@ -170,7 +171,7 @@ def test_a_dirty_part_that_left_does_not_bar_the_card_until_it_is_back(
     take(database, "whole", ids[PF.address])
     database.write(lambda c: claim_release(c, "whole", NOW))
     clean(database, ids[PF.address])
-    database.write(lambda c: devices_merge(c, HOST, (PF, *VFS), NOW))
+    database.write(lambda c: devices_merge(c, HOST, (PF, *VFS), NOW).ids)
     with pytest.raises(Conflict, match="its card is in use"):
         take(database, "whole", ids[PF.address])
     clean(database, dirty)
@@ -195,7 +196,7 @@ def test_a_device_that_left_stays_with_its_holder_and_comes_back_as_itself(
         assert [row["id"] for row in claims_of(connection, "first")] == [held]
     with pytest.raises(Conflict):
         take(database, "second", ids["0000:21:10.1"])
-    back = database.write(lambda c: devices_merge(c, HOST, (PF, *VFS), NOW))
+    back = database.write(lambda c: devices_merge(c, HOST, (PF, *VFS), NOW).ids)
     assert back == ids
 
 
@@ -206,7 +207,7 @@ def test_another_device_at_the_same_address_is_another_device(
     other = DeviceRow(
         address="0000:21:10.0", vendor_id="15b3", product_id="1018", dev_type="type-PCI"
     )
-    new = database.write(lambda c: devices_merge(c, HOST, (PF, other), NOW))
+    new = database.write(lambda c: devices_merge(c, HOST, (PF, other), NOW).ids)
     assert new["0000:21:10.0"] != ids["0000:21:10.0"]
     with database.read() as connection:
         assert [row["present"] for row in claims_of(connection, "first")] == [False]

@@ -226,6 +226,34 @@ def test_a_connection_lost_in_commit_is_neither_done_nor_tried_again(
         assert (told.value.code, len(runs)) == (UNKNOWN, 1)
 
 
+def test_a_connection_that_ended_a_moment_ago_is_not_given_out(
+    server: str, postgresql: PostgreSQL
+) -> None:
+    with made(server) as database:
+        before = database.write(backend)
+        end(postgresql, before)
+        assert database.write(backend) != before
+        with database.read() as connection:
+            assert backend(connection) != before
+
+
+def test_a_connection_on_which_something_is_heard_is_asked_and_stays(
+    server: str, postgresql: PostgreSQL
+) -> None:
+    with made(server) as database:
+
+        def listen(connection: sa.Connection) -> int:
+            connection.exec_driver_sql("LISTEN something")
+            return backend(connection)
+
+        before = database.write(listen)
+        engine = sa.create_engine(server)
+        with engine.begin() as other:
+            other.exec_driver_sql("NOTIFY something")
+        engine.dispose()
+        assert database.write(backend) == before
+
+
 def test_a_lock_that_nobody_lets_go_is_given_up(server: str) -> None:
     with made(server, answer_within_s=2) as database:
         other = sa.create_engine(server)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.store.device.device import DeviceRow, devices_merge
 from lanekeeper.store.device.life import (
     Pick,
     claim_insert,
@@ -23,10 +23,11 @@ from lanekeeper.store.device.life import (
     device_clean_again,
     device_cleaned,
 )
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.tables import card, claim, device, metadata
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NOW, LATER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 HOST, ELSEWHERE = "1" * 8, "2" * 8
 PF = DeviceRow(address="0000:21:00.0", vendor_id="8086", product_id="10c9", dev_type="type-PF")
 VFS = tuple(
@@ -36,6 +37,7 @@ VFS = tuple(
         product_id="10ca",
         dev_type="type-VF",
         parent=PF.address,
+        vf_index=number,
     )
     for number in range(3)
 )
@@ -56,7 +58,7 @@ class Rig:
             return work(connection)
 
     def facts(self, *told: DeviceRow) -> None:
-        self.ids = self.do(lambda c: devices_merge(c, HOST, told, NOW))
+        self.ids = self.do(lambda c: devices_merge(c, HOST, told, NOW).ids)
 
     def take(self, consumer: str, *device_ids: str) -> None:
         picks = [Pick(one, f"{consumer} {one}") for one in device_ids]
@@ -135,7 +137,7 @@ STORIES = {
         *("take VF1", "drop VF1", "VFs away", 0, "take PF", "whole", "all there", "whole"),
         *("drop PF", "whole", "clean PF", 1, "clean VF1", 0),
     ],
-    "the PF is another one": ["take VF1", 1, "another PF", 0, "all there", 1],
+    "the PF is another one": ["take VF1", 1, "another PF", 1, "all there", 1],
 }
 
 
@@ -152,28 +154,111 @@ def test_a_card_counts_what_its_devices_are_after_every_step(
         assert rig.card(ids[PF.address]) == expected, story[:at]
 
 
-def test_a_held_part_goes_with_the_card_that_its_host_names(rig: Rig) -> None:
+def at(bus: str, *told: DeviceRow) -> list[DeviceRow]:
+    """The same functions, on another bus."""
+    return [
+        replace(
+            one,
+            address=one.address.replace(":21:", f":{bus}:"),
+            parent=one.parent and one.parent.replace(":21:", f":{bus}:"),
+        )
+        for one in told
+    ]
+
+
+def test_a_held_part_does_not_go_with_another_card(rig: Rig) -> None:
     old, vf = rig.ids[PF.address], rig.ids[VF1.address]
     rig.take("one", vf)
     rig.facts(replace(PF, product_id="1521"), *VFS)
-    new = rig.ids[PF.address]
-    assert rig.ids[VF1.address] == vf
-    assert (rig.card(old), rig.card(new)) == ((None, 0), (None, 1))
-    rig.do(lambda c: claim_release(c, "one", NOW))
-    rig.cleaned(vf)
-    assert rig.card(new) == (None, 0)
-
-
-def test_a_held_part_does_not_go_with_a_card_that_is_held_whole(rig: Rig) -> None:
-    whole, vf = rig.ids[PF.address], rig.ids[VF1.address]
-    rig.take("whole", whole)
-    rig.facts(replace(PF, product_id="1521"), *VFS)
-    rig.take("one", vf)
-    rig.facts(PF, *VFS)
-    assert rig.ids[PF.address] == whole
-    assert rig.card(whole) == ("whole", 0)
     assert rig.ids[VF1.address] != vf
-    assert not rig.rows()[vf]["present"]
+    assert rig.card(old) == (None, 1)
+    rows = rig.rows()
+    assert (rows[vf]["state"], rows[vf]["present"]) == ("held", False)
+    fresh = rows[rig.ids[VF1.address]]
+    assert fresh["state"] == "quarantined"
+    assert fresh["state_reason"] == (
+        f"of PF {PF.address}: another card is at this address: "
+        "8086:1521 type-PF, was 8086:10c9 type-PF"
+    )
+    rig.facts(PF, *VFS)
+    assert rig.ids[VF1.address] == vf
+
+
+def test_another_card_is_nobodys_until_it_was_cleaned(rig: Rig) -> None:
+    rig.facts(replace(PF, serial="a"), *VFS)
+    rig.facts(replace(PF, serial="b"), *VFS)
+    new, vf = rig.ids[PF.address], rig.ids[VF1.address]
+    assert rig.rows()[new]["state_reason"] == ("another card is at this address: serial b, was a")
+    with pytest.raises(Conflict):
+        rig.take("one", vf)
+    for one in rig.ids.values():
+        assert rig.do(partial(device_clean_again, device_id=one, now=NOW)) == HOST
+        assert rig.cleaned(one)
+    assert rig.card(new) == (None, 0)
+    rig.take("one", vf)
+
+
+def test_another_card_is_offered_at_once_where_that_is_configured_and_nothing_was_held(
+    rig: Rig,
+) -> None:
+    held = rig.ids[VF1.address]
+    rig.take("one", held)
+    other = [replace(PF, serial="b", product_id="1521"), *VFS]
+    merged = rig.do(lambda c: devices_merge(c, HOST, other, NOW, accept_exchanged=True))
+    rows = rig.rows()
+    assert {one: rows[id_]["state"] for one, id_ in merged.ids.items()} == {
+        PF.address: "available",
+        VF1.address: "quarantined",
+        VF2.address: "available",
+        VFS[2].address: "available",
+    }
+    (aside,) = merged.aside
+    assert (aside.address, aside.before, aside.holder) == (VF1.address, held, "one")
+
+
+def test_a_card_that_moved_keeps_its_rows_its_holder_and_its_history(rig: Rig) -> None:
+    card_told = [replace(PF, serial="a"), *VFS]
+    rig.facts(*card_told)
+    before, vf = dict(rig.ids), rig.ids[VF1.address]
+    rig.take("one", vf)
+    rig.take("two", rig.ids[VF2.address])
+    rig.do(lambda c: claim_release(c, "two", NOW))
+    merged = rig.do(lambda c: devices_merge(c, HOST, at("41", *card_told), LATER))
+    assert list(merged.ids.values()) == list(before.values())
+    assert {(one.before, one.address) for one in merged.moved} == {
+        (one.address, new.address) for one, new in zip(card_told, at("41", *card_told), strict=True)
+    }
+    rows = rig.rows()
+    assert rows.keys() == set(before.values())
+    moved = rows[vf]
+    assert (moved["address"], moved["state"], moved["present"]) == ("0000:41:10.0", "held", True)
+    assert (moved["moved_from"], moved["moved_at"]) == (VF1.address, LATER)
+    assert rows[before[VF2.address]]["state"] == "cleaning"
+    assert rig.card(before[PF.address]) == (None, 2)
+
+
+def test_two_cards_that_change_places_are_told_apart_by_serial(rig: Rig) -> None:
+    one, two = [replace(PF, serial="a"), *VFS], at("41", replace(PF, serial="b"), *VFS)
+    rig.facts(*one, *two)
+    before = dict(rig.ids)
+    rig.take("one", before[VF1.address])
+    rig.facts(*at("41", *one), *(replace(fact, **_on_bus_21(fact)) for fact in two))
+    for here, there in zip(one, two, strict=True):
+        assert rig.ids[here.address] == before[there.address]
+        assert rig.ids[there.address] == before[here.address]
+    assert {row["state"] for row in rig.rows().values()} == {"available", "held"}
+
+
+def _on_bus_21(fact: DeviceRow) -> dict[str, Any]:
+    back = fact.parent and fact.parent.replace(":41:", ":21:")
+    return {"address": fact.address.replace(":41:", ":21:"), "parent": back}
+
+
+def test_an_unchanged_host_changes_no_row(rig: Rig) -> None:
+    rig.facts(replace(PF, serial="a", slot="3"), *VFS)
+    before = rig.rows()
+    rig.facts(replace(PF, serial="a", slot="3"), *VFS)
+    assert rig.rows() == before
 
 
 def test_only_its_own_host_closes_a_devices_cleaning(rig: Rig) -> None:
@@ -244,10 +329,20 @@ class Life(RuleBasedStateMachine):
         host_id = self.rig.do(lambda c: device_clean_again(c, row["id"], NOW))
         assert host_id == (HOST if row["state"] == "quarantined" else None)
 
-    @rule(vfs=st.sets(st.sampled_from(range(len(VFS)))), serial=st.sampled_from([None, "a", "b"]))
-    def facts(self, vfs: set[int], serial: str | None) -> None:
+    @rule(
+        vfs=st.sets(st.sampled_from(range(len(VFS)))),
+        serial=st.sampled_from([None, "a", "b"]),
+        bus=st.sampled_from(["21", "41"]),
+    )
+    def facts(self, vfs: set[int], serial: str | None, bus: str) -> None:
         told = [VFS[number] for number in sorted(vfs)]
-        self.rig.facts(replace(PF, serial=serial), *told)
+        self.rig.facts(*at(bus, replace(PF, serial=serial), *told))
+
+    @rule(swapped=st.booleans())
+    def two_cards(self, swapped: bool) -> None:
+        one, two = replace(PF, serial="a"), replace(PF, serial="b")
+        first, second = (two, one) if swapped else (one, two)
+        self.rig.facts(*at("21", first, *VFS), *at("41", second, *VFS))
 
     @rule()
     def no_card(self) -> None:

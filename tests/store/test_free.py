@@ -14,8 +14,8 @@ from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.domain.scheduling.host import Standing
 from lanekeeper.store.compute.capacity import host_views
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import DeviceRow, devices_merge
 from lanekeeper.store.device.life import Pick, claim_insert
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.placement.inventory import counted
 from lanekeeper.store.schema import upgrade
@@ -48,7 +48,8 @@ def function(dev_type: DeviceType, address: str, parent: str | None = None) -> D
 @pytest.mark.parametrize("dev_type", DeviceType)
 def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
     answers = set()
-    for state, present, (whole, parts) in product(DeviceState, (True, False), CARDS):
+    cases = product(DeviceState, (True, False), CARDS, ("", "its link is down"))
+    for state, present, (whole, parts), unfit in cases:
         if (dev_type is DeviceType.PCI) and (whole or parts):
             continue  # it has no card
 
@@ -58,14 +59,17 @@ def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
             present: bool = present,
             whole: str | None = whole,
             parts: int = parts,
+            unfit: str = unfit,
         ) -> None:
             is_vf = dev_type is DeviceType.VF
             told = [function(dev_type, "0000:21:10.0", "0000:21:00.0" if is_vf else None)]
             if is_vf:
                 told.append(function(DeviceType.PF, "0000:21:00.0"))
-            id_ = devices_merge(connection, HOST, told, NOW)["0000:21:10.0"]
+            id_ = devices_merge(connection, HOST, told, NOW).ids["0000:21:10.0"]
             mine = device.update().where(device.c.id == id_)
-            connection.execute(mine.values(state=state, present=present, provider_id="p"))
+            connection.execute(
+                mine.values(state=state, present=present, unfit=unfit, provider_id="p")
+            )
             connection.execute(card.update().values(whole_holder=whole, parts_held=parts))
             rows = connection.execute(counted("p")).all()
             (view,) = host_views(connection, NOW, {})
@@ -77,7 +81,7 @@ def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
             except Conflict:
                 claimed = False
             answers.add(claimed)
-            case = (dev_type, state, present, whole, parts)
+            case = (dev_type, state, present, whole, parts, unfit)
             assert sum(row[4] for row in rows) == claimed, case
             assert any(one.standing is Standing.FREE for one in offered) == claimed, case
             raise Undo

@@ -11,15 +11,15 @@ import sqlalchemy as sa
 from lanekeeper.domain.placement.listing import ProviderFilter
 from lanekeeper.store.batch import MOST, batches
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import DeviceRow, device_provider_set, devices_merge
+from lanekeeper.store.device.device import device_provider_set
+from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.placement.allocation import (
     allocations_delete,
-    consumers_find,
     provider_ids_held_of,
     provider_inventories_load,
-    servers_among,
 )
+from lanekeeper.store.placement.consumer import consumers_find, servers_among
 from lanekeeper.store.placement.hold import classes_hold, providers_hold
 from lanekeeper.store.placement.lines import lines_of
 from lanekeeper.store.placement.resource_name import classes_found, traits_found
@@ -84,7 +84,7 @@ def test_a_list_by_what_is_free_names_no_provider_in_its_statement(database: Dat
 
     def fill(connection: sa.Connection) -> None:
         host_insert(connection, HOST, "h1", "secret", NOW)
-        for address, id_ in devices_merge(connection, HOST, devices, NOW).items():
+        for address, id_ in devices_merge(connection, HOST, devices, NOW).ids.items():
             provider_insert(connection, id_, name=address, parent_id=None, root_id=id_, now=NOW)
             device_provider_set(connection, id_, id_)
 

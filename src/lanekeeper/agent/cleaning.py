@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import structlog
 
+from lanekeeper.agent.driver_record import DriverRecord, function_of
 from lanekeeper.agent.observe import View
-from lanekeeper.agent.state_dir import DriverRecord
 from lanekeeper.clock import Stopwatch
 from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault
@@ -21,7 +21,7 @@ from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.machine import AT_REST, Machine, differences
 from lanekeeper.host.vfio import is_vfio
 from lanekeeper.hypervisor.driver import Hypervisor
-from lanekeeper.protocol import CleaningState, CleaningWanted
+from lanekeeper.protocol import CleaningState, CleaningWanted, DeviceWanted
 
 _NETWORK = 0x02  # base class; PCI Code and ID Assignment Specification
 
@@ -66,7 +66,7 @@ class Cleaner:
                 steps.append(step)
                 self._check_time(address, started, view)
         reached("agent.clean.after")
-        self._drivers.give_back(address)
+        self._drivers.give_back(function_of(self._machine, self._machine.device(address)))
         return CleaningState(
             device_id=wanted.device.device_id,
             round=wanted.round,
@@ -93,9 +93,7 @@ class Cleaner:
         holder = self._hypervisor.inventory().holder(address)
         if holder is not None:
             raise Conflict(f"{address} is in the hands of guest {holder}")
-        check_identity(
-            self._machine.device(address), wanted.device.vendor_id, wanted.device.product_id
-        )
+        check_identity(self._machine, self._machine.device(address), wanted.device)
 
     def _steps(self, address: PciAddress) -> Iterator[str]:
         """Carry out the steps; yields what each has done."""
@@ -120,7 +118,7 @@ class Cleaner:
         One that is back already keeps what it has, and so does one of which nothing is known,
         except VFIO: that driver came with a guest.
         """
-        before = self._drivers.driver(device.address)
+        before = self._drivers.driver(function_of(self._machine, device))
         if before is not None:
             return device.driver if before.is_back else before.driver
         return None if is_vfio(device.driver) else device.driver
@@ -145,13 +143,24 @@ class Cleaner:
         yield "VF settings at rest"
 
 
-def check_identity(device: PciDevice, vendor_id: str, product_id: str) -> None:
-    """Raises HostFault when another device sits there than the controller believes."""
+def check_identity(machine: Machine, device: PciDevice, wanted: DeviceWanted) -> None:
+    """Raises HostFault when another device sits there than the controller believes.
+
+    A serial number that is not told, by either, says nothing.
+    """
+    hint = "the cards were moved; the next report of this host says what is there now"
     found = f"{device.vendor_id:04x}:{device.product_id:04x}"
-    if found != f"{vendor_id}:{product_id}":
+    if found != f"{wanted.vendor_id}:{wanted.product_id}":
         raise HostFault(
-            f"{device.address} is {found}, not {vendor_id}:{product_id}",
-            hint="the cards were moved; the next report of this host says what is there now",
+            f"{device.address} is {found}, not {wanted.vendor_id}:{wanted.product_id}", hint=hint
+        )
+    if wanted.card_serial is None:
+        return
+    card = device if device.parent is None else machine.device(device.parent)
+    if card.serial not in (None, wanted.card_serial):
+        raise HostFault(
+            f"{device.address} is of the card with serial {card.serial}, not {wanted.card_serial}",
+            hint=hint,
         )
 
 

@@ -21,6 +21,7 @@ from lanekeeper.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from lanekeeper.no_answer import no_answer
 from lanekeeper.protocol import (
     HEADER,
     PREFIX,
@@ -29,6 +30,7 @@ from lanekeeper.protocol import (
     Desired,
     Enrolment,
     HostFacts,
+    HostHealth,
     HostState,
 )
 
@@ -104,6 +106,9 @@ class Client:
 
     def put_state(self, state: HostState) -> None:
         self._put("state", msgspec.json.encode(state))
+
+    def put_health(self, health: HostHealth) -> None:
+        self._put("health", msgspec.json.encode(health))
 
     def put_console(self, server_id: str, tail: bytes) -> None:
         self._put(f"consoles/{server_id}", tail, "text/plain; charset=utf-8")
@@ -188,9 +193,7 @@ def _answers() -> Iterator[None]:
     try:
         yield
     except httpx.HTTPError as error:
-        raise Unavailable(
-            f"the controller does not answer: {error or type(error).__name__}"
-        ) from error
+        raise no_answer("the controller", error) from error
 
 
 def _checked(answer: httpx.Response) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
 
 from lanekeeper import __version__
 from lanekeeper.agent.cells import cells, cpus_not_there, for_guests
+from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.tree import Config, Cpus
+from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.host.machine import Scan
 from lanekeeper.hypervisor.driver import Capacity
-from lanekeeper.protocol import DeviceFact, HostFacts
+from lanekeeper.protocol import DeviceFact, DeviceHealth, HostFacts, HostHealth
 
 _ALL = Cpus()
 """Guests float over every CPU."""
@@ -31,6 +35,7 @@ class Policy:
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
         cpus: which of the host's CPUs guests get.
+        image_cache: when images that nothing needs are removed.
     """
 
     specs: Sequence[DeviceSpec] = ()
@@ -38,6 +43,7 @@ class Policy:
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -48,6 +54,7 @@ class Policy:
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
             cpus=config.cpus,
+            image_cache=config.image_cache,
         )
 
 
@@ -60,7 +67,8 @@ class View:
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
-        cleaning_timeout_s, cpus: as the policy has it.
+        slots: physical slots of cards, by the address of what is no VF.
+        cleaning_timeout_s, cpus, image_cache: as the policy has them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -68,8 +76,10 @@ class View:
     mappings: Mapping[str, Sequence[str]]
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
+    slots: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     def may_touch(self, address: PciAddress) -> bool:
         return address in self.listed
@@ -101,8 +111,10 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         parents=parents,
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         management=management,
+        slots=scan.slots,
         cleaning_timeout_s=policy.cleaning_timeout_s,
         cpus=policy.cpus,
+        image_cache=policy.image_cache,
         problems=(
             *listing.problems,
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
@@ -120,8 +132,8 @@ def facts(
     Its cells are the kernel's *nodes*; where those are not known, the hypervisor's.
     """
     found = cells(nodes) if nodes else capacity.cells
-    listed = [_fact(one.device, one) for one in view.listed.values()]
-    parents = [_fact(device, None) for device in view.parents.values()]
+    listed = [fact_of(one.device, one, view.slots) for one in view.listed.values()]
+    parents = [fact_of(device, None, view.slots) for device in view.parents.values()]
     return HostFacts(
         host_name=host_name,
         agent_version=__version__,
@@ -137,7 +149,20 @@ def facts(
     )
 
 
-def _fact(device: PciDevice, listed: Listed | None) -> DeviceFact:
+def health(view: View, read: Callable[[PciDevice], Reading]) -> HostHealth:
+    """Say how well the functions are that the controller is told of; a VF is as well as its PF."""
+    told = []
+    for device in (*(one.device for one in view.listed.values()), *view.parents.values()):
+        if device.dev_type is not DeviceType.VF:
+            with suppress(HostFault, NotFound):  # it went away, and is missed at the next look
+                values = asdict(read(device))
+                told.append(DeviceHealth(address=str(device.address), **values))
+    return HostHealth(devices=sorted(told, key=lambda one: PciAddress.parse(one.address)))
+
+
+def fact_of(
+    device: PciDevice, listed: Listed | None, slots: Mapping[PciAddress, str]
+) -> DeviceFact:
     return DeviceFact(
         address=str(device.address),
         vendor_id=f"{device.vendor_id:04x}",
@@ -155,6 +180,7 @@ def _fact(device: PciDevice, listed: Listed | None) -> DeviceFact:
         netdev=device.netdev,
         mac=device.mac,
         serial=device.serial,
+        slot=slots.get(device.address),
         label=f"pci_{str(device.address).translate(_NODE_NAME)}",
     )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import structlog
 
 from lanekeeper.agent.client import Client
 from lanekeeper.crash import reached
-from lanekeeper.domain.errors import Error
+from lanekeeper.domain.errors import Error, NotFound
 from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.protocol import CONSOLE_BYTES, HostFacts, HostState
+from lanekeeper.protocol import CONSOLE_BYTES, HostFacts, HostHealth, HostState
 
 log = structlog.get_logger()
 
@@ -23,7 +24,9 @@ class Reporter:
         self._directories = directories
         self._log = log.bind(host=host_name)
         self._facts: HostFacts | None = None
+        self._health: HostHealth | None = None
         self._consoles: dict[str, int] = {}
+        self._consoles_for = ""
         self._complaint = ""
         self._arrived = False
         self._forgotten = 0
@@ -32,7 +35,7 @@ class Reporter:
     def forget(self) -> None:
         """Take it that the controller knows nothing: it was away, it may be another one."""
         self._forgotten += 1  # what is on its way now may have met the one before
-        self._facts, self._arrived = None, False
+        self._facts, self._health, self._arrived = None, None, False
         self._consoles.clear()
 
     def tell_facts(self, facts: HostFacts) -> None:
@@ -40,6 +43,19 @@ class Reporter:
             before = self._forgotten
             arrived = self._try("facts", lambda: self._client.put_facts(facts))
             self._facts = facts if arrived and before == self._forgotten else None
+
+    def tell_health(self, health: HostHealth) -> None:
+        """An older controller that knows no such thing is told once, until it was away."""
+        if health == self._health:
+            return
+        before = self._forgotten
+
+        def send() -> None:
+            with suppress(NotFound):
+                self._client.put_health(health)
+
+        arrived = self._try("health", send)
+        self._health = health if arrived and before == self._forgotten else None
 
     def tell_state(self, state: HostState) -> None:
         if state == self.state and self._arrived:
@@ -51,8 +67,15 @@ class Reporter:
         self._arrived = arrived and before == self._forgotten
         reached("agent.report.after")
 
-    def tell_consoles(self, server_ids: Iterable[str]) -> None:
+    def tell_consoles(self, server_ids: Iterable[str], mark: str) -> None:
+        """Send the tails that have changed, and all of them once for each *mark* of an order.
+
+        Whoever asks anew is told anew: a tail that stays the same would be taken for silence.
+        """
         wanted = frozenset(server_ids)
+        if mark != self._consoles_for:
+            self._consoles_for = mark
+            self._consoles.clear()
         self._consoles = {key: one for key, one in self._consoles.items() if key in wanted}
         for server_id in wanted:
             self._tell_console(server_id)

@@ -23,6 +23,7 @@ from lanekeeper.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from lanekeeper.no_answer import no_answer
 
 _TIMEOUT_S = 60.0
 _PLACES = (Path("clouds.yaml"), Path("~/.config/openstack/clouds.yaml"),
@@ -188,9 +189,7 @@ class Cloud:
         try:
             answer = self._http.request(method, path, **more)
         except httpx.TransportError as error:
-            raise Unavailable(
-                f"the controller at {self.login.base_url} does not answer: {error}"
-            ) from error
+            raise no_answer(f"the controller at {self.login.base_url}", error) from error
         if answer.is_error:
             raise _KINDS.get(answer.status_code, Unavailable)(_message(answer))
         return answer

@@ -35,6 +35,7 @@ from lanekeeper.cli.state_dir import owned
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.host.health import REVIEW_EVERY_S, Reviews
 from lanekeeper.control.host.heartbeat import FLUSH_EVERY_S, Heartbeats
 from lanekeeper.control.housekeeping import TIDY_EVERY_S, TRIM_EVERY_S, recover, tidy, trim
 from lanekeeper.control.identity.authority import write_server_files
@@ -48,6 +49,7 @@ from lanekeeper.control.watch import LOOK_EVERY_S, Watch
 from lanekeeper.domain.errors import Invalid, Unavailable
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS
 from lanekeeper.store.database import Database
+from lanekeeper.store.kind import Kind
 from lanekeeper.store.schema import upgrade
 
 log = structlog.get_logger("lanekeeper.controller")
@@ -113,7 +115,7 @@ def controller(options: Options) -> Iterator[Controller]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(owned(options.state_dir))
         database = stack.enter_context(Database(options.url_of_database))
-        upgrade(database.engine)
+        upgrade(database.engine, kind=Kind.CONTROLLER)
         site = Site(
             database=database,
             config=options.config,
@@ -145,6 +147,7 @@ def _rounds(site: Site, heartbeats: Heartbeats) -> Iterator[Periodic]:
     yield Periodic("heartbeats", FLUSH_EVERY_S, heartbeats.flush)
     yield Periodic("housekeeping", TIDY_EVERY_S, partial(tidy, site))
     yield Periodic("change_log", TRIM_EVERY_S, partial(trim, site))
+    yield Periodic("health", REVIEW_EVERY_S, Reviews(site).review)
     watch = Watch(site)
     if watch.is_needed:
         yield Periodic("watch", LOOK_EVERY_S, watch.look)

@@ -19,12 +19,12 @@ from lanekeeper.config.file import read_text
 from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
 from lanekeeper.store.database import read_only
 from lanekeeper.store.engine import CONTROLLER, parse_url, sqlite_path
+from lanekeeper.store.kind import Kind
 from lanekeeper.store.schema import head, is_known, revision
 
 FILE_NAME = "lanekeeper.db"
 PLACEMENT_FILE_NAME = "placement.db"
-CONTROLLER_KIND, PLACEMENT_KIND = "lanekeeper controller", "lanekeeper placement"
-KIND_OF_FILE = {FILE_NAME: CONTROLLER_KIND, PLACEMENT_FILE_NAME: PLACEMENT_KIND}
+KIND_OF_FILE = {FILE_NAME: Kind.CONTROLLER, PLACEMENT_FILE_NAME: Kind.PLACEMENT}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +97,7 @@ def file_kind(path: Path) -> str:
             user = connection.execute('SELECT 1 FROM "user" LIMIT 1').fetchone()
     except sqlite3.DatabaseError:
         return ""  # what is wrong with it is said elsewhere
-    return CONTROLLER_KIND if user else PLACEMENT_KIND
+    return Kind.CONTROLLER if user else Kind.PLACEMENT
 
 
 @contextmanager

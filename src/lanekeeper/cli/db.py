@@ -13,7 +13,6 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.cloud import Cloud, connect
 from lanekeeper.cli.database import (
-    CONTROLLER_KIND,
     KIND_OF_FILE,
     Place,
     add_options,
@@ -37,6 +36,7 @@ from lanekeeper.store.backup import (
     integrity,
 )
 from lanekeeper.store.database import Database, read_only
+from lanekeeper.store.kind import Kind
 from lanekeeper.store.schema import is_known, revision, upgrade
 
 _ADOPT = "start the controller and the agents, then: lanekeeper db adopt"
@@ -146,7 +146,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
     print(f"{place.file} is now what {source} holds; all tokens are void, {hosts} hosts are frozen")
     if had_one:
         print(f"the database before it is kept as {aside}")
-    if serves == CONTROLLER_KIND:
+    if serves == Kind.CONTROLLER:
         print(_ADOPT)
     return exit_code.DONE
 

@@ -93,13 +93,14 @@ def list_text(devices: list[dict[str, Any]]) -> str:
             f"{one['vendor_id']}:{one['product_id']}",
             one["physical_network"] or one["resource_class"] or "-",
             one["state"],
+            "; ".join(one["health"]) or "ok",
             one["holder_name"] or one["holder"] or "-",
             one["id"],
         )
         for one in devices
         if one["listed"]
     ]
-    return table(("host", "address", "device", "serves", "state", "holder", "id"), rows)
+    return table(("host", "address", "device", "serves", "state", "health", "holder", "id"), rows)
 
 
 def _print(parsed: argparse.Namespace, device: dict[str, Any]) -> None:

@@ -18,9 +18,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "explain",
         help="say where a server would go, or why one is where it is",
-        description="Exit code 0: a host fits, or the server has one. 1: none does; or what was "
-        "asked about is not there or not yours to see, which is said on stderr. 2: wrong use. 3: "
-        "the controller does not answer.",
+        description="Exit code 0: a host fits, or the server has one. 1: none does; or the server "
+        "is not there or not yours to see. 2: wrong use, or a flavor, image, port, zone or host "
+        "that does not exist. What is wrong is said on stderr. 3: the controller does not answer.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--flavor", metavar="F", help="a server of this flavor, by name or id")

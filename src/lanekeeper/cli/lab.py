@@ -16,6 +16,7 @@ from lanekeeper.domain.errors import NotFound
 from lanekeeper.lab import ending, guest, lab, packages
 from lanekeeper.lab.cache import DEFAULT_CACHE, Cache
 from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder
+from lanekeeper.lab.reboot import reboot
 from lanekeeper.lab.status import look
 
 EXIT_TIMED_OUT, EXIT_SIGNAL = 124, 128  # as timeout(1) and shells have them
@@ -34,6 +35,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _name_arguments(status)
     status.add_argument("--json", action="store_true", help="as JSON")
     status.set_defaults(handler=show_status)
+    _register_reboot(verbs.add_parser("reboot", help="end a lab host and start it again"))
     down = verbs.add_parser("down", help="end a lab host and remove all of it")
     _name_arguments(down)
     down.set_defaults(handler=down_lab)
@@ -74,6 +76,14 @@ def _register_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-libvirt", action="store_true", help="do not start libvirtd in it")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(handler=up_lab)
+
+
+def _register_reboot(parser: argparse.ArgumentParser) -> None:
+    _name_arguments(parser)
+    _cache_argument(parser)
+    parser.add_argument("--no-libvirt", action="store_true", help="do not start libvirtd in it")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(handler=reboot_lab)
 
 
 def _register_exec(parser: argparse.ArgumentParser) -> None:
@@ -133,6 +143,17 @@ def up_lab(arguments: argparse.Namespace) -> int:
         libvirt=not arguments.no_libvirt,
     )
     running = lab.up(wanted, _say, os.environ)
+    if arguments.json:
+        print(json.dumps(asdict(running)))
+    return exit_code.DONE
+
+
+def reboot_lab(arguments: argparse.Namespace) -> int:
+    """End a lab host and start it again, as its boot menu says by then."""
+    folder = LabFolder(arguments.name, arguments.state_dir)
+    cache = Cache(arguments.cache_dir.absolute())
+    libvirt = False if arguments.no_libvirt else None
+    running = reboot(folder, cache, _say, libvirt=libvirt)
     if arguments.json:
         print(json.dumps(asdict(running)))
     return exit_code.DONE

@@ -25,6 +25,17 @@ def spare_the_reader(
     return event
 
 
+class _Libraries(logging.Handler):
+    """Has what libraries say stand in the same log, in the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            told = {"outcome": record.getMessage(), "exc_info": record.exc_info or None}
+            structlog.get_logger(record.name).log(record.levelno, "library.said", **told)
+        except Exception:  # as logging's own handlers: no line is worth a failure
+            self.handleError(record)
+
+
 def set_up(level: str = "info") -> None:
     """Configure structlog, and let the standard library's loggers speak only in trouble."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -50,4 +61,4 @@ def set_up(level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(stream=sys.stderr, level=max(number, logging.WARNING))
+    logging.basicConfig(handlers=[_Libraries()], level=max(number, logging.WARNING), force=True)

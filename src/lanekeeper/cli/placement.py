@@ -42,6 +42,7 @@ from lanekeeper.control.periodic import Periodic
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.store.database import Database
+from lanekeeper.store.kind import Kind
 from lanekeeper.store.schema import upgrade
 
 log = structlog.get_logger("lanekeeper.placement")
@@ -172,7 +173,7 @@ def placement(options: Options) -> Iterator[Running]:
             new_defaults=options.config.placement.enforce_new_defaults,
         )
         database = stack.enter_context(Database(options.url_of_database))
-        upgrade(database.engine)
+        upgrade(database.engine, kind=Kind.PLACEMENT)
         site = Site(
             database=database, config=options.config, clock=utc_now, state_dir=options.state_dir
         )

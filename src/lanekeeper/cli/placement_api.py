@@ -19,6 +19,7 @@ from lanekeeper.domain.placement.document import (
     differences,
     parents_first,
 )
+from lanekeeper.no_answer import no_answer
 
 T = TypeVar("T")
 _VERSION = "placement 1.39"
@@ -70,7 +71,7 @@ class PlacementApi:
         try:
             answer = self._http.request(method, path, content=content, headers=headers)
         except httpx.TransportError as error:
-            raise Unavailable(f"Placement at {self.url} does not answer: {error}") from error
+            raise no_answer(f"Placement at {self.url}", error) from error
         if answer.is_error:
             raise _refusal(self.url, method, path, answer)
         try:

@@ -23,14 +23,7 @@ from lanekeeper.domain.errors import Error
 log = structlog.get_logger("lanekeeper.config")
 
 CONTROLLER_PARTS = (
-    "pci",
-    "ml2",
-    "sriov_nic",
-    "compute",
-    "cpus",
-    "rules",
-    "lanekeeper",
-    "placement",
+    *("pci", "ml2", "sriov_nic", "compute", "cpus", "rules", "lanekeeper", "placement", "health"),
 )
 PLACEMENT_PARTS = ("rules", "lanekeeper", "placement", "keystone", "cors")
 AGENT_PARTS = ("sriov_nic", "pci", "cpus")

@@ -32,7 +32,10 @@ from lanekeeper.store.host.host import host_list
 
 log = structlog.get_logger("lanekeeper.up")
 
-_CODES = "Exit code 0: ended as told. 2: wrong options or files. 3: something needed is away."
+_CODES = (
+    "Exit code 0: ended as told. 1: another controller works with the directory. 2: wrong options "
+    "or files. 3: something needed is away."
+)
 SIMULATED_MAX = 1000
 _REPORT_WITHIN_S = 60
 

@@ -14,7 +14,7 @@ import msgspec
 from lanekeeper.config.file import NO_SECTION, Entry, read_files
 from lanekeeper.config.names import (
     GONE,
-    OWN_SECTION,
+    OWN_SECTIONS,
     bounds_in_words,
     nearest,
     openstack_options,
@@ -63,7 +63,7 @@ def load(files: Sequence[Path], overrides: Mapping[str, str] | None = None) -> L
 
     Raises:
         Invalid: the first thing that is wrong, with file and line, section, key and what would be
-            right. An unknown key of ``[lanekeeper]`` is wrong; elsewhere it is a warning.
+            right. An unknown key of our own sections is wrong; elsewhere it is a warning.
     """
     reader = _Reader()
     for entry in read_files(files or (sample_path(),)):
@@ -185,7 +185,7 @@ class _Reader:
         section, key = entry.section or _SECTIONLESS_KEPT, entry.key
         hint = nearest(section, key)
         shown = f"[{'DEFAULT' if section == 'default' else section}] {key}"
-        if section == OWN_SECTION:
+        if section in OWN_SECTIONS:
             raise Invalid(
                 f"{entry.source}: there is no key {shown}",
                 hint=f"did you mean {hint}?" if hint else "the reference lists all keys",

@@ -14,7 +14,7 @@ from lanekeeper.config.option import Option, Section
 from lanekeeper.config.tree import Config
 
 _LIKENESS = 0.8  # of difflib; 1 is equal
-OWN_SECTION = "lanekeeper"
+OWN_SECTIONS = frozenset({"lanekeeper", "health"})
 GONE = {
     ("default", "scheduler_available_filters"): "all filters are there; choose by enabled_filters",
     ("ml2_sriov", "supported_pci_vendor_devs"): "[pci] device_spec says which devices there are",

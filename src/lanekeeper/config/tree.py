@@ -12,6 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from lanekeeper.config.health import Health
+from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.service import Cors, Keystone, Placement
 from lanekeeper.config.value import (
@@ -368,6 +370,16 @@ class Own(Section, frozen=True):
             "Refuse every device_spec key that is not known, not only likely slips of the pen.",
         ),
     ] = False
+    accept_exchanged_devices: Annotated[
+        bool,
+        Option(
+            "lanekeeper",
+            "accept_exchanged_devices",
+            "Offer another device at a known address at once where the one before it was free and "
+            "clean; it is set aside until `lanekeeper device clean` where unset, and always where "
+            "that one was held or dirty.",
+        ),
+    ] = False
     token_expiration_s: Annotated[
         int,
         Meta(ge=60, le=604_800),
@@ -408,6 +420,25 @@ class Own(Section, frozen=True):
             also=(("DEFAULT", "agent_down_time"),),
         ),
     ] = 75.0
+    events_kept_days: Annotated[
+        int,
+        Meta(ge=1, le=36_500),
+        Option(
+            "lanekeeper",
+            "events_kept_days",
+            "Days that what was asked of a server is kept once the server is gone (openstack "
+            "server event list); of one that is there all is kept.",
+        ),
+    ] = 90
+    events_kept_max: Annotated[
+        int,
+        Meta(ge=1000, le=100_000_000),
+        Option(
+            "lanekeeper",
+            "events_kept_max",
+            "How many such events of servers that are gone are kept at most, the youngest ones.",
+        ),
+    ] = 100_000
     metrics_token_file: Annotated[
         str,
         Option(
@@ -428,7 +459,9 @@ class Config(Section, frozen=True):
     compute: Compute = Compute()
     cpus: Cpus = Cpus()
     rules: Rules = Rules()
+    image_cache: ImageCacheManager = ImageCacheManager()
     lanekeeper: Own = Own()
     placement: Placement = Placement()
+    health: Health = Health()
     keystone: Keystone = Keystone()
     cors: Cors = Cors()

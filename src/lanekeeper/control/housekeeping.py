@@ -9,6 +9,7 @@ from lanekeeper.control.image.data import recover_uploads
 from lanekeeper.control.image.image import finish_deletions
 from lanekeeper.control.site import Site
 from lanekeeper.store.change_log import change_log_trim
+from lanekeeper.store.compute.server import event_beyond, events_forget
 from lanekeeper.store.identity.token import revocation_forget, token_key_list
 
 TIDY_EVERY_S = 600.0
@@ -23,8 +24,8 @@ def recover(site: Site) -> None:
 
 
 def tidy(site: Site) -> None:
-    """Give tokens a fresh key each day, forget revocations that time has made needless, and
-    remove the bytes of images that other controllers have deleted.
+    """Give tokens a fresh key each day, forget what time has made needless, and remove the bytes
+    of images that other controllers have deleted.
 
     Raises:
         Unavailable: the database cannot be reached.
@@ -35,7 +36,20 @@ def tidy(site: Site) -> None:
     if keys and keys[0][2] + _KEY_AGE_MAX <= now:
         rotate_token_keys(site)
     site.database.write(lambda connection: revocation_forget(connection, now))
+    _forget_events(site)
     finish_deletions(site)
+
+
+def _forget_events(site: Site) -> None:
+    """Let what was asked of servers that are gone follow them in time, a little at once."""
+    kept = site.config.lanekeeper
+    until = site.clock() - timedelta(days=kept.events_kept_days)
+    with site.database.read() as connection:
+        beyond = event_beyond(connection, kept.events_kept_max)
+    if beyond is not None:
+        until = max(until, beyond)
+    while site.database.write(lambda connection: events_forget(connection, until)):
+        pass
 
 
 def trim(site: Site) -> None:

@@ -18,6 +18,7 @@ from lanekeeper.clock import Clock
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Unavailable
 from lanekeeper.store.device.device import devices_counted
+from lanekeeper.store.device.health import health_counted, unfit_counted
 from lanekeeper.store.host.host import HostRecord, host_list
 
 # When each series began: Prometheus knows, and nobody asks.
@@ -65,11 +66,13 @@ class _Fleet(Collector):
         try:
             with self._site.database.read() as connection:
                 counted, hosts = devices_counted(connection), host_list(connection)
+                raised, kept = health_counted(connection), unfit_counted(connection)
         except Unavailable:
             readable.add_metric([], 0)
             return [readable]
         readable.add_metric([], 1)
-        return [readable, _devices(counted), self._ages(hosts)]
+        ill = (_raised(raised), _kept_back(kept))
+        return [readable, _devices(counted), *ill, self._ages(hosts)]
 
     def _ages(self, hosts: Iterable[HostRecord]) -> Metric:
         ages = GaugeMetricFamily(
@@ -93,6 +96,28 @@ def _devices(counted: Iterable[tuple[str, str, str, int]]) -> Metric:
     for host_name, resource_class, state, number in counted:
         devices.add_metric([host_name, resource_class, state], number)
     return devices
+
+
+def _raised(counted: Iterable[tuple[str, str, int]]) -> Metric:
+    raised = GaugeMetricFamily(
+        "lanekeeper_device_health_raised",
+        "Devices with which something is wrong, by what; a PF stands for its VFs.",
+        labels=["host", "signal"],
+    )
+    for host_name, signal, number in counted:
+        raised.add_metric([host_name, signal], number)
+    return raised
+
+
+def _kept_back(counted: Iterable[tuple[str, int]]) -> Metric:
+    kept = GaugeMetricFamily(
+        "lanekeeper_devices_unfit",
+        "Listed devices, held ones too, that are offered to nobody new since they are not well.",
+        labels=["host"],
+    )
+    for host_name, number in counted:
+        kept.add_metric([host_name], number)
+    return kept
 
 
 def render(site: Site) -> bytes:

@@ -77,9 +77,9 @@ def _function(home: str, device: PciDevice, *, says_resets: bool) -> FunctionFac
     return FunctionFacts(
         reset_methods=resets,
         override=override,
-        speeds=_speeds(home),
-        widths=_widths(home),
-        errors={kind: counts for kind in _ERRORS if (counts := _errors(home, kind))},
+        speeds=link_speeds(home),
+        widths=link_widths(home),
+        errors={kind: counts for kind in _ERRORS if (counts := error_counts(home, kind))},
         **_regions(home, has_vfs=device.total_vfs > 0),
         ari=None if ari is None else ari == "1",
         offset=_optional(home, "sriov_offset") if device.total_vfs else None,
@@ -110,7 +110,7 @@ def _optional(home: str, attribute: str) -> int | None:
     return None if text is None else whole(text, attribute)
 
 
-def _speeds(home: str) -> tuple[float, float] | None:
+def link_speeds(home: str) -> tuple[float, float] | None:
     """Return the link's speed now and at most; None for a device without, or asleep."""
     texts = [read_text(f"{home}/{which}_link_speed") or "" for which in ("current", "max")]
     found = [_SPEED.match(text) for text in texts]
@@ -122,12 +122,12 @@ def _speeds(home: str) -> tuple[float, float] | None:
     return float(found[0][1]), float(found[1][1])
 
 
-def _widths(home: str) -> tuple[int, int] | None:
+def link_widths(home: str) -> tuple[int, int] | None:
     now, most = (_optional(home, f"{which}_link_width") for which in ("current", "max"))
     return (now, most) if now and most and most < 255 else None  # noqa: PLR2004  # unknown
 
 
-def _errors(home: str, kind: str) -> dict[str, int]:
+def error_counts(home: str, kind: str) -> dict[str, int]:
     """Read lines such as ``BadTLP 3``; the last is their total."""
     text = read_text(f"{home}/aer_dev_{kind}") or ""
     pairs = [line.rpartition(" ") for line in text.splitlines()]

@@ -25,7 +25,7 @@ from lanekeeper.host.journal import Course, Journal, journals
 from lanekeeper.host.lock import is_watched, locked, watching
 
 _LOOK_AGAIN_S = 0.5
-_STARTS_WITHIN_S = 20.0
+_STARTS_WITHIN_S = 60.0
 _PATIENCE_S = 5.0
 _TRIES = 12
 _TRY_AGAIN_S = 5.0

@@ -8,8 +8,10 @@ from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.attribute import Write, read_text, write_text
+from lanekeeper.host.health import read_health
 from lanekeeper.host.machine import Scan, VfChange
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.sysfs import PciSysfs
@@ -41,6 +43,9 @@ class LinuxMachine:
 
     def device(self, address: PciAddress) -> PciDevice:
         return self.pci.device(address)
+
+    def health(self, device: PciDevice) -> Reading:
+        return read_health(self._root, device)
 
     def vf_settings(self, pf: PciAddress, index: int) -> VfSettings:
         found = self.all_vf_settings(pf)

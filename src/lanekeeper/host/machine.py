@@ -7,13 +7,14 @@ when the kernel is done; none of them retries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.vf_settings import NO_MAC, LinkState, VfSettings
 
 
@@ -89,10 +90,15 @@ class DeviceFault:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Every PCI function in bus order, and those that could not be read."""
+    """Every PCI function in bus order, and those that could not be read.
+
+    Attributes:
+        slots: the physical slot's name for each that sits in one and is no VF.
+    """
 
     devices: tuple[PciDevice, ...]
     faults: tuple[DeviceFault, ...] = ()
+    slots: Mapping[PciAddress, str] = field(default_factory=dict)
 
 
 class Machine(Protocol):
@@ -103,6 +109,9 @@ class Machine(Protocol):
 
     def device(self, address: PciAddress) -> PciDevice:
         """Read one function. Raises NotFound, HostFault."""
+
+    def health(self, device: PciDevice) -> Reading:
+        """Read how well a function is that is no VF. Raises HostFault."""
 
     def vf_settings(self, pf: PciAddress, index: int) -> VfSettings:
         """Read what the PF holds for VF *index*.

@@ -20,5 +20,7 @@ def read_slots(root: Path, devices: Iterable[PciDevice]) -> dict[PciAddress, str
     base = root / SLOTS
     slots = {read_text(str(base / name / "address")): name for name in names(str(base))}
     slots.pop(None, None)
+    if not slots:
+        return {}
     found = ((device, slots.get(str(device.address).partition(".")[0])) for device in devices)
     return {device.address: name for device, name in found if name is not None}

@@ -26,6 +26,7 @@ from lanekeeper.host.attribute import (
     write_text,
 )
 from lanekeeper.host.machine import DeviceFault, Scan
+from lanekeeper.host.slot import read_slots
 
 _PCI_ID = re.compile(rb"^PCI_ID=([0-9A-F]{4}):([0-9A-F]{4})$", re.MULTILINE)
 _PCI_CLASS = re.compile(rb"^PCI_CLASS=([0-9A-F]{1,6})$", re.MULTILINE)
@@ -46,6 +47,7 @@ class PciSysfs:
     """
 
     def __init__(self, root: Path = Path("/"), write: Write = write_text) -> None:
+        self._root = root
         self._devices = str(root / "sys/bus/pci/devices")
         self._interfaces = str(root / "sys/class/net")
         self._write = write
@@ -70,7 +72,15 @@ class PciSysfs:
                     faults.append(DeviceFault(name, str(error)))
             except Error as error:
                 faults.append(DeviceFault(name, str(error)))
-        return Scan(tuple(sorted(found, key=_position)), tuple(faults))
+        found.sort(key=_position)
+        return Scan(tuple(found), tuple(faults), self._slots(found))
+
+    def _slots(self, devices: list[PciDevice]) -> dict[PciAddress, str]:
+        """Slots tell more of cards; without them, or where they cannot be read, all else holds."""
+        try:
+            return read_slots(self._root, (one for one in devices if one.parent is None))
+        except HostFault:
+            return {}
 
     def device(self, address: PciAddress) -> PciDevice:
         """Read one function.

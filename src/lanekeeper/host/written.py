@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
@@ -33,13 +33,17 @@ class Edited:
     diff: tuple[str, ...] = ()
 
 
-def edited(root: Path, changes: Iterable[Journal]) -> list[Edited]:
-    """Compare what standing *changes*, oldest first, wrote below *root* with what is there.
+Locate = Callable[[str, bool], Path]
+"""Returns where a file is. The flag says whether a link in its place is to be followed."""
+
+
+def edited(locate: Locate, changes: Iterable[Journal]) -> list[Edited]:
+    """Compare what standing *changes*, oldest first, wrote with what is there.
 
     Raises:
         HostFault: a file cannot be read.
     """
-    found = (_compare(root, number, action) for number, action in _last_words(changes))
+    found = (_compare(locate, number, action) for number, action in _last_words(changes))
     return [difference for difference in found if difference is not None]
 
 
@@ -62,11 +66,11 @@ def _done(changes: Iterable[Journal]) -> Iterator[tuple[int, _Written]]:
                 yield change.id, step.do
 
 
-def _compare(root: Path, number: int, action: _Written) -> Edited | None:
-    path = root / action.path
-    with refusals(f"look at {path}"):
-        is_link, exists = path.is_symlink(), path.exists()
-        target = str(path.readlink()) if is_link else None
+def _compare(locate: Locate, number: int, action: _Written) -> Edited | None:
+    with refusals(f"look at /{action.path}"):
+        link, path = locate(action.path, False), locate(action.path, True)
+        is_link, exists = link.is_symlink(), path.exists()
+        target = str(link.readlink()) if is_link else None
     match action:
         case RemoveFile():
             is_there = is_link or exists

@@ -71,7 +71,8 @@ def account(folder: LabFolder) -> Unavailable:
     name = f"--name {folder.name}"
     if folder.path.parent != DEFAULT_STATE:
         name += f" --state-dir {shlex.quote(str(folder.path.parent))}"
-    over = f"lanekeeper lab down {name} && lanekeeper lab up {name} starts over"
+    again = f"lanekeeper lab reboot {name} starts it with what is on its disk"
+    over = f"lanekeeper lab down {name} && lanekeeper lab up {name} starts over; {again}"
     what = "does not answer" if _runs(folder) else "has ended"
     return Unavailable(
         f"the emulator of lab {folder.name} {what}{said}",

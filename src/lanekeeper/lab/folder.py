@@ -1,10 +1,11 @@
 """The folder of one lab: what is in it while the lab lives; nothing is left of it afterwards.
 
-lock held on the folder itself while ``up`` works
-up.json        who is starting the lab
+lock held on the folder itself while ``up`` or ``reboot`` works
+up.json        who is starting the lab, or starting it again
 launch.json    what the stage program was told
 lab.json       what runs: written once the lab is ready
 initramfs.img  the lab host's, with this lab's name in it
+disk.img       what the lab host wrote
 port0 …        command ports (Unix sockets), port0.lock … who uses them
 console.log    the lab host's serial console;  qemu.log  what QEMU itself said
 tree, empty    what the lab host sees is mounted there, in QEMU's mount namespace only
@@ -69,6 +70,14 @@ class LabFolder:
                 f"state directory {state} is too long for a Unix socket in it",
                 hint=f"choose one of at most {FOLDER_BYTES_MAX - len(name) - 1} bytes",
             )
+
+    @property
+    def launch(self) -> Path:
+        return self.path / "launch.json"
+
+    @property
+    def disk(self) -> Path:
+        return self.path / "disk.img"
 
     @property
     def console(self) -> Path:

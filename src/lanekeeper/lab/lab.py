@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import compileall
 import json
 import os
@@ -13,21 +12,19 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, Invalid, Unavailable
-from lanekeeper.lab import acceleration, cpio, ending, initramfs, process
+from lanekeeper.lab import acceleration, cpio, disk, ending, initramfs, process
 from lanekeeper.lab.acceleration import Acceleration
 from lanekeeper.lab.cache import Cache, write_whole
 from lanekeeper.lab.channel import Channel, answers
 from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder, Running
+from lanekeeper.lab.libvirt import start_libvirt
 from lanekeeper.lab.machine import MEMORY_MIB_MAX, MEMORY_MIB_MIN, LabSpec, arguments
-from lanekeeper.lab.program import run
 
 READY_TIMEOUT_S = 300.0
-LIBVIRT_TIMEOUT_S = 180.0
 POLL_S = 0.1
 STARTER_PATIENCE_S = 20.0
 FAILURE = "LAB-FAIL"
@@ -88,15 +85,20 @@ def get_ready(
 ) -> Running:
     """Boot, start libvirt; once more where the emulator ended itself. Raises HostFault."""
     try:
-        running = boot(wanted, folder, choice, say, forced=forced)
-        return start_libvirt(wanted, folder, running, say)
+        return _get_ready(wanted, folder, choice, say, forced=forced)
     except Error:
         if not ending.ended_itself(folder):
             raise
     say(f"starting again: {ending.RACE_TOLD}")
     process.end_all(folder.path)
+    return _get_ready(wanted, folder, choice, say, forced=forced)
+
+
+def _get_ready(
+    wanted: Wanted, folder: LabFolder, choice: Acceleration, say: Say, *, forced: bool
+) -> Running:
     running = boot(wanted, folder, choice, say, forced=forced)
-    return start_libvirt(wanted, folder, running, say)
+    return start_libvirt(wanted.cache, folder, running, say) if wanted.libvirt else running
 
 
 def boot(
@@ -134,11 +136,7 @@ def start(wanted: Wanted, folder: LabFolder, choice: Acceleration, say: Say) -> 
     """Start QEMU and wait until the lab host is ready. Raises HostFault."""
     spec = prepare(wanted, folder, choice)
     say(f"starting lab host {wanted.name} ({choice}, {wanted.memory_mib} MiB)")
-    began = time.monotonic()
-    stage = [sys.executable, "-m", "lanekeeper.lab.stage", str(folder.path / "launch.json")]
-    pid = process.spawn(stage, folder.path, folder.qemu_log)
-    wait_ready(folder, pid)
-    boot_s = round(time.monotonic() - began, 1)
+    pid, boot_s = launch(folder)
     say(f"lab host {wanted.name} is ready after {boot_s} s")
     return Running(
         name=spec.name,
@@ -150,6 +148,20 @@ def start(wanted: Wanted, folder: LabFolder, choice: Acceleration, say: Say) -> 
     )
 
 
+def launch(folder: LabFolder) -> tuple[int, float]:
+    """Start QEMU as the launch file says; return its process id, and the seconds until ready.
+
+    Raises HostFault.
+    """
+    for log in (folder.console, folder.qemu_log):
+        log.unlink(missing_ok=True)
+    began = time.monotonic()
+    stage = [sys.executable, "-m", "lanekeeper.lab.stage", str(folder.launch)]
+    pid = process.spawn(stage, folder.path, folder.qemu_log)
+    wait_ready(folder, pid)
+    return pid, round(time.monotonic() - began, 1)
+
+
 def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
     """Put everything into the lab's folder that QEMU and its stage program read."""
     spec = LabSpec(
@@ -159,6 +171,7 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
         tree=folder.path / "tree",
         folder=folder.path,
         busybox=wanted.cache.busybox,
+        disk=folder.disk,
         controller_port=wanted.controller_port,
         acceleration=choice,
         memory_mib=wanted.memory_mib,
@@ -167,18 +180,17 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
     # The lab host cannot keep what it compiles, and would do it again at every start.
     compileall.compile_dir(Path(__file__).parents[1], quiet=2)
     (folder.path / "empty").mkdir(exist_ok=True)
-    for log in (folder.console, folder.qemu_log):
-        log.unlink(missing_ok=True)
+    disk.make(spec.disk)
     base = initramfs.build(wanted.cache).read_bytes()
     write_whole(spec.initramfs, pad(base) + settings(wanted, spec))
     opened = [*own_folders(), wanted.cache.root.resolve(), *wanted.opened]
-    launch = {
+    told = {
         "tree": str(spec.tree),
         "empty": str(folder.path / "empty"),
         "opened": sorted({str(path.resolve()) for path in opened}),
         "argv": arguments(spec),
     }
-    write_whole(folder.path / "launch.json", json.dumps(launch).encode())
+    write_whole(folder.launch, json.dumps(told).encode())
     return spec
 
 
@@ -235,31 +247,6 @@ def wait_ready(folder: LabFolder, pid: int) -> None:
 def kvm_inside(folder: LabFolder) -> bool:
     """Say whether nested guests will run."""
     return bool(Channel(folder.path).ask("status")["kvm"])
-
-
-def start_libvirt(wanted: Wanted, folder: LabFolder, running: Running, say: Say) -> Running:
-    """Start libvirtd in the lab host, if wanted; keep what it found out for the next one.
-
-    Raises HostFault.
-    """
-    if not wanted.libvirt:
-        return running
-    key = capabilities_key(wanted.cache)
-    answer = Channel(folder.path).ask("libvirt", timeout_s=LIBVIRT_TIMEOUT_S, key=key)
-    for name, content in answer["capabilities"].items():
-        write_whole(wanted.cache.capabilities / key / Path(name).name, base64.b64decode(content))
-    say(f"libvirt answers after {answer['seconds']} s")
-    return replace(running, libvirt_s=float(answer["seconds"]))
-
-
-def capabilities_key(cache: Cache) -> str:
-    """Name the circumstances under which what libvirt found out stays true."""
-    listing = "${Package} ${Version} ${db:Status-Abbrev}\n"
-    packages = ["qemu-system-x86", "libvirt-daemon", "libvirt-daemon-driver-qemu"]
-    with suppress(Error):
-        versions = run(["dpkg-query", "-W", "-f", listing, *packages])
-        return sha256(versions + cache.release().encode()).hexdigest()[:16]
-    return "unknown"
 
 
 def down(name: str, state: Path = DEFAULT_STATE) -> bool:

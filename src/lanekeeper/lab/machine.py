@@ -11,12 +11,13 @@ its own and an Intel 82576 behind it; beside the first an NVMe drive with SR-IOV
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
+from lanekeeper.lab import boot_menu
 from lanekeeper.lab.acceleration import Acceleration
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS, PORT_NAME, PORTS
 
@@ -24,6 +25,7 @@ QEMU = "qemu-system-x86_64"
 # QEMU 10 maps the BARs of VFs as 32-bit: they have to lie below 4 GiB, and firmware puts them
 # there only when it believes that the machine has few address bits.
 PHYSICAL_ADDRESS_BITS = 36
+_APPEND = "-append"
 MEMORY_MIB_MIN, MEMORY_MIB_MAX = 1024, 32768
 
 
@@ -35,6 +37,7 @@ class LabSpec:
         tree: what the lab host sees as its (read-only) root.
         folder: where its sockets and its console log go.
         busybox: forwards connections to the controller.
+        disk: the image that keeps what the lab host writes.
         controller_port: TCP port of the controller on the outer machine's loopback.
     """
 
@@ -44,6 +47,7 @@ class LabSpec:
     tree: Path
     folder: Path
     busybox: Path
+    disk: Path
     controller_port: int
     acceleration: Acceleration = Acceleration.TCG
     memory_mib: int = 3072
@@ -85,7 +89,14 @@ def arguments(spec: LabSpec) -> list[str]:
         *_ports(spec),
         *_network(spec),
         *_cards(spec),
+        *_disk(spec),
     ]
+
+
+def with_kernel_arguments(words: Sequence[str], kernel_arguments: str) -> list[str]:
+    """Return QEMU's command line *words* with other arguments for the kernel."""
+    at = words.index(_APPEND) + 1
+    return [*words[:at], kernel_arguments, *words[at + 1 :]]
 
 
 def escape(text: object) -> str:
@@ -114,8 +125,8 @@ def _memory(spec: LabSpec) -> Iterator[str]:
 
 
 def _boot(spec: LabSpec) -> Iterator[str]:
-    words = "intel_iommu=on iommu=pt console=ttyS0 quiet mitigations=off panic=5"
-    yield from ("-kernel", str(spec.kernel), "-initrd", str(spec.initramfs), "-append", words)
+    words = f"{boot_menu.ALWAYS} {boot_menu.DEFAULT}"
+    yield from ("-kernel", str(spec.kernel), "-initrd", str(spec.initramfs), _APPEND, words)
 
 
 def _root(spec: LabSpec) -> Iterator[str]:
@@ -155,3 +166,9 @@ def _cards(spec: LabSpec) -> Iterator[str]:
     yield from ("-device", f"nvme-subsys,id=nvme,nqn=lanekeeper-{spec.name}")
     functions = "sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4"
     yield from ("-device", f"nvme,serial=lab-{spec.name},subsys=nvme,bus=slot3,{functions}")
+
+
+def _disk(spec: LabSpec) -> Iterator[str]:
+    # Behind all else, so that no card's address depends on it.
+    yield from ("-drive", f"if=none,id=disk,format=raw,file={escape(spec.disk)}")
+    yield from ("-device", "virtio-blk-pci,bus=pcie.0,drive=disk")

@@ -19,8 +19,11 @@ def run(
     cwd: Path | None = None,
     extra_environment: Mapping[str, str] | None = None,
     stdin: bytes = b"",
+    fine: Sequence[int] = (0,),
 ) -> bytes:
     """Run *argv* without a shell and return what it wrote to its standard output.
+
+    Exit codes in *fine* are no failure.
 
     Raises:
         Unavailable: no such program here.
@@ -40,7 +43,7 @@ def run(
         raise Unavailable(f"the program {argv[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise HostFault(f"{' '.join(argv[:3])} did not end within {timeout_s:.0f} s") from error
-    if done.returncode:
+    if done.returncode not in fine:
         tail = done.stderr.decode(errors="replace").strip()[-ERROR_TAIL:]
         raise HostFault(f"{' '.join(argv[:3])} ended with {done.returncode}: {tail}")
     return done.stdout

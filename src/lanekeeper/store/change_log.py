@@ -113,9 +113,17 @@ def change_log_trim(connection: sa.Connection) -> bool:
 
 
 def change_log_forget(connection: sa.Connection) -> None:
-    """Empty the log; for a database whose transactions another cluster has counted."""
-    connection.execute(change_log.delete())
-    connection.execute(change_log_start.delete())
+    """Empty the log; for a database whose transactions another cluster has counted.
+
+    PostgreSQL looks for the newest line from the end of the index on. Lines that were deleted there
+    are passed one by one, by every search, until they are vacuumed or a new line is written:
+    80 ms for 300,000. Truncated they are gone at once. Trimmed ones lie at the other end.
+    """
+    for table in (change_log, change_log_start):
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"TRUNCATE {table.name}")
+        else:
+            connection.execute(table.delete())
 
 
 def _moment(row: Sequence[Any]) -> tuple[Seen, int]:
@@ -197,8 +205,8 @@ _SOURCES = (
     _Source(
         "device",
         (
-            *("id", "provider_id", "resource_class", "state", "present", "listed", "pf_id"),
-            *("address", "vendor_id", "product_id", "dev_type", "tags"),
+            *("id", "provider_id", "resource_class", "state", "present", "unfit", "listed"),
+            *("pf_id", "address", "vendor_id", "product_id", "dev_type", "tags"),
         ),
         _OWN,
         True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,9 +14,10 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.abc import PQGen
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import Invalid, Unavailable
 
 RV = TypeVar("RV")
@@ -25,6 +27,10 @@ _URLS = "sqlite:////PATH, or postgresql://USER:PASSWORD@HOST/NAME in a file"
 CONTROLLER = "lanekeeper-controller"
 """Under which name PostgreSQL lists the connections of a controller that serves."""
 TOOL = "lanekeeper-tool"
+_USED = "lanekeeper.used"
+"""When a connection was given back to the pool."""
+_BELIEVED_S = 1.0
+"""For how long a connection that worked is not asked again, while nothing is heard of its end."""
 BUSY_S = 3.0
 """How long another process's lock on a SQLite file is waited for."""
 _PRAGMAS = (
@@ -202,7 +208,6 @@ def postgresql_engine(
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=pool_wait_s,
-        pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         connect_args=_arguments(CONTROLLER, bounds),
         **_COMMON,
@@ -217,7 +222,40 @@ def postgresql_engine(
     ) -> psycopg.Connection[Any]:
         return Bounded.connect(*where, **options)
 
+    @sa.event.listens_for(engine, "checkin")
+    def given_back(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[_USED] = monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def taken(connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _: object) -> None:
+        _check_alive(engine.dialect, connection, record.info.get(_USED))
+
     return engine
+
+
+def _check_alive(dialect: Dialect, connection: Any, used_s: float | None) -> None:
+    """Ask the server whether it is there, unless that is known for free.
+
+    A connection that worked a moment ago, and on which nothing is heard since, is alive: its end
+    would be something to read. *used_s* is None for one that was made just now.
+
+    Raises:
+        InvalidatePoolError: it is not; the pool then connects anew.
+    """
+    if used_s is None:
+        return
+    try:
+        is_recent = monotonic() - used_s < _BELIEVED_S
+        if not is_recent or _has_something_to_read(connection):
+            dialect.do_ping(connection)
+    except psycopg.Error as error:
+        raise InvalidatePoolError(str(error)) from error
+
+
+def _has_something_to_read(connection: psycopg.Connection[Any]) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def postgresql_tool(url: sa.URL, *, read_only: bool = False) -> sa.Engine:

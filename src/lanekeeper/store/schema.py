@@ -14,24 +14,35 @@ from alembic.util import CommandError
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.store.change_log import triggers_install
 from lanekeeper.store.database import answering
+from lanekeeper.store.engine import sqlite_path
+from lanekeeper.store.kind import Kind, check_kind
 
 # An arbitrary number that is Lanekeeper's; two controllers that start together take turns.
 _LOCK = 0x4C4B_5343_4845_4D41
 
 
-def upgrade(engine: sa.Engine, to: str = "head") -> bool:
+def upgrade(engine: sa.Engine, to: str = "head", *, kind: Kind | None = None) -> bool:
     """Run what is missing; whether anything was. *to* an earlier revision only for tests.
 
+    Args:
+        engine: of the database.
+        to: the revision.
+        kind: the program that is to work with it; None for a tool that works on either's.
+
     Raises:
-        Invalid: the database was made by a later version than this.
+        Invalid: the database was made by a later version than this, or belongs to another program.
         Unavailable: it cannot be reached, is none, or lets nobody in.
     """
-    with answering("the database cannot be opened"), engine.begin() as connection:
+    path = sqlite_path(engine.url)
+    database = "the database" if path is None else f"the database {path}"
+    with answering(f"{database} cannot be opened"), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         before = MigrationContext.configure(connection).get_current_revision()
         script = _script(connection)
         newest = ScriptDirectory.from_config(script).get_current_head()
+        if kind is not None:
+            check_kind(connection, kind, ours=before is not None and is_known(before))
         if before == newest:
             return False
         try:

@@ -1,8 +1,8 @@
 """One writer for SQLite: many small transactions, one fsync.
 
 Callers submit a unit of work and wait. The writer runs whatever has queued up in one
-transaction, each unit in its own savepoint, commits once, and only then answers. So an
-answered caller is on disk, and a unit that fails undoes only itself.
+transaction, each unit in its own savepoint if there are several, commits once, and only then
+answers. So an answered caller is on disk, and a unit that fails undoes only itself.
 """
 
 from __future__ import annotations
@@ -92,7 +92,10 @@ class Writer:
         if self._file is not None:
             self._file.check()
         with self._engine.connect() as connection, connection.begin() as transaction:
-            answers = [_attempt(connection, work, future) for work, future in batch]
+            if len(batch) == 1:  # what it raises undoes the transaction, and nobody else's
+                answers = [_done(connection, *batch[0])]
+            else:
+                answers = [_attempt(connection, work, future) for work, future in batch]
             try:
                 transaction.commit()
             except DBAPIError as error:
@@ -116,8 +119,13 @@ def _refusals(batch: list[Job], error: Exception) -> list[Callable[[], None]]:
     return [partial(future.set_exception, error) for _, future in batch]
 
 
+def _done(connection: sa.Connection, work: Work[T], future: Future[T]) -> Callable[[], None]:
+    """Run one unit; return how to answer it once the commit has happened."""
+    return partial(future.set_result, work(connection))
+
+
 def _attempt(connection: sa.Connection, work: Work[T], future: Future[T]) -> Callable[[], None]:
-    """Run one unit in a savepoint; return how to answer it once the commit has happened.
+    """Do the same in a savepoint, whatever comes of it.
 
     Raises:
         _Broken: disk full, I/O error: SQLite may have dropped the whole transaction, and with it

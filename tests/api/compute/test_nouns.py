@@ -133,6 +133,17 @@ def test_values_are_checked_from_286_on(world: Fleet, http: TestClient) -> None:
     assert world.client(FACE, version="2.85").post(path, json=body).status_code == 200
 
 
+def test_hole_17_an_unknown_alias_is_refused_at_the_flavor(world: Fleet, http: TestClient) -> None:
+    path = f"{URL}/flavors/{make_flavor(http)}/os-extra_specs"
+    body = {"extra_specs": {"pci_passthrough:alias": "a1:1,a9:1"}}
+    answer = world.client(FACE, version="2.86").post(path, json=body)
+    assert answer.status_code == 400
+    message = answer.json()["badRequest"]["message"]
+    assert "PCI alias a9 is not defined" in message
+    assert "a1" in message
+    assert http.get(path).json()["extra_specs"] == {}
+
+
 def test_a_private_flavor_is_seen_by_those_who_may(world: Fleet, http: TestClient) -> None:
     flavor_id = make_flavor(http, "secret", **{"os-flavor-access:is_public": False})
     stranger = world.client(FACE, who="stranger")

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 import struct
 import threading
 from collections.abc import Iterator
@@ -15,13 +16,14 @@ import sqlalchemy as sa
 from api.identity_site import Client, World
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.image.data import begin_upload, recover_uploads
+from lanekeeper.control.image.data import begin_upload, import_staged, recover_uploads
 from lanekeeper.control.image.image import finish_deletions, image_for_server, image_path
-from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from lanekeeper.store.image.copy import image_copy_add
 from lanekeeper.store.image.image import image_status
 from lanekeeper.store.tables import image as table
 from lanekeeper.store.tables import image_copy
+from meanwhile import meanwhile
 
 pytestmark = pytest.mark.service
 
@@ -271,6 +273,42 @@ def test_a_kill_during_an_import_leaves_staged_data(one: World, ann: Client, ren
     recover_uploads(one.site)
     direct = {"method": {"name": "glance-direct"}}
     assert ann.raw("POST", f"{V2}/{image_id}/import", direct).status_code == 202
+    assert ann.raw("GET", f"{V2}/{image_id}/file").content == DATA
+
+
+@pytest.mark.parametrize("away", [1, 2])
+def test_an_import_that_the_database_cut_off_can_be_asked_for_again(
+    one: World, ann: Client, away: int
+) -> None:
+    """The first time it is away before anything is written, the second after the renaming."""
+    image_id, writes = make(ann), itertools.count(1)
+    put(ann, image_id, where="stage")
+
+    def goes() -> None:
+        if next(writes) == away:
+            raise Unavailable("the database is away")
+
+    admin = Caller(user_id="a", user_name="a", project_id="p", roles=frozenset({"admin"}))
+    with pytest.raises(Unavailable):
+        import_staged(meanwhile(one.site, goes), admin, image_id)
+    direct = {"method": {"name": "glance-direct"}}
+    assert ann.raw("POST", f"{V2}/{image_id}/import", direct).status_code == 202
+    assert ann.get(f"{V2}/{image_id}")["status"] == "active"
+    assert ann.raw("GET", f"{V2}/{image_id}/file").content == DATA
+    assert files(one) == [image_id]
+    assert ann.raw("POST", f"{V2}/{image_id}/import", direct).status_code == 409
+
+
+def test_two_imports_at_once_are_one(one: World, ann: Client) -> None:
+    image_id, writes = make(ann), itertools.count(1)
+    put(ann, image_id, where="stage")
+    admin = Caller(user_id="a", user_name="a", project_id="p", roles=frozenset({"admin"}))
+
+    def rival() -> None:
+        if next(writes) == 2:  # the first is between its name and its end
+            import_staged(one.site, admin, image_id)
+
+    import_staged(meanwhile(one.site, rival), admin, image_id)
     assert ann.raw("GET", f"{V2}/{image_id}/file").content == DATA
 
 

@@ -40,8 +40,10 @@ def report(power: str, generation: int = 9, problem: str = "") -> Report:
 @pytest.mark.parametrize(
     ("life", "said", "status", "task", "power"),
     [
-        (BUILDING, report("paused"), "BUILD", "spawning", PowerState.PAUSED),
-        (BUILDING, report("stopped"), "BUILD", "spawning", PowerState.SHUTDOWN),
+        (BUILDING, report("paused", 0), "BUILD", "spawning", PowerState.PAUSED),
+        (BUILDING, report("paused", 1), "ACTIVE", None, PowerState.PAUSED),
+        (BUILDING, report("stopped", 0), "BUILD", "spawning", PowerState.SHUTDOWN),
+        (BUILDING, report("stopped", 1), "SHUTOFF", None, PowerState.SHUTDOWN),
         (BUILDING, report("running"), "ACTIVE", None, PowerState.RUNNING),
         (BUILDING, report("failed", problem="x"), "ERROR", None, PowerState.NOSTATE),
         (BUILDING, report("absent"), "BUILD", "spawning", PowerState.NOSTATE),
@@ -52,7 +54,9 @@ def report(power: str, generation: int = 9, problem: str = "") -> Report:
         (STARTING, report("stopped", 2), "SHUTOFF", "powering-on", PowerState.SHUTDOWN),
         (STARTING, report("running", 3), "ACTIVE", None, PowerState.RUNNING),
         (REBOOTING, report("running", 1), "REBOOT", "rebooting", PowerState.RUNNING),
-        (REBOOTING, report("stopped", 2), "REBOOT", "rebooting", PowerState.SHUTDOWN),
+        (STARTING, report("crashed", 3), "SHUTOFF", None, PowerState.CRASHED),
+        (REBOOTING, report("stopped", 1), "REBOOT", "rebooting", PowerState.SHUTDOWN),
+        (REBOOTING, report("stopped", 2), "SHUTOFF", None, PowerState.SHUTDOWN),
         (REBOOTING, report("running", 2), "ACTIVE", None, PowerState.RUNNING),
         (ACTIVE, report("paused"), "ACTIVE", None, PowerState.PAUSED),
         (ACTIVE, report("absent"), "ACTIVE", None, PowerState.RUNNING),
@@ -69,10 +73,12 @@ def test_what_a_report_makes_of_a_server(
     assert seen == (status, task, power)
 
 
+@pytest.mark.parametrize("life", [ACTIVE, BUILDING, STARTING, REBOOTING])
 @pytest.mark.parametrize("power", ["stopped", "crashed"])
-def test_a_guest_that_went_down_by_itself_stays_down(power: str) -> None:
-    after = after_report(ACTIVE, report(power, 1))
-    assert (after.vm_state, after.wanted, after.generation) == (VmState.STOPPED, "stopped", 2)
+def test_a_guest_that_went_down_by_itself_stays_down(life: Life, power: str) -> None:
+    after = after_report(life, report(power, life.generation))
+    assert (after.vm_state, after.task_state) == (VmState.STOPPED, None)
+    assert (after.wanted, after.generation) == (Wanted.STOPPED, life.generation + 1)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +133,43 @@ def test_a_failure_keeps_its_reason_until_the_guest_runs() -> None:
 def test_an_error_that_an_operator_set_outlives_reports() -> None:
     declared = replace(ACTIVE, vm_state=VmState.ERROR)
     assert after_report(declared, report("running")) == declared
+    for power in ("paused", "stopped", "crashed"):
+        after = after_report(declared, report(power))
+        assert replace(after, power_state=declared.power_state) == declared
+
+
+def test_a_hard_reboot_ends_an_error_that_an_operator_set() -> None:
+    rebooting = replace(ACTIVE, vm_state=VmState.ERROR, task_state=TaskState.REBOOTING_HARD)
+    assert after_report(rebooting, report("running")) == ACTIVE
 
 
 def test_only_a_tombstone_is_answered_by_absence() -> None:
     assert is_gone(DELETING, report("absent"))
     assert not is_gone(ACTIVE, report("absent"))
     assert not is_gone(DELETING, report("stopped"))
+
+
+_EVERY_LIFE = st.builds(
+    Life,
+    vm_state=st.sampled_from(VmState),
+    task_state=st.none() | st.sampled_from(TaskState),
+    power_state=st.sampled_from(PowerState),
+    wanted=st.just(Wanted.RUNNING) | st.just(Wanted.STOPPED),
+    generation=st.integers(1, 4),
+    problem=st.sampled_from(["", "no such driver"]),
+)
+_ENDS: dict[str, list[str]] = {
+    Wanted.RUNNING: ["running", "paused", "stopped", "crashed", "failed"],
+    Wanted.STOPPED: ["stopped", "crashed", "failed"],  # its host goes on stopping one that is up
+}
+
+
+@given(_EVERY_LIFE, st.data(), st.integers(0, 2))
+def test_once_its_host_has_answered_nothing_is_under_way(
+    life: Life, data: st.DataObject, more: int
+) -> None:
+    power = data.draw(st.sampled_from(_ENDS[life.wanted]))
+    assert after_report(life, report(power, life.generation + more)).task_state is None
 
 
 _powers = st.sampled_from(["running", "stopped", "paused", "crashed", "absent", "failed"])

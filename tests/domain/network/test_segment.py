@@ -9,6 +9,7 @@ from lanekeeper.domain.network.segment import (
     SegmentRules,
     SegmentWanted,
     check_segment,
+    physical_network_of,
 )
 
 RULES = SegmentRules(
@@ -71,3 +72,11 @@ def test_a_vf_on_a_flat_network_has_vlan_0() -> None:
         id="s", network_type=NetworkType.VLAN, physical_network="p", segmentation_id=15
     )
     assert tagged.vlan == 15
+
+
+def test_the_first_segment_with_a_physical_network_counts() -> None:
+    assert physical_network_of([None, "p2", "p1"], None) == "p2"
+    assert physical_network_of([], "p1") == "p1"
+    assert physical_network_of([], None) is None
+    with pytest.raises(Invalid, match="none of the network's segments"):
+        physical_network_of([None], "p1")

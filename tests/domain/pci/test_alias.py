@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Forbidden, Invalid
 from lanekeeper.domain.pci.alias import Alias, NumaPolicy, check_together, find, parse_option
 from lanekeeper.domain.pci.device import DeviceType
 
@@ -104,3 +104,28 @@ def test_an_option_is_one_object() -> None:
     assert parse_option(json.dumps(QAT)).name == "qat"
     with pytest.raises(Invalid, match="not a JSON object"):
         parse_option(json.dumps([QAT]))
+
+
+def test_an_alias_may_be_for_some_projects_only() -> None:
+    aliases = [
+        Alias.parse({**QAT, "project_ids": ["p1", "p2"]}),
+        Alias.parse({**QAT, "product_id": "0442", "project_ids": ["p2"]}),
+        Alias.parse({**QAT, "name": "any"}),
+    ]
+    assert [len(find(aliases, "qat", project)) for project in ("p1", "p2", None)] == [1, 2, 2]
+    assert len(find(aliases, "any", "p3")) == 1
+    with pytest.raises(Forbidden, match="PCI alias qat is not for project p3") as caught:
+        find(aliases, "qat", "p3")
+    assert "project_ids of the alias" in caught.value.hint
+
+
+@pytest.mark.parametrize("ids", [[], "p1", ["p1", 2], [""], None, {"p1": True}])
+def test_projects_of_an_alias_are_a_list_of_ids(ids: Any) -> None:
+    with pytest.raises(Invalid, match=r"project_ids .* must be a list with at least one"):
+        Alias.parse({**QAT, "project_ids": ids})
+
+
+def test_a_near_miss_of_project_ids_is_named() -> None:
+    with pytest.raises(Invalid, match="alias has no key 'project_id'") as caught:
+        Alias.parse({**QAT, "project_id": "p1"})
+    assert caught.value.hint == "did you mean 'project_ids'?"

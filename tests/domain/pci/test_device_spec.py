@@ -77,11 +77,18 @@ def test_left_out_with_every_reason(entry: dict[str, Any], reasons: list[str]) -
         ({"vendr_id": "15b3"}, "no key 'vendr_id'", "did you mean 'vendor_id'?"),
         ({"physical_netwrk": "p"}, "no key 'physical_netwrk'", "did you mean 'physical_network'?"),
         ({"Vendor_Id": "15b3"}, "no key 'Vendor_Id'", "did you mean 'vendor_id'?"),
+        ({"vendor-id": "15b3"}, "no key 'vendor-id'", "did you mean 'vendor_id'?"),
+        ({"trait": "a"}, "no key 'trait'", "did you mean 'traits'?"),
+        ({"physnet": "p"}, "no key 'physnet'", "did you mean 'physical_network'?"),
+        ({"device_id": "10ca"}, "no key 'device_id'", "the device's is 'product_id'"),
         ({"vendor_id": 8086}, "vendor_id 8086 must be four hexadecimal digits", ""),
         ({"vendor_id": None}, "vendor_id None must be", ""),
         ({"vendor_id": "15b3x"}, "vendor_id '15b3x' is neither", ""),
         ({"product_id": "10000"}, "product_id '10000' is neither", ""),
         ({"address": 5}, "address 5 must be text", ""),
+        ({"address": []}, r"address \[\] must be text", ""),
+        ({"address": {"bus": "(.)\\1"}}, "which is not taken in expressions here", ""),
+        ({"address": {"slot": "0" * 300}}, "address: slot .* is longer than 256", ""),
         ({"address": "1.1", "devname": "e"}, "devname or address, not both", ""),
         ({"managed": "perhaps"}, "managed 'perhaps' is neither true nor false", ""),
         ({"one_time_use": 2}, "one_time_use 2 is neither", ""),
@@ -108,6 +115,11 @@ def test_an_unknown_key_is_a_tag_with_a_caution_or_refused_when_strict() -> None
     assert "belongs into an alias" in device_type
     with pytest.raises(Invalid, match="no key 'rack'"):
         DeviceSpec.parse(entry, strict=True)
+
+
+@pytest.mark.parametrize("key", ["rack", "group", "mac_address", "ip_address", "nic_speed", "x"])
+def test_hole_11_other_keys_stay_tags(key: str) -> None:
+    assert DeviceSpec.parse({key: "1"}).tags == {key: "1"}
 
 
 def test_flags_become_words_and_null_is_absent() -> None:

@@ -102,3 +102,20 @@ def test_devices_come_in_bus_order() -> None:
     listed = list_devices(specs({"product_id": "10ca"}), reversed(LAB)).listed
     addresses = [one.device.address for one in listed]
     assert addresses == sorted(addresses)
+
+
+def test_hole_12_remote_managed_on_a_pf_address_gives_its_vfs() -> None:
+    pf, vf = card("0000:82:00.0", 0x15B3, 0xA2D6, 0x101E, ["0000:82:00.3"])
+    card_ = [replace(pf, serial="MT1"), vf]
+    entry = {"vendor_id": "15b3", "address": "0000:82:00.0", "remote_managed": True}
+    taken = list_devices(specs({**entry, "product_id": "101e"}), card_)
+    assert [one.device.address for one in taken.listed] == [vf.address]
+    assert taken.problems == ()
+    _, problem = list_devices(specs(entry), card_).problems  # it lists both sides of the card, too
+    assert problem.startswith("nova.conf:2: a PF (0000:82:00.0) cannot be remote_managed")
+
+
+def test_remote_managed_wants_an_interface_that_is_there() -> None:
+    (problem,) = list_devices(specs({"devname": "ens9", "remote_managed": "yes"}), LAB).problems
+    assert problem.startswith("nova.conf:2: remote_managed needs a device that is there")
+    assert "ens9; give an address" in problem

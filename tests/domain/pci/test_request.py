@@ -224,3 +224,21 @@ def test_what_is_offered_comes_from_the_device_and_its_tags() -> None:
     assert one.dev_type is DeviceType.VF
     assert one.resource_class == "SRIOV_NET_VF"
     assert {"CUSTOM_PHYSNET_P", "HW_PCI_LIVE_MIGRATABLE"} <= one.traits
+
+
+def test_a_port_of_a_vfs_kind_takes_no_plain_device() -> None:
+    wanted = port_request("direct", "physnet1")
+    assert wanted is not None
+    offered = Offered.from_text("8086", "10ca", "type-PCI", {"physical_network": "physnet1"})
+    (reason,) = mismatches(wanted.alternatives[0], offered)
+    assert reason == "it is no VF, and a port's MAC and VLAN are set through the PF of one"
+
+
+def test_a_vdpa_device_goes_to_ports_of_type_vdpa_only() -> None:
+    offered = Offered.from_text("15b3", "101e", "vdpa", {"physical_network": "physnet1"})
+    vdpa, direct = port_request("vdpa", "physnet1"), port_request("direct", "physnet1")
+    assert vdpa is not None
+    assert direct is not None
+    assert matches(vdpa.alternatives[0], offered)
+    (reason,) = mismatches(direct.alternatives[0], offered)
+    assert "only to ports of type vdpa" in reason

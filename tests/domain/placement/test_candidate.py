@@ -271,6 +271,22 @@ def test_eight_groups_on_eight_devices_are_matched(isolate: bool) -> None:
 
 
 @pytest.mark.parametrize("isolate", [True, False])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_groups_that_are_alike_are_put_on_devices_in_every_order(
+    isolate: bool, seed: int | None
+) -> None:
+    """The group that stands between them, and what has room, keep their places."""
+    between = group("x", "VCPU:1")
+    groups = (EIGHT[0], between, *EIGHT[1:3])
+    devices = [provider(f"d{n}", "host", DEVICE=1) for n in range(4)]
+    snapshot = snapshot_of(world_of([provider("host", VCPU=9), *devices]))
+    query = CandidateQuery(groups=groups, isolate=isolate)
+    candidates = search(snapshot, query, Order(seed=seed)).candidates
+    assert len({one.rows for one in candidates}) == len(candidates) == 4 * 3 * 2
+    assert {one.mappings["x"] for one in candidates} == {(snapshot.shape.trees.row_of["host"],)}
+
+
+@pytest.mark.parametrize("isolate", [True, False])
 def test_that_one_is_missing_is_seen_without_trying_all_orders(isolate: bool) -> None:
     many = tuple(group(str(n), "DEVICE:1") for n in range(40))
     result = search(eight_of(39, 1), CandidateQuery(groups=many, isolate=isolate))

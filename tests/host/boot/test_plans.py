@@ -223,6 +223,14 @@ def test_of_two_loaders_the_one_that_started_the_kernel_counts(tmp_path: Path, n
     assert ("1-6.12.conf" in changed) == name.startswith("systemd")
 
 
+def test_a_drop_in_of_grubs_package_alone_does_not_make_it_the_loader(tmp_path: Path) -> None:
+    drop_in = "etc/default/grub.d/init-select.cfg = GRUB_X=1\n"
+    host = Distribution(tmp_path, SYSTEMD_BOOT + drop_in)
+    host.apply("iommu=pt")
+    assert "iommu=pt" in host.text("efi/loader/entries/1-6.12.conf")
+    assert not (tmp_path / "etc/default/grub.d/90-lanekeeper.cfg").exists()
+
+
 def test_a_separate_entry_needs_grubs_scripts(tmp_path: Path) -> None:
     found = Distribution(tmp_path, RED_HAT_9).plan("iommu=pt", entry="separate")
     assert [refusal.code for refusal in found.refusals] == ["boot-entry-unsupported"]

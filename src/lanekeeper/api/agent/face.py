@@ -20,6 +20,7 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.console import console_store
 from lanekeeper.control.host.desired import desired_of, desired_stamp, image_of
 from lanekeeper.control.host.enrolment import authenticate_host, enrol, rotate_credential
+from lanekeeper.control.host.health import report_health
 from lanekeeper.control.host.heartbeat import Heartbeats
 from lanekeeper.control.host.host import check_history, report_facts, report_state
 from lanekeeper.control.identity.authority import open_authority
@@ -34,6 +35,7 @@ from lanekeeper.protocol import (
     Credential,
     Enrolment,
     HostFacts,
+    HostHealth,
     HostState,
 )
 
@@ -127,6 +129,11 @@ def put_facts(call: Call[HostFacts]) -> None:
 def put_state(call: Call[HostState]) -> None:
     """Take over what often changes on a host."""
     report_state(call.site, _host(call), call.body)
+
+
+def put_health(call: Call[HostHealth]) -> None:
+    """Take over what a host reads of its devices."""
+    report_health(call.site, _host(call), call.body)
 
 
 async def get_desired(call: Call[None], request: Request) -> Response:
@@ -233,6 +240,13 @@ ROWS: tuple[Row[Any], ...] = (
         path="/hosts/{host_id}/state",
         handler=put_state,
         accepts=HostState,
+        policy=AGENT,
+    ),
+    Row(
+        method="PUT",
+        path="/hosts/{host_id}/health",
+        handler=put_health,
+        accepts=HostHealth,
         policy=AGENT,
     ),
     Row(

@@ -22,7 +22,6 @@ from lanekeeper.api.row import MEMBER, READER, Call, Policy, Reply, Row
 from lanekeeper.control.compute.server import delete_server, update_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_list import (
-    ADDRESS_FILTERS,
     FILTERS,
     SORT_KEYS,
     ServerDetail,
@@ -48,7 +47,7 @@ _SINCE = {
     "locked": "2.73",
 }
 _PAGING = frozenset({"all_tenants", "changes-since", "sort_key", "sort_dir", "limit", "marker"})
-_QUERY = frozenset({*FILTERS, *ADDRESS_FILTERS, *_PAGING, "changes-before"})
+_QUERY = frozenset({*FILTERS, *_PAGING, "changes-before"})
 _UPDATED = frozenset(
     {
         "accessIPv4",

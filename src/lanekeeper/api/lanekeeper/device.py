@@ -13,12 +13,15 @@ _READ = Policy("lanekeeper:devices:list", ADMIN)
 _CLEAN = Policy("lanekeeper:devices:clean", ADMIN)
 _STATES = tuple(state.value for state in DeviceState)
 _DIGITS = 10  # of a limit
-_FIELDS = tuple(name for name in Device.__slots__ if name != "state_at")
+_FIELDS = tuple(name for name in Device.__slots__ if name not in ("state_at", "moved_at"))
 
 
 def _view(device: Device) -> dict[str, object]:
     shown: dict[str, object] = {name: getattr(device, name) for name in _FIELDS}
-    return shown | {"state_at": device.state_at.isoformat()}
+    return shown | {
+        "state_at": device.state_at.isoformat(),
+        "moved_at": device.moved_at.isoformat() if device.moved_at else None,
+    }
 
 
 def index(call: Call[None]) -> dict[str, object]:

@@ -7,11 +7,8 @@ from typing import Any
 from lanekeeper.api.placement.schema import INTEGER, UUID, Form, record
 from lanekeeper.api.placement.views import PROVIDER, at_least, canonical, fresh, rule
 from lanekeeper.api.row import Call, Reply, Row
-from lanekeeper.control.placement.resource_provider import (
-    list_aggregates_of,
-    put_aggregates,
-    show_provider,
-)
+from lanekeeper.control.placement.provider_label import list_aggregates_of, put_aggregates
+from lanekeeper.control.placement.resource_provider import show_provider
 from lanekeeper.domain.errors import Invalid
 
 GENERATION = "resource_provider_generation"

@@ -12,14 +12,13 @@ from lanekeeper.api.placement import schema
 from lanekeeper.api.placement.schema import Form
 from lanekeeper.api.placement.views import GONE, PROVIDER, at_least, canonical, fresh, rule
 from lanekeeper.api.row import Call, Reply, Row
-from lanekeeper.control.placement.allocation import (
-    ConsumerClaim,
+from lanekeeper.control.placement.allocation import delete_allocations, put_allocations
+from lanekeeper.control.placement.allocation_view import (
     ConsumerView,
-    delete_allocations,
     list_provider_allocations,
-    put_allocations,
     show_consumer,
 )
+from lanekeeper.control.placement.consumer import ConsumerClaim
 from lanekeeper.control.placement.usage import UNKNOWN_TYPE
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.allocation import Allocation

@@ -9,13 +9,13 @@ from typing import Any
 from lanekeeper.api.placement.schema import INTEGER, Form, record, text
 from lanekeeper.api.placement.views import GONE, PROVIDER, check_query, fresh, location, rule
 from lanekeeper.api.row import Call, Reply, Row
+from lanekeeper.control.placement.provider_label import list_traits_of, put_traits
 from lanekeeper.control.placement.resource_name import (
     delete_trait,
     ensure_trait,
     list_traits,
     show_trait,
 )
-from lanekeeper.control.placement.resource_provider import list_traits_of, put_traits
 from lanekeeper.domain.errors import Invalid
 
 GENERATION = "resource_provider_generation"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.changing import changes_of
+from lanekeeper.cli.host.image import image_of, plan_for
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.target import Target, target_of
+from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
 from lanekeeper.domain.hostplan.plan import plan
@@ -26,12 +28,20 @@ from lanekeeper.host.written import Edited, edited
 
 def drift_host(arguments: argparse.Namespace) -> int:
     """Say what is not as the last apply left it; 1 when anything is. Changes nothing."""
-    with target_of(arguments) as target:
-        changes = journals(changes_of(target))
-        policy, wrong = _policy(target, changes)
-        host = read_host(target.root, program())
-        found = Plan() if policy is None else plan(policy, host)
-        files = edited(target.root, changes)
+    if arguments.offline:
+        image = image_of(arguments)
+        changes = journals(image.changes)
+        policy, wrong = _policy(image.policy_file, changes)
+        found = Plan() if policy is None else plan_for(policy, image)
+        files = edited(image.locate, changes)
+    else:
+        with target_of(arguments) as target:
+            changes = journals(changes_of(target))
+            policy, wrong = _policy(target.root / POLICY_FILE, changes)
+            host = read_host(target.root, program())
+            found = Plan() if policy is None else plan(policy, host)
+            root = target.root
+            files = edited(lambda name, _: root / name, changes)
     open_ends = [change for change in changes if not change.is_finished]
     document: dict[str, Any] = {
         "change": next((c.id for c in reversed(changes) if c.course is Course.APPLIED), None),
@@ -50,7 +60,7 @@ def drift_host(arguments: argparse.Namespace) -> int:
     return exit_code.DONE if is_as_applied else exit_code.NO
 
 
-def _policy(target: Target, changes: Sequence[Journal]) -> tuple[Policy | None, str]:
+def _policy(kept: Path | None, changes: Sequence[Journal]) -> tuple[Policy | None, str]:
     """Return the policy that is kept, or else the last one applied; and what is wrong with it.
 
     None is a host on which no change stands.
@@ -58,9 +68,8 @@ def _policy(target: Target, changes: Sequence[Journal]) -> tuple[Policy | None, 
     last = next(
         (c for c in reversed(changes) if c.course is Course.APPLIED and c.head.policy), None
     )
-    kept = target.root / POLICY_FILE
     try:
-        if kept.is_file():
+        if kept is not None and kept.is_file():
             return read_policy(kept), ""
     except Invalid as error:
         if last is None:

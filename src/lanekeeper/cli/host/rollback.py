@@ -8,6 +8,7 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.changing import changes_of, executor_of
+from lanekeeper.cli.host.image import rollback_image
 from lanekeeper.cli.host.output import report
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
@@ -18,7 +19,9 @@ from lanekeeper.host.interruption import interruption
 
 
 def rollback_host(arguments: argparse.Namespace) -> int:
-    """Take the last change back, or all after one; 1 when some of it could not be."""
+    """Take the last policy back, or all after one; 1 when some of it could not be."""
+    if arguments.offline:
+        return rollback_image(arguments)
     with target_of(arguments) as target:
         require_changeable(target)
         if arguments.dry_run:
@@ -55,7 +58,7 @@ def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:
     standing = [each for each in changes if each.course is not journal.Course.TAKEN_BACK]
     if arguments.to and arguments.to not in {change.id for change in changes}:
         raise NotFound(f"there is no change {arguments.to}")
-    wanted = standing[-1:]
+    wanted = list(journal.one_policy(standing))
     if arguments.to is not None:
         wanted = [change for change in standing if change.id > arguments.to]
     undo = [

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -23,26 +22,12 @@ from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.coverage import Coverage, cover
 from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.pci.spec_key import near_miss
 
-SPEC_KEYS = [
-    "vendor_id",
-    "product_id",
-    "devname",
-    "address",
-    "managed",
-    "live_migratable",
-    "one_time_use",
-    "trusted",
-    "remote_managed",
-    "physical_network",
-    "resource_class",
-    "traits",
-]
 ID_KEYS = ("vendor_id", "product_id")
 _INLINE = re.compile(r"\s+[#;].*$", re.MULTILINE)
 _AFTER_JSON = re.compile(r"([}\]])\s*[#;][^}\]]*$")
 _KEY_AND_SIGN = re.compile(r"([^:=]*)[:=]")
-_LIKENESS = 0.8  # as config.names and device_spec have it
 _SECRET = re.compile(r"pass?w|secret|token|connection|transport_url|auth_url|_key$", re.IGNORECASE)
 
 
@@ -221,14 +206,6 @@ def field_of(option: Option) -> tuple[str, str]:
     return next(place for place, one in options().items() if one is option)
 
 
-def near_spec_key(key: str) -> str | None:
-    """Return the key of a device_spec that *key* is a slip of."""
-    if key in SPEC_KEYS:
-        return None
-    close = get_close_matches(key.lower(), SPEC_KEYS, n=1, cutoff=_LIKENESS)
-    return close[0] if close else None
-
-
 def _line(one: Assignment, value: str) -> Line:
     section, key = (
         VIO_NAMES.get(one.key, ("vio", one.key)) if one.is_vio else (one.section, one.key)
@@ -277,7 +254,7 @@ def mended_entry(entry: Mapping[str, object], *, is_spec: bool) -> dict[str, obj
     """Return *entry* with misspelt keys and numbers in place of text set right."""
     mended: dict[str, object] = {}
     for key, value in entry.items():
-        name = (near_spec_key(key) or key) if is_spec else key
+        name = (near_miss(key) or key) if is_spec else key
         is_number = isinstance(value, int) and not isinstance(value, bool)
         mended[name] = str(value) if name in ID_KEYS and is_number else value
     return mended

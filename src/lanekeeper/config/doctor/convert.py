@@ -17,7 +17,7 @@ from lanekeeper.config.doctor.case import Case, Line, Object, field_of, is_json,
 from lanekeeper.config.doctor.reading import UNREADABLE, ReadFile
 from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import NO_SECTION
-from lanekeeper.config.names import GONE, OWN_SECTION
+from lanekeeper.config.names import GONE, OWN_SECTIONS
 from lanekeeper.domain.pci.alias import Alias
 
 NOVA, ML2, AGENT = "nova.conf", "ml2_conf.ini", "sriov_agent.ini"
@@ -144,7 +144,7 @@ class _Writer:
         if why := GONE.get((one.section or "default", one.key)):
             yield f"# no longer exists: {why}"
             yield from _commented(lines)
-        elif one.section == OWN_SECTION:
+        elif one.section in OWN_SECTIONS:
             yield from self._leave(line, "there is no such key", lines)
         else:
             yield from lines

@@ -14,7 +14,7 @@ from lanekeeper.config.file import NO_SECTION
 from lanekeeper.config.load import VIO_NAMES
 from lanekeeper.config.names import (
     GONE,
-    OWN_SECTION,
+    OWN_SECTIONS,
     nearest,
     openstack_options,
     options,
@@ -103,7 +103,7 @@ def _ours(name: str) -> bool:
 
 def _misspelt(case: Case) -> Iterator[Hit]:
     for line, near in _unknown(case):
-        if _ours(near) and line.assignment.section != OWN_SECTION:
+        if _ours(near) and line.assignment.section not in OWN_SECTIONS:
             yield Hit(line.source, f"{line.place} is read by nobody", f"{near} = ...")
     for one in _vio_unread(case):
         if close := get_close_matches(one.assignment.key, VIO_NAMES, n=1, cutoff=_NEAR_VALUE):
@@ -112,14 +112,14 @@ def _misspelt(case: Case) -> Iterator[Hit]:
 
 def _nobodys(case: Case) -> Iterator[Hit]:
     for line, near in _unknown(case):
-        if not _ours(near) and line.assignment.section != OWN_SECTION:
+        if not _ours(near) and line.assignment.section not in OWN_SECTIONS:
             fix = f"{near} = ..." if near else "remove the line, unless something else reads it"
             yield Hit(line.source, f"{line.place} is neither Lanekeeper's nor OpenStack's", fix)
 
 
 def _own_unknown(case: Case) -> Iterator[Hit]:
     for line, near in _unknown(case):
-        if line.assignment.section == OWN_SECTION:
+        if line.assignment.section in OWN_SECTIONS:
             fix = f"{near} = ..." if near else "the reference lists all keys"
             yield Hit(line.source, f"there is no key {line.place}; a start is refused", fix)
 
@@ -305,7 +305,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="key-own-unknown",
         severity=Severity.ERROR,
-        what="`[lanekeeper]` is Lanekeeper's alone, so an unknown key there refuses the start.",
+        what="An unknown key in `[lanekeeper]` or `[health]`, our own, refuses the start.",
         check=_own_unknown,
         shows="[lanekeeper]\nlistn = 127.0.0.1:8774\n",
         spares="[lanekeeper]\nlisten = 127.0.0.1:8774\n",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from lanekeeper.config.doctor.case import ID_KEYS, SPEC_KEYS, Case, Object, near_spec_key
+from lanekeeper.config.doctor.case import ID_KEYS, Case, Object
 from lanekeeper.config.doctor.finding import Check, Hit, Rule
 from lanekeeper.config.doctor.possible import could_serve
 from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.pci.address_pattern import AddressExpressions, AddressPattern
 from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.pci.spec_key import KNOWN, near_miss
 
 _NET = '"vendor_id": "8086", "product_id": "10ca", "physical_network": "physnet1"'
 _PLAIN = '"vendor_id": "8086", "product_id": "10ca"'
@@ -40,7 +41,7 @@ def _keys(one: Object) -> Iterator[str]:
 def _misspelt(case: Case) -> Iterator[Hit]:
     for one in case.specs:
         for key in _keys(one):
-            if near := near_spec_key(key):
+            if near := near_miss(key):
                 yield Hit(
                     one.source,
                     f"{key!r} is no key: Nova keeps it as a tag, and the entry selects far more "
@@ -65,7 +66,7 @@ def _device_id(case: Case) -> Iterator[Hit]:
 def _unread_tags(case: Case) -> Iterator[Hit]:
     for one in case.specs:
         for key in _keys(one):
-            if key not in SPEC_KEYS and not near_spec_key(key) and key != "device_id":
+            if key not in KNOWN and not near_miss(key) and key != "device_id":
                 alias = key in ("device_type", "dev_type", "name", "numa_policy")
                 yield Hit(
                     one.source,

@@ -17,7 +17,7 @@ from lanekeeper.domain.compute.aggregate import ZONE_KEY, Aggregate
 from lanekeeper.domain.errors import Conflict, NotFound
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE
 from lanekeeper.store.compute import aggregate as rows
-from lanekeeper.store.compute.server import server_list
+from lanekeeper.store.compute.server import servers_counted
 from lanekeeper.store.host.host import HostRecord, host_by_name, host_list
 
 
@@ -224,7 +224,7 @@ def _check_servers_stay(
     was, will = rows.zone_by_host(before), rows.zone_by_host(after)
     for name in sorted(was.keys() | will.keys()):
         old, new = was.get(name, DEFAULT_ZONE), will.get(name, DEFAULT_ZONE)
-        count = len(server_list(connection, host_name=name)) if old != new else 0
+        count = servers_counted(connection, name) if old != new else 0
         if count:
             raise Conflict(
                 f"One or more hosts contain instances in this zone: host {name} has {count} and "

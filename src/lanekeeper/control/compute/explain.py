@@ -213,7 +213,10 @@ def _request(
         vcpus=flavor.vcpus,
         ram_mib=flavor.ram_mib,
         disk_gib=flavor.disk_gib,
-        needs=(*alias_needs(site, flavor, policy), *(port_need(port, policy) for port in ports)),
+        needs=(
+            *alias_needs(site, flavor, policy, caller.project_id),
+            *(port_need(port, policy) for port in ports),
+        ),
         zone=zone,
         host=host,
         topology=topology_of(flavor, properties),

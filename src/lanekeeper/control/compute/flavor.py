@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import check_spelling, check_values
-from lanekeeper.domain.compute.flavor import Flavor
+from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.pci.request import flavor_requests
 from lanekeeper.store.compute import flavor as rows
 
 _ID = re.compile(r"[a-zA-Z0-9. _-]{1,255}", re.ASCII)
@@ -114,13 +115,16 @@ def set_specs(
 ) -> Mapping[str, str]:
     """Merge *specs* into a flavor's; *validated* checks the values too, as from 2.86 on.
 
+    Nova finds an alias that is not defined when a server asks for it; here that is told at once.
+
     Raises:
-        Invalid: a key or a value cannot be.
+        Invalid: a key or a value cannot be, or it names an alias that is not defined.
         NotFound: there is no such flavor.
     """
     check_spelling(specs)
     if validated:
         check_values(specs)
+        flavor_requests(site.config.pci.alias, specs.get(ALIAS_SPEC))
 
     def work(connection: sa.Connection) -> Mapping[str, str]:
         merged = {**_there(connection, flavor_id).extra_specs, **specs}

@@ -179,6 +179,7 @@ def _device(claim: Mapping[str, Any], alias: str = "") -> DeviceWanted:
         product_id=claim["product_id"],
         managed=claim["tags"].get("managed", "true") == "true",
         alias=alias,
+        card_serial=claim["card_serial"],
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -13,10 +13,12 @@ from lanekeeper.control.compute.aggregate import zone_names
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import NotFound
-from lanekeeper.domain.scheduling.host import HostView, Stock
+from lanekeeper.domain.scheduling.fleet import Fleet
+from lanekeeper.domain.scheduling.host import Stock
 from lanekeeper.store.compute.capacity import host_enabled_set
-from lanekeeper.store.compute.server import server_list
-from lanekeeper.store.host.host import HostRecord, host_get, host_list
+from lanekeeper.store.compute.server import ServerName, servers_named
+from lanekeeper.store.host.desired import host_lock
+from lanekeeper.store.host.host import HostTold, host_get, host_standings, host_told, hosts_told
 
 BINARY = "nova-compute"
 """What OpenStack's clients call the service of a host."""
@@ -33,7 +35,7 @@ class Hypervisor:
         workload: how many of them something is being done with.
     """
 
-    record: HostRecord
+    record: HostTold
     alive: bool
     zone: str
     stocks: Mapping[str, Stock] = field(default_factory=dict)
@@ -42,10 +44,14 @@ class Hypervisor:
 
     @property
     def number(self) -> int:
-        return uuid.UUID(self.record.id).int % 2**31
+        return number_of(self.record.id)
 
     def amount(self, resource_class: str) -> Stock:
         return self.stocks.get(resource_class, Stock(0))
+
+
+def number_of(host_id: str) -> int:
+    return uuid.UUID(host_id).int % 2**31
 
 
 def list_hypervisors(site: Site) -> list[Hypervisor]:
@@ -55,41 +61,41 @@ def list_hypervisors(site: Site) -> list[Hypervisor]:
 
 def list_services(site: Site) -> list[Hypervisor]:
     """Every host, by name."""
-    now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
     fleet = site.hosts()
     with site.database.read() as connection:
-        records = host_list(connection)
+        servers = defaultdict[str | None, list[ServerName]](list)
+        for server in servers_named(connection):
+            servers[server.host_id].append(server)
+        records = hosts_told(connection)
         zones = zone_names(connection, records)
-        servers: dict[str, dict[str, str]] = {}
-        busy: Counter[str] = Counter()
-        for server in server_list(connection):
-            servers.setdefault(server.host_id or "", {})[server.id] = server.name
-            busy[server.host_id or ""] += server.task_state is not None
     return [
-        Hypervisor(
-            record=record,
-            alive=is_alive(record.seen_at, now, down_after_s),
-            zone=zones[record.name],
-            stocks=_stocks(fleet.view(record.id)),
-            servers=servers.get(record.id, {}),
-            workload=busy[record.id],
-        )
+        _hypervisor(site, record, fleet, zones[record.name], servers[record.id])
         for record in records
     ]
 
 
-def _stocks(view: HostView | None) -> Mapping[str, Stock]:
-    return view.stocks if view else {}
+def _hypervisor(
+    site: Site, record: HostTold, fleet: Fleet, zone: str, servers: Sequence[ServerName]
+) -> Hypervisor:
+    view = fleet.view(record.id)
+    return Hypervisor(
+        record=record,
+        alive=is_alive(record.seen_at, site.clock(), site.config.lanekeeper.agent_down_s),
+        zone=zone,
+        stocks=view.stocks if view else {},
+        servers={server.id: server.name for server in servers},
+        workload=sum(server.task_state is not None for server in servers),
+    )
 
 
 def find_hypervisor(site: Site, wanted: str, *, by_number: bool = False) -> Hypervisor:
-    """One host by its id, or by its number for old clients.
+    """One host that has told what it is by its id, or by its number for old clients.
 
     Raises:
         NotFound: there is none; a name is none either, clients look it up in the list.
     """
-    found = _find(list_hypervisors(site), wanted, by_number=by_number)
-    if found is None:
+    found = _find(site, wanted, by_number=by_number)
+    if found is None or found.record.facts_at is None:
         raise NotFound(f"No hypervisor with ID '{wanted[:80]}' could be found.")
     return found
 
@@ -100,17 +106,24 @@ def find_service(site: Site, wanted: str, *, by_number: bool = False) -> Hypervi
     Raises:
         NotFound: there is none; a name is none either.
     """
-    found = _find(list_services(site), wanted, by_number=by_number)
+    found = _find(site, wanted, by_number=by_number)
     if found is None:
         raise NotFound(f"Service {wanted[:80]} could not be found.")
     return found
 
 
-def _find(known: Iterable[Hypervisor], wanted: str, *, by_number: bool) -> Hypervisor | None:
-    for one in known:
-        if wanted == (str(one.number) if by_number else one.record.id):
-            return one
-    return None
+def _find(site: Site, wanted: str, *, by_number: bool) -> Hypervisor | None:
+    fleet = site.hosts()
+    with site.database.read() as connection:
+        if by_number:
+            ids = (one.id for one in host_standings(connection))
+            wanted = next((one for one in ids if str(number_of(one)) == wanted), "")
+        record = host_told(connection, wanted)
+        if record is None:
+            return None
+        zones = zone_names(connection, [record])
+        servers = servers_named(connection, record.id)
+    return _hypervisor(site, record, fleet, zones[record.name], servers)
 
 
 def set_enabled(site: Site, host_id: str, *, enabled: bool, reason: str = "") -> Hypervisor:
@@ -121,6 +134,7 @@ def set_enabled(site: Site, host_id: str, *, enabled: bool, reason: str = "") ->
     """
 
     def work(connection: sa.Connection) -> None:
+        host_lock(connection, host_id)
         host_get(connection, host_id)
         host_enabled_set(connection, host_id, enabled=enabled, reason=reason)
 

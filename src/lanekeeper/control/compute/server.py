@@ -63,7 +63,7 @@ def server_seen(
 
 
 def server_held(connection: sa.Connection, caller: Caller, server_id: str) -> ServerRecord:
-    """The server, for a transaction that changes what is wanted of its host: its host locked.
+    """The server, for a transaction that changes it: its host locked, so that no report meets it.
 
     Raises:
         NotFound: there is none, or it is another project's.
@@ -86,7 +86,7 @@ def update_server(
     now = site.clock()
 
     def work(connection: sa.Connection) -> ServerRecord:
-        _unlocked(server_seen(connection, caller, server_id), caller)
+        _unlocked(server_held(connection, caller, server_id), caller)
         server_update(connection, server_id, **changes, updated_at=now)
         return server_seen(connection, caller, server_id)
 
@@ -123,7 +123,7 @@ def _change(
     now = site.clock()
 
     def work(connection: sa.Connection) -> T:
-        record = _unlocked(server_seen(connection, caller, server_id, lock=True), caller)
+        record = _unlocked(server_held(connection, caller, server_id), caller)
         changed = change(getattr(record, column))
         server_update(connection, server_id, **{column: changed}, updated_at=now)
         return changed
@@ -208,7 +208,7 @@ def reset_state(site: Site, caller: Caller, server_id: str, *, active: bool) -> 
     now = site.clock()
 
     def work(connection: sa.Connection) -> None:
-        record = server_seen(connection, caller, server_id)
+        record = server_held(connection, caller, server_id)
         state = VmState.ACTIVE if active else VmState.ERROR
         cleared = {"fault": None} if active else {}
         server_update(
@@ -230,7 +230,7 @@ def lock_server(
     now = site.clock()
 
     def work(connection: sa.Connection) -> None:
-        record = server_seen(connection, caller, server_id)
+        record = server_held(connection, caller, server_id)
         server_update(connection, server_id, locked=locked, locked_reason=reason, updated_at=now)
         action = "lock" if locked else "unlock"
         event_insert(connection, event_of(record, caller, action, now))
@@ -271,7 +271,7 @@ def guest_reported(
         "fault": fault(life.problem, now) if life.problem else None,
         "updated_at": now,
     }
-    if life.vm_state == VmState.ACTIVE and record.launched_at is None:
+    if life.vm_state in (VmState.ACTIVE, VmState.STOPPED) and record.launched_at is None:
         values["launched_at"] = now
     if not server_change(connection, record.id, record.generation, **values):
         return False  # asked of otherwise meanwhile; the host reports again

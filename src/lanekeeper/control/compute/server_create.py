@@ -41,12 +41,13 @@ from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.race import is_lost_race
 from lanekeeper.store.compute.server import ServerRecord, event_insert, server_get, server_insert
 from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
-from lanekeeper.store.host.desired import desired_touch, host_lock
+from lanekeeper.store.host.desired import UNUSABLE, desired_touch, host_lock, host_lock_usable
 from lanekeeper.store.network.port import port_attach, port_create_for_server
-from lanekeeper.store.placement.allocation import FULL, allocation_take, consumer_put
+from lanekeeper.store.placement.allocation import FULL, allocation_take
+from lanekeeper.store.placement.consumer import consumer_put
 from lanekeeper.store.topology.claim import CELL_FULL, cells_claim
 
-_RACES = frozenset({TAKEN, FULL, CELL_FULL})
+_RACES = frozenset({TAKEN, FULL, CELL_FULL, UNUSABLE})
 _TOLD = 100
 """Hosts up to which a server that found a place keeps, too, why it is on no other."""
 _Attempt = tuple[str, int, tuple[str, ...], tuple[tuple[int, tuple[int, ...]], ...]]
@@ -163,10 +164,11 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     """Take everything on the chosen host: amounts, cells, devices, ports, then the server's row.
 
     Raises:
-        Conflict: somebody else was faster, or the image was deleted; the transaction must be left.
+        Conflict: somebody else was faster, the host was disabled or frozen since it was chosen, or
+            the image was deleted; the transaction must be left.
     """
     draft, host, order = placing.draft, placing.choice.host, placing.order
-    host_lock(connection, host.id)
+    host_lock_usable(connection, host.id)
     hold_images(connection, images_of(draft))
     consumer_put(
         connection,

@@ -124,7 +124,7 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     key = keypair_get(connection, caller.user_id, asked.key_name) if asked.key_name else None
     if asked.key_name and key is None:
         raise Invalid("Invalid key_name provided.", hint="openstack keypair list shows yours")
-    needs = alias_needs(site, flavor, policy)
+    needs = alias_needs(site, flavor, policy, caller.project_id)
     cards = () if isinstance(asked.networks, str) else asked.networks
     if asked.max_count > 1 and any(card.port_id for card in cards):
         raise Invalid("Unable to launch multiple instances with a single configured port ID.")
@@ -153,14 +153,17 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
 
 
 def alias_needs(
-    site: Site, flavor: Flavor, policy: NumaPolicy | None = None
+    site: Site, flavor: Flavor, policy: NumaPolicy | None, project_id: str | None
 ) -> tuple[DeviceNeed, ...]:
     """The devices that a flavor asks for by alias.
 
     Raises:
         Invalid: it names an alias that is not defined; those that are, are named.
+        Forbidden: it names one that is for other projects than *project_id*.
     """
-    requests = flavor_requests(site.config.pci.alias, flavor.extra_specs.get(ALIAS_SPEC), policy)
+    requests = flavor_requests(
+        site.config.pci.alias, flavor.extra_specs.get(ALIAS_SPEC), policy, project_id=project_id
+    )
     return tuple(
         DeviceNeed(id=str(uuid.uuid4()), name=f"alias {request.alias_name}", request=request)
         for request in requests

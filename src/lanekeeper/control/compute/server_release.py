@@ -11,7 +11,8 @@ from lanekeeper.domain.network.port import PortStatus
 from lanekeeper.store.compute.server import ServerRecord, server_delete
 from lanekeeper.store.device.life import claim_release
 from lanekeeper.store.network.port import port_drop_for_server, port_status
-from lanekeeper.store.placement.allocation import allocation_drop, consumer_drop
+from lanekeeper.store.placement.allocation import allocation_drop
+from lanekeeper.store.placement.consumer import consumer_drop
 from lanekeeper.store.topology.claim import cells_release
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Forbidden
-from lanekeeper.store.compute.server import server_list
+from lanekeeper.store.compute.server import server_flavors
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def usage_of(site: Site, caller: Caller, project_id: str) -> Usage:
     if not caller.sees(project_id):
         raise Forbidden("Policy does not allow the quotas of another project to be seen")
     with site.database.read() as connection:
-        flavors = [one.flavor for one in server_list(connection, project_id=project_id)]
+        flavors = server_flavors(connection, project_id)
     return Usage(
         servers=len(flavors),
         vcpus=sum(flavor["vcpus"] for flavor in flavors),

@@ -49,7 +49,8 @@ from lanekeeper.store.device.life import Pick, claim_adopt, device_set_aside
 from lanekeeper.store.device.listing import DeviceFilter, device_rows
 from lanekeeper.store.host.desired import desired_adopt, desired_touch, host_lock
 from lanekeeper.store.host.host import HostRecord, frozen_report_get, host_frozen_set, host_get
-from lanekeeper.store.placement.allocation import allocation_take, consumer_put
+from lanekeeper.store.placement.allocation import allocation_take
+from lanekeeper.store.placement.consumer import consumer_put
 from lanekeeper.store.topology.claim import cells_claim
 
 

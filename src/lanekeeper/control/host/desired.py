@@ -63,6 +63,7 @@ def _cleaning(row: sa.RowMapping) -> CleaningWanted:
             vendor_id=row["vendor_id"],
             product_id=row["product_id"],
             managed=row["tags"].get("managed", "true") == "true",
+            card_serial=row["card_serial"],
         ),
         round=row["cleaning_round"],
         pf_address=row["pf_address"],

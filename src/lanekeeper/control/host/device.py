@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.domain.pci.health import Action, Course, Signal
 from lanekeeper.store.device.device import device_host
+from lanekeeper.store.device.health import health_raised
 from lanekeeper.store.device.life import device_clean_again
 from lanekeeper.store.device.listing import DeviceFilter, device_rows
 from lanekeeper.store.host.desired import desired_touch, host_lock
@@ -21,6 +23,12 @@ from lanekeeper.store.host.host import host_list
 MISSING = "missing"
 STATES = (*DeviceState, MISSING)
 _HOSTS_NAMED = 10
+_WORDS = {
+    (Action.WARN, True): "a warning",
+    (Action.WARN, False): "a warning, well again since",
+    (Action.EXCLUDE, True): "kept back",
+    (Action.EXCLUDE, False): "kept back until it has been well for long enough",
+}
 PAGE = 1000
 """Devices in one list at the most."""
 
@@ -32,6 +40,9 @@ class Device:
     Attributes:
         state: available, held, cleaning, quarantined; ``missing`` when its host shows it no more.
         state_reason: why it is quarantined.
+        slot: the physical slot of its card, as the chassis numbers them.
+        moved_from: its address before it was told at this one, since *moved_at*.
+        health: what is wrong with it or its PF, one line each; *unfit* is for what it is kept back.
         holder, holder_name: the server's, or None.
     """
 
@@ -47,10 +58,16 @@ class Device:
     state_at: datetime
     pf_address: str | None
     numa_node: int | None
+    serial: str | None
+    slot: str | None
+    moved_from: str | None
+    moved_at: datetime | None
     driver: str | None
     netdev: str | None
     physical_network: str | None
     resource_class: str | None
+    unfit: str = ""
+    health: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     holder: str | None = None
     holder_name: str | None = None
@@ -89,7 +106,8 @@ def list_devices(
             _check_host(connection, host_name)
         if after is not None and device_host(connection, after) is None:
             raise Invalid(f"marker: no device has the id {after[:80]}")
-        return [_device(row) for row in device_rows(connection, wanted)]
+        rows, raised = device_rows(connection, wanted), health_raised(connection)
+    return [_device(row, _health(site, row, raised)) for row in rows]
 
 
 def _check_host(connection: sa.Connection, name: str) -> None:
@@ -111,8 +129,10 @@ def show_device(site: Site, device_id: str) -> Device:
         NotFound: no device has this id.
     """
     with site.database.read() as connection:
-        for row in device_rows(connection, DeviceFilter(id=device_id)):
-            return _device(row)
+        rows = device_rows(connection, DeviceFilter(id=device_id))
+        raised = health_raised(connection)
+    for row in rows:
+        return _device(row, _health(site, row, raised))
     raise NotFound(f"no device has the id {device_id[:80]}")
 
 
@@ -145,7 +165,20 @@ def clean_device(site: Site, device_id: str) -> Device:
     return found
 
 
-def _device(row: sa.RowMapping) -> Device:
+def _health(
+    site: Site, row: sa.RowMapping, raised: Mapping[str, Mapping[Signal, Course]]
+) -> tuple[str, ...]:
+    rules = site.config.health.rules()
+    ills = {"": raised.get(row["id"], {}), "of its PF: ": raised.get(row["pf_id"], {})}
+    return tuple(
+        f"{whose}{course.detail} (since {course.since:%Y-%m-%d %H:%M:%S} UTC; {wording})"
+        for whose, courses in ills.items()
+        for signal, course in sorted(courses.items())
+        if (wording := _WORDS.get((rules[signal].action, course.wrong)))
+    )
+
+
+def _device(row: sa.RowMapping, health: Sequence[str]) -> Device:
     return Device(
         id=row["id"],
         host=row["host_name"],
@@ -159,10 +192,16 @@ def _device(row: sa.RowMapping) -> Device:
         state_at=row["state_at"],
         pf_address=row["pf_address"],
         numa_node=row["numa_node"],
+        serial=row["serial"],
+        slot=row["slot"],
+        moved_from=row["moved_from"],
+        moved_at=row["moved_at"],
         driver=row["driver"],
         netdev=row["netdev"],
         physical_network=row["physical_network"],
         resource_class=row["resource_class"],
+        unfit=row["unfit"],
+        health=health,
         tags=row["tags"],
         holder=row["consumer_id"],
         holder_name=row["holder_name"],

@@ -27,6 +27,7 @@ from lanekeeper.store.host.host import (
     host_get,
     host_insert,
 )
+from lanekeeper.store.placement.namesake import client_provider_named
 from lanekeeper.store.tables import host
 
 TOKEN_LIFE = timedelta(hours=1)
@@ -57,7 +58,8 @@ def enrol(site: Site, token: str, host_id: str, host_name: str) -> str:
         Invalid: *host_id* is not a UUID, or *host_name* not a host name.
         Unauthenticated: the token is unknown, used, expired, or another host's; or the host is
             known and the token was not made for its name.
-        Conflict: another host already has that name, or this host has another one.
+        Conflict: another host already has that name, or this host has another one; or a client's
+            resource provider is called so, which may stand for the same machine.
     """
     check_host_name(host_name)
     host_id = _canonical(host_id)
@@ -74,6 +76,7 @@ def enrol(site: Site, token: str, host_id: str, host_name: str) -> str:
         _check_name(connection, host_id, host_name)
         known = connection.scalar(sa.select(host.c.id).where(host.c.id == host_id)) is not None
         if not known:
+            _check_provider(connection, host_name)
             host_insert(connection, host_id, host_name, _hash(credential), now)
             desired_touch(connection, host_id)
         elif bound_to:
@@ -101,6 +104,18 @@ def _check_name(connection: sa.Connection, host_id: str, host_name: str) -> None
         raise Conflict(
             f"host_id {host_id} belongs to a host with another name than {host_name}",
             hint="enrol the host under the name that it had, or give it a new state directory",
+        )
+
+
+def _check_provider(connection: sa.Connection, host_name: str) -> None:
+    """Make sure that nobody else offers what may be this very machine: it would be sold twice."""
+    theirs = client_provider_named(connection, host_name)
+    if theirs is not None:
+        raise Conflict(
+            f"resource provider {theirs} of Placement is called {host_name} and is not Lanekeeper's"
+            ": if it stands for this machine, what the machine has would be given away twice",
+            hint=f"openstack resource provider delete {theirs}, once nothing is allocated from it; "
+            f"or, if it is something else: openstack resource provider set --name OTHER {theirs}",
         )
 
 

@@ -9,8 +9,10 @@ from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
+import structlog
 
 from lanekeeper.control.compute.server import guest_reported
+from lanekeeper.control.host.health import review_host
 from lanekeeper.control.host.stock import cell_stocks, host_stocks
 from lanekeeper.control.metrics import CLEANING
 from lanekeeper.control.site import Site
@@ -19,13 +21,9 @@ from lanekeeper.domain.errors import Conflict, Invalid, clause
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
-from lanekeeper.store.device.device import (
-    DeviceRow,
-    device_provider_set,
-    devices_in_orders,
-    devices_merge,
-)
+from lanekeeper.store.device.device import device_provider_set, devices_in_orders
 from lanekeeper.store.device.life import cleaning_began, device_cleaned
+from lanekeeper.store.device.report import DeviceRow, Merged, devices_merge
 from lanekeeper.store.host.desired import (
     desired_knows,
     desired_obeyed,
@@ -41,6 +39,7 @@ from lanekeeper.store.host.host import (
     host_get,
     host_is_frozen,
 )
+from lanekeeper.store.network.port import ports_follow
 from lanekeeper.store.placement.host_provider import (
     device_provider_id,
     device_providers_retire,
@@ -49,7 +48,10 @@ from lanekeeper.store.placement.host_provider import (
     provider_ensure,
     provider_traits_set,
 )
+from lanekeeper.store.placement.namesake import provider_names
 from lanekeeper.store.topology.cell import cell_stocks_ensure
+
+log = structlog.get_logger("lanekeeper.host")
 
 LOST_HISTORY = "lanekeeper.host.frozen"
 _DIGITS = 18
@@ -59,6 +61,9 @@ _DIGITS = 18
 def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
     """Take over what a host says of itself: size, devices, mappings.
 
+    What it held that has moved is held on at its new address; what is new at a known address is
+    set aside (``store.device.report``); both are said in the log.
+
     Raises:
         Invalid: two devices at one address, or a VF whose PF is not told.
     """
@@ -66,26 +71,55 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
     now = site.clock()
     rows = [_device_row(fact) for fact in facts.devices]
     plain = msgspec.to_builtins(facts)
-    config = site.config.compute
+    config, rules = site.config.compute, site.config.health.rules()
 
-    def work(connection: sa.Connection) -> bool:
+    def work(connection: sa.Connection) -> tuple[HostRecord, Merged, bool]:
         host_lock(connection, host_id)
         record = host_get(connection, host_id)
         if record.frozen_reason:
             frozen_report_put(connection, host_id, facts_told=True)
         host_facts_set(connection, host_id, plain, now)
         before = devices_in_orders(connection, host_id)
-        ids = devices_merge(connection, host_id, rows, now)
-        _provide(connection, record, facts.devices, ids, now)
+        merged = devices_merge(
+            connection,
+            host_id,
+            rows,
+            now,
+            accept_exchanged=site.config.lanekeeper.accept_exchanged_devices,
+        )
+        if merged.moved:
+            ports_follow(connection, [one.id for one in merged.moved], now)
+        _provide(connection, record, facts.devices, merged.ids, now)
+        if not record.frozen_reason:
+            review_host(connection, host_id, {}, rules, now)
         inventory_ensure(connection, host_id, host_stocks(config, facts), now)
         cell_stocks_ensure(connection, host_id, cell_stocks(config, facts))
         changed = devices_in_orders(connection, host_id) != before
         if changed:
             desired_touch(connection, host_id)
-        return changed
+        return record, merged, changed
 
-    if site.database.write(work):
+    record, merged, changed = site.database.write(work)
+    _tell(record.name, merged)
+    if changed:
         site.bells.ring(host_id)
+
+
+def _tell(host_name: str, merged: Merged) -> None:
+    for one in merged.moved:
+        log.info(
+            "device moved", host=host_name, device=one.id, before=one.before, address=one.address
+        )
+    for new in merged.aside:
+        log.warning(
+            "device set aside",
+            host=host_name,
+            device=new.id,
+            address=new.address,
+            reason=new.reason,
+            before=new.before,
+            holder=new.holder,
+        )
 
 
 def _check_devices(devices: list[DeviceFact]) -> None:
@@ -128,18 +162,19 @@ def _provide(
         if fact.listed:
             traits[fact.parent or fact.address] |= traits_of(fact.tags)
     providers = {address: device_provider_id(record.id, ids[address]) for address in sorted(traits)}
-    names = {id_: f"{record.name}_{address.upper()}" for address, id_ in providers.items()}
-    host_providers_hold(connection, record.id, {record.id: record.name, **names})
+    wanted = {id_: f"{record.name}_{address.upper()}" for address, id_ in providers.items()}
+    names = provider_names(connection, {record.id: record.name, **wanted})
+    host_providers_hold(connection, record.id, names)
     provider_ensure(
         connection,
         record.id,
-        name=record.name,
+        name=names[record.id],
         parent_id=None,
         owner="host",
         host_id=record.id,
         now=now,
     )
-    device_providers_retire(connection, record.id, ids.values(), now)
+    device_providers_retire(connection, record.id, ids.values(), names, now)
     for address, provider_id in providers.items():
         provider_ensure(
             connection,
@@ -217,6 +252,9 @@ def _cleaned(
 def check_history(site: Site, host_id: str, after: str) -> HostRecord:
     """Make sure that this database once ordered what the agent says it has got.
 
+    A question may come late or twice, after the agent has obeyed something newer. It is older than
+    what this database saw obeyed, so it cannot show that the database lacks anything.
+
     Raises:
         Conflict: it did not (a restored backup, an empty database), or the host is frozen already.
             The host is frozen: it reports, and touches nothing.
@@ -225,7 +263,12 @@ def check_history(site: Site, host_id: str, after: str) -> HostRecord:
     stamp = parse_stamp(after) if after else None
     with site.database.read() as connection:
         record = host_get(connection, host_id)
-        known = stamp is None or stamp[0] == 0 or desired_knows(connection, host_id, *stamp)
+        known = (
+            stamp is None
+            or stamp[0] == 0
+            or stamp[0] < _generation(record.obeyed)
+            or desired_knows(connection, host_id, *stamp)
+        )
     if not known and not record.frozen_reason:
         reason = (
             f"the agent has obeyed state {after}, which this database never ordered: it has lost "
@@ -234,8 +277,8 @@ def check_history(site: Site, host_id: str, after: str) -> HostRecord:
         _freeze(site, host_id, reason, after)
         raise Conflict(_frozen(reason), code=LOST_HISTORY)
     if record.frozen_reason:
-        if after not in ("", record.frozen_after):
-            site.database.write(lambda connection: host_frozen_after(connection, host_id, after))
+        if stamp is not None and stamp[0] > _generation(record.frozen_after):
+            _note_frozen_after(site, host_id, after)
         raise Conflict(_frozen(record.frozen_reason), code=LOST_HISTORY)
     return record
 
@@ -246,6 +289,23 @@ def _freeze(site: Site, host_id: str, reason: str, after: str) -> None:
         host_frozen_set(connection, host_id, reason, after)
 
     site.database.write(work)
+
+
+def _note_frozen_after(site: Site, host_id: str, after: str) -> None:
+    """Keep the newest state that a frozen host says it has got; one that comes late is not."""
+
+    def work(connection: sa.Connection) -> None:
+        host_lock(connection, host_id)
+        record = host_get(connection, host_id)
+        if record.frozen_reason and _generation(after) > _generation(record.frozen_after):
+            host_frozen_after(connection, host_id, after)
+
+    site.database.write(work)
+
+
+def _generation(stamp: str) -> int:
+    """The generation of ``G.MARK``; 0 of the empty text."""
+    return parse_stamp(stamp)[0] if stamp else 0
 
 
 def _frozen(reason: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.store.host.host import HostRecord, host_list
+from lanekeeper.store.host.host import HostRecord, hosts_told
+from lanekeeper.store.placement.namesake import Apart, providers_apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +19,8 @@ class HostView:
 
     Attributes:
         wanted, obeyed: ``G.MARK`` of the state ordered last, and of the one worked through last.
-        problems: what its agent has set aside, one sentence each.
+        problems: what its agent has set aside, and what of it has another name in Placement; one
+            sentence each.
         revoked: its agent is let in no more.
         refused_at: when an agent that says to be this host's was refused, if none was heard since.
     """
@@ -40,7 +43,10 @@ def list_hosts(site: Site) -> list[HostView]:
     """Every host, by name."""
     now, down_after_s = site.clock(), site.config.lanekeeper.agent_down_s
     with site.database.read() as connection:
-        records = host_list(connection)
+        records = hosts_told(connection)
+        apart = defaultdict[str, list[str]](list)
+        for one in providers_apart(connection):
+            apart[one.host_id].append(_apart(one))
     return [
         HostView(
             id=record.id,
@@ -50,7 +56,7 @@ def list_hosts(site: Site) -> list[HostView]:
             frozen_reason=record.frozen_reason,
             seen_at=record.seen_at,
             agent_version=record.facts.get("agent_version", ""),
-            problems=tuple(record.facts.get("problems", ())),
+            problems=(*record.facts.get("problems", ()), *apart[record.id]),
             wanted=f"{record.generation}.{record.mark}",
             obeyed=record.obeyed,
             revoked=not record.credential_hash,
@@ -58,6 +64,14 @@ def list_hosts(site: Site) -> list[HostView]:
         )
         for record in records
     ]
+
+
+def _apart(one: Apart) -> str:
+    return (
+        f"in Placement it is called {one.name}, since provider {one.namesake_id}, which is not "
+        "Lanekeeper's, has its name; if that stands for the same thing, the thing is given away "
+        f"twice: openstack resource provider delete {one.namesake_id}"
+    )
 
 
 def refused_since(record: HostRecord) -> datetime | None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from keystoneauth1 import exceptions
 from keystoneauth1.identity import v3
 from keystoneauth1.plugin import AUTH_INTERFACE, BaseAuthPlugin
@@ -18,6 +19,8 @@ from lanekeeper.clock import Clock
 from lanekeeper.config import Keystone
 from lanekeeper.control.caller import Caller
 from lanekeeper.domain.errors import Invalid, Unauthenticated, Unavailable
+
+log = structlog.get_logger("lanekeeper.identity.outside")
 
 _REMEMBERED_MAX = 4096
 _UNKNOWN = "The request you have made requires authentication."
@@ -80,6 +83,12 @@ class Outside:
             return _read(answer.json()["token"])
         except exceptions.NotFound as error:
             raise Unauthenticated(_UNKNOWN) from error
+        except exceptions.Unauthorized as error:  # the token is in a header, the login is ours
+            log.warning("keystone.login_refused", outcome=str(error))
+            raise Unavailable(
+                "Keystone refuses the login of this service, so nobody's token can be checked",
+                hint="username, password and project of [keystone_authtoken] have to be right",
+            ) from error
         except exceptions.ClientException as error:
             raise Unavailable(f"Keystone cannot be asked about the token: {error}") from error
         except (ValueError, KeyError, TypeError) as error:

@@ -31,6 +31,7 @@ class TokenMemory:
         self._lock = threading.Lock()
         self._callers: OrderedDict[str, tuple[float, datetime, Caller]] = OrderedDict()
         self._flight = SingleFlight[tuple[float, MultiFernet]]()
+        self._forgotten_s = float("-inf")
         self._keys: tuple[float, MultiFernet] | None = None
 
     # Callers --------------------------------------------------------------------------------------
@@ -48,7 +49,10 @@ class TokenMemory:
         return caller if self._stopwatch() - seen_s <= CALLER_AGE_S_MAX else None
 
     def remember(self, text: str, seen_s: float, expires_at: datetime, caller: Caller) -> None:
+        """Believe what a look that began at *seen_s* has found, unless all was forgotten since."""
         with self._lock:
+            if seen_s < self._forgotten_s:
+                return  # the look may have been before the change
             self._callers[text] = (seen_s, expires_at, caller)
             self._callers.move_to_end(text)
             while len(self._callers) > _CALLERS_MAX:
@@ -57,6 +61,7 @@ class TokenMemory:
     def forget(self) -> None:
         """Look everything up again; called after each change of users, roles or tokens."""
         with self._lock:
+            self._forgotten_s = self._stopwatch()
             self._callers.clear()
 
     # Seals ----------------------------------------------------------------------------------------

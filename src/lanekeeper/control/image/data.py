@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from lanekeeper.domain.image.disk_format import HEADER_BYTES, check_header
 from lanekeeper.domain.image.record import ImageRecord, Status, is_image_id
 from lanekeeper.store.image.copy import image_copy_add
 from lanekeeper.store.image.image import image_move, image_status
+
+_STAGED = frozenset({Status.UPLOADING, Status.IMPORTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,30 +187,34 @@ def check_size(site: Site, size_bytes: int) -> None:
 def import_staged(site: Site, caller: Caller, image_id: str) -> None:
     """Make an image of the bytes that were staged for it.
 
+    What an earlier call began and could not end, since the database was away, goes on from there.
+
     Raises:
-        Conflict: nothing was staged.
+        Conflict: nothing was staged, or the image was deleted meanwhile.
         Forbidden: it is another project's.
         NotFound: there is none that the caller sees.
         Unavailable: it was staged on another controller.
     """
+    staged, target = staged_path(site, image_id), image_path(site, image_id)
 
     def begin(connection: sa.Connection) -> None:
         found = own_image(connection, caller, image_id)
-        if found.status is Status.UPLOADING and not staged_path(site, image_id).is_file():
-            raise staged_elsewhere(site, image_id)
-        if not image_move(connection, image_id, Status.UPLOADING, Status.IMPORTING):
+        if found.status not in _STAGED:
             raise Conflict(f"image {image_id} is {found.status}: PUT its data to /stage first")
+        if not (staged.is_file() or target.is_file()):
+            raise staged_elsewhere(site, image_id)
+        image_move(connection, image_id, Status.UPLOADING, Status.IMPORTING)
+
+    def end(connection: sa.Connection) -> bool:
+        values = {"updated_at": site.clock()}
+        moved = image_move(connection, image_id, Status.IMPORTING, Status.ACTIVE, **values)
+        return moved or image_status(connection, image_id) is Status.ACTIVE  # by another call
 
     site.database.write(begin)
-    target = image_path(site, image_id)
-    staged_path(site, image_id).replace(target)
-    sync_directory(target.parent)
-    moved = site.database.write(
-        lambda connection: image_move(
-            connection, image_id, Status.IMPORTING, Status.ACTIVE, updated_at=site.clock()
-        )
-    )
-    if not moved:
+    with suppress(FileNotFoundError):  # it has its name already, from another call
+        staged.replace(target)
+        sync_directory(target.parent)
+    if not site.database.write(end):
         target.unlink(missing_ok=True)
         raise Conflict(f"image {image_id} was deleted while it was imported")
 

@@ -13,7 +13,7 @@ from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.network.scope import missing, sees_all
 from lanekeeper.control.site import Site
 from lanekeeper.domain.network.binding import HostNetwork
-from lanekeeper.store.host.host import HostRecord, host_list
+from lanekeeper.store.host.host import HostTold, hosts_told
 
 AGENT_TYPE = "NIC Switch agent"
 """Source: neutron-lib ``constants.py``, AGENT_TYPE_NIC_SWITCH."""
@@ -41,7 +41,7 @@ def list_agents(site: Site, caller: Caller) -> tuple[NetworkAgent, ...]:
     if not sees_all(caller):
         return ()
     with site.database.read() as connection:
-        hosts = host_list(connection)
+        hosts = hosts_told(connection)
     return tuple(_agent(site, host) for host in hosts)
 
 
@@ -57,7 +57,7 @@ def show_agent(site: Site, caller: Caller, agent_id: str) -> NetworkAgent:
     raise missing("Agent", agent_id)
 
 
-def host_network(site: Site, host: HostRecord) -> HostNetwork:
+def host_network(site: Site, host: HostTold) -> HostNetwork:
     """What a host can offer to ports, for ``bind``."""
     return HostNetwork(
         name=host.name, alive=_is_alive(site, host), mappings=device_mappings(host.facts)
@@ -84,7 +84,7 @@ def device_mappings(facts: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return {network: tuple(pfs) for network, pfs in sorted(found.items())}
 
 
-def _agent(site: Site, host: HostRecord) -> NetworkAgent:
+def _agent(site: Site, host: HostTold) -> NetworkAgent:
     mappings = device_mappings(host.facts)
     tagged = (one.get("tags", {}).get("physical_network") for one in host.facts.get("devices", ()))
     return NetworkAgent(
@@ -100,5 +100,5 @@ def _agent(site: Site, host: HostRecord) -> NetworkAgent:
     )
 
 
-def _is_alive(site: Site, host: HostRecord) -> bool:
+def _is_alive(site: Site, host: HostTold) -> bool:
     return is_alive(host.seen_at, site.clock(), site.config.lanekeeper.agent_down_s)

@@ -30,7 +30,7 @@ from lanekeeper.domain.network.port import PortRecord, PortWanted
 from lanekeeper.store import tables
 from lanekeeper.store.compute.server import ServerRecord, server_change, server_get
 from lanekeeper.store.host.desired import desired_touch, host_lock
-from lanekeeper.store.host.host import host_by_name
+from lanekeeper.store.host.host import host_told_by_name
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port import (
     port_bind,
@@ -216,7 +216,7 @@ def _bind(connection: sa.Connection, site: Site, port: PortRecord) -> PortRecord
 
 
 def _binding(connection: sa.Connection, site: Site, port: PortRecord) -> Binding | Refusal:
-    host = host_by_name(connection, port.host_name)
+    host = host_told_by_name(connection, port.host_name)
     if host is None:
         return Refusal((Reason("host", f"there is no host {port.host_name}"),))
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)

@@ -10,86 +10,36 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from lanekeeper.control.placement.consumer import (
+    CHANGED,
+    ConsumerClaim,
+    check_foreign,
+    consumer_hold,
+    consumers_known,
+    generation_conflict,
+)
 from lanekeeper.control.placement.resource_name import check_classes
-from lanekeeper.control.placement.resource_provider import CONCURRENT, RACE, existing
+from lanekeeper.control.placement.resource_provider import CONCURRENT
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.allocation import Allocation
-from lanekeeper.domain.placement.inventory import INT_MAX
-from lanekeeper.domain.placement.listing import ProviderRow
 from lanekeeper.store.placement.allocation import (
-    ConsumerRow,
     ProviderInventory,
     allocations_delete,
     allocations_insert,
-    consumer_change,
-    consumer_drop,
-    consumer_put,
-    consumer_seek,
-    consumers_find,
     provider_ids_held_of,
     provider_inventories_load,
-    servers_among,
     use_change,
 )
-from lanekeeper.store.placement.allocation_view import allocations_load
+from lanekeeper.store.placement.consumer import (
+    ConsumerRow,
+    consumer_drop,
+    servers_among,
+)
 from lanekeeper.store.placement.first_claim import first_claim
 from lanekeeper.store.placement.hold import generations_bump, providers_hold
-from lanekeeper.store.placement.resource_provider import generations_of
 
 _REFUSED = "Unable to allocate inventory: "
-_CHANGED = f"Inventory and/or allocations changed while attempting to allocate: {RACE}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerClaim:
-    """What one consumer is to hold from now on, in place of all that it held.
-
-    Attributes:
-        amounts: provider id to class to units; empty gives everything back.
-        generation: ``(None,)`` for a new consumer, ``(n,)`` for one at n, None does not check.
-        kind: consumer type; None leaves it as it is.
-    """
-
-    consumer_id: str
-    amounts: Mapping[str, Mapping[str, int]]
-    project_id: str
-    user_id: str
-    generation: tuple[int | None] | None = None
-    kind: str | None = None
-
-    @property
-    def is_first(self) -> bool:
-        """Whether it is of a consumer that must hold nothing yet, as nearly all claims are.
-
-        Amounts beyond what an inventory may have are none of them: no database takes such numbers.
-        """
-        amounts = [amount for part in self.amounts.values() for amount in part.values()]
-        return self.generation == (None,) and 0 < max(amounts, default=0) <= INT_MAX
-
-    def lines(self) -> list[Allocation]:
-        return [
-            Allocation(self.consumer_id, provider_id, name, amount)
-            for provider_id, amounts in self.amounts.items()
-            for name, amount in amounts.items()
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerView:
-    """What a consumer holds; *row* is None for one that holds nothing."""
-
-    row: ConsumerRow | None
-    taken: tuple[Allocation, ...]
-    provider_generations: Mapping[str, int]
-
-
-def show_consumer(site: Site, consumer_id: str) -> ConsumerView:
-    with site.database.read() as connection:
-        taken = tuple(allocations_load(connection, consumer_id=consumer_id))
-        generations = generations_of(connection, {line.provider_id for line in taken})
-        row = consumers_find(connection, [consumer_id]).get(consumer_id)
-    return ConsumerView(row, taken, generations)
 
 
 def put_allocations(site: Site, claims: Sequence[ConsumerClaim]) -> None:
@@ -107,7 +57,7 @@ def put_allocations(site: Site, claims: Sequence[ConsumerClaim]) -> None:
     try:
         site.database.write(work)
     except IntegrityError as error:  # the other one has made the consumer or its lines meanwhile
-        raise Conflict(_CHANGED, code=CONCURRENT) from error
+        raise Conflict(CHANGED, code=CONCURRENT) from error
 
 
 def delete_allocations(site: Site, consumer_id: str) -> None:
@@ -119,7 +69,7 @@ def delete_allocations(site: Site, consumer_id: str) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
-        _check_foreign(servers_among(connection, [consumer_id]))
+        check_foreign(servers_among(connection, [consumer_id]))
         if not consumer_drop(connection, consumer_id):
             raise NotFound(f"No allocations for consumer '{consumer_id[:255]}'")
         providers_hold(connection, provider_ids_held_of(connection, [consumer_id]))
@@ -164,9 +114,9 @@ def hold(
     What is read after that stays true until the commit. Raises as ``put_allocations``.
     """
     claims = sorted(claims, key=lambda claim: claim.consumer_id)
-    known = _consumers(connection, [claim.consumer_id for claim in claims])
+    known = consumers_known(connection, [claim.consumer_id for claim in claims])
     for claim in claims:
-        _hold_consumer(connection, known.get(claim.consumer_id), claim, now)
+        consumer_hold(connection, known.get(claim.consumer_id), claim, now)
     after = [line for claim in claims for line in claim.lines()]
     others = provider_ids_held_of(connection, known) | set(provider_ids)
     if others:  # else the generations that are moved hold all that there is to hold
@@ -200,88 +150,16 @@ def _take_first(connection: sa.Connection, claim: ConsumerClaim, now: datetime) 
     )
     lines = claim.lines()
     found = first_claim(connection, row, lines)
-    _check_foreign({} if found.server is None else {claim.consumer_id: found.server})
+    check_foreign({} if found.server is None else {claim.consumer_id: found.server})
     if found.generation is not None:
-        raise _generation_conflict(found.generation, None)
+        raise generation_conflict(found.generation, None)
     if len(found.outcomes.done) > 1:  # the consumer is made, so what was read of providers counts
         for line in lines:
             _check_line(connection, found.providers, line)
         _check_room(found.providers, lines)
     found.outcomes.check()
     if found.changed != len(lines):
-        raise Conflict(_CHANGED, code=CONCURRENT)
-
-
-def _consumers(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ConsumerRow]:
-    """Find those that hold something.
-
-    Raises:
-        Conflict: one is a server of Lanekeeper's, whether it holds something or not.
-    """
-    if len(ids) > 1:
-        _check_foreign(servers_among(connection, ids))
-        return consumers_find(connection, ids)
-    found: dict[str, ConsumerRow] = {}
-    for consumer_id in ids:
-        name, row = consumer_seek(connection, consumer_id)
-        _check_foreign({} if name is None else {consumer_id: name})
-        if row is not None:
-            found[consumer_id] = row
-    return found
-
-
-def _check_foreign(servers: Mapping[str, str]) -> None:
-    for consumer_id, name in servers.items():
-        raise Conflict(
-            f"consumer {consumer_id} is server {name}; what it holds follows the server",
-            hint="delete the server through Compute, and it lets go of all",
-        )
-
-
-def _hold_consumer(
-    connection: sa.Connection, row: ConsumerRow | None, claim: ConsumerClaim, now: datetime
-) -> None:
-    """Bring the consumer's row to what the claim says of it; one that holds nothing has none."""
-    _check_generation(row, claim)
-    if row is None:
-        if claim.amounts:
-            consumer_put(
-                connection,
-                claim.consumer_id,
-                project_id=claim.project_id,
-                user_id=claim.user_id,
-                kind=claim.kind,
-                now=now,
-            )
-        return
-    held = consumer_change(
-        connection,
-        row,
-        project_id=claim.project_id,
-        user_id=claim.user_id,
-        kind=claim.kind or row.kind,
-        now=now,
-    )
-    if not held:
-        raise Conflict(_CHANGED, code=CONCURRENT)
-    if not claim.amounts:
-        consumer_drop(connection, claim.consumer_id)
-
-
-def _check_generation(row: ConsumerRow | None, claim: ConsumerClaim) -> None:
-    if claim.generation is None:
-        return
-    (expected,) = claim.generation
-    actual = None if row is None else row.generation
-    if expected != actual:
-        raise _generation_conflict(actual, expected)
-
-
-def _generation_conflict(actual: int | None, expected: int | None) -> Conflict:
-    shown = ["null" if number is None else number for number in (actual, expected)]
-    return Conflict(
-        f"consumer generation conflict - expected {shown[0]} but got {shown[1]}", code=CONCURRENT
-    )
+        raise Conflict(CHANGED, code=CONCURRENT)
 
 
 def _check_line(
@@ -330,7 +208,7 @@ def _take(
         [Allocation("", *place, change) for place, change in changes.items() if change > 0],
     )
     if not use_change(connection, changes):
-        raise Conflict(_CHANGED, code=CONCURRENT)
+        raise Conflict(CHANGED, code=CONCURRENT)
 
 
 def _check_room(providers: Mapping[str, ProviderInventory], more: Sequence[Allocation]) -> None:
@@ -351,25 +229,3 @@ def _full(name: str, provider_id: str, why: str) -> Conflict:
         f"{_REFUSED}Unable to create allocation for '{name}' on resource provider "
         f"'{provider_id}'. The requested amount would exceed the capacity: {why}."
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderView:
-    """Who holds what of one provider."""
-
-    provider: ProviderRow
-    taken: tuple[Allocation, ...]
-    consumers: Mapping[str, ConsumerRow]
-
-
-def list_provider_allocations(site: Site, provider_id: str) -> ProviderView:
-    """Who holds what of a provider.
-
-    Raises:
-        NotFound: no such provider.
-    """
-    with site.database.read() as connection:
-        provider = existing(connection, provider_id)
-        taken = tuple(allocations_load(connection, provider_id=provider_id))
-        consumers = consumers_find(connection, {line.consumer_id for line in taken})
-    return ProviderView(provider, taken, consumers)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from lanekeeper.control.placement.allocation import ConsumerClaim, hold, take
+from lanekeeper.control.placement.allocation import hold, take
+from lanekeeper.control.placement.consumer import ConsumerClaim
 from lanekeeper.control.placement.inventory import drop_all_but, inventory_owner
 from lanekeeper.control.placement.resource_name import check_classes
 from lanekeeper.control.placement.resource_provider import CONCURRENT, RACE, bump

@@ -109,9 +109,10 @@ def after_report(life: Life, report: Report) -> Life:
     """Say what the server is after its host reported *report*; equal to *life* when nothing new.
 
     A report that answers an older generation only tells the power: what was asked since then is
-    still under way. A guest that shut itself down stays down, as in Nova; while it is being built
-    or rebooted a stopped guest is a step on the way, not the end of it. An order that the host
-    gave up is over: what is wanted then is what there is.
+    still under way, and a guest that is down is a step on the way. A host answers the present one
+    once it has brought the guest up: whatever the guest does then, nothing is under way any more.
+    One that went down by itself stays down, as in Nova. An order that the host gave up is over:
+    what is wanted then is what there is.
     """
     if report.power == "absent":
         return life
@@ -127,11 +128,7 @@ def after_report(life: Life, report: Report) -> Life:
 
 
 def _answered(life: Life, told: str, power: PowerState) -> Life:
-    if told == "running":
-        return _running(life, power)
-    if told in ("stopped", "crashed"):
-        return _down(life, power)
-    return replace(life, power_state=power)
+    return _down(life, power) if told in ("stopped", "crashed") else _up(life, power)
 
 
 _POWER: Mapping[str, PowerState] = MappingProxyType(
@@ -176,11 +173,12 @@ def _given_up(life: Life, report: Report, power: PowerState) -> Life:
     )
 
 
-def _running(life: Life, power: PowerState) -> Life:
+def _up(life: Life, power: PowerState) -> Life:
+    """The guest runs, or its hypervisor has paused it after it ran."""
     if life.wanted != Wanted.RUNNING:
         return replace(life, power_state=power)
-    if life.vm_state == VmState.ERROR and life.power_state == PowerState.RUNNING:
-        return life  # an operator called it an error while it ran; the host has nothing new
+    if _is_declared(life) and life.power_state in (PowerState.RUNNING, PowerState.PAUSED):
+        return replace(life, power_state=power)
     return replace(life, vm_state=VmState.ACTIVE, task_state=None, power_state=power, problem="")
 
 
@@ -189,12 +187,19 @@ def _down(life: Life, power: PowerState) -> Life:
         return replace(
             life, vm_state=VmState.STOPPED, task_state=None, power_state=power, problem=""
         )
-    if life.vm_state == VmState.ACTIVE and life.task_state is None:
-        return replace(
-            life,
-            vm_state=VmState.STOPPED,
-            power_state=power,
-            wanted=Wanted.STOPPED,
-            generation=life.generation + 1,
-        )
-    return replace(life, power_state=power)
+    if _is_declared(life):
+        return replace(life, power_state=power)
+    return replace(
+        life,
+        vm_state=VmState.STOPPED,
+        task_state=None,
+        power_state=power,
+        wanted=Wanted.STOPPED,
+        generation=life.generation + 1,
+        problem="",
+    )
+
+
+def _is_declared(life: Life) -> bool:
+    """Whether it is an error although nothing is being done: it stays one until something is."""
+    return life.vm_state == VmState.ERROR and life.task_state is None

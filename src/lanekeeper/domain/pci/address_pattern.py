@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci import expression
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.expression import starts_with
 
 _HEX = re.compile(r"(?:0x)?[0-9a-f]{1,8}", re.IGNORECASE | re.ASCII)
 _PLAIN_HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE | re.ASCII)
@@ -90,21 +92,19 @@ class AddressExpressions:
         """Check an object with any of domain, bus, slot and function; missing ones match all.
 
         Raises:
-            Invalid: an unknown key, a value that is not text, or not a regular expression.
+            Invalid: an unknown key, a value that is not text, or not a regular expression of those
+                that are taken; see ``expression.parse``.
         """
-        for name, expression in fields.items():
+        for name, text in fields.items():
             if name not in _FIELDS:
                 raise Invalid(f"address has no key {name!r}; it has {', '.join(_FIELDS)}")
-            if not isinstance(expression, str):
-                raise Invalid(f"address: {name} {expression!r} must be text, such as '0a'")
+            if not isinstance(text, str):
+                raise Invalid(f"address: {name} {text!r} must be text, such as '0a'")
             try:
-                re.compile(expression)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise Invalid(
-                    f"address: {name} {expression!r} is not a regular expression: {error}",
-                    hint="any value is written '.*'",
-                ) from error
-        return cls(**{name: str(expression) for name, expression in fields.items()})
+                expression.parse(text)
+            except Invalid as error:
+                raise Invalid(f"address: {name} {error}", hint=error.hint) from error
+        return cls(**{name: str(text) for name, text in fields.items()})
 
     @property
     def is_exact(self) -> bool:
@@ -114,10 +114,10 @@ class AddressExpressions:
 
     def covers(self, address: PciAddress) -> bool:
         return bool(
-            re.match(self.domain, f"{address.domain:04x}")
-            and re.match(self.bus, f"{address.bus:02x}")
-            and re.match(self.slot, f"{address.slot:02x}")
-            and re.match(self.function, f"{address.function:x}")
+            starts_with(self.domain, f"{address.domain:04x}")
+            and starts_with(self.bus, f"{address.bus:02x}")
+            and starts_with(self.slot, f"{address.slot:02x}")
+            and starts_with(self.function, f"{address.function:x}")
         )
 
     def __str__(self) -> str:

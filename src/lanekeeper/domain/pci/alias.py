@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Self, TypeVar
 
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Forbidden, Invalid
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.device_spec import decode_json
 from lanekeeper.domain.pci.flag import parse_flag
@@ -22,6 +22,7 @@ from lanekeeper.domain.pci.resource_class import (
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _ID = re.compile(r"[0-9a-f]{4}", re.IGNORECASE | re.ASCII)
 _NAME_MAX = 256
+_DEVICE_TYPES = (DeviceType.PCI, DeviceType.PF, DeviceType.VF)
 _KEYS = (
     "name",
     "vendor_id",
@@ -32,6 +33,7 @@ _KEYS = (
     "traits",
     "live_migratable",
     "capability_type",
+    "project_ids",
 )
 
 
@@ -56,6 +58,7 @@ class Alias:
         resource_class: the class asked for, in full; made from the ids where none is named.
         traits: what the device's provider must have, in full.
         live_migratable: None takes devices of either kind.
+        project_ids: the projects that may ask for it; None: all. Not a key of Nova's.
         source: where it stands, as in ``nova.conf:12``.
 
     Source: nova ``pci/request.py``, _ALIAS_SCHEMA.
@@ -69,6 +72,7 @@ class Alias:
     resource_class: str | None = None
     traits: frozenset[str] = frozenset()
     live_migratable: bool | None = None
+    project_ids: frozenset[str] | None = None
     source: str = field(default="", compare=False)
 
     @classmethod
@@ -96,13 +100,17 @@ class Alias:
             name=_name(entry),
             vendor_id=vendor_id,
             product_id=product_id,
-            dev_type=_choice(entry, "device_type", DeviceType),
+            dev_type=_choice(entry, "device_type", _DEVICE_TYPES),
             numa_policy=_choice(entry, "numa_policy", NumaPolicy) or NumaPolicy.LEGACY,
             resource_class=_resource_class(vendor_id, product_id, named),
             traits=parse_traits(_text(entry, "traits")),
             live_migratable=_live_migratable(entry),
+            project_ids=_project_ids(entry),
             source=source,
         )
+
+    def is_for(self, project_id: str | None) -> bool:
+        return project_id is None or self.project_ids is None or project_id in self.project_ids
 
 
 def parse_option(text: str, *, source: str = "") -> Alias:
@@ -136,13 +144,26 @@ def check_together(aliases: Sequence[Alias]) -> None:
                 )
 
 
-def find(aliases: Sequence[Alias], name: str) -> tuple[Alias, ...]:
+def find(aliases: Sequence[Alias], name: str, project_id: str | None = None) -> tuple[Alias, ...]:
     """Return the alternatives of *name* in their order.
+
+    Args:
+        aliases: those that are configured.
+        name: as a flavor writes it.
+        project_id: who asks; None where nobody in particular does, as for a list of all.
 
     Raises:
         Invalid: no such alias; the hint lists those that are defined.
+        Forbidden: there is one, and it is for other projects.
     """
-    found = tuple(alias for alias in aliases if alias.name == name)
+    named = tuple(alias for alias in aliases if alias.name == name)
+    found = tuple(alias for alias in named if alias.is_for(project_id))
+    if named and not found:
+        raise Forbidden(
+            f"PCI alias {name} is not for project {project_id}",
+            hint="the operator adds the project to project_ids of the alias",
+            code="lanekeeper.alias.not_yours",
+        )
     if not found:
         names = list(dict.fromkeys(alias.name for alias in aliases))
         listed = ", ".join(names[:_NAMES_LISTED]) + (", ..." if len(names) > _NAMES_LISTED else "")
@@ -200,15 +221,14 @@ def _id(entry: Mapping[str, object], name: str) -> int | None:
     return int(text, 16)
 
 
-def _choice(entry: Mapping[str, object], name: str, choices: type[_Choice]) -> _Choice | None:
+def _choice(entry: Mapping[str, object], name: str, choices: Iterable[_Choice]) -> _Choice | None:
     text = _text(entry, name)
     if text is None:
         return None
-    try:
-        return choices(text)
-    except ValueError as error:
-        allowed = ", ".join(choices)
-        raise Invalid(f"alias {name} {text!r} is none of {allowed}") from error
+    by_name = {str(choice): choice for choice in choices}
+    if text not in by_name:
+        raise Invalid(f"alias {name} {text!r} is none of {', '.join(by_name)}")
+    return by_name[text]
 
 
 def _resource_class(vendor_id: int | None, product_id: int | None, named: str | None) -> str | None:
@@ -223,3 +243,15 @@ def _live_migratable(entry: Mapping[str, object]) -> bool | None:
     # Text only, unlike in device_spec, as Nova's schema has it.
     text = _text(entry, "live_migratable")
     return None if text is None else parse_flag(text, "alias live_migratable")
+
+
+def _project_ids(entry: Mapping[str, object]) -> frozenset[str] | None:
+    if "project_ids" not in entry:
+        return None
+    ids = entry["project_ids"]
+    if not isinstance(ids, list) or not ids or not all(isinstance(one, str) and one for one in ids):
+        raise Invalid(
+            f"alias project_ids {ids!r} must be a list with at least one project's id",
+            hint='an example: "project_ids": ["8d7c…"]; leave it out for all projects',
+        )
+    return frozenset(ids)

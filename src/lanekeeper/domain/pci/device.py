@@ -11,12 +11,15 @@ from lanekeeper.domain.pci.address import PciAddress
 class DeviceType(StrEnum):
     """What a function can be, spelled as the compute API spells ``dev_type``.
 
+    ``VDPA`` is a VF that carries a vDPA device; hosts here do not tell them from other VFs.
+
     Source: nova ``objects/fields.py``, PciDeviceType.
     """
 
     PCI = "type-PCI"
     PF = "type-PF"
     VF = "type-VF"
+    VDPA = "vdpa"
 
 
 class DeviceState(StrEnum):
@@ -40,7 +43,7 @@ class PciDevice:
     Attributes:
         vendor_id, product_id: 16-bit PCI ids.
         class_code: 24-bit class, subclass and programming interface (0x020000 is Ethernet).
-        parent: address of the PF; set exactly when ``dev_type`` is VF.
+        parent: address of the PF; set exactly when ``dev_type`` is VF or VDPA.
         vf_index: which VF of its PF this is, as in ``virtfnN``; set exactly when ``parent`` is.
         numa_node: None when firmware names no node (sysfs says -1).
         pcie_root: address of the root port above it; None for what is on a root bus itself.
@@ -71,5 +74,6 @@ class PciDevice:
     serial: str | None = None
 
     def __post_init__(self) -> None:
-        assert (self.parent is not None) == (self.dev_type is DeviceType.VF)
+        is_part = self.dev_type in (DeviceType.VF, DeviceType.VDPA)
+        assert (self.parent is not None) == is_part
         assert self.total_vfs == 0 or self.dev_type is DeviceType.PF

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Self
 
 from lanekeeper.domain.errors import Error, Invalid
@@ -13,11 +12,8 @@ from lanekeeper.domain.pci.address_pattern import AddressExpressions, AddressPat
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.domain.pci.resource_class import normalize_resource_class, parse_traits
+from lanekeeper.domain.pci.spec_key import FLAGS, KNOWN, SELECTORS, TEXTS, check_key
 
-_SELECTORS = ("vendor_id", "product_id", "devname", "address")
-_FLAGS = ("managed", "live_migratable", "one_time_use", "trusted", "remote_managed")
-_TEXTS = ("physical_network", "resource_class", "traits")
-_KNOWN = (*_SELECTORS, *_FLAGS, *_TEXTS)
 _ANYWHERE = AddressPattern()
 _ALIAS_ONLY = frozenset({"device_type", "dev_type", "name", "numa_policy"})
 """Keys of an alias; in an entry they select nothing, which is easily overlooked."""
@@ -60,7 +56,7 @@ class DeviceSpec:
         if not isinstance(entry, Mapping):
             raise Invalid(f"device_spec {entry!r} is not a JSON object such as {_EXAMPLE}")
         for key in entry:
-            _check_key(key, strict=strict)
+            check_key(str(key), strict=strict)
         devname = _text(entry, "devname") or None
         address = entry.get("address")
         if devname and address:
@@ -91,7 +87,8 @@ class DeviceSpec:
             yield f"address {device.address} is not covered"
         if not self._names(device, pf):
             yield f"neither it nor its PF has the network interface {self.devname}"
-        if self.is_remote_managed and not (device.serial or (pf and pf.serial)):
+        is_vf = device.dev_type is DeviceType.VF
+        if self.is_remote_managed and not (device.serial or (is_vf and pf and pf.serial)):
             yield "remote_managed needs a card serial number, and the device shows none"
 
     @property
@@ -106,7 +103,7 @@ class DeviceSpec:
             f"device_spec key {key!r} selects nothing and is kept as a tag that nobody reads"
             + ("; it belongs into an alias" if key in _ALIAS_ONLY else "")
             for key in self.tags
-            if key not in _KNOWN
+            if key not in KNOWN
         )
 
     def _reaches(self, device: PciDevice, pf: PciDevice | None) -> bool:
@@ -173,16 +170,6 @@ def _shortened(text: str, longest: int = 80) -> str:
     return repr(text) if len(text) <= longest else repr(text[:longest]) + "..."
 
 
-def _check_key(key: object, *, strict: bool) -> None:
-    if key in _KNOWN:
-        return
-    if strict:
-        raise Invalid(f"device_spec has no key {key!r}; it has {', '.join(_KNOWN)}")
-    # Nova keeps the key as a tag, and the entry then selects far more than was meant.
-    if close := get_close_matches(str(key).lower(), _KNOWN, n=1, cutoff=0.8):
-        raise Invalid(f"device_spec has no key {key!r}", hint=f"did you mean {close[0]!r}?")
-
-
 def _text(entry: Mapping[str, object], name: str) -> str | None:
     value = entry.get(name)
     if value is None or isinstance(value, str):
@@ -211,14 +198,14 @@ def _address(value: object) -> AddressPattern | AddressExpressions:
 def _tags(entry: Mapping[str, object]) -> dict[str, str]:
     tags = {}
     for key, value in entry.items():
-        if key in _SELECTORS:
+        if key in SELECTORS:
             continue
         if value is None:
             if key == "physical_network":
                 tags[key] = ""
-        elif key in _FLAGS:
+        elif key in FLAGS:
             tags[key] = "true" if parse_flag(value, key) else "false"
-        elif key in _TEXTS:
+        elif key in TEXTS:
             tags[key] = _text(entry, key) or ""
         else:
             tags[key] = value if isinstance(value, str) else json.dumps(value)

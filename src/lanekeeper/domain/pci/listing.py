@@ -44,7 +44,11 @@ def list_devices(specs: Sequence[DeviceSpec], devices: Iterable[PciDevice]) -> L
     )
     return Listing(
         listed=listed,
-        problems=(*_both_sides(specs, listed), *_remote_managed_pfs(specs, by_address)),
+        problems=(
+            *_both_sides(specs, listed),
+            *_remote_managed_pfs(specs, by_address),
+            *_remote_managed_names(specs, by_address.values()),
+        ),
         cautions=tuple(_idle(specs, listed)),
     )
 
@@ -88,6 +92,22 @@ def _remote_managed_pfs(
                     f"{_place(specs, index)}: a PF ({pf.address}) cannot be remote_managed; "
                     "give the vendor_id and product_id of its VFs beside the address"
                 )
+
+
+def _remote_managed_names(
+    specs: Sequence[DeviceSpec], devices: Iterable[PciDevice]
+) -> Iterator[str]:
+    """Tell of each remote_managed entry whose network interface is not there.
+
+    Source: nova ``pci/devspec.py``, PciDeviceRemoteManagedNotPresent.
+    """
+    names = {device.netdev for device in devices}
+    for index, spec in enumerate(specs):
+        if spec.is_remote_managed and spec.devname and spec.devname not in names:
+            yield (
+                f"{_place(specs, index)}: remote_managed needs a device that is there, and no "
+                f"network interface of this host is {spec.devname}; give an address instead"
+            )
 
 
 def _selects_a_vf_by_id(spec: DeviceSpec, pf: PciDevice, devices: Iterable[PciDevice]) -> bool:

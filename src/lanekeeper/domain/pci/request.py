@@ -144,7 +144,11 @@ def parse_alias_spec(text: str) -> tuple[tuple[str, int], ...]:
 
 
 def flavor_requests(
-    aliases: Sequence[Alias], text: str | None, numa_policy: NumaPolicy | None = None
+    aliases: Sequence[Alias],
+    text: str | None,
+    numa_policy: NumaPolicy | None = None,
+    *,
+    project_id: str | None = None,
 ) -> tuple[DeviceRequest, ...]:
     """Turn a flavor's ``pci_passthrough:alias`` into requests, in its order.
 
@@ -152,14 +156,16 @@ def flavor_requests(
         aliases: those that are configured.
         text: the extra spec; None where the flavor has none.
         numa_policy: what flavor or image say; it replaces the alias's own.
+        project_id: who asks; None where nobody in particular does.
 
     Raises:
         Invalid: *text* cannot be read, or names an alias that is not defined.
+        Forbidden: it names one that is for other projects.
     """
     if text is None:
         return ()
     return tuple(
-        _alias_request(find(aliases, name), count, numa_policy)
+        _alias_request(find(aliases, name, project_id), count, numa_policy)
         for name, count in parse_alias_spec(text)
     )
 
@@ -167,6 +173,12 @@ def flavor_requests(
 VF_VNIC_TYPES = frozenset({"direct", "macvtap", "virtio-forwarder"})
 PF_VNIC_TYPES = frozenset({"direct-physical"})
 REMOTE_VNIC_TYPES = frozenset({"remote-managed"})
+_TYPE_OF_VNIC = {
+    **dict.fromkeys(VF_VNIC_TYPES | REMOTE_VNIC_TYPES),
+    **dict.fromkeys(PF_VNIC_TYPES, DeviceType.PF),
+    "vdpa": DeviceType.VDPA,
+}
+"""Which vnic types need a device, and of which type; None: a VF."""
 
 
 def port_request(
@@ -189,10 +201,10 @@ def port_request(
 
     Source: nova ``network/neutron.py``, create_resource_requests.
     """
-    if vnic_type not in VF_VNIC_TYPES | PF_VNIC_TYPES | REMOTE_VNIC_TYPES:
+    if vnic_type not in _TYPE_OF_VNIC:
         return None
     wanted = Alternative(
-        dev_type=DeviceType.PF if vnic_type in PF_VNIC_TYPES else None,
+        dev_type=_TYPE_OF_VNIC[vnic_type],
         physical_network=physical_network or "",
         trusted=None if trusted is None else parse_flag(trusted, "binding:profile trusted"),
         remote_managed=vnic_type in REMOTE_VNIC_TYPES,
@@ -228,6 +240,14 @@ def mismatches(wanted: Alternative, offered: Offered) -> Iterator[str]:
 def _type_mismatches(wanted: Alternative, offered: Offered) -> Iterator[str]:
     if wanted.dev_type is None and offered.dev_type is DeviceType.PF:
         yield "it is a whole PF, which is given only when asked for by type-PF"
+    elif wanted.dev_type is None and offered.dev_type is DeviceType.VDPA:
+        yield "it is a vDPA device, which is given only to ports of type vdpa"
+    elif (
+        wanted.dev_type is None
+        and wanted.physical_network is not None
+        and offered.dev_type is DeviceType.PCI
+    ):
+        yield "it is no VF, and a port's MAC and VLAN are set through the PF of one"
     elif wanted.dev_type not in (None, offered.dev_type):
         yield f"it is {offered.dev_type}, not {wanted.dev_type}"
 

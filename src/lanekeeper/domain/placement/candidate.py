@@ -13,9 +13,10 @@ Source: the rules of Placement's API reference, "List allocation candidates", an
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,18 +40,38 @@ _AT_ONCE = 256
 """Anchors whose choices are looked up together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One way to serve the whole query; providers are rows of the snapshot.
 
+    A tuple, since there are a thousand in an answer: it costs a third of an object of its own.
+
     Attributes:
-        amounts: row to class to units, all groups added up.
-        mappings: suffix to the rows that serve the group.
+        slots: those of the query, the same object in all candidates of a search.
+        rows: who serves each of them.
     """
 
     anchor: int
-    amounts: Mapping[int, Mapping[str, int]]
-    mappings: Mapping[str, tuple[int, ...]]
+    slots: tuple[Slot, ...]
+    rows: tuple[int, ...]
+
+    @property
+    def amounts(self) -> dict[int, dict[str, int]]:
+        """Row to class to units, all groups added up; no row that gives nothing."""
+        found: dict[int, dict[str, int]] = {}
+        for slot, row in zip(self.slots, self.rows, strict=True):
+            if slot.resources:  # a group without resources only says where it is
+                part = found.setdefault(row, {})
+                for name, amount in slot.resources:
+                    part[name] = part.get(name, 0) + amount
+        return found
+
+    @property
+    def mappings(self) -> dict[str, tuple[int, ...]]:
+        """Suffix to the rows that serve the group, each once."""
+        found: dict[str, dict[int, None]] = {}
+        for slot, row in zip(self.slots, self.rows, strict=True):
+            found.setdefault(slot.group.suffix, {})[row] = None
+        return {suffix: tuple(rows) for suffix, rows in found.items()}
 
     @property
     def identity(self) -> object:
@@ -101,7 +122,7 @@ def search(snapshot: Snapshot, query: CandidateQuery, order: Order | None = None
         anchors = rng.permutation(anchors)
     walk = Walk(snapshot, query, slots, supplies, rng)
     trees = (_tree(walk, anchor, choices) for anchor, choices in _choices(supplies, anchors))
-    every = _in_turn(trees) if order.in_turn else (found for tree in trees for found in tree)
+    every = _in_turn(trees) if order.in_turn else chain.from_iterable(trees)
     candidates: list[Candidate] = []
     try:
         for found in islice(_distinct(snapshot, every, walk.budget), query.limit):
@@ -117,7 +138,10 @@ def involved(snapshot: Snapshot, query: CandidateQuery, found: Sequence[Candidat
     Without nested providers (before microversion 1.29) those only that give something.
     """
     trees = snapshot.shape.trees
-    rows = np.unique(np.fromiter((row for one in found for row in one.amounts), np.int32))
+    slots = slots_of(query)
+    giving = [at for at, slot in enumerate(slots) if slot.resources]
+    chosen = np.array([one.rows for one in found], np.int32).reshape(len(found), len(slots))
+    rows = np.unique(chosen[:, giving])
     if not query.nested and trees.nested:
         return rows
     members: Rows = np.sort(trees.members(np.unique(trees.root[rows])))
@@ -159,23 +183,9 @@ def _choices(
 
 
 def _tree(walk: Walk, anchor: int, choices: Choices) -> Iterator[Candidate]:
-    wanted = [(slot.group.suffix, dict(slot.resources)) for slot in walk.slots]
+    slots = walk.slots
     for chosen in walk.combinations(choices):
-        amounts: dict[int, dict[str, int]] = {}
-        mappings: dict[str, tuple[int, ...]] = {}
-        for (suffix, resources), row in zip(wanted, chosen, strict=True):
-            before = mappings.get(suffix)
-            if before is None:
-                mappings[suffix] = (row,)
-            elif row not in before:
-                mappings[suffix] = (*before, row)
-            part = amounts.get(row)
-            if part is not None:
-                for name, amount in resources.items():
-                    part[name] = part.get(name, 0) + amount
-            elif resources:  # a group without resources only says where it is
-                amounts[row] = resources.copy()
-        yield Candidate(anchor, amounts, mappings)
+        yield Candidate(anchor, slots, chosen)
 
 
 def _in_turn(trees: Iterable[Iterator[Candidate]]) -> Iterator[Candidate]:
@@ -198,8 +208,8 @@ def _distinct(
     """Leave out what came before: only what sharing providers alone give has several anchors."""
     sharing, seen = snapshot.shape.sharing, set()
     for found in every:
-        budget.spend(len(found.mappings))
-        if sharing and all(row in sharing for rows in found.mappings.values() for row in rows):
+        budget.spend(len(found.rows))
+        if sharing and all(row in sharing for row in found.rows):
             if found.identity in seen:
                 continue
             seen.add(found.identity)

@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
+from itertools import permutations, product
 from math import prod
+from operator import itemgetter
 
 import numpy as np
+import numpy.typing as npt
 
 from lanekeeper.domain.placement.assignment import Demand, assignable
 from lanekeeper.domain.placement.budget import Budget
@@ -47,6 +49,8 @@ class Walk:
     contended: frozenset[str] = field(init=False)
     together: list[Callable[[Choices], Together]] = field(init=False)
     apart: frozenset[int] = field(init=False)
+    _places: tuple[list[int], list[int]] = field(init=False)
+    _in_order: Callable[[tuple[int, ...]], tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         asked = Counter(name for slot in self.slots for name, _ in slot.resources)
@@ -55,35 +59,79 @@ class Walk:
         self.together = conditions(self.snapshot, self.query, self.slots)
         suffixed = frozenset(i for i, slot in enumerate(self.slots) if slot.group.suffix)
         self.apart = suffixed if self.query.isolate and len(suffixed) > 1 else frozenset()
+        # Amounts of slots that are apart anyway add up nowhere.
+        self.contended = frozenset(
+            name for name in self.contended if not self._drawing_on(name) <= self.apart
+        )
+        if not self.apart and len(self.contended) == 1:
+            (name,) = self.contended
+            if self._serves_one(name):  # who may not share a row has to be apart
+                self.apart, self.contended = self._drawing_on(name), frozenset()
+
+        apart = sorted(self.apart)
+        others = [slot for slot in range(len(self.slots)) if slot not in self.apart]
+        self._places = apart, others
+        place = {slot: at for at, slot in enumerate([*apart, *others])}
+        if apart:  # from the order of places to that of the slots
+            self._in_order = itemgetter(*(place[slot] for slot in range(len(self.slots))))
+
+    def _drawing_on(self, name: str) -> frozenset[int]:
+        """Slots that want some of a class."""
+        return frozenset(i for i, slot in enumerate(self.slots) if name in dict(slot.resources))
 
     def _is_scarce(self, name: str) -> bool:
         """Whether some row that could serve it has not room for all that is asked of a class."""
-        demands = [
-            (supply, amount)
-            for slot, supply in zip(self.slots, self.supplies, strict=True)
-            for wanted, amount in slot.resources
-            if wanted == name
-        ]
-        stock, needed = self.snapshot.stocks.get(name), sum(amount for _, amount in demands)
-        if stock is None:
-            return False
-        return any(bool((stock.rooms(one.every_row) < needed).any()) for one, _ in demands)
+        needed = sum(self._amounts(name))
+        return any(bool((rooms < needed).any()) for rooms in self._rooms(name))
+
+    def _serves_one(self, name: str) -> bool:
+        """Whether no row that could serve a class has room for two of those who want some."""
+        needed = sum(sorted(self._amounts(name))[:2])
+        return not any(bool((rooms >= needed).any()) for rooms in self._rooms(name))
+
+    def _amounts(self, name: str) -> list[int]:
+        return [dict(self.slots[i].resources)[name] for i in self._drawing_on(name)]
+
+    def _rooms(self, name: str) -> Iterator[npt.NDArray[np.int64]]:
+        """What there is of a class at the rows that could serve those who want some."""
+        stock = self.snapshot.stocks.get(name)
+        if stock is not None:
+            for one in {self.supplies[i] for i in self._drawing_on(name)}:
+                yield stock.rooms(one.every_row)
 
     def combinations(self, choices: Choices) -> Iterator[tuple[int, ...]]:
         """Every tuple of rows, one a slot in the slots' order, that goes together."""
+        alike = self._are_alike(choices)
         if self.rng is not None:
             choices = [self.rng.permutation(rows).tolist() for rows in choices]
-        if self.contended or self.together or not self._is_quickly_sieved(choices):
+        if self.contended or self.together:
             return Tree(self, choices).combinations()
-        every = product(*choices)
         if not self.apart:
-            return every
-        apart = sorted(self.apart)
+            return product(*choices)
+        if alike:
+            return self._arranged(choices)
+        if not self._is_quickly_sieved(choices):
+            return Tree(self, choices).combinations()
+        apart, every = self._places[0], product(*choices)
         return (rows for rows in every if len({rows[slot] for slot in apart}) == len(apart))
 
+    def _are_alike(self, choices: Choices) -> bool:
+        """Whether all slots that must be apart have the same choice, as equal devices have."""
+        return len({id(choices[slot]) for slot in self.apart}) == 1
+
+    def _arranged(self, choices: Choices) -> Iterator[tuple[int, ...]]:
+        """Every order of the one choice that slots have which must be apart, and all of the rest.
+
+        None of them is a dead end, so there is nothing to be careful about.
+        """
+        apart, others = self._places
+        rest = [choices[slot] for slot in others]
+        few = [*product(*rest)] if prod(map(len, rest)) <= _MANY else None
+        for chosen in permutations(choices[apart[0]], len(apart)):
+            for more in few or product(*rest):
+                yield self._in_order(chosen + more)
+
     def _is_quickly_sieved(self, choices: Choices) -> bool:
-        if not self.apart:
-            return True
         return len(self.apart) <= _FEW and prod(map(len, choices)) <= _MANY
 
 

@@ -166,7 +166,7 @@ def devices(request: ServerRequest, host: HostView) -> Verdict | None:
         code="devices",
         reason=found.reason,
         remedy=found.remedy,
-        facts={"needs": list(found.names)},
+        facts={"needs": list(found.names)} | ({"unfit": list(found.unfit)} if found.unfit else {}),
     )
 
 

@@ -24,11 +24,17 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Why the devices of a host do not do; *names* are the needs that come off badly."""
+    """Why the devices of a host do not do.
+
+    Attributes:
+        names: the needs that come off badly.
+        unfit: what is wrong with devices that would fit, each text once.
+    """
 
     names: tuple[str, ...]
     reason: str
     remedy: str
+    unfit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +195,13 @@ def _alone(need: DeviceNeed, devices: Sequence[HostDevice], guest: Locality) -> 
             f"{need.name} needs {count}, and no device listed here fits{_nearest(need, devices)}",
             "list such devices in [pci] device_spec of this host",
         )
+    ills = (one.unfit for one in fitting if one.standing is Standing.UNFIT)
+    unfit = tuple(dict.fromkeys(ills))
     return Shortfall(
         (need.name,),
         f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings)}",
-        _remedy(standings) if count <= len(fitting) else _TOO_MANY,
+        _remedy(standings, unfit) if count <= len(fitting) else _TOO_MANY,
+        unfit,
     )
 
 
@@ -215,12 +224,19 @@ def _too_far(
     )
 
 
+_NAMED = 3
 _TOO_MANY = "ask for fewer, or add devices: even with all of them free there are not so many"
 
 
-def _remedy(standings: Mapping[Standing, int]) -> str:
+def _remedy(standings: Mapping[Standing, int], unfit: Sequence[str]) -> str:
     if standings.get(Standing.CLEANING):
         return "wait until the cleaning is done"
+    if unfit:
+        more = f" and {len(unfit) - _NAMED} more" if len(unfit) > _NAMED else ""
+        return (
+            f"mend {', '.join(unfit[:_NAMED])}{more}; what has been well for long enough is "
+            "offered again by itself"
+        )
     if standings.get(Standing.QUARANTINED):
         return "see why devices are quarantined (lanekeeper device list) and have them cleaned"
     return "delete a server that holds such a device, or add devices"

@@ -23,6 +23,7 @@ class Standing(StrEnum):
     HELD = "held"
     CLEANING = "being cleaned"
     QUARANTINED = "quarantined"
+    UNFIT = "not well"
     BLOCKED = "blocked by its card's other side"
 
 
@@ -34,6 +35,7 @@ class HostDevice:
         pf_id: the device that is its PF; None for what is not a VF.
         parts_held: how many VFs of its card are held.
         whole_offered: whether its PF, too, may be given to guests.
+        unfit: what is wrong with it, for which it is kept back.
         numa_node: None where the firmware names none.
         provider_id: the resource provider that counts it, where that matters.
         pcie_root: the root port that it hangs on; None for none, or where the host does not tell.
@@ -46,6 +48,7 @@ class HostDevice:
     pf_id: str | None = None
     parts_held: int = 0
     whole_offered: bool = False
+    unfit: str = ""
     numa_node: int | None = None
     provider_id: str | None = None
     pcie_root: str | None = None
@@ -99,7 +102,9 @@ class HostView:
 
         Hosts of one shape answer any ``DeviceNeed`` alike; they need not give the same devices.
         """
-        return _shape(self.devices, lambda device: ())
+        return _shape(
+            self.devices, lambda device: (-1 if device.numa_node is None else device.numa_node,)
+        )
 
     @property
     def numa_shape(self) -> DeviceShape:
@@ -133,6 +138,7 @@ def _shape(
         kind = (
             device.offered.key,
             device.standing,
+            device.unfit,
             device.pf_id is None,
             device.whole_offered,
             where(device),

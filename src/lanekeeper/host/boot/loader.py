@@ -41,10 +41,12 @@ def read_boot_loader(root: Path) -> BootLoader:
     environment = grub.read_environment(root)
     variables = grub.read_variables(tuple(texts.values()))
     with_entries = variables.get("GRUB_ENABLE_BLSCFG") == "true"
-    doubt = _doubt(root, bool(texts) and not with_entries, bool(entries), images)
+    # Debian's grub-common brings a drop-in wherever it is installed, so one alone says nothing.
+    has_settings = grub.SETTINGS in texts or (bool(texts) and not entries)
+    doubt = _doubt(root, has_settings and not with_entries, bool(entries), images)
     if doubt or not (texts or entries):
         return BootLoader(None, looked, BootSettings(loader=None, doubt=doubt, update=None))
-    if entries and (with_entries or not texts or _is_systemd_boot(root)):
+    if entries and (with_entries or not has_settings or _is_systemd_boot(root)):
         return _of_entries(root, entries, texts, environment, looked)
     settings = BootSettings(
         loader=Loader.GRUB_DROP_IN if grub.reads_drop_ins(root) else Loader.GRUB_SETTINGS,

@@ -97,7 +97,7 @@ def with_generation(text: str, generation: int) -> str:
 def parse_domain(text: str) -> DomainFacts:
     """Read what libvirt says of a domain, Lanekeeper's own or a stranger's."""
     root = etree.fromstring(text, _PARSER)
-    addresses = tuple(_address(found) for path in _FUNCTIONS for found in root.findall(path))
+    addresses = tuple(address_of(found) for path in _FUNCTIONS for found in root.findall(path))
     own = root.find(f"metadata/{_SERVER}")
     if own is None or not own.get("id"):
         return DomainFacts(None, 0, 0, (), addresses)
@@ -220,7 +220,11 @@ def _managed(device: DeviceWanted) -> str:
 
 
 def _position(device: DeviceWanted) -> dict[str, str]:
-    address = PciAddress.parse(device.address)
+    return attributes_of(PciAddress.parse(device.address))
+
+
+def attributes_of(address: PciAddress) -> dict[str, str]:
+    """Spell a PCI address as an ``<address>`` has it."""
     return {
         "domain": f"0x{address.domain:04x}",
         "bus": f"0x{address.bus:02x}",
@@ -229,7 +233,9 @@ def _position(device: DeviceWanted) -> dict[str, str]:
     }
 
 
-def _address(element: Element) -> PciAddress:
+def address_of(element: Element) -> PciAddress:
+    """Read an ``<address>``, whose numbers may be spelled in any way that libvirt takes."""
+
     def number(name: str) -> int:
         return int(element.get(name, "0"), 0)
 

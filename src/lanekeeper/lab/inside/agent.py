@@ -19,6 +19,7 @@ from lanekeeper.lab.acceleration import probe
 from lanekeeper.lab.inside.command import Command
 from lanekeeper.lab.inside.libvirt import start_libvirt
 from lanekeeper.lab.inside.port import HungUp, Port
+from lanekeeper.lab.inside.reboot import reboot
 from lanekeeper.lab.wire import PORT_NAME, Frame, Kind, encode_document, encode_hello
 
 Document = dict[str, Any]
@@ -35,6 +36,7 @@ class Agent:
             "status": self._status,
             "spawn": spawn,
             "libvirt": self._libvirt,
+            "reboot": reboot,
         }
 
     def start(self) -> None:

@@ -1,7 +1,7 @@
 """The lab host's first process: makes the shared root file system a running machine.
 
-There is no systemd: what the lab needs of it is a page of mounts, udev, and somebody who reaps
-orphans. PID 1 does that last thing only; its child does all else.
+There is no systemd: what the lab needs of it is a page of mounts, udev, the units that were enabled
+in here, and somebody who reaps orphans. PID 1 does that last thing only; its child does all else.
 
 What this package imports is read over 9p by an emulated processor: every module counts, so it
 keeps to the light end of the standard library and runs without site packages.
@@ -16,6 +16,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
+from lanekeeper.lab.inside import boot_loader, unit
 from lanekeeper.lab.inside.agent import Agent
 from lanekeeper.lab.mounting import bind, mount
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS, HOST_ADDRESS
@@ -53,18 +54,21 @@ def main() -> None:
 def work() -> None:
     """Set the machine up, then serve the command ports for ever."""
     name, machine_id = os.environ["LAB_NAME"], os.environ["LAB_MACHINE_ID"]
-    cache = Path(os.environ["LAB_CACHE"])
+    cache, is_first = Path(os.environ["LAB_CACHE"]), "LAB_FIRST_BOOT" in os.environ
     tools = str(Path(sys.executable).parent)
     environment = {**ENVIRONMENT, "PATH": f"{tools}:{ENVIRONMENT['PATH']}"}
     os.environ.clear()
     os.environ.update(environment)
     mount_filesystems(cache)
     name_machine(name, machine_id)
+    if is_first:
+        boot_loader.furnish()
     call("modprobe", "-a", *MODULES)
     start_network()
     agent = Agent(cache)
     agent.start()
     start_udev()
+    unit.start_all(say)
     agent.settled()
     say(f"LAB-READY {Path('/proc/uptime').read_text().split()[0]}")
     agent.join()

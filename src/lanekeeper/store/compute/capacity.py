@@ -163,6 +163,7 @@ def _devices(
             device.c.dev_type,
             device.c.tags,
             device.c.state,
+            device.c.unfit,
             device.c.pf_id,
             device.c.numa_node,
             device.c.pcie_root,
@@ -189,6 +190,7 @@ def _device(row: sa.RowMapping) -> HostDevice:
             row["vendor_id"], row["product_id"], row["dev_type"], row["tags"]
         ),
         standing=_standing(row),
+        unfit=row["unfit"],
         pf_id=row["pf_id"],
         parts_held=row["parts_held"] or 0,
         whole_offered=bool(row["pf_listed"]),
@@ -198,15 +200,19 @@ def _device(row: sa.RowMapping) -> HostDevice:
 
 
 def _standing(row: sa.RowMapping) -> Standing:
-    """Where a device stands; a clean one is blocked by its card, held or dirty the other way."""
+    """Where a device stands; a clean one may be unfit, or blocked by its card, held or dirty the
+    other way.
+    """
     standing = _STANDING[row["state"]]
-    return Standing.BLOCKED if standing is Standing.FREE and not row["free"] else standing
+    if standing is not Standing.FREE or row["free"]:
+        return standing
+    return Standing.UNFIT if row["unfit"] else Standing.BLOCKED
 
 
 def device_facts(
     connection: sa.Connection, device_ids: Collection[str]
 ) -> dict[str, Mapping[str, Any]]:
-    """Devices by id: their columns, and ``pf_address``, ``pf_netdev`` and ``pf_mac`` of a VF."""
+    """Devices by id: columns, ``card_serial``, and ``pf_address``, ``pf_netdev``, ``pf_mac``."""
     pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
@@ -214,6 +220,7 @@ def device_facts(
             pf.c.address.label("pf_address"),
             pf.c.netdev.label("pf_netdev"),
             pf.c.mac.label("pf_mac"),
+            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
         )
         .outerjoin(pf, pf.c.id == device.c.pf_id)
         .where(device.c.id.in_(device_ids))

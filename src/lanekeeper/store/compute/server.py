@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import Life
+from lanekeeper.store.batch import MOST, batches
 from lanekeeper.store.tables import console, host, server, server_event
 
 
@@ -83,6 +84,16 @@ class ServerRecord:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerName:
+    """What a server is called, where it is, and what is being done with it."""
+
+    id: str
+    name: str
+    host_id: str | None
+    task_state: str | None
+
+
 _COLUMNS = tuple(name for name in ServerRecord.__slots__ if name != "host_name")
 _SELECT = sa.select(server, host.c.name.label("host_name")).outerjoin(
     host, host.c.id == server.c.host_id
@@ -114,22 +125,36 @@ def server_get(
     return None if row is None else _record(row)
 
 
-def server_list(
-    connection: sa.Connection,
-    *,
-    project_id: str | None = None,
-    host_name: str | None = None,
-    changed_since: datetime | None = None,
-) -> list[ServerRecord]:
-    """Servers, the youngest first, then by id; None leaves a condition out."""
-    query = _SELECT.order_by(server.c.created_at.desc(), server.c.id.desc())
-    if project_id is not None:
-        query = query.where(server.c.project_id == project_id)
-    if host_name is not None:
-        query = query.where(host.c.name == host_name)
-    if changed_since is not None:
-        query = query.where(server.c.updated_at >= changed_since)
-    return [_record(row) for row in connection.execute(query).mappings()]
+def servers_get(connection: sa.Connection, server_ids: Sequence[str]) -> list[ServerRecord]:
+    """These servers, in this order; those that are not there are left out."""
+    found = {
+        row["id"]: _record(row)
+        for batch in batches(server_ids)
+        for row in connection.execute(_SELECT.where(server.c.id.in_(batch))).mappings()
+    }
+    return [found[server_id] for server_id in server_ids if server_id in found]
+
+
+def server_flavors(connection: sa.Connection, project_id: str) -> Sequence[Mapping[str, Any]]:
+    """The flavor of each of a project's servers."""
+    return connection.scalars(
+        sa.select(server.c.flavor).where(server.c.project_id == project_id)
+    ).all()
+
+
+def servers_counted(connection: sa.Connection, host_name: str) -> int:
+    """How many servers a host has."""
+    mine = sa.select(sa.func.count()).join_from(server, host).where(host.c.name == host_name)
+    return connection.scalar(mine) or 0
+
+
+def servers_named(connection: sa.Connection, host_id: str | None = None) -> list[ServerName]:
+    """Servers, all or a host's, the youngest first, then by id."""
+    query = sa.select(*(server.c[name] for name in ServerName.__slots__))
+    if host_id is not None:
+        query = query.where(server.c.host_id == host_id)
+    rows = connection.execute(query.order_by(server.c.created_at.desc(), server.c.id.desc()))
+    return [ServerName(**row) for row in rows.mappings()]
 
 
 def servers_of_host(connection: sa.Connection, host_id: str) -> list[ServerRecord]:
@@ -182,6 +207,37 @@ def event_failed(connection: sa.Connection, server_id: str, message: str) -> Non
         .where(server_event.c.id == last.scalar_subquery())
         .values(message=message)
     )
+
+
+_GONE = ~sa.exists().where(server.c.id == server_event.c.server_id)
+
+
+def event_beyond(connection: sa.Connection, most: int) -> datetime | None:
+    """When the youngest event was that is one too many, if servers that are gone keep *most*."""
+    return connection.scalar(
+        sa.select(server_event.c.at)
+        .where(_GONE)
+        .order_by(server_event.c.at.desc())
+        .offset(most)
+        .limit(1)
+    )
+
+
+def events_forget(connection: sa.Connection, until: datetime) -> int:
+    """Delete events of servers that are gone, of *until* and before, the oldest first.
+
+    At most as many as go into one statement; returns how many those were.
+    """
+    oldest = (
+        sa.select(server_event.c.id)
+        .where(_GONE, server_event.c.at <= until)
+        .order_by(server_event.c.at)
+        .limit(MOST)
+    )
+    ids = connection.scalars(oldest).all()
+    if ids:
+        connection.execute(server_event.delete().where(server_event.c.id.in_(ids)))
+    return len(ids)
 
 
 def refusal_list(connection: sa.Connection, limit: int) -> list[ServerEvent]:

@@ -6,7 +6,7 @@ from the rows, so that no step has to know what the others have counted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.pci.device import DeviceState
-from lanekeeper.store.device.free import IS_CLEAN, is_barred
+from lanekeeper.store.batch import batches
+from lanekeeper.store.device.free import IS_CLEAN, IS_FIT, is_barred
 from lanekeeper.store.tables import card, claim, device
 
 TAKEN = "lanekeeper.device.taken"
@@ -44,12 +45,13 @@ def claim_insert(
     picks: Sequence[Pick],
     now: datetime,
     *,
-    listed_only: bool = True,
+    is_new: bool = True,
 ) -> None:
     """Give every picked device to *consumer_id*, or none of them.
 
     Whoever claims on a host has called ``host_lock`` before, so rivals wait for each other there;
-    the order of devices and cards within does not matter then.
+    the order of devices and cards within does not matter then. What is not new is held already, as
+    its host has told: whether it is listed and well does not matter.
 
     Raises:
         Conflict: a device is no longer available, or its PF or its VFs are held. The transaction
@@ -61,7 +63,7 @@ def claim_insert(
             pick.device_id,
             now,
             IS_CLEAN,
-            *([device.c.listed] if listed_only else []),
+            *((device.c.listed, IS_FIT) if is_new else ()),
             state=DeviceState.HELD,
         )
         if row is None:
@@ -99,7 +101,7 @@ def claim_adopt(
             .values(state=DeviceState.AVAILABLE, state_reason="", state_at=now)
         )
         card_recount(connection, _card_of(connection, pick.device_id))
-    claim_insert(connection, consumer_id, picks, now, listed_only=False)
+    claim_insert(connection, consumer_id, picks, now, is_new=False)
 
 
 def device_set_aside(connection: sa.Connection, device_id: str, reason: str, now: datetime) -> bool:
@@ -208,38 +210,36 @@ def device_clean_again(connection: sa.Connection, device_id: str, now: datetime)
     return _to_cleaning(connection, device_id, now, DeviceState.QUARANTINED)
 
 
-def device_leave(connection: sa.Connection, device_id: str) -> None:
-    """Its host tells of it no more. Who holds it keeps it; while it is dirty it bars no card."""
-    _set_presence(connection, device_id, present=False)
+def devices_leave(connection: sa.Connection, device_ids: Collection[str]) -> None:
+    """Their host tells of them no more. Who holds one keeps it; a dirty one bars no card."""
+    _recount(connection, _set_presence(connection, device_ids, present=False))
 
 
-def device_return(connection: sa.Connection, device_id: str) -> None:
-    """Its host tells of it again; it is in the state in which it left."""
-    _set_presence(connection, device_id, present=True)
+def devices_return(connection: sa.Connection, device_ids: Collection[str]) -> None:
+    """Their host tells of them again; each is in the state in which it left."""
+    _recount(connection, _set_presence(connection, device_ids, present=True))
 
 
-def device_follow(connection: sa.Connection, device_id: str, pf_id: str | None) -> None:
-    """Hang a VF on the PF that its host says is its PF now.
+def devices_move(connection: sa.Connection, addresses: Mapping[str, str], now: datetime) -> None:
+    """Have devices sit where *addresses* (by id) says, and there again if they were away.
 
-    A held VF must not follow to a card that is held or dirty whole (``card_is_whole``).
+    All at once, since they may exchange their addresses.
     """
-    before = connection.scalar(sa.select(device.c.pf_id).where(device.c.id == device_id))
-    if before == pf_id:
+    if not addresses:
         return
+    _set_presence(connection, addresses, present=False)
     connection.execute(
         device.update()
-        .where(device.c.id == device_id)
-        .values(pf_id=pf_id, generation=device.c.generation + 1)
+        .where(device.c.id == sa.bindparam("moved"))
+        .values(
+            address=sa.bindparam("to"),
+            moved_from=device.c.address,
+            moved_at=now,
+            generation=device.c.generation + 1,
+        ),
+        [{"moved": device_id, "to": address} for device_id, address in sorted(addresses.items())],
     )
-    for one in (before, pf_id):
-        if one is not None:
-            card_recount(connection, one)
-
-
-def card_is_whole(connection: sa.Connection, pf_id: str) -> bool:
-    """Whether the PF itself is held, or not clean since it was."""
-    holder = sa.select(card.c.whole_holder).where(card.c.pf_device_id == pf_id)
-    return connection.scalar(holder) is not None
+    devices_return(connection, addresses)
 
 
 def card_recount(connection: sa.Connection, pf_id: str) -> None:
@@ -339,12 +339,23 @@ def _step(
     ).one_or_none()
 
 
-def _set_presence(connection: sa.Connection, device_id: str, *, present: bool) -> None:
-    card_id = connection.scalar(
-        device.update()
-        .where(device.c.id == device_id)
-        .values(present=present, generation=device.c.generation + 1)
-        .returning(sa.func.coalesce(device.c.pf_id, device.c.id))
-    )
-    if card_id is not None:
-        card_recount(connection, card_id)
+def _set_presence(
+    connection: sa.Connection, device_ids: Collection[str], *, present: bool
+) -> set[str]:
+    """Say whether the devices are there; returns the ids of their cards' PFs."""
+    cards = set[str]()
+    for some in batches(device_ids):
+        cards |= set(
+            connection.scalars(
+                device.update()
+                .where(device.c.id.in_(some))
+                .values(present=present, generation=device.c.generation + 1)
+                .returning(sa.func.coalesce(device.c.pf_id, device.c.id))
+            )
+        )
+    return cards
+
+
+def _recount(connection: sa.Connection, pf_ids: Collection[str]) -> None:
+    for pf_id in sorted(pf_ids):
+        card_recount(connection, pf_id)

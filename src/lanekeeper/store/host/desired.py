@@ -6,7 +6,10 @@ import secrets
 
 import sqlalchemy as sa
 
+from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.tables import desired_mark, host
+
+UNUSABLE = "lanekeeper.host.unusable"
 
 
 def host_lock(connection: sa.Connection, host_id: str) -> None:
@@ -20,6 +23,18 @@ def host_lock(connection: sa.Connection, host_id: str) -> None:
     # which only refer to the host can still be written.
     mine = sa.select(host.c.id).where(host.c.id == host_id)
     connection.execute(mine.with_for_update(key_share=True))
+
+
+def host_lock_usable(connection: sa.Connection, host_id: str) -> None:
+    """``host_lock`` for who gives the host something new: it is enabled, and stays so.
+
+    Raises:
+        Conflict: it is disabled, frozen or removed, with code UNUSABLE.
+    """
+    mine = sa.select(host.c.enabled, host.c.frozen_reason).where(host.c.id == host_id)
+    row = connection.execute(mine.with_for_update(key_share=True)).one_or_none()
+    if row is None or not row.enabled or row.frozen_reason:
+        raise Conflict(f"host {host_id} takes nothing new any more", code=UNUSABLE)
 
 
 def desired_touch(connection: sa.Connection, host_id: str) -> None:
@@ -71,7 +86,8 @@ def desired_adopt(connection: sa.Connection, host_id: str, generation: int, mark
     """Count a state that this database never ordered as ordered, so that newer ones follow it.
 
     It may have ordered that generation itself, with another mark: the agent's is the one that
-    counts then. ``desired_touch`` follows, which orders a newer one.
+    counts then. It is what the agent has obeyed, so what it asked before that is late, and no more.
+    ``desired_touch`` follows, which orders a newer one.
     """
     connection.execute(
         host.update()
@@ -86,3 +102,4 @@ def desired_adopt(connection: sa.Connection, host_id: str, generation: int, mark
     connection.execute(
         desired_mark.insert().values(host_id=host_id, generation=generation, mark=mark)
     )
+    desired_obeyed(connection, host_id, generation, mark)

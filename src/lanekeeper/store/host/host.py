@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -22,10 +22,9 @@ from lanekeeper.store.tables import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRecord:
-    """One row of hosts.
+    """One row of hosts, without the long story that its agent tells.
 
     Attributes:
-        facts: the agent's ``HostFacts`` as plain data, empty before any.
         frozen_after: the ``G.MARK`` for which the host is frozen; empty when it is not.
         credential_hash: empty when its credential was revoked.
         refused_at: when somebody last came in its name with a credential that is not its own.
@@ -41,7 +40,6 @@ class HostRecord:
     generation: int
     mark: str
     obeyed: str
-    facts: Mapping[str, Any]
     facts_at: datetime | None
     seen_at: datetime | None
     refused_at: datetime | None
@@ -49,8 +47,19 @@ class HostRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostTold(HostRecord):
+    """A host with what its agent tells.
+
+    Attributes:
+        facts: the agent's ``HostFacts`` as plain data, empty before any.
+    """
+
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostStanding:
-    """Whether servers run on a host, without the long story that its agent tells."""
+    """Whether servers run on a host."""
 
     id: str
     name: str
@@ -58,21 +67,38 @@ class HostStanding:
     seen_at: datetime | None
 
 
-def _record(row: sa.RowMapping) -> HostRecord:
-    return HostRecord(**{name: row[name] for name in HostRecord.__slots__})
+_Row = TypeVar("_Row", HostRecord, HostTold, HostStanding)
+
+
+def _rows(
+    connection: sa.Connection, kind: type[_Row], *where: sa.ColumnElement[bool]
+) -> list[_Row]:
+    """Hosts by name; no column is read that *kind* has no place for."""
+    columns = (host.c[one.name] for one in fields(kind))
+    query = sa.select(*columns).where(*where).order_by(host.c.name)
+    return [kind(**row) for row in connection.execute(query).mappings()]
+
+
+def _row(
+    connection: sa.Connection, kind: type[_Row], *where: sa.ColumnElement[bool]
+) -> _Row | None:
+    found = _rows(connection, kind, *where)
+    return found[0] if found else None
 
 
 def host_list(connection: sa.Connection) -> list[HostRecord]:
     """Every host, by name."""
-    rows = connection.execute(sa.select(host).order_by(host.c.name))
-    return [_record(row) for row in rows.mappings()]
+    return _rows(connection, HostRecord)
+
+
+def hosts_told(connection: sa.Connection) -> list[HostTold]:
+    """Every host with what its agent tells, by name."""
+    return _rows(connection, HostTold)
 
 
 def host_standings(connection: sa.Connection) -> list[HostStanding]:
     """Every host, by name."""
-    columns = (host.c[name] for name in HostStanding.__slots__)
-    rows = connection.execute(sa.select(*columns).order_by(host.c.name)).mappings()
-    return [HostStanding(**row) for row in rows]
+    return _rows(connection, HostStanding)
 
 
 def host_get(connection: sa.Connection, host_id: str) -> HostRecord:
@@ -81,29 +107,33 @@ def host_get(connection: sa.Connection, host_id: str) -> HostRecord:
     Raises:
         NotFound: no host has this id.
     """
-    row = connection.execute(sa.select(host).where(host.c.id == host_id)).mappings().one_or_none()
-    if row is None:
+    found = _row(connection, HostRecord, host.c.id == host_id)
+    if found is None:
         raise NotFound(f"no host has the id {host_id}")
-    return _record(row)
+    return found
 
 
 def host_by_name(connection: sa.Connection, name: str) -> HostRecord | None:
-    row = connection.execute(sa.select(host).where(host.c.name == name)).mappings().one_or_none()
-    return None if row is None else _record(row)
+    return _row(connection, HostRecord, host.c.name == name)
+
+
+def host_told(connection: sa.Connection, host_id: str) -> HostTold | None:
+    return _row(connection, HostTold, host.c.id == host_id)
+
+
+def host_told_by_name(connection: sa.Connection, name: str) -> HostTold | None:
+    return _row(connection, HostTold, host.c.name == name)
 
 
 def host_by_credential(
     connection: sa.Connection, credential_hash: str
 ) -> tuple[HostRecord, bool] | None:
     """The host whose agent carries this credential, and whether it is the next one, used first."""
-    query = sa.select(host).where(
-        sa.or_(
-            host.c.credential_hash == credential_hash,
-            host.c.next_credential_hash == credential_hash,
-        )
+    carries = sa.or_(
+        host.c.credential_hash == credential_hash, host.c.next_credential_hash == credential_hash
     )
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else (_record(row), row["credential_hash"] != credential_hash)
+    found = _row(connection, HostRecord, carries)
+    return None if found is None else (found, found.credential_hash != credential_hash)
 
 
 def host_insert(
@@ -215,6 +245,16 @@ def frozen_report_get(connection: sa.Connection, host_id: str) -> Any | None:
         frozen_report.c.host_id == host_id, frozen_report.c.facts_told
     )
     return connection.scalar(query)
+
+
+def hosts_hold_idle(connection: sa.Connection, host_ids: Collection[str]) -> set[str]:
+    """Hold those of *host_ids* that nobody else does, without waiting; returns the others.
+
+    One that no host has is among neither. At most as many as ``batches`` puts together.
+    """
+    asked = sa.select(host.c.id).where(host.c.id.in_(host_ids))
+    free = asked.order_by(host.c.id).with_for_update(key_share=True, skip_locked=True)
+    return set(connection.scalars(asked)) - set(connection.scalars(free))
 
 
 def hosts_seen(connection: sa.Connection, seen: Iterable[tuple[str, datetime]]) -> None:

@@ -29,7 +29,7 @@ from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port_row import port_records, port_values
 from lanekeeper.store.network.subnet import address_take, subnets_on
 from lanekeeper.store.row import check_revision, row_insert_new
-from lanekeeper.store.tables import network, port
+from lanekeeper.store.tables import claim, device, network, port
 
 FILTERS = frozenset(
     {"id", "name", "project_id", "network_id", "device_id", "mac_address", "device_owner"}
@@ -214,6 +214,27 @@ def port_attach(
     card_mac = profile.get("device_mac_address")
     if taken.vnic_type == VnicType.DIRECT_PHYSICAL and card_mac:
         port_set_mac(connection, port_id, parse_mac(card_mac))
+
+
+def ports_follow(connection: sa.Connection, device_ids: Collection[str], now: datetime) -> None:
+    """Have the profiles of ports name the addresses that their devices have now."""
+    rows = connection.execute(
+        sa.select(port.c.id, port.c.binding_profile, device.c.address)
+        .join(claim, claim.c.request_id == port.c.id)
+        .join(device, device.c.id == claim.c.device_id)
+        .where(claim.c.device_id.in_(device_ids), port.c.device_id == claim.c.consumer_id)
+        .order_by(port.c.id)
+    ).all()
+    for row in rows:
+        connection.execute(
+            port.update()
+            .where(port.c.id == row.id)
+            .values(
+                binding_profile={**row.binding_profile, "pci_slot": row.address},
+                revision=port.c.revision + 1,
+                updated_at=now,
+            )
+        )
 
 
 def port_detach(

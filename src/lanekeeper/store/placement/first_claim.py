@@ -10,13 +10,12 @@ import sqlalchemy as sa
 from lanekeeper.domain.placement.allocation import Allocation
 from lanekeeper.store.pipeline import Outcomes, Statement, Values, run
 from lanekeeper.store.placement.allocation import (
-    CONSUMER_SEEK,
     PROVIDER_INVENTORY,
     USE_CHANGE,
-    ConsumerRow,
     ProviderInventory,
     provider_inventories_of,
 )
+from lanekeeper.store.placement.consumer import CONSUMER_SEEK, ConsumerRow
 from lanekeeper.store.placement.hold import BUMP
 from lanekeeper.store.tables import allocation, consumer
 

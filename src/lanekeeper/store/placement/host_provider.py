@@ -10,6 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from lanekeeper.store.placement.hold import providers_hold, trees_hold
+from lanekeeper.store.placement.namesake import named_apart
 from lanekeeper.store.tables import (
     allocation,
     claim,
@@ -92,14 +93,20 @@ def host_tree_hold(connection: sa.Connection, host_id: str) -> None:
 
 
 def device_providers_retire(
-    connection: sa.Connection, host_id: str, device_ids: Collection[str], now: datetime
+    connection: sa.Connection,
+    host_id: str,
+    device_ids: Collection[str],
+    wanted: Mapping[str, str],
+    now: datetime,
 ) -> None:
-    """Take their names from the providers of devices that *host_id* has no more.
+    """Take their names from the providers of devices that *host_id* has no more, or elsewhere.
 
     A name follows the address, where another device may be by now. What nobody refers to goes;
-    the rest is called ``NAME#<first 8 characters of its id>`` until its device is back. Whoever
+    the rest is called ``NAME#<first 8 characters of its id>`` until its device is back. So is one
+    whose name another one is to have, by *wanted* (id to name), until it gets its own. Whoever
     calls this has called ``host_providers_hold``, so that nobody comes to refer to one meanwhile.
     """
+    owners = {name: id_ for id_, name in wanted.items()}
     there = {device_provider_id(host_id, device_id) for device_id in device_ids}
     rows = connection.execute(
         sa.select(resource_provider.c.id, resource_provider.c.name).where(
@@ -107,17 +114,25 @@ def device_providers_retire(
         )
     ).all()
     for row in rows:
-        if row.id in there:
-            continue
         mine = resource_provider.c.id == row.id
+        if row.id in there:
+            if owners.get(row.name, row.id) != row.id:
+                _rename(connection, row.id, row.name, now)
+            continue
         if not _is_referred_to(connection, row.id):
             connection.execute(
                 device.update().where(device.c.provider_id == row.id).values(provider_id=None)
             )
             connection.execute(resource_provider.delete().where(mine))
-        elif not row.name.endswith(mark := f"#{row.id[:8]}"):
-            renamed = resource_provider.update().where(mine)
-            connection.execute(renamed.values(name=row.name + mark, updated_at=now))
+        else:
+            _rename(connection, row.id, row.name, now)
+
+
+def _rename(connection: sa.Connection, provider_id: str, name: str, now: datetime) -> None:
+    if not name.endswith(named_apart("", provider_id)):
+        mine = resource_provider.update().where(resource_provider.c.id == provider_id)
+        apart = named_apart(name, provider_id)
+        connection.execute(mine.values(name=apart, updated_at=now))
 
 
 def _is_referred_to(connection: sa.Connection, provider_id: str) -> bool:

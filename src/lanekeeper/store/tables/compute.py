@@ -118,7 +118,7 @@ server_event = Table(
     text_column("user_id"),
     text_column("message"),
     json_column("detail"),
-    Column("at", Moment, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
     comment="What was asked of a server and what came of it; kept after the server has gone.",
 )
 console = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, ForeignKey, Table
+from sqlalchemy import Column, ForeignKey, Index, Table
 
 from lanekeeper.store.tables.column import (
     Moment,
@@ -34,6 +34,9 @@ host = Table(
     Column("seen_at", Moment, index=True),
     Column("refused_at", Moment),
     Column("created_at", Moment, nullable=False),
+    # Every request of an agent is looked up by one of them.
+    Index("ix_host_credential_hash", "credential_hash"),
+    Index("ix_host_next_credential_hash", "next_credential_hash"),
     comment="id is also the compute-node provider's, the hypervisor's and the service's.",
 )
 desired_mark = Table(

@@ -13,7 +13,7 @@ VIRTUALIZATION_MISSING = Kind(
     "cpu-virtualization-missing",
     Severity.ERROR,
     "The CPU shows neither VT-x nor SVM.",
-    "Guests can only be emulated, slowly, and no PCI device can be given to an emulated one.",
+    "Guests can only be emulated, many times slower: good for trying, not for use.",
     "switch on VT-x or SVM in the firmware's CPU settings",
 )
 KVM = Kind("kvm", Severity.OK, "KVM is there.")

@@ -95,7 +95,8 @@ def _iommu(survey: Survey) -> Iterator[Finding]:
         yield ON.found("host", "the IOMMU translates", source)
         return
     off = [word for word in host.cmdline if word in _OFF]
-    arguments = "iommu=pt" if "svm" in host.cpu_flags else "intel_iommu=on, iommu=pt"
+    is_amd = "svm" in host.cpu_flags and not _is_intel(survey)
+    arguments = "iommu=pt" if is_amd else "intel_iommu=on, iommu=pt"
     table = f"/sys/firmware/acpi/tables has {host.dma_table or 'neither DMAR nor IVRS'}"
     firmware = "" if host.dma_table else "switch on VT-d or AMD-Vi in the firmware; "
     yield OFF.found(
@@ -175,12 +176,15 @@ def _configured(survey: Survey) -> Iterator[Finding]:
         )
         return
     configured = host.configured_cmdline
-    missing = [word for word in configured if not argument_holds(word, host.cmdline)]
+    files = host.boot.entries or host.boot.texts or host.boot_loader_files
+    there = ", ".join(f"/{name}" for name in files)
+    counting = [word for word in configured if argument_holds(word, configured)]
+    missing = [word for word in counting if not argument_holds(word, host.cmdline)]
     if missing:
         yield REBOOT.found(
             "host",
             f"configured kernel arguments are not active yet: {' '.join(missing)}",
-            "they stand in /etc/default/grub or /etc/default/grub.d, not in /proc/cmdline",
+            f"they stand in {there}, not in /proc/cmdline",
         )
     for word in ("intel_iommu=on", "iommu=pt"):
         if argument_holds(word, host.cmdline) and not argument_holds(word, configured):

@@ -1,0 +1,76 @@
+"""Guest XML of flavor devices and of ports on VFs, against what Nova writes.
+
+What Lanekeeper's guests do not have (macvtap, virtual switches, vIOMMU, other hypervisors) is "not
+offered": the API refuses it before there is any XML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
+from lanekeeper.hypervisor.libvirt.domain_xml import domain_xml
+from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
+from vectors.case import Answer, Data
+from vectors.markup import plain
+
+_VIFS = {("hw_veb", "direct"), ("ib_hostdev", "direct")}
+
+
+def xml(data: Data) -> Iterator[Answer]:
+    expect = data["expect"]
+    expected = plain(etree.fromstring(expect["xml"])) if "xml" in expect else expect["result"]
+    yield Answer(said(data) if is_offered(data) else "not offered", expected)
+
+
+def is_offered(data: Data) -> bool:
+    if data["kind"] == "flavor_device":
+        return data["virt_type"] in {"kvm", "qemu"}
+    vif = data.get("vif", {})
+    return (vif.get("type"), vif.get("vnic_type")) in _VIFS
+
+
+def said(data: Data) -> Any:
+    """Return the element that the guest gets for the case's device, or ``error``."""
+    wanted: dict[str, Any] = (
+        {"devices": [device(data["address"], managed=data["managed"] != "false")]}
+        if data["kind"] == "flavor_device"
+        else {"nics": [card(data["vif"])]}
+    )
+    server = ServerWanted(
+        id="5f0a6c0e-1111-4222-8333-944455566677",
+        name="n",
+        generation=1,
+        power="running",
+        vcpus=1,
+        memory_mib=64,
+        disk_gib=0,
+        **wanted,
+    )
+    blueprint = Blueprint(server=server, files=GuestFiles(console=Path("/c")))
+    try:
+        text = domain_xml(blueprint, kvm=data["virt_type"] == "kvm")
+    except Invalid:
+        return "error"
+    return plain(etree.fromstring(text).findall("devices/*")[-1])
+
+
+def device(address: str, *, managed: bool = True) -> DeviceWanted:
+    return DeviceWanted(
+        device_id="d", address=address, vendor_id="8086", product_id="10ca", managed=managed
+    )
+
+
+def card(vif: dict[str, Any]) -> NicWanted:
+    return NicWanted(
+        port_id="p",
+        mac=vif["mac"],
+        device=device(vif["profile"]["pci_slot"]),
+        vf_index=0 if vif["type"] == "hw_veb" else None,
+        vlan=int(vif["details"].get("vlan") or 0),
+    )

@@ -1,0 +1,85 @@
+"""Every case of ours, as a test; and that the declarations are about something."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vectors.adapters import ADAPTERS, NOT_YET
+from vectors.case import CaseFile, Data, Outcome, find_files
+from vectors.deliberate import differences, later
+from vectors.run import declared, judge
+
+FILES = tuple(find_files(Path(__file__).parent))
+
+
+ON_A_SITE = {"nova/placement", "nova/server_lifecycle"}
+"""Kinds that need a whole site, with a database."""
+OPEN = {
+    "pl-used-pf-to-vf-refused": "a listing that takes a card from under a guest is not refused",
+    "pl-used-vf-to-pf-refused": "a listing that takes a card from under a guest is not refused",
+    "pl-used-vf-spec-removed-one-of-two": "another of two equal VFs is taken than in the case",
+    "pl-otu-*": "one-time-use is a trait and no more",
+    "life-reserved-device-skipped": "what a device's provider reserves cannot be set from outside",
+}
+"""Cases that fail, and why; each has to fail still."""
+
+
+def answerable() -> list[Any]:
+    return [
+        pytest.param(
+            file.kind,
+            data,
+            id=f"{file.kind}:{data['id']}",
+            marks=[*([pytest.mark.service] if file.kind in ON_A_SITE else []), *_open(data["id"])],
+        )
+        for file in FILES
+        if file.kind in ADAPTERS
+        for data in file.cases
+    ]
+
+
+def _open(case_id: str) -> list[Any]:
+    found = [reason for pattern, reason in OPEN.items() if fnmatchcase(case_id, pattern)]
+    return [pytest.mark.xfail(reason=found[0], strict=True)] if found else []
+
+
+@pytest.mark.parametrize(("kind", "data"), answerable())
+def test_case(kind: str, data: Data) -> None:
+    result = judge(kind, data)
+    assert result.outcome is not Outcome.FAILED, result.difference
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.kind)
+def test_every_kind_is_answered_or_known_not_to_be(file: CaseFile) -> None:
+    assert (file.kind in ADAPTERS) != (file.kind in NOT_YET)
+
+
+def test_every_declared_difference_is_one() -> None:
+    used = {
+        id(declared(file.kind, data, answer))
+        for file in FILES
+        if file.kind in ADAPTERS and file.kind not in ON_A_SITE
+        for data in file.cases
+        for answer in ADAPTERS[file.kind](data)
+        if answer.said != answer.expected
+    }
+    unused = [one for one in differences() if id(one) not in used]
+    assert [one.reason for one in unused if not set(one.scope.files) & ON_A_SITE] == []
+
+
+def test_every_postponed_case_exists() -> None:
+    unused = [
+        one.reason
+        for one in later()
+        if not any(
+            one.scope.holds(data, data.get("expect"))
+            for file in FILES
+            if file.kind in one.scope.files
+            for data in file.cases
+        )
+    ]
+    assert unused == []
