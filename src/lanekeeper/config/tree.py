@@ -219,6 +219,14 @@ class Compute(Section, frozen=True):
         Meta(ge=0),
         Option("DEFAULT", "reserved_host_disk_mb", "Disk kept for the host, in MiB."),
     ] = 0
+    pack_cells: Annotated[
+        bool,
+        Option(
+            "compute",
+            "packing_host_numa_cells_allocation_strategy",
+            "Fill NUMA nodes of a host that guests are on before empty ones.",
+        ),
+    ] = False
     enabled_filters: Annotated[
         tuple[str, ...],
         Option(

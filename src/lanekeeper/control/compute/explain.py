@@ -221,6 +221,7 @@ def _request(
         host=host,
         topology=topology_of(flavor, properties),
         pcie_root=root_policy(flavor.extra_specs),
+        pack_cells=site.config.compute.pack_cells,
     )
 
 

@@ -147,6 +147,7 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
             host=host,
             topology=topology_of(flavor, image.properties),
             pcie_root=root_policy(flavor.extra_specs),
+            pack_cells=site.config.compute.pack_cells,
         ),
         zone=zone,
     )

@@ -181,6 +181,7 @@ class ServerRequest:
         host: the name of the one host that may be taken; None leaves it open.
         topology: NUMA nodes, pinned CPUs and pages that it asks for; None for none of it.
         pcie_root: whether its devices have to hang on one root port, or should.
+        pack_cells: fill NUMA cells that others are on before empty ones.
     """
 
     vcpus: int
@@ -191,6 +192,7 @@ class ServerRequest:
     host: str | None = None
     topology: GuestTopology | None = None
     pcie_root: RootPolicy = RootPolicy.ANY
+    pack_cells: bool = False
 
     @property
     def amounts(self) -> dict[str, int]:

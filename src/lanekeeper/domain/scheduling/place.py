@@ -62,6 +62,7 @@ def _seatings(request: ServerRequest, host: HostView) -> Iterator[tuple[Seat, ..
         devices=Counter(one.numa_node for one in free if one.numa_node is not None),
         wants_devices=bool(request.needs),
         kinds=partial(_kinds, free),
+        pack=request.pack_cells,
     )
 
 

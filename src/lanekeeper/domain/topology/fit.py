@@ -78,6 +78,7 @@ def seatings(
     devices: Mapping[int, int],
     wants_devices: bool,
     kinds: Callable[[], Mapping[int, Hashable]] = dict,
+    pack: bool = False,
 ) -> Iterator[tuple[Seat, ...]]:
     """Yield ways to seat the guest, the best first; each guest cell has a host cell of its own.
 
@@ -90,10 +91,11 @@ def seatings(
         devices: free devices by the cell that they are near to.
         wants_devices: whether the guest wants any.
         kinds: says of each cell what is near to it; ways that differ in nothing are tried once.
+        pack: cells with fewer free CPUs and less free memory come first instead.
 
     Source: nova ``virt/hardware.py``, numa_fit_instance_to_host.
     """
-    order = _in_order(guest, cells, devices, wants_devices=wants_devices)
+    order = _in_order(guest, cells, devices, wants_devices=wants_devices, pack=pack)
     found = {cell.id: _seats(guest, cell) for cell in order}
     useful = [cell for cell in order if any(isinstance(one, Seat) for one in found[cell.id])]
     near = kinds() if len(useful) > len(guest.cells) else {}
@@ -137,6 +139,7 @@ def _in_order(
     devices: Mapping[int, int],
     *,
     wants_devices: bool,
+    pack: bool,
 ) -> list[HostCell]:
     if len(cells) <= len(guest.cells):
         return list(cells)  # all of them are needed: the guest's order is the host's
@@ -145,7 +148,8 @@ def _in_order(
         near = devices.get(cell.id, 0)
         cpus = len(cell.free_cpus) if guest.is_pinned else -cell.amount(VCPUS).used
         memory = cell.amount(MEMORY).free(shared=False)
-        return (-near if wants_devices else near, -cpus, -memory, cell.id)
+        sign = 1 if pack else -1
+        return (-near if wants_devices else near, sign * cpus, sign * memory, cell.id)
 
     return sorted(cells, key=rank)
 
