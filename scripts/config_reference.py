@@ -18,6 +18,7 @@ from lanekeeper.config import Config
 from lanekeeper.config.change import is_read_at_start
 from lanekeeper.config.names import GONE, bounds_in_words, options, sections
 from lanekeeper.config.option import Option
+from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
 ROOT = Path(__file__).parent.parent
 
@@ -127,6 +128,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, frozenset):
+        return format_cpu_set(value)
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, int | float | str):

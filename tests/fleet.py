@@ -29,7 +29,14 @@ from lanekeeper.domain.errors import Unauthenticated
 from lanekeeper.domain.image.record import ImageRecord, Status, Visibility
 from lanekeeper.domain.network.port import PortRecord, PortWanted, VnicType
 from lanekeeper.domain.pci.alias import Alias
-from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState, ServerState
+from lanekeeper.protocol import (
+    CleaningState,
+    DeviceFact,
+    HostFacts,
+    HostState,
+    NumaCell,
+    ServerState,
+)
 from lanekeeper.store.compute.server import server_get, servers_of_host
 from lanekeeper.store.database import Database
 from lanekeeper.store.device.device import claims_of, devices_to_clean
@@ -82,7 +89,9 @@ def config(*, refuse_unschedulable: bool = False) -> Config:
     return Config(pci=Pci(alias=ALIASES), lanekeeper=Own(refuse_unschedulable=refuse_unschedulable))
 
 
-def pf_and_vfs(bus: str, vfs: int = 7, *, physical_network: str = "") -> list[DeviceFact]:
+def pf_and_vfs(
+    bus: str, vfs: int = 7, *, physical_network: str = "", numa_node: int | None = None
+) -> list[DeviceFact]:
     """A PF at ``0000:<bus>:00.0`` and its VFs, of which only the VFs are listed."""
     tags = {"physical_network": physical_network} if physical_network else {}
     pf = f"0000:{bus}:00.0"
@@ -105,6 +114,7 @@ def pf_and_vfs(bus: str, vfs: int = 7, *, physical_network: str = "") -> list[De
                 parent=pf,
                 vf_index=number,
                 tags=tags,
+                numa_node=numa_node,
             )
             for number in range(vfs)
         ),
@@ -145,6 +155,7 @@ class Fleet:
         memory_mib: int = 262144,
         disk_gib: int = 2000,
         mappings: Sequence[str] = ("physnet1",),
+        cells: Sequence[NumaCell] = (),
     ) -> str:
         """Enrol a host and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
@@ -157,6 +168,7 @@ class Fleet:
             disk_gib=disk_gib,
             devices=list(lab_devices() if devices is None else devices),
             mappings={one: ["ens21f0"] for one in mappings},
+            cells=list(cells),
         )
         report_facts(self.site, host_id, facts)
         self.hosts[name] = host_id

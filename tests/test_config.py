@@ -11,6 +11,7 @@ from lanekeeper.config.names import OWN_SECTIONS, openstack_options, options
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.vlan import VlanRange
 from lanekeeper.domain.pci.health import Action, Rule, Signal
+from lanekeeper.domain.topology.page_size import ReservedPages
 
 VF = '{"vendor_id": "8086", "product_id": "10ca"}'
 ALIAS = '{"name": "a1", "vendor_id": "8086", "product_id": "10ca"}'
@@ -327,6 +328,29 @@ def test_every_field_of_the_tree_can_be_configured() -> None:
 def _fields(part: str) -> tuple[str, ...]:
     fields: tuple[str, ...] = getattr(Config(), part).__struct_fields__
     return fields
+
+
+def test_no_cpu_is_for_one_guest_and_for_all(read: Reader) -> None:
+    loaded = read("[compute]\ncpu_dedicated_set = 4-7,^5\ncpu_shared_set = 0-3\n")
+    assert loaded.config.cpus.cpu_dedicated_set == {4, 6, 7}
+    with pytest.raises(Invalid, match=r"nova.conf:3: .*CPU 3-4 is in cpu_dedicated_set, too"):
+        read("[compute]\ncpu_dedicated_set = 3-7\ncpu_shared_set = 0-4\n")
+    with pytest.raises(Invalid, match=r"nova.conf:2: .*7-4 runs backwards"):
+        read("[compute]\ncpu_dedicated_set = 7-4\n")
+
+
+def test_pages_that_are_kept_from_guests(read: Reader) -> None:
+    text = "[DEFAULT]\nreserved_huge_pages = node:0,size:2048,count:64\n"
+    two = read(f"{text}reserved_huge_pages = size:1GB, count:1, node:1\n").config.cpus
+    assert two.reserved_huge_pages == (ReservedPages(0, 2048, 64), ReservedPages(1, 1048576, 1))
+    for wrong, words in (
+        ("node:0,size:2048", "is not node:N,size:SIZE,count:N"),
+        ("node:0,size:2048,count:64,count:1", "is not node:N,size:SIZE,count:N"),
+        ("node:x,size:2048,count:64", "node 'x' is no whole number"),
+        ("node:0,size:large,count:64", "size large is no size"),
+    ):
+        with pytest.raises(Invalid, match=rf"nova.conf:3: .*{words}"):
+            read(f"{text}reserved_huge_pages = {wrong}\n")
 
 
 def test_health_is_judged_as_configured(tmp_path: Path) -> None:

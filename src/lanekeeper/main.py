@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; see ``cli/exit_code.py`` for what the number says."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if sys.stdout is None:  # closed by whoever started us: what is printed has nowhere to go
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for as long as we run
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # as long as we run; pathlib is not loaded yet
     try:
         with _made_for_good() if arguments is None else nullcontext():
             parser = _parser(given)

@@ -66,6 +66,7 @@ class DeviceFact(Wire, frozen=True):
         entry: which device_spec entry matched first, counted from 0.
         tags: the entry's tags as text (physical_network, resource_class, traits, trusted, managed,
             live_migratable, one_time_use, ...); empty when not listed.
+        pcie_root: address of the root port that it hangs on.
         serial: the card's serial number; a device that moves slots keeps its identity through it.
         slot: the physical slot of the card; tells for one without a serial number. Like that told
             of what is no VF, and by an older agent of nothing.
@@ -81,6 +82,7 @@ class DeviceFact(Wire, frozen=True):
     parent: str | None = None
     vf_index: int | None = None
     numa_node: int | None = None
+    pcie_root: str | None = None
     iommu_group: int | None = None
     driver: str | None = None
     netdev: str | None = None
@@ -90,12 +92,32 @@ class DeviceFact(Wire, frozen=True):
     label: str | None = None
 
 
+class PagesFact(Wire, frozen=True):
+    """Huge pages of one size that a NUMA node has, in use or not."""
+
+    size_kib: int
+    total: int
+
+
 class NumaCell(Wire, frozen=True):
-    """One NUMA node of the host: its CPUs and its memory."""
+    """One NUMA node of the host: its CPUs and its memory.
+
+    Attributes:
+        memory_mib: all of it, that of huge pages, too.
+        socket: physical package; None where it is not known.
+        siblings: CPUs that are threads of one core, core by core.
+        dedicated: CPUs that are given to one guest's CPU each.
+        shared: CPUs that guests' other CPUs float over; None for all.
+    """
 
     id: int
     cpus: list[int] = []
     memory_mib: int = 0
+    socket: int | None = None
+    siblings: list[list[int]] = []
+    dedicated: list[int] = []
+    shared: list[int] | None = None
+    pages: list[PagesFact] = []
 
 
 class HostFacts(Wire, frozen=True):
@@ -237,6 +259,24 @@ class NicWanted(Wire, frozen=True):
     mtu: int = 1500
 
 
+class CellWanted(Wire, frozen=True):
+    """One NUMA node of a guest, numbered as listed, and where it lies on the host.
+
+    Attributes:
+        node: the host's NUMA node.
+        cpus: the guest's CPUs of it.
+        pins: guest's CPU and host's CPU; the others float over ``floating``, CPUs of the host.
+        page_kib: size of the pages; None leaves it to the host.
+    """
+
+    node: int
+    cpus: list[int]
+    memory_mib: int
+    pins: list[tuple[int, int]] = []
+    floating: list[int] = []
+    page_kib: int | None = None
+
+
 class ImageWanted(Wire, frozen=True):
     """An image by its id and what its bytes must hash to (SHA-512, hexadecimal)."""
 
@@ -254,6 +294,8 @@ class ServerWanted(Wire, frozen=True):
         reboots: grows with every reboot that was asked for; the agent remembers what it obeyed.
         config_drive: path below the drive to content, already rendered; empty for no drive.
         metadata: small strings that the domain carries in its <metadata>.
+        cells: its NUMA nodes; empty for a guest that floats over the whole host.
+        emulator: CPUs of the host for the hypervisor's own threads; empty for any of the guest's.
         memo: what the controller would have to know of the server if it lost its database; for the
             agent a text to keep and to give back.
     """
@@ -274,6 +316,8 @@ class ServerWanted(Wire, frozen=True):
     config_drive: dict[str, str] = {}
     reboots: int = 0
     metadata: dict[str, str] = {}
+    cells: list[CellWanted] = []
+    emulator: list[int] = []
     memo: str = ""
 
 

@@ -387,12 +387,14 @@ def test_an_image_that_does_not_go_with_the_flavor_is_refused(world: Fleet) -> N
     ):
         refused(world, Invalid, words, wanted(world, plain, image_id=image_id))
     numa = world.image(hw_numa_nodes="2")
-    refused(world, NotOffered, "hw_numa_nodes", wanted(world, plain, image_id=numa))
+    refused(world, Invalid, "1 CPUs and 64 MiB cannot be", wanted(world, plain, image_id=numa))
+    uefi = world.image(hw_firmware_type="uefi")
+    refused(world, NotOffered, "hw_firmware_type", wanted(world, plain, image_id=uefi))
 
 
 def test_a_flavor_that_asks_for_more_than_is_there_is_refused(world: Fleet) -> None:
-    numa = flavor(world, extra_specs={"hw:numa_nodes": "2"})
-    refused(world, NotOffered, "hw:numa_nodes", wanted(world, numa))
+    realtime = flavor(world, extra_specs={"hw:cpu_realtime": "yes"})
+    refused(world, NotOffered, "hw:cpu_realtime", wanted(world, realtime))
 
 
 def test_ports_that_cannot_be_used_are_refused(world: Fleet) -> None:

@@ -313,6 +313,36 @@ BROKEN: dict[str, tuple[str, Break]] = {
         "segment.vlan",
         lambda c, b: c.execute(t.segment.update().values(network_id="nowhere")),
     ),
+    "a cell's use that nobody claims": (
+        "cell.used",
+        lambda c, b: c.execute(
+            t.cell_stock.insert().values(
+                host_id=b.server[0]["host_id"], cell=0, what="vcpus", total=4, capacity=4, used=1
+            )
+        ),
+    ),
+    "a cell of no server": (
+        "cell.holder",
+        lambda c, b: c.execute(
+            t.cell_claim.insert().values(
+                consumer_id="nobody",
+                guest_cell=0,
+                host_id=b.server[0]["host_id"],
+                host_cell=0,
+                what="memory_mib",
+                amount=0,
+                vcpus=[],
+            )
+        ),
+    ),
+    "a pinned CPU of no cell": (
+        "cpu.cell",
+        lambda c, b: c.execute(
+            t.pinned_cpu.insert().values(
+                host_id=b.server[0]["host_id"], cpu=3, consumer_id=b.server[0]["id"], vcpu=0
+            )
+        ),
+    ),
     "a generation that was not given out": (
         "host.generation",
         lambda c, b: c.execute(_set(t.host, b.server[0]["host_id"], generation=99)),

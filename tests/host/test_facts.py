@@ -5,8 +5,9 @@ import pytest
 from host.planted import CAPTURED_LAB, PF, simulated
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.observed import NumaNode
-from lanekeeper.host.facts import cpu_list, read_host
+from lanekeeper.host.facts import read_host
 from lanekeeper.host.simulated import lab_tree
+from lanekeeper.host.topology import cpu_list
 from lanekeeper.host.tree import plant
 
 

@@ -7,6 +7,7 @@ from host.planted import ONE_PF_TWO_VFS
 from lanekeeper.domain.errors import Conflict, HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.tree import plant
 
@@ -180,3 +181,11 @@ def test_a_serial_number_is_read_once_for_each_device_object(bus: PciSysfs, devi
     for name in ("vendor", "device", "class"):
         (device / name).write_text("0x1\n")
     assert bus.device(PF).serial is None
+
+
+def test_functions_below_one_root_port_say_which(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path))
+    roots = {str(device.address): device.pcie_root for device in machine.scan().devices}
+    assert roots["0000:21:00.0"] == roots["0000:21:10.0"] == "0000:20:00.0"
+    assert roots["0000:22:00.0"] == "0000:20:01.0"
+    assert roots["0000:00:02.0"] is None  # it is on a root bus itself

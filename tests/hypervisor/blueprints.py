@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
-from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
+from lanekeeper.protocol import CellWanted, DeviceWanted, NicWanted, ServerWanted
 
 ID = "5f0a6c0e-1111-4222-8333-944455566677"
 
@@ -75,6 +75,31 @@ def aliased() -> Blueprint:
             name="line one\nline two\x00",
             nics=[nic("0000:41:00.0", vf_index=None)],
             devices=[device("00ff:0a:1f.7"), device("10000:e1:00.0", managed=False)],
+        ),
+        files=GuestFiles(console=Path("/tmp/console.log"), disk=Path("/tmp/disk.qcow2")),
+    )
+
+
+def placed() -> Blueprint:
+    """A guest of two NUMA nodes, partly pinned, on huge pages, its hypervisor's threads apart."""
+    return Blueprint(
+        server=server(
+            vcpus=4,
+            memory_mib=4096,
+            cells=[
+                CellWanted(
+                    node=1, cpus=[0, 1], memory_mib=2048, pins=[(0, 36), (1, 37)], page_kib=1048576
+                ),
+                CellWanted(
+                    node=0,
+                    cpus=[2, 3],
+                    memory_mib=2048,
+                    pins=[(2, 4)],
+                    floating=[0, 1, 2, 3],
+                    page_kib=2048,
+                ),
+            ],
+            emulator=[38],
         ),
         files=GuestFiles(console=Path("/tmp/console.log"), disk=Path("/tmp/disk.qcow2")),
     )

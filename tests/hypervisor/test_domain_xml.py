@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from hypervisor.blueprints import ID, aliased, ported, server
+from hypervisor.blueprints import ID, aliased, placed, ported, server
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
@@ -19,13 +19,14 @@ from lanekeeper.hypervisor.libvirt.domain_xml import (
     parse_domain,
     with_generation,
 )
+from lanekeeper.protocol import CellWanted
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.mark.parametrize(
     ("name", "blueprint", "kvm"),
-    [("ported-kvm", ported, True), ("aliased-qemu", aliased, False)],
+    [("ported-kvm", ported, True), ("aliased-qemu", aliased, False), ("placed-kvm", placed, True)],
 )
 def test_domain_xml_is_as_it_was_read_and_approved(
     name: str, blueprint: Callable[[], Blueprint], kvm: bool
@@ -121,3 +122,18 @@ def test_any_name_and_any_devices_survive(
     )
     facts = parse_domain(domain_xml(blueprint, kvm=True, generation=generation))
     assert (facts.drivers, facts.generation) == (tuple(held), generation)
+
+
+def test_a_guest_of_one_floating_node_shares_its_cpus_with_the_hypervisors_threads() -> None:
+    cell = CellWanted(node=1, cpus=[0, 1], memory_mib=192, floating=[4, 5, 6])
+    blueprint = Blueprint(
+        server=server(cells=[cell]), files=GuestFiles(console=Path("/tmp/console.log"))
+    )
+    root = etree.fromstring(domain_xml(blueprint, kvm=True))
+    assert [one.get("cpuset") for one in root.iterfind("cputune/*")] == ["4-6", "4-6", "4-6"]
+    assert root.findtext("vcpu") == "2"
+    assert root.find("numatune/memnode[@nodeset='1']") is not None
+    assert root.find("memoryBacking") is None
+    (numa,) = root.iterfind("cpu/numa/cell")
+    said = etree.tostring(numa, encoding="unicode").strip()
+    assert said == '<cell id="0" cpus="0-1" memory="196608" unit="KiB"/>'

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
 
 from lanekeeper import __version__
+from lanekeeper.agent.cells import cells, cpus_not_there, for_guests
 from lanekeeper.config.image_cache import ImageCacheManager
-from lanekeeper.config.tree import Config
+from lanekeeper.config.tree import Config, Cpus
 from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
@@ -19,6 +21,9 @@ from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.host.machine import Scan
 from lanekeeper.hypervisor.driver import Capacity
 from lanekeeper.protocol import DeviceFact, DeviceHealth, HostFacts, HostHealth
+
+_ALL = Cpus()
+"""Guests float over every CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,7 @@ class Policy:
         mappings: physical network to interfaces, ``[sriov_nic] physical_device_mappings``.
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
+        cpus: which of the host's CPUs guests get.
         image_cache: when images that nothing needs are removed.
     """
 
@@ -36,6 +42,7 @@ class Policy:
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
+    cpus: Cpus = _ALL
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     @classmethod
@@ -46,6 +53,7 @@ class Policy:
             mappings=config.sriov_nic.physical_device_mappings,
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
+            cpus=config.cpus,
             image_cache=config.image_cache,
         )
 
@@ -60,7 +68,7 @@ class View:
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         slots: physical slots of cards, by the address of what is no VF.
-        cleaning_timeout_s, image_cache: as the policy has them.
+        cleaning_timeout_s, cpus, image_cache: as the policy has them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -70,6 +78,7 @@ class View:
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
+    cpus: Cpus = _ALL
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     def may_touch(self, address: PciAddress) -> bool:
@@ -104,6 +113,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         management=management,
         slots=scan.slots,
         cleaning_timeout_s=policy.cleaning_timeout_s,
+        cpus=policy.cpus,
         image_cache=policy.image_cache,
         problems=(
             *listing.problems,
@@ -114,8 +124,14 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
     )
 
 
-def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
-    """Say what the controller should know of this host."""
+def facts(
+    host_name: str, capacity: Capacity, view: View, nodes: Sequence[NumaNode] = ()
+) -> HostFacts:
+    """Say what the controller should know of this host.
+
+    Its cells are the kernel's *nodes*; where those are not known, the hypervisor's.
+    """
+    found = cells(nodes) if nodes else capacity.cells
     listed = [fact_of(one.device, one, view.slots) for one in view.listed.values()]
     parents = [fact_of(device, None, view.slots) for device in view.parents.values()]
     return HostFacts(
@@ -126,10 +142,10 @@ def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
         vcpus=capacity.vcpus,
         memory_mib=capacity.memory_mib,
         disk_gib=capacity.disk_gib,
-        cells=list(capacity.cells),
+        cells=[for_guests(cell, view.cpus) for cell in found],
         devices=sorted([*listed, *parents], key=lambda fact: PciAddress.parse(fact.address)),
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
-        problems=list(view.problems),
+        problems=[*view.problems, *cpus_not_there(found, view.cpus)],
     )
 
 
@@ -158,6 +174,7 @@ def fact_of(
         parent=str(device.parent) if device.parent else None,
         vf_index=device.vf_index,
         numa_node=device.numa_node,
+        pcie_root=device.pcie_root,
         iommu_group=device.iommu_group,
         driver=device.driver,
         netdev=device.netdev,

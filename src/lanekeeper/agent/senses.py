@@ -72,8 +72,8 @@ class Senses:
         return view(self._machine.scan(), self._policy, self._management())
 
     def facts(self, host_name: str, seen: View) -> HostFacts:
-        """Raises Unavailable, HostFault: the hypervisor does not tell its size."""
-        return facts(host_name, self._hypervisor.capacity(), seen)
+        """Raises Unavailable, HostFault: hypervisor or kernel do not tell the host's size."""
+        return facts(host_name, self._hypervisor.capacity(), seen, self._machine.nodes())
 
     def health(self, seen: View) -> HostHealth:
         """Read how well the devices are; one that cannot be read now is left out."""

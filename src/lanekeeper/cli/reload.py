@@ -23,10 +23,10 @@ from lanekeeper.domain.errors import Error
 log = structlog.get_logger("lanekeeper.config")
 
 CONTROLLER_PARTS = (
-    *("pci", "ml2", "sriov_nic", "compute", "rules", "lanekeeper", "placement", "health"),
+    *("pci", "ml2", "sriov_nic", "compute", "cpus", "rules", "lanekeeper", "placement", "health"),
 )
 PLACEMENT_PARTS = ("rules", "lanekeeper", "placement", "keystone", "cors")
-AGENT_PARTS = ("sriov_nic", "pci")
+AGENT_PARTS = ("sriov_nic", "pci", "cpus")
 
 _END = 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -22,13 +23,14 @@ from lanekeeper.config.names import (
     spellings,
 )
 from lanekeeper.config.option import Option, Section
-from lanekeeper.config.tree import Config
+from lanekeeper.config.tree import Config, Cpus
 from lanekeeper.config.value import GONE_FILTERS, split_list
 from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.network.mapping import check_interfaces
 from lanekeeper.domain.pci import alias, device_spec
 from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.domain.scheduling.filter import OF_NOVA
+from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
 _Value = TypeVar("_Value")
 _COMMAND_LINE = "command line"
@@ -119,6 +121,11 @@ class _Reader:
             return tuple(spec for one in self.found[option] for spec in self._specs(one, strict))
         if name == "alias":
             return tuple(_attempt(one, option, _alias_of(one)) for one in self.found[option])
+        if option.multiple and option.parse is not None:
+            return tuple(
+                _attempt(one, option, partial(option.parse, one.value))
+                for one in self.found[option]
+            )
         return self._value(section, name, option)
 
     def _specs(self, entry: Entry, strict: bool) -> tuple[device_spec.DeviceSpec, ...]:
@@ -280,6 +287,9 @@ def _attempt(entry: Entry, option: Option, read: Callable[[], _Value]) -> _Value
 def _check_together(config: Config, reader: _Reader) -> None:
     """Check what concerns several values at once. Raises Invalid, with the place of one of them."""
     alias.check_together(config.pci.alias)
+    option = options()["cpus", "cpu_shared_set"]
+    if option in reader.found:
+        _attempt(reader.found[option][-1], option, lambda: _check_apart(config.cpus))
     nic = config.sriov_nic
     for name in ("exclude_devices", "resource_provider_bandwidths"):
         option = options()["sriov_nic", name]
@@ -291,3 +301,11 @@ def _check_together(config: Config, reader: _Reader) -> None:
                     name, getattr(nic, name), nic.physical_device_mappings
                 ),
             )
+
+
+def _check_apart(cpus: Cpus) -> None:
+    if both := cpus.cpu_shared_set & cpus.cpu_dedicated_set:
+        raise Invalid(
+            f"CPU {format_cpu_set(both)} is in cpu_dedicated_set, too",
+            hint="leave it out of one of them: no CPU is for one guest and for all",
+        )

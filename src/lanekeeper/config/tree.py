@@ -36,6 +36,8 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.scheduling.multiplier import Multipliers
+from lanekeeper.domain.topology.cpu_set import parse_cpu_set
+from lanekeeper.domain.topology.page_size import ReservedPages, parse_reserved_pages
 
 
 class Pci(Section, frozen=True):
@@ -217,6 +219,14 @@ class Compute(Section, frozen=True):
         Meta(ge=0),
         Option("DEFAULT", "reserved_host_disk_mb", "Disk kept for the host, in MiB."),
     ] = 0
+    pack_cells: Annotated[
+        bool,
+        Option(
+            "compute",
+            "packing_host_numa_cells_allocation_strategy",
+            "Fill NUMA nodes of a host that guests are on before empty ones.",
+        ),
+    ] = False
     enabled_filters: Annotated[
         tuple[str, ...],
         Option(
@@ -274,6 +284,42 @@ class Compute(Section, frozen=True):
             ram=self.ram_weight_multiplier,
             disk=self.disk_weight_multiplier,
         )
+
+
+class Cpus(Section, frozen=True):
+    """Which of a host's CPUs and pages guests get."""
+
+    cpu_dedicated_set: Annotated[
+        frozenset[int],
+        Option(
+            "compute",
+            "cpu_dedicated_set",
+            "CPUs of this host that are given to one guest's CPU each, as hw:cpu_policy=dedicated "
+            "asks: 4-15,^8. None where unset.",
+            parse=parse_cpu_set,
+        ),
+    ] = frozenset()
+    cpu_shared_set: Annotated[
+        frozenset[int],
+        Option(
+            "compute",
+            "cpu_shared_set",
+            "CPUs of this host that guests' other CPUs float over. Where unset all are, or none "
+            "where cpu_dedicated_set is set.",
+            parse=parse_cpu_set,
+        ),
+    ] = frozenset()
+    reserved_huge_pages: Annotated[
+        tuple[ReservedPages, ...],
+        Option(
+            "DEFAULT",
+            "reserved_huge_pages",
+            "Pages of this host that no guest gets, those of a vswitch: "
+            "node:0,size:2048,count:64; repeatable.",
+            parse=parse_reserved_pages,
+            multiple=True,
+        ),
+    ] = ()
 
 
 class Rules(Section, frozen=True):
@@ -419,6 +465,7 @@ class Config(Section, frozen=True):
     ml2: Ml2 = Ml2()
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
+    cpus: Cpus = Cpus()
     rules: Rules = Rules()
     image_cache: ImageCacheManager = ImageCacheManager()
     lanekeeper: Own = Own()

@@ -6,6 +6,7 @@ Paths are plain strings here; a scan of 1,024 functions makes 10,000 of them.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,6 +85,16 @@ def link_name(path: str) -> str | None:
     except _GONE:
         return None
     except OSError as error:
+        raise HostFault(f"cannot follow {path}: {error.strerror}") from error
+
+
+def link_target(path: str) -> str | None:
+    """Return where a link leads, as it is written; None for what is no link. Raises HostFault."""
+    try:
+        return os.readlink(path)  # noqa: PTH115  # hot path
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EINVAL):
+            return None
         raise HostFault(f"cannot follow {path}: {error.strerror}") from error
 
 

@@ -68,6 +68,8 @@ KEPT = (
     "sys/devices/virtual/net/*/bonding",
     "sys/devices/virtual/net/*/bridge",
     "sys/devices/system/cpu/online",
+    "sys/devices/system/cpu/cpu*/topology/physical_package_id",
+    "sys/devices/system/cpu/cpu*/topology/thread_siblings_list",
     "sys/devices/system/node/node*/cpulist",
     "sys/devices/system/node/node*/meminfo",
     "sys/devices/system/node/node*/distance",

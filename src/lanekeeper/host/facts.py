@@ -7,9 +7,9 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.hostplan.boot_loader import BootSettings
-from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, NumaNode
+from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.altname import read_altnames
@@ -25,10 +25,10 @@ from lanekeeper.host.offload import read_offload
 from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
 from lanekeeper.host.slot import read_slots
 from lanekeeper.host.sysfs import PciSysfs
+from lanekeeper.host.topology import cpu_list, read_nodes
 from lanekeeper.host.vf_settings import read_vf_settings
 from lanekeeper.host.vpd import read_serial
 
-_POOL = re.compile(r"hugepages-(\d+)kB")
 _REMAPPED = re.compile(r"\bIR-(?:PCI-MSIX?|IO-APIC)[^\s]*")
 _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capability Register, IR
 _KIB = 1024
@@ -38,7 +38,6 @@ _NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
 _NO_BOOT_LOADER = BootLoader(None, (), BootSettings(loader=None, update=None))
 _MODULES_DEP_BYTES_MAX = 2**24
-_CPUS_MAX = 2**16  # Linux NR_CPUS ends at 8192
 
 
 def read_host(
@@ -89,7 +88,7 @@ def read_host(
         drivers=part("drivers", lambda: _drivers(root), frozenset()),
         kvm=(root / "dev/kvm").exists(),
         unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
-        nodes=part("NUMA nodes", lambda: _nodes(root), ()),
+        nodes=part("NUMA nodes", lambda: read_nodes(root), ()),
         devices=scan.devices,
         device_faults=tuple((fault.name, fault.reason) for fault in scan.faults),
         interfaces=interfaces,
@@ -125,18 +124,6 @@ def _altnames(
 ) -> dict[PciAddress, tuple[str, ...]]:
     told = faults.part("other names of interfaces", lambda: read_altnames(root), _NO_ALTNAMES)
     return {each.device: told[each.name] for each in interfaces if each.name in told}
-
-
-def cpu_list(text: str) -> tuple[int, ...]:
-    """Read a kernel CPU list such as ``0-3,8``. Source: Linux lib/bitmap.c, bitmap_parselist()."""
-    found: list[int] = []
-    for part in filter(None, text.strip().split(",")):
-        first, _, last = part.partition("-")
-        low, high = whole(first, "a CPU list"), whole(last or first, "a CPU list")
-        if not 0 <= low <= high < _CPUS_MAX:
-            raise HostFault(f"a CPU list is {text[:40]!r}, which no kernel has")
-        found.extend(range(low, high + 1))
-    return tuple(found)
 
 
 def _cpus_online(root: Path) -> int:
@@ -236,32 +223,6 @@ def _drivers(root: Path) -> frozenset[str]:
 def _unsafe_interrupts(root: Path) -> bool:
     parameter = "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
     return (read_text(str(root / parameter)) or "N") in ("Y", "1")
-
-
-def _nodes(root: Path) -> tuple[NumaNode, ...]:
-    base = root / "sys/devices/system/node"
-    numbers = [int(n[4:]) for n in names(str(base)) if n.startswith("node") and n[4:].isdecimal()]
-    return tuple(_node(base / f"node{number}", number) for number in sorted(numbers))
-
-
-def _node(home: Path, number: int) -> NumaNode:
-    total = re.search(r"MemTotal:\s+(\d+) kB", read_text(str(home / "meminfo")) or "")
-    sizes = [
-        int(found[1]) for name in names(str(home / "hugepages")) if (found := _POOL.match(name))
-    ]
-    return NumaNode(
-        number=number,
-        cpus=cpu_list(read_text(str(home / "cpulist")) or ""),
-        memory_mib=int(total[1]) // _KIB if total else 0,
-        huge_pages={size: _huge_pages(home, size) for size in sorted(sizes)},
-    )
-
-
-def _huge_pages(home: Path, size_kib: int) -> tuple[int, int]:
-    pool = home / f"hugepages/hugepages-{size_kib}kB"
-    counts = (read_text(str(pool / f"{kind}_hugepages")) for kind in ("nr", "free"))
-    total, free = (whole(count or "0", f"{pool}/*_hugepages") for count in counts)
-    return total, free
 
 
 def _autoprobe(bus: PciSysfs, scan: Scan) -> dict[PciAddress, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
+from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
@@ -14,6 +15,7 @@ from lanekeeper.host.health import read_health
 from lanekeeper.host.machine import Scan, VfChange
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.sysfs import PciSysfs
+from lanekeeper.host.topology import read_nodes
 from lanekeeper.host.vfio import Vfio
 
 _VLAN_MAX = 4094  # IEEE 802.1Q reserves 4095; igb takes it all the same
@@ -72,6 +74,9 @@ class LinuxMachine:
 
     def blockers(self, address: PciAddress) -> tuple[PciAddress, ...]:
         return self.vfio.blockers(address)
+
+    def nodes(self) -> tuple[NumaNode, ...]:
+        return read_nodes(self._root)
 
     def vf_addresses(self, pf: PciAddress) -> dict[int, PciAddress]:
         return self.pci.vf_addresses(pf)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
+from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
@@ -158,6 +159,9 @@ class Machine(Protocol):
 
         Empty means viable: every member is on a VFIO driver, a bridge's driver, or on none.
         """
+
+    def nodes(self) -> tuple[NumaNode, ...]:
+        """Read the NUMA nodes, by number. Raises HostFault."""
 
     def vf_addresses(self, pf: PciAddress) -> dict[int, PciAddress]:
         """Return where each VF of *pf* sits, by index. Raises HostFault."""

@@ -18,6 +18,7 @@ from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.host.attribute import (
     Write,
     link_name,
+    link_target,
     names,
     read_bytes,
     read_text,
@@ -209,6 +210,7 @@ class PciSysfs:
             parent=PciAddress.parse(parent) if parent else None,
             vf_index=indices[parent][name] if parent else None,
             numa_node=None if numa_node < 0 else numa_node,
+            pcie_root=_root_port(home),
             iommu_group=whole(group, "iommu_group") if group else None,
             total_vfs=total_vfs,
             num_vfs=_number(home, "sriov_numvfs") if total_vfs else 0,
@@ -282,6 +284,13 @@ def _virtio_netdev(home: str) -> str | None:
     children = [name for name in names(home) if name.startswith("virtio")]
     found = [name for child in children for name in names(f"{home}/{child}/net")]
     return found[0] if found else None
+
+
+def _root_port(home: str) -> str | None:
+    """The first bridge on the way ``devices/pciDDDD:BB/BRIDGE/.../FUNCTION``."""
+    _, _, way = (link_target(home) or "").partition("/pci")
+    _, *bridges = way.split("/")
+    return bridges[0] if len(bridges) > 1 else None
 
 
 def _dev_type(parent: str | None, total_vfs: int) -> DeviceType:

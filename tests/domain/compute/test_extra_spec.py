@@ -35,9 +35,11 @@ def test_what_can_be_honoured_passes(specs: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "hw:cpu_policy",
-        "hw:numa_nodes",
-        "hw:mem_page_size",
+        "hw:cpu_realtime",
+        "hw:numa_node",
+        "hw:numa_cpus.x",
+        "hw:mem_encryption",
+        "lanekeeper:other",
         "hw_rng:allowed",
         "quota:vif_inbound_average",
         "resources:VCPU",
@@ -65,7 +67,7 @@ def test_disks_that_no_guest_would_get_are_refused(more: dict[str, int]) -> None
 
 @pytest.mark.parametrize(
     "properties",
-    [{"hw_numa_nodes": "2"}, {"hw_firmware_type": "uefi"}, {"trait:CUSTOM_X": "required"}],
+    [{"hw_cpu_realtime_mask": "2"}, {"hw_firmware_type": "uefi"}, {"trait:CUSTOM_X": "required"}],
 )
 def test_an_image_that_asks_for_more_is_refused(properties: dict[str, str]) -> None:
     with pytest.raises(NotOffered, match=next(iter(properties))):
@@ -83,6 +85,10 @@ def test_an_image_with_ordinary_properties_passes() -> None:
         ({"pci_passthrough:alias": ""}, "NAME:COUNT"),
         ({"pci_passthrough:other": "a1:1"}, "does not appear to exist"),
         ({"hw:pci_numa_affinity_policy": "near"}, "none of legacy"),
+        ({"hw:numa_nodes": "0"}, "hw:numa_nodes '0' is not a whole number from 1"),
+        ({"hw:numa_cpus.1": "a"}, "hw:numa_cpus.1 'a': 'a' is no CPU"),
+        ({"hw:cpu_policy": "pinned"}, "none of dedicated, shared, mixed"),
+        ({"lanekeeper:pcie_root": "same"}, "none of any, preferred, required"),
     ],
 )
 def test_values_are_checked(specs: dict[str, str], error: str) -> None:

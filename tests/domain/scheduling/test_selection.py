@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,15 +8,37 @@ from hypothesis import strategies as st
 
 from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
+from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.scheduling.filter import FILTERS, OF_NOVA, claimable, filters_of
 from lanekeeper.domain.scheduling.fleet import Codes, Fleet
-from lanekeeper.domain.scheduling.host import HostView, ServerRequest, Standing, Stock
+from lanekeeper.domain.scheduling.host import (
+    DeviceNeed,
+    HostDevice,
+    HostView,
+    ServerRequest,
+    Standing,
+    Stock,
+)
 from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.scheduling.selection import NO_HOST, first_verdict, select_hosts
 from lanekeeper.domain.scheduling.weight import devices_weight
+from lanekeeper.domain.topology.affinity import RootPolicy
+from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell
+from lanekeeper.domain.topology.guest import CpuPolicy, GuestCell, GuestTopology
 
 PORT = need("port p", physical_network="physnet1")
 NETWORK_VF = vf("a", tags={"physical_network": "physnet1"})
+
+
+PINNED = GuestTopology(
+    cells=(GuestCell(frozenset(), frozenset({0}), 256),), cpu_policy=CpuPolicy.DEDICATED
+)
+FLOATING = GuestTopology(cells=(GuestCell(frozenset({0}), frozenset(), 256),))
+
+
+def under(name: str, root: str | None, node: int | None = None) -> HostDevice:
+    """A VF below a root port, on a node."""
+    return replace(vf(name, f"pf of {name}"), pcie_root=root, numa_node=node)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +56,14 @@ NETWORK_VF = vf("a", tags={"physical_network": "physnet1"})
         (server(), host(stocks={"VCPU": Stock(1, 4)}), "vcpu", "has 0 of 1"),
         (server(PORT), host("h1", NETWORK_VF), "physical_network", "does not reach physnet1"),
         (server(need("a1")), host(), "devices", "a1 needs 1"),
+        (server(topology=PINNED), host(), "pcpu", "0 of 0 CPUs for pinning free, 1 needed"),
+        (server(topology=FLOATING), host(), "numa", "tells of no NUMA cells"),
+        (
+            server(need("n", 2), pcie_root=RootPolicy.REQUIRED),
+            host("h1", under("a", "r1"), under("b", "r2")),
+            "numa",
+            "none of its 2 PCIe root ports has all of n",
+        ),
     ],
 )
 def test_a_filter_says_what_is_wrong_and_what_would_help(
@@ -149,6 +180,31 @@ _STANDINGS = st.sampled_from([*Standing, Standing.FREE, Standing.FREE])
 _NETWORKS = st.frozensets(st.sampled_from(["physnet1", "physnet2"]))
 
 
+_ROOTS = st.sampled_from([None, "r1", "r2"])
+_NODES = st.sampled_from([None, 0, 1])
+
+
+def _cell(draw: st.DrawFn, node: int) -> HostCell:
+    cpus = frozenset(range(2 * node, 2 * node + 2))
+    return HostCell(
+        id=node,
+        socket=draw(st.sampled_from([0, 1])),
+        dedicated=cpus,
+        pinned=draw(st.frozensets(st.sampled_from(sorted(cpus)))),
+        siblings=draw(st.sampled_from([(), (cpus,)])),
+        amounts={VCPUS: Amount(2, 4), MEMORY: Amount(draw(st.sampled_from([256, 512])), 512)},
+    )
+
+
+def _pinned(nodes: int) -> GuestTopology:
+    cells = (GuestCell(frozenset(), frozenset({node}), 256) for node in range(nodes))
+    return GuestTopology(cells=tuple(cells), cpu_policy=CpuPolicy.DEDICATED)
+
+
+def _by(policy: NumaPolicy, one: DeviceNeed) -> DeviceNeed:
+    return replace(one, request=replace(one.request, numa_policy=policy))
+
+
 @st.composite
 def _host(draw: st.DrawFn) -> HostView:
     number = draw(st.integers(0, 99))
@@ -159,12 +215,18 @@ def _host(draw: st.DrawFn) -> HostView:
             for n in range(draw(st.integers(0, 4)))
         ),
         *((vf(f"{number}n", tags={"physical_network": "physnet1"}),) * draw(st.integers(0, 1))),
+        *(
+            under(f"{number}u{n}", draw(_ROOTS), draw(_NODES))
+            for n in range(draw(st.integers(0, 3)))
+        ),
+        cells=tuple(_cell(draw, node) for node in range(draw(st.integers(0, 2)))),
         enabled=draw(st.sampled_from([True, True, False])),
         alive=draw(st.sampled_from([True, True, False])),
         frozen_reason=draw(st.sampled_from(["", "", "history lost"])),
         zone=draw(st.sampled_from(["east", "west"])),
         physical_networks=draw(_NETWORKS),
         stocks={
+            "PCPU": Stock(4),
             "VCPU": Stock(draw(st.integers(0, 3)), draw(st.integers(0, 1))),
             "MEMORY_MB": Stock(draw(st.sampled_from([256, 4096, 8192]))),
             **({"DISK_GB": Stock(9)} if draw(st.booleans()) else {}),
@@ -174,10 +236,10 @@ def _host(draw: st.DrawFn) -> HostView:
 
 _hosts = st.lists(_host(), max_size=6, unique_by=lambda view: view.name)
 _requests = st.builds(
-    lambda count, port, vcpus, disk, zone, name: server(
-        *([need("n", count)] if count else []),
+    lambda count, port, vcpus, disk, zone, name, topology, policy, root: server(
+        *([_by(policy, need("n", count))] if count else []),
         *([PORT] if port else []),
-        vcpus=vcpus, disk_gib=disk, zone=zone, host=name,
+        vcpus=vcpus, disk_gib=disk, zone=zone, host=name, topology=topology, pcie_root=root,
     ),
     st.integers(0, 3),
     st.booleans(),
@@ -185,6 +247,9 @@ _requests = st.builds(
     st.integers(0, 1),
     st.sampled_from([None, None, "east", "south"]),
     st.sampled_from([None, None, None, "h1"]),
+    st.sampled_from([None, FLOATING, PINNED, _pinned(2)]),
+    st.sampled_from(NumaPolicy),
+    st.sampled_from(RootPolicy),
 )  # fmt: skip
 
 
@@ -255,7 +320,7 @@ def plain(fleet: Fleet) -> object:
         fleet.views,
         fleet.row_of,
         [one.tolist() for one in (fleet.enabled, fleet.alive, fleet.thawed, fleet.free_devices)],
-        [values(one) for one in (fleet.zones, fleet.shapes)],
+        [values(one) for one in (fleet.zones, fleet.shapes, fleet.numa_shapes)],
         {name: one.tolist() for name, one in fleet.free.items() if one.any()},
         {name: one.tolist() for name, one in fleet.reached.items() if one.any()},
     )

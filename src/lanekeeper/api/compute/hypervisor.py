@@ -74,7 +74,7 @@ def _amounts(call: Call[Any], one: Hypervisor) -> dict[str, object]:
     cpu_info: dict[str, object] = {}
     return {
         "vcpus": facts.get("vcpus", 0),
-        "vcpus_used": vcpu,
+        "vcpus_used": vcpu + one.amount("PCPU").used,
         "memory_mb": memory_mib,
         "memory_mb_used": ram,
         "free_ram_mb": memory_mib - ram,

@@ -18,10 +18,11 @@ from lanekeeper.control.compute.server_order import (
     alias_needs,
     image_of_order,
     place_of,
+    topology_of,
 )
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.event import ServerEvent
-from lanekeeper.domain.compute.extra_spec import check_offered, numa_policy
+from lanekeeper.domain.compute.extra_spec import check_offered, numa_policy, root_policy
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
@@ -218,6 +219,9 @@ def _request(
         ),
         zone=zone,
         host=host,
+        topology=topology_of(flavor, properties),
+        pcie_root=root_policy(flavor.extra_specs),
+        pack_cells=site.config.compute.pack_cells,
     )
 
 

@@ -16,7 +16,10 @@ from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.metadata import network_data
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
-from lanekeeper.protocol import DeviceWanted, ImageWanted, NicWanted, ServerWanted
+from lanekeeper.domain.topology.fit import Seat
+from lanekeeper.domain.topology.guest import EmulatorPolicy
+from lanekeeper.domain.topology.guest_spec import EMULATOR_SPEC
+from lanekeeper.protocol import CellWanted, DeviceWanted, ImageWanted, NicWanted, ServerWanted
 from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.memo import memos_read
 from lanekeeper.store.compute.server import ServerRecord
@@ -24,6 +27,8 @@ from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.image.image import image_get
 from lanekeeper.store.network.port import ports_of_server
 from lanekeeper.store.network.subnet import subnets_by_id
+from lanekeeper.store.topology.cell import cells_told
+from lanekeeper.store.topology.claim import seats_of
 
 _COMMAND_LINE = "os_command_line"
 """The image property with the kernel's arguments, as Glance and Nova have it."""
@@ -36,12 +41,16 @@ class GuestFacts:
 
     Attributes:
         claims: its devices with their columns and their PF's, by request.
+        seats: what it holds of its host's NUMA cells.
+        host_cells: its host's, by number, as its agent told them; empty where it holds none.
         ports: in the order of the guest's cards.
         images: those that still have a row, by id.
     """
 
     record: ServerRecord
     claims: Sequence[Mapping[str, Any]]
+    seats: Sequence[Seat]
+    host_cells: Mapping[int, Mapping[str, Any]]
     ports: Sequence[PortRecord]
     subnets: Mapping[str, SubnetRecord]
     images: Mapping[str, ImageRecord]
@@ -74,10 +83,13 @@ def guest_facts(connection: sa.Connection, record: ServerRecord) -> GuestFacts:
     claims = claims_of(connection, record.id)
     devices = device_facts(connection, [claim["id"] for claim in claims])
     ports = ports_of_server(connection, record.id)
+    seats = seats_of(connection, [record.id]).get(record.id, ())
     images = (image_get(connection, image_id) for image_id in images_of(record))
     return GuestFacts(
         record=record,
         claims=[{**claim, **devices[claim["id"]]} for claim in claims],
+        seats=seats,
+        host_cells=cells_told(connection, record.host_id) if seats and record.host_id else {},
         ports=_in_order(record.port_ids, ports),
         subnets=subnets_by_id(connection, {ip.subnet_id for p in ports for ip in p.fixed_ips}),
         images={image.id: image for image in images if image is not None},
@@ -118,6 +130,32 @@ def render(facts: GuestFacts) -> ServerWanted:
         config_drive=config_drive(facts) if record.config_drive else {},
         reboots=record.reboots,
         metadata={"project_id": record.project_id, "flavor": flavor["name"]},
+        cells=[_cell(seat, facts.host_cells) for seat in facts.seats],
+        emulator=_emulator(facts),
+    )
+
+
+def _emulator(facts: GuestFacts) -> list[int]:
+    """CPUs for the hypervisor's own threads: reserved, or those that are shared on the host.
+
+    Source: nova ``virt/libvirt/driver.py``, _get_emulatorpin_cpuset.
+    """
+    specs = facts.record.flavor.get("extra_specs", {})
+    if facts.seats and specs.get(EMULATOR_SPEC) == EmulatorPolicy.SHARE:
+        return sorted(cpu for cell in facts.host_cells.values() for cpu in cell.get("shared") or ())
+    return sorted(cpu for seat in facts.seats for cpu in seat.reserved)
+
+
+def _cell(seat: Seat, host_cells: Mapping[int, Mapping[str, Any]]) -> CellWanted:
+    there = host_cells.get(seat.host_cell, {})
+    shared = there.get("shared")
+    return CellWanted(
+        node=seat.host_cell,
+        cpus=sorted((*seat.shared, *seat.pins)),
+        memory_mib=seat.memory_mib,
+        pins=sorted(seat.pins.items()),
+        floating=list(there.get("cpus", ()) if shared is None else shared) if seat.shared else [],
+        page_kib=seat.page_kib,
     )
 
 

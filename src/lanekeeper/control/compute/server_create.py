@@ -36,6 +36,7 @@ from lanekeeper.domain.scheduling.selection import (
     explain_rejections,
     select_hosts,
 )
+from lanekeeper.domain.topology.fit import Seat
 from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.race import is_lost_race
 from lanekeeper.store.compute.server import ServerRecord, event_insert, server_get, server_insert
@@ -44,11 +45,12 @@ from lanekeeper.store.host.desired import UNUSABLE, desired_touch, host_lock, ho
 from lanekeeper.store.network.port import port_attach, port_create_for_server
 from lanekeeper.store.placement.allocation import FULL, allocation_take
 from lanekeeper.store.placement.consumer import consumer_put
+from lanekeeper.store.topology.claim import CELL_FULL, cells_claim
 
-_RACES = frozenset({TAKEN, FULL, UNUSABLE})
+_RACES = frozenset({TAKEN, FULL, CELL_FULL, UNUSABLE})
 _TOLD = 100
 """Hosts up to which a server that found a place keeps, too, why it is on no other."""
-_Attempt = tuple[str, int, tuple[str, ...]]
+_Attempt = tuple[str, int, tuple[str, ...], tuple[tuple[int, tuple[int, ...]], ...]]
 
 
 def create_servers(site: Site, caller: Caller, asked: NewServer) -> list[ServerRecord]:
@@ -139,7 +141,11 @@ def _select(site: Site, order: Order, left_out: Collection[str]) -> Selection:
 
 def _attempt_of(choice: Choice) -> _Attempt:
     devices = tuple(sorted(given.device.id for given in choice.given))
-    return choice.host.id, choice.host.generation, devices
+    return choice.host.id, choice.host.generation, devices, tuple(map(_key, choice.seats))
+
+
+def _key(seat: Seat) -> tuple[int, tuple[int, ...]]:
+    return seat.host_cell, seat.cpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +161,7 @@ class _Placing:
 
 
 def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
-    """Take everything on the chosen host: amounts, devices, ports, then the server's own row.
+    """Take everything on the chosen host: amounts, cells, devices, ports, then the server's row.
 
     Raises:
         Conflict: somebody else was faster, the host was disabled or frozen since it was chosen, or
@@ -173,6 +179,7 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
         now=placing.now,
     )
     allocation_take(connection, draft.id, host.id, order.request.amounts)
+    cells_claim(connection, draft.id, host.id, placing.choice.seats)
     ports = [_port(connection, order, nic, placing.now) for nic in order.nics]
     request_ids = {nic.need.id: port.id for nic, port in zip(order.nics, ports, strict=True)}
     picks = [
@@ -203,6 +210,7 @@ def _created(placing: _Placing, placed: ServerRecord) -> ServerEvent:
     detail = {
         "host": placing.choice.host.name,
         "devices": [given.device.address for given in placing.choice.given],
+        "cells": [seat.host_cell for seat in placing.choice.seats],
         "rejections": plain(placing.rejections),
     }
     return event_of(placed, placing.caller, "create", placing.now, detail=detail)

@@ -21,6 +21,7 @@ from lanekeeper.domain.compute.extra_spec import (
     check_offered,
     check_properties,
     numa_policy,
+    root_policy,
 )
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotFound, NotOffered
@@ -28,6 +29,8 @@ from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import flavor_requests
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE, DeviceNeed, ServerRequest
+from lanekeeper.domain.topology.guest import GuestTopology
+from lanekeeper.domain.topology.guest_spec import guest_topology
 from lanekeeper.store.compute.aggregate import aggregate_list
 from lanekeeper.store.compute.keypair import keypair_get
 from lanekeeper.store.host.host import host_by_name
@@ -142,6 +145,9 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
             needs=(*needs, *(nic.need for nic in nics)),
             zone=zone,
             host=host,
+            topology=topology_of(flavor, image.properties),
+            pcie_root=root_policy(flavor.extra_specs),
+            pack_cells=site.config.compute.pack_cells,
         ),
         zone=zone,
     )
@@ -164,6 +170,15 @@ def alias_needs(
         for request in requests
         if request.count
     )
+
+
+def topology_of(flavor: Flavor, properties: Mapping[str, Any]) -> GuestTopology | None:
+    """NUMA nodes, pinned CPUs and pages that flavor and image ask for; None for none of it.
+
+    Raises:
+        Invalid: a value of the wrong form, or what does not go together.
+    """
+    return guest_topology(flavor.vcpus, flavor.ram_mib, flavor.extra_specs, properties)
 
 
 def _check_hints(hints: Mapping[str, Any]) -> None:

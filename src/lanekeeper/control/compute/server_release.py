@@ -13,16 +13,18 @@ from lanekeeper.store.device.life import claim_release
 from lanekeeper.store.network.port import port_drop_for_server, port_status
 from lanekeeper.store.placement.allocation import allocation_drop
 from lanekeeper.store.placement.consumer import consumer_drop
+from lanekeeper.store.topology.claim import cells_release
 
 
 def release_server(connection: sa.Connection, record: ServerRecord, now: datetime) -> None:
     """Give back everything and forget the server; its devices go to cleaning.
 
-    Amounts come first, devices after them, ports last, as when they are taken: so two
+    Amounts and cells come first, devices after them, ports last, as when they are taken: so two
     transactions never wait for each other in a ring.
     """
     reached("controller.release.before")
     allocation_drop(connection, record.id)
+    cells_release(connection, record.id)
     claim_release(connection, record.id, now)
     port_drop_for_server(connection, record.id, now)
     consumer_drop(connection, record.id)

@@ -32,6 +32,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import PowerState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.profile import binding_profile
+from lanekeeper.domain.topology.fit import Seat
 from lanekeeper.protocol import HostState, ServerState
 from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.memo import memo_port_put, memo_server_insert
@@ -50,6 +51,7 @@ from lanekeeper.store.host.desired import desired_adopt, desired_touch, host_loc
 from lanekeeper.store.host.host import HostRecord, frozen_report_get, host_frozen_set, host_get
 from lanekeeper.store.placement.allocation import allocation_take
 from lanekeeper.store.placement.consumer import consumer_put
+from lanekeeper.store.topology.claim import cells_claim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +256,9 @@ class _Reading:
             now=self.now,
         )
         allocation_take(self.connection, guest.id, here.id, memo["amounts"])
+        # A memo from before there were cells tells of none.
+        seats = msgspec.convert(memo.get("seats", []), tuple[Seat, ...], str_keys=True)
+        cells_claim(self.connection, guest.id, here.id, seats)
         claim_adopt(self.connection, guest.id, picks, self.now)
         facts = device_facts(self.connection, [pick.device_id for pick in picks])
         by_request = {pick.request_id: facts[pick.device_id] for pick in picks}

@@ -11,9 +11,9 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
-from lanekeeper.config import Compute
 from lanekeeper.control.compute.server import guest_reported
 from lanekeeper.control.host.health import review_host
+from lanekeeper.control.host.stock import cell_stocks, host_stocks
 from lanekeeper.control.metrics import CLEANING
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
@@ -41,7 +41,6 @@ from lanekeeper.store.host.host import (
 )
 from lanekeeper.store.network.port import ports_follow
 from lanekeeper.store.placement.host_provider import (
-    HostInventory,
     device_provider_id,
     device_providers_retire,
     host_providers_hold,
@@ -50,6 +49,7 @@ from lanekeeper.store.placement.host_provider import (
     provider_traits_set,
 )
 from lanekeeper.store.placement.namesake import provider_names
+from lanekeeper.store.topology.cell import cell_stocks_ensure
 
 log = structlog.get_logger("lanekeeper.host")
 
@@ -92,9 +92,8 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         _provide(connection, record, facts.devices, merged.ids, now)
         if not record.frozen_reason:
             review_host(connection, host_id, {}, rules, now)
-        stocks = _stocks(config, facts)
-        told = {name: stock for name, stock in stocks.items() if stock.total > 0}
-        inventory_ensure(connection, host_id, told, now)
+        inventory_ensure(connection, host_id, host_stocks(config, facts), now)
+        cell_stocks_ensure(connection, host_id, cell_stocks(config, facts))
         changed = devices_in_orders(connection, host_id) != before
         if changed:
             desired_touch(connection, host_id)
@@ -121,27 +120,6 @@ def _tell(host_name: str, merged: Merged) -> None:
             before=new.before,
             holder=new.holder,
         )
-
-
-def _stocks(config: Compute, facts: HostFacts) -> dict[str, HostInventory]:
-    """What a host has of itself, less what is kept for it."""
-    return {
-        "VCPU": HostInventory(
-            facts.vcpus,
-            min(config.reserved_host_cpus, facts.vcpus),
-            config.cpu_allocation_ratio,
-        ),
-        "MEMORY_MB": HostInventory(
-            facts.memory_mib,
-            min(config.reserved_host_memory_mb, facts.memory_mib),
-            config.ram_allocation_ratio,
-        ),
-        "DISK_GB": HostInventory(
-            facts.disk_gib,
-            min(-(-config.reserved_host_disk_mb // 1024), facts.disk_gib),
-            config.disk_allocation_ratio,
-        ),
-    }
 
 
 def _check_devices(devices: list[DeviceFact]) -> None:

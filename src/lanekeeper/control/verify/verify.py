@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
-from lanekeeper.control.verify import compute, device, host, network, placement
+from lanekeeper.control.verify import compute, device, host, network, placement, topology
 from lanekeeper.control.verify.finding import Finding
 from lanekeeper.store.records import Records, records_load
 
@@ -34,6 +34,9 @@ INVARIANTS: tuple[Invariant, ...] = (
     compute.claims_are_servers,
     compute.placed_servers_are_consumers,
     compute.servers_have_what_they_asked_for,
+    topology.cells_are_used_as_claimed,
+    topology.cells_are_servers,
+    topology.pinned_cpus_belong_to_cells,
     network.ports_are_where_their_servers_are,
     network.servers_have_their_ports,
     network.macs_are_given_once,

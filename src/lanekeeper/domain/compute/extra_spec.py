@@ -13,24 +13,28 @@ from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import parse_alias_spec
+from lanekeeper.domain.topology.affinity import RootPolicy
+from lanekeeper.domain.topology.guest_spec import (
+    check_spec,
+    is_topology_property,
+    is_topology_spec,
+)
 
 SPEC_LENGTH_MAX = 255
 _KEY = re.compile(r"[a-zA-Z0-9-_:. ]{1,255}", re.ASCII)
 NUMA_POLICY_SPEC = "hw:pci_numa_affinity_policy"
 NUMA_POLICY_PROPERTY = "hw_pci_numa_affinity_policy"
 
-_KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC})
-_WITHOUT_EFFECT: Mapping[str, str] = {
-    "hw:cpu_policy": "shared",
-    "hw:mem_page_size": "small",
-}
-"""Specs that ask, with this value, for what every guest has anyway."""
+ROOT_POLICY_SPEC = "lanekeeper:pcie_root"
+
+_KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC, ROOT_POLICY_SPEC})
 _MEANINGFUL = (
     "accel:",
     "aggregate_instance_extra_specs:",
     "capabilities:",
     "group",
     "hw",
+    "lanekeeper:",
     "os:",
     "pci_passthrough:",
     "powervm:",
@@ -56,9 +60,7 @@ _PROPERTIES = (
 )
 """Beginnings of image properties that a guest without them would miss."""
 _PROPERTIES_WITHOUT_EFFECT: Mapping[str, str] = {
-    "hw_cpu_policy": "shared",
     "hw_firmware_type": "bios",
-    "hw_mem_page_size": "small",
     "hw_locked_memory": "false",
     "os_secure_boot": "disabled",
 }
@@ -97,6 +99,10 @@ def check_values(specs: Mapping[str, str]) -> None:
             raise Invalid(f"Validation failed; extra spec '{key}' does not appear to exist")
         elif key == NUMA_POLICY_SPEC:
             _numa_policy(value, key)
+        elif key == ROOT_POLICY_SPEC:
+            root_policy(specs)
+        elif is_topology_spec(key):
+            check_spec(key, value)
 
 
 def numa_policy(specs: Mapping[str, str], properties: Mapping[str, str]) -> NumaPolicy | None:
@@ -118,6 +124,21 @@ def numa_policy(specs: Mapping[str, str], properties: Mapping[str, str]) -> Numa
     return None if text is None else _numa_policy(text, NUMA_POLICY_SPEC)
 
 
+def root_policy(specs: Mapping[str, str]) -> RootPolicy:
+    """Return whether a flavor has all of a server's devices below one PCIe root port.
+
+    Raises:
+        Invalid: neither any, preferred nor required.
+    """
+    text = specs.get(ROOT_POLICY_SPEC, RootPolicy.ANY)
+    try:
+        return RootPolicy(text)
+    except ValueError as error:
+        raise Invalid(
+            f"{ROOT_POLICY_SPEC} {text[:40]!r} is none of {', '.join(RootPolicy)}"
+        ) from error
+
+
 def check_offered(flavor: Flavor) -> None:
     """Make sure that everything this flavor asks for can be given.
 
@@ -131,7 +152,7 @@ def check_offered(flavor: Flavor) -> None:
                 hint=f"use a flavor with {what} 0",
             )
     for key, value in sorted(flavor.extra_specs.items()):
-        if key in _KNOWN or _WITHOUT_EFFECT.get(key) == value.lower():
+        if key in _KNOWN or is_topology_spec(key):
             continue
         if ":" not in key or key.startswith(_MEANINGFUL):
             raise NotOffered(
@@ -148,7 +169,7 @@ def check_properties(properties: Mapping[str, str]) -> None:
         NotOffered: it asks for what is not there; the message names the property.
     """
     for key, value in sorted(properties.items()):
-        if not key.startswith(_PROPERTIES):
+        if not key.startswith(_PROPERTIES) or is_topology_property(key):
             continue
         if _PROPERTIES_WITHOUT_EFFECT.get(key) != str(value).lower():
             raise NotOffered(

@@ -19,12 +19,16 @@ class NumaNode:
 
     Attributes:
         huge_pages: pages there are and pages free, by page size in KiB.
+        socket: physical package; None where it is not known.
+        siblings: CPUs that are threads of one core, core by core.
     """
 
     number: int
     cpus: tuple[int, ...]
     memory_mib: int
     huge_pages: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    socket: int | None = None
+    siblings: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ class PciDevice:
         parent: address of the PF; set exactly when ``dev_type`` is VF or VDPA.
         vf_index: which VF of its PF this is, as in ``virtfnN``; set exactly when ``parent`` is.
         numa_node: None when firmware names no node (sysfs says -1).
+        pcie_root: address of the root port above it; None for what is on a root bus itself.
         iommu_group: None when no IOMMU translates for this function.
         total_vfs: the most VFs this PF can create; 0 unless ``dev_type`` is PF.
         num_vfs: how many it has now.
@@ -63,6 +64,7 @@ class PciDevice:
     parent: PciAddress | None = None
     vf_index: int | None = None
     numa_node: int | None = None
+    pcie_root: str | None = None
     iommu_group: int | None = None
     total_vfs: int = 0
     num_vfs: int = 0

@@ -9,13 +9,14 @@ alike. Both hold no state and read no clock, so a decision can be replayed from 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet, Numbers
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
+from lanekeeper.domain.scheduling.place import place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,14 @@ def host_alive(request: ServerRequest, host: HostView) -> Verdict | None:
 
 
 def vcpu(request: ServerRequest, host: HostView) -> Verdict | None:
-    return _stock(host, "vcpu", "VCPU", request.vcpus, "VCPUs")
+    return _stock(host, "vcpu", "VCPU", request.amounts["VCPU"], "VCPUs")
+
+
+def pcpu(request: ServerRequest, host: HostView) -> Verdict | None:
+    found = _stock(host, "pcpu", "PCPU", request.amounts.get("PCPU", 0), "CPUs for pinning")
+    if found is None or host.stock("PCPU").capacity:
+        return found
+    return replace(found, remedy=f"name some in [compute] cpu_dedicated_set of {host.name}")
 
 
 def ram(request: ServerRequest, host: HostView) -> Verdict | None:
@@ -162,6 +170,18 @@ def devices(request: ServerRequest, host: HostView) -> Verdict | None:
     )
 
 
+def numa(request: ServerRequest, host: HostView) -> Verdict | None:
+    found = place(request, host) if request.asks_where else None
+    if not isinstance(found, Shortfall):
+        return None
+    return Verdict(
+        code="numa",
+        reason=found.reason,
+        remedy=found.remedy,
+        facts={"needs": list(found.names)},
+    )
+
+
 def _none(fleet: Fleet) -> Flags:
     return np.zeros(len(fleet), np.bool_)
 
@@ -185,7 +205,7 @@ def _in_zone(request: ServerRequest, fleet: Fleet) -> Flags:
 
 def _has(resource_class: str) -> Callable[[ServerRequest, Fleet], Flags]:
     def mask(request: ServerRequest, fleet: Fleet) -> Flags:
-        wanted = request.amounts[resource_class]
+        wanted = request.amounts.get(resource_class, 0)
         if wanted == 0:
             return _all(fleet)
         free = fleet.free.get(resource_class)
@@ -227,6 +247,8 @@ _ALIVE = Filter(host_alive, lambda request, fleet: fleet.thawed & fleet.alive)
 _ENABLED = Filter(host_enabled, lambda request, fleet: fleet.enabled)
 _NETWORKS = Filter(physical_network, _reaches_all)
 _DEVICES = Filter(devices, alike=lambda fleet: fleet.shapes.column)
+_PCPUS = Filter(pcpu, _has("PCPU"))
+_NUMA = Filter(numa, alike=lambda fleet: fleet.numa_shapes.column)
 
 FILTERS: tuple[Filter, ...] = (
     Filter(forced_host, _is_forced),
@@ -234,17 +256,19 @@ FILTERS: tuple[Filter, ...] = (
     _ENABLED,
     _ALIVE,
     Filter(vcpu, _has("VCPU")),
+    _PCPUS,
     Filter(ram, _has("MEMORY_MB")),
     Filter(disk, _has("DISK_GB")),
     _NETWORKS,
     _DEVICES,
+    _NUMA,
 )
 """In the order of asking: what an operator said, what a host is, what it has."""
 
 OF_NOVA: Mapping[str, tuple[Filter, ...]] = {
     "AllHostsFilter": (),
     "ComputeFilter": (_ENABLED, _ALIVE),
-    "NUMATopologyFilter": (_DEVICES,),
+    "NUMATopologyFilter": (_PCPUS, _NUMA),
     "PciPassthroughFilter": (_NETWORKS, _DEVICES),
 }
 """Nova's filters whose work is done here, and by which.

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lanekeeper.domain.matching import match_all, most_matched
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.request import matches, mismatches
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
-from lanekeeper.domain.scheduling.matching import match_all, most_matched
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality
 
 

@@ -64,7 +64,7 @@ class Fleet:
         free: resource class to what is free of it, which may be below zero.
         reached: physical network to whether a host reaches it.
         free_devices: how many listed devices can be had.
-        shapes: ``HostView.device_shape``.
+        shapes: ``HostView.device_shape``; numa_shapes: ``HostView.numa_shape``.
     """
 
     views: tuple[HostView, ...] = ()
@@ -77,6 +77,7 @@ class Fleet:
     reached: Mapping[str, Flags] = field(default_factory=dict)
     free_devices: Numbers = field(default_factory=lambda: np.zeros(0, np.int64))
     shapes: Codes = field(default_factory=lambda: Codes.encode(()))
+    numa_shapes: Codes = field(default_factory=lambda: Codes.encode(()))
 
     @classmethod
     def of(cls, views: Iterable[HostView]) -> Fleet:
@@ -95,6 +96,7 @@ class Fleet:
             reached={name: _flags(ordered, _reaches(name)) for name in networks},
             free_devices=_numbers(ordered, _free_devices),
             shapes=Codes.encode([view.device_shape for view in ordered]),
+            numa_shapes=Codes.encode([view.numa_shape for view in ordered]),
         )
 
     def __len__(self) -> int:
@@ -149,6 +151,7 @@ class Fleet:
             },
             free_devices=put(self.free_devices, _free_devices),
             shapes=self.shapes.with_values(rows, [view.device_shape for view in views]),
+            numa_shapes=self.numa_shapes.with_values(rows, [view.numa_shape for view in views]),
         )
 
 

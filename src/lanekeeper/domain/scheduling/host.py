@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lanekeeper.domain.pci.request import DeviceRequest, Offered
+from lanekeeper.domain.topology.affinity import RootPolicy
+from lanekeeper.domain.topology.cell import HostCell
+from lanekeeper.domain.topology.guest import GuestTopology
 
 DEFAULT_ZONE = "nova"
 """Where hosts are that no aggregate puts elsewhere; nova ``default_availability_zone``."""
@@ -35,6 +38,7 @@ class HostDevice:
         unfit: what is wrong with it, for which it is kept back.
         numa_node: None where the firmware names none.
         provider_id: the resource provider that counts it, where that matters.
+        pcie_root: the root port that it hangs on; None for none, or where the host does not tell.
     """
 
     id: str
@@ -47,6 +51,7 @@ class HostDevice:
     unfit: str = ""
     numa_node: int | None = None
     provider_id: str | None = None
+    pcie_root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class HostView:
         stocks: resource class to what there is, allocation ratios applied.
         physical_networks: those that its PFs reach.
         zone: the availability zone that its aggregates put it in.
+        cells: its NUMA nodes, by number; empty where its agent tells of none.
         generation: grows with every change of what is free there.
     """
 
@@ -87,6 +93,7 @@ class HostView:
     devices: tuple[HostDevice, ...] = ()
     physical_networks: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
+    cells: tuple[HostCell, ...] = ()
     generation: int = 0
 
     @property
@@ -95,13 +102,25 @@ class HostView:
 
         Hosts of one shape answer any ``DeviceNeed`` alike; they need not give the same devices.
         """
-        cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
-        for device in self.devices:
-            stands = (device.standing, device.unfit, device.pf_id is None, device.whole_offered)
-            node = -1 if device.numa_node is None else device.numa_node
-            kind = (device.offered.key, node, *stands)
-            cards[device.pf_id or device.id][kind] += 1
-        return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))
+        return _shape(
+            self.devices, lambda device: (-1 if device.numa_node is None else device.numa_node,)
+        )
+
+    @property
+    def numa_shape(self) -> DeviceShape:
+        """What its devices and cells are, where they are and how they stand, without names.
+
+        Hosts of one shape answer any request for devices near to a guest's CPUs alike.
+        """
+        roots = _numbered(device.pcie_root for device in self.devices)
+        devices = _shape(
+            self.devices,
+            lambda device: (
+                -1 if device.numa_node is None else device.numa_node,
+                roots[device.pcie_root],
+            ),
+        )
+        return (*(cell.shape for cell in self.cells), devices)
 
     def stock(self, resource_class: str) -> Stock:
         return self.stocks.get(resource_class, NOTHING)
@@ -109,6 +128,30 @@ class HostView:
     @property
     def free_devices(self) -> int:
         return sum(device.standing is Standing.FREE for device in self.devices)
+
+
+def _shape(
+    devices: Iterable[HostDevice], where: Callable[[HostDevice], tuple[int, ...]]
+) -> DeviceShape:
+    cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
+    for device in devices:
+        kind = (
+            device.offered.key,
+            device.standing,
+            device.unfit,
+            device.pf_id is None,
+            device.whole_offered,
+            where(device),
+        )
+        cards[device.pf_id or device.id][kind] += 1
+    return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))
+
+
+def _numbered(values: Iterable[object]) -> dict[object, int]:
+    numbers: dict[object, int] = {None: -1}
+    for value in values:
+        numbers.setdefault(value, len(numbers))
+    return numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +179,9 @@ class ServerRequest:
     Attributes:
         zone: an availability zone; None leaves it open.
         host: the name of the one host that may be taken; None leaves it open.
+        topology: NUMA nodes, pinned CPUs and pages that it asks for; None for none of it.
+        pcie_root: whether its devices have to hang on one root port, or should.
+        pack_cells: fill NUMA cells that others are on before empty ones.
     """
 
     vcpus: int
@@ -144,8 +190,21 @@ class ServerRequest:
     needs: tuple[DeviceNeed, ...] = ()
     zone: str | None = None
     host: str | None = None
+    topology: GuestTopology | None = None
+    pcie_root: RootPolicy = RootPolicy.ANY
+    pack_cells: bool = False
 
     @property
     def amounts(self) -> dict[str, int]:
         """Units of the classes that devices do not own."""
-        return {"VCPU": self.vcpus, "MEMORY_MB": self.ram_mib, "DISK_GB": self.disk_gib}
+        amounts = {"VCPU": self.vcpus, "MEMORY_MB": self.ram_mib, "DISK_GB": self.disk_gib}
+        if self.topology is not None and self.topology.is_pinned:
+            amounts |= {"VCPU": self.topology.vcpus, "PCPU": self.topology.pcpus}
+        return amounts
+
+    @property
+    def asks_where(self) -> bool:
+        """Whether it matters where on its host things are."""
+        return self.topology is not None or (
+            self.pcie_root is not RootPolicy.ANY and bool(self.needs)
+        )

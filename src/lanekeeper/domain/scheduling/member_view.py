@@ -22,6 +22,7 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "host_enabled": ("is disabled", _ASK),
         "host_alive": ("is down", f"wait, or {_ASK}"),
         "vcpu": ("", _SMALLER),
+        "pcpu": ("", _SMALLER),
         "ram": ("", _SMALLER),
         "disk": ("", _SMALLER),
         "physical_network": (
@@ -31,6 +32,11 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "devices": (
             "",
             f"ask for fewer devices, delete a server that holds some and wait a moment, or {_ASK}",
+        ),
+        "numa": (
+            "has no NUMA cells with CPUs, memory and devices for the guest near to each other",
+            "use a flavor with fewer or smaller NUMA nodes, or with hw:pci_numa_affinity_policy "
+            f"preferred, or {_ASK}",
         ),
     }
 )

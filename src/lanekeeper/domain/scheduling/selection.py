@@ -10,11 +10,13 @@ import numpy as np
 
 from lanekeeper.domain.errors import clause
 from lanekeeper.domain.scheduling.filter import FILTERS, Filter, Verdict
-from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import Given, Shortfall
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.multiplier import Multipliers
+from lanekeeper.domain.scheduling.place import place
 from lanekeeper.domain.scheduling.weight import by_weight
+from lanekeeper.domain.topology.fit import Seat
 
 NO_HOST = "No valid host was found. There are not enough hosts available."
 """What Nova says, and clients look for."""
@@ -54,10 +56,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A host that fits, and the devices that the server would get there."""
+    """A host that fits, and the devices and the seats that the server would get there."""
 
     host: HostView
     given: tuple[Given, ...]
+    seats: tuple[Seat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,6 @@ def first_verdict(
 
 
 def _choice(request: ServerRequest, host: HostView) -> Choice:
-    given = fit_devices(request.needs, host.devices)
-    assert not isinstance(given, Shortfall), "the devices filter let the host pass"
-    return Choice(host, given)
+    found = place(request, host)
+    assert not isinstance(found, Shortfall), "the filters let the host pass"
+    return Choice(host, found.given, found.seats)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from lanekeeper.domain.pci.alias import NumaPolicy
 
@@ -16,6 +16,16 @@ class Distance(IntEnum):
     UNKNOWN = 1
     SAME_SOCKET = 2
     REMOTE = 3
+
+
+class RootPolicy(StrEnum):
+    """Whether a server's devices have to share a PCIe root port, so that they reach each other
+    without passing the CPU: a GPU and the network card that feeds it. Nova has no such policy.
+    """
+
+    ANY = "any"
+    PREFERRED = "preferred"
+    REQUIRED = "required"
 
 
 _WITHIN = {

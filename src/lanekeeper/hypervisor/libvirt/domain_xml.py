@@ -15,6 +15,8 @@ from lxml import etree
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
+from lanekeeper.hypervisor.libvirt.markup import Element, tag
+from lanekeeper.hypervisor.libvirt.numa_xml import guest_cells, numa_elements
 from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
 
 NAMESPACE = "https://lanekeeper.dev/xmlns/1"
@@ -26,8 +28,6 @@ _FUNCTIONS = (
     "devices/hostdev[@type='pci']/source/address",
 )
 
-Element = etree._Element  # lxml has no public name for what every call of it returns
-
 
 @dataclass(frozen=True, slots=True)
 class DomainFacts:
@@ -38,17 +38,6 @@ class DomainFacts:
     reboots: int
     drivers: tuple[HeldDevice, ...]
     addresses: tuple[PciAddress, ...]
-
-
-def tag(name: str, /, *content: Element | str, **attributes: str) -> Element:
-    """Return the element *name* with text or elements in it. Raises ValueError: not for XML."""
-    element = etree.Element(name, attributes)
-    for piece in content:
-        if isinstance(piece, str):
-            element.text = piece
-        else:
-            element.append(piece)
-    return element
 
 
 def domain_name(server_id: str) -> str:
@@ -70,10 +59,10 @@ def domain_xml(blueprint: Blueprint, *, kvm: bool, generation: int = 0) -> str:
             tag("title", _one_line(server.name)),
             tag("metadata", _server(blueprint, generation)),
             tag("memory", str(server.memory_mib), unit="MiB"),
-            tag("vcpu", str(server.vcpus)),
+            *numa_elements(server),
             _boot(server, blueprint.files),
             tag("features", tag("acpi"), tag("apic")),
-            _cpu(kvm=kvm),
+            _cpu(server, kvm=kvm),
             tag("clock", offset="utc"),
             tag("on_poweroff", "destroy"),
             tag("on_reboot", "restart"),
@@ -157,11 +146,13 @@ def _boot(server: ServerWanted, files: GuestFiles) -> Element:
     return boot
 
 
-def _cpu(*, kvm: bool) -> Element:
+def _cpu(server: ServerWanted, *, kvm: bool) -> Element:
     # Without KVM there is no CPU to pass through; ``maximum`` is all that QEMU can emulate.
-    return (
+    cpu = (
         tag("cpu", mode="host-passthrough", migratable="off") if kvm else tag("cpu", mode="maximum")
     )
+    cpu.extend(guest_cells(server))
+    return cpu
 
 
 def _devices(blueprint: Blueprint) -> Element:

@@ -21,6 +21,7 @@ from lanekeeper.domain.scheduling.host import (
 from lanekeeper.store.batch import batches
 from lanekeeper.store.device.free import IS_FREE, ITS_CARD
 from lanekeeper.store.tables import card, device, host, inventory, resource_provider
+from lanekeeper.store.topology.cell import host_cells
 
 _STANDING: Mapping[str, Standing] = {
     DeviceState.AVAILABLE: Standing.FREE,
@@ -59,7 +60,7 @@ def _host_views(
     host_ids: Sequence[str] | None,
 ) -> tuple[HostView, ...]:
     devices, stocks = _devices(connection, host_ids), _stocks(connection, host_ids)
-    generations = _generations(connection, host_ids)
+    generations, cells = _generations(connection, host_ids), host_cells(connection, host_ids)
     query = (
         sa.select(
             host.c.id,
@@ -87,6 +88,7 @@ def _host_views(
             devices=tuple(devices.get(row["id"], ())),
             physical_networks=frozenset(row["mappings"] or ()),
             zone=zones.get(row["name"], DEFAULT_ZONE),
+            cells=cells.get(row["id"], ()),
             # Every claim on a host moves its provider on, every other change its devices.
             generation=(row["provider_generation"] or 0) + generations.get(row["id"], 0),
         )
@@ -164,6 +166,7 @@ def _devices(
             device.c.unfit,
             device.c.pf_id,
             device.c.numa_node,
+            device.c.pcie_root,
             card.c.parts_held,
             IS_FREE.label("free"),
             pf.c.listed.label("pf_listed"),
@@ -192,6 +195,7 @@ def _device(row: sa.RowMapping) -> HostDevice:
         parts_held=row["parts_held"] or 0,
         whole_offered=bool(row["pf_listed"]),
         numa_node=row["numa_node"],
+        pcie_root=row["pcie_root"],
     )
 
 

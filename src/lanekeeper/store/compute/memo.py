@@ -20,6 +20,7 @@ from lanekeeper.store.tables import (
     security_group,
     server,
 )
+from lanekeeper.store.topology.claim import seats_of
 
 Plain = dict[str, Any]
 
@@ -32,6 +33,7 @@ def memos_read(connection: sa.Connection, server_ids: Collection[str]) -> dict[s
     memos: dict[str, Plain] = {
         row["id"]: {
             "server": dict(row), "ports": [], "addresses": [], "claims": [], "amounts": {},
+            "seats": [],
         }
         for row in _rows(connection, sa.select(*columns).where(server.c.id.in_(server_ids)))
     }  # fmt: skip
@@ -52,6 +54,8 @@ def memos_read(connection: sa.Connection, server_ids: Collection[str]) -> dict[s
     taken = sa.select(allocation).where(allocation.c.consumer_id.in_(server_ids))
     for row in _rows(connection, taken):
         memos[row["consumer_id"]]["amounts"][row["resource_class"]] = row["used"]
+    for consumer_id, seats in seats_of(connection, server_ids).items():
+        memos[consumer_id]["seats"] = list(seats)
     return memos
 
 

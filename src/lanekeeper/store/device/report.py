@@ -34,6 +34,7 @@ class DeviceRow:
     parent: str | None = None
     vf_index: int | None = None
     numa_node: int | None = None
+    pcie_root: str | None = None
     iommu_group: int | None = None
     driver: str | None = None
     netdev: str | None = None

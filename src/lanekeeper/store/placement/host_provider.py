@@ -179,7 +179,11 @@ def provider_touch(connection: sa.Connection, provider_id: str) -> None:
 def inventory_ensure(
     connection: sa.Connection, provider_id: str, stocks: Mapping[str, HostInventory], now: datetime
 ) -> None:
-    """Set total, reserved, ratio and capacity of a host's own classes; use is left alone."""
+    """Set total, reserved, ratio and capacity of a host's own classes; use is left alone.
+
+    A class of which there is nothing has no inventory, or one that gives nothing more while some
+    of it is used.
+    """
     rows = connection.execute(
         sa.select(inventory).where(inventory.c.provider_id == provider_id)
     ).mappings()
@@ -194,7 +198,17 @@ def inventory_ensure(
             "max_unit": stock.total,
         }
         row = have.get(name)
-        if row is None:
+        if stock.total == 0 and row is not None:
+            values |= {"total": row["total"], "reserved": row["total"], "max_unit": row["total"]}
+        if stock.total == 0 and (row is None or not row["used"]):
+            if row is None:
+                continue
+            connection.execute(
+                inventory.delete().where(
+                    inventory.c.provider_id == provider_id, inventory.c.resource_class == name
+                )
+            )
+        elif row is None:
             connection.execute(
                 inventory.insert().values(
                     provider_id=provider_id, resource_class=name, updated_at=now, **values

@@ -40,6 +40,7 @@ from lanekeeper.store.tables.placement import (
     resource_provider,
     trait,
 )
+from lanekeeper.store.tables.topology import cell_claim, cell_stock, pinned_cpu
 
 __all__ = [
     "Moment",
@@ -49,6 +50,8 @@ __all__ = [
     "assignment",
     "authority",
     "card",
+    "cell_claim",
+    "cell_stock",
     "change_log",
     "change_log_start",
     "claim",
@@ -70,6 +73,7 @@ __all__ = [
     "keypair",
     "metadata",
     "network",
+    "pinned_cpu",
     "port",
     "project",
     "provider_aggregate",

@@ -27,6 +27,7 @@ device = Table(
     Column("dev_type", sa.Text, nullable=False),
     Column("vf_index", sa.Integer),
     Column("numa_node", sa.Integer),
+    Column("pcie_root", sa.Text),
     Column("iommu_group", sa.Integer),
     Column("driver", sa.Text),
     Column("netdev", sa.Text),

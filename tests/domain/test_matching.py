@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanekeeper.domain.scheduling.matching import match_all, most_matched
+from lanekeeper.domain.matching import match_all, most_matched
 
 wishes = st.lists(
     st.lists(st.integers(0, 5), max_size=5, unique=True), max_size=5
