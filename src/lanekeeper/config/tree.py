@@ -14,9 +14,9 @@ from msgspec import Meta
 
 from lanekeeper.config.health import Health
 from lanekeeper.config.option import Option, Section
+from lanekeeper.config.scheduler import Scheduler
 from lanekeeper.config.service import Cors, Keystone, Placement
 from lanekeeper.config.value import (
-    parse_filters,
     parse_flat_networks,
     parse_listen,
     parse_mtus,
@@ -34,7 +34,6 @@ from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device_spec import DeviceSpec
-from lanekeeper.domain.scheduling.multiplier import Multipliers
 
 
 class Pci(Section, frozen=True):
@@ -216,63 +215,6 @@ class Compute(Section, frozen=True):
         Meta(ge=0),
         Option("DEFAULT", "reserved_host_disk_mb", "Disk kept for the host, in MiB."),
     ] = 0
-    enabled_filters: Annotated[
-        tuple[str, ...],
-        Option(
-            "filter_scheduler",
-            "enabled_filters",
-            "Nova's filters that turn hosts away. ComputeFilter: hosts that are down. "
-            "PciPassthroughFilter and NUMATopologyFilter are obeyed even where they are not named; "
-            "what is disabled, frozen, full or in another zone is never taken. All others turn no "
-            "host away here.",
-            old=(("DEFAULT", "scheduler_default_filters"),),
-            parse=parse_filters,
-        ),
-    ] = ("ComputeFilter", "PciPassthroughFilter", "NUMATopologyFilter")
-    pci_weight_multiplier: Annotated[
-        float,
-        Meta(ge=0),
-        Option(
-            "filter_scheduler",
-            "pci_weight_multiplier",
-            "How much it counts that few devices of a host are free.",
-        ),
-    ] = 1.0
-    cpu_weight_multiplier: Annotated[
-        float,
-        Option(
-            "filter_scheduler",
-            "cpu_weight_multiplier",
-            "How much it counts that many VCPUs are free; negative packs servers.",
-        ),
-    ] = 1.0
-    ram_weight_multiplier: Annotated[
-        float,
-        Option(
-            "filter_scheduler",
-            "ram_weight_multiplier",
-            "How much it counts that much memory is free; negative packs servers.",
-            old=(("DEFAULT", "ram_weight_multiplier"),),
-        ),
-    ] = 1.0
-    disk_weight_multiplier: Annotated[
-        float,
-        Option(
-            "filter_scheduler",
-            "disk_weight_multiplier",
-            "How much it counts that much disk is free; negative packs servers.",
-            old=(("DEFAULT", "disk_weight_multiplier"),),
-        ),
-    ] = 1.0
-
-    @property
-    def multipliers(self) -> Multipliers:
-        return Multipliers(
-            pci=self.pci_weight_multiplier,
-            cpu=self.cpu_weight_multiplier,
-            ram=self.ram_weight_multiplier,
-            disk=self.disk_weight_multiplier,
-        )
 
 
 class Rules(Section, frozen=True):
@@ -418,6 +360,7 @@ class Config(Section, frozen=True):
     ml2: Ml2 = Ml2()
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
+    scheduler: Scheduler = Scheduler()
     rules: Rules = Rules()
     lanekeeper: Own = Own()
     placement: Placement = Placement()

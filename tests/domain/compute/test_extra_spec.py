@@ -57,6 +57,20 @@ def test_what_would_be_overlooked_is_refused_by_name(key: str) -> None:
         check_offered(flavor(extra_specs={key: "1"}))
 
 
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("aggregate_instance_extra_specs:ssd", "AggregateInstanceExtraSpecsFilter"),
+        ("ssd", "AggregateInstanceExtraSpecsFilter"),
+    ],
+)
+def test_what_a_filter_honours_is_offered_where_it_is_on(key: str, name: str) -> None:
+    asked = flavor(extra_specs={key: "true"})
+    check_offered(asked, (name,))
+    with pytest.raises(NotOffered, match=name):
+        check_offered(asked, ("ComputeFilter",))
+
+
 @pytest.mark.parametrize("more", [{"swap_mib": 1}, {"ephemeral_gib": 1}])
 def test_disks_that_no_guest_would_get_are_refused(more: dict[str, int]) -> None:
     with pytest.raises(NotOffered, match="not offered"):

@@ -25,7 +25,8 @@ from lanekeeper.domain.compute.extra_spec import check_offered, numa_policy
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.scheduling.filter import Filter, Verdict, filters_of
+from lanekeeper.domain.scheduling.filter import Filter, Verdict
+from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
 from lanekeeper.domain.scheduling.selection import (
@@ -104,10 +105,10 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     """
     with site.database.read() as connection:
         request = _request(connection, site, caller, question)
-    fleet, filters = site.hosts(), filters_of(site.config.compute.enabled_filters)
-    multipliers = site.config.compute.multipliers
+    scheduler, fleet = site.config.scheduler, site.hosts()
+    filters = filters_of(scheduler.enabled_filters, scheduler.filter_settings)
     selection = select_hosts(
-        request, fleet, filters, multipliers=multipliers, choices=_EACH_TOLD, whole=True
+        request, fleet, filters, multipliers=scheduler.multipliers, choices=_EACH_TOLD, whole=True
     )
     answers = [_fitting(choice, rank) for rank, choice in enumerate(selection.choices, 1)]
     if selection.fitting > len(answers):
@@ -198,10 +199,12 @@ def _request(
     connection: sa.Connection, site: Site, caller: Caller, question: Question
 ) -> ServerRequest:
     flavor = _flavor(connection, caller, question.flavor)
-    check_offered(flavor)
+    check_offered(flavor, site.config.scheduler.enabled_filters)
+    image_id: str | None = None
     properties: Mapping[str, str] = {}
     if question.image_id:
-        properties = image_of_order(connection, caller, question.image_id, flavor).properties
+        image = image_of_order(connection, caller, question.image_id, flavor)
+        image_id, properties = image.id, image.properties
     policy = numa_policy(flavor.extra_specs, properties)
     ports = [_port(connection, caller, wanted) for wanted in question.ports]
     place = NewServer(
@@ -218,6 +221,11 @@ def _request(
         ),
         zone=zone,
         host=host,
+        project_id=caller.project_id,
+        flavor_name=flavor.name,
+        extra_specs=flavor.extra_specs,
+        image_id=image_id,
+        image_properties=properties,
     )
 
 

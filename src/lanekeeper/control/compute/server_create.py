@@ -27,7 +27,8 @@ from lanekeeper.domain.errors import Conflict, Error, NoCapacity
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.profile import binding_profile
-from lanekeeper.domain.scheduling.filter import claimable, filters_of
+from lanekeeper.domain.scheduling.filter import claimable
+from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.member_view import member_rejections
 from lanekeeper.domain.scheduling.selection import (
     Choice,
@@ -125,14 +126,15 @@ def _create(
 
 
 def _select(site: Site, order: Order, left_out: Collection[str]) -> Selection:
-    fleet, filters = site.hosts(), filters_of(site.config.compute.enabled_filters)
+    scheduler, fleet = site.config.scheduler, site.hosts()
+    filters = filters_of(scheduler.enabled_filters, scheduler.filter_settings)
     if left_out:
         filters = (claimable(left_out), *filters)
     return select_hosts(
         order.request,
         fleet,
         filters,
-        multipliers=site.config.compute.multipliers,
+        multipliers=scheduler.multipliers,
         whole=len(fleet) <= _TOLD,
     )
 

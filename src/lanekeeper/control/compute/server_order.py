@@ -115,7 +115,7 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
         raise Invalid("a server belongs to a project: use a token with a project scope")
     _check_hints(asked.hints)
     flavor = _flavor(connection, caller, asked.flavor_id)
-    check_offered(flavor)
+    check_offered(flavor, site.config.scheduler.enabled_filters)
     image = image_of_order(connection, caller, asked.image_id, flavor)
     policy = numa_policy(flavor.extra_specs, image.properties)
     key = keypair_get(connection, caller.user_id, asked.key_name) if asked.key_name else None
@@ -142,6 +142,11 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
             needs=(*needs, *(nic.need for nic in nics)),
             zone=zone,
             host=host,
+            project_id=caller.project_id,
+            flavor_name=flavor.name,
+            extra_specs=flavor.extra_specs,
+            image_id=image.id,
+            image_properties=image.properties,
         ),
         zone=zone,
     )

@@ -7,7 +7,7 @@ honoured yet is refused when a server asks for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
@@ -16,6 +16,8 @@ from lanekeeper.domain.pci.request import parse_alias_spec
 
 SPEC_LENGTH_MAX = 255
 _KEY = re.compile(r"[a-zA-Z0-9-_:. ]{1,255}", re.ASCII)
+SCOPE = "aggregate_instance_extra_specs:"
+"""What begins the extra specs that are for a host's aggregates alone."""
 NUMA_POLICY_SPEC = "hw:pci_numa_affinity_policy"
 NUMA_POLICY_PROPERTY = "hw_pci_numa_affinity_policy"
 
@@ -27,7 +29,6 @@ _WITHOUT_EFFECT: Mapping[str, str] = {
 """Specs that ask, with this value, for what every guest has anyway."""
 _MEANINGFUL = (
     "accel:",
-    "aggregate_instance_extra_specs:",
     "capabilities:",
     "group",
     "hw",
@@ -118,8 +119,12 @@ def numa_policy(specs: Mapping[str, str], properties: Mapping[str, str]) -> Numa
     return None if text is None else _numa_policy(text, NUMA_POLICY_SPEC)
 
 
-def check_offered(flavor: Flavor) -> None:
+def check_offered(flavor: Flavor, filters: Collection[str] = ()) -> None:
     """Make sure that everything this flavor asks for can be given.
+
+    Args:
+        flavor: what a server asks for.
+        filters: Nova's names of those that are asked; some extra specs are theirs.
 
     Raises:
         NotOffered: it asks for what is not there; the message names the key.
@@ -133,12 +138,28 @@ def check_offered(flavor: Flavor) -> None:
     for key, value in sorted(flavor.extra_specs.items()):
         if key in _KNOWN or _WITHOUT_EFFECT.get(key) == value.lower():
             continue
-        if ":" not in key or key.startswith(_MEANINGFUL):
+        if name := _filter_of(key):
+            if name in filters:
+                continue
+            raise NotOffered(
+                f"flavor {flavor.name} has the extra spec {key}={value[:60]}, which {name} would "
+                "honour and that filter is not on",
+                hint=f"use a flavor without {key}, or add {name} to [filter_scheduler] "
+                "enabled_filters",
+            )
+        if key.startswith(_MEANINGFUL):
             raise NotOffered(
                 f"flavor {flavor.name} has the extra spec {key}={value[:60]}, which is not "
                 "offered and would not be honoured",
                 hint=f"use a flavor without {key}",
             )
+
+
+def _filter_of(key: str) -> str:
+    """The filter whose business an extra spec is; empty where it is none's."""
+    if key.startswith(SCOPE) or (":" not in key and not key.startswith(_MEANINGFUL)):
+        return "AggregateInstanceExtraSpecsFilter"
+    return ""
 
 
 def check_properties(properties: Mapping[str, str]) -> None:

@@ -61,6 +61,42 @@ class Stock:
         return self.capacity - self.used
 
 
+@dataclass(frozen=True, slots=True)
+class HostAggregate:
+    """An aggregate that a host is in, as filters and weights see it.
+
+    Attributes:
+        metadata: keys and values, by key.
+    """
+
+    name: str
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, name: str, metadata: Mapping[str, str]) -> HostAggregate:
+        return cls(name, tuple(sorted(metadata.items())))
+
+
+Aggregates = tuple[HostAggregate, ...]
+
+
+def values_by_key(aggregates: Aggregates) -> dict[str, set[str]]:
+    """What several aggregates say together, lists at commas split.
+
+    Source: nova ``scheduler/filters/utils.py``, aggregate_metadata_get_by_host.
+    """
+    values: dict[str, set[str]] = defaultdict(set)
+    for aggregate in aggregates:
+        for key, text in aggregate.metadata:
+            values[key].update(word.strip() for word in text.split(","))
+    return values
+
+
+def values_of(aggregates: Aggregates, key: str) -> set[str]:
+    """What several aggregates say of one key, each as it is."""
+    return {text for aggregate in aggregates for mine, text in aggregate.metadata if mine == key}
+
+
 NOTHING = Stock(0)
 DeviceShape = tuple[object, ...]
 
@@ -74,6 +110,7 @@ class HostView:
         stocks: resource class to what there is, allocation ratios applied.
         physical_networks: those that its PFs reach.
         zone: the availability zone that its aggregates put it in.
+        aggregates: those that it is in, by id.
         generation: grows with every change of what is free there.
     """
 
@@ -87,6 +124,7 @@ class HostView:
     devices: tuple[HostDevice, ...] = ()
     physical_networks: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
+    aggregates: Aggregates = ()
     generation: int = 0
 
     @property
@@ -136,6 +174,9 @@ class ServerRequest:
     Attributes:
         zone: an availability zone; None leaves it open.
         host: the name of the one host that may be taken; None leaves it open.
+        project_id: whose server it is.
+        flavor_name, extra_specs: the flavor's.
+        image_id, image_properties: the image's; None where nobody named one.
     """
 
     vcpus: int
@@ -144,6 +185,11 @@ class ServerRequest:
     needs: tuple[DeviceNeed, ...] = ()
     zone: str | None = None
     host: str | None = None
+    project_id: str | None = None
+    flavor_name: str = ""
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
+    image_id: str | None = None
+    image_properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def amounts(self) -> dict[str, int]:

@@ -24,6 +24,14 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "vcpu": ("", _SMALLER),
         "ram": ("", _SMALLER),
         "disk": ("", _SMALLER),
+        "devices_only": (
+            "is kept for servers that ask for devices",
+            f"ask for a device, or {_ASK}",
+        ),
+        "aggregate_extra_specs": ("is not for this flavor", f"use another flavor, or {_ASK}"),
+        "aggregate_tenants": ("is for other projects", _ASK),
+        "aggregate_flavors": ("is not for this flavor", f"use another flavor, or {_ASK}"),
+        "aggregate_images": ("is not for this image", f"use another image, or {_ASK}"),
         "physical_network": (
             "does not reach the physical network of a port",
             f"use ports on another network, or {_ASK}",

@@ -9,16 +9,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lanekeeper.domain.compute.aggregate import Aggregate
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.pci.request import Offered
 from lanekeeper.domain.scheduling.host import (
     DEFAULT_ZONE,
+    Aggregates,
     HostDevice,
     HostView,
     Standing,
     Stock,
 )
 from lanekeeper.store.batch import batches
+from lanekeeper.store.compute.aggregate import aggregates_by_host, zone_by_host
 from lanekeeper.store.device.free import IS_FREE, ITS_CARD
 from lanekeeper.store.tables import card, device, host, inventory, resource_provider
 
@@ -33,7 +36,7 @@ _STANDING: Mapping[str, Standing] = {
 def host_views(
     connection: sa.Connection,
     oldest: datetime,
-    zones: Mapping[str, str],
+    aggregates: Sequence[Aggregate],
     host_ids: Collection[str] | None = None,
 ) -> tuple[HostView, ...]:
     """Hosts, all or those of *host_ids*, by name.
@@ -41,23 +44,25 @@ def host_views(
     Args:
         connection: in a transaction.
         oldest: an agent that was not heard since is down.
-        zones: ``zone_by_host``.
+        aggregates: all of them.
         host_ids: None for all.
     """
+    places = zone_by_host(aggregates), aggregates_by_host(aggregates)
     if host_ids is None:
-        return _host_views(connection, oldest, zones, None)
+        return _host_views(connection, oldest, places, None)
     views: list[HostView] = []
     for some in batches(host_ids):
-        views += _host_views(connection, oldest, zones, some)
+        views += _host_views(connection, oldest, places, some)
     return tuple(sorted(views, key=lambda view: view.name))
 
 
 def _host_views(
     connection: sa.Connection,
     oldest: datetime,
-    zones: Mapping[str, str],
+    places: tuple[Mapping[str, str], Mapping[str, Aggregates]],
     host_ids: Sequence[str] | None,
 ) -> tuple[HostView, ...]:
+    zones, aggregates = places
     devices, stocks = _devices(connection, host_ids), _stocks(connection, host_ids)
     generations = _generations(connection, host_ids)
     query = (
@@ -87,6 +92,7 @@ def _host_views(
             devices=tuple(devices.get(row["id"], ())),
             physical_networks=frozenset(row["mappings"] or ()),
             zone=zones.get(row["name"], DEFAULT_ZONE),
+            aggregates=aggregates.get(row["name"], ()),
             # Every claim on a host moves its provider on, every other change its devices.
             generation=(row["provider_generation"] or 0) + generations.get(row["id"], 0),
         )
