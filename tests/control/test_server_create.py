@@ -448,7 +448,7 @@ def test_a_host_that_is_not_there_is_refused(world: Fleet) -> None:
 
 def test_hints_that_would_not_be_honoured_are_refused(world: Fleet) -> None:
     plain = flavor(world)
-    refused(world, NotOffered, "group", wanted(world, plain, hints={"group": "g"}))
+    refused(world, NotOffered, "cidr", wanted(world, plain, hints={"cidr": "/24"}))
     (made,) = create_servers(world.site, MEMBER, wanted(world, plain, hints={"colour": "red"}))
     assert made.scheduler_hints == {"colour": "red"}
 

@@ -29,7 +29,13 @@ class Scheduler(Section, frozen=True):
             old=(("DEFAULT", "scheduler_default_filters"),),
             parse=parse_filters,
         ),
-    ] = ("ComputeFilter", "PciPassthroughFilter", "NUMATopologyFilter")
+    ] = (
+        "ComputeFilter",
+        "ServerGroupAntiAffinityFilter",
+        "ServerGroupAffinityFilter",
+        "PciPassthroughFilter",
+        "NUMATopologyFilter",
+    )
     pci_weight_multiplier: Annotated[
         float,
         Meta(ge=0),
@@ -65,6 +71,25 @@ class Scheduler(Section, frozen=True):
             old=(("DEFAULT", "disk_weight_multiplier"),),
         ),
     ] = 1.0
+    soft_affinity_weight_multiplier: Annotated[
+        float,
+        Meta(ge=0),
+        Option(
+            "filter_scheduler",
+            "soft_affinity_weight_multiplier",
+            "How much it counts that a host has many servers of a group of policy soft-affinity.",
+        ),
+    ] = 1.0
+    soft_anti_affinity_weight_multiplier: Annotated[
+        float,
+        Meta(ge=0),
+        Option(
+            "filter_scheduler",
+            "soft_anti_affinity_weight_multiplier",
+            "How much it counts that a host has few servers of a group of policy "
+            "soft-anti-affinity.",
+        ),
+    ] = 1.0
     aggregate_image_properties_isolation_namespace: Annotated[
         str | None,
         Option(
@@ -89,6 +114,8 @@ class Scheduler(Section, frozen=True):
             cpu=self.cpu_weight_multiplier,
             ram=self.ram_weight_multiplier,
             disk=self.disk_weight_multiplier,
+            soft_affinity=self.soft_affinity_weight_multiplier,
+            soft_anti_affinity=self.soft_anti_affinity_weight_multiplier,
         )
 
     @property

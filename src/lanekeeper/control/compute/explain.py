@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.flavor import flavor_seen
 from lanekeeper.control.compute.server import server_seen
+from lanekeeper.control.compute.server_hint import check_hints
 from lanekeeper.control.compute.server_nic import port_need
 from lanekeeper.control.compute.server_order import (
     NewServer,
@@ -35,6 +36,7 @@ from lanekeeper.domain.scheduling.selection import (
     explain_rejections,
     select_hosts,
 )
+from lanekeeper.domain.scheduling.server_filter import located
 from lanekeeper.store.compute.flavor import flavor_list
 from lanekeeper.store.compute.server import event_list, refusal_list
 from lanekeeper.store.network.port import port_list
@@ -49,6 +51,7 @@ class Question:
 
     Attributes:
         zone: ``ZONE`` or ``ZONE:HOST``, as in a creation.
+        hints: scheduler hints, as in a creation.
     """
 
     flavor: str
@@ -56,6 +59,7 @@ class Question:
     ports: tuple[str, ...] = ()
     zone: str | None = None
     host: str | None = None
+    hints: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,7 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     with site.database.read() as connection:
         request = _request(connection, site, caller, question)
     scheduler, fleet = site.config.scheduler, site.hosts()
+    request = located(request, fleet)
     filters = filters_of(scheduler.enabled_filters, scheduler.filter_settings)
     selection = select_hosts(
         request, fleet, filters, multipliers=scheduler.multipliers, choices=_EACH_TOLD, whole=True
@@ -199,7 +204,9 @@ def _request(
     connection: sa.Connection, site: Site, caller: Caller, question: Question
 ) -> ServerRequest:
     flavor = _flavor(connection, caller, question.flavor)
-    check_offered(flavor, site.config.scheduler.enabled_filters)
+    filters = site.config.scheduler.enabled_filters
+    check_offered(flavor, filters)
+    hints = check_hints(connection, caller, question.hints, filters)
     image_id: str | None = None
     properties: Mapping[str, str] = {}
     if question.image_id:
@@ -226,6 +233,9 @@ def _request(
         extra_specs=flavor.extra_specs,
         image_id=image_id,
         image_properties=properties,
+        same_host=hints.same_host,
+        different_host=hints.different_host,
+        group=hints.group,
     )
 
 

@@ -37,16 +37,18 @@ from lanekeeper.domain.scheduling.selection import (
     explain_rejections,
     select_hosts,
 )
+from lanekeeper.domain.scheduling.server_filter import located
 from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.race import is_lost_race
 from lanekeeper.store.compute.server import ServerRecord, event_insert, server_get, server_insert
+from lanekeeper.store.compute.server_group import APART, server_group_hold, server_group_join
 from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
 from lanekeeper.store.host.desired import UNUSABLE, desired_touch, host_lock, host_lock_usable
 from lanekeeper.store.network.port import port_attach, port_create_for_server
 from lanekeeper.store.placement.allocation import FULL, allocation_take
 from lanekeeper.store.placement.consumer import consumer_put
 
-_RACES = frozenset({TAKEN, FULL, UNUSABLE})
+_RACES = frozenset({TAKEN, FULL, UNUSABLE, APART})
 _TOLD = 100
 """Hosts up to which a server that found a place keeps, too, why it is on no other."""
 _Attempt = tuple[str, int, tuple[str, ...]]
@@ -92,7 +94,7 @@ def _create(
     while True:
         selection = _select(site, order, left_out)
         if not selection.choices:
-            return _unplaced(site, caller, draft, selection)
+            return _unplaced(site, caller, order, draft, selection)
         choice = selection.choices[0]
         attempt = _attempt_of(choice)
         if attempt in tried:
@@ -131,7 +133,7 @@ def _select(site: Site, order: Order, left_out: Collection[str]) -> Selection:
     if left_out:
         filters = (claimable(left_out), *filters)
     return select_hosts(
-        order.request,
+        located(order.request, fleet),
         fleet,
         filters,
         multipliers=scheduler.multipliers,
@@ -165,6 +167,9 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     """
     draft, host, order = placing.draft, placing.choice.host, placing.order
     host_lock_usable(connection, host.id)
+    group = order.request.group
+    if group is not None:
+        server_group_hold(connection, group.id, host.id)
     hold_images(connection, images_of(draft))
     consumer_put(
         connection,
@@ -195,6 +200,8 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
         device_requests=requests_of(order, request_ids),
     )
     server_insert(connection, placed)
+    if group is not None:
+        server_group_join(connection, group.id, placed.id)
     event_insert(connection, _created(placing, placed))
     desired_touch(connection, host.id)
     reached("controller.claim.written")
@@ -264,7 +271,7 @@ def _attach(
 
 
 def _unplaced(
-    site: Site, caller: Caller, draft: ServerRecord, selection: Selection
+    site: Site, caller: Caller, order: Order, draft: ServerRecord, selection: Selection
 ) -> ServerRecord:
     """Make the server an ERROR that says which constraint removed which hosts.
 
@@ -287,6 +294,8 @@ def _unplaced(
 
     def work(connection: sa.Connection) -> ServerRecord:
         server_insert(connection, failed)
+        if order.request.group is not None:
+            server_group_join(connection, order.request.group.id, failed.id)
         event_insert(connection, event)
         return failed
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from lanekeeper.domain.scheduling import aggregate_filter as by_aggregate
+from lanekeeper.domain.scheduling import server_filter as by_server
 from lanekeeper.domain.scheduling.filter import (
     ALIVE,
     DEVICES,
@@ -41,8 +42,12 @@ OF_NOVA: Mapping[str, _Make] = {
     "AggregateTypeAffinityFilter": _just(by_aggregate.FLAVORS),
     "AllHostsFilter": _just(),
     "ComputeFilter": _just(ENABLED, ALIVE),
+    "DifferentHostFilter": _just(by_server.DIFFERENT_HOST),
     "NUMATopologyFilter": _just(DEVICES),
     "PciPassthroughFilter": _just(NETWORKS, DEVICES),
+    "SameHostFilter": _just(by_server.SAME_HOST),
+    "ServerGroupAffinityFilter": _just(by_server.AFFINITY),
+    "ServerGroupAntiAffinityFilter": _just(by_server.ANTI_AFFINITY),
 }
 """Nova's filters whose work is done here, and by which.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.pci.request import DeviceRequest, Offered
 
 DEFAULT_ZONE = "nova"
@@ -111,6 +112,8 @@ class HostView:
         physical_networks: those that its PFs reach.
         zone: the availability zone that its aggregates put it in.
         aggregates: those that it is in, by id.
+        servers: ids of those that it has, or is to have.
+        groups: how many of them are of each server group, by its id.
         generation: grows with every change of what is free there.
     """
 
@@ -125,6 +128,8 @@ class HostView:
     physical_networks: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
     aggregates: Aggregates = ()
+    servers: frozenset[str] = frozenset()
+    groups: Mapping[str, int] = field(default_factory=dict)
     generation: int = 0
 
     @property
@@ -168,6 +173,22 @@ class DeviceNeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRequest:
+    """The server group that a server is to be in.
+
+    Attributes:
+        max_per_host: how many of its servers one host may have, by anti-affinity.
+        hosts: names of those that have some of them.
+    """
+
+    id: str
+    name: str
+    policy: GroupPolicy
+    max_per_host: int = 1
+    hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRequest:
     """What a server asks of its host.
 
@@ -177,6 +198,9 @@ class ServerRequest:
         project_id: whose server it is.
         flavor_name, extra_specs: the flavor's.
         image_id, image_properties: the image's; None where nobody named one.
+        same_host: servers of which it is to be near one.
+        different_host: servers that it is not to be near.
+        group: None without one.
     """
 
     vcpus: int
@@ -190,6 +214,9 @@ class ServerRequest:
     extra_specs: Mapping[str, str] = field(default_factory=dict)
     image_id: str | None = None
     image_properties: Mapping[str, str] = field(default_factory=dict)
+    same_host: frozenset[str] = frozenset()
+    different_host: frozenset[str] = frozenset()
+    group: GroupRequest | None = None
 
     @property
     def amounts(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.scheduling.fleet import Fleet, Numbers, Rows
 from lanekeeper.domain.scheduling.host import ServerRequest, values_of
 from lanekeeper.domain.scheduling.multiplier import Multipliers
@@ -43,11 +44,24 @@ def _free(resource_class: str) -> Weigher:
     return weigher
 
 
+def _members(policy: GroupPolicy, sign: int) -> Weigher:
+    def weigher(request: ServerRequest, fleet: Fleet) -> Numbers:
+        group = request.group
+        if group is None or group.policy is not policy:
+            return np.zeros(len(fleet), np.int64)
+        counts = (sign * view.groups.get(group.id, 0) for view in fleet.views)
+        return np.fromiter(counts, np.int64, len(fleet))
+
+    return weigher
+
+
 WEIGHERS: Mapping[str, Weigher] = {
     "pci": free_devices,
     "cpu": _free("VCPU"),
     "ram": _free("MEMORY_MB"),
     "disk": _free("DISK_GB"),
+    "soft_affinity": _members(GroupPolicy.SOFT_AFFINITY, 1),
+    "soft_anti_affinity": _members(GroupPolicy.SOFT_ANTI_AFFINITY, -1),
 }
 """By the name of its multiplier."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,15 @@ from lanekeeper.domain.scheduling.host import (
 from lanekeeper.store.batch import batches
 from lanekeeper.store.compute.aggregate import aggregates_by_host, zone_by_host
 from lanekeeper.store.device.free import IS_FREE, ITS_CARD
-from lanekeeper.store.tables import card, device, host, inventory, resource_provider
+from lanekeeper.store.tables import (
+    card,
+    device,
+    host,
+    inventory,
+    resource_provider,
+    server,
+    server_group_member,
+)
 
 _STANDING: Mapping[str, Standing] = {
     DeviceState.AVAILABLE: Standing.FREE,
@@ -65,6 +73,7 @@ def _host_views(
     zones, aggregates = places
     devices, stocks = _devices(connection, host_ids), _stocks(connection, host_ids)
     generations = _generations(connection, host_ids)
+    servers = _servers(connection, host_ids)
     query = (
         sa.select(
             host.c.id,
@@ -93,6 +102,8 @@ def _host_views(
             physical_networks=frozenset(row["mappings"] or ()),
             zone=zones.get(row["name"], DEFAULT_ZONE),
             aggregates=aggregates.get(row["name"], ()),
+            servers=frozenset(servers[row["id"]]),
+            groups=Counter(group for group in servers[row["id"]].values() if group is not None),
             # Every claim on a host moves its provider on, every other change its devices.
             generation=(row["provider_generation"] or 0) + generations.get(row["id"], 0),
         )
@@ -134,6 +145,26 @@ def _generations(connection: sa.Connection, host_ids: Sequence[str] | None) -> d
     query = sa.select(device.c.host_id, sa.func.sum(device.c.generation))
     rows = connection.execute(_only(query, device.c.host_id, host_ids).group_by(device.c.host_id))
     return {host_id: int(number) for host_id, number in rows}
+
+
+def _servers(
+    connection: sa.Connection, host_ids: Sequence[str] | None
+) -> dict[str, dict[str, str | None]]:
+    """Host id to its servers and the server group of each.
+
+    A server comes and goes with its allocation, so the change log tells of it.
+    """
+    member = server_group_member
+    query = sa.select(server.c.host_id, server.c.id, member.c.group_id).outerjoin(
+        member, member.c.server_id == server.c.id
+    )
+    query = query.where(server.c.host_id.is_not(None))
+    servers: dict[str, dict[str, str | None]] = defaultdict(dict)
+    for host_id, server_id, group_id in connection.execute(
+        _only(query, server.c.host_id, host_ids)
+    ):
+        servers[host_id][server_id] = group_id
+    return servers
 
 
 def _stocks(
