@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from lanekeeper.config.option import Option, Section
-from lanekeeper.config.value import parse_filters
+from lanekeeper.config.value import parse_filters, parse_list
 from lanekeeper.domain.scheduling.filter_choice import FilterSettings
 from lanekeeper.domain.scheduling.multiplier import Multipliers
 
@@ -106,6 +106,43 @@ class Scheduler(Section, frozen=True):
             "AggregateImagePropertiesIsolation: what follows the namespace.",
         ),
     ] = "."
+    max_instances_per_host: Annotated[
+        int,
+        Meta(ge=1),
+        Option(
+            "filter_scheduler",
+            "max_instances_per_host",
+            "NumInstancesFilter: servers that a host has at most; AggregateNumInstancesFilter: "
+            "where no aggregate of it says otherwise.",
+            old=(("DEFAULT", "max_instances_per_host"),),
+        ),
+    ] = 50
+    isolated_hosts: Annotated[
+        tuple[str, ...],
+        Option(
+            "filter_scheduler",
+            "isolated_hosts",
+            "IsolatedHostsFilter: hosts, by name, on which isolated_images are kept.",
+            parse=parse_list,
+        ),
+    ] = ()
+    isolated_images: Annotated[
+        tuple[str, ...],
+        Option(
+            "filter_scheduler",
+            "isolated_images",
+            "IsolatedHostsFilter: ids of images that are kept on isolated_hosts.",
+            parse=parse_list,
+        ),
+    ] = ()
+    restrict_isolated_hosts_to_isolated_images: Annotated[
+        bool,
+        Option(
+            "filter_scheduler",
+            "restrict_isolated_hosts_to_isolated_images",
+            "IsolatedHostsFilter: keep all other images from isolated_hosts.",
+        ),
+    ] = True
 
     @property
     def multipliers(self) -> Multipliers:
@@ -123,4 +160,8 @@ class Scheduler(Section, frozen=True):
         return FilterSettings(
             image_namespace=self.aggregate_image_properties_isolation_namespace,
             image_separator=self.aggregate_image_properties_isolation_separator,
+            servers_max=self.max_instances_per_host,
+            isolated_hosts=frozenset(self.isolated_hosts),
+            isolated_images=frozenset(self.isolated_images),
+            isolated_restrict=self.restrict_isolated_hosts_to_isolated_images,
         )

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY
+from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.scheduling.filter import claimable
-from lanekeeper.domain.scheduling.filter_choice import OF_NOVA, filters_of
+from lanekeeper.domain.scheduling.filter_choice import OF_NOVA, FilterSettings, filters_of
 from lanekeeper.domain.scheduling.fleet import Codes, Fleet
 from lanekeeper.domain.scheduling.host import (
+    GroupRequest,
     HostAggregate,
     HostView,
     ServerRequest,
@@ -22,6 +24,9 @@ from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.scheduling.selection import NO_HOST, first_verdict, select_hosts
 from lanekeeper.domain.scheduling.weight import devices_weight
 
+SETTINGS = FilterSettings(
+    servers_max=3, isolated_hosts=frozenset({"h1"}), isolated_images=frozenset({"i1"})
+)
 PORT = need("port p", physical_network="physnet1")
 NETWORK_VF = vf("a", tags={"physical_network": "physnet1"})
 
@@ -188,6 +193,8 @@ def _host(draw: st.DrawFn) -> HostView:
         frozen_reason=draw(st.sampled_from(["", "", "history lost"])),
         zone=draw(st.sampled_from(["east", "west"])),
         aggregates=draw(_AGGREGATES),
+        servers=draw(st.frozensets(st.sampled_from(["s1", "s2", "s3"]))),
+        groups=draw(st.dictionaries(st.just("g"), st.integers(1, 2))),
         physical_networks=draw(_NETWORKS),
         stocks={
             "VCPU": Stock(draw(st.integers(0, 3)), draw(st.integers(0, 1))),
@@ -216,6 +223,16 @@ _requests = st.builds(
             "project_id": st.sampled_from(["p1", "p3"]),
             "flavor_name": st.sampled_from(["m1", "m3"]),
             "extra_specs": st.sampled_from([{"ssd": "true"}, {"pci_passthrough:alias": "a"}]),
+            "image_id": st.sampled_from(["i1", "i2"]),
+            "same_host": st.just(frozenset({"s1"})),
+            "different_host": st.just(frozenset({"s2"})),
+            "group": st.builds(
+                GroupRequest,
+                id=st.just("g"),
+                name=st.just("web"),
+                policy=st.sampled_from(GroupPolicy),
+                hosts=st.frozensets(st.sampled_from(["h1", "h2"])),
+            ),
             "image_properties": st.sampled_from([{"hw_machine_type": "q35"}, {"ssd": "no"}]),
         },
     ),
@@ -227,7 +244,7 @@ def test_both_faces_of_a_filter_say_the_same(
     hosts: list[HostView], request_: ServerRequest
 ) -> None:
     fleet = Fleet.of(hosts)
-    for each in {*filters_of(FILTERS_OF_NOVA), *filters_of(()), claimable(["h1"])}:
+    for each in {*filters_of(FILTERS_OF_NOVA, SETTINGS), *filters_of(()), claimable(["h1"])}:
         answers = [each.why(request_, view) for view in fleet.views]
         if each.mask is not None:
             passed = each.mask(request_, fleet).tolist()
@@ -243,7 +260,7 @@ def test_every_host_is_fit_or_told_why(
     hosts: list[HostView], request_: ServerRequest, choices: int
 ) -> None:
     fleet = Fleet.of(hosts)
-    filters = filters_of(FILTERS_OF_NOVA)
+    filters = filters_of(FILTERS_OF_NOVA, SETTINGS)
     verdicts = {view.name: first_verdict(request_, view, filters) for view in hosts}
     fitting = [name for name, verdict in verdicts.items() if verdict is None]
     selection = select_hosts(request_, fleet, filters, choices=choices, whole=True)

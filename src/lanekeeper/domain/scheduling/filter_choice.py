@@ -24,6 +24,10 @@ class FilterSettings:
 
     image_namespace: str | None = None
     image_separator: str = "."
+    servers_max: int = 50
+    isolated_hosts: frozenset[str] = frozenset()
+    isolated_images: frozenset[str] = frozenset()
+    isolated_restrict: bool = True
 
 
 _Make = Callable[[FilterSettings], tuple[Filter, ...]]
@@ -39,11 +43,22 @@ OF_NOVA: Mapping[str, _Make] = {
     ),
     "AggregateInstanceExtraSpecsFilter": _just(by_aggregate.EXTRA_SPECS),
     "AggregateMultiTenancyIsolation": _just(by_aggregate.TENANTS),
+    "AggregateNumInstancesFilter": lambda settings: (
+        by_server.num_instances(settings.servers_max, by_aggregate=True),
+    ),
     "AggregateTypeAffinityFilter": _just(by_aggregate.FLAVORS),
     "AllHostsFilter": _just(),
     "ComputeFilter": _just(ENABLED, ALIVE),
     "DifferentHostFilter": _just(by_server.DIFFERENT_HOST),
+    "IsolatedHostsFilter": lambda settings: (
+        by_server.isolated_hosts(
+            settings.isolated_hosts, settings.isolated_images, restrict=settings.isolated_restrict
+        ),
+    ),
     "NUMATopologyFilter": _just(DEVICES),
+    "NumInstancesFilter": lambda settings: (
+        by_server.num_instances(settings.servers_max, by_aggregate=False),
+    ),
     "PciPassthroughFilter": _just(NETWORKS, DEVICES),
     "SameHostFilter": _just(by_server.SAME_HOST),
     "ServerGroupAffinityFilter": _just(by_server.AFFINITY),

@@ -1,6 +1,7 @@
 """Filters by the servers that a host has already.
 
-Source: nova ``scheduler/filters/affinity_filter.py``, ``num_instances_filter.py``.
+Source: nova ``scheduler/filters/affinity_filter.py``, ``num_instances_filter.py``,
+``isolated_hosts_filter.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
-from lanekeeper.domain.scheduling.host import HostView, ServerRequest
+from lanekeeper.domain.scheduling.host import HostView, ServerRequest, values_of
 
 
 def located(request: ServerRequest, fleet: Fleet) -> ServerRequest:
@@ -103,7 +104,59 @@ DIFFERENT_HOST = _by_view(different_host, lambda request: bool(request.different
 AFFINITY = _by_view(server_group_affinity, _has_policy(GroupPolicy.AFFINITY))
 ANTI_AFFINITY = _by_view(server_group_anti_affinity, _has_policy(GroupPolicy.ANTI_AFFINITY))
 
+
+def num_instances(most: int, *, by_aggregate: bool) -> Filter:
+    """Keep servers from hosts that have *most* or more, or as many as an aggregate says."""
+
+    def why(request: ServerRequest, host: HostView) -> Verdict | None:
+        limit = most
+        if by_aggregate:
+            limit = _least(values_of(host.aggregates, "max_instances_per_host"), most)
+        count = len(host.servers)
+        if count < limit:
+            return None
+        return Verdict(
+            code=code,
+            reason=f"has {count} servers, {limit} are the most",
+            remedy="delete servers, add a host, or raise "
+            + ("the aggregate's " if by_aggregate else "[filter_scheduler] ")
+            + "max_instances_per_host",
+            facts={"count": count, "most": limit},
+        )
+
+    code = "aggregate_num_instances" if by_aggregate else "num_instances"
+    why.__name__ = code
+    return _by_view(why, lambda request: True)
+
+
+def isolated_hosts(hosts: frozenset[str], images: frozenset[str], *, restrict: bool) -> Filter:
+    """Keep *images* on *hosts*, and with *restrict* all other images from them."""
+
+    def why(request: ServerRequest, host: HostView) -> Verdict | None:
+        kept, mine = host.name in hosts, request.image_id in images
+        if kept == mine or (kept and not restrict):
+            return None
+        return Verdict(
+            code="isolated_hosts",
+            reason="is kept for other images" if kept else "is none of the hosts for this image",
+            remedy="use another image, or change isolated_hosts and isolated_images in "
+            "[filter_scheduler]",
+            facts={"isolated_host": kept, "isolated_image": mine},
+        )
+
+    why.__name__ = "isolated_hosts"
+    return _by_view(why, lambda request: bool(hosts or images))
+
+
 _NAMED = 3
+
+
+def _least(texts: set[str], configured: int) -> int:
+    """The least number of all; *configured* where there is none, or one of them is no number."""
+    try:
+        return min(map(int, texts), default=configured)
+    except ValueError:
+        return configured
 
 
 def _listed(names: frozenset[str]) -> str:
