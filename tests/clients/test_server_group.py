@@ -23,7 +23,7 @@ def test_servers_of_a_group_are_kept_apart_and_the_third_is_told_why(
         for name in names[:2]
     ]
     assert {one["OS-EXT-SRV-ATTR:host"] for one in servers} == {"sim-1", "sim-2"}
-    assert shared.openstack("server", "show", names[0])["server_groups"] == [made["id"]]
+    assert shared.openstack("server", "show", servers[0]["id"])["server_groups"] == [made["id"]]
     shared.refused("server", "create", *arguments, *hint, "--wait", names[2])
     fault = shared.openstack("server", "show", names[2])["fault"]
     assert "server_group_anti_affinity turned away 2 of 2" in fault["message"]
@@ -33,4 +33,4 @@ def test_servers_of_a_group_are_kept_apart_and_the_third_is_told_why(
     shown = shared.openstack("server", "group", "show", made["id"])
     assert {one["id"] for one in servers} < {*shown["members"]}
     shared.done("server", "group", "delete", made["id"])
-    assert "No server group" in shared.refused("server", "group", "show", made["id"])
+    assert "No ServerGroup" in shared.refused("server", "group", "show", made["id"])

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.value import parse_filters, parse_list
-from lanekeeper.domain.scheduling.filter_choice import FilterSettings
+from lanekeeper.domain.scheduling.filter_settings import FilterSettings
 from lanekeeper.domain.scheduling.multiplier import Multipliers
 
 

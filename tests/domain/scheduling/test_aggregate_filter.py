@@ -8,7 +8,8 @@ from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.config.value import FILTERS
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY, check_devices_only, devices_only
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.scheduling.filter_choice import FilterSettings, filters_of
+from lanekeeper.domain.scheduling.filter_choice import filters_of
+from lanekeeper.domain.scheduling.filter_settings import FilterSettings
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.host import HostAggregate, HostView, ServerRequest, Stock
 from lanekeeper.domain.scheduling.selection import first_verdict, select_hosts

@@ -10,7 +10,8 @@ from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY
 from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.scheduling.filter import claimable
-from lanekeeper.domain.scheduling.filter_choice import OF_NOVA, FilterSettings, filters_of
+from lanekeeper.domain.scheduling.filter_choice import OF_NOVA, filters_of
+from lanekeeper.domain.scheduling.filter_settings import FilterSettings
 from lanekeeper.domain.scheduling.fleet import Codes, Fleet
 from lanekeeper.domain.scheduling.host import (
     GroupRequest,

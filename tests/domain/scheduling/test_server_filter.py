@@ -3,7 +3,8 @@
 import pytest
 
 from domain.scheduling.hosts import host, server
-from lanekeeper.domain.scheduling.filter_choice import FilterSettings, filters_of
+from lanekeeper.domain.scheduling.filter_choice import filters_of
+from lanekeeper.domain.scheduling.filter_settings import FilterSettings
 from lanekeeper.domain.scheduling.host import HostAggregate
 from lanekeeper.domain.scheduling.selection import first_verdict
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 
 from lanekeeper.domain.scheduling import aggregate_filter as by_aggregate
 from lanekeeper.domain.scheduling import server_filter as by_server
@@ -16,19 +15,7 @@ from lanekeeper.domain.scheduling.filter import (
     THAWED,
     Filter,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilterSettings:
-    """What filters are told by the configuration; see ``[filter_scheduler]``."""
-
-    image_namespace: str | None = None
-    image_separator: str = "."
-    servers_max: int = 50
-    isolated_hosts: frozenset[str] = frozenset()
-    isolated_images: frozenset[str] = frozenset()
-    isolated_restrict: bool = True
-
+from lanekeeper.domain.scheduling.filter_settings import FilterSettings
 
 _Make = Callable[[FilterSettings], tuple[Filter, ...]]
 
