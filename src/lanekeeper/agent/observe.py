@@ -117,6 +117,7 @@ def facts(host_name: str, capacity: Capacity, view: View) -> HostFacts:
         agent_version=__version__,
         hypervisor=capacity.hypervisor,
         hypervisor_version=capacity.version,
+        architecture=capacity.architecture,
         vcpus=capacity.vcpus,
         memory_mib=capacity.memory_mib,
         disk_gib=capacity.disk_gib,

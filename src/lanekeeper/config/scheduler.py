@@ -31,6 +31,8 @@ class Scheduler(Section, frozen=True):
         ),
     ] = (
         "ComputeFilter",
+        "ComputeCapabilitiesFilter",
+        "ImagePropertiesFilter",
         "ServerGroupAntiAffinityFilter",
         "ServerGroupAffinityFilter",
         "PciPassthroughFilter",
@@ -106,6 +108,14 @@ class Scheduler(Section, frozen=True):
             "AggregateImagePropertiesIsolation: what follows the namespace.",
         ),
     ] = "."
+    image_properties_default_architecture: Annotated[
+        str | None,
+        Option(
+            "filter_scheduler",
+            "image_properties_default_architecture",
+            "ImagePropertiesFilter: what images are for that have no hw_architecture.",
+        ),
+    ] = None
     max_instances_per_host: Annotated[
         int,
         Meta(ge=1),
@@ -160,6 +170,7 @@ class Scheduler(Section, frozen=True):
         return FilterSettings(
             image_namespace=self.aggregate_image_properties_isolation_namespace,
             image_separator=self.aggregate_image_properties_isolation_separator,
+            default_architecture=self.image_properties_default_architecture,
             servers_max=self.max_instances_per_host,
             isolated_hosts=frozenset(self.isolated_hosts),
             isolated_images=frozenset(self.isolated_images),

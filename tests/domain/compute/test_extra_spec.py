@@ -47,6 +47,7 @@ def test_what_can_be_honoured_passes(specs: dict[str, str]) -> None:
         "group_policy",
         "aggregate_instance_extra_specs:pci",
         "capabilities:cpu_info",
+        "capabilities:num_instances",
         "os:secure_boot",
         "accel:device_profile",
         "ssd",
@@ -61,6 +62,7 @@ def test_what_would_be_overlooked_is_refused_by_name(key: str) -> None:
     ("key", "name"),
     [
         ("aggregate_instance_extra_specs:ssd", "AggregateInstanceExtraSpecsFilter"),
+        ("capabilities:hypervisor_type", "ComputeCapabilitiesFilter"),
         ("ssd", "AggregateInstanceExtraSpecsFilter"),
     ],
 )

@@ -17,6 +17,7 @@ from lanekeeper.domain.scheduling.host import (
     GroupRequest,
     HostAggregate,
     HostView,
+    Platform,
     ServerRequest,
     Standing,
     Stock,
@@ -194,6 +195,7 @@ def _host(draw: st.DrawFn) -> HostView:
         frozen_reason=draw(st.sampled_from(["", "", "history lost"])),
         zone=draw(st.sampled_from(["east", "west"])),
         aggregates=draw(_AGGREGATES),
+        platform=draw(st.sampled_from([Platform(), Platform("x86_64", "qemu", 8_002_001)])),
         servers=draw(st.frozensets(st.sampled_from(["s1", "s2", "s3"]))),
         groups=draw(st.dictionaries(st.just("g"), st.integers(1, 2))),
         physical_networks=draw(_NETWORKS),
@@ -223,7 +225,9 @@ _requests = st.builds(
         optional={
             "project_id": st.sampled_from(["p1", "p3"]),
             "flavor_name": st.sampled_from(["m1", "m3"]),
-            "extra_specs": st.sampled_from([{"ssd": "true"}, {"pci_passthrough:alias": "a"}]),
+            "extra_specs": st.sampled_from(
+                [{"ssd": "true"}, {"capabilities:num_instances": "<= 1"}]
+            ),
             "image_id": st.sampled_from(["i1", "i2"]),
             "same_host": st.just(frozenset({"s1"})),
             "different_host": st.just(frozenset({"s2"})),
@@ -234,7 +238,9 @@ _requests = st.builds(
                 policy=st.sampled_from(GroupPolicy),
                 hosts=st.frozensets(st.sampled_from(["h1", "h2"])),
             ),
-            "image_properties": st.sampled_from([{"hw_machine_type": "q35"}, {"ssd": "no"}]),
+            "image_properties": st.sampled_from(
+                [{"hw_machine_type": "q35"}, {"ssd": "no"}, {"hw_architecture": "amd64"}]
+            ),
         },
     ),
 )  # fmt: skip
@@ -308,7 +314,7 @@ def plain(fleet: Fleet) -> object:
         fleet.views,
         fleet.row_of,
         [one.tolist() for one in (fleet.enabled, fleet.alive, fleet.thawed, fleet.free_devices)],
-        [values(one) for one in (fleet.zones, fleet.shapes, fleet.aggregates)],
+        [values(one) for one in (fleet.zones, fleet.shapes, fleet.aggregates, fleet.platforms)],
         {name: one.tolist() for name, one in fleet.free.items() if one.any()},
         {name: one.tolist() for name, one in fleet.reached.items() if one.any()},
     )

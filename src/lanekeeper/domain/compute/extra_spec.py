@@ -18,6 +18,18 @@ SPEC_LENGTH_MAX = 255
 _KEY = re.compile(r"[a-zA-Z0-9-_:. ]{1,255}", re.ASCII)
 SCOPE = "aggregate_instance_extra_specs:"
 """What begins the extra specs that are for a host's aggregates alone."""
+CAPABILITY_SCOPE = "capabilities:"
+CAPABILITIES = frozenset(
+    {
+        "cpu_info:arch",
+        "host",
+        "hypervisor_hostname",
+        "hypervisor_type",
+        "hypervisor_version",
+        "num_instances",
+    }
+)
+"""What is known of a host, of all that extra specs with CAPABILITY_SCOPE may ask for in Nova."""
 NUMA_POLICY_SPEC = "hw:pci_numa_affinity_policy"
 NUMA_POLICY_PROPERTY = "hw_pci_numa_affinity_policy"
 
@@ -138,6 +150,11 @@ def check_offered(flavor: Flavor, filters: Collection[str] = ()) -> None:
     for key, value in sorted(flavor.extra_specs.items()):
         if key in _KNOWN or _WITHOUT_EFFECT.get(key) == value.lower():
             continue
+        if key.startswith(CAPABILITY_SCOPE) and not _is_known(key):
+            raise NotOffered(
+                f"flavor {flavor.name} has the extra spec {key}, and no host tells that",
+                hint=f"hosts tell {', '.join(sorted(CAPABILITIES))}",
+            )
         if name := _filter_of(key):
             if name in filters:
                 continue
@@ -155,10 +172,16 @@ def check_offered(flavor: Flavor, filters: Collection[str] = ()) -> None:
             )
 
 
+def _is_known(key: str) -> bool:
+    return key.removeprefix(CAPABILITY_SCOPE) in CAPABILITIES
+
+
 def _filter_of(key: str) -> str:
     """The filter whose business an extra spec is; empty where it is none's."""
     if key.startswith(SCOPE) or (":" not in key and not key.startswith(_MEANINGFUL)):
         return "AggregateInstanceExtraSpecsFilter"
+    if key.startswith(CAPABILITY_SCOPE):
+        return "ComputeCapabilitiesFilter"
     return ""
 
 

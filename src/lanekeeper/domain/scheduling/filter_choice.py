@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from lanekeeper.domain.scheduling import aggregate_filter as by_aggregate
+from lanekeeper.domain.scheduling import platform_filter as by_platform
 from lanekeeper.domain.scheduling import server_filter as by_server
 from lanekeeper.domain.scheduling.filter import (
     ALIVE,
@@ -35,8 +36,12 @@ OF_NOVA: Mapping[str, _Make] = {
     ),
     "AggregateTypeAffinityFilter": _just(by_aggregate.FLAVORS),
     "AllHostsFilter": _just(),
+    "ComputeCapabilitiesFilter": _just(by_platform.CAPABILITIES_FILTER),
     "ComputeFilter": _just(ENABLED, ALIVE),
     "DifferentHostFilter": _just(by_server.DIFFERENT_HOST),
+    "ImagePropertiesFilter": lambda settings: (
+        by_platform.image_properties(settings.default_architecture),
+    ),
     "IsolatedHostsFilter": lambda settings: (
         by_server.isolated_hosts(
             settings.isolated_hosts, settings.isolated_images, restrict=settings.isolated_restrict

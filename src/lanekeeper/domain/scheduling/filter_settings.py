@@ -11,6 +11,7 @@ class FilterSettings:
 
     image_namespace: str | None = None
     image_separator: str = "."
+    default_architecture: str | None = None
     servers_max: int = 50
     isolated_hosts: frozenset[str] = frozenset()
     isolated_images: frozenset[str] = frozenset()

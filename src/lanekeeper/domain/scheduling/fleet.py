@@ -73,6 +73,7 @@ class Fleet:
         free_devices: how many listed devices can be had.
         shapes: ``HostView.device_shape``.
         aggregates: ``HostView.aggregates``.
+        platforms: ``HostView.platform``.
     """
 
     views: tuple[HostView, ...] = ()
@@ -86,6 +87,7 @@ class Fleet:
     free_devices: Numbers = field(default_factory=lambda: np.zeros(0, np.int64))
     shapes: Codes = field(default_factory=lambda: Codes.encode(()))
     aggregates: Codes = field(default_factory=lambda: Codes.encode(()))
+    platforms: Codes = field(default_factory=lambda: Codes.encode(()))
 
     @classmethod
     def of(cls, views: Iterable[HostView]) -> Fleet:
@@ -105,6 +107,7 @@ class Fleet:
             free_devices=_numbers(ordered, _free_devices),
             shapes=Codes.encode([view.device_shape for view in ordered]),
             aggregates=Codes.encode([view.aggregates for view in ordered]),
+            platforms=Codes.encode([view.platform for view in ordered]),
         )
 
     def __len__(self) -> int:
@@ -160,6 +163,7 @@ class Fleet:
             free_devices=put(self.free_devices, _free_devices),
             shapes=self.shapes.with_values(rows, [view.device_shape for view in views]),
             aggregates=self.aggregates.with_values(rows, [view.aggregates for view in views]),
+            platforms=self.platforms.with_values(rows, [view.platform for view in views]),
         )
 
 

@@ -98,6 +98,20 @@ def values_of(aggregates: Aggregates, key: str) -> set[str]:
     return {text for aggregate in aggregates for mine, text in aggregate.metadata if mine == key}
 
 
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a host runs guests with; empty and 0 where it has not told.
+
+    Attributes:
+        hypervisor: as libvirt calls it, in small letters.
+        version: the hypervisor's, as ``major * 1000000 + minor * 1000 + micro``.
+    """
+
+    architecture: str = ""
+    hypervisor: str = ""
+    version: int = 0
+
+
 NOTHING = Stock(0)
 DeviceShape = tuple[object, ...]
 
@@ -128,6 +142,7 @@ class HostView:
     physical_networks: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
     aggregates: Aggregates = ()
+    platform: Platform = Platform()
     servers: frozenset[str] = frozenset()
     groups: Mapping[str, int] = field(default_factory=dict)
     generation: int = 0

@@ -35,6 +35,8 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "num_instances": ("has as many servers as it may", _ASK),
         "aggregate_num_instances": ("has as many servers as it may", _ASK),
         "isolated_hosts": ("is not for this image", f"use another image, or {_ASK}"),
+        "image_properties": ("is not for this image", f"use another image, or {_ASK}"),
+        "capabilities": ("is not for this flavor", f"use another flavor, or {_ASK}"),
         "same_host": (
             "has none of the servers of the hint same_host",
             "leave the hint out, or name servers of a host that has room",

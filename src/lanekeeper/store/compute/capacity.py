@@ -17,6 +17,7 @@ from lanekeeper.domain.scheduling.host import (
     Aggregates,
     HostDevice,
     HostView,
+    Platform,
     Standing,
     Stock,
 )
@@ -33,6 +34,7 @@ from lanekeeper.store.tables import (
     server_group_member,
 )
 
+_PLATFORM = ("architecture", "hypervisor", "hypervisor_version")
 _STANDING: Mapping[str, Standing] = {
     DeviceState.AVAILABLE: Standing.FREE,
     DeviceState.HELD: Standing.HELD,
@@ -83,6 +85,7 @@ def _host_views(
             host.c.frozen_reason,
             host.c.seen_at,
             host.c.facts["mappings"].label("mappings"),  # the rest of it is long
+            *(host.c.facts[name].label(name) for name in _PLATFORM),
             resource_provider.c.generation.label("provider_generation"),
         )
         .outerjoin(resource_provider, resource_provider.c.id == host.c.id)
@@ -102,6 +105,11 @@ def _host_views(
             physical_networks=frozenset(row["mappings"] or ()),
             zone=zones.get(row["name"], DEFAULT_ZONE),
             aggregates=aggregates.get(row["name"], ()),
+            platform=Platform(
+                architecture=row["architecture"] or "",
+                hypervisor=row["hypervisor"] or "",
+                version=row["hypervisor_version"] or 0,
+            ),
             servers=frozenset(servers[row["id"]]),
             groups=Counter(group for group in servers[row["id"]].values() if group is not None),
             # Every claim on a host moves its provider on, every other change its devices.
