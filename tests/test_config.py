@@ -64,7 +64,7 @@ def test_several_files_of_openstack_make_one_tree(tmp_path: Path) -> None:
     loaded = load([nova, ml2, agent])
     config = loaded.config
     assert config.compute.host == "node-1"
-    assert config.compute.enabled_filters == ("ComputeFilter", "PciPassthroughFilter")
+    assert config.scheduler.enabled_filters == ("ComputeFilter", "PciPassthroughFilter")
     assert config.pci.device_spec[0].source == f"{nova}:5"
     assert config.ml2.mechanism_drivers == ("openvswitch", "sriovnicswitch")
     assert config.ml2.vlan_ranges == {"p": (VlanRange(10, 19),), "q": (VlanRange(),)}
@@ -122,7 +122,7 @@ def test_filters_of_older_releases_are_left_out_and_named(read: Reader) -> None:
         "[filter_scheduler]\nenabled_filters=RetryFilter,AvailabilityZoneFilter,RamFilter,"
         "ComputeFilter,CoreFilter, PciPassthroughFilter\n"
     )
-    assert loaded.config.compute.enabled_filters == ("ComputeFilter", "PciPassthroughFilter")
+    assert loaded.config.scheduler.enabled_filters == ("ComputeFilter", "PciPassthroughFilter")
     assert "RetryFilter, AvailabilityZoneFilter, RamFilter, CoreFilter" in loaded.warnings[0]
 
 

@@ -134,6 +134,7 @@ class HostFacts(Wire, frozen=True):
     agent_version: str = ""
     hypervisor: str = "qemu"
     hypervisor_version: int = 0
+    architecture: str = ""
     vcpus: int = 0
     memory_mib: int = 0
     disk_gib: int = 0

@@ -104,8 +104,8 @@ def _freeze(c: sa.Connection, host_id: str, random: Random, step: int) -> None:
 
 def _zone(c: sa.Connection, host_id: str, random: Random, step: int) -> None:
     name = c.scalar(sa.select(host.c.name).where(host.c.id == host_id))
-    zone = {"availability_zone": f"zone-{step}"}
-    made = aggregate_insert(c, f"uuid-{step}", f"aggregate-{step}", zone, NOW)
+    says = {"availability_zone": f"zone-{step}"} if step % 2 else {"note": f"note-{step}"}
+    made = aggregate_insert(c, f"uuid-{step}", f"aggregate-{step}", says, NOW)
     aggregate_update(c, made.id, hosts=[name])
 
 

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from msgspec.structs import replace as replace_field
 
 from fleet import ADMIN, MEMBER, OTHER_PROJECT, STRANGER, Fleet, config, fleet, pf_and_vfs
-from lanekeeper.config import Compute, Pci
+from lanekeeper.config import Pci
+from lanekeeper.config.scheduler import Scheduler
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.hypervisor import set_enabled
 from lanekeeper.control.compute.server import delete_server
@@ -185,7 +186,9 @@ def test_a_silent_host_takes_nothing(world: Fleet) -> None:
 def test_without_compute_filter_a_silent_host_takes_servers_for_later(
     database_url: str, tmp_path: Path
 ) -> None:
-    settings = replace_field(config(), compute=Compute(enabled_filters=("PciPassthroughFilter",)))
+    settings = replace_field(
+        config(), scheduler=Scheduler(enabled_filters=("PciPassthroughFilter",))
+    )
     with fleet(database_url, tmp_path, settings) as world:
         world.hands.turn(76)
         asked = wanted(world, flavor(world, alias="a1:7"))
@@ -447,7 +450,7 @@ def test_a_host_that_is_not_there_is_refused(world: Fleet) -> None:
 
 def test_hints_that_would_not_be_honoured_are_refused(world: Fleet) -> None:
     plain = flavor(world)
-    refused(world, NotOffered, "group", wanted(world, plain, hints={"group": "g"}))
+    refused(world, NotOffered, "cidr", wanted(world, plain, hints={"cidr": "/24"}))
     (made,) = create_servers(world.site, MEMBER, wanted(world, plain, hints={"colour": "red"}))
     assert made.scheduler_hints == {"colour": "red"}
 

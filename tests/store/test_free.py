@@ -72,7 +72,7 @@ def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
             )
             connection.execute(card.update().values(whole_holder=whole, parts_held=parts))
             rows = connection.execute(counted("p")).all()
-            (view,) = host_views(connection, NOW, {})
+            (view,) = host_views(connection, NOW, ())
             offered = [one for one in view.devices if one.id == id_]
             try:
                 with connection.begin_nested():

@@ -139,6 +139,7 @@ def facts(
         agent_version=__version__,
         hypervisor=capacity.hypervisor,
         hypervisor_version=capacity.version,
+        architecture=capacity.architecture,
         vcpus=capacity.vcpus,
         memory_mib=capacity.memory_mib,
         disk_gib=capacity.disk_gib,

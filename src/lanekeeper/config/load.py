@@ -29,7 +29,7 @@ from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.network.mapping import check_interfaces
 from lanekeeper.domain.pci import alias, device_spec
 from lanekeeper.domain.pci.flag import parse_flag
-from lanekeeper.domain.scheduling.filter import OF_NOVA
+from lanekeeper.domain.scheduling.filter_choice import OF_NOVA
 from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
 _Value = TypeVar("_Value")

@@ -15,9 +15,9 @@ from msgspec import Meta
 from lanekeeper.config.health import Health
 from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.option import Option, Section
+from lanekeeper.config.scheduler import Scheduler
 from lanekeeper.config.service import Cors, Keystone, Placement
 from lanekeeper.config.value import (
-    parse_filters,
     parse_flat_networks,
     parse_listen,
     parse_mtus,
@@ -35,7 +35,6 @@ from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device_spec import DeviceSpec
-from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.topology.cpu_set import parse_cpu_set
 from lanekeeper.domain.topology.page_size import ReservedPages, parse_reserved_pages
 
@@ -227,63 +226,6 @@ class Compute(Section, frozen=True):
             "Fill NUMA nodes of a host that guests are on before empty ones.",
         ),
     ] = False
-    enabled_filters: Annotated[
-        tuple[str, ...],
-        Option(
-            "filter_scheduler",
-            "enabled_filters",
-            "Nova's filters that turn hosts away. ComputeFilter: hosts that are down. "
-            "PciPassthroughFilter and NUMATopologyFilter are obeyed even where they are not named; "
-            "what is disabled, frozen, full or in another zone is never taken. All others turn no "
-            "host away here.",
-            old=(("DEFAULT", "scheduler_default_filters"),),
-            parse=parse_filters,
-        ),
-    ] = ("ComputeFilter", "PciPassthroughFilter", "NUMATopologyFilter")
-    pci_weight_multiplier: Annotated[
-        float,
-        Meta(ge=0),
-        Option(
-            "filter_scheduler",
-            "pci_weight_multiplier",
-            "How much it counts that few devices of a host are free.",
-        ),
-    ] = 1.0
-    cpu_weight_multiplier: Annotated[
-        float,
-        Option(
-            "filter_scheduler",
-            "cpu_weight_multiplier",
-            "How much it counts that many VCPUs are free; negative packs servers.",
-        ),
-    ] = 1.0
-    ram_weight_multiplier: Annotated[
-        float,
-        Option(
-            "filter_scheduler",
-            "ram_weight_multiplier",
-            "How much it counts that much memory is free; negative packs servers.",
-            old=(("DEFAULT", "ram_weight_multiplier"),),
-        ),
-    ] = 1.0
-    disk_weight_multiplier: Annotated[
-        float,
-        Option(
-            "filter_scheduler",
-            "disk_weight_multiplier",
-            "How much it counts that much disk is free; negative packs servers.",
-            old=(("DEFAULT", "disk_weight_multiplier"),),
-        ),
-    ] = 1.0
-
-    @property
-    def multipliers(self) -> Multipliers:
-        return Multipliers(
-            pci=self.pci_weight_multiplier,
-            cpu=self.cpu_weight_multiplier,
-            ram=self.ram_weight_multiplier,
-            disk=self.disk_weight_multiplier,
-        )
 
 
 class Cpus(Section, frozen=True):
@@ -466,6 +408,7 @@ class Config(Section, frozen=True):
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
     cpus: Cpus = Cpus()
+    scheduler: Scheduler = Scheduler()
     rules: Rules = Rules()
     image_cache: ImageCacheManager = ImageCacheManager()
     lanekeeper: Own = Own()

@@ -65,6 +65,11 @@ def split_list(text: str) -> Iterator[str]:
     return filter(None, (piece.strip() for piece in text.split(",")))
 
 
+def parse_list(text: str) -> tuple[str, ...]:
+    """Read items that commas separate."""
+    return tuple(split_list(text))
+
+
 def parse_name(text: str) -> str:
     """Read a name of 1 to 255 letters, digits, dots, dashes and underscores."""
     if not _NAME.fullmatch(text):

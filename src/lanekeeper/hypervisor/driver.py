@@ -78,7 +78,9 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """How much the host has for guests; *version* as ``major * 1000000 + minor * 1000 + micro``."""
+    """How much the host has for guests; *version* as ``major * 1000000 + minor * 1000 + micro``,
+    *architecture* as the kernel names it.
+    """
 
     hypervisor: str
     version: int
@@ -86,6 +88,7 @@ class Capacity:
     memory_mib: int
     disk_gib: int
     cells: tuple[NumaCell, ...]
+    architecture: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

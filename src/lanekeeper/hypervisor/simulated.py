@@ -35,6 +35,7 @@ _GUEST_DRIVERS = {(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0
 SIMULATED_HOST = Capacity(
     hypervisor="qemu",
     version=10_000_000,
+    architecture="x86_64",
     vcpus=64,
     memory_mib=256 * 1024,
     disk_gib=2000,

@@ -379,6 +379,34 @@ def test_lists_that_clients_ask_in_passing(http: TestClient, path: str, key: str
 
 def test_what_is_not_there_says_so(http: TestClient) -> None:
     assert http.get(f"{URL}/os-server-groups/x").status_code == 404
-    assert http.post(f"{URL}/os-server-groups", json={}).status_code == 501
     assert http.get(f"{URL}/os-nothing").status_code == 404
     assert http.get(f"{URL}/extensions/Availability%20Zone").status_code == 404
+
+
+def test_server_groups_speak_as_their_microversion_does(world: Fleet) -> None:
+    def asked(version: str, **group: object) -> dict[str, Any]:
+        http = world.client(FACE, who="member", version=version)
+        answer = http.post(f"{URL}/os-server-groups", json={"server_group": group})
+        return {"status": answer.status_code, **answer.json()}
+
+    assert asked("2.14", name="g", policies=["soft-affinity"])["status"] == 400
+    old = asked("2.15", name="g", policies=["soft-affinity"])["server_group"]
+    assert (old["policies"], old["metadata"], old["members"]) == (["soft-affinity"], {}, [])
+    rules = {"max_server_per_host": 2}
+    new = asked("2.64", name="g", policy="anti-affinity", rules=rules)["server_group"]
+    assert (new["policy"], new["rules"], "metadata" in new) == ("anti-affinity", rules, False)
+    assert asked("2.64", name="g", policy="affinity", rules=rules)["status"] == 400
+    assert asked("2.64", name="g", policies=["affinity"])["status"] == 400
+    bad = {"max_server_per_host": 0}
+    assert asked("2.64", name="g", policy="anti-affinity", rules=bad)["status"] == 400
+    assert asked("2.1", name="g", policies=["affinity", "affinity"])["status"] == 400
+    http = world.client(FACE, who="member")
+    assert len(http.get(f"{URL}/os-server-groups?limit=1&offset=1").json()["server_groups"]) == 1
+    assert http.get(f"{URL}/os-server-groups?colour=red").status_code == 400
+    stranger = world.client(FACE, who="stranger")
+    assert stranger.get(f"{URL}/os-server-groups").json() == {"server_groups": []}
+    assert stranger.get(f"{URL}/os-server-groups/{new['id']}").status_code == 404
+    reader = world.client(FACE, who="reader")
+    assert reader.delete(f"{URL}/os-server-groups/{new['id']}").status_code == 403
+    assert http.delete(f"{URL}/os-server-groups/{new['id']}").status_code == 204
+    assert http.delete(f"{URL}/os-server-groups/{new['id']}").status_code == 404

@@ -49,6 +49,7 @@ def test_what_can_be_honoured_passes(specs: dict[str, str]) -> None:
         "group_policy",
         "aggregate_instance_extra_specs:pci",
         "capabilities:cpu_info",
+        "capabilities:num_instances",
         "os:secure_boot",
         "accel:device_profile",
         "ssd",
@@ -57,6 +58,21 @@ def test_what_can_be_honoured_passes(specs: dict[str, str]) -> None:
 def test_what_would_be_overlooked_is_refused_by_name(key: str) -> None:
     with pytest.raises(NotOffered, match=key):
         check_offered(flavor(extra_specs={key: "1"}))
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("aggregate_instance_extra_specs:ssd", "AggregateInstanceExtraSpecsFilter"),
+        ("capabilities:hypervisor_type", "ComputeCapabilitiesFilter"),
+        ("ssd", "AggregateInstanceExtraSpecsFilter"),
+    ],
+)
+def test_what_a_filter_honours_is_offered_where_it_is_on(key: str, name: str) -> None:
+    asked = flavor(extra_specs={key: "true"})
+    check_offered(asked, (name,))
+    with pytest.raises(NotOffered, match=name):
+        check_offered(asked, ("ComputeFilter",))
 
 
 @pytest.mark.parametrize("more", [{"swap_mib": 1}, {"ephemeral_gib": 1}])

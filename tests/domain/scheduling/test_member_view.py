@@ -1,12 +1,14 @@
 from domain.scheduling.hosts import host, need, server, vf
-from lanekeeper.domain.scheduling.filter import FILTERS, Verdict
+from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
+from lanekeeper.domain.scheduling.filter import Verdict
+from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
 from lanekeeper.domain.scheduling.selection import explain_rejections, select_hosts
 
 
 def test_every_filter_has_words_for_members() -> None:
-    for each in FILTERS:
+    for each in filters_of(FILTERS_OF_NOVA):
         told = member_verdict(Verdict(code=each.code, reason="h1", remedy="h1"))
         assert told.remedy
         assert told.remedy != "h1"

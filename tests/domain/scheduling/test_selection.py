@@ -8,13 +8,20 @@ from hypothesis import strategies as st
 
 from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
+from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY
+from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.pci.alias import NumaPolicy
-from lanekeeper.domain.scheduling.filter import FILTERS, OF_NOVA, claimable, filters_of
+from lanekeeper.domain.scheduling.filter import claimable
+from lanekeeper.domain.scheduling.filter_choice import OF_NOVA, filters_of
+from lanekeeper.domain.scheduling.filter_settings import FilterSettings
 from lanekeeper.domain.scheduling.fleet import Codes, Fleet
 from lanekeeper.domain.scheduling.host import (
     DeviceNeed,
+    GroupRequest,
+    HostAggregate,
     HostDevice,
     HostView,
+    Platform,
     ServerRequest,
     Standing,
     Stock,
@@ -26,6 +33,9 @@ from lanekeeper.domain.topology.affinity import RootPolicy
 from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell
 from lanekeeper.domain.topology.guest import CpuPolicy, GuestCell, GuestTopology
 
+SETTINGS = FilterSettings(
+    servers_max=3, isolated_hosts=frozenset({"h1"}), isolated_images=frozenset({"i1"})
+)
 PORT = need("port p", physical_network="physnet1")
 NETWORK_VF = vf("a", tags={"physical_network": "physnet1"})
 
@@ -77,7 +87,7 @@ def test_a_filter_says_what_is_wrong_and_what_would_help(
 
 
 def test_every_filter_is_named_by_its_verdicts() -> None:
-    names = [each.code for each in FILTERS]
+    names = [each.code for each in filters_of(FILTERS_OF_NOVA)]
     assert len(set(names)) == len(names)
 
 
@@ -177,6 +187,22 @@ def test_no_host_at_all_says_how_to_get_one() -> None:
 
 
 _STANDINGS = st.sampled_from([*Standing, Standing.FREE, Standing.FREE])
+_METADATA = st.dictionaries(
+    st.sampled_from(
+        ["ssd", DEVICES_ONLY_KEY, "filter_tenant_id1", "instance_type", "hw_machine_type"]
+    ),
+    st.sampled_from(["true", "false", "p1", "p1, p2", "m1,m2", "q35"]).filter(bool),
+    max_size=2,
+)
+_AGGREGATES = st.lists(_METADATA, max_size=2).map(
+    lambda several: tuple(
+        HostAggregate.of(
+            f"a{number}",
+            one | ({DEVICES_ONLY_KEY: "true"} if DEVICES_ONLY_KEY in one else {}),
+        )
+        for number, one in enumerate(several)
+    )
+)
 _NETWORKS = st.frozensets(st.sampled_from(["physnet1", "physnet2"]))
 
 
@@ -224,6 +250,10 @@ def _host(draw: st.DrawFn) -> HostView:
         alive=draw(st.sampled_from([True, True, False])),
         frozen_reason=draw(st.sampled_from(["", "", "history lost"])),
         zone=draw(st.sampled_from(["east", "west"])),
+        aggregates=draw(_AGGREGATES),
+        platform=draw(st.sampled_from([Platform(), Platform("x86_64", "qemu", 8_002_001)])),
+        servers=draw(st.frozensets(st.sampled_from(["s1", "s2", "s3"]))),
+        groups=draw(st.dictionaries(st.just("g"), st.integers(1, 2))),
         physical_networks=draw(_NETWORKS),
         stocks={
             "PCPU": Stock(4),
@@ -236,10 +266,10 @@ def _host(draw: st.DrawFn) -> HostView:
 
 _hosts = st.lists(_host(), max_size=6, unique_by=lambda view: view.name)
 _requests = st.builds(
-    lambda count, port, vcpus, disk, zone, name, topology, policy, root: server(
+    lambda count, port, vcpus, disk, zone, name, topology, policy, root, more: server(
         *([_by(policy, need("n", count))] if count else []),
         *([PORT] if port else []),
-        vcpus=vcpus, disk_gib=disk, zone=zone, host=name, topology=topology, pcie_root=root,
+        vcpus=vcpus, disk_gib=disk, zone=zone, host=name, topology=topology, pcie_root=root, **more,
     ),
     st.integers(0, 3),
     st.booleans(),
@@ -250,6 +280,29 @@ _requests = st.builds(
     st.sampled_from([None, FLOATING, PINNED, _pinned(2)]),
     st.sampled_from(NumaPolicy),
     st.sampled_from(RootPolicy),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "project_id": st.sampled_from(["p1", "p3"]),
+            "flavor_name": st.sampled_from(["m1", "m3"]),
+            "extra_specs": st.sampled_from(
+                [{"ssd": "true"}, {"capabilities:num_instances": "<= 1"}]
+            ),
+            "image_id": st.sampled_from(["i1", "i2"]),
+            "same_host": st.just(frozenset({"s1"})),
+            "different_host": st.just(frozenset({"s2"})),
+            "group": st.builds(
+                GroupRequest,
+                id=st.just("g"),
+                name=st.just("web"),
+                policy=st.sampled_from(GroupPolicy),
+                hosts=st.frozensets(st.sampled_from(["h1", "h2"])),
+            ),
+            "image_properties": st.sampled_from(
+                [{"hw_machine_type": "q35"}, {"ssd": "no"}, {"hw_architecture": "amd64"}]
+            ),
+        },
+    ),
 )  # fmt: skip
 
 
@@ -258,7 +311,7 @@ def test_both_faces_of_a_filter_say_the_same(
     hosts: list[HostView], request_: ServerRequest
 ) -> None:
     fleet = Fleet.of(hosts)
-    for each in {*FILTERS, *filters_of(()), claimable(["h1"])}:
+    for each in {*filters_of(FILTERS_OF_NOVA, SETTINGS), *filters_of(()), claimable(["h1"])}:
         answers = [each.why(request_, view) for view in fleet.views]
         if each.mask is not None:
             passed = each.mask(request_, fleet).tolist()
@@ -274,9 +327,10 @@ def test_every_host_is_fit_or_told_why(
     hosts: list[HostView], request_: ServerRequest, choices: int
 ) -> None:
     fleet = Fleet.of(hosts)
-    verdicts = {view.name: first_verdict(request_, view) for view in hosts}
+    filters = filters_of(FILTERS_OF_NOVA, SETTINGS)
+    verdicts = {view.name: first_verdict(request_, view, filters) for view in hosts}
     fitting = [name for name, verdict in verdicts.items() if verdict is None]
-    selection = select_hosts(request_, fleet, choices=choices, whole=True)
+    selection = select_hosts(request_, fleet, filters, choices=choices, whole=True)
     assert selection.fitting == len(fitting)
     assert len(selection.choices) == min(choices, len(fitting))
     assert {choice.host.name for choice in selection.choices} <= set(fitting)
@@ -291,7 +345,7 @@ def test_every_host_is_fit_or_told_why(
             assert (said.code, said.reason) == (one.verdict.code, one.verdict.reason)
         assert one.verdict.remedy
     assert told == Counter(one.code for one in verdicts.values() if one is not None)
-    quick = select_hosts(request_, fleet, choices=choices)
+    quick = select_hosts(request_, fleet, filters, choices=choices)
     assert quick.choices == selection.choices
     assert quick.rejections == (() if fitting else selection.rejections)
 
@@ -321,6 +375,7 @@ def plain(fleet: Fleet) -> object:
         fleet.row_of,
         [one.tolist() for one in (fleet.enabled, fleet.alive, fleet.thawed, fleet.free_devices)],
         [values(one) for one in (fleet.zones, fleet.shapes, fleet.numa_shapes)],
+        [values(one) for one in (fleet.aggregates, fleet.platforms)],
         {name: one.tolist() for name, one in fleet.free.items() if one.any()},
         {name: one.tolist() for name, one in fleet.reached.items() if one.any()},
     )

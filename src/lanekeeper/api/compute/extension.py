@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lanekeeper.api.row import ADMIN, ANYONE, MEMBER, READER, Call, Policy, Row
-from lanekeeper.domain.errors import NotFound, NotOffered
+from lanekeeper.api.row import ADMIN, ANYONE, Call, Policy, Row
+from lanekeeper.domain.errors import NotFound
 
 _READ = Policy("os_compute_api:extensions", ANYONE)
-_GROUPS = Policy("os_compute_api:os-server-groups:index", READER)
-_GROUP = Policy("os_compute_api:os-server-groups:create", MEMBER)
 _MIGRATIONS = Policy("os_compute_api:os-migrations:index", ADMIN)
 
 _EXTENSIONS = (
@@ -21,6 +19,7 @@ _EXTENSIONS = (
     ("os-hypervisors", "Hypervisors", "Hosts and what they have."),
     ("os-instance-actions", "InstanceActions", "What was asked of a server."),
     ("os-keypairs", "Keypairs", "Public keys that guests trust."),
+    ("os-server-groups", "ServerGroups", "Servers that are kept together, or apart."),
     ("os-services", "Services", "The services of hosts."),
 )
 
@@ -49,34 +48,13 @@ def extension(call: Call[None]) -> dict[str, object]:
     raise NotFound(f"no extension {call.path['alias'][:80]!r}")
 
 
-def server_groups(call: Call[None]) -> dict[str, object]:
-    """List server groups: there are none yet."""
-    return {"server_groups": []}
-
-
-def server_group(call: Call[None]) -> None:
-    """Show or delete one server group."""
-    raise NotFound(f"Instance group {call.path['id'][:80]} could not be found.")
-
-
-def create_server_group(call: Call[Any]) -> None:
-    """Make a server group."""
-    raise NotOffered("server groups are not offered")
-
-
 def migrations(call: Call[None]) -> dict[str, object]:
     """List migrations: servers do not move yet."""
     return {"migrations": []}
 
 
-_ALL = "/v2.1/os-server-groups"
-
 ROWS: tuple[Row[Any], ...] = (
     Row(method="GET", path="/v2.1/extensions", handler=extensions, policy=_READ),
     Row(method="GET", path="/v2.1/extensions/{alias}", handler=extension, policy=_READ),
-    Row(method="GET", path=_ALL, handler=server_groups, policy=_GROUPS),
-    Row(method="POST", path=_ALL, handler=create_server_group, policy=_GROUP),
-    Row(method="GET", path=_ALL + "/{id}", handler=server_group, policy=_GROUPS),
-    Row(method="DELETE", path=_ALL + "/{id}", handler=server_group, policy=_GROUP),
     Row(method="GET", path="/v2.1/os-migrations", handler=migrations, policy=_MIGRATIONS),
 )

@@ -13,6 +13,7 @@ from lanekeeper.api.compute import (
     quota,
     server,
     server_action,
+    server_group,
     server_note,
     server_part,
     version,
@@ -32,6 +33,7 @@ _ROWS: tuple[Row[Any], ...] = (
     *hypervisor.ROWS,
     *quota.ROWS,
     *extension.ROWS,
+    *server_group.ROWS,
 )
 
 FACE = Face(

@@ -184,8 +184,13 @@ FIELDS: tuple[tuple[str, str, str, Look], ...] = (
 )
 """Since, until (both inclusive, empty for ever), the field's name, and how to see it."""
 
+
+def _grouped(server: ServerDetail) -> list[str]:
+    return [] if server.server_group_id is None else [server.server_group_id]
+
+
 SHOWN_ALONE: tuple[tuple[str, str, str, Look], ...] = (
-    ("2.71", "", "server_groups", lambda call, server: []),
+    ("2.71", "", "server_groups", lambda call, server: _grouped(server)),
 )
 """What one server shows and a list of them does not."""
 

@@ -30,6 +30,7 @@ class Asked(Strict, frozen=True):
     ports: list[str] = field(default_factory=list)
     availability_zone: str | None = None
     host: str | None = None
+    hints: dict[str, Any] = field(default_factory=dict)
 
 
 def _view(answer: Answer) -> dict[str, object]:
@@ -63,6 +64,7 @@ def ask(call: Call[Asked]) -> dict[str, object]:
         ports=tuple(asked.ports),
         zone=asked.availability_zone,
         host=asked.host,
+        hints=asked.hints,
     )
     return _view(explain(call.site, call.caller, question))
 

@@ -13,7 +13,12 @@ import sqlalchemy as sa
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.identity.unique import write_unique
 from lanekeeper.control.site import Site
-from lanekeeper.domain.compute.aggregate import ZONE_KEY, Aggregate
+from lanekeeper.domain.compute.aggregate import (
+    DEVICES_ONLY_KEY,
+    ZONE_KEY,
+    Aggregate,
+    check_devices_only,
+)
 from lanekeeper.domain.errors import Conflict, NotFound
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE
 from lanekeeper.store.compute import aggregate as rows
@@ -64,7 +69,9 @@ def update_aggregate(
         NotFound: there is none.
         Conflict: another has the name, a host would be in two availability zones, or one that has
             servers would change its zone.
+        Invalid: a value of DEVICES_ONLY_KEY that is neither true nor false.
     """
+    check_devices_only(metadata.get(DEVICES_ONLY_KEY) or "false")
 
     def work(connection: sa.Connection) -> Aggregate:
         found, others = _held(connection, aggregate_id)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.flavor import flavor_seen
 from lanekeeper.control.compute.server import server_seen
+from lanekeeper.control.compute.server_hint import check_hints
 from lanekeeper.control.compute.server_nic import port_need
 from lanekeeper.control.compute.server_order import (
     NewServer,
@@ -26,7 +27,8 @@ from lanekeeper.domain.compute.extra_spec import check_offered, numa_policy, roo
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.scheduling.filter import Filter, Verdict, filters_of
+from lanekeeper.domain.scheduling.filter import Filter, Verdict
+from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
 from lanekeeper.domain.scheduling.selection import (
@@ -35,6 +37,7 @@ from lanekeeper.domain.scheduling.selection import (
     explain_rejections,
     select_hosts,
 )
+from lanekeeper.domain.scheduling.server_filter import located
 from lanekeeper.store.compute.flavor import flavor_list
 from lanekeeper.store.compute.server import event_list, refusal_list
 from lanekeeper.store.network.port import port_list
@@ -49,6 +52,7 @@ class Question:
 
     Attributes:
         zone: ``ZONE`` or ``ZONE:HOST``, as in a creation.
+        hints: scheduler hints, as in a creation.
     """
 
     flavor: str
@@ -56,6 +60,7 @@ class Question:
     ports: tuple[str, ...] = ()
     zone: str | None = None
     host: str | None = None
+    hints: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +110,11 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     """
     with site.database.read() as connection:
         request = _request(connection, site, caller, question)
-    fleet, filters = site.hosts(), filters_of(site.config.compute.enabled_filters)
-    multipliers = site.config.compute.multipliers
+    scheduler, fleet = site.config.scheduler, site.hosts()
+    request = located(request, fleet)
+    filters = filters_of(scheduler.enabled_filters, scheduler.filter_settings)
     selection = select_hosts(
-        request, fleet, filters, multipliers=multipliers, choices=_EACH_TOLD, whole=True
+        request, fleet, filters, multipliers=scheduler.multipliers, choices=_EACH_TOLD, whole=True
     )
     answers = [_fitting(choice, rank) for rank, choice in enumerate(selection.choices, 1)]
     if selection.fitting > len(answers):
@@ -199,10 +205,14 @@ def _request(
     connection: sa.Connection, site: Site, caller: Caller, question: Question
 ) -> ServerRequest:
     flavor = _flavor(connection, caller, question.flavor)
-    check_offered(flavor)
+    filters = site.config.scheduler.enabled_filters
+    check_offered(flavor, filters)
+    hints = check_hints(connection, caller, question.hints, filters)
+    image_id: str | None = None
     properties: Mapping[str, str] = {}
     if question.image_id:
-        properties = image_of_order(connection, caller, question.image_id, flavor).properties
+        image = image_of_order(connection, caller, question.image_id, flavor)
+        image_id, properties = image.id, image.properties
     policy = numa_policy(flavor.extra_specs, properties)
     ports = [_port(connection, caller, wanted) for wanted in question.ports]
     place = NewServer(
@@ -222,6 +232,14 @@ def _request(
         topology=topology_of(flavor, properties),
         pcie_root=root_policy(flavor.extra_specs),
         pack_cells=site.config.compute.pack_cells,
+        project_id=caller.project_id,
+        flavor_name=flavor.name,
+        extra_specs=flavor.extra_specs,
+        image_id=image_id,
+        image_properties=properties,
+        same_host=hints.same_host,
+        different_host=hints.different_host,
+        group=hints.group,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from lanekeeper.control.single_flight import SingleFlight
+from lanekeeper.domain.compute.aggregate import Aggregate
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE, HostView
 from lanekeeper.store.change_log import (
@@ -19,7 +20,11 @@ from lanekeeper.store.change_log import (
     change_log_now,
     change_log_since,
 )
-from lanekeeper.store.compute.aggregate import aggregate_list, zone_by_host
+from lanekeeper.store.compute.aggregate import (
+    aggregate_list,
+    aggregates_by_host,
+    zone_by_host,
+)
 from lanekeeper.store.compute.capacity import host_views, hosts_heard, provider_hosts
 from lanekeeper.store.database import Database
 
@@ -43,7 +48,7 @@ class FleetMemory:
         self._flight = SingleFlight[Fleet]()
         self._fleet: Fleet | None = None
         self._seen = Seen()
-        self._zones: Mapping[str, str] = {}
+        self._aggregates: Sequence[Aggregate] = ()
         self._host_of: dict[str, str] = {}
         self._heard: dict[str, datetime] = {}
         self._heard_anew = 0.0
@@ -65,10 +70,10 @@ class FleetMemory:
             return self._fleet
 
     def _read_all(self, connection: sa.Connection, oldest: datetime) -> Fleet:
-        self._zones = zone_by_host(aggregate_list(connection))
+        self._aggregates = aggregate_list(connection)
         self._host_of = provider_hosts(connection)
         self._heard, self._heard_anew = {}, 0.0
-        fleet = Fleet.of(host_views(connection, oldest, self._zones))
+        fleet = Fleet.of(host_views(connection, oldest, self._aggregates))
         self._seen = change_log_now(connection)
         return fleet
 
@@ -82,10 +87,10 @@ class FleetMemory:
             return None
         fleet = self._fleet
         if AGGREGATES in changes.amounts:
-            self._zones = zone_by_host(aggregate_list(connection))
+            self._aggregates = aggregate_list(connection)
             fleet = fleet.with_views(self._moved(fleet))
         if hosts:
-            told = host_views(connection, oldest, self._zones, hosts)
+            told = host_views(connection, oldest, self._aggregates, hosts)
             fleet = fleet.with_views({**dict.fromkeys(hosts), **_by_id(told)})
         self._seen = changes.seen
         return fleet
@@ -104,10 +109,13 @@ class FleetMemory:
         return before | {*now.values()} | mine
 
     def _moved(self, fleet: Fleet) -> dict[str, HostView | None]:
+        """Hosts that other aggregates have now, or whose aggregates say something else."""
+        zones = zone_by_host(self._aggregates)
+        aggregates = aggregates_by_host(self._aggregates)
         return {
-            view.id: replace(view, zone=zone)
+            view.id: replace(view, zone=zones.get(view.name, DEFAULT_ZONE), aggregates=mine)
             for view in fleet.views
-            if (zone := self._zones.get(view.name, DEFAULT_ZONE)) != view.zone
+            if (mine := aggregates.get(view.name, ())) != view.aggregates
         }
 
     def _hear(self, connection: sa.Connection) -> None:

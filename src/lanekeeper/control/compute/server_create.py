@@ -27,7 +27,8 @@ from lanekeeper.domain.errors import Conflict, Error, NoCapacity
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.profile import binding_profile
-from lanekeeper.domain.scheduling.filter import claimable, filters_of
+from lanekeeper.domain.scheduling.filter import claimable
+from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.member_view import member_rejections
 from lanekeeper.domain.scheduling.selection import (
     Choice,
@@ -36,10 +37,12 @@ from lanekeeper.domain.scheduling.selection import (
     explain_rejections,
     select_hosts,
 )
+from lanekeeper.domain.scheduling.server_filter import located
 from lanekeeper.domain.topology.fit import Seat
 from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.race import is_lost_race
 from lanekeeper.store.compute.server import ServerRecord, event_insert, server_get, server_insert
+from lanekeeper.store.compute.server_group import APART, server_group_hold, server_group_join
 from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
 from lanekeeper.store.host.desired import UNUSABLE, desired_touch, host_lock, host_lock_usable
 from lanekeeper.store.network.port import port_attach, port_create_for_server
@@ -47,7 +50,7 @@ from lanekeeper.store.placement.allocation import FULL, allocation_take
 from lanekeeper.store.placement.consumer import consumer_put
 from lanekeeper.store.topology.claim import CELL_FULL, cells_claim
 
-_RACES = frozenset({TAKEN, FULL, CELL_FULL, UNUSABLE})
+_RACES = frozenset({TAKEN, FULL, CELL_FULL, UNUSABLE, APART})
 _TOLD = 100
 """Hosts up to which a server that found a place keeps, too, why it is on no other."""
 _Attempt = tuple[str, int, tuple[str, ...], tuple[tuple[int, tuple[int, ...]], ...]]
@@ -93,7 +96,7 @@ def _create(
     while True:
         selection = _select(site, order, left_out)
         if not selection.choices:
-            return _unplaced(site, caller, draft, selection)
+            return _unplaced(site, caller, order, draft, selection)
         choice = selection.choices[0]
         attempt = _attempt_of(choice)
         if attempt in tried:
@@ -127,14 +130,15 @@ def _create(
 
 
 def _select(site: Site, order: Order, left_out: Collection[str]) -> Selection:
-    fleet, filters = site.hosts(), filters_of(site.config.compute.enabled_filters)
+    scheduler, fleet = site.config.scheduler, site.hosts()
+    filters = filters_of(scheduler.enabled_filters, scheduler.filter_settings)
     if left_out:
         filters = (claimable(left_out), *filters)
     return select_hosts(
-        order.request,
+        located(order.request, fleet),
         fleet,
         filters,
-        multipliers=site.config.compute.multipliers,
+        multipliers=scheduler.multipliers,
         whole=len(fleet) <= _TOLD,
     )
 
@@ -169,6 +173,9 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     """
     draft, host, order = placing.draft, placing.choice.host, placing.order
     host_lock_usable(connection, host.id)
+    group = order.request.group
+    if group is not None:
+        server_group_hold(connection, group.id, host.id)
     hold_images(connection, images_of(draft))
     consumer_put(
         connection,
@@ -200,6 +207,8 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
         device_requests=requests_of(order, request_ids),
     )
     server_insert(connection, placed)
+    if group is not None:
+        server_group_join(connection, group.id, placed.id)
     event_insert(connection, _created(placing, placed))
     desired_touch(connection, host.id)
     reached("controller.claim.written")
@@ -270,7 +279,7 @@ def _attach(
 
 
 def _unplaced(
-    site: Site, caller: Caller, draft: ServerRecord, selection: Selection
+    site: Site, caller: Caller, order: Order, draft: ServerRecord, selection: Selection
 ) -> ServerRecord:
     """Make the server an ERROR that says which constraint removed which hosts.
 
@@ -293,6 +302,8 @@ def _unplaced(
 
     def work(connection: sa.Connection) -> ServerRecord:
         server_insert(connection, failed)
+        if order.request.group is not None:
+            server_group_join(connection, order.request.group.id, failed.id)
         event_insert(connection, event)
         return failed
 

@@ -17,6 +17,7 @@ from lanekeeper.domain.compute.server import status_of
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.store.compute.server import ServerRecord, event_list, server_get, servers_get
+from lanekeeper.store.compute.server_group import groups_of_servers
 from lanekeeper.store.compute.server_search import (
     FILTERS,
     SORT_KEYS,
@@ -39,12 +40,14 @@ class ServerDetail:
     Attributes:
         ports: in the order of the guest's cards.
         groups: names of the security groups of its ports, each once.
+        server_group_id: None where it is in none.
         host_status: UP, DOWN, MAINTENANCE, or empty without a host.
     """
 
     record: ServerRecord
     ports: tuple[PortRecord, ...] = ()
     groups: tuple[str, ...] = ()
+    server_group_id: str | None = None
     host_status: str = ""
 
     @property
@@ -129,9 +132,11 @@ def _details(
         by_server[port.device_id].append(port)
     names = _group_names(connection, [one for ports in by_server.values() for one in ports])
     states = _host_states(connection, site)
+    grouped = groups_of_servers(connection, list(by_server))
     return [
         ServerDetail(
             record=record,
+            server_group_id=grouped.get(record.id),
             ports=_ordered(record, by_server[record.id]),
             groups=tuple(
                 dict.fromkeys(

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.flavor import flavor_seen
+from lanekeeper.control.compute.server_hint import check_hints
 from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics
 from lanekeeper.control.image.image import image_for_server
 from lanekeeper.control.site import Site
@@ -24,7 +25,7 @@ from lanekeeper.domain.compute.extra_spec import (
     root_policy,
 )
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
-from lanekeeper.domain.errors import Forbidden, Invalid, NotFound, NotOffered
+from lanekeeper.domain.errors import Forbidden, Invalid, NotFound
 from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import flavor_requests
@@ -36,16 +37,6 @@ from lanekeeper.store.compute.keypair import keypair_get
 from lanekeeper.store.host.host import host_by_name
 from lanekeeper.store.network.security_group import security_group_list
 
-_HINTS_NOT_OFFERED = (
-    "group",
-    "same_host",
-    "different_host",
-    "query",
-    "build_near_host_ip",
-    "cidr",
-    "target_cell",
-    "different_cell",
-)
 _MIB_PER_GIB = 1024
 _GIB = 2**30
 
@@ -116,9 +107,10 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     """
     if caller.project_id is None:
         raise Invalid("a server belongs to a project: use a token with a project scope")
-    _check_hints(asked.hints)
+    filters = site.config.scheduler.enabled_filters
+    hints = check_hints(connection, caller, asked.hints, filters)
     flavor = _flavor(connection, caller, asked.flavor_id)
-    check_offered(flavor)
+    check_offered(flavor, filters)
     image = image_of_order(connection, caller, asked.image_id, flavor)
     policy = numa_policy(flavor.extra_specs, image.properties)
     key = keypair_get(connection, caller.user_id, asked.key_name) if asked.key_name else None
@@ -148,6 +140,14 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
             topology=topology_of(flavor, image.properties),
             pcie_root=root_policy(flavor.extra_specs),
             pack_cells=site.config.compute.pack_cells,
+            project_id=caller.project_id,
+            flavor_name=flavor.name,
+            extra_specs=flavor.extra_specs,
+            image_id=image.id,
+            image_properties=image.properties,
+            same_host=hints.same_host,
+            different_host=hints.different_host,
+            group=hints.group,
         ),
         zone=zone,
     )
@@ -179,15 +179,6 @@ def topology_of(flavor: Flavor, properties: Mapping[str, Any]) -> GuestTopology 
         Invalid: a value of the wrong form, or what does not go together.
     """
     return guest_topology(flavor.vcpus, flavor.ram_mib, flavor.extra_specs, properties)
-
-
-def _check_hints(hints: Mapping[str, Any]) -> None:
-    for name in _HINTS_NOT_OFFERED:
-        if name in hints:
-            raise NotOffered(
-                f"the scheduler hint {name} is not offered and would not be honoured",
-                hint=f"leave {name} out",
-            )
 
 
 def _flavor(connection: sa.Connection, caller: Caller, flavor_id: str) -> Flavor:

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lanekeeper.domain.errors import Invalid
+
 ZONE_KEY = "availability_zone"
+DEVICES_ONLY_KEY = "lanekeeper:devices_only"
+"""True keeps the aggregate's hosts for servers that ask for devices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,3 +28,25 @@ class Aggregate:
     @property
     def zone(self) -> str | None:
         return self.metadata.get(ZONE_KEY)
+
+
+_YES = frozenset({"1", "on", "true", "yes"})
+_NO = frozenset({"0", "off", "false", "no"})
+
+
+def devices_only(text: str) -> bool:
+    """Whether a value of DEVICES_ONLY_KEY keeps hosts apart: all do but those that say no."""
+    return text.strip().lower() not in _NO
+
+
+def check_devices_only(text: str) -> None:
+    """Check a value of DEVICES_ONLY_KEY before it is kept.
+
+    Raises:
+        Invalid: neither yes nor no.
+    """
+    if text.strip().lower() not in _YES | _NO:
+        raise Invalid(
+            f"aggregate metadata {DEVICES_ONLY_KEY}={text[:40]!r} is neither true nor false",
+            hint=f"{DEVICES_ONLY_KEY}=true keeps its hosts for servers that ask for devices",
+        )

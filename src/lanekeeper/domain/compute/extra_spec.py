@@ -7,7 +7,7 @@ honoured yet is refused when a server asks for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
@@ -22,6 +22,20 @@ from lanekeeper.domain.topology.guest_spec import (
 
 SPEC_LENGTH_MAX = 255
 _KEY = re.compile(r"[a-zA-Z0-9-_:. ]{1,255}", re.ASCII)
+SCOPE = "aggregate_instance_extra_specs:"
+"""What begins the extra specs that are for a host's aggregates alone."""
+CAPABILITY_SCOPE = "capabilities:"
+CAPABILITIES = frozenset(
+    {
+        "cpu_info:arch",
+        "host",
+        "hypervisor_hostname",
+        "hypervisor_type",
+        "hypervisor_version",
+        "num_instances",
+    }
+)
+"""What is known of a host, of all that extra specs with CAPABILITY_SCOPE may ask for in Nova."""
 NUMA_POLICY_SPEC = "hw:pci_numa_affinity_policy"
 NUMA_POLICY_PROPERTY = "hw_pci_numa_affinity_policy"
 
@@ -30,7 +44,6 @@ ROOT_POLICY_SPEC = "lanekeeper:pcie_root"
 _KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC, ROOT_POLICY_SPEC})
 _MEANINGFUL = (
     "accel:",
-    "aggregate_instance_extra_specs:",
     "capabilities:",
     "group",
     "hw",
@@ -139,8 +152,12 @@ def root_policy(specs: Mapping[str, str]) -> RootPolicy:
         ) from error
 
 
-def check_offered(flavor: Flavor) -> None:
+def check_offered(flavor: Flavor, filters: Collection[str] = ()) -> None:
     """Make sure that everything this flavor asks for can be given.
+
+    Args:
+        flavor: what a server asks for.
+        filters: Nova's names of those that are asked; some extra specs are theirs.
 
     Raises:
         NotOffered: it asks for what is not there; the message names the key.
@@ -154,12 +171,39 @@ def check_offered(flavor: Flavor) -> None:
     for key, value in sorted(flavor.extra_specs.items()):
         if key in _KNOWN or is_topology_spec(key):
             continue
-        if ":" not in key or key.startswith(_MEANINGFUL):
+        if key.startswith(CAPABILITY_SCOPE) and not _is_known(key):
+            raise NotOffered(
+                f"flavor {flavor.name} has the extra spec {key}, and no host tells that",
+                hint=f"hosts tell {', '.join(sorted(CAPABILITIES))}",
+            )
+        if name := _filter_of(key):
+            if name in filters:
+                continue
+            raise NotOffered(
+                f"flavor {flavor.name} has the extra spec {key}={value[:60]}, which {name} would "
+                "honour and that filter is not on",
+                hint=f"use a flavor without {key}, or add {name} to [filter_scheduler] "
+                "enabled_filters",
+            )
+        if key.startswith(_MEANINGFUL):
             raise NotOffered(
                 f"flavor {flavor.name} has the extra spec {key}={value[:60]}, which is not "
                 "offered and would not be honoured",
                 hint=f"use a flavor without {key}",
             )
+
+
+def _is_known(key: str) -> bool:
+    return key.removeprefix(CAPABILITY_SCOPE) in CAPABILITIES
+
+
+def _filter_of(key: str) -> str:
+    """The filter whose business an extra spec is; empty where it is none's."""
+    if key.startswith(SCOPE) or (":" not in key and not key.startswith(_MEANINGFUL)):
+        return "AggregateInstanceExtraSpecsFilter"
+    if key.startswith(CAPABILITY_SCOPE):
+        return "ComputeCapabilitiesFilter"
+    return ""
 
 
 def check_properties(properties: Mapping[str, str]) -> None:

@@ -242,48 +242,25 @@ def claimable(left_out: Collection[str]) -> Filter:
     return Filter(claim, mask)
 
 
-_THAWED = Filter(host_thawed, lambda request, fleet: fleet.thawed)
-_ALIVE = Filter(host_alive, lambda request, fleet: fleet.thawed & fleet.alive)
-_ENABLED = Filter(host_enabled, lambda request, fleet: fleet.enabled)
-_NETWORKS = Filter(physical_network, _reaches_all)
-_DEVICES = Filter(devices, alike=lambda fleet: fleet.shapes.column)
-_PCPUS = Filter(pcpu, _has("PCPU"))
-_NUMA = Filter(numa, alike=lambda fleet: fleet.numa_shapes.column)
+THAWED = Filter(host_thawed, lambda request, fleet: fleet.thawed)
+ALIVE = Filter(host_alive, lambda request, fleet: fleet.thawed & fleet.alive)
+ENABLED = Filter(host_enabled, lambda request, fleet: fleet.enabled)
+NETWORKS = Filter(physical_network, _reaches_all)
+DEVICES = Filter(devices, alike=lambda fleet: fleet.shapes.column)
+PCPUS = Filter(pcpu, _has("PCPU"))
+NUMA = Filter(numa, alike=lambda fleet: fleet.numa_shapes.column)
 
 FILTERS: tuple[Filter, ...] = (
     Filter(forced_host, _is_forced),
     Filter(availability_zone, _in_zone),
-    _ENABLED,
-    _ALIVE,
+    ENABLED,
+    ALIVE,
     Filter(vcpu, _has("VCPU")),
-    _PCPUS,
+    PCPUS,
     Filter(ram, _has("MEMORY_MB")),
     Filter(disk, _has("DISK_GB")),
-    _NETWORKS,
-    _DEVICES,
-    _NUMA,
+    NETWORKS,
+    DEVICES,
+    NUMA,
 )
 """In the order of asking: what an operator said, what a host is, what it has."""
-
-OF_NOVA: Mapping[str, tuple[Filter, ...]] = {
-    "AllHostsFilter": (),
-    "ComputeFilter": (_ENABLED, _ALIVE),
-    "NUMATopologyFilter": (_PCPUS, _NUMA),
-    "PciPassthroughFilter": (_NETWORKS, _DEVICES),
-}
-"""Nova's filters whose work is done here, and by which.
-
-Source: nova ``scheduler/filters``. Zones, amounts and disabled services are Placement's business
-in Nova and cannot be left out there either (``scheduler/request_filter.py``).
-"""
-
-
-def filters_of(enabled: Collection[str]) -> tuple[Filter, ...]:
-    """Return the filters to ask where the operator has *enabled* these of Nova's.
-
-    Without ComputeFilter a host that is down gets servers too, which start when it is back. All
-    others are asked in any case: a device that nobody checked would be handed out twice, or dirty.
-    """
-    if "ComputeFilter" in enabled:
-        return FILTERS
-    return tuple(_THAWED if one is _ALIVE else one for one in FILTERS)

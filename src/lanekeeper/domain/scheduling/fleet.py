@@ -25,7 +25,7 @@ class Codes:
     """A column of values that are not numbers: *of* says which number stands for which."""
 
     column: Numbers
-    of: Mapping[object, int]
+    of: Mapping[Any, int]
 
     @classmethod
     def encode(cls, values: Sequence[object]) -> Codes:
@@ -35,6 +35,13 @@ class Codes:
 
     def is_(self, value: object) -> Flags:
         return np.equal(self.column, self.of.get(value, -1))
+
+    def where(self, passes: Callable[[Any], bool]) -> Flags:
+        """Which rows have a value that *passes*: asked once for each value, not for each row."""
+        passing = np.zeros(max(self.of.values(), default=-1) + 1, np.bool_)
+        for value, code in self.of.items():
+            passing[code] = passes(value)
+        return passing[self.column]
 
     def with_values(self, rows: Sequence[int], values: Sequence[object]) -> Codes:
         of = self.of
@@ -65,6 +72,8 @@ class Fleet:
         reached: physical network to whether a host reaches it.
         free_devices: how many listed devices can be had.
         shapes: ``HostView.device_shape``; numa_shapes: ``HostView.numa_shape``.
+        aggregates: ``HostView.aggregates``.
+        platforms: ``HostView.platform``.
     """
 
     views: tuple[HostView, ...] = ()
@@ -78,6 +87,8 @@ class Fleet:
     free_devices: Numbers = field(default_factory=lambda: np.zeros(0, np.int64))
     shapes: Codes = field(default_factory=lambda: Codes.encode(()))
     numa_shapes: Codes = field(default_factory=lambda: Codes.encode(()))
+    aggregates: Codes = field(default_factory=lambda: Codes.encode(()))
+    platforms: Codes = field(default_factory=lambda: Codes.encode(()))
 
     @classmethod
     def of(cls, views: Iterable[HostView]) -> Fleet:
@@ -97,6 +108,8 @@ class Fleet:
             free_devices=_numbers(ordered, _free_devices),
             shapes=Codes.encode([view.device_shape for view in ordered]),
             numa_shapes=Codes.encode([view.numa_shape for view in ordered]),
+            aggregates=Codes.encode([view.aggregates for view in ordered]),
+            platforms=Codes.encode([view.platform for view in ordered]),
         )
 
     def __len__(self) -> int:
@@ -152,6 +165,8 @@ class Fleet:
             free_devices=put(self.free_devices, _free_devices),
             shapes=self.shapes.with_values(rows, [view.device_shape for view in views]),
             numa_shapes=self.numa_shapes.with_values(rows, [view.numa_shape for view in views]),
+            aggregates=self.aggregates.with_values(rows, [view.aggregates for view in views]),
+            platforms=self.platforms.with_values(rows, [view.platform for view in views]),
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.pci.request import DeviceRequest, Offered
 from lanekeeper.domain.topology.affinity import RootPolicy
 from lanekeeper.domain.topology.cell import HostCell
@@ -66,6 +67,56 @@ class Stock:
         return self.capacity - self.used
 
 
+@dataclass(frozen=True, slots=True)
+class HostAggregate:
+    """An aggregate that a host is in, as filters and weights see it.
+
+    Attributes:
+        metadata: keys and values, by key.
+    """
+
+    name: str
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, name: str, metadata: Mapping[str, str]) -> HostAggregate:
+        return cls(name, tuple(sorted(metadata.items())))
+
+
+Aggregates = tuple[HostAggregate, ...]
+
+
+def values_by_key(aggregates: Aggregates) -> dict[str, set[str]]:
+    """What several aggregates say together, lists at commas split.
+
+    Source: nova ``scheduler/filters/utils.py``, aggregate_metadata_get_by_host.
+    """
+    values: dict[str, set[str]] = defaultdict(set)
+    for aggregate in aggregates:
+        for key, text in aggregate.metadata:
+            values[key].update(word.strip() for word in text.split(","))
+    return values
+
+
+def values_of(aggregates: Aggregates, key: str) -> set[str]:
+    """What several aggregates say of one key, each as it is."""
+    return {text for aggregate in aggregates for mine, text in aggregate.metadata if mine == key}
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a host runs guests with; empty and 0 where it has not told.
+
+    Attributes:
+        hypervisor: as libvirt calls it, in small letters.
+        version: the hypervisor's, as ``major * 1000000 + minor * 1000 + micro``.
+    """
+
+    architecture: str = ""
+    hypervisor: str = ""
+    version: int = 0
+
+
 NOTHING = Stock(0)
 DeviceShape = tuple[object, ...]
 
@@ -80,6 +131,9 @@ class HostView:
         physical_networks: those that its PFs reach.
         zone: the availability zone that its aggregates put it in.
         cells: its NUMA nodes, by number; empty where its agent tells of none.
+        aggregates: those that it is in, by id.
+        servers: ids of those that it has, or is to have.
+        groups: how many of them are of each server group, by its id.
         generation: grows with every change of what is free there.
     """
 
@@ -94,6 +148,10 @@ class HostView:
     physical_networks: frozenset[str] = frozenset()
     zone: str = DEFAULT_ZONE
     cells: tuple[HostCell, ...] = ()
+    aggregates: Aggregates = ()
+    platform: Platform = Platform()
+    servers: frozenset[str] = frozenset()
+    groups: Mapping[str, int] = field(default_factory=dict)
     generation: int = 0
 
     @property
@@ -173,6 +231,22 @@ class DeviceNeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRequest:
+    """The server group that a server is to be in.
+
+    Attributes:
+        max_per_host: how many of its servers one host may have, by anti-affinity.
+        hosts: names of those that have some of them.
+    """
+
+    id: str
+    name: str
+    policy: GroupPolicy
+    max_per_host: int = 1
+    hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRequest:
     """What a server asks of its host.
 
@@ -182,6 +256,12 @@ class ServerRequest:
         topology: NUMA nodes, pinned CPUs and pages that it asks for; None for none of it.
         pcie_root: whether its devices have to hang on one root port, or should.
         pack_cells: fill NUMA cells that others are on before empty ones.
+        project_id: whose server it is.
+        flavor_name, extra_specs: the flavor's.
+        image_id, image_properties: the image's; None where nobody named one.
+        same_host: servers of which it is to be near one.
+        different_host: servers that it is not to be near.
+        group: None without one.
     """
 
     vcpus: int
@@ -193,6 +273,14 @@ class ServerRequest:
     topology: GuestTopology | None = None
     pcie_root: RootPolicy = RootPolicy.ANY
     pack_cells: bool = False
+    project_id: str | None = None
+    flavor_name: str = ""
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
+    image_id: str | None = None
+    image_properties: Mapping[str, str] = field(default_factory=dict)
+    same_host: frozenset[str] = frozenset()
+    different_host: frozenset[str] = frozenset()
+    group: GroupRequest | None = None
 
     @property
     def amounts(self) -> dict[str, int]:

@@ -25,6 +25,35 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "pcpu": ("", _SMALLER),
         "ram": ("", _SMALLER),
         "disk": ("", _SMALLER),
+        "devices_only": (
+            "is kept for servers that ask for devices",
+            f"ask for a device, or {_ASK}",
+        ),
+        "aggregate_extra_specs": ("is not for this flavor", f"use another flavor, or {_ASK}"),
+        "aggregate_tenants": ("is for other projects", _ASK),
+        "aggregate_flavors": ("is not for this flavor", f"use another flavor, or {_ASK}"),
+        "aggregate_images": ("is not for this image", f"use another image, or {_ASK}"),
+        "num_instances": ("has as many servers as it may", _ASK),
+        "aggregate_num_instances": ("has as many servers as it may", _ASK),
+        "isolated_hosts": ("is not for this image", f"use another image, or {_ASK}"),
+        "image_properties": ("is not for this image", f"use another image, or {_ASK}"),
+        "capabilities": ("is not for this flavor", f"use another flavor, or {_ASK}"),
+        "same_host": (
+            "has none of the servers of the hint same_host",
+            "leave the hint out, or name servers of a host that has room",
+        ),
+        "different_host": (
+            "has servers of the hint different_host",
+            f"leave some out of the hint, or {_ASK}",
+        ),
+        "server_group_affinity": (
+            "is not where the server group is",
+            "delete servers there, or use a group of policy soft-affinity",
+        ),
+        "server_group_anti_affinity": (
+            "has as many of the server group as it may",
+            "use a group of policy soft-anti-affinity or of a higher max_server_per_host",
+        ),
         "physical_network": (
             "does not reach the physical network of a port",
             f"use ports on another network, or {_ASK}",

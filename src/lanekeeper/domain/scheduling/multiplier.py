@@ -16,3 +16,5 @@ class Multipliers:
     cpu: float = 1.0
     ram: float = 1.0
     disk: float = 1.0
+    soft_affinity: float = 1.0
+    soft_anti_affinity: float = 1.0

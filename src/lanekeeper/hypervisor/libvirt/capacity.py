@@ -23,6 +23,7 @@ def read_capacity(connection: Any, files: Path) -> Capacity:
     return Capacity(
         hypervisor=connection.getType().lower(),
         version=connection.getVersion(),
+        architecture=info[0],
         vcpus=info[2],
         memory_mib=info[1],
         disk_gib=shutil.disk_usage(files).total >> 30,

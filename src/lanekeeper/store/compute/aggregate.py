@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.compute.aggregate import Aggregate
+from lanekeeper.domain.scheduling.host import Aggregates, HostAggregate
 from lanekeeper.store.tables import host_aggregate
 
 
@@ -66,3 +68,13 @@ def zone_by_host(aggregates: Sequence[Aggregate]) -> dict[str, str]:
         if aggregate.zone is not None
         for name in aggregate.hosts
     }
+
+
+def aggregates_by_host(aggregates: Sequence[Aggregate]) -> dict[str, Aggregates]:
+    """The aggregates of each host that is in any, by host name."""
+    found: dict[str, list[HostAggregate]] = defaultdict(list)
+    for aggregate in aggregates:
+        seen = HostAggregate.of(aggregate.name, aggregate.metadata)
+        for name in aggregate.hosts:
+            found[name].append(seen)
+    return {name: tuple(mine) for name, mine in found.items()}

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from lanekeeper.domain.compute.aggregate import Aggregate
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.pci.request import Offered
 from lanekeeper.domain.scheduling.host import (
     DEFAULT_ZONE,
+    Aggregates,
     HostDevice,
     HostView,
+    Platform,
     Standing,
     Stock,
 )
 from lanekeeper.store.batch import batches
+from lanekeeper.store.compute.aggregate import aggregates_by_host, zone_by_host
 from lanekeeper.store.device.free import IS_FREE, ITS_CARD
-from lanekeeper.store.tables import card, device, host, inventory, resource_provider
+from lanekeeper.store.tables import (
+    card,
+    device,
+    host,
+    inventory,
+    resource_provider,
+    server,
+    server_group_member,
+)
 from lanekeeper.store.topology.cell import host_cells
 
+_PLATFORM = ("architecture", "hypervisor", "hypervisor_version")
 _STANDING: Mapping[str, Standing] = {
     DeviceState.AVAILABLE: Standing.FREE,
     DeviceState.HELD: Standing.HELD,
@@ -34,7 +47,7 @@ _STANDING: Mapping[str, Standing] = {
 def host_views(
     connection: sa.Connection,
     oldest: datetime,
-    zones: Mapping[str, str],
+    aggregates: Sequence[Aggregate],
     host_ids: Collection[str] | None = None,
 ) -> tuple[HostView, ...]:
     """Hosts, all or those of *host_ids*, by name.
@@ -42,25 +55,28 @@ def host_views(
     Args:
         connection: in a transaction.
         oldest: an agent that was not heard since is down.
-        zones: ``zone_by_host``.
+        aggregates: all of them.
         host_ids: None for all.
     """
+    places = zone_by_host(aggregates), aggregates_by_host(aggregates)
     if host_ids is None:
-        return _host_views(connection, oldest, zones, None)
+        return _host_views(connection, oldest, places, None)
     views: list[HostView] = []
     for some in batches(host_ids):
-        views += _host_views(connection, oldest, zones, some)
+        views += _host_views(connection, oldest, places, some)
     return tuple(sorted(views, key=lambda view: view.name))
 
 
 def _host_views(
     connection: sa.Connection,
     oldest: datetime,
-    zones: Mapping[str, str],
+    places: tuple[Mapping[str, str], Mapping[str, Aggregates]],
     host_ids: Sequence[str] | None,
 ) -> tuple[HostView, ...]:
+    zones, aggregates = places
     devices, stocks = _devices(connection, host_ids), _stocks(connection, host_ids)
     generations, cells = _generations(connection, host_ids), host_cells(connection, host_ids)
+    servers = _servers(connection, host_ids)
     query = (
         sa.select(
             host.c.id,
@@ -70,6 +86,7 @@ def _host_views(
             host.c.frozen_reason,
             host.c.seen_at,
             host.c.facts["mappings"].label("mappings"),  # the rest of it is long
+            *(host.c.facts[name].label(name) for name in _PLATFORM),
             resource_provider.c.generation.label("provider_generation"),
         )
         .outerjoin(resource_provider, resource_provider.c.id == host.c.id)
@@ -89,6 +106,14 @@ def _host_views(
             physical_networks=frozenset(row["mappings"] or ()),
             zone=zones.get(row["name"], DEFAULT_ZONE),
             cells=cells.get(row["id"], ()),
+            aggregates=aggregates.get(row["name"], ()),
+            platform=Platform(
+                architecture=row["architecture"] or "",
+                hypervisor=row["hypervisor"] or "",
+                version=row["hypervisor_version"] or 0,
+            ),
+            servers=frozenset(servers[row["id"]]),
+            groups=Counter(group for group in servers[row["id"]].values() if group is not None),
             # Every claim on a host moves its provider on, every other change its devices.
             generation=(row["provider_generation"] or 0) + generations.get(row["id"], 0),
         )
@@ -130,6 +155,26 @@ def _generations(connection: sa.Connection, host_ids: Sequence[str] | None) -> d
     query = sa.select(device.c.host_id, sa.func.sum(device.c.generation))
     rows = connection.execute(_only(query, device.c.host_id, host_ids).group_by(device.c.host_id))
     return {host_id: int(number) for host_id, number in rows}
+
+
+def _servers(
+    connection: sa.Connection, host_ids: Sequence[str] | None
+) -> dict[str, dict[str, str | None]]:
+    """Host id to its servers and the server group of each.
+
+    A server comes and goes with its allocation, so the change log tells of it.
+    """
+    member = server_group_member
+    query = sa.select(server.c.host_id, server.c.id, member.c.group_id).outerjoin(
+        member, member.c.server_id == server.c.id
+    )
+    query = query.where(server.c.host_id.is_not(None))
+    servers: dict[str, dict[str, str | None]] = defaultdict(dict)
+    for host_id, server_id, group_id in connection.execute(
+        _only(query, server.c.host_id, host_ids)
+    ):
+        servers[host_id][server_id] = group_id
+    return servers
 
 
 def _stocks(

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import Life
 from lanekeeper.store.batch import MOST, batches
-from lanekeeper.store.tables import console, host, server, server_event
+from lanekeeper.store.tables import console, host, server, server_event, server_group_member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +181,8 @@ def server_change(connection: sa.Connection, server_id: str, expected: int, **va
 
 def server_delete(connection: sa.Connection, server_id: str) -> None:
     connection.execute(console.delete().where(console.c.server_id == server_id))
+    member = server_group_member
+    connection.execute(member.delete().where(member.c.server_id == server_id))
     connection.execute(server.delete().where(server.c.id == server_id))
 
 

@@ -15,6 +15,8 @@ from lanekeeper.store.tables.compute import (
     keypair,
     server,
     server_event,
+    server_group,
+    server_group_member,
 )
 from lanekeeper.store.tables.device import card, claim, device, device_health, quarantine
 from lanekeeper.store.tables.host import desired_mark, enrolment, frozen_report, host
@@ -87,6 +89,8 @@ __all__ = [
     "segment",
     "server",
     "server_event",
+    "server_group",
+    "server_group_member",
     "subnet",
     "token_key",
     "trait",

@@ -107,6 +107,30 @@ server = Table(
     CheckConstraint("wanted IN ('running', 'stopped', 'absent')", name="wanted"),
     comment="A row goes when its host has reported the guest absent; what is deleted is gone.",
 )
+server_group = Table(
+    "server_group",
+    metadata,
+    id_column(),
+    Column("name", sa.Text, nullable=False),
+    Column("project_id", sa.Text, nullable=False, index=True),
+    Column("user_id", sa.Text, nullable=False),
+    Column("policy", sa.Text, nullable=False),
+    Column("max_per_host", sa.Integer),
+    Column("created_at", Moment, nullable=False),
+)
+server_group_member = Table(
+    "server_group_member",
+    metadata,
+    Column("server_id", sa.Text, ForeignKey("server.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "group_id",
+        sa.Text,
+        ForeignKey("server_group.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    comment="Written with the server, under a lock on the group: its policy is judged there.",
+)
 server_event = Table(
     "server_event",
     metadata,
