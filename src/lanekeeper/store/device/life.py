@@ -14,15 +14,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.store.batch import batches
-from lanekeeper.store.device.free import IS_CLEAN, IS_FIT, is_barred
+from lanekeeper.store.device.free import (
+    IS_CLEAN,
+    IS_FIT,
+    IS_FOR_ONE_GUEST,
+    IS_UNRESERVED,
+    is_barred,
+)
 from lanekeeper.store.tables import card, claim, device
 
 TAKEN = "lanekeeper.device.taken"
 _SET_ASIDE = "set aside"
 """Who holds a card whose PF is not clean though nobody has held it: its VFs are not given away."""
 _DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
+_SPENT_IF_ONCE = sa.case((IS_FOR_ONE_GUEST, Reserve.SPENT), else_=device.c.reserved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,8 @@ def claim_insert(
 
     Whoever claims on a host has called ``host_lock`` before, so rivals wait for each other there;
     the order of devices and cards within does not matter then. What is not new is held already, as
-    its host has told: whether it is listed and well does not matter.
+    its host has told: whether it is listed, well and not kept back does not matter. What is given
+    for one guest is spent from now on.
 
     Raises:
         Conflict: a device is no longer available, or its PF or its VFs are held. The transaction
@@ -63,8 +71,9 @@ def claim_insert(
             pick.device_id,
             now,
             IS_CLEAN,
-            *((device.c.listed, IS_FIT) if is_new else ()),
+            *((device.c.listed, IS_FIT, IS_UNRESERVED) if is_new else ()),
             state=DeviceState.HELD,
+            reserved=_SPENT_IF_ONCE,
         )
         if row is None:
             raise Conflict(f"device {pick.device_id} is no longer available", code=TAKEN)

@@ -15,6 +15,7 @@ from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.domain.pci.identity import Doubt, Known, doubts, recognise
 from lanekeeper.store.device.life import card_recount, devices_leave, devices_move, devices_return
 from lanekeeper.store.device.quarantine import quarantine_apply
+from lanekeeper.store.device.reserve import held_once_spend
 from lanekeeper.store.tables import card, claim, device
 
 
@@ -103,8 +104,8 @@ def devices_merge(
     state and its holder. What is not told any more is marked as not present: a holder keeps it,
     nobody new gets it. Another device at a known address is quarantined; with *accept_exchanged*
     only where the one before it was not free. So is one that was not clean when its host was
-    removed. Other states are not touched here; what follows for cards is the devices' life
-    (``life.py``).
+    removed. What a guest holds and is, from now on, for one guest is spent. Other states are not
+    touched here; what follows for cards is the devices' life (``life.py``).
     """
     rows = {row["address"]: row for row in _rows(connection, host_id, device.c.present)}
     if _is_unchanged(told, rows):
@@ -138,6 +139,7 @@ def devices_merge(
             ids[fact.address] = made
             continue
         ids[fact.address] = _update(connection, row, fact)
+    held_once_spend(connection, host_id)
     return Merged(ids, moved, _asides(connection, ids, doubted))
 
 

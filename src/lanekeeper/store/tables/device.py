@@ -46,6 +46,7 @@ device = Table(
     Column("state", sa.Text, nullable=False),
     text_column("state_reason"),
     text_column("unfit"),
+    text_column("reserved"),
     number_column("cleaning_round"),
     number_column("generation"),
     Column("state_at", Moment, nullable=False),
@@ -82,8 +83,9 @@ quarantine = Table(
     Column("serial", sa.Text),
     text_column("function"),
     text_column("reason"),
+    text_column("reserved"),
     Column("at", Moment, nullable=False),
-    comment="Devices that were not clean when their host was removed; they come back quarantined.",
+    comment="Devices that were not clean, or kept back, when their host was removed.",
 )
 device_health = Table(
     "device_health",
