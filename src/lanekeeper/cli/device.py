@@ -1,4 +1,4 @@
-"""``lanekeeper device``: every device of the fleet, who holds it, cleaning one again, keeping one back."""
+"""``lanekeeper device``: the fleet's devices, who holds each, cleaning and keeping one back."""
 
 from __future__ import annotations
 
