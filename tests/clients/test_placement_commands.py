@@ -72,7 +72,8 @@ def test_devices_are_set_aside_and_asked_back(shared: Instance) -> None:
         asked = ["--amend", "--resource", f"CUSTOM_PCI_8086_10CA:reserved={number}"]
         do("resource", "provider", "inventory", "set", card, *asked)
         rows = do("resource", "provider", "inventory", "list", card)
-        return next(r["reserved"] for r in rows if r["resource_class"] == "CUSTOM_PCI_8086_10CA")
+        by_class = {row["resource_class"]: int(row["reserved"]) for row in rows}
+        return by_class["CUSTOM_PCI_8086_10CA"]
 
     before = reserve(1)
     assert (before, reserve(0)) == (1, 0)

@@ -39,8 +39,9 @@ def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
 def boot(world: Fleet, alias: str) -> str:
     world.seen()
     spec = {"pci_passthrough:alias": f"{alias}:1"}
-    values = {"vcpus": 1, "ram_mib": 64, "disk_gib": 1, "extra_specs": spec}
-    create_flavor(world.site, Flavor(id=alias, name=alias, **values))
+    create_flavor(
+        world.site, Flavor(id=alias, name=alias, vcpus=1, ram_mib=64, disk_gib=1, extra_specs=spec)
+    )
     asked = NewServer(name="web", flavor_id=alias, image_id=world.image())
     (server,) = create_servers(world.site, ADMIN, asked)
     world.obey()
@@ -48,8 +49,8 @@ def boot(world: Fleet, alias: str) -> str:
 
 
 def tell(world: Fleet, devices: list[DeviceFact]) -> None:
-    size = {"vcpus": 64, "memory_mib": 262144, "disk_gib": 2000}
-    report_facts(world.site, world.hosts["h1"], HostFacts(host_name="h1", devices=devices, **size))
+    facts = HostFacts(host_name="h1", devices=devices, vcpus=64, memory_mib=262144, disk_gib=2000)
+    report_facts(world.site, world.hosts["h1"], facts)
 
 
 @pytest.mark.parametrize(

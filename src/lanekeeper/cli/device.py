@@ -11,6 +11,7 @@ from lanekeeper.cli import exit_code
 from lanekeeper.cli.cloud import connect
 from lanekeeper.cli.table import table
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.address import PciAddress
 
 _PATH = "/lanekeeper/v1/devices"
 _ORDERS = {
@@ -39,6 +40,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     show.add_argument("device", metavar="ID")
     show.add_argument("--json", action="store_true", help="as JSON")
     show.set_defaults(handler=run_show)
+    history = verbs.add_parser("history", help="who held a device, when, and how it was cleaned")
+    history.add_argument("device", metavar="ADDRESS|ID")
+    history.add_argument("--host", metavar="HOST", help="of an address: on this host alone")
+    history.add_argument("--limit", metavar="N", help="the latest N alone")
+    history.add_argument("--json", action="store_true", help="as JSON")
+    history.set_defaults(handler=run_history)
     for verb, help_ in _ORDERS.items():
         order = verbs.add_parser(verb, help=help_)
         order.add_argument("device", metavar="ID")
@@ -68,6 +75,38 @@ def run_show(parsed: argparse.Namespace) -> int:
     path = _path_of(parsed.device)
     _print(parsed, connect().get(path)["device"])
     return exit_code.DONE
+
+
+def run_history(parsed: argparse.Namespace) -> int:
+    """Print what became of a device, the latest first."""
+    query = {key: value for key in ("host", "limit") if (value := getattr(parsed, key)) is not None}
+    path = f"{_PATH}/{_id_or_address(parsed.device)}/history"
+    events: list[dict[str, Any]] = connect().get(path, **query)["events"]
+    print(json.dumps(events, indent=2) if parsed.json else history_text(events))
+    return exit_code.DONE
+
+
+def _id_or_address(device: str) -> str:
+    try:
+        return str(PciAddress.parse(device))
+    except Invalid:
+        return str(_path_of(device)).rpartition("/")[2]
+
+
+def history_text(events: list[dict[str, Any]]) -> str:
+    """One event a line, with the steps of a cleaning."""
+    rows = [
+        (
+            one["at"][:19].replace("T", " "),
+            one["host"] or "-",
+            one["address"],
+            one["what"],
+            one["holder_name"] or one["holder"] or "-",
+            "; ".join(filter(None, (one["detail"].get("reason"), *one["detail"].get("steps", ())))),
+        )
+        for one in events
+    ]
+    return table(("at (UTC)", "host", "address", "what", "holder", "how"), rows)
 
 
 def run_order(parsed: argparse.Namespace) -> int:

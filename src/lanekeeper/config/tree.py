@@ -381,6 +381,25 @@ class Own(Section, frozen=True):
             also=(("DEFAULT", "agent_down_time"),),
         ),
     ] = 75.0
+    device_history_kept_days: Annotated[
+        int,
+        Meta(ge=1, le=36_500),
+        Option(
+            "lanekeeper",
+            "device_history_kept_days",
+            "Days that it is kept who held a device and how it was cleaned (lanekeeper device "
+            "history).",
+        ),
+    ] = 365
+    device_history_kept_max: Annotated[
+        int,
+        Meta(ge=1000, le=100_000_000),
+        Option(
+            "lanekeeper",
+            "device_history_kept_max",
+            "How many such events of all devices are kept at most, the youngest ones.",
+        ),
+    ] = 1_000_000
     events_kept_days: Annotated[
         int,
         Meta(ge=1, le=36_500),

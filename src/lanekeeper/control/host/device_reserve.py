@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import sqlalchemy as sa
 import structlog
@@ -70,7 +71,7 @@ def _change(site: Site, device_id: str, decide: Callable[[sa.RowMapping], Reserv
         for row in device_rows(connection, DeviceFilter(id=device_id)):
             reserve = decide(row)
             if reserve != row["reserved"]:
-                reserve_set(connection, device_id, reserve)
+                reserve_set(connection, device_id, reserve, site.clock())
             return row["reserved"], reserve
         raise NotFound(f"no device has the id {device_id[:80]}")
 
@@ -87,6 +88,7 @@ def reserve_inventories(
     provider_id: str,
     generation: int,
     wanted: Mapping[str, Inventory],
+    now: datetime,
     *,
     whole: bool = False,
 ) -> int:
@@ -115,10 +117,10 @@ def reserve_inventories(
                 "No inventory record with resource class for resource provider "
                 f"{provider_id}: No inventory of class {name} found."
             )
-        now = have[name]
-        if replace(record, reserved=now.reserved, used=now.used) != now:
+        stock = have[name]
+        if replace(record, reserved=stock.reserved, used=stock.used) != stock:
             raise _counted(provider.name, f"of {name} only reserved may be set")
-        _reserve(connection, provider_id, name, now.reserved, record.reserved)
+        _reserve(connection, provider_id, name, (stock.reserved, record.reserved), now)
     return moved
 
 
@@ -130,16 +132,24 @@ def _counted(provider_name: str, what: str) -> Conflict:
 
 
 def _reserve(
-    connection: sa.Connection, provider_id: str, name: str, reserved: int, wanted: int
+    connection: sa.Connection,
+    provider_id: str,
+    name: str,
+    change: tuple[int, int],
+    now: datetime,
 ) -> None:
-    """Set devices of one class aside until *wanted* are reserved, or have some return."""
+    """Set devices of one class aside until so many are reserved, or have some return.
+
+    *change* is how many are and how many are to be.
+    """
+    reserved, wanted = change
     wanted_rows = DeviceFilter(provider_id=provider_id, resource_class=name)
     rows = [row for row in device_rows(connection, wanted_rows) if _counts(row)]
     fewer = wanted < reserved
     for row in _returning(rows) if fewer else _idle(rows):
         if reserved == wanted:
             return
-        reserve_set(connection, row["id"], Reserve.NOT if fewer else Reserve.ASIDE)
+        reserve_set(connection, row["id"], Reserve.NOT if fewer else Reserve.ASIDE, now)
         reserved = inventories_of(connection, provider_id)[name].record.reserved
         if fewer == (reserved <= wanted):
             return

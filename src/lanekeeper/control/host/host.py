@@ -268,7 +268,14 @@ def _cleaned(
     began = cleaning_began(connection, cleaned.device_id)
     problem = "" if cleaned.clean else cleaned.problem or "cleaning failed without a reason"
     closed = device_cleaned(
-        connection, host_id, cleaned.device_id, cleaned.round, now, problem=problem
+        connection,
+        host_id,
+        cleaned.device_id,
+        cleaned.round,
+        now,
+        problem=problem,
+        steps=cleaned.steps,
+        seconds=cleaned.seconds,
     )
     if not closed or began is None:
         return None

@@ -63,7 +63,9 @@ def put_inventories(
 
     def work(connection: sa.Connection) -> int:
         if existing(connection, provider_id).owner == "device":
-            return reserve_inventories(connection, provider_id, generation, wanted, whole=True)
+            return reserve_inventories(
+                connection, provider_id, generation, wanted, site.clock(), whole=True
+            )
         provider = inventory_owner(connection, provider_id)
         classes_hold(connection, wanted)
         check_classes(
@@ -125,7 +127,9 @@ def change_inventory(
 
     def work(connection: sa.Connection) -> int:
         if existing(connection, provider_id).owner == "device":
-            return reserve_inventories(connection, provider_id, generation, {name: record})
+            return reserve_inventories(
+                connection, provider_id, generation, {name: record}, site.clock()
+            )
         provider = inventory_owner(connection, provider_id)
         classes_hold(connection, [name])
         moved = bump(connection, provider, generation)

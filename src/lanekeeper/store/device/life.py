@@ -23,6 +23,7 @@ from lanekeeper.store.device.free import (
     IS_UNRESERVED,
     is_barred,
 )
+from lanekeeper.store.device.history import What, history_write
 from lanekeeper.store.tables import card, claim, device
 
 TAKEN = "lanekeeper.device.taken"
@@ -65,6 +66,7 @@ def claim_insert(
         Conflict: a device is no longer available, or its PF or its VFs are held. The transaction
             must be left; the caller picks again from what is free then.
     """
+    taken = []
     for pick in sorted(picks, key=lambda pick: pick.device_id):
         row = _step(
             connection,
@@ -88,6 +90,8 @@ def claim_insert(
             )
         )
         card_recount(connection, row.pf_id or row.id)
+        taken.append(row)
+    history_write(connection, taken, What.CLAIMED, now, consumer_id=consumer_id)
 
 
 def claim_adopt(
@@ -125,6 +129,7 @@ def device_set_aside(connection: sa.Connection, device_id: str, reason: str, now
     )
     if row is not None:
         card_recount(connection, row.pf_id or row.id)
+        history_write(connection, [row], What.QUARANTINED, now, detail={"reason": reason})
     return row is not None
 
 
@@ -161,12 +166,15 @@ def claim_release(
     if request_id is not None:
         mine = mine.where(claim.c.request_id == request_id)
     ids = tuple(connection.scalars(mine.order_by(claim.c.device_id)))
+    released = []
     for device_id in ids:
         gone = connection.execute(
             claim.delete().where(claim.c.device_id == device_id, claim.c.consumer_id == consumer_id)
         )
         if gone.rowcount == 1:
-            _to_cleaning(connection, device_id, now, DeviceState.HELD)
+            row = _to_cleaning(connection, device_id, now, DeviceState.HELD)
+            released += [row] if row is not None else []
+    history_write(connection, released, What.RELEASED, now, consumer_id=consumer_id)
     return ids
 
 
@@ -178,8 +186,12 @@ def device_cleaned(
     now: datetime,
     *,
     problem: str = "",
+    steps: Sequence[str] = (),
+    seconds: float = 0.0,
 ) -> bool:
     """Close cleaning round *round_*: available when it went well, quarantined with *problem*.
+
+    *steps* are what was done, in *seconds*; they go into the device's history.
 
     Returns whether this call closed it. An answer to an older round, from a host that does not
     have the device, or about one that has gone away changes nothing.
@@ -198,6 +210,10 @@ def device_cleaned(
     if row is None:
         return False
     card_recount(connection, row.pf_id or row.id)
+    detail = {"round": round_, "steps": list(steps), "seconds": seconds}
+    detail |= {"reason": problem} if problem else {}
+    what = What.QUARANTINED if problem else What.CLEANED
+    history_write(connection, [row], what, now, detail=detail)
     return True
 
 
@@ -216,7 +232,12 @@ def device_clean_again(connection: sa.Connection, device_id: str, now: datetime)
 
     Returns its host's id; None when the device is not there or not quarantined.
     """
-    return _to_cleaning(connection, device_id, now, DeviceState.QUARANTINED)
+    row = _to_cleaning(connection, device_id, now, DeviceState.QUARANTINED)
+    if row is None:
+        return None
+    history_write(connection, [row], What.CLEANING, now)
+    host_id: str = row.host_id
+    return host_id
 
 
 def devices_leave(connection: sa.Connection, device_ids: Collection[str]) -> None:
@@ -312,8 +333,8 @@ def _check_card(connection: sa.Connection, row: sa.Row[Any]) -> None:
 
 def _to_cleaning(
     connection: sa.Connection, device_id: str, now: datetime, before: DeviceState
-) -> str | None:
-    """Start a cleaning round of a device that is in state *before*; returns its host's id."""
+) -> sa.Row[Any] | None:
+    """Start a cleaning round of a device that is in state *before*; None where it is not."""
     row = _step(
         connection,
         device_id,
@@ -322,11 +343,9 @@ def _to_cleaning(
         state=DeviceState.CLEANING,
         cleaning_round=device.c.cleaning_round + 1,
     )
-    if row is None:
-        return None
-    card_recount(connection, row.pf_id or row.id)
-    host_id: str = row.host_id
-    return host_id
+    if row is not None:
+        card_recount(connection, row.pf_id or row.id)
+    return row
 
 
 def _step(

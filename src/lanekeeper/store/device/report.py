@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.domain.pci.identity import Doubt, Known, doubts, recognise
+from lanekeeper.store.device.history import What, device_place, history_write
 from lanekeeper.store.device.life import card_recount, devices_leave, devices_move, devices_return
 from lanekeeper.store.device.quarantine import quarantine_apply
 from lanekeeper.store.device.reserve import held_once_spend
@@ -49,6 +50,7 @@ class DeviceRow:
     resource_class: str | None = None
 
 
+_AS_BEFORE = "it was not clean when its host was removed"
 _FACTS = tuple(name for name in DeviceRow.__slots__ if name not in ("address", "parent"))
 _IDENTITY = ("vendor_id", "product_id", "dev_type", "vf_index", "serial", "slot")
 _KNOWN = ("id", "address", "pf_id", "present", *_IDENTITY)
@@ -220,6 +222,9 @@ def _insert(
         connection.execute(card.insert().values(pf_device_id=device_id))
     if quarantine_apply(connection, device_id, now) or doubt is not None:
         card_recount(connection, pf_id or device_id)
+        why = {"reason": doubt.reason if doubt else _AS_BEFORE}
+        place = [device_place(connection, device_id)]
+        history_write(connection, place, What.QUARANTINED, now, detail=why)
     return device_id
 
 

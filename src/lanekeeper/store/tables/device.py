@@ -104,6 +104,19 @@ device_health = Table(
     Column("settled", sa.Boolean, nullable=False),
     comment="How far each signal of a device is. What policy makes of it is in device.unfit.",
 )
+device_event = Table(
+    "device_event",
+    metadata,
+    Column("id", sa.Integer, primary_key=True),
+    Column("device_id", sa.Text, nullable=False, index=True),
+    Column("host_id", sa.Text, nullable=False),
+    Column("address", sa.Text, nullable=False, index=True),
+    Column("what", sa.Text, nullable=False),
+    Column("consumer_id", sa.Text),
+    json_column("detail"),
+    Column("at", Moment, nullable=False, index=True),
+    comment="Who has held a device and how it was cleaned; kept for a time, also of one gone.",
+)
 claim = Table(
     "claim",
     metadata,
