@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lanekeeper.agent.attempts import FIRST_WAIT_S
-from lanekeeper.agent.cleaning import Cleaner
+from lanekeeper.agent.cleaning import Cleaner, RunHook
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.guests import SHUTDOWN_WAIT_S, Workshop
 from lanekeeper.agent.loop import LOOK_EVERY_S, Agent, Parts
@@ -41,8 +41,12 @@ def compose(
     *,
     management: Interfaces = no_interfaces,
     timing: Timing | None = None,
+    run_hook: RunHook | None = None,
 ) -> Agent:
-    """Return the agent of the enrolled host whose directory is *state*; it does nothing yet."""
+    """Return the agent of the enrolled host whose directory is *state*; it does nothing yet.
+
+    Without *run_hook* the operator's cleaning hooks are noted and not run.
+    """
     timing = timing or Timing()
     directories = GuestDirectories(state.servers)
     drivers = DriverRecord(state.path / "drivers.json")
@@ -61,7 +65,7 @@ def compose(
             stopwatch=timing.stopwatch,
             shutdown_wait_s=timing.shutdown_wait_s,
         ),
-        cleaner=Cleaner(machine, hypervisor, drivers, timing.stopwatch),
+        cleaner=Cleaner(machine, hypervisor, drivers, timing.stopwatch, run_hook),
         stopwatch=timing.stopwatch,
         look_every_s=timing.look_every_s,
         retry_first_s=timing.retry_first_s,

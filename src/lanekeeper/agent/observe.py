@@ -11,6 +11,7 @@ from lanekeeper import __version__
 from lanekeeper.config.tree import Config
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.pci.health import Reading
@@ -28,12 +29,14 @@ class Policy:
         mappings: physical network to interfaces, ``[sriov_nic] physical_device_mappings``.
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
+        cleaning_hooks: programs that have to succeed before a device is clean.
     """
 
     specs: Sequence[DeviceSpec] = ()
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
+    cleaning_hooks: Sequence[CleaningHook] = ()
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -43,6 +46,7 @@ class Policy:
             mappings=config.sriov_nic.physical_device_mappings,
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
+            cleaning_hooks=config.lanekeeper.cleaning_hooks,
         )
 
 
@@ -56,7 +60,7 @@ class View:
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         slots: physical slots of cards, by the address of what is no VF.
-        cleaning_timeout_s: as the policy has it.
+        cleaning_timeout_s, cleaning_hooks: as the policy has them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -66,6 +70,7 @@ class View:
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
+    cleaning_hooks: Sequence[CleaningHook] = ()
 
     def may_touch(self, address: PciAddress) -> bool:
         return address in self.listed
@@ -99,6 +104,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         management=management,
         slots=scan.slots,
         cleaning_timeout_s=policy.cleaning_timeout_s,
+        cleaning_hooks=policy.cleaning_hooks,
         problems=(
             *listing.problems,
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -119,6 +120,11 @@ class _Reader:
             return tuple(spec for one in self.found[option] for spec in self._specs(one, strict))
         if name == "alias":
             return tuple(_attempt(one, option, _alias_of(one)) for one in self.found[option])
+        if option.multiple and option.parse is not None:
+            return tuple(
+                _attempt(one, option, partial(option.parse, one.value))
+                for one in self.found[option]
+            )
         return self._value(section, name, option)
 
     def _specs(self, entry: Entry, strict: bool) -> tuple[device_spec.DeviceSpec, ...]:

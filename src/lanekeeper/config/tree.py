@@ -33,6 +33,7 @@ from lanekeeper.domain.network.mapping import (
 from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.alias import Alias
+from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.scheduling.multiplier import Multipliers
 
@@ -371,6 +372,18 @@ class Own(Section, frozen=True):
             "four such tries it is quarantined. Of the host's agent.",
         ),
     ] = 120.0
+    cleaning_hooks: Annotated[
+        tuple[CleaningHook, ...],
+        Option(
+            "lanekeeper",
+            "cleaning_hooks",
+            "A program that has to succeed before a device is clean, a JSON object: command (a "
+            "list; {address} stands for the device's), vendor_id, product_id, class (its first "
+            "2, 4 or 6 digits), timeout_s (60); repeatable, run in order. Of the host's agent.",
+            parse=CleaningHook.parse,
+            multiple=True,
+        ),
+    ] = ()
     agent_down_s: Annotated[
         float,
         Meta(ge=5, le=86_400),

@@ -54,9 +54,8 @@ def history_write(
 
 def device_place(connection: sa.Connection, device_id: str) -> sa.Row[Any]:
     """What ``history_write`` has to know of a device."""
-    columns = sa.select(device.c.id, device.c.host_id, device.c.address)
-    found: sa.Row[Any] = connection.execute(columns.where(device.c.id == device_id)).one()
-    return found
+    columns = (device.c[name] for name in ("id", "host_id", "address"))
+    return connection.execute(sa.select(*columns).where(device.c.id == device_id)).one()
 
 
 def history_list(
