@@ -47,6 +47,7 @@ _TITLES = {
     "pci": "PCI devices",
     "sriov_nic": "Network interfaces",
     "ml2": "Networks",
+    "image_cache": "Images on hosts",
     "lanekeeper": "Lanekeeper's own",
     "placement": "Placement alone",
     "health": "Health of devices",

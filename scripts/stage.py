@@ -21,6 +21,7 @@ _WIDTH = 100
 _LINES_SHOWN = 10
 _AT_A_TIME = 4
 _LOOK_S = 1.0
+_PATIENCE_MAX = 4
 
 
 class Failed(Exception):
@@ -96,7 +97,7 @@ class Stage:
 
     def _ended(self, words: Sequence[str], within_s: float) -> subprocess.CompletedProcess[str]:
         """Wait for a command's end, but not once the stage is broken. Raises Failed."""
-        deadline = time.monotonic() + within_s
+        began = time.monotonic()
         argv = [_program(words[0]), *words[1:]]
         with subprocess.Popen(
             argv, env=self.environment, text=True,
@@ -107,16 +108,22 @@ class Stage:
                     with suppress(subprocess.TimeoutExpired):
                         out, err = child.communicate(timeout=_LOOK_S)
                         return subprocess.CompletedProcess(argv, child.returncode, out, err)
-                    self._go_on(shlex.join(words), deadline)
+                    self._go_on(shlex.join(words), began, within_s)
             except BaseException:
                 child.kill()
                 raise
 
-    def _go_on(self, what: str, deadline: float) -> None:
+    def _go_on(self, what: str, began: float, within_s: float) -> None:
+        """Let somebody wait on: longer where the processors have other work, too."""
         if why := self.broken():
             raise Failed(f"{what}: {why}")
-        if time.monotonic() > deadline:
-            raise Failed(f"not in time: {what}")
+        load, processors = os.getloadavg()[0], os.cpu_count() or 1
+        patience_s = within_s * min(max(load / processors, 1), _PATIENCE_MAX)
+        if time.monotonic() - began > patience_s:
+            raise Failed(
+                f"not within {patience_s:.0f} s: {what} (load {load:.0f} on {processors} "
+                "processors: where other work goes on, wait for its end and try again)"
+            )
 
     def _judge(self, done: subprocess.CompletedProcess[str], codes: Sequence[int]) -> None:
         if done.returncode not in codes:
@@ -159,11 +166,11 @@ class Stage:
         """Ask again, after a pause, until *found* gives something.
 
         Raises:
-            Failed: not within *within_s* seconds.
+            Failed: not within *within_s* seconds, or some times as many on a busy machine.
         """
-        deadline = time.monotonic() + within_s
+        began = time.monotonic()
         while not (result := found()):
-            self._go_on(f"within {within_s:.0f} s: {what}", deadline)
+            self._go_on(what, began, within_s)
             time.sleep(pause_s)
         return result
 

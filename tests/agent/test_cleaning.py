@@ -8,8 +8,8 @@ import pytest
 from agent.orders_of import PF, POLICY, cleaning, nic, vf
 from hypervisor.blueprints import server
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed, RunHook
+from lanekeeper.agent.driver_record import DriverRecord, Function, GivenAway
 from lanekeeper.agent.observe import Policy, view
-from lanekeeper.agent.state_dir import DriverRecord, GivenAway
 from lanekeeper.agent.vf_settings import set_and_check, wanted_settings
 from lanekeeper.clock import monotonic
 from lanekeeper.config import Config
@@ -83,16 +83,17 @@ def test_what_another_card_has_at_the_address_is_left_alone(bench: Bench) -> Non
 
 @pytest.mark.parametrize("before", ["igbvf", None, "vfio-pci"])
 def test_a_device_gets_back_what_it_had_before(bench: Bench, before: str | None) -> None:
-    bench.drivers.remember({VF: before})
-    bench.drivers.remember({VF: "something later"})  # the first word counts
+    function = Function(VF, "8086:10ca", None)
+    bench.drivers.remember({function: before})
+    bench.drivers.remember({function: "something later"})  # the first word counts
     bench.dirty()
     for _ in range(2):  # a second time does no harm
         steps = bench.clean()
         assert steps[-1] == f"driver {before or 'none'}"
         assert bench.settings == VfSettings()
         assert bench.machine.device(VF).driver == before
-    bench.drivers.remember({VF: "igb"})  # given away again: the old word is over
-    assert bench.drivers.driver(VF) == GivenAway("igb")
+    bench.drivers.remember({function: "igb"})  # given away again: the old word is over
+    assert bench.drivers.driver(function) == GivenAway("igb", ids="8086:10ca")
 
 
 def test_a_cleaning_that_takes_too_long_has_failed(bench: Bench) -> None:

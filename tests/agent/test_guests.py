@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from agent.orders_of import PF, POLICY, nic, server, server_id, vf
+from lanekeeper.agent.driver_record import DriverRecord, function_of
 from lanekeeper.agent.guests import Workshop, destroy, start
 from lanekeeper.agent.observe import Policy, view
-from lanekeeper.agent.state_dir import DriverRecord, GivenAway
 from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
@@ -130,5 +130,22 @@ def test_the_drivers_from_before_outlive_the_guest(shop: Workshop, tmp_path: Pat
     (tmp_path / "drivers.json").unlink()  # a lost directory: the domain's metadata still knows
     for _ in range(2):
         destroy(shop, server_id(1))
-    assert shop.drivers.driver(VF) == GivenAway("igbvf")
+    noted = shop.drivers.driver(function_of(shop.machine, shop.machine.device(VF)))
+    assert noted is not None
+    assert (noted.driver, noted.is_back) == ("igbvf", False)
     assert shop.directories.ids() == frozenset()
+
+
+@pytest.mark.parametrize(("now", "noted"), [(None, False), ("vfio-pci", True)])
+def test_of_a_guest_that_is_off_only_what_vfio_still_has_is_noted(
+    shop: Workshop, tmp_path: Path, now: str | None, noted: bool
+) -> None:
+    """What has a driver of its own may be another card's by now."""
+    shop.machine.bind(VF, "igbvf")
+    bring_up(shop, nics=[nic(0)])
+    shop.hypervisor.power_off(server_id(1))
+    shop.machine.bind(VF, now)
+    (tmp_path / "drivers.json").unlink()
+    destroy(shop, server_id(1))
+    found = shop.drivers.driver(function_of(shop.machine, shop.machine.device(VF)))
+    assert (found is not None) is noted

@@ -1,9 +1,11 @@
 import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Semaphore
 
+import msgspec
 import pytest
 
 from agent.controller import TOKEN, Controller
@@ -155,12 +157,15 @@ class Spoilt(SimulatedHypervisor):
 
 @contextmanager
 def host_with(
-    controller: Controller, home: Path, kind: type[SimulatedHypervisor]
+    controller: Controller,
+    home: Path,
+    kind: type[SimulatedHypervisor] = SimulatedHypervisor,
+    machine: SimulatedMachine | None = None,
 ) -> Iterator[SimulatedHypervisor]:
     """Run the agent of a host whose hypervisor is of this *kind*."""
     state = StateDir(home / "special")
     enrol(state, controller.url, TOKEN, "sim-1")
-    machine = SimulatedMachine(plant_lab(home / "machine"))
+    machine = machine or SimulatedMachine(plant_lab(home / "machine"))
     hypervisor = kind(home / "guests.json", machine)
     client, timing = client_of(state), Timing(look_every_s=0.2, retry_first_s=0.01, poll_s=5)
     host = RunningHost(
@@ -268,6 +273,81 @@ def test_lost_settings_of_a_running_guest_come_back(
     machine.write_vf_settings(at(PF), 0, VfChange(vlan=99, spoofchk=False))
     wanted = VfSettings(mac="fa:16:3e:00:00:00", vlan=15)
     until(lambda: machine.vf_settings(at(PF), 0) == wanted, "the settings are back")
+
+
+class Firmware(SimulatedMachine):
+    """A card that refuses what is asked of its first VF, as long as it is *stubborn*."""
+
+    stubborn = False
+    refused = 0
+
+    def write_vf_settings(self, pf: PciAddress, index: int, change: VfChange) -> tuple[str, ...]:
+        if self.stubborn and index == 0:
+            self.refused += 1
+            raise HostFault("firmware says no")
+        return super().write_vf_settings(pf, index, change)
+
+
+def test_settings_that_cannot_be_mended_are_told_and_keep_no_other_vf_waiting(
+    controller: Controller, tmp_path: Path
+) -> None:
+    root = plant_lab(tmp_path / "machine")
+    somebody, card = SimulatedMachine(root), Firmware(root)
+    up = Desired(generation=1, mark="a", servers=[server(1, nics=[nic(0), nic(1)])])
+    with host_with(controller, tmp_path, machine=card):
+        controller.order("sim-1", up)
+        controller.wait_obeyed("sim-1", up)
+        card.stubborn = True
+        for index in (0, 1):
+            somebody.write_vf_settings(at(PF), index, VfChange(vlan=99))
+        until(lambda: card.vf_settings(at(PF), 1).vlan == 15, "the other VF is mended")
+        problem = until(lambda: controller.state("sim-1").servers[0].problem, "the problem")
+        assert problem == (
+            f"VF {vf(0).address} of the running guest has lost its vlan, and it cannot be set "
+            "again: firmware says no"
+        )
+        told = len(controller.states[controller.host_ids["sim-1"]])
+        again = msgspec.structs.replace(up, generation=2, mark="b")
+        controller.order("sim-1", again)
+        facts = f"{server_id(1)}: {problem}"
+        until(lambda: next(iter(controller.facts.values())).problems == [facts], "facts name it")
+        so_far = card.refused
+        until(lambda: card.refused > so_far + 2, "it is tried again")
+        since = controller.states[controller.host_ids["sim-1"]][told:]
+        assert {(one.servers[0].problem, one.obeyed) for one in since} <= {(problem, "1.a")}
+        card.stubborn = False
+        (state,) = controller.wait_obeyed("sim-1", again).servers
+        assert (state.power, state.problem) == ("running", "")
+        assert card.vf_settings(at(PF), 0).vlan == 15
+        until(lambda: not next(iter(controller.facts.values())).problems, "facts forget it")
+
+
+def test_a_console_that_is_asked_for_anew_is_sent_anew(
+    controller: Controller, start: Start
+) -> None:
+    """It has not changed, and whoever waits for it would take that for silence."""
+    start()
+    up = Desired(generation=1, mark="a", servers=[server(1)], consoles=[server_id(1)])
+    for generation in (1, 2):
+        controller.consoles.clear()
+        controller.order("sim-1", msgspec.structs.replace(up, generation=generation))
+        until(lambda: "GUEST-READY" in controller.consoles.get(server_id(1), ""), "the console")
+
+
+def test_a_cached_image_that_nothing_needs_goes(
+    controller: Controller, start: Start, tmp_path: Path
+) -> None:
+    images = tmp_path / "sim-1" / "images"
+    images.mkdir(parents=True)
+    needed = controller.add_image("needed", b"of the guest")
+    for name in ("0" * 128, needed.sha512):
+        (images / name).write_bytes(controller.images["needed"])
+        os.utime(images / name, (0, 0))
+    start()
+    until(lambda: controller.facts, "facts")
+    controller.order("sim-1", Desired(generation=1, mark="a", servers=[server(1, image=needed)]))
+    until(lambda: not (images / ("0" * 128)).exists(), "the unused image is gone")
+    assert (images / needed.sha512).stat().st_mtime > 0
 
 
 def test_an_agent_that_restarts_obeys_only_what_the_controller_confirms(

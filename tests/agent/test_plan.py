@@ -17,6 +17,7 @@ from lanekeeper.agent.plan import (
     StopGuest,
     plan,
 )
+from lanekeeper.agent.task import task_of
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 from lanekeeper.hypervisor.driver import Guest, HeldDevice, Inventory, Power, Stranger
@@ -201,11 +202,9 @@ def test_absence_is_never_an_order(desired: Desired, observed: Observed) -> None
 
 
 @given(desireds, observeds)
-def test_each_thing_gets_at_most_one_action_at_a_time(desired: Desired, observed: Observed) -> None:
-    from lanekeeper.agent.apply import key_of
-
-    keys = [key_of(action) for action in plan(desired, observed)]
-    assert len(keys) == len(set(keys))
+def test_each_order_gets_at_most_one_action_at_a_time(desired: Desired, observed: Observed) -> None:
+    identities = [task_of(action).identity for action in plan(desired, observed)]
+    assert len(identities) == len(set(identities))
 
 
 @given(observeds)

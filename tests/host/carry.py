@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lanekeeper.domain.hostplan.step import Step
-from lanekeeper.host.apply import Doer, Executor, Outcome
+from lanekeeper.host.apply import Doer, Executor, Outcome, Proposal
 from lanekeeper.host.stage import Progress, silent
 
 
 def apply(
     steps: Sequence[Step], doer: Doer, changes: Path, progress: Progress = silent
 ) -> Outcome | None:
-    return Executor(doer, changes, progress).apply(steps)
+    return Executor(doer, changes, progress).apply(lambda: Proposal(steps))
 
 
 def resume(doer: Doer, changes: Path) -> Outcome | None:

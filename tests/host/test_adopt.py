@@ -8,7 +8,13 @@ import yaml
 from host.cards import with_cards
 from host.test_plans import HEALTHY, NAMES, host_of
 from lanekeeper.cli.host.adopt import policy_text
-from lanekeeper.domain.hostplan.action import MakeDirectory, MakeLink, UpdateBootLoader, WriteFile
+from lanekeeper.domain.hostplan.action import (
+    LoadModule,
+    MakeDirectory,
+    MakeLink,
+    UpdateBootLoader,
+    WriteFile,
+)
 from lanekeeper.domain.hostplan.adopt import adopt
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.host.facts import read_host
@@ -18,7 +24,7 @@ from lanekeeper.host.survey import read_survey
 from lanekeeper.host.tree import plant
 from lanekeeper.main import main
 
-FILES = (MakeDirectory, MakeLink, UpdateBootLoader, WriteFile)
+FILES = (LoadModule, MakeDirectory, MakeLink, UpdateBootLoader, WriteFile)
 CARD = """\
 + card 0000:3b:00.0 ids=8086:1572 driver=i40e vf=154c total=64 vfs=4 netdev=ens4f0 vf_driver=iavf
 captured/vf-settings = {"0000:3b:00.0":{"1":{"mac":"02:00:00:00:01:00","trust":true}}}

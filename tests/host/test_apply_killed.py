@@ -16,7 +16,7 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor
+from lanekeeper.host.apply import Executor, Proposal
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course
 from lanekeeper.host.policy_file import load_policy
@@ -52,7 +52,7 @@ class World:
 
     def apply(self) -> None:
         steps = plan(self.policy, read_host(self.root)).steps
-        self.executor.apply(steps, self.policy.text)
+        self.executor.apply(lambda: Proposal(steps, self.policy.text))
 
     def is_applied(self) -> bool:
         return plan(self.policy, read_host(self.root)).is_empty

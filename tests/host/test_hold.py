@@ -27,7 +27,7 @@ from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Hold, Outcome, never
+from lanekeeper.host.apply import Executor, Hold, Outcome, Proposal, never
 from lanekeeper.host.deadline import Moment, deadline, moment
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.hold import confirm, guard, guard_file, guardian_for
@@ -89,7 +89,9 @@ class World:
     def apply(self, seconds: float = 120.0, text: str = POLICY) -> Outcome:
         policy = load_policy(text, "p")
         steps = plan(policy, read_host(self.root)).steps
-        outcome = self.executor().apply(steps, text, Hold(seconds, lambda _: None))
+        outcome = self.executor().apply(
+            lambda: Proposal(steps, text, Hold(seconds, lambda _: None))
+        )
         assert outcome is not None
         return outcome
 
@@ -206,7 +208,7 @@ def test_without_a_guardian_nothing_is_changed(world: World) -> None:
 
     steps = plan(load_policy(POLICY, "p"), read_host(world.root)).steps
     with pytest.raises(HostFault, match="nobody would"):
-        world.executor().apply(steps, POLICY, Hold(120, nobody))
+        world.executor().apply(lambda: Proposal(steps, POLICY, Hold(120, nobody)))
     assert world.state() == world.before
     assert world.change().course is Course.TAKEN_BACK
     assert world.change().reason == "nobody would take change 1 back"

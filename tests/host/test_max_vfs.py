@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from host.boot.distribution import DEBIAN, RED_HAT_7, SYSTEMD_BOOT
 from host.carry import apply, rollback
 from host.planted import simulated, snapshot
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.action import UpdateBootLoader
+from lanekeeper.domain.hostplan.choice import choose
+from lanekeeper.domain.hostplan.findings.check import check
+from lanekeeper.domain.hostplan.observed import argument_holds
 from lanekeeper.domain.hostplan.plan import plan
+from lanekeeper.domain.hostplan.steps.max_vfs import overruling_arguments
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.simulated import SimulatedMachine
+from lanekeeper.host.survey import read_survey
+from lanekeeper.host.tree import plant
 
 POLICY = 'version: 1\npfs:\n  - {pf: "0000:21:00.0", vfs: 3}\n'
 NOTE = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes it back.\n"
@@ -60,3 +71,81 @@ def test_the_line_is_commented_out_and_comes_back(
     rollback(actor, tmp_path / journal.DIRECTORY)
     changed = {k for k, v in snapshot(tmp_path).items() if state.get(k) != v}
     assert not {name for name in changed if not name.startswith(("sys/module", "simulated"))}
+
+
+ARGUMENTS = "quiet igb.max_vfs=7 ro"
+LOADERS = {"drop-ins": DEBIAN, "settings": RED_HAT_7, "entry files": SYSTEMD_BOOT}
+
+
+def _with_argument(root: Path, tree: str) -> SimulatedMachine:
+    machine = simulated(root)
+    for name in ("etc/default", "boot", "usr/sbin", "etc/grub.d"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    plant(tree.replace(" .\n", " = \n").replace("iommu=off", "igb.max_vfs=7"), root)
+    if tree == DEBIAN:
+        grub = root / "etc/default/grub"
+        grub.write_text('GRUB_CMDLINE_LINUX="igb.max_vfs=7 ixgbe.max_vfs=3"\n')
+    (root / "proc/cmdline").write_text(f"{ARGUMENTS}\n")
+    return machine
+
+
+@pytest.mark.parametrize("loader", sorted(LOADERS))
+def test_on_the_kernel_command_line_it_is_overruled(tmp_path: Path, loader: str) -> None:
+    machine = _with_argument(tmp_path, LOADERS[loader])
+    ran: list[str] = []
+
+    def run(command: Sequence[str]) -> None:
+        ran.append(command[0])
+        if "mkconfig" not in command[0]:
+            machine.run(command)
+
+    policy, actor = load_policy(POLICY, "p"), Actor(tmp_path, machine, run)
+    before, found = snapshot(tmp_path), plan(policy, read_host(tmp_path))
+    assert found.refusals == ()
+    why = "igb.max_vfs=0 behind it overrules it, and the policy's counts hold instead"
+    made = "igb.max_vfs=7 makes VFs on every card of the driver at boot"
+    assert f"{made}; {why}" in found.pending
+    apply(found.steps, actor, tmp_path / journal.DIRECTORY)
+    facts = read_host(tmp_path)
+    assert argument_holds("igb.max_vfs=0", facts.configured_cmdline or ())
+    again = plan(policy, facts)
+    # The stand-ins make no menu, so that a plan would have it made once more.
+    assert [s for s in again.steps if not isinstance(s.do, UpdateBootLoader)] == []
+    rollback(actor, tmp_path / journal.DIRECTORY)
+    left = ("sys/module", "simulated")
+    assert {k: v for k, v in snapshot(tmp_path).items() if not k.startswith(left)} == {
+        k: v for k, v in before.items() if not k.startswith(left)
+    }
+
+
+@pytest.mark.parametrize(("words", "shown"), [("=0 igb.max_vfs=7", 1), ("=7 igb.max_vfs=0", 0)])
+def test_the_last_word_is_what_the_doctor_judges(tmp_path: Path, words: str, shown: int) -> None:
+    simulated(tmp_path)
+    (tmp_path / "proc/cmdline").write_text(f"quiet igb.max_vfs{words}\n")
+    found = [each.id for each in check(read_survey(tmp_path)) if "max-vfs" in each.id]
+    assert found == ["max-vfs-option"] * shown
+
+
+def test_only_counts_of_the_policys_drivers_are_overruled(tmp_path: Path) -> None:
+    _with_argument(tmp_path, DEBIAN)
+    facts = read_host(tmp_path)
+    chosen, _ = choose(load_policy(POLICY, "p"), facts)
+    assert overruling_arguments(load_policy(POLICY, "p"), facts, chosen) == ("igb.max_vfs=0",)
+    loose = load_policy(f"{POLICY}persist: false\n", "p")
+    assert overruling_arguments(loose, facts, chosen) == ()
+
+
+def test_without_a_known_boot_loader_it_is_the_operators_to_take_out(tmp_path: Path) -> None:
+    _with_argument(tmp_path, DEBIAN)
+    (tmp_path / "etc/default/grub").unlink()
+    (tmp_path / "etc/default/grub.d/50-cloud.cfg").unlink()
+    found = plan(load_policy(POLICY, "p"), read_host(tmp_path))
+    assert found.refusals == ()
+    assert any("take it out of the kernel command line" in each for each in found.pending)
+
+
+def test_a_policy_cannot_ask_for_it() -> None:
+    for argument in ("igb.max_vfs=7", "ixgbe.max_vfs=0,7"):
+        with pytest.raises(Invalid, match="max_vfs is no way to create VFs"):
+            load_policy(f'version: 1\nkernel_arguments: ["{argument}"]\n', "p")
+    assert load_policy("version: 1\nkernel_arguments: [igb.max_vfs=0]\n", "p").kernel_arguments

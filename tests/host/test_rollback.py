@@ -19,11 +19,13 @@ from lanekeeper.domain.errors import Conflict, HostFault, NotFound
 from lanekeeper.domain.hostplan.action import Change, SetVfCount, WriteFile
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.step import Step
+from lanekeeper.domain.pci.vf_settings import NO_MAC
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor
+from lanekeeper.host.apply import Executor, Proposal
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Head, StepState
+from lanekeeper.host.machine import VfChange
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.simulated import SimulatedMachine
 
@@ -49,7 +51,7 @@ class World:
 
     def apply(self, text: str) -> None:
         policy = load_policy(text, "p")
-        self.executor().apply(plan(policy, read_host(self.root)).steps, text)
+        self.executor().apply(lambda: Proposal(plan(policy, read_host(self.root)).steps, text))
         self.states.append(self.state())
 
     def state(self) -> dict[str, str]:
@@ -152,7 +154,7 @@ def test_a_device_that_vanishes_in_the_middle_takes_the_rest_back(world: World) 
 
     actor = Actor(world.root, world.machine, world.machine.run)
     doer = Disturbed(actor, SetVfCount(str(OTHER_PF), 7), pulled)
-    outcome = Executor(doer, world.changes).apply(steps)
+    outcome = Executor(doer, world.changes).apply(lambda: Proposal(steps))
     assert outcome is not None
     assert "create 7 VFs on 0000:41:00.0" in outcome.failure
     assert world.machine.device(PF).num_vfs == 0
@@ -167,7 +169,7 @@ def test_a_driver_that_refuses_in_the_middle_takes_the_rest_back(world: World) -
         ),
     )
     steps = plan(load_policy(SAMPLE_POLICY.read_text(), "p"), read_host(world.root)).steps
-    outcome = world.executor(busy).apply(steps)
+    outcome = world.executor(busy).apply(lambda: Proposal(steps))
     assert outcome is not None
     assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
     assert "Input/output error" in outcome.failure
@@ -198,6 +200,40 @@ def test_format_1_is_read_and_taken_back(world: World) -> None:
     assert (found.course, found.head.began, found.is_held) == (Course.APPLIED, None, False)
     world.executor().rollback()
     assert world.state() == world.states[0]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_actions_without_the_fields_that_came_later_are_taken_back(
+    world: World, number: int
+) -> None:
+    """Journals outlive releases; a field that an action got since has its default in them."""
+    world.machine.create_vfs(PF, 2)
+    before = world.state()
+    clean = world.machine.vf_settings(PF, 0)
+    world.machine.write_vf_settings(PF, 0, VfChange(mac="02:00:00:00:00:01", trust=True))
+    (world.root / "etc/made").write_text("new\n")
+    where = {"pf": str(PF), "index": 0}
+    settings = {"type": "WriteVfSettings", **where, "mac": "02:00:00:00:00:01", "trust": True}
+    undo = {"type": "WriteVfSettings", **where, "mac": NO_MAC, "trust": False}
+    steps = [
+        {"do": settings, "undo": [undo], "why": "test"},
+        {
+            "do": {"type": "WriteFile", "path": "etc/made", "text": "new\n"},
+            "undo": [{"type": "RemoveFile", "path": "etc/made"}, {"type": "UpdateBootLoader"}],
+            "why": "test",
+        },
+    ]
+    lines: list[dict[str, object]] = [{"steps": steps, "format": number}]
+    lines += [{"type": "step", "step": at, "state": "done"} for at in range(2)]
+    lines.append({"type": "course", "course": "applied"})
+    world.changes.mkdir(parents=True)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (world.changes / "000001.jsonl").write_text(text)
+    outcome = world.executor().rollback()
+    assert outcome is not None
+    assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
+    assert world.machine.vf_settings(PF, 0) == clean
+    assert world.state() == before
 
 
 def test_a_newer_format_is_refused(world: World) -> None:

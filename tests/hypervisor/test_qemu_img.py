@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lanekeeper.domain.errors import HostFault, Invalid
-from lanekeeper.hypervisor.libvirt.qemu_img import create_overlay
+from lanekeeper.hypervisor.libvirt.qemu_img import backing_files, create_overlay
 
 pytestmark = pytest.mark.skipif(not shutil.which("qemu-img"), reason="qemu-img is not there")
 MIB = 1 << 20
@@ -70,3 +70,35 @@ def test_an_ami_is_read_as_raw_and_other_formats_are_refused(tmp_path: Path, raw
     for other in ("aki", "ari", "vmdk"):
         with pytest.raises(Invalid, match=f"disk format '{other}' is not one of raw, ami, qcow2"):
             create_overlay(disk, raw, other, 0)
+
+
+def test_a_chain_is_followed_to_its_end_also_of_a_disk_in_use(tmp_path: Path, raw: Path) -> None:
+    disk, snapshot = tmp_path / "disk.qcow2", tmp_path / "snapshot.qcow2"
+    create_overlay(disk, raw, "raw", 0)
+    qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(disk), str(snapshot))
+    holder = subprocess.Popen(
+        ["qemu-io", "-f", "qcow2", str(snapshot)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdin.write("read 0 512\n")
+        holder.stdin.flush()
+        assert "read 512/512" in holder.stdout.readline()  # it has opened the disk for writing
+        assert backing_files(snapshot) == (disk, raw)
+    finally:
+        holder.communicate("quit\n", timeout=20)
+    assert backing_files(disk) == (raw,)
+
+
+def test_a_chain_that_cannot_be_followed_is_none(tmp_path: Path, raw: Path) -> None:
+    with pytest.raises(HostFault, match="qemu-img info failed"):
+        backing_files(tmp_path / "not there")
+    disk = tmp_path / "disk.qcow2"
+    create_overlay(disk, raw, "raw", 0)
+    raw.unlink()
+    with pytest.raises(HostFault, match="qemu-img info failed"):
+        backing_files(disk)

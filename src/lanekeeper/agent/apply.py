@@ -40,68 +40,10 @@ def apply(action: Action, shop: Workshop, cleaner: Cleaner, view: View) -> Outco
             guests.stop(shop, server, view)
         case RecordGeneration(server):
             shop.hypervisor.record(server.id, server.generation)
-        case ApplyVfSettings(_, nic):
-            return Outcome(guests.mend(shop, nic))
+        case ApplyVfSettings(_, nic, lost):
+            return Outcome(guests.mend(shop, nic, lost))
         case DestroyGuest(server_id):
             guests.destroy(shop, server_id)
         case CleanDevice(wanted):
             return Outcome(cleaned=cleaner.clean(wanted, view))
     return Outcome()
-
-
-def key_of(action: Action) -> str:
-    """Name what the action is about: a server's id or a device's."""
-    match action:
-        case DestroyGuest(server_id):
-            return server_id
-        case CleanDevice(wanted):
-            return wanted.device.device_id
-        case _:
-            return action.server.id
-
-
-def order_of(action: Action) -> str:
-    """Name what is wanted, so that failures of another order do not count."""
-    match action:
-        case DestroyGuest():
-            return "absent"
-        case CleanDevice(wanted):
-            return f"round {wanted.round}"
-        case ApplyVfSettings():
-            return f"settings of {action.nic.device.address}"
-        case _:
-            return f"generation {action.server.generation}"
-
-
-def touches(action: Action) -> frozenset[str]:
-    """Name all that no other action may touch meanwhile: the server, its devices by address."""
-    match action:
-        case DestroyGuest(server_id):
-            return frozenset({server_id})
-        case CleanDevice(wanted):
-            return frozenset({wanted.device.device_id, wanted.device.address})
-        case _:
-            server = action.server
-            own = [*(nic.device for nic in server.nics), *server.devices]
-            return frozenset({server.id, *(device.address for device in own)})
-
-
-def describe(action: Action) -> dict[str, str]:
-    """Return what a log line says of the action, under the keys that all log lines share."""
-    match action:
-        case CleanDevice(wanted):
-            return {"event": "device clean", "device": wanted.device.address}
-        case ApplyVfSettings(server, nic):
-            device = nic.device.address
-            return {"event": "vf settings apply", "server": server.id, "device": device}
-        case _:
-            return {"event": _EVENTS[type(action)], "server": key_of(action)}
-
-
-_EVENTS: dict[type, str] = {
-    StartGuest: "guest start",
-    RestartGuest: "guest restart",
-    StopGuest: "guest stop",
-    RecordGeneration: "guest record",
-    DestroyGuest: "guest destroy",
-}

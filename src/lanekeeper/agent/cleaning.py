@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import structlog
 
+from lanekeeper.agent.driver_record import DriverRecord, function_of
 from lanekeeper.agent.observe import View
-from lanekeeper.agent.state_dir import DriverRecord
 from lanekeeper.clock import Stopwatch
 from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault
@@ -76,7 +76,7 @@ class Cleaner:
             for step in self._hooks(address, started, view):
                 steps.append(step)
         reached("agent.clean.after")
-        self._drivers.give_back(address)
+        self._drivers.give_back(function_of(self._machine, self._machine.device(address)))
         return CleaningState(
             device_id=wanted.device.device_id,
             round=wanted.round,
@@ -144,7 +144,7 @@ class Cleaner:
         One that is back already keeps what it has, and so does one of which nothing is known,
         except VFIO: that driver came with a guest.
         """
-        before = self._drivers.driver(device.address)
+        before = self._drivers.driver(function_of(self._machine, device))
         if before is not None:
             return device.driver if before.is_back else before.driver
         return None if is_vfio(device.driver) else device.driver

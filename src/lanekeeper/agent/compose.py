@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lanekeeper.agent.attempts import FIRST_WAIT_S
 from lanekeeper.agent.cleaning import Cleaner, RunHook
 from lanekeeper.agent.client import Client
+from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.guests import SHUTDOWN_WAIT_S, Workshop
+from lanekeeper.agent.image_sweep import ImageSweep
+from lanekeeper.agent.ledger import FIRST_WAIT_S
 from lanekeeper.agent.loop import LOOK_EVERY_S, Agent, Parts
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.orders import POLL_S, Orders
 from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
-from lanekeeper.agent.state_dir import DriverRecord, StateDir
+from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.clock import Stopwatch, monotonic
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor
@@ -51,6 +53,7 @@ def compose(
     directories = GuestDirectories(state.servers)
     drivers = DriverRecord(state.path / "drivers.json")
     host_name = state.enrolled().host_name
+    images = ImageCache(state.images, client.image)
     parts = Parts(
         host_name=host_name,
         orders=Orders(client, state, timing.poll_s),
@@ -60,12 +63,13 @@ def compose(
             machine=machine,
             hypervisor=hypervisor,
             directories=directories,
-            images=ImageCache(state.images, client.image),
+            images=images,
             drivers=drivers,
             stopwatch=timing.stopwatch,
             shutdown_wait_s=timing.shutdown_wait_s,
         ),
         cleaner=Cleaner(machine, hypervisor, drivers, timing.stopwatch, run_hook),
+        sweep=ImageSweep(images, directories, hypervisor, timing.stopwatch),
         stopwatch=timing.stopwatch,
         look_every_s=timing.look_every_s,
         retry_first_s=timing.retry_first_s,

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import structlog
 
 from lanekeeper.agent.cleaning import check_identity
+from lanekeeper.agent.driver_record import DriverRecord, Function, function_of
 from lanekeeper.agent.observe import View
-from lanekeeper.agent.state_dir import DriverRecord
 from lanekeeper.agent.vf_settings import agents_share, set_and_check, vf_of, wanted_settings
 from lanekeeper.clock import Stopwatch
 from lanekeeper.crash import reached
-from lanekeeper.domain.errors import Error, Forbidden, HostFault
+from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.machine import Machine
+from lanekeeper.host.vfio import is_vfio
 from lanekeeper.hypervisor.config_drive import config_drive
 from lanekeeper.hypervisor.driver import (
     Blueprint,
@@ -110,7 +111,7 @@ def destroy(shop: Workshop, server_id: str) -> None:
     guest = shop.hypervisor.inventory().guest(server_id)
     if guest is not None:
         # The definition knows the drivers from before; the cleaning comes after it is gone.
-        shop.drivers.remember({held.address: held.driver for held in guest.devices})
+        shop.drivers.remember(dict(_in_hand(shop.machine, guest)))
         reached("agent.destroy.before")
         shop.hypervisor.power_off(server_id)
         shop.hypervisor.undefine(server_id)
@@ -118,15 +119,23 @@ def destroy(shop: Workshop, server_id: str) -> None:
     shop.directories.remove(server_id)
 
 
-def mend(shop: Workshop, nic: NicWanted) -> Unsupported:
-    """Write the settings of a running guest's VF again.
+def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
+    """Write the settings of a running guest's VF again, since it has *lost* some.
 
     Raises:
-        HostFault: they do not take, or another card is there by now.
+        HostFault: they do not take, or another card is there by now; the VF and what it has lost
+            are named.
     """
     address = PciAddress.parse(nic.device.address)
-    check_identity(shop.machine, shop.machine.device(address), nic.device)
-    unknown = set_and_check(shop.machine, address, nic, wanted_settings(nic))
+    try:
+        check_identity(shop.machine, shop.machine.device(address), nic.device)
+        unknown = set_and_check(shop.machine, address, nic, wanted_settings(nic))
+    except Error as error:
+        raise HostFault(
+            f"VF {address} of the running guest has lost its {', '.join(lost)}, and it cannot be "
+            f"set again: {error}",
+            hint=error.hint,
+        ) from error
     return {address: unknown}
 
 
@@ -136,17 +145,32 @@ def define(shop: Workshop, server: ServerWanted, view: View) -> None:
     for device, wanted in zip(devices, _wanted(server), strict=True):
         _check_device(shop.machine, device, wanted, view, [one.address for one in devices])
     files = _lay_out(shop, server)
-    shop.drivers.remember({device.address: device.driver for device in devices})
-    held = tuple(_held(shop.drivers, device.address) for device in devices)
+    functions = {function_of(shop.machine, device): device.driver for device in devices}
+    shop.drivers.remember(functions)
+    held = tuple(_held(shop.drivers, function) for function in functions)
     _raise_links(shop.machine, server, view)
     reached("agent.define.before")
     shop.hypervisor.define(Blueprint(server=server, files=files, devices=held))
     reached("agent.define.after")
 
 
-def _held(drivers: DriverRecord, address: PciAddress) -> HeldDevice:
-    before = drivers.driver(address)
-    return HeldDevice(address, before.driver if before is not None else None)
+def _in_hand(machine: Machine, guest: Guest) -> Iterator[tuple[Function, str | None]]:
+    """Tell what the guest's definition knows of the functions that it still has.
+
+    What it has no more may be another card's by now, which has a driver of its own.
+    """
+    for held in guest.devices:
+        try:
+            device = machine.device(held.address)
+            if guest.is_active or is_vfio(device.driver):
+                yield function_of(machine, device), held.driver
+        except NotFound:
+            continue  # it went away with its card
+
+
+def _held(drivers: DriverRecord, function: Function) -> HeldDevice:
+    before = drivers.driver(function)
+    return HeldDevice(function.address, before.driver if before is not None else None)
 
 
 def _wanted(server: ServerWanted) -> list[DeviceWanted]:

@@ -7,24 +7,25 @@ actions out. Nothing but the memory of failures lives in the process, so it may 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 
 import msgspec
 import structlog
 
-from lanekeeper.agent.apply import apply, describe, key_of, order_of, touches
-from lanekeeper.agent.attempts import FIRST_WAIT_S, Attempt, Attempts
+from lanekeeper.agent.apply import apply
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
 from lanekeeper.agent.guests import Workshop
+from lanekeeper.agent.image_sweep import ImageSweep
+from lanekeeper.agent.ledger import FIRST_WAIT_S, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
-from lanekeeper.agent.plan import Action, ApplyVfSettings, CleanDevice, DestroyGuest, plan
-from lanekeeper.agent.report import report
+from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, plan
+from lanekeeper.agent.report import report, troubles_of
 from lanekeeper.agent.reporter import Reporter
-from lanekeeper.agent.senses import Memory, Senses
+from lanekeeper.agent.senses import Senses
+from lanekeeper.agent.task import Task, cleanings, task_of
 from lanekeeper.clock import Stopwatch
 from lanekeeper.domain.errors import Error, HostFault
 from lanekeeper.protocol import CleaningState, Desired
@@ -48,6 +49,7 @@ class Parts:
     senses: Senses
     shop: Workshop
     cleaner: Cleaner
+    sweep: ImageSweep
     stopwatch: Stopwatch
     look_every_s: float = LOOK_EVERY_S
     retry_first_s: float = FIRST_WAIT_S
@@ -59,11 +61,8 @@ class Agent:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._log = log.bind(host=parts.host_name)
-        self._attempts = Attempts(parts.stopwatch, parts.retry_first_s)
-        self._memory = Memory()
+        self._ledger = Ledger(parts.stopwatch, parts.retry_first_s)
         self._workers = ThreadPoolExecutor(_WORKERS, f"apply-{parts.host_name}")
-        self._lock = Lock()
-        self._busy: dict[str, frozenset[str]] = {}
         self._view: View | None = None
         self._look_at = 0.0
         self._wake = Event()
@@ -114,127 +113,90 @@ class Agent:
         self._look_at = self._parts.stopwatch() + self._parts.look_every_s
         self._view = self._parts.senses.view()
         facts = self._parts.senses.facts(self._parts.host_name, self._view)
-        self._parts.reporter.tell_facts(facts)
+        problems = [*facts.problems, *self._ledger.problems("vf settings")]
+        self._parts.reporter.tell_facts(msgspec.structs.replace(facts, problems=problems))
         self._parts.reporter.tell_health(self._parts.senses.health(self._view))
 
     def _round(self, desired: Desired | None, *, settings: bool) -> None:
-        with self._lock:
-            busy = dict(self._busy)  # before observing: what ends meanwhile is looked at again
-        observed = self._parts.senses.observe(desired, self._memory, settings=settings)
-        actions = plan(desired, observed) if desired else ()
-        keys = frozenset(key_of(action) for action in actions) | busy.keys()
-        self._attempts.keep(keys)
+        busy = self._ledger.busy()  # before observing: what ends meanwhile is looked at again
+        done = {one.device_id: one.round for one in self._ledger.cleaned().values()}
+        in_hand = frozenset[str]().union(*(task.touches for task in busy))
+        observed = self._parts.senses.observe(desired, done, in_hand, settings=settings)
+        tasks = [task_of(action) for action in plan(desired, observed)] if desired else []
+        if desired is not None:
+            standing = (task.identity for task in tasks)
+            self._ledger.keep(frozenset(standing) | frozenset(cleanings(desired)))
+        records = [record for task in tasks if (record := self._ledger.get(task.identity))]
         state = report(
             desired,
             observed,
-            attempts=dict(self._failed(actions)),
-            cleaned=self._memory.cleaned(),
-            busy=frozenset(busy),
+            troubles=troubles_of(records),
+            cleaned=self._ledger.cleaned(),
+            busy=frozenset(task.subject for task in busy),
             before=self._parts.reporter.state,
             memos=self._parts.orders.memos(),
         )
-        obeyed = self._obeyed(desired, actions, is_busy=bool(busy))
+        is_obeyed = not busy and len(records) == len(tasks) and all(one.is_over for one in records)
+        obeyed = mark_of(desired) if desired and is_obeyed else self._parts.reporter.state.obeyed
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
         if desired is not None:
-            wanted = frozenset(one.device.device_id for one in desired.cleaning)
-            self._memory.keep_cleaned(wanted | busy.keys())
-            self._submit(actions, busy)
-            self._parts.reporter.tell_consoles(desired.consoles)
+            for task in self._ledger.take(tasks, busy):
+                self._workers.submit(self._work, task)
+            self._sweep()
+            self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
 
-    def _failed(self, actions: Sequence[Action]) -> Iterator[tuple[str, Attempt]]:
-        """What failed of these very orders: of one that is new nothing is known yet."""
-        for action in actions:
-            last = self._attempts.get(key_of(action))
-            if last is not None and last.order == order_of(action):
-                yield key_of(action), last
+    def _sweep(self) -> None:
+        assert self._view is not None  # a round comes after a look
+        rules, orders = self._view.image_cache, self._parts.orders
+        if self._parts.sweep.is_due(rules):
+            self._workers.submit(self._parts.sweep.run, rules, orders.current)
 
-    def _obeyed(self, desired: Desired | None, actions: Sequence[Action], *, is_busy: bool) -> str:
-        """Name the state that is worked through: all done, or given up."""
-        if desired is None or is_busy or not all(map(self._is_given_up, actions)):
-            return self._parts.reporter.state.obeyed
-        return mark_of(desired)
-
-    def _is_given_up(self, action: Action) -> bool:
-        last = self._attempts.get(key_of(action))
-        return last is not None and last.given_up and last.order == order_of(action)
-
-    def _submit(self, actions: Sequence[Action], busy: dict[str, frozenset[str]]) -> None:
-        """Hand over what may be tried now and touches nothing that another action has in hand."""
-        taken = frozenset[str]().union(*busy.values())
-        for action in actions:
-            key, needs = key_of(action), touches(action)
-            if needs & taken or not self._attempts.is_due(key, order_of(action)):
-                continue
-            taken |= needs
-            with self._lock:
-                self._busy[key] = needs
-            self._workers.submit(self._work, action)
-
-    def _work(self, action: Action) -> None:
-        if self._parts.orders.current() is None:  # frozen while the action waited for a worker
-            self._finished(action)
+    def _work(self, task: Task) -> None:
+        if self._parts.orders.current() is None:  # frozen while the task waited for a worker
+            self._ledger.dropped(task)
+            self._wake.set()
             return
         started = self._parts.stopwatch()
         error: Error | None = None
         try:
-            self._carry_out(action)
+            cleaned = self._carry_out(task)
         except Error as failure:
             error = failure
         except OSError as failure:  # the disk is full, a file cannot be written
             error = HostFault(f"{failure.strerror}: {failure.filename}")
-        except Exception:  # a bug in one action must not stop the others, nor be tried for ever
-            self._log.exception(**describe(action))
+        except Exception:  # a bug in one task must not stop the others, nor be tried for ever
+            self._log.exception(**task.described())
             error = HostFault("internal error of the agent; its log has the traceback")
-        finally:
-            if error is not None:
-                self._note_failure(action, error)
-            self._tell(action, self._parts.stopwatch() - started, error)
-            self._finished(action)
-
-    def _finished(self, action: Action) -> None:
-        with self._lock:
-            self._busy.pop(key_of(action), None)
+        self._tell(task, self._parts.stopwatch() - started, error)
+        if error is None or not isinstance(task.action, ApplyVfSettings):
+            self._parts.senses.vfs.forget(task.touches)  # of a VF that is not mended it holds on
+        if error is None:
+            self._ledger.succeeded(task, cleaned)
+        else:
+            self._ledger.failed(task, error, _given_up(task, error))
         self._wake.set()
 
-    def _carry_out(self, action: Action) -> None:
+    def _carry_out(self, task: Task) -> CleaningState | None:
         assert self._view is not None  # there is no plan without a look
-        outcome = apply(action, self._parts.shop, self._parts.cleaner, self._view)
-        self._memory.add_unsupported(dict(outcome.unsupported))
-        if outcome.cleaned is not None:
-            self._memory.add_cleaned(outcome.cleaned)
-        self._attempts.succeeded(key_of(action))
+        outcome = apply(task.action, self._parts.shop, self._parts.cleaner, self._view)
+        self._parts.senses.vfs.learned(outcome.unsupported)
+        return outcome.cleaned
 
-    def _note_failure(self, action: Action, error: Error) -> None:
-        endless = isinstance(action, DestroyGuest | ApplyVfSettings)
-        key = key_of(action)
-        attempt = self._attempts.failed(key, order_of(action), error, endless=endless)
-        if isinstance(action, CleanDevice) and attempt.given_up:
-            steps = error.steps if isinstance(error, CleaningFailed) else []
-            self._memory.add_cleaned(
-                CleaningState(
-                    device_id=key,
-                    round=action.wanted.round,
-                    clean=False,
-                    steps=steps,
-                    problem=attempt.problem,
-                )
-            )
-
-    def _tell(self, action: Action, seconds: float, error: Error | None) -> None:
+    def _tell(self, task: Task, seconds: float, error: Error | None) -> None:
         duration_ms = round(seconds * 1000)
         if error is None:
-            self._log.info(**describe(action), duration_ms=duration_ms, outcome="done")
+            self._log.info(**task.described(), duration_ms=duration_ms, outcome="done")
         else:
             self._log.warning(
-                **describe(action), duration_ms=duration_ms, outcome="failed", error=str(error)
+                **task.described(), duration_ms=duration_ms, outcome="failed", error=str(error)
             )
 
     def _next_s(self) -> float:
         waits = [self._look_at - self._parts.stopwatch()]
-        retry_s = self._attempts.wait_s()
+        desired = self._parts.orders.current()
+        retry_s = self._ledger.wait_s() if desired is not None else None
         if retry_s is not None:
             waits.append(retry_s)
-        desired = self._parts.orders.current()
         if desired is not None and desired.consoles:
             waits.append(_CONSOLE_EVERY_S)
         return max(0.05, min(waits))
@@ -267,3 +229,16 @@ class Agent:
                 self._wake.set()
             elif self._parts.stopwatch() - asked_at < _POLL_AGAIN_S:
                 self._stopping.wait(_POLL_AGAIN_S)  # parked polls do not come back at once
+
+
+def _given_up(task: Task, error: Error) -> CleaningState | None:
+    """What a cleaning comes to if it fails for the last time; None for what is no cleaning."""
+    if not isinstance(task.action, CleanDevice):
+        return None
+    return CleaningState(
+        device_id=task.action.wanted.device.device_id,
+        round=task.action.wanted.round,
+        clean=False,
+        steps=error.steps if isinstance(error, CleaningFailed) else [],
+        problem=problem_of(error),
+    )

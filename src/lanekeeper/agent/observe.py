@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
 
 from lanekeeper import __version__
+from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.tree import Config
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
@@ -30,6 +31,7 @@ class Policy:
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
         cleaning_hooks: programs that have to succeed before a device is clean.
+        image_cache: when images that nothing needs are removed.
     """
 
     specs: Sequence[DeviceSpec] = ()
@@ -37,6 +39,7 @@ class Policy:
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
     cleaning_hooks: Sequence[CleaningHook] = ()
+    image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -47,6 +50,7 @@ class Policy:
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
             cleaning_hooks=config.lanekeeper.cleaning_hooks,
+            image_cache=config.image_cache,
         )
 
 
@@ -60,7 +64,7 @@ class View:
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         slots: physical slots of cards, by the address of what is no VF.
-        cleaning_timeout_s, cleaning_hooks: as the policy has them.
+        cleaning_timeout_s, cleaning_hooks, image_cache: as the policy has them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -71,6 +75,7 @@ class View:
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cleaning_hooks: Sequence[CleaningHook] = ()
+    image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     def may_touch(self, address: PciAddress) -> bool:
         return address in self.listed
@@ -105,6 +110,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         slots=scan.slots,
         cleaning_timeout_s=policy.cleaning_timeout_s,
         cleaning_hooks=policy.cleaning_hooks,
+        image_cache=policy.image_cache,
         problems=(
             *listing.problems,
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),

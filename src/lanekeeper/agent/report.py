@@ -8,21 +8,41 @@ runs on, and is told so: then ``given_up`` is the generation of the order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
-from lanekeeper.agent.attempts import Attempt
+from lanekeeper.agent.ledger import Record
 from lanekeeper.agent.plan import Observed
 from lanekeeper.hypervisor.driver import Guest
 from lanekeeper.protocol import CleaningState, Desired, HostState, ServerState, ServerWanted
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong of what is wanted of one server or device now."""
+
+    problem: str
+    given_up: bool
+
+
+def troubles_of(records: Iterable[Record]) -> dict[str, Trouble]:
+    """Gather what failed of the tasks that are to be done, by the id of whom they concern."""
+    found: dict[str, Trouble] = {}
+    for record in records:
+        if record.failures:
+            subject, so_far = record.task.subject, found.get(record.task.subject)
+            problem = f"{so_far.problem}; {record.problem}" if so_far else record.problem
+            found[subject] = Trouble(problem, record.given_up or bool(so_far and so_far.given_up))
+    return found
 
 
 def report(
     desired: Desired | None,
     observed: Observed,
     *,
-    attempts: Mapping[str, Attempt],
+    troubles: Mapping[str, Trouble],
     cleaned: Mapping[str, CleaningState],
     busy: frozenset[str],
     before: HostState,
@@ -30,7 +50,7 @@ def report(
 ) -> HostState:
     """Tell of every guest, of every tombstone that is done, and of the cleaning that is asked for.
 
-    *attempts* are those at what is wanted now. Servers that are being worked on (*busy*) are told
+    *troubles* are those with what is wanted now. Servers that are being worked on (*busy*) are told
     as they were *before*: what they go through meanwhile is nobody's business. *memos*, by server,
     are given back by a frozen host. ``obeyed`` is the caller's to fill in.
     """
@@ -42,12 +62,12 @@ def report(
     servers = [
         *(last[server_id] for server_id in busy if server_id in last),
         *(
-            _server(guest, wanted.get(guest.id), attempts.get(guest.id))
+            _server(guest, wanted.get(guest.id), troubles.get(guest.id))
             for guest in guests.values()
             if guest.id not in busy
         ),
-        *_missing(wanted, guests, attempts, busy | absent),
-        *_gone(absent, observed, busy, attempts),
+        *_missing(wanted, guests, troubles, busy | absent),
+        *_gone(absent, observed, busy, troubles),
     ]
     return HostState(
         servers=[
@@ -63,14 +83,14 @@ def report(
     )
 
 
-def _server(guest: Guest, wanted: ServerWanted | None, attempt: Attempt | None) -> ServerState:
-    given_up = wanted.generation if wanted and attempt and attempt.given_up else 0
+def _server(guest: Guest, wanted: ServerWanted | None, trouble: Trouble | None) -> ServerState:
+    given_up = wanted.generation if wanted and trouble and trouble.given_up else 0
     has_failed = given_up > 0 and not guest.is_active
     return ServerState(
         id=guest.id,
         power="failed" if has_failed else guest.power,
         generation=given_up if has_failed else guest.generation,
-        problem=attempt.problem if attempt else "",
+        problem=trouble.problem if trouble else "",
         given_up=given_up,
         devices=[str(held.address) for held in guest.devices] if guest.is_active else [],
     )
@@ -79,20 +99,20 @@ def _server(guest: Guest, wanted: ServerWanted | None, attempt: Attempt | None) 
 def _missing(
     wanted: Mapping[str, ServerWanted],
     guests: Mapping[str, Guest],
-    attempts: Mapping[str, Attempt],
+    troubles: Mapping[str, Trouble],
     others: frozenset[str],
 ) -> Iterator[ServerState]:
     """Tell of servers that never came to be a guest, once something is known of why."""
     for server_id, server in wanted.items():
-        attempt = attempts.get(server_id)
-        if server_id in guests or server_id in others or attempt is None:
+        trouble = troubles.get(server_id)
+        if server_id in guests or server_id in others or trouble is None:
             continue
         yield ServerState(
             id=server_id,
-            power="failed" if attempt.given_up else "stopped",
-            generation=server.generation if attempt.given_up else 0,
-            problem=attempt.problem,
-            given_up=server.generation if attempt.given_up else 0,
+            power="failed" if trouble.given_up else "stopped",
+            generation=server.generation if trouble.given_up else 0,
+            problem=trouble.problem,
+            given_up=server.generation if trouble.given_up else 0,
         )
 
 
@@ -100,12 +120,12 @@ def _gone(
     absent: frozenset[str],
     observed: Observed,
     busy: frozenset[str],
-    attempts: Mapping[str, Attempt],
+    troubles: Mapping[str, Trouble],
 ) -> Iterator[ServerState]:
     here = observed.files | {guest.id for guest in observed.inventory.guests}
     for server_id in absent - busy:
         if server_id not in here:
             yield ServerState(id=server_id, power="absent")
-        elif observed.inventory.guest(server_id) is None and server_id in attempts:
-            problem = attempts[server_id].problem
+        elif observed.inventory.guest(server_id) is None and server_id in troubles:
+            problem = troubles[server_id].problem
             yield ServerState(id=server_id, power="stopped", problem=problem)

@@ -26,6 +26,7 @@ class Reporter:
         self._facts: HostFacts | None = None
         self._health: HostHealth | None = None
         self._consoles: dict[str, int] = {}
+        self._consoles_for = ""
         self._complaint = ""
         self._arrived = False
         self._forgotten = 0
@@ -66,8 +67,15 @@ class Reporter:
         self._arrived = arrived and before == self._forgotten
         reached("agent.report.after")
 
-    def tell_consoles(self, server_ids: Iterable[str]) -> None:
+    def tell_consoles(self, server_ids: Iterable[str], mark: str) -> None:
+        """Send the tails that have changed, and all of them once for each *mark* of an order.
+
+        Whoever asks anew is told anew: a tail that stays the same would be taken for silence.
+        """
         wanted = frozenset(server_ids)
+        if mark != self._consoles_for:
+            self._consoles_for = mark
+            self._consoles.clear()
         self._consoles = {key: one for key, one in self._consoles.items() if key in wanted}
         for server_id in wanted:
             self._tell_console(server_id)

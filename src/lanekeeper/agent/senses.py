@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from threading import Lock
+from collections.abc import Callable, Mapping
 
 from lanekeeper.agent.observe import Policy, View, facts, health, view
 from lanekeeper.agent.plan import Observed
+from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.agent.vf_settings import vf_of
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
@@ -15,7 +15,7 @@ from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor, Inventory
 from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.protocol import CleaningState, Desired, HostFacts, HostHealth
+from lanekeeper.protocol import Desired, HostFacts, HostHealth
 
 Interfaces = Callable[[], frozenset[str]]
 """Names the interfaces that carry management traffic now."""
@@ -38,7 +38,11 @@ def refuse_contradictions(machine: Machine, policy: Policy) -> None:
 
 
 class Senses:
-    """What this host's agent reads."""
+    """What this host's agent reads.
+
+    Attributes:
+        vfs: what the VFs of running guests were last seen set to.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Senses:
         self._directories = directories
         self._policy = policy
         self._management = management
+        self.vfs = VfReadings()
 
     def check(self, policy: Policy) -> None:
         """Raises Invalid, HostFault: as ``refuse_contradictions`` of this machine."""
@@ -74,25 +79,41 @@ class Senses:
         """Read how well the devices are; one that cannot be read now is left out."""
         return health(seen, self._machine.health)
 
-    def observe(self, desired: Desired | None, memory: Memory, *, settings: bool) -> Observed:
-        """Look at the guests, and with *settings* at what their VFs are set to.
+    def observe(
+        self,
+        desired: Desired | None,
+        cleaned: Mapping[str, int],
+        in_hand: frozenset[str],
+        *,
+        settings: bool,
+    ) -> Observed:
+        """Look at the guests, and with *settings* also at what their VFs are set to now.
+
+        Args:
+            desired: what is wanted; None while that is not known.
+            cleaned: the round in which a device was last cleaned, by device id.
+            in_hand: ids and addresses that are being worked on, so that a reading would be of the
+                moment; the last one counts on.
+            settings: whether to read; otherwise the last reading is told.
 
         Raises:
             Unavailable, HostFault: the hypervisor does not answer.
         """
         inventory = self._hypervisor.inventory()
-        vfs = self._vf_settings(desired, inventory) if settings and desired else {}
+        if settings and desired is not None:
+            self._read_vfs(desired, inventory, in_hand)
         return Observed(
             inventory=inventory,
             files=self._directories.ids(),
-            vf_settings=vfs,
-            unsupported=memory.unsupported(),
-            cleaned={one.device_id: one.round for one in memory.cleaned().values()},
+            vf_settings=self.vfs.settings(),
+            unsupported=self.vfs.unsupported(),
+            cleaned=cleaned,
         )
 
-    def _vf_settings(self, desired: Desired, inventory: Inventory) -> dict[PciAddress, VfSettings]:
-        """Read the VFs of running guests, one question a PF; what cannot be read is left out."""
+    def _read_vfs(self, desired: Desired, inventory: Inventory, in_hand: frozenset[str]) -> None:
+        """Read the VFs of running guests, one question a PF."""
         running = {guest.id for guest in inventory.guests if guest.power == "running"}
+        unread: set[PciAddress] = set()
         of_pf: dict[PciAddress, dict[int, PciAddress]] = {}
         for server in desired.servers:
             for nic in server.nics if server.id in running else ():
@@ -101,42 +122,15 @@ class Senses:
                     pf, index = vf_of(self._machine, address)
                 except (NotFound, HostFault):
                     continue
-                of_pf.setdefault(pf, {})[index] = address
+                unread.add(address)
+                if nic.device.address not in in_hand:
+                    of_pf.setdefault(pf, {})[index] = address
         found: dict[PciAddress, VfSettings] = {}
-        for pf, wanted in of_pf.items():
+        for pf, asked in of_pf.items():
             try:
                 settings = self._machine.all_vf_settings(pf)
             except (NotFound, HostFault):
                 continue
-            found |= {wanted[index]: one for index, one in settings.items() if index in wanted}
-        return found
-
-
-class Memory:
-    """What only a living process remembers; losing it costs a repetition. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._cleaned: dict[str, CleaningState] = {}
-        self._unsupported: dict[PciAddress, frozenset[str]] = {}
-
-    def cleaned(self) -> dict[str, CleaningState]:
-        with self._lock:
-            return dict(self._cleaned)
-
-    def unsupported(self) -> dict[PciAddress, frozenset[str]]:
-        with self._lock:
-            return dict(self._unsupported)
-
-    def add_cleaned(self, state: CleaningState) -> None:
-        with self._lock:
-            self._cleaned[state.device_id] = state
-
-    def add_unsupported(self, settings: dict[PciAddress, frozenset[str]]) -> None:
-        with self._lock:
-            self._unsupported |= settings
-
-    def keep_cleaned(self, device_ids: frozenset[str]) -> None:
-        """Forget all but *device_ids*."""
-        with self._lock:
-            self._cleaned = {key: one for key, one in self._cleaned.items() if key in device_ids}
+            found |= {asked[index]: one for index, one in settings.items() if index in asked}
+        wanted = frozenset(nic.device.address for one in desired.servers for nic in one.nics)
+        self.vfs.renew(found, unread=frozenset(unread - found.keys()), wanted=wanted)

@@ -10,12 +10,10 @@ import fcntl
 import os
 import uuid
 from pathlib import Path
-from threading import Lock
 
 import msgspec
 
 from lanekeeper.domain.errors import Conflict, Invalid
-from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.durable_file import write_durably
 from lanekeeper.protocol import Desired
 
@@ -136,54 +134,3 @@ def _unusable(path: Path, error: OSError) -> Invalid:
         f"state directory {path} cannot be used: {error.strerror}",
         hint="an agent runs as root; elsewhere name a directory of your own: --state-dir DIR",
     )
-
-
-class GivenAway(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which driver a function had (None: none at all), and whether it got it back."""
-
-    driver: str | None
-    is_back: bool = False
-
-
-class DriverRecord:
-    """Which driver each function had before Lanekeeper gave it away.
-
-    It lies in a file since a guest's own metadata goes with the guest, before the cleaning.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = Lock()
-
-    def remember(self, drivers: dict[PciAddress, str | None]) -> None:
-        """Note *drivers*; what is noted and not given back is older, hence right, and stays."""
-        with self._lock:
-            known = self._load()
-            fresh = {
-                str(address): GivenAway(driver)
-                for address, driver in drivers.items()
-                if str(address) not in known or known[str(address)].is_back
-            }
-            if fresh:
-                self._save(known | fresh)
-
-    def driver(self, address: PciAddress) -> GivenAway | None:
-        """Return what is noted; None when nothing is."""
-        with self._lock:
-            return self._load().get(str(address))
-
-    def give_back(self, address: PciAddress) -> None:
-        """Note that the function has its driver again."""
-        with self._lock:
-            known = self._load()
-            before = known.get(str(address))
-            if before is not None and not before.is_back:
-                self._save(known | {str(address): GivenAway(before.driver, is_back=True)})
-
-    def _load(self) -> dict[str, GivenAway]:
-        if not self._path.exists():
-            return {}
-        return msgspec.json.decode(self._path.read_bytes(), type=dict[str, GivenAway])
-
-    def _save(self, drivers: dict[str, GivenAway]) -> None:
-        write_durably(self._path, msgspec.json.encode(drivers))

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from lanekeeper.config.health import Health
+from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.service import Cors, Keystone, Placement
 from lanekeeper.config.value import (
@@ -451,6 +452,7 @@ class Config(Section, frozen=True):
     sriov_nic: SriovNic = SriovNic()
     compute: Compute = Compute()
     rules: Rules = Rules()
+    image_cache: ImageCacheManager = ImageCacheManager()
     lanekeeper: Own = Own()
     placement: Placement = Placement()
     health: Health = Health()

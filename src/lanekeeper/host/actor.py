@@ -125,6 +125,8 @@ class Actor:
             qos=action.qos,
             spoofchk=action.spoofchk,
             trust=action.trust,
+            link_state=action.link_state,
+            rates=action.rates,
         )
         pf = PciAddress.parse(action.pf)
         unknown = self._machine.write_vf_settings(pf, action.index, change)

@@ -1,5 +1,6 @@
 """Executes a plan on a host, with a journal: whatever happens, it is finished or taken back.
 
+The plan is made under the lock, so that it is about the machine as it is then.
 A step that fails takes back all before it, in reverse. A process that dies leaves a journal that
 is neither: the next apply goes on from there, forward if it was going forward, back if back. A
 change that is held until somebody confirms it (``host.hold``) only ever goes back by itself.
@@ -8,7 +9,7 @@ change that is held until somebody confirms it (``host.hold``) only ever goes ba
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Protocol
 
 from lanekeeper import __version__
 from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFound
-from lanekeeper.domain.hostplan.action import Change
+from lanekeeper.domain.hostplan.action import Change, SetVfCount
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.deadline import Now, deadline, moment
-from lanekeeper.host.journal import Course, Head, Journal, StepState, begin, journals
+from lanekeeper.host.journal import Course, Head, Journal, StepState, begin, journals, thin
 from lanekeeper.host.lock import locked
 from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
@@ -44,6 +45,26 @@ def never() -> str:
     return ""
 
 
+class Guard(Protocol):
+    """Keeps what others got since a change was planned. ``host.occupancy.Occupancy`` is one."""
+
+    def require_free(self, action: Change, made_here: bool) -> None:
+        """Raises Conflict: *action* would take it away. *made_here*: the change itself made it."""
+
+    def is_passed_on(self, did: Change, undo: Change) -> bool:
+        """Return whether somebody else took over what *undo* of *did* would give back."""
+
+
+class Unguarded:
+    """Lets every action be done."""
+
+    def require_free(self, action: Change, made_here: bool) -> None:
+        pass
+
+    def is_passed_on(self, did: Change, undo: Change) -> bool:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """A change that goes back unless it is confirmed.
@@ -56,6 +77,21 @@ class Hold:
 
     seconds: float
     watch: Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What is to be done with the machine as it is now.
+
+    Attributes:
+        steps: none where nothing is to do, or something is refused.
+        policy: the text that they were planned from.
+        hold: None for a change that needs no confirmation.
+    """
+
+    steps: Sequence[Step]
+    policy: str = ""
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +120,7 @@ class Executor:
     Attributes:
         directory: of the journals.
         stop: is asked before each step on the way forward; going back is not stopped.
+        guard: is asked before each action, also on the way back.
     """
 
     doer: Doer
@@ -91,33 +128,43 @@ class Executor:
     progress: Progress = silent
     stop: Stop = never
     now: Now = moment
+    guard: Guard = field(default_factory=Unguarded)
 
-    def apply(
-        self, steps: Sequence[Step], policy: str = "", hold: Hold | None = None
-    ) -> Outcome | None:
-        """Execute *steps*, planned from the text *policy*; None when there are none.
+    def apply(self, propose: Callable[[], Proposal]) -> Outcome | None:
+        """Execute what *propose* returns; None when that is nothing.
 
-        Whoever may find an unfinished change calls ``resume`` first and plans anew.
+        It is asked under the lock, so that nobody else's change comes between what it reads and
+        the first step; and once more when a guardian had to be waited for. Whoever may find an
+        unfinished change calls ``resume`` first.
 
         Raises:
-            Conflict: another change is at work, or waits for its confirmation.
+            Conflict: another change is at work, waits for its confirmation or is not finished; or
+                the machine became another one while the guardian was started.
             HostFault: the journal cannot be written; nothing was done, or ``resume`` goes on.
+            Error: as *propose*; nothing was done.
         """
-        if not steps:
-            return None
         with locked(self.directory):
             self._require_none_waits()
+            self._require_all_finished()
+            proposal = propose()
+            if not proposal.steps:
+                return None
+            now = self.now()
+            thin(self.directory, now.boot)
+            hold = proposal.hold
             head = Head(
-                tuple(steps),
-                began=self.now().wall,
+                tuple(proposal.steps),
+                began=now.wall,
+                boot=now.boot,
                 version=__version__,
-                policy=policy,
+                policy=proposal.policy,
                 hold_s=None if hold is None else hold.seconds,
             )
             journal = begin(self.directory, head)
             if hold is not None:
                 try:
                     hold.watch(journal.id)
+                    _require_same(journal, propose())
                 except Error as error:
                     journal.mark_course(Course.BACK, str(error))
                     journal.mark_course(Course.TAKEN_BACK)
@@ -209,6 +256,14 @@ class Executor:
                     "`lanekeeper host rollback` takes it back now",
                 )
 
+    def _require_all_finished(self) -> None:
+        for journal in self._journals():
+            if not journal.is_finished:
+                raise Conflict(
+                    f"change {journal.id} is not finished but {journal.course}",
+                    hint="`lanekeeper host apply` once more finishes it or takes it back first",
+                )
+
     def _require_stands(self, number: int) -> None:
         courses = {each.id: each.course for each in self._journals()}
         if number == 0 or courses.get(number) is Course.APPLIED:
@@ -237,6 +292,7 @@ class Executor:
             journal.mark_step(at, StepState.DOING)
             self.progress(Stage(Verb.DO, step.do, at + 1, count))
             try:
+                self.guard.require_free(step.do, _made_before(journal, at))
                 self.doer.do(step.do)
             except Error as error:
                 if isinstance(error, _UNTOUCHED):
@@ -266,7 +322,9 @@ class Executor:
             try:
                 for action in journal.undo_of(at):
                     self.progress(Stage(Verb.UNDO, action, at + 1, len(journal.steps)))
-                    self.doer.do(action)
+                    if not self.guard.is_passed_on(journal.steps[at].do, action):
+                        self.guard.require_free(action, made_here=True)
+                        self.doer.do(action)
             except Error as error:
                 left.append(f"{journal.steps[at].do}: {error}")
                 continue
@@ -295,6 +353,22 @@ def one_policy(standing: Sequence[Journal]) -> Sequence[Journal]:
 
 def _applied(journal: Journal, policy: str) -> bool:
     return journal.course is Course.APPLIED and journal.head.policy == policy
+
+
+def _require_same(journal: Journal, proposal: Proposal) -> None:
+    """Refuse to begin a change that is not what would be planned now. Raises Conflict."""
+    if tuple(proposal.steps) != journal.steps:
+        raise Conflict(
+            "the machine or the policy became another one while the change was being prepared",
+            hint="`lanekeeper host plan` says what is to do now",
+        )
+
+
+def _made_before(journal: Journal, at: int) -> bool:
+    """Return whether a step before *at* made the VFs that step *at* is about."""
+    pf = getattr(journal.steps[at].do, "pf", None)
+    made = (step.do for step in journal.steps[:at] if isinstance(step.do, SetVfCount))
+    return any(action.pf == pf and action.count for action in made)
 
 
 def _note(journal: Journal, left: list[str], note: Callable[[], None]) -> None:

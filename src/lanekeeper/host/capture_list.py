@@ -96,6 +96,7 @@ KEPT = (
     "usr/sbin/grubby",
     "etc/modprobe.d/*",
     "etc/modules-load.d/*",
+    "etc/udev/rules.d/60-lanekeeper.rules",
     "etc/lanekeeper/host-policy.yaml",
     "etc/systemd/system/lanekeeper-host.service",
     "etc/systemd/system/multi-user.target.wants/lanekeeper-host.service",

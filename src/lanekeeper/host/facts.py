@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, NotFound
-from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.boot_loader import BootSettings
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface, NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.altname import read_altnames
-from lanekeeper.host.attribute import link_name, names, read_text, refusals, whole
+from lanekeeper.host.attribute import names, read_bytes, read_text, whole
 from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import read_holders
@@ -23,6 +22,7 @@ from lanekeeper.host.interfaces import read_interfaces, read_representors
 from lanekeeper.host.machine import Scan
 from lanekeeper.host.modprobe import read_vf_counts
 from lanekeeper.host.offload import read_offload
+from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
 from lanekeeper.host.slot import read_slots
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.vf_settings import read_vf_settings
@@ -37,6 +37,7 @@ _NO_INTERFACES: tuple[Interface, ...] = ()
 _NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
 _NO_BOOT_LOADER = BootLoader(None, (), BootSettings(loader=None, update=None))
+_MODULES_DEP_BYTES_MAX = 2**24
 _CPUS_MAX = 2**16  # Linux NR_CPUS ends at 8192
 
 
@@ -84,6 +85,8 @@ def read_host(
         ),
         modules=part("modules", lambda: _modules(root, release), frozenset()),
         loadable=part("modules", lambda: _loadable(root, release), frozenset()),
+        loadable_whole=bool(release) and (root / _listed(release)).exists(),
+        drivers=part("drivers", lambda: _drivers(root), frozenset()),
         kvm=(root / "dev/kvm").exists(),
         unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
         nodes=part("NUMA nodes", lambda: _nodes(root), ()),
@@ -91,8 +94,10 @@ def read_host(
         device_faults=tuple((fault.name, fault.reason) for fault in scan.faults),
         interfaces=interfaces,
         autoprobe=part("autoprobe", lambda: _autoprobe(bus, scan), {}),
-        files=part("files of the policy", lambda: _files(root), {}),
-        directories=_directories(root),
+        vf_routing=part("routing numbers of VFs", lambda: _routing(root, pfs), {}),
+        files=part("files of the policy", lambda: read_own_files(root), {}),
+        obstacles=part("files of the policy", lambda: read_obstacles(root), {}),
+        directories=read_directories(root),
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),
         program=program,
         slots=part("physical slots", lambda: read_slots(root, pfs), {}),
@@ -203,12 +208,29 @@ def _modules(root: Path, release: str) -> frozenset[str]:
     return frozenset(names(str(root / "sys/module"))) | {n.replace("-", "_") for n in names_in}
 
 
+def _listed(release: str) -> str:
+    return f"lib/modules/{release}/modules.dep"
+
+
 def _loadable(root: Path, release: str) -> frozenset[str]:
+    """Return what modules.dep lists; without it the VFIO modules that lie there, as in captures.
+
+    Source: modules.dep(5): ``path: paths that it needs``.
+    """
     if not release:
         return frozenset()
-    vfio = root / "lib/modules" / release / "kernel/drivers/vfio"
-    files = [*names(str(vfio)), *names(str(vfio / "pci"))]
+    data = read_bytes(str(root / _listed(release)), _MODULES_DEP_BYTES_MAX)
+    if data is not None:
+        lines = data.decode("utf-8", "replace").splitlines()
+        files = [line.partition(":")[0].rpartition("/")[2] for line in lines]
+    else:
+        vfio = root / "lib/modules" / release / "kernel/drivers/vfio"
+        files = [*names(str(vfio)), *names(str(vfio / "pci"))]
     return frozenset(name.partition(".ko")[0].replace("-", "_") for name in files if ".ko" in name)
+
+
+def _drivers(root: Path) -> frozenset[str]:
+    return frozenset(names(str(root / "sys/bus/pci/drivers")))
 
 
 def _unsafe_interrupts(root: Path) -> bool:
@@ -253,20 +275,12 @@ def _autoprobe(bus: PciSysfs, scan: Scan) -> dict[PciAddress, bool]:
     return found
 
 
-def _files(root: Path) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for name in persistence.WRITTEN:
-        path = root / name
-        with refusals(f"read {path}"):
-            found[name] = path.read_text("utf-8", "replace") if path.is_file() else None
-    found[persistence.UNIT_LINK] = link_name(str(root / persistence.UNIT_LINK))
+def _routing(root: Path, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, tuple[int, int]]:
+    found: dict[PciAddress, tuple[int, int]] = {}
+    for pf in pfs:
+        home = root / "sys/bus/pci/devices" / str(pf.address)
+        texts = (read_text(str(home / f"sriov_{name}")) for name in ("offset", "stride"))
+        offset, stride = (whole(text or "0", f"{home}/sriov_*") for text in texts)
+        if offset:
+            found[pf.address] = offset, stride
     return found
-
-
-def _directories(root: Path) -> frozenset[str]:
-    wanted = {
-        directory
-        for name in (*persistence.WRITTEN, persistence.UNIT_LINK)
-        for directory in persistence.directories_of(name)
-    }
-    return frozenset(name for name in wanted if (root / name).is_dir())

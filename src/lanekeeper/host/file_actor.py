@@ -2,7 +2,8 @@
 
 A file is replaced at once: a reader, or a crash, finds the old text or the new one. Whatever was
 there keeps its owner, mode and labels, and a copy of what it was before anything was ever changed
-lies below ``ORIGINALS``; the journal, not that copy, is what an undo goes by.
+lies below ``ORIGINALS``; the journal, not that copy, is what an undo goes by. Links among the
+directories are followed within the root, so a change of an image stays in the image.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lanekeeper.domain.hostplan.action import (
     Respell,
     WriteFile,
 )
+from lanekeeper.host.inside import inside
 
 ORIGINALS = "var/lib/lanekeeper-host/originals"
 _MODE = 0o644
@@ -44,7 +46,7 @@ class FileActor:
             OSError: the file system refused; the file is as it was.
             Conflict: the lines to replace are not there, or stand there twice; as it was.
         """
-        path = self._root / action.path
+        path = inside(self._root, action.path)
         match action:
             case MakeDirectory():
                 path.mkdir(mode=0o755, exist_ok=True)
@@ -70,8 +72,8 @@ class FileActor:
     def keep(self, *names: str) -> None:
         """Copy files to where originals are, unless they are there. Raises OSError."""
         for name in names:
-            path, kept = self._root / name, self._root / ORIGINALS / name
-            if kept.exists() or not path.is_file():
+            path, kept = inside(self._root, name), inside(self._root, f"{ORIGINALS}/{name}")
+            if kept.exists() or path.is_symlink() or not path.is_file():
                 continue
             kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fresh = kept.with_name(f".{kept.name}.new")
@@ -83,15 +85,15 @@ class FileActor:
                 raise
 
     def _respell(self, action: Respell) -> None:
-        path = self._root / action.path
-        if not path.is_file():
+        path = inside(self._root, action.path)
+        if path.is_symlink() or not path.is_file():
             return
         now = _read(path).decode("utf-8", "surrogateescape")
         if sorted(now.split()) == sorted(action.text.split()):
             self._write(action.path, action.text.encode("utf-8", "surrogateescape"))
 
     def _write(self, name: str, data: bytes, mode: int = _MODE) -> None:
-        path = self._root / name
+        path = inside(self._root, name)
         if path.is_file() and not path.is_symlink():
             if path.read_bytes() == data:
                 return

@@ -47,8 +47,9 @@ def update_command(root: Path, release: str) -> tuple[str, ...] | None:
     """Return the command that makes it anew; None when neither of the two tools is there."""
     if (root / "usr/sbin/update-initramfs").exists():
         return ("update-initramfs", "-u", "-k", release or "all")
-    if release and any((root / name).exists() for name in ("usr/bin/dracut", "usr/sbin/dracut")):
-        return ("dracut", "--force", "--kver", release)
+    if any((root / name).exists() for name in ("usr/bin/dracut", "usr/sbin/dracut")):
+        which = ("--kver", release) if release else ("--regenerate-all",)
+        return ("dracut", "--force", *which)
     return None
 
 

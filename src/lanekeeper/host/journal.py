@@ -19,10 +19,13 @@ import msgspec
 
 from lanekeeper import crash
 from lanekeeper.domain.errors import HostFault
-from lanekeeper.domain.hostplan.action import Change
+from lanekeeper.domain.hostplan.action import Change, Passing
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.deadline import Deadline
+
+KEPT = 20
+"""How many of the last changes stay, whatever became of them."""
 
 DIRECTORY = "var/lib/lanekeeper-host/changes"
 _FORMAT = 2
@@ -56,6 +59,7 @@ class Head(msgspec.Struct, frozen=True):
         version: of Lanekeeper.
         policy: the text that the change was planned from; empty when not known.
         hold_s: how long it waits for its confirmation; None for one that needs none.
+        boot: the kernel's id of the boot it was made in; empty when not known.
     """
 
     steps: tuple[Step, ...]
@@ -64,6 +68,7 @@ class Head(msgspec.Struct, frozen=True):
     version: str = ""
     policy: str = ""
     hold_s: float | None = None
+    boot: str = ""
 
 
 class _StepMark(msgspec.Struct, frozen=True, tag="step"):
@@ -157,6 +162,30 @@ class Journal:
         """Follow what was noted. Raises MsgspecError, IndexError."""
         for line in lines:
             self._take(msgspec.json.decode(line, type=_StepMark | _CourseMark))
+
+
+def thin(directory: Path, boot: str) -> None:
+    """Remove changes that nothing can need: all but the last ones, and those still in effect.
+
+    In effect is a change that stands, unless it changed only what another boot has undone. The
+    last that was applied stays in any case: what differs from it is drift.
+
+    Raises:
+        HostFault: one cannot be read or removed.
+    """
+    changes = journals(directory)
+    applied = [change for change in changes if change.course is Course.APPLIED]
+    for change in changes[:-KEPT]:
+        if change not in applied[-1:] and _is_over(change, boot):
+            with refusals(f"remove {change.path}"):
+                change.path.unlink(missing_ok=True)
+
+
+def _is_over(change: Journal, boot: str) -> bool:
+    if change.course is not Course.APPLIED:
+        return change.course is Course.TAKEN_BACK
+    is_past = bool(change.head.boot and boot) and change.head.boot != boot
+    return is_past and all(isinstance(step.do, Passing) for step in change.steps)
 
 
 def digest(policy: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from lanekeeper.domain.errors import HostFault, NotFound
-from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.address import PciAddress, vf_address
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 from lanekeeper.host.attribute import link_name, read_text, write_text
 from lanekeeper.host.linux import LinuxMachine
@@ -29,6 +29,7 @@ from lanekeeper.host.simulated_eswitch import SimulatedEswitch
 from lanekeeper.host.simulated_switch import SimulatedSwitch
 from lanekeeper.host.tree import plant
 from lanekeeper.host.vf_settings import forget_settings, kept_settings, settings_file
+from lanekeeper.host.vfio import is_vfio
 
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
@@ -83,6 +84,8 @@ class SimulatedMachine(LinuxMachine):
         match list(arguments):
             case ["modprobe", name]:
                 (self.root / "sys/module" / name.replace("-", "_")).mkdir(exist_ok=True)
+                if name in _NATURAL.values() or is_vfio(name):
+                    (self.root / "sys/bus/pci/drivers" / name).mkdir(parents=True, exist_ok=True)
             case ["update-grub"]:
                 (self.root / "simulated").mkdir(exist_ok=True)
                 (self.root / "simulated/boot-menu-updated").touch()
@@ -272,11 +275,10 @@ def _applied(now: VfSettings, change: VfChange, unknown: tuple[str, ...]) -> VfS
 
 
 def _vf_address(pf: Path, index: int) -> PciAddress:
-    """Source: PCI Express Base Specification, VF routing id from First VF Offset and Stride."""
-    at = PciAddress.parse(pf.name)
     first, stride = _number(pf / "sriov_offset"), _number(pf / "sriov_stride")
-    routing = (at.bus << 8 | at.slot << 3 | at.function) + first + index * stride
-    return PciAddress(at.domain, routing >> 8, routing >> 3 & 0x1F, routing & 7)
+    address = vf_address(PciAddress.parse(pf.name), first, stride, index)
+    assert address is not None
+    return address
 
 
 def _number(path: Path, base: int = 10) -> int:

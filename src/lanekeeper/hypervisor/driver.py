@@ -128,6 +128,13 @@ class Hypervisor(Protocol):
             Invalid: *base* is not what it says, is larger than *size_gib*, or points elsewhere.
         """
 
+    def backing_files(self, disk: Path) -> tuple[Path, ...]:
+        """Name the files that *disk* is an overlay of, down to the last; a guest may use it.
+
+        Raises:
+            HostFault: *disk* is not there, or cannot be understood.
+        """
+
     def define(self, blueprint: Blueprint) -> None:
         """Write the guest's definition, or overwrite it; its recorded generation is kept."""
 

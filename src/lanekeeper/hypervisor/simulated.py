@@ -30,6 +30,7 @@ from lanekeeper.hypervisor.driver import (
 from lanekeeper.protocol import DeviceWanted, NicWanted, NumaCell, ServerWanted
 
 VFIO = "vfio-pci"
+_OVERLAY = "an overlay of "
 _GUEST_DRIVERS = {(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0x0010): "nvme"}
 SIMULATED_HOST = Capacity(
     hypervisor="qemu",
@@ -103,7 +104,16 @@ class SimulatedHypervisor:
 
     def create_disk(self, disk: Path, base: Path, base_format: str, size_gib: int) -> None:
         del base_format, size_gib  # nothing ever reads this disk
-        disk.write_text(f"an overlay of {base}\n")
+        disk.write_text(f"{_OVERLAY}{base}\n")
+
+    def backing_files(self, disk: Path) -> tuple[Path, ...]:
+        try:
+            text = disk.read_text()
+        except OSError as error:
+            raise HostFault(f"{disk}: {error.strerror}") from error
+        if not text.startswith(_OVERLAY):
+            raise HostFault(f"{disk} is no disk of a simulated guest")
+        return (Path(text.removeprefix(_OVERLAY).rstrip("\n")),)
 
     def define(self, blueprint: Blueprint) -> None:
         server = blueprint.server

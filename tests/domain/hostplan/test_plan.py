@@ -175,10 +175,20 @@ def test_a_management_nic_that_is_so_already_is_no_refusal() -> None:
     assert plan(wants(), with_vfs(*[None] * 7, interfaces=MANAGEMENT)).is_empty
 
 
+AT_BOOT = (
+    "make directory /etc/modules-load.d",
+    "write /etc/modules-load.d/lanekeeper.conf",
+    "make directory /etc/udev",
+    "make directory /etc/udev/rules.d",
+    "write /etc/udev/rules.d/60-lanekeeper.rules",
+)
+
+
 def test_the_policy_is_kept_and_restored_at_boot() -> None:
     found = plan(wants(persist=True, text="version: 1\n"), host(program="/opt/lk/bin/lanekeeper"))
     paths = [str(step.do) for step in found.steps[2:]]
     assert paths == [
+        *AT_BOOT,
         "make directory /etc/lanekeeper",
         f"write /{POLICY_FILE}",
         f"write /{UNIT_FILE}",
@@ -192,7 +202,7 @@ def test_the_policy_is_kept_and_restored_at_boot() -> None:
 
 def test_without_systemd_only_the_policy_is_kept() -> None:
     found = plan(wants(persist=True), host(has_systemd=False))
-    assert done(found)[2:] == ["make directory /etc/lanekeeper", f"write /{POLICY_FILE}"]
+    assert done(found)[2:] == [*AT_BOOT, "make directory /etc/lanekeeper", f"write /{POLICY_FILE}"]
 
 
 def test_kernel_arguments_go_behind_all_others_and_wait_for_a_reboot() -> None:

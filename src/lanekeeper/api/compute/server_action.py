@@ -10,7 +10,7 @@ from typing import Any
 from lanekeeper.api.compute.value import at_least, integer
 from lanekeeper.api.row import MEMBER, Call, Policy, Reply, Row
 from lanekeeper.control.compute import server as control
-from lanekeeper.control.compute.server_console import console_tail, read_console
+from lanekeeper.control.compute.server_console import read_console
 from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
 
@@ -43,8 +43,8 @@ def reboot(call: Call[Any], said: Any) -> Reply:
 def console_output(call: Call[Any], said: Any) -> Reply:
     length = _object("os-getConsoleOutput", said or {}, {"length"}).get("length")
     lines = None if length is None else integer(length, "length", -1)
-    text = read_console(call.site, call.caller, call.path["server_id"])
-    return Reply(body={"output": console_tail(text, lines)})
+    log = read_console(call.site, call.caller, call.path["server_id"])
+    return Reply(body={"output": log.tail(lines)})
 
 
 def reset_state(call: Call[Any], said: Any) -> Reply:

@@ -15,6 +15,7 @@ from lanekeeper.cli.host.arguments import (
     apply_arguments,
     capture_arguments,
     confirm_arguments,
+    offline_argument,
     policy_argument,
     rollback_arguments,
     show_arguments,
@@ -64,6 +65,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         target_arguments(parser)
     for parser in (keeping, watching):
         confirm_arguments(parser)
+    for verb in ("plan", "apply", "rollback", "changes"):
+        offline_argument(verbs.choices[verb])
     for verb in ("check", "plan", "apply"):
         policy_argument(verbs.choices[verb])
     adopting = _verb(verbs, "adopt", "write the policy that describes the machine")

@@ -11,6 +11,7 @@ from lanekeeper.cli.host import view
 from lanekeeper.cli.host.arguments import CONFIRM_WITHIN_S
 from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.changing import changes_of, executor_of, guardian_of
+from lanekeeper.cli.host.image import apply_image
 from lanekeeper.cli.host.output import report, show
 from lanekeeper.cli.host.plan import show_plan
 from lanekeeper.cli.host.policy import policy_of, policy_path
@@ -23,13 +24,15 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Hold, Outcome
+from lanekeeper.host.apply import Hold, Outcome, Proposal
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.interruption import Interruption, interruption
 
 
 def apply_host(arguments: argparse.Namespace) -> int:
     """Finish what was left, then plan and execute; 1 when something is refused or failed."""
+    if arguments.offline:
+        return apply_image(arguments)
     with target_of(arguments) as target:
         policy = policy_of(arguments, target)
         if arguments.dry_run:
@@ -43,7 +46,8 @@ def apply_host(arguments: argparse.Namespace) -> int:
                     code = _code(left, interrupted)
                     return report(arguments, document, view.outcome_text(left), code)
                 policy = _still_there(arguments, target)
-            return _apply(arguments, target, policy, left, interrupted)
+            propose = _Planner(arguments, target, policy)
+            return _apply(arguments, propose, left, interrupted)
 
 
 def _was_this_one(left: Outcome, policy: Policy, target: Target) -> bool:
@@ -64,28 +68,50 @@ def _still_there(arguments: argparse.Namespace, target: Target) -> Policy:
     return policy_of(arguments, target)
 
 
+class _Planner:
+    """Reads the machine and plans anew whenever it is asked.
+
+    The policy that the machine keeps is read anew, too: another apply may have written it. One that
+    was named is not, since a pipe can be read only once.
+
+    Attributes:
+        found: the last plan.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, target: Target, policy: Policy) -> None:
+        self._arguments = arguments
+        self.target = target
+        self._policy = policy
+        self.found = Plan()
+
+    def __call__(self) -> Proposal:
+        if self._arguments.policy is None:
+            self._policy = _still_there(self._arguments, self.target)
+        host = read_host(self.target.root, program())
+        self.found = plan(self._policy, host)
+        hold = _hold(self._arguments, self.target, self.found, host)
+        return Proposal(self.found.steps, self._policy.text, hold)
+
+
 def _apply(
     arguments: argparse.Namespace,
-    target: Target,
-    policy: Policy,
+    propose: _Planner,
     left: Outcome | None,
     interrupted: Interruption,
 ) -> int:
-    host = read_host(target.root, program())
-    found = plan(policy, host)
+    executor = executor_of(propose.target, progress(arguments), interrupted.reason)
+    # Where nothing is to do, nothing has to be locked, nor to be writable.
+    outcome = executor.apply(propose) if propose().steps else None
+    found = propose.found
     document: dict[str, Any] = {"resumed": view.outcome_json(left), **view.plan_json(found)}
-    if found.is_empty or found.refusals:
+    if outcome is None:
         show(arguments, document, view.plan_text(found))
         return exit_code.NO if found.refusals else exit_code.DONE
-    hold = _hold(arguments, target, found, host)
-    executor = executor_of(target, progress(arguments), interrupted.reason)
-    outcome = executor.apply(found.steps, policy.text, hold)
-    assert outcome is not None
     document["outcome"] = view.outcome_json(outcome)
-    remaining = plan(policy, read_host(target.root, program()))
     show(arguments, document, view.outcome_text(outcome))
     if outcome.course in (journal.Course.APPLIED, journal.Course.UNCONFIRMED):
-        return _verify(remaining.is_empty, len(remaining.steps))
+        propose()
+        return _verify(propose.found.is_empty, len(propose.found.steps))
     return _code(outcome, interrupted)
 
 

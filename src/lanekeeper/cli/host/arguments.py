@@ -67,6 +67,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def offline_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="--root is the root directory of an image: plan, write or take back its files alone",
+    )
+
+
 def rollback_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",

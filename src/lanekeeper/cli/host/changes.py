@@ -9,11 +9,13 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host.changing import changes_of, now_of
+from lanekeeper.cli.host.image import image_of
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.target import Target, target_of
+from lanekeeper.cli.host.target import target_of
 from lanekeeper.cli.table import table
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.host import journal
+from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.hold import guard_file
 from lanekeeper.host.journal import Course, StepState
 from lanekeeper.host.lock import is_watched
@@ -25,8 +27,11 @@ _DIGEST_SHOWN = 12
 
 def changes_host(arguments: argparse.Namespace) -> int:
     """List the changes that were made here, oldest first; 1 when one cannot be read."""
-    with target_of(arguments) as target:
-        changes = [_change(path, target) for path in journal.files(changes_of(target))]
+    if arguments.offline:
+        changes = _changes(image_of(arguments).changes, moment)
+    else:
+        with target_of(arguments) as target:
+            changes = _changes(changes_of(target), now_of(target))
     text = [table(_HEAD, [*map(_row, changes)])] if changes else ["No change was made here."]
     text += [f"change {each['id']}: {each['reason']}" for each in changes if each["reason"]]
     show(arguments, {"changes": changes}, text)
@@ -35,7 +40,11 @@ def changes_host(arguments: argparse.Namespace) -> int:
     )
 
 
-def _change(path: Path, target: Target) -> dict[str, Any]:
+def _changes(directory: Path, now: Now) -> list[dict[str, Any]]:
+    return [_change(path, now) for path in journal.files(directory)]
+
+
+def _change(path: Path, now: Now) -> dict[str, Any]:
     try:
         change = journal.load(path)
     except HostFault as error:
@@ -52,8 +61,8 @@ def _change(path: Path, target: Target) -> dict[str, Any]:
         "version": change.head.version,
         "undoable": change.course is not Course.TAKEN_BACK,
         "confirm_by": deadline and deadline.wall,
-        "confirm_left_s": deadline and round(deadline.left_s(now_of(target)()), 1),
-        "watched": is_watched(guard_file(changes_of(target), change.id)),
+        "confirm_left_s": deadline and round(deadline.left_s(now()), 1),
+        "watched": is_watched(guard_file(path.parent, change.id)),
     }
 
 

@@ -12,6 +12,7 @@ from lanekeeper.host.apply import Executor, Stop, never
 from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.hold import Guardian, guardian_for
 from lanekeeper.host.linux import LinuxMachine
+from lanekeeper.host.occupancy import Occupancy
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.host.stage import Progress, silent
 
@@ -26,7 +27,10 @@ def now_of(target: Target) -> Now:
 
 
 def executor_of(target: Target, progress: Progress = silent, stop: Stop = never) -> Executor:
-    return Executor(_actor(target), changes_of(target), progress, stop, now_of(target))
+    machine = _machine(target)
+    guard = Occupancy(target.root, machine)
+    actor = _actor(target, machine)
+    return Executor(actor, changes_of(target), progress, stop, now_of(target), guard)
 
 
 def guardian_of(target: Target) -> Guardian:
@@ -34,8 +38,11 @@ def guardian_of(target: Target) -> Guardian:
     return guardian_for(changes_of(target), where)
 
 
-def _actor(target: Target) -> Actor:
-    if target.is_simulated:
-        machine = SimulatedMachine(target.root)
+def _machine(target: Target) -> LinuxMachine:
+    return SimulatedMachine(target.root) if target.is_simulated else LinuxMachine(target.root)
+
+
+def _actor(target: Target, machine: LinuxMachine) -> Actor:
+    if isinstance(machine, SimulatedMachine):
         return Actor(target.root, machine, machine.run)
-    return Actor(target.root, LinuxMachine(target.root))
+    return Actor(target.root, machine)

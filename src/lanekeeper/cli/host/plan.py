@@ -7,6 +7,7 @@ import argparse
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
+from lanekeeper.cli.host.image import plan_image
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.policy import policy_of
 from lanekeeper.cli.host.target import target_of
@@ -19,6 +20,8 @@ from lanekeeper.host.facts import read_host
 
 def plan_host(arguments: argparse.Namespace) -> int:
     """Print the plan; 0 when it is empty, 1 when there is something to do or refused."""
+    if arguments.offline:
+        return plan_image(arguments)
     with target_of(arguments) as target:
         policy = policy_of(arguments, target)
         host = read_host(target.root, program())

@@ -21,7 +21,11 @@ def policy_path(arguments: argparse.Namespace, target: Target) -> Path | None:
 
 
 def policy_of(arguments: argparse.Namespace, target: Target) -> Policy:
-    path = policy_path(arguments, target)
+    return policy_at(policy_path(arguments, target))
+
+
+def policy_at(path: Path | None) -> Policy:
+    """Read the policy at *path*. Raises Invalid, without a path too."""
     if path is None:
         hint = "--policy FILE; packaging/policy.sample.yaml is one"
         raise Invalid(f"no policy is given, and /{POLICY_FILE} is not there", hint=hint)

@@ -8,6 +8,7 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.changing import changes_of, executor_of
+from lanekeeper.cli.host.image import rollback_image
 from lanekeeper.cli.host.output import report
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
@@ -19,6 +20,8 @@ from lanekeeper.host.interruption import interruption
 
 def rollback_host(arguments: argparse.Namespace) -> int:
     """Take the last policy back, or all after one; 1 when some of it could not be."""
+    if arguments.offline:
+        return rollback_image(arguments)
     with target_of(arguments) as target:
         require_changeable(target)
         if arguments.dry_run:

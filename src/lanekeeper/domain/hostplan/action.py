@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from lanekeeper.domain.pci.vf_settings import LinkState
+
 
 class Action(msgspec.Struct, frozen=True, tag=True):
     """One change; ``str()`` says it in words."""
@@ -68,7 +70,8 @@ class BindVf(Action, frozen=True):
 class WriteVfSettings(Action, frozen=True):
     """Write what the PF holds for VF *index*; None leaves a setting.
 
-    ``mac`` of all zero takes the administrative address away. ``vlan`` 0 is none.
+    ``mac`` of all zero takes the administrative address away. ``vlan`` 0 is none. ``rates`` are
+    the least and the most that it may send, in Mbit/s; 0 is no guarantee, no limit.
     """
 
     pf: str
@@ -78,6 +81,8 @@ class WriteVfSettings(Action, frozen=True):
     spoofchk: bool | None = None
     vlan: int | None = None
     qos: int = 0
+    link_state: LinkState | None = None
+    rates: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         flags = {"trust": self.trust, "spoofchk": self.spoofchk}
@@ -86,6 +91,10 @@ class WriteVfSettings(Action, frozen=True):
             words.insert(0, f"MAC {self.mac}" if self.mac.strip("0:") else "no MAC of its own")
         if self.vlan is not None:
             words.append(f"VLAN {self.vlan}")
+        if self.link_state is not None:
+            words.append(f"link state {self.link_state.name.lower()}")
+        if self.rates is not None:
+            words.append(f"rates {self.rates[0]} to {self.rates[1]} Mbit/s")
         return f"give VF {self.index} of {self.pf} {', '.join(words)}"
 
 
@@ -308,6 +317,19 @@ Change = (
     | RunProgram
 )
 """Any action, as a journal reads it back."""
+
+Passing = (
+    LoadModule
+    | SetAutoprobe
+    | SetVfCount
+    | SetLink
+    | BindVf
+    | WriteVfSettings
+    | SetEswitchMode
+    | SetMigratable
+    | SetHugePages
+)
+"""Those that only the running kernel knows: a reboot undoes them."""
 
 FileChange = (
     MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink | ReplaceText | Respell

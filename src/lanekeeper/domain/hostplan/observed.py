@@ -66,9 +66,13 @@ class HostFacts:
         boot: what a plan has to know to change the boot loader's arguments.
         iommu_groups: names of the members, by group.
         iommu_modes: how many groups are of each type (``identity``, ``DMA``, ``DMA-FQ``).
-        modules: loaded or built in. ``loadable``: there to be loaded.
+        modules: loaded or built in. ``loadable``: there to be loaded; *loadable_whole* says whether
+            that is every module of this kernel, or those of VFIO alone.
+        drivers: of PCI functions that are registered now.
         autoprobe: of PFs.
+        vf_routing: from each PF's routing number to that of its first VF, and between its VFs.
         files: text of each file that a plan may write; None for one that is not there.
+        obstacles: what lies in the place of such a file and is none, by path.
         directories: those of the files' directories that are there.
         program: how this program is called at boot.
         slots: names of physical slots, by the function in them.
@@ -96,6 +100,8 @@ class HostFacts:
     interrupt_remapping: Evidence = Evidence(None, "")
     modules: frozenset[str] = frozenset()
     loadable: frozenset[str] = frozenset()
+    loadable_whole: bool = False
+    drivers: frozenset[str] = frozenset()
     kvm: bool = False
     unsafe_interrupts: bool = False
     nodes: tuple[NumaNode, ...] = ()
@@ -103,7 +109,9 @@ class HostFacts:
     device_faults: tuple[tuple[str, str], ...] = ()
     interfaces: tuple[Interface, ...] = ()
     autoprobe: Mapping[PciAddress, bool] = field(default_factory=dict)
+    vf_routing: Mapping[PciAddress, tuple[int, int]] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
+    obstacles: Mapping[str, str] = field(default_factory=dict)
     directories: frozenset[str] = frozenset()
     has_systemd: bool = False
     program: str = "/usr/bin/lanekeeper"

@@ -13,7 +13,13 @@ DRACUT_FILE = "etc/dracut.conf.d/lanekeeper.conf"
 ENTRY_SCRIPT = "etc/grub.d/11_lanekeeper"  # behind 10_linux, whose entries it makes once more
 ENTRY_ID = "lanekeeper"
 
-WRITTEN = (POLICY_FILE, UNIT_FILE, GRUB_FILE, ENTRY_SCRIPT, MODPROBE_FILE, DRACUT_FILE)
+MODULES_LOAD_FILE = "etc/modules-load.d/lanekeeper.conf"
+UDEV_FILE = "etc/udev/rules.d/60-lanekeeper.rules"  # before 80-drivers.rules, which loads drivers
+
+WRITTEN = (
+    *(POLICY_FILE, UNIT_FILE, GRUB_FILE, ENTRY_SCRIPT),
+    *(MODPROBE_FILE, DRACUT_FILE, MODULES_LOAD_FILE, UDEV_FILE),
+)
 """Files whose text a plan may set; ``UNIT_LINK`` is the one link."""
 
 _UNIT = """\
@@ -33,12 +39,10 @@ ExecStart={program} host apply --policy /{policy} --confirm-within 0
 WantedBy=multi-user.target
 """
 
+HEAD = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.\n"
 NOTE = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes it back.\n"
 
-DRACUT_TEXT = f"""\
-# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
-install_optional_items+=" /{MODPROBE_FILE} "
-"""
+DRACUT_LINE = f'install_optional_items+=" /{MODPROBE_FILE} "\n'
 
 _GRUB = """\
 # Recovery entries of the boot menu do without these arguments.

@@ -8,20 +8,32 @@ policy has its module in ``steps``; the order in which the kernel wants them is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, State
+from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.files import obstacle_refusals
 from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_refusals,
     huge_page_states,
     huge_page_steps,
 )
 from lanekeeper.domain.hostplan.steps.initramfs import initramfs_steps
-from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_steps
-from lanekeeper.domain.hostplan.steps.module import module_steps, option_steps
+from lanekeeper.domain.hostplan.steps.max_vfs import (
+    max_vfs_pending,
+    max_vfs_steps,
+    overruling_arguments,
+)
+from lanekeeper.domain.hostplan.steps.module import (
+    blacklist_refusals,
+    module_refusals,
+    module_steps,
+    option_steps,
+)
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 from lanekeeper.domain.hostplan.steps.pf import pf_pending, pf_refusals, pf_states, pf_steps
 from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
@@ -30,13 +42,17 @@ from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
 def plan(policy: Policy, host: HostFacts) -> Plan:
     """Return what turns *host* into what *policy* says; empty when it is so already."""
     chosen, refusals = choose(policy, host)
+    overruling = overruling_arguments(policy, host, chosen)
+    booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
     refusals = [
         *refusals,
         *pf_refusals(policy, host, chosen),
         *huge_page_refusals(policy, host),
-        *boot_refusals(policy, host),
+        *module_refusals(host, chosen),
+        *blacklist_refusals(policy, host, chosen),
+        *boot_refusals(booted, host),
     ]
-    options, counts = [*option_steps(policy, host)], [*max_vfs_steps(policy, host, chosen)]
+    options, counts = [*option_steps(policy, host, chosen)], [*max_vfs_steps(policy, host, chosen)]
     steps = [
         *options,
         *module_steps(host, chosen),
@@ -44,20 +60,24 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *(step for entry, pf in chosen for step in pf_steps(entry, pf, host)),
         *switch_steps(policy, host, chosen),
         *counts,
+        *module_load_steps(policy, host),
+        *rule_steps(policy, host, chosen),
         *initramfs_steps(host, [*options, *counts]),
         *persist_steps(policy, host),
-        *boot_steps(policy, host),
+        *boot_steps(booted, host),
     ]
     once = tuple(dict.fromkeys(steps))  # two files may need one directory
+    refusals += obstacle_refusals(once, host)
     pending = [
-        *boot_pending(policy, host),
+        *max_vfs_pending(policy, host, chosen),
+        *boot_pending(booted, host),
         *(text for entry, pf in chosen for text in pf_pending(entry, pf, host)),
         *switch_pending(policy, host, chosen),
     ]
     states = [
         *(state for entry, pf in chosen for state in pf_states(entry, pf, host)),
         *huge_page_states(policy, host),
-        *argument_states(policy, host),
+        *argument_states(booted, host),
     ]
     return Plan(() if refusals else once, tuple(refusals), tuple(pending), tuple(states))
 

@@ -49,5 +49,21 @@ class PciAddress:
             function=int(found["function"], 8),
         )
 
+    @property
+    def routing(self) -> int:
+        """The routing number (requester ID): bus, slot and function in 16 bits."""
+        return self.bus << 8 | self.slot << 3 | self.function
+
     def __str__(self) -> str:
         return f"{self.domain:04x}:{self.bus:02x}:{self.slot:02x}.{self.function}"
+
+
+def vf_address(pf: PciAddress, offset: int, stride: int, index: int) -> PciAddress | None:
+    """Return where VF *index* of *pf* sits; None beyond the last bus.
+
+    Source: PCI Express Base Specification, SR-IOV capability, First VF Offset and VF Stride.
+    """
+    routing = pf.routing + offset + index * stride
+    if routing >> 16:
+        return None
+    return PciAddress(pf.domain, routing >> 8, routing >> 3 & 0x1F, routing & 7)

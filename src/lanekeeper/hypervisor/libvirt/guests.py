@@ -29,7 +29,7 @@ from lanekeeper.hypervisor.libvirt.domain_xml import (
     parse_domain,
     with_generation,
 )
-from lanekeeper.hypervisor.libvirt.qemu_img import create_overlay
+from lanekeeper.hypervisor.libvirt.qemu_img import backing_files, create_overlay
 
 _POWERS: dict[int, Power] = {
     libvirt.VIR_DOMAIN_RUNNING: "running",
@@ -77,6 +77,9 @@ class LibvirtHypervisor:
 
     def create_disk(self, disk: Path, base: Path, base_format: str, size_gib: int) -> None:
         create_overlay(disk, base, base_format, size_gib)
+
+    def backing_files(self, disk: Path) -> tuple[Path, ...]:
+        return backing_files(disk)
 
     def define(self, blueprint: Blueprint) -> None:
         server_id = blueprint.server.id

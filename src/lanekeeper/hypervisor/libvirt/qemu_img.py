@@ -39,6 +39,19 @@ def create_overlay(disk: Path, base: Path, base_format: str, size_gib: int) -> N
     _run("create", "-q", "-f", "qcow2", "-F", read_as, "-b", str(base), str(disk), *size)
 
 
+def backing_files(disk: Path) -> tuple[Path, ...]:
+    """Name the files that the qcow2 file *disk* is an overlay of, down to the last.
+
+    The disk may be in use by a guest: what is asked for changes only when it is off.
+
+    Raises:
+        HostFault: qemu-img is missing, or cannot follow the chain.
+    """
+    asked = ("info", "--output=json", "--backing-chain", "--force-share", "-f", "qcow2")
+    chain = json.loads(_run(*asked, str(disk)))
+    return tuple(Path(one["filename"]) for one in chain[1:])
+
+
 def _virtual_size(base: Path, base_format: str) -> int:
     said = json.loads(_run("info", "--output=json", "-f", base_format, str(base)))
     specific = said.get("format-specific", {}).get("data", {})

@@ -176,13 +176,15 @@ def _configured(survey: Survey) -> Iterator[Finding]:
         )
         return
     configured = host.configured_cmdline
+    files = host.boot.entries or host.boot.texts or host.boot_loader_files
+    there = ", ".join(f"/{name}" for name in files)
     counting = [word for word in configured if argument_holds(word, configured)]
     missing = [word for word in counting if not argument_holds(word, host.cmdline)]
     if missing:
         yield REBOOT.found(
             "host",
             f"configured kernel arguments are not active yet: {' '.join(missing)}",
-            "they stand in /etc/default/grub or /etc/default/grub.d, not in /proc/cmdline",
+            f"they stand in {there}, not in /proc/cmdline",
         )
     for word in ("intel_iommu=on", "iommu=pt"):
         if argument_holds(word, host.cmdline) and not argument_holds(word, configured):

@@ -81,7 +81,8 @@ def _kept(pf: PciDevice, survey: Survey) -> bool:
         words = line.text.split()
         if words[0] == "options" and words[1:2] == [driver] and "max_vfs=" in line.text:
             return True
-    if any(word.startswith(f"{driver}.max_vfs=") for word in survey.host.cmdline):
+    counts = [w for w in survey.host.cmdline if w.startswith(f"{driver}.max_vfs=")]
+    if counts and counts[-1].partition("=")[2].strip("0,"):  # the last word counts
         return True
     names = {str(pf.address), pf.netdev or str(pf.address)}
     return any(

@@ -249,9 +249,13 @@ def _options(survey: Survey) -> Iterator[tuple[str, str, str]]:
             for word in words[2:]:
                 if found := _MAX_VFS.fullmatch(word):
                     yield words[1].replace("-", "_"), found[2], str(line)
+    last: dict[str, tuple[str, str]] = {}  # by module: the last word counts
     for word in survey.host.cmdline:
         if (found := _MAX_VFS.fullmatch(word)) and found[1]:
-            yield found[1].replace("-", "_"), found[2], f"/proc/cmdline has {word}"
+            last[found[1].replace("-", "_")] = found[2], f"/proc/cmdline has {word}"
+    for module, (counts, source) in last.items():
+        if counts.strip("0,"):
+            yield module, counts, source
 
 
 def _drivers(survey: Survey) -> Iterator[Finding]:

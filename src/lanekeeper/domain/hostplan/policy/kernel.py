@@ -17,6 +17,8 @@ HUGE_PAGES = ("node", "size", "pages")
 SIZES_KIB = {"64K": 64, "2M": 2048, "32M": 32768, "512M": 524288, "1G": 1048576, "16G": 16777216}
 """Sizes that some architecture has. Source: Linux ``Documentation/arch/arm64/hugetlbpage.rst``."""
 
+_NO_WAY = "max_vfs is no way to create VFs"
+_BY_SYSFS = "pfs: [{pf: …, vfs: N}] creates VFs by sysfs, which works for every driver"
 _ARGUMENTS_MAX = 64
 _POOLS_MAX = 256
 _MODULES_MAX = 64
@@ -47,10 +49,15 @@ class ModuleOptions:
 
 def read_arguments(value: object, path: str) -> tuple[str, ...]:
     """Read arguments for the kernel command line. Raises PolicyInvalid."""
-    return tuple(
+    found = tuple(
         read_text(argument, f"{path}[{at}]", ARGUMENT, "one argument such as iommu=pt")
         for at, argument in enumerate(read_list(value, path, _ARGUMENTS_MAX))
     )
+    for at, argument in enumerate(found):
+        key, _, count = argument.partition("=")
+        if key.endswith(".max_vfs") and count.strip("0,"):
+            raise PolicyInvalid(f"{path}[{at}]", _NO_WAY, hint=_BY_SYSFS)
+    return found
 
 
 def read_huge_pages(value: object, path: str) -> tuple[HugePages, ...]:
@@ -94,6 +101,15 @@ def read_module_options(value: object, path: str) -> tuple[ModuleOptions, ...]:
     return tuple(_options(module, options, path) for module, options in value.items())
 
 
+def read_blacklist(value: object, path: str) -> tuple[str, ...]:
+    """Read modules that are not to load by themselves, each once. Raises PolicyInvalid."""
+    names = (
+        read_text(module, f"{path}[{at}]", MODULE, "a module's name, as igbvf")
+        for at, module in enumerate(read_list(value, path, _MODULES_MAX))
+    )
+    return tuple(dict.fromkeys(names))
+
+
 def _options(module: object, value: object, path: str) -> ModuleOptions:
     name = read_text(module, path, MODULE, "a module's name as key")
     where = f"{path}.{name}"
@@ -103,6 +119,5 @@ def _options(module: object, value: object, path: str) -> ModuleOptions:
     )
     for at, option in enumerate(options):
         if option.partition("=")[0] == "max_vfs":
-            hint = "pfs: [{pf: …, vfs: N}] creates VFs by sysfs, which works for every driver"
-            raise PolicyInvalid(f"{where}[{at}]", "max_vfs is no way to create VFs", hint=hint)
+            raise PolicyInvalid(f"{where}[{at}]", _NO_WAY, hint=_BY_SYSFS)
     return ModuleOptions(name, options)

@@ -12,6 +12,7 @@ from lanekeeper.domain.hostplan.policy.kernel import (
     HugePages,
     ModuleOptions,
     read_arguments,
+    read_blacklist,
     read_huge_pages,
     read_module_options,
 )
@@ -27,7 +28,7 @@ from lanekeeper.domain.hostplan.policy.switch import SwitchPolicy, read_switch
 VERSION = 1
 FIELDS = (
     *("version", "pfs", "kernel_arguments", "huge_pages", "module_options", "ovs"),
-    *("persist", "manage_management", "boot"),
+    *("blacklist", "persist", "manage_management", "boot"),
 )
 _PFS_MAX = 256
 
@@ -38,6 +39,7 @@ class Policy:
 
     Attributes:
         kernel_arguments: what the kernel command line must hold after the next boot.
+        blacklist: modules that do not load by themselves at boot.
         persist: whether the policy is restored at each boot.
         manage_management: whether the interface that carries the host's own traffic may change.
         separate_entry: whether only an entry of its own in the boot menu gets the arguments.
@@ -48,6 +50,7 @@ class Policy:
     kernel_arguments: tuple[str, ...] = ()
     huge_pages: tuple[HugePages, ...] = ()
     module_options: tuple[ModuleOptions, ...] = ()
+    blacklist: tuple[str, ...] = ()
     ovs: SwitchPolicy = field(default_factory=SwitchPolicy)
     persist: bool = True
     manage_management: bool = False
@@ -70,6 +73,7 @@ def parse_policy(document: object, text: str = "") -> Policy:
         kernel_arguments=read_arguments(top.get("kernel_arguments", []), "kernel_arguments"),
         huge_pages=read_huge_pages(top.get("huge_pages", []), "huge_pages"),
         module_options=read_module_options(top.get("module_options", {}), "module_options"),
+        blacklist=read_blacklist(top.get("blacklist", []), "blacklist"),
         ovs=read_switch(top.get("ovs", {}), "ovs"),
         persist=read_flag(top.get("persist", True), "persist"),
         manage_management=read_flag(top.get("manage_management", False), "manage_management"),

@@ -33,6 +33,7 @@ def schema() -> dict[str, Any]:
                     "additionalProperties": _list(_text(kernel.OPTION), "each as name=value"),
                     "description": "options of kernel modules, by module",
                 },
+                "blacklist": _list(_text(kernel.MODULE), "modules that do not load by themselves"),
                 "ovs": _ovs(),
                 "persist": _flag("bring all of it back after a reboot", default=True),
                 "manage_management": _flag(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import (
     Change,
     MakeDirectory,
+    MakeLink,
     RemoveDirectory,
     RemoveFile,
     WriteFile,
 )
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.step import Impact, Step
+from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
 
 
 def file_steps(
@@ -31,6 +32,28 @@ def file_steps(
         return
     yield from directory_steps(host, path)
     yield Step(WriteFile(path, text, mode), (file_undo(path, before),), why, impact)
+
+
+def own_file_steps(
+    host: HostFacts, path: str, lines: str, why: str, impact: Impact = Impact.NONE
+) -> Iterator[Step]:
+    """Make a file that is Lanekeeper's own hold *lines*; without any it goes."""
+    before = host.files.get(path)
+    if lines:
+        yield from file_steps(host, path, persistence.HEAD + lines, why, impact)
+    elif before is not None:
+        why = "the policy wants nothing of it any more"
+        yield Step(RemoveFile(path), (WriteFile(path, before),), why, impact)
+
+
+def obstacle_refusals(steps: Iterable[Step], host: HostFacts) -> Iterator[Refusal]:
+    """Refuse to put a file or a link where something of another kind lies."""
+    for step in steps:
+        path = getattr(step.do, "path", "")
+        if path in host.obstacles:
+            wanted = "link" if isinstance(step.do, MakeLink) else "file"
+            reason = f"there is {host.obstacles[path]}, and a {wanted} of Lanekeeper's goes there"
+            yield Refusal("path-taken", f"/{path}", reason, "see what it is for, and move it away")
 
 
 def file_undo(path: str, before: str | None) -> Change:

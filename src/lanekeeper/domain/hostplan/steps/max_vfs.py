@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import ReplaceText
+from lanekeeper.domain.hostplan.boot_loader import argument_key
 from lanekeeper.domain.hostplan.choice import Chosen
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
@@ -27,6 +28,39 @@ def max_vfs_steps(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[S
         for line in dict.fromkeys(host.modprobe_texts[path].splitlines(keepends=True)):
             if _gives_count(line, drivers):
                 yield _step(path, line)
+
+
+def overruling_arguments(policy: Policy, host: HostFacts, chosen: Chosen) -> tuple[str, ...]:
+    """Return the arguments that take ``max_vfs`` on the kernel command line back.
+
+    The last word on an argument counts, so what the operator wrote stays where it is. Where
+    arguments are replaced instead, none is needed any more once that was done.
+    """
+    given = _given(host.configured_cmdline or (), chosen) if policy.persist else ()
+    return tuple(dict.fromkeys(f"{argument_key(argument)}=0" for argument in given))
+
+
+def max_vfs_pending(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[str]:
+    """Explain what is overruled, until the running kernel was started without it."""
+    overruling = overruling_arguments(policy, host, chosen)
+    for argument in _given(host.cmdline, chosen) if policy.persist else ():
+        made = f"{argument} makes VFs on every card of the driver at boot"
+        key = argument_key(argument)
+        if f"{key}=0" in overruling:
+            yield f"{made}; {key}=0 behind it overrules it, and the policy's counts hold instead"
+        elif host.configured_cmdline is None:
+            yield f"{made}; take it out of the kernel command line: no boot loader is known here"
+
+
+def _given(arguments: tuple[str, ...], chosen: Chosen) -> tuple[str, ...]:
+    """Return those of *arguments* by which a driver of the policy's PFs makes VFs."""
+    drivers = {_module(pf.driver) for _, pf in chosen if pf.driver}
+    found = []
+    for argument in arguments:
+        module, _, option = argument.partition(".")
+        if _module(module) in drivers and option.startswith(_OPTION):
+            found.append(argument)
+    return tuple(argument for argument in found if argument.partition("=")[2].strip("0,"))
 
 
 def _gives_count(line: str, drivers: set[str]) -> bool:

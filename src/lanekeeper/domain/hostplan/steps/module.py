@@ -2,46 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import LoadModule
 from lanekeeper.domain.hostplan.choice import Chosen
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER
+from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER, PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.domain.hostplan.step import Impact, Step
-from lanekeeper.domain.hostplan.steps.files import file_steps
+from lanekeeper.domain.hostplan.policy.reading import VERY_NEAR
+from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
+from lanekeeper.domain.hostplan.steps.files import own_file_steps
 
-_VFIO_MODULE = "vfio_pci"
-_HEAD = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.\n"
+VFIO = "vfio-pci"
+_ORDER = "softdep "
 
 
 def module_steps(host: HostFacts, chosen: Chosen) -> Iterator[Step]:
-    """Load the VFIO drivers that wanted VFs need, where they are missing and there."""
+    """Load the drivers that wanted VFs need, where they are missing and there."""
     if any(entry.vfs for entry, _ in chosen):
-        yield from _load(host, _VFIO_MODULE, "guests get devices through vfio-pci")
-    if any(entry.vfs and entry.live_migration for entry, _ in chosen):
-        yield from _load(host, MIGRATION_DRIVER, "it moves the VFs' state with a running guest")
+        yield from _load(host, VFIO, "guests get devices through vfio-pci")
+    for driver, entry in _named(entry for entry, _ in chosen):
+        migrates = entry.live_migration and driver == MIGRATION_DRIVER
+        why = "it moves the VFs' state with a running guest"
+        yield from _load(host, driver, why if migrates else f"{entry.path} names it as vf_driver")
 
 
-def _load(host: HostFacts, module: str, why: str) -> Iterator[Step]:
-    if module not in host.modules and module in host.loadable:
+def module_refusals(host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:
+    """Refuse drivers that this kernel does not have, before anything is given to them."""
+    for driver, entry in _named(entry for entry, _ in chosen):
+        if is_missing(driver, host):
+            kernel = f"kernel {host.release}" if host.release else "the kernel"
+            reason = f"vf_driver is {driver}, and {kernel} has no such module"
+            there = sorted({*host.drivers, *(_driver(name) for name in host.loadable)})
+            near = get_close_matches(driver, there, n=1, cutoff=VERY_NEAR)
+            meant = f"did you mean {near[0]}? " if near else ""
+            fix = f"{meant}install the kernel's package that has it, or name another driver"
+            yield Refusal("vf-driver-missing", entry.path, reason, fix)
+
+
+def wanted_modules(policy: Policy, host: HostFacts) -> tuple[str, ...]:
+    """Return the VFIO drivers that guests of this policy need, where the kernel has them."""
+    if not any(entry.vfs for entry in policy.pfs):
+        return ()
+    named = (driver for driver, _ in _named(policy.pfs) if "vfio" in driver)
+    return tuple(name for name in dict.fromkeys((VFIO, *named)) if not is_missing(name, host))
+
+
+def is_missing(driver: str, host: HostFacts) -> bool:
+    """Whether it is certain that this kernel does not have *driver*."""
+    if _is_there(driver, host) or _module(driver) in host.loadable:
+        return False
+    return host.loadable_whole or ("vfio" in driver and bool(host.loadable))
+
+
+def _named(entries: Iterable[PfPolicy]) -> Iterator[tuple[str, PfPolicy]]:
+    """Yield each driver that is named for some VF, with the first entry that names it."""
+    found: dict[str, PfPolicy] = {}
+    for entry in entries:
+        for wish in entry.wishes if entry.vfs else ():
+            if wish.named_driver:
+                found.setdefault(wish.named_driver, entry)
+    yield from found.items()
+
+
+def _is_there(driver: str, host: HostFacts) -> bool:
+    return (
+        driver in host.drivers
+        or _module(driver) in host.modules
+        or any(device.driver == driver for device in host.devices)
+    )
+
+
+def _load(host: HostFacts, driver: str, why: str) -> Iterator[Step]:
+    # vfio-pci, which no step may need, is left out where nothing says that it is there.
+    unsure = driver == VFIO and _module(driver) not in host.loadable
+    if not (_is_there(driver, host) or is_missing(driver, host) or unsure):
         # No undo: a loaded module does no harm, and others may use it by then.
-        name = "vfio-pci" if module == _VFIO_MODULE else module
-        yield Step(LoadModule(name), (), why)
+        yield Step(LoadModule(driver), (), why)
 
 
-def option_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
-    """Write the options; loaded modules keep theirs until they are loaded anew."""
-    if policy.module_options:
-        lines = (
-            f"options {each.module} {' '.join(each.options)}\n" for each in policy.module_options
-        )
-        text = _HEAD + "".join(lines)
-        why = "modules get their options from there"
-        yield from file_steps(host, persistence.MODPROBE_FILE, text, why, Impact.REBOOT)
-        if (host.initramfs_update or ("",))[0] == "dracut":
-            why = "unless it is told, dracut leaves the options out of images for any host"
-            text = persistence.DRACUT_TEXT
-            yield from file_steps(host, persistence.DRACUT_FILE, text, why, Impact.REBOOT)
+def _module(driver: str) -> str:
+    return driver.replace("-", "_")
+
+
+def _driver(module: str) -> str:
+    return VFIO if module == _module(VFIO) else module
+
+
+def option_steps(policy: Policy, host: HostFacts, chosen: Chosen | None) -> Iterator[Step]:
+    """Write what modprobe is to know; loaded modules keep their options until loaded anew.
+
+    *chosen* is None for an image, which has no devices: what their drivers need stays as it is.
+    """
+    wanted = [
+        *(f"options {each.module} {' '.join(each.options)}\n" for each in policy.module_options),
+        *(f"blacklist {module}\n" for module in policy.blacklist),
+    ]
+    before = (host.files.get(persistence.MODPROBE_FILE) or "").splitlines(keepends=True)
+    orders = [line for line in before if line.startswith(_ORDER)]
+    others = [line for line in before if not line.startswith((_ORDER, "#"))]
+    impact, why = Impact.REBOOT, "modules get their options from there"
+    if wanted == others:
+        impact, why = Impact.NONE, "VFIO drivers are there before VFs are"
+    if chosen is not None:
+        orders = [*_order(chosen)] if policy.persist else []
+    text = "".join([*wanted, *orders])
+    yield from own_file_steps(host, persistence.MODPROBE_FILE, text, why, impact)
+    was_told = host.files.get(persistence.DRACUT_FILE) is not None
+    if was_told or _is_dracut(host.initramfs_update):
+        why = "unless it is told, dracut leaves the options out of images for any host"
+        text = persistence.DRACUT_LINE if wanted else ""
+        yield from own_file_steps(host, persistence.DRACUT_FILE, text, why, Impact.REBOOT)
+
+
+def _is_dracut(command: tuple[str, ...] | None) -> bool:
+    return command is not None and command[0] == "dracut"
+
+
+def _order(chosen: Chosen) -> Iterator[str]:
+    """Have the driver of a PF wait for those that its VFs are for."""
+    found: dict[str, list[str]] = {}
+    for entry, pf in chosen:
+        for driver, _ in _named([entry]):
+            if "vfio" in driver and pf.driver:
+                found.setdefault(pf.driver, []).append(driver)
+    for own, drivers in found.items():
+        yield f"{_ORDER}{own} pre: {' '.join(dict.fromkeys(drivers))}\n"
+
+
+def blacklist_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:
+    """Refuse to keep from loading what the policy itself needs."""
+    needed = {_module(pf.driver): f"it drives {pf.address}" for _, pf in chosen if pf.driver}
+    needed |= {
+        _module(driver): f"{entry.path} names it as vf_driver"
+        for driver, entry in _named(entry for entry, _ in chosen)
+    }
+    needed |= {_module(name): "guests need it" for name in wanted_modules(policy, host)}
+    for at, module in enumerate(policy.blacklist):
+        if _module(module) in needed:
+            reason = f"{module} would not load at boot, and {needed[_module(module)]}"
+            yield Refusal("blacklist-needed", f"blacklist[{at}]", reason, f"take {module} out")

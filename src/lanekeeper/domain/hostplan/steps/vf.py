@@ -91,6 +91,7 @@ def as_they_were(pf: PciDevice, host: HostFacts) -> Iterator[Change]:
     """Give VFs that were made anew what they had before: settings, then whether they may travel."""
     for index, now in host.vf_settings.get(pf.address, {}).items():
         clean = VfSettings()
+        rates = (now.min_tx_rate, now.max_tx_rate)
         again = WriteVfSettings(
             str(pf.address),
             index,
@@ -99,8 +100,10 @@ def as_they_were(pf: PciDevice, host: HostFacts) -> Iterator[Change]:
             spoofchk=now.spoofchk if now.spoofchk != clean.spoofchk else None,
             vlan=now.vlan or None,
             qos=now.qos,
+            link_state=now.link_state if now.link_state != clean.link_state else None,
+            rates=rates if any(rates) else None,
         )
-        if (again.mac, again.trust, again.spoofchk, again.vlan) != (None,) * 4:
+        if again != WriteVfSettings(str(pf.address), index, qos=now.qos):
             yield again
     for (address, index), enabled in host.offload.migratable.items():
         if address == pf.address and enabled:

@@ -47,7 +47,7 @@ def separate_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
         why = f"GRUB_DEFAULT is {host.boot.default}, so no entry can be chosen"
         files += setting_steps(host, (), saved=True, why=why)
     yield from files
-    if files:
+    if files or not _is_saved(host):  # files that came with an image are in no menu yet
         yield from update_steps(host, files)
     if not _is_saved(host):
         yield _choose(host)

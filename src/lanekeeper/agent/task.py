@@ -1,0 +1,125 @@
+"""One action with all that is to be known of it before it is tried. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from lanekeeper.agent.plan import (
+    Action,
+    ApplyVfSettings,
+    CleanDevice,
+    DestroyGuest,
+    RecordGeneration,
+    RestartGuest,
+    StartGuest,
+    StopGuest,
+)
+from lanekeeper.protocol import CleaningWanted, Desired, ServerWanted
+
+Kind = Literal["guest", "vf settings", "cleaning"]
+
+
+class Identity(NamedTuple):
+    """Which order an action serves: as long as the order stands, what came of it is remembered.
+
+    Attributes:
+        about: id of the server or of the device.
+        order: what is wanted; another order is another identity, of which nothing is known yet.
+    """
+
+    kind: Kind
+    about: str
+    order: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """An action of the plan.
+
+    Attributes:
+        subject: id of the server or of the device whose report tells what became of it.
+        touches: all that no other action may touch meanwhile: the server, devices by address.
+        endless: it is tried as long as it is wanted, however often it has failed.
+        event, device: what log lines say of it.
+    """
+
+    action: Action
+    identity: Identity
+    subject: str
+    touches: frozenset[str]
+    event: str
+    endless: bool = False
+    device: str = ""
+
+    def described(self) -> dict[str, str]:
+        """Return what a log line says of the task, under the keys that all log lines share."""
+        server = {} if self.identity.kind == "cleaning" else {"server": self.subject}
+        device = {"device": self.device} if self.device else {}
+        return {"event": self.event} | server | device
+
+
+_EVENTS: dict[type, str] = {
+    StartGuest: "guest start",
+    RestartGuest: "guest restart",
+    StopGuest: "guest stop",
+    RecordGeneration: "guest record",
+}
+
+
+def task_of(action: Action) -> Task:
+    """Return *action* with its identity and all that it touches."""
+    match action:
+        case DestroyGuest(server_id):
+            return Task(
+                action=action,
+                identity=Identity("guest", server_id, "absent"),
+                subject=server_id,
+                touches=frozenset({server_id}),
+                event="guest destroy",
+                endless=True,
+            )
+        case CleanDevice(wanted):
+            device = wanted.device
+            return Task(
+                action=action,
+                identity=_cleaning(wanted),
+                subject=device.device_id,
+                touches=frozenset({device.device_id, device.address}),
+                event="device clean",
+                device=device.address,
+            )
+        case ApplyVfSettings(server, nic):
+            return Task(
+                action=action,
+                identity=Identity("vf settings", nic.device.device_id, _order(server)),
+                subject=server.id,
+                touches=frozenset({server.id, nic.device.address}),
+                event="vf settings apply",
+                endless=True,
+                device=nic.device.address,
+            )
+        case _:
+            server = action.server
+            own = [*(nic.device for nic in server.nics), *server.devices]
+            return Task(
+                action=action,
+                identity=Identity("guest", server.id, _order(server)),
+                subject=server.id,
+                touches=frozenset({server.id, *(device.address for device in own)}),
+                event=_EVENTS[type(action)],
+            )
+
+
+def cleanings(desired: Desired) -> Iterator[Identity]:
+    """Name the cleanings that are asked for: done or given up, they are told while they stand."""
+    return map(_cleaning, desired.cleaning)
+
+
+def _cleaning(wanted: CleaningWanted) -> Identity:
+    return Identity("cleaning", wanted.device.device_id, f"round {wanted.round}")
+
+
+def _order(server: ServerWanted) -> str:
+    return f"generation {server.generation}"

@@ -1,0 +1,76 @@
+"""The part of a policy that an image can carry: files now, the rest at its first boot.
+
+Which devices there will be only the machine knows that boots the image, so PFs, VFs and huge
+pages are left to the unit; so is every command, since none of the image's can run here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lanekeeper.domain.hostplan.action import Change, UpdateBootLoader
+from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.step import Impact, Plan, Step
+from lanekeeper.domain.hostplan.steps.binding import module_load_steps
+from lanekeeper.domain.hostplan.steps.boot.argument import boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.files import obstacle_refusals
+from lanekeeper.domain.hostplan.steps.module import option_steps
+from lanekeeper.domain.hostplan.steps.persist import persist_steps
+
+_MENU = ("etc/default/grub", "etc/grub.d/")
+_INITRAMFS = ("etc/modprobe.d/", "etc/dracut.conf.d/")
+
+
+def offline_plan(policy: Policy, host: HostFacts) -> Plan:
+    """Return the steps that give the image *host* the files of *policy*, and what is left."""
+    steps = dict.fromkeys(
+        [
+            *option_steps(policy, host, None),
+            *module_load_steps(policy, host),
+            *persist_steps(policy, host),
+            *boot_steps(policy, host),
+        ]
+    )
+    files, rest = Plan(tuple(steps)).file_part()
+    refusals = (*boot_refusals(policy, host), *obstacle_refusals(files, host))
+    pending = tuple(_pending(policy, host, files, rest))
+    return Plan(() if refusals else files, refusals, pending)
+
+
+def commands_after(changes: Iterable[Change], host: HostFacts) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that read the files of *changes*, once they were made or taken back."""
+    paths = [getattr(change, "path", "") for change in changes]
+    found = []
+    if host.boot.update and any(path.startswith(_MENU) for path in paths):
+        found.append(host.boot.update)
+    if host.initramfs_update and any(path.startswith(_INITRAMFS) for path in paths):
+        found.append(host.initramfs_update)
+    return tuple(found)
+
+
+def _pending(
+    policy: Policy, host: HostFacts, files: tuple[Step, ...], rest: tuple[Step, ...]
+) -> Iterator[str]:
+    by_unit = policy.persist and host.has_systemd
+    when = "the unit does it at the first boot" if by_unit else "do it in the image (chroot)"
+    yield from (f"{step.do}: {step.why}; {when}" for step in rest)
+    for command in commands_after((step.do for step in files), host):
+        if UpdateBootLoader(command) not in [step.do for step in rest]:
+            # Nothing at the first boot can tell that this one is missing.
+            yield f"run {' '.join(command)} in the image (chroot): it reads files of this plan"
+    boots = [step for step in rest if step.impact is Impact.REBOOT]
+    for argument in policy.kernel_arguments if boots else ():
+        later = "the boot after that" if by_unit else "the next boot"
+        yield f"kernel argument {argument} is active from {later} on"
+    wanted = {
+        "PFs and their VFs": policy.pfs,
+        "huge pages": policy.huge_pages,
+        "Open vSwitch": policy.ovs.settings,
+    }
+    left = " and ".join(name for name, value in wanted.items() if value)
+    if left and by_unit:
+        yield f"{left}: the unit sets them at each boot, from the first on"
+    elif left:
+        why = "persist is false" if not policy.persist else "there is no systemd in the image"
+        yield f"{left}: nothing sets them at boot, since {why}"

@@ -1,0 +1,75 @@
+"""What lies where a plan would write: told by name, and left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from host.planted import SAMPLE_POLICY, simulated, snapshot
+from lanekeeper.domain.hostplan.action import WriteFile
+from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_FILE, UNIT_LINK, unit_text
+from lanekeeper.domain.hostplan.plan import plan
+from lanekeeper.host.facts import read_host
+from lanekeeper.host.policy_file import read_policy
+from lanekeeper.main import main
+
+
+def refused(root: Path, capsys: pytest.CaptureFixture[str], *where: str) -> str:
+    before = snapshot(root, leave_out="")
+    assert main(["host", "apply", *where, "--policy", str(SAMPLE_POLICY)]) == 1
+    after = snapshot(root, leave_out="")
+    lock = {"var", "var/lib", "var/lib/lanekeeper-host", "var/lib/lanekeeper-host/changes"}
+    made = {name for name in after.keys() - before.keys() if not name.endswith("/lock")}
+    assert made <= lock
+    assert all(after[name] == text for name, text in before.items())
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_file_where_the_units_link_belongs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], offline: bool
+) -> None:
+    simulated(tmp_path)
+    (tmp_path / UNIT_LINK).parent.mkdir(parents=True)
+    (tmp_path / UNIT_LINK).write_text("mine\n")
+    where = ("--root", str(tmp_path), "--offline") if offline else ("--simulate", str(tmp_path))
+    said = refused(tmp_path, capsys, *where)
+    assert f"refused: /{UNIT_LINK}: there is a regular file, and a link of Lanekeeper's" in said
+    assert "(path-taken)" in said
+    assert main(["host", "show", "--root", str(tmp_path)]) == 0
+
+
+def test_a_directory_and_a_dead_link_where_files_belong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated(tmp_path)
+    (tmp_path / POLICY_FILE).mkdir(parents=True)
+    (tmp_path / UNIT_FILE).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / UNIT_FILE).symlink_to("/nowhere/at/all")
+    said = refused(tmp_path, capsys, "--simulate", str(tmp_path))
+    assert f"/{POLICY_FILE}: there is a directory, and a file" in said
+    assert f"/{UNIT_FILE}: there is a link to no file, and a file" in said
+
+
+def test_a_unit_of_an_older_release_is_written_anew_and_comes_back(tmp_path: Path) -> None:
+    simulated(tmp_path)
+    program = "/usr/bin/lanekeeper"
+    older = unit_text(program).replace(" --confirm-within 0", "")
+    assert older != unit_text(program)
+    (tmp_path / UNIT_FILE).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / UNIT_FILE).write_text(older)
+    steps = plan(read_policy(SAMPLE_POLICY), read_host(tmp_path, program)).steps
+    (step,) = [s for s in steps if isinstance(s.do, WriteFile) and s.do.path == UNIT_FILE]
+    assert isinstance(step.do, WriteFile)
+    assert "--confirm-within 0" in step.do.text
+    assert step.undo == (WriteFile(UNIT_FILE, older),)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    simulated(tmp_path)
+    (tmp_path / POLICY_FILE).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(tmp_path / POLICY_FILE)
+    found = plan(read_policy(SAMPLE_POLICY), read_host(tmp_path))
+    assert [r.subject for r in found.refusals] == [f"/{POLICY_FILE}"]
