@@ -1,4 +1,4 @@
-"""The life of a device: claimed, released, cleaned, gone away, come back.
+"""The life of a device: claimed, released, cleaned.
 
 Every step is a guarded write whose row count decides. Every step ends by counting its card anew
 from the rows, so that no step has to know what the others have counted.
@@ -6,7 +6,7 @@ from the rows, so that no step has to know what the others have counted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.pci.device import DeviceState, Reserve
-from lanekeeper.store.batch import batches
+from lanekeeper.store.device.card import DIRTY, card_lock, card_recount
 from lanekeeper.store.device.free import (
     IS_CLEAN,
     IS_FIT,
@@ -24,12 +24,9 @@ from lanekeeper.store.device.free import (
     is_barred,
 )
 from lanekeeper.store.device.history import What, history_write
-from lanekeeper.store.tables import card, claim, device
+from lanekeeper.store.tables import claim, device
 
 TAKEN = "lanekeeper.device.taken"
-_SET_ASIDE = "set aside"
-"""Who holds a card whose PF is not clean though nobody has held it: its VFs are not given away."""
-_DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
 _SPENT_IF_ONCE = sa.case((IS_FOR_ONE_GUEST, Reserve.SPENT), else_=device.c.reserved)
 
 
@@ -110,7 +107,7 @@ def claim_adopt(
         _clear_other_way(connection, pick.device_id, now)
         connection.execute(
             device.update()
-            .where(device.c.id == pick.device_id, device.c.state.in_(_DIRTY))
+            .where(device.c.id == pick.device_id, device.c.state.in_(DIRTY))
             .values(state=DeviceState.AVAILABLE, state_reason="", state_at=now)
         )
         card_recount(connection, _card_of(connection, pick.device_id))
@@ -144,7 +141,7 @@ def _clear_other_way(connection: sa.Connection, device_id: str, now: datetime) -
     connection.execute(
         device.update()
         .where(sa.or_(device.c.id == mine, device.c.pf_id == device_id))
-        .where(device.c.state.in_(_DIRTY))
+        .where(device.c.state.in_(DIRTY))
         .values(
             state=DeviceState.AVAILABLE,
             state_reason="",
@@ -240,91 +237,9 @@ def device_clean_again(connection: sa.Connection, device_id: str, now: datetime)
     return host_id
 
 
-def devices_leave(connection: sa.Connection, device_ids: Collection[str]) -> None:
-    """Their host tells of them no more. Who holds one keeps it; a dirty one bars no card."""
-    _recount(connection, _set_presence(connection, device_ids, present=False))
-
-
-def devices_return(connection: sa.Connection, device_ids: Collection[str]) -> None:
-    """Their host tells of them again; each is in the state in which it left."""
-    _recount(connection, _set_presence(connection, device_ids, present=True))
-
-
-def devices_move(connection: sa.Connection, addresses: Mapping[str, str], now: datetime) -> None:
-    """Have devices sit where *addresses* (by id) says, and there again if they were away.
-
-    All at once, since they may exchange their addresses.
-    """
-    if not addresses:
-        return
-    _set_presence(connection, addresses, present=False)
-    connection.execute(
-        device.update()
-        .where(device.c.id == sa.bindparam("moved"))
-        .values(
-            address=sa.bindparam("to"),
-            moved_from=device.c.address,
-            moved_at=now,
-            generation=device.c.generation + 1,
-        ),
-        [{"moved": device_id, "to": address} for device_id, address in sorted(addresses.items())],
-    )
-    devices_return(connection, addresses)
-
-
-def card_recount(connection: sa.Connection, pf_id: str) -> None:
-    """Set from the rows how the card of *pf_id* is held; what is not a PF has none.
-
-    Whole: by the PF's holder, also after it let go until the PF is clean. Otherwise in as many
-    parts as VFs are held, or dirty and there; what is away cannot be cleaned and bars nobody.
-    Dirty VFs that come back to a card held whole count once it is not any more.
-    """
-    before = _locked(connection, pf_id)
-    if before is None:
-        return
-    whole = _whole_holder(connection, pf_id, before["whole_holder"])
-    parts = 0 if whole is not None else _parts(connection, pf_id)
-    if (whole, parts) != (before["whole_holder"], before["parts_held"]):
-        connection.execute(
-            card.update()
-            .where(card.c.pf_device_id == pf_id)
-            .values(whole_holder=whole, parts_held=parts)
-        )
-
-
-def _locked(connection: sa.Connection, pf_id: str) -> sa.RowMapping | None:
-    """The card, which nobody else counts until this transaction ends.
-
-    A statement of its own: only what comes after it sees what the last one to count has written.
-    """
-    mine = sa.select(card).where(card.c.pf_device_id == pf_id).with_for_update()
-    return connection.execute(mine).mappings().one_or_none()
-
-
-def _whole_holder(connection: sa.Connection, pf_id: str, last: str | None) -> str | None:
-    state, holder = connection.execute(
-        sa.select(device.c.state, claim.c.consumer_id)
-        .outerjoin(claim, claim.c.device_id == device.c.id)
-        .where(device.c.id == pf_id)
-    ).one()
-    if state == DeviceState.AVAILABLE:
-        return None
-    if holder is None and last is None and not _parts(connection, pf_id):
-        return _SET_ASIDE
-    return last if holder is None else holder
-
-
-def _parts(connection: sa.Connection, pf_id: str) -> int:
-    dirty = sa.and_(device.c.present, device.c.state.in_(_DIRTY))
-    counted = sa.select(sa.func.count()).where(
-        device.c.pf_id == pf_id, sa.or_(device.c.state == DeviceState.HELD, dirty)
-    )
-    return connection.execute(counted).scalar_one()
-
-
 def _check_card(connection: sa.Connection, row: sa.Row[Any]) -> None:
     """Make sure that a device's card is not held the other way; the card is locked from now on."""
-    if is_barred(row.dev_type, _locked(connection, row.pf_id or row.id)):
+    if is_barred(row.dev_type, card_lock(connection, row.pf_id or row.id)):
         raise Conflict(
             f"{row.address} cannot be held: its card is in use the other way (whole or in parts)",
             code=TAKEN,
@@ -365,25 +280,3 @@ def _step(
             device.c.id, device.c.host_id, device.c.pf_id, device.c.dev_type, device.c.address
         )
     ).one_or_none()
-
-
-def _set_presence(
-    connection: sa.Connection, device_ids: Collection[str], *, present: bool
-) -> set[str]:
-    """Say whether the devices are there; returns the ids of their cards' PFs."""
-    cards = set[str]()
-    for some in batches(device_ids):
-        cards |= set(
-            connection.scalars(
-                device.update()
-                .where(device.c.id.in_(some))
-                .values(present=present, generation=device.c.generation + 1)
-                .returning(sa.func.coalesce(device.c.pf_id, device.c.id))
-            )
-        )
-    return cards
-
-
-def _recount(connection: sa.Connection, pf_ids: Collection[str]) -> None:
-    for pf_id in sorted(pf_ids):
-        card_recount(connection, pf_id)

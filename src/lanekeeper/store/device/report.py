@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.domain.pci.identity import Doubt, Known, doubts, recognise
+from lanekeeper.store.device.card import card_recount
 from lanekeeper.store.device.history import What, device_place, history_write
-from lanekeeper.store.device.life import card_recount, devices_leave, devices_move, devices_return
+from lanekeeper.store.device.presence import devices_leave, devices_move, devices_return
 from lanekeeper.store.device.quarantine import quarantine_apply
 from lanekeeper.store.device.reserve import held_once_spend
 from lanekeeper.store.tables import card, claim, device
@@ -107,7 +108,7 @@ def devices_merge(
     nobody new gets it. Another device at a known address is quarantined; with *accept_exchanged*
     only where the one before it was not free. So is one that was not clean when its host was
     removed. What a guest holds and is, from now on, for one guest is spent. Other states are not
-    touched here; what follows for cards is the devices' life (``life.py``).
+    touched here; what follows for cards is in ``card.py``.
     """
     rows = {row["address"]: row for row in _rows(connection, host_id, device.c.present)}
     if _is_unchanged(told, rows):
