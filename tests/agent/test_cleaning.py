@@ -7,7 +7,7 @@ import pytest
 
 from agent.orders_of import PF, POLICY, cleaning, nic, vf
 from hypervisor.blueprints import server
-from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
+from lanekeeper.agent.cleaning import Cleaner, CleaningFailed, RunHook
 from lanekeeper.agent.driver_record import DriverRecord, Function, GivenAway
 from lanekeeper.agent.observe import Policy, view
 from lanekeeper.agent.vf_settings import set_and_check, wanted_settings
@@ -16,7 +16,9 @@ from lanekeeper.config import Config
 from lanekeeper.config.tree import Own
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.host.hook import run_hook
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.simulated_bus import insert_card
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
@@ -200,3 +202,44 @@ def test_a_vf_whose_pf_has_lost_its_interface_is_not_called_clean(bench: Bench) 
     assert bench.settings.vlan == 99
     bench.clean()
     assert bench.settings == VfSettings()
+
+
+def hooked(bench: Bench, *hooks: str, run: RunHook | None = run_hook) -> list[str]:
+    bench.cleaner = Cleaner(bench.machine, bench.hypervisor, bench.drivers, monotonic, run)
+    parsed = tuple(CleaningHook.parse(one) for one in hooks)
+    return bench.clean(replace(POLICY, cleaning_hooks=parsed))
+
+
+def test_the_operators_programs_come_last_and_are_told_step_by_step(bench: Bench) -> None:
+    bench.dirty()
+    mine = '{"command": ["/bin/echo", "{address}", "wiped"], "vendor_id": "8086"}'
+    others = '{"command": ["/bin/false"], "class": "0302"}'
+    steps = hooked(bench, mine, others, '{"command": ["/bin/true"], "class": "02"}')
+    assert steps[-3].startswith("driver ")
+    assert steps[-2:] == [f"hook /bin/echo: {VF} wiped", "hook /bin/true"]
+
+
+def test_a_device_whose_program_fails_is_not_clean(bench: Bench) -> None:
+    bench.dirty()
+    with pytest.raises(CleaningFailed, match="/bin/false failed with exit code 1") as failed:
+        hooked(bench, '{"command": ["/bin/true"]}', '{"command": ["/bin/false"]}')
+    assert failed.value.steps[-1] == "hook /bin/true"
+
+
+def test_programs_share_the_time_of_one_cleaning(bench: Bench) -> None:
+    bench.dirty()
+    limits = []
+
+    def run(_command: object, _environment: object, timeout_s: float) -> str:
+        limits.append(timeout_s)
+        return ""
+
+    hooked(bench, '{"command": ["/a"]}', '{"command": ["/b"], "timeout_s": 3000}', run=run)
+    assert limits[0] == 60
+    assert 60 < limits[1] <= POLICY.cleaning_timeout_s
+
+
+def test_on_a_simulated_machine_programs_are_noted_and_not_run(bench: Bench) -> None:
+    bench.dirty()
+    steps = hooked(bench, '{"command": ["/bin/false"]}', run=None)
+    assert steps[-1] == "hook /bin/false: not run on a simulated machine"

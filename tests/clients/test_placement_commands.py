@@ -63,6 +63,22 @@ def test_providers_and_what_they_have(shared: Instance) -> None:
     assert "404" in shared.refused("resource", "provider", "show", mine)
 
 
+def test_devices_are_set_aside_and_asked_back(shared: Instance) -> None:
+    do = shared.openstack
+    cards = do("resource", "provider", "list", *["--resource", "CUSTOM_PCI_8086_10CA=1"])
+    card = cards[0]["uuid"]
+
+    def reserve(number: int) -> int:
+        asked = ["--amend", "--resource", f"CUSTOM_PCI_8086_10CA:reserved={number}"]
+        do("resource", "provider", "inventory", "set", card, *asked)
+        rows = do("resource", "provider", "inventory", "list", card)
+        by_class = {row["resource_class"]: int(row["reserved"]) for row in rows}
+        return by_class["CUSTOM_PCI_8086_10CA"]
+
+    before = reserve(1)
+    assert (before, reserve(0)) == (1, 0)
+
+
 def test_allocations_and_usages(shared: Instance) -> None:
     do = shared.openstack
     provider = do("resource", "provider", "create", "osc-giver")["uuid"]

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.pci.device import DeviceState, DeviceType
+from lanekeeper.domain.pci.device import DeviceState, DeviceType, Reserve
 from lanekeeper.domain.scheduling.host import Standing
 from lanekeeper.store.compute.capacity import host_views
 from lanekeeper.store.database import Database
@@ -48,8 +48,8 @@ def function(dev_type: DeviceType, address: str, parent: str | None = None) -> D
 @pytest.mark.parametrize("dev_type", DeviceType)
 def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
     answers = set()
-    cases = product(DeviceState, (True, False), CARDS, ("", "its link is down"))
-    for state, present, (whole, parts), unfit in cases:
+    cases = product(DeviceState, (True, False), CARDS, ("", "its link is down"), Reserve)
+    for state, present, (whole, parts), unfit, reserved in cases:
         if (dev_type is DeviceType.PCI) and (whole or parts):
             continue  # it has no card
 
@@ -60,6 +60,7 @@ def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
             whole: str | None = whole,
             parts: int = parts,
             unfit: str = unfit,
+            reserved: str = reserved,
         ) -> None:
             is_vf = dev_type is DeviceType.VF
             told = [function(dev_type, "0000:21:10.0", "0000:21:00.0" if is_vf else None)]
@@ -68,7 +69,9 @@ def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
             id_ = devices_merge(connection, HOST, told, NOW).ids["0000:21:10.0"]
             mine = device.update().where(device.c.id == id_)
             connection.execute(
-                mine.values(state=state, present=present, unfit=unfit, provider_id="p")
+                mine.values(
+                    state=state, present=present, unfit=unfit, reserved=reserved, provider_id="p"
+                )
             )
             connection.execute(card.update().values(whole_holder=whole, parts_held=parts))
             rows = connection.execute(counted("p")).all()
@@ -81,7 +84,7 @@ def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
             except Conflict:
                 claimed = False
             answers.add(claimed)
-            case = (dev_type, state, present, whole, parts, unfit)
+            case = (dev_type, state, present, whole, parts, unfit, reserved)
             assert sum(row[4] for row in rows) == claimed, case
             assert any(one.standing is Standing.FREE for one in offered) == claimed, case
             raise Undo

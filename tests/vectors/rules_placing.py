@@ -295,6 +295,34 @@ def all_listed(data: Data, answer: Answer) -> Any:
     }
 
 
+def needs_the_scheduler_in_placement(data: Data) -> bool:
+    """A device for one guest, where the scheduler does not look into Placement."""
+    looks = any(step.get("pci_in_placement") for step in data["steps"])
+    entries = [entry for step in data["steps"] for entry in step.get("device_spec", ())]
+    once = any(entry.get("one_time_use") == "true" for entry in entries)
+    return once and not looks and any(step["op"] == "boot" for step in data["steps"])
+
+
+def given_for_the_only_time(data: Data, answer: Answer) -> Any:
+    """The server gets the one device there is, which is spent from then on."""
+    told = answer.expected
+    server = data["steps"][told["step"]]["server"]
+    (host, devices), *_ = told["devices"].items()
+    return {
+        **{key: value for key, value in told.items() if key != "fault"},
+        "state": "ACTIVE",
+        "host": host,
+        "devices": {host: dict.fromkeys(devices, server)},
+        "providers": {
+            name: {
+                **one,
+                "inventories": {key: [1, 1, 1] for key in one["inventories"]},
+            }
+            for name, one in told["providers"].items()
+        },
+    }
+
+
 _MOVES = frozenset({"resize", "cold_migrate", "live_migrate", "shelve", "allow_same_host_resize"})
 
 

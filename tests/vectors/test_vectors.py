@@ -19,11 +19,7 @@ FILES = tuple(find_files(Path(__file__).parent))
 ON_A_SITE = {"nova/placement", "nova/server_lifecycle"}
 """Kinds that need a whole site, with a database."""
 OPEN = {
-    "pl-used-pf-to-vf-refused": "a listing that takes a card from under a guest is not refused",
-    "pl-used-vf-to-pf-refused": "a listing that takes a card from under a guest is not refused",
     "pl-used-vf-spec-removed-one-of-two": "another of two equal VFs is taken than in the case",
-    "pl-otu-*": "one-time-use is a trait and no more",
-    "life-reserved-device-skipped": "what a device's provider reserves cannot be set from outside",
 }
 """Cases that fail, and why; each has to fail still."""
 

@@ -1,12 +1,13 @@
 """Making a device as if nobody had ever held it.
 
-VF settings back to rest, the function reset, the driver that it had before, and everything read
-back. A device that cannot be shown to be clean is not.
+VF settings back to rest, the function reset, the driver that it had before, everything read back,
+and the operator's own programs, if there are some for it. A device that cannot be shown to be clean
+is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -17,6 +18,7 @@ from lanekeeper.clock import Stopwatch
 from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.cleaning_hook import environment_of
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.machine import AT_REST, Machine, differences
 from lanekeeper.host.vfio import is_vfio
@@ -24,6 +26,9 @@ from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.protocol import CleaningState, CleaningWanted, DeviceWanted
 
 _NETWORK = 0x02  # base class; PCI Code and ID Assignment Specification
+
+RunHook = Callable[[Sequence[str], Mapping[str, str], float], str]
+"""``host.hook.run_hook``."""
 
 log = structlog.get_logger()
 
@@ -45,11 +50,14 @@ class Cleaner:
         hypervisor: Hypervisor,
         drivers: DriverRecord,
         stopwatch: Stopwatch,
+        run_hook: RunHook | None = None,
     ) -> None:
+        """Without *run_hook* (a simulated machine) the operator's programs are noted, not run."""
         self._machine = machine
         self._hypervisor = hypervisor
         self._drivers = drivers
         self._stopwatch = stopwatch
+        self._run_hook = run_hook
 
     def clean(self, wanted: CleaningWanted, view: View) -> CleaningState:
         """Clean one device; a second time does no harm.
@@ -65,6 +73,8 @@ class Cleaner:
             for step in self._steps(address):
                 steps.append(step)
                 self._check_time(address, started, view)
+            for step in self._hooks(address, started, view):
+                steps.append(step)
         reached("agent.clean.after")
         self._drivers.give_back(function_of(self._machine, self._machine.device(address)))
         return CleaningState(
@@ -111,6 +121,22 @@ class Cleaner:
         if found != driver:
             raise HostFault(f"{address} is on driver {found or 'none'}, not on {driver or 'none'}")
         yield f"driver {driver or 'none'}"
+
+    def _hooks(self, address: PciAddress, started: float, view: View) -> Iterator[str]:
+        """Run the operator's programs for the device, each within its time and what is left."""
+        device = self._machine.device(address)
+        for hook in view.cleaning_hooks:
+            if not hook.covers(device):
+                continue
+            name = hook.command[0]
+            if self._run_hook is None:
+                yield f"hook {name}: not run on a simulated machine"
+                continue
+            self._check_time(address, started, view)
+            left_s = view.cleaning_timeout_s - (self._stopwatch() - started)
+            limit_s = min(hook.timeout_s, left_s)
+            told = self._run_hook(hook.arguments(device), environment_of(device), limit_s)
+            yield f"hook {name}" + (f": {told}" if told else "")
 
     def _driver_before(self, device: PciDevice) -> str | None:
         """Return what to give the function back to.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lanekeeper.agent.cleaning import Cleaner
+from lanekeeper.agent.cleaning import Cleaner, RunHook
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.guests import SHUTDOWN_WAIT_S, Workshop
@@ -43,8 +43,12 @@ def compose(
     *,
     management: Interfaces = no_interfaces,
     timing: Timing | None = None,
+    run_hook: RunHook | None = None,
 ) -> Agent:
-    """Return the agent of the enrolled host whose directory is *state*; it does nothing yet."""
+    """Return the agent of the enrolled host whose directory is *state*; it does nothing yet.
+
+    Without *run_hook* the operator's cleaning hooks are noted and not run.
+    """
     timing = timing or Timing()
     directories = GuestDirectories(state.servers)
     drivers = DriverRecord(state.path / "drivers.json")
@@ -64,7 +68,7 @@ def compose(
             stopwatch=timing.stopwatch,
             shutdown_wait_s=timing.shutdown_wait_s,
         ),
-        cleaner=Cleaner(machine, hypervisor, drivers, timing.stopwatch),
+        cleaner=Cleaner(machine, hypervisor, drivers, timing.stopwatch, run_hook),
         sweep=ImageSweep(images, directories, hypervisor, timing.stopwatch),
         stopwatch=timing.stopwatch,
         look_every_s=timing.look_every_s,

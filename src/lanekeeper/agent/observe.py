@@ -14,6 +14,7 @@ from lanekeeper.config.tree import Config, Cpus
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.pci.health import Reading
@@ -35,6 +36,7 @@ class Policy:
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
         cpus: which of the host's CPUs guests get.
+        cleaning_hooks: programs that have to succeed before a device is clean.
         image_cache: when images that nothing needs are removed.
     """
 
@@ -43,6 +45,7 @@ class Policy:
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    cleaning_hooks: Sequence[CleaningHook] = ()
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     @classmethod
@@ -54,6 +57,7 @@ class Policy:
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
             cpus=config.cpus,
+            cleaning_hooks=config.lanekeeper.cleaning_hooks,
             image_cache=config.image_cache,
         )
 
@@ -68,7 +72,7 @@ class View:
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         slots: physical slots of cards, by the address of what is no VF.
-        cleaning_timeout_s, cpus, image_cache: as the policy has them.
+        cleaning_timeout_s, cleaning_hooks, cpus, image_cache: as the policy has them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -79,6 +83,7 @@ class View:
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    cleaning_hooks: Sequence[CleaningHook] = ()
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     def may_touch(self, address: PciAddress) -> bool:
@@ -114,6 +119,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         slots=scan.slots,
         cleaning_timeout_s=policy.cleaning_timeout_s,
         cpus=policy.cpus,
+        cleaning_hooks=policy.cleaning_hooks,
         image_cache=policy.image_cache,
         problems=(
             *listing.problems,

@@ -14,6 +14,7 @@ from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.senses import Interfaces, no_interfaces, refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import Unavailable
+from lanekeeper.host.hook import run_hook
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.hypervisor.driver import Hypervisor
 
@@ -40,7 +41,9 @@ def real_agent(
     client = client_of(state)
     hypervisor = _libvirt(state, libvirt_uri, kvm)
     management = _management(client.url)
-    agent = compose(state, client, machine, hypervisor, policy, management=management)
+    agent = compose(
+        state, client, machine, hypervisor, policy, management=management, run_hook=run_hook
+    )
     return agent, client
 
 

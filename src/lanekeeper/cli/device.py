@@ -1,4 +1,4 @@
-"""``lanekeeper device``: every device of the fleet, who holds it, and cleaning one again."""
+"""``lanekeeper device``: the fleet's devices, who holds each, cleaning and keeping one back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from lanekeeper.cli import exit_code
 from lanekeeper.cli.cloud import connect
 from lanekeeper.cli.table import table
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.pci.address import PciAddress
 
 _PATH = "/lanekeeper/v1/devices"
+_ORDERS = {
+    "clean": "have a quarantined device cleaned once more",
+    "release": "have a spent, reserved or retired device serve again",
+    "retire": "take a device out until it is released; who holds it keeps it till then",
+}
 _PAGE = 1000
 """Devices in one answer, where there are more."""
 
@@ -34,10 +40,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     show.add_argument("device", metavar="ID")
     show.add_argument("--json", action="store_true", help="as JSON")
     show.set_defaults(handler=run_show)
-    clean = verbs.add_parser("clean", help="have a quarantined device cleaned once more")
-    clean.add_argument("device", metavar="ID")
-    clean.add_argument("--json", action="store_true", help="as JSON")
-    clean.set_defaults(handler=run_clean)
+    history = verbs.add_parser("history", help="who held a device, when, and how it was cleaned")
+    history.add_argument("device", metavar="ADDRESS|ID")
+    history.add_argument("--host", metavar="HOST", help="of an address: on this host alone")
+    history.add_argument("--limit", metavar="N", help="the latest N alone")
+    history.add_argument("--json", action="store_true", help="as JSON")
+    history.set_defaults(handler=run_history)
+    for verb, help_ in _ORDERS.items():
+        order = verbs.add_parser(verb, help=help_)
+        order.add_argument("device", metavar="ID")
+        order.add_argument("--json", action="store_true", help="as JSON")
+        order.set_defaults(handler=run_order)
 
 
 def run_list(parsed: argparse.Namespace) -> int:
@@ -64,10 +77,42 @@ def run_show(parsed: argparse.Namespace) -> int:
     return exit_code.DONE
 
 
-def run_clean(parsed: argparse.Namespace) -> int:
-    """Start another cleaning round."""
+def run_history(parsed: argparse.Namespace) -> int:
+    """Print what became of a device, the latest first."""
+    query = {key: value for key in ("host", "limit") if (value := getattr(parsed, key)) is not None}
+    path = f"{_PATH}/{_id_or_address(parsed.device)}/history"
+    events: list[dict[str, Any]] = connect().get(path, **query)["events"]
+    print(json.dumps(events, indent=2) if parsed.json else history_text(events))
+    return exit_code.DONE
+
+
+def _id_or_address(device: str) -> str:
+    try:
+        return str(PciAddress.parse(device))
+    except Invalid:
+        return str(_path_of(device)).rpartition("/")[2]
+
+
+def history_text(events: list[dict[str, Any]]) -> str:
+    """One event a line, with the steps of a cleaning."""
+    rows = [
+        (
+            one["at"][:19].replace("T", " "),
+            one["host"] or "-",
+            one["address"],
+            one["what"],
+            one["holder_name"] or one["holder"] or "-",
+            "; ".join(filter(None, (one["detail"].get("reason"), *one["detail"].get("steps", ())))),
+        )
+        for one in events
+    ]
+    return table(("at (UTC)", "host", "address", "what", "holder", "how"), rows)
+
+
+def run_order(parsed: argparse.Namespace) -> int:
+    """Have something done with one device, as ``_ORDERS`` says."""
     path = _path_of(parsed.device)
-    _print(parsed, connect().post(f"{path}/clean")["device"])
+    _print(parsed, connect().post(f"{path}/{parsed.verb}")["device"])
     return exit_code.DONE
 
 
@@ -92,7 +137,7 @@ def list_text(devices: list[dict[str, Any]]) -> str:
             one["address"],
             f"{one['vendor_id']}:{one['product_id']}",
             one["physical_network"] or one["resource_class"] or "-",
-            one["state"],
+            _standing(one),
             "; ".join(one["health"]) or "ok",
             one["holder_name"] or one["holder"] or "-",
             one["id"],
@@ -101,6 +146,15 @@ def list_text(devices: list[dict[str, Any]]) -> str:
         if one["listed"]
     ]
     return table(("host", "address", "device", "serves", "state", "health", "holder", "id"), rows)
+
+
+def _standing(one: dict[str, Any]) -> str:
+    """A clean device that is kept back is ``spent``, not ``available``."""
+    if not one["reserved"]:
+        return str(one["state"])
+    return str(
+        one["reserved"] if one["state"] == "available" else f"{one['state']}, {one['reserved']}"
+    )
 
 
 def _print(parsed: argparse.Namespace, device: dict[str, Any]) -> None:

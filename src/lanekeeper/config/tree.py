@@ -34,6 +34,7 @@ from lanekeeper.domain.network.mapping import (
 from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.alias import Alias
+from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.topology.cpu_set import parse_cpu_set
 from lanekeeper.domain.topology.page_size import ReservedPages, parse_reserved_pages
@@ -360,6 +361,18 @@ class Own(Section, frozen=True):
             "four such tries it is quarantined. Of the host's agent.",
         ),
     ] = 120.0
+    cleaning_hooks: Annotated[
+        tuple[CleaningHook, ...],
+        Option(
+            "lanekeeper",
+            "cleaning_hooks",
+            "A program that has to succeed before a device is clean, a JSON object: command (a "
+            "list; {address} stands for the device's), vendor_id, product_id, class (its first "
+            "2, 4 or 6 digits), timeout_s (60); repeatable, run in order. Of the host's agent.",
+            parse=CleaningHook.parse,
+            multiple=True,
+        ),
+    ] = ()
     agent_down_s: Annotated[
         float,
         Meta(ge=5, le=86_400),
@@ -370,6 +383,25 @@ class Own(Section, frozen=True):
             also=(("DEFAULT", "agent_down_time"),),
         ),
     ] = 75.0
+    device_history_kept_days: Annotated[
+        int,
+        Meta(ge=1, le=36_500),
+        Option(
+            "lanekeeper",
+            "device_history_kept_days",
+            "Days that it is kept who held a device and how it was cleaned (lanekeeper device "
+            "history).",
+        ),
+    ] = 365
+    device_history_kept_max: Annotated[
+        int,
+        Meta(ge=1000, le=100_000_000),
+        Option(
+            "lanekeeper",
+            "device_history_kept_max",
+            "How many such events of all devices are kept at most, the youngest ones.",
+        ),
+    ] = 1_000_000
     events_kept_days: Annotated[
         int,
         Meta(ge=1, le=36_500),

@@ -10,6 +10,7 @@ from lanekeeper.control.image.image import finish_deletions
 from lanekeeper.control.site import Site
 from lanekeeper.store.change_log import change_log_trim
 from lanekeeper.store.compute.server import event_beyond, events_forget
+from lanekeeper.store.device.history import history_beyond, history_forget
 from lanekeeper.store.identity.token import revocation_forget, token_key_list
 
 TIDY_EVERY_S = 600.0
@@ -37,6 +38,7 @@ def tidy(site: Site) -> None:
         rotate_token_keys(site)
     site.database.write(lambda connection: revocation_forget(connection, now))
     _forget_events(site)
+    _forget_history(site)
     finish_deletions(site)
 
 
@@ -49,6 +51,18 @@ def _forget_events(site: Site) -> None:
     if beyond is not None:
         until = max(until, beyond)
     while site.database.write(lambda connection: events_forget(connection, until)):
+        pass
+
+
+def _forget_history(site: Site) -> None:
+    """Let what became of devices long ago go, a little at once."""
+    kept = site.config.lanekeeper
+    until = site.clock() - timedelta(days=kept.device_history_kept_days)
+    with site.database.read() as connection:
+        beyond = history_beyond(connection, kept.device_history_kept_max)
+    if beyond is not None:
+        until = max(until, beyond)
+    while site.database.write(lambda connection: history_forget(connection, until)):
         pass
 
 

@@ -205,7 +205,8 @@ _SOURCES = (
     _Source(
         "device",
         (
-            *("id", "provider_id", "resource_class", "state", "present", "unfit", "listed"),
+            *("id", "provider_id", "resource_class", "state", "present", "unfit"),
+            *("reserved", "listed"),
             *("pf_id", "address", "vendor_id", "product_id", "dev_type", "tags"),
         ),
         _OWN,

@@ -67,6 +67,13 @@ def test_equal_devices_go_by_address() -> None:
         ([vf("a", standing=Standing.HELD)], "0 are free, 1 are held", "delete a server"),
         ([vf("a", standing=Standing.CLEANING)], "1 are being cleaned", "wait"),
         ([vf("a", standing=Standing.QUARANTINED)], "1 are quarantined", "quarantined"),
+        (
+            [vf("a", standing=Standing.SPENT)],
+            "1 are spent (one-time-use)",
+            "lanekeeper device release",
+        ),
+        ([vf("a", standing=Standing.RESERVED)], "1 are reserved through Placement", "reserved=0"),
+        ([vf("a", standing=Standing.RETIRED)], "1 are retired", "lanekeeper device release"),
     ],
 )
 def test_a_shortfall_says_what_stands_in_the_way(

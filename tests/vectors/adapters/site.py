@@ -67,6 +67,7 @@ class _Story:
         self.servers: dict[str, str] = {}
 
     def take(self, step: Data) -> dict[str, Any]:
+        before = self._view()
         try:
             said = getattr(self, f"_{step['op']}")(step) or {}
             outcome = "ok"
@@ -75,6 +76,9 @@ class _Story:
         self.world.obey()
         if step["op"] == "configure":
             return {"outcome": outcome}
+        if outcome == "refused" and step["op"] == "restart_host" and self._view() == before:
+            # Nova's service is dead then and its cases tell of nothing; here all stands as before.
+            return {"outcome": outcome, "devices": {}, "providers": {}}
         return {"outcome": outcome, **said, **self._view()}
 
     def _configure(self, step: Data) -> None:

@@ -13,6 +13,7 @@ import structlog
 
 from lanekeeper.control.compute.server import guest_reported
 from lanekeeper.control.host.health import review_host
+from lanekeeper.control.host.partition import check_partition, listed_entries
 from lanekeeper.control.host.stock import cell_stocks, host_stocks
 from lanekeeper.control.metrics import CLEANING
 from lanekeeper.control.site import Site
@@ -66,6 +67,7 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
 
     Raises:
         Invalid: two devices at one address, or a VF whose PF is not told.
+        Conflict: it lists the other side of a card that a guest holds (``check_partition``).
     """
     _check_devices(facts.devices)
     now = site.clock()
@@ -80,6 +82,7 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
             frozen_report_put(connection, host_id, facts_told=True)
         host_facts_set(connection, host_id, plain, now)
         before = devices_in_orders(connection, host_id)
+        listed = listed_entries(connection, host_id)
         merged = devices_merge(
             connection,
             host_id,
@@ -87,6 +90,7 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
             now,
             accept_exchanged=site.config.lanekeeper.accept_exchanged_devices,
         )
+        check_partition(connection, host_id, listed)
         if merged.moved:
             ports_follow(connection, [one.id for one in merged.moved], now)
         _provide(connection, record, facts.devices, merged.ids, now)
@@ -242,7 +246,14 @@ def _cleaned(
     began = cleaning_began(connection, cleaned.device_id)
     problem = "" if cleaned.clean else cleaned.problem or "cleaning failed without a reason"
     closed = device_cleaned(
-        connection, host_id, cleaned.device_id, cleaned.round, now, problem=problem
+        connection,
+        host_id,
+        cleaned.device_id,
+        cleaned.round,
+        now,
+        problem=problem,
+        steps=cleaned.steps,
+        seconds=cleaned.seconds,
     )
     if not closed or began is None:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from lanekeeper.control.host.device_reserve import reserve_inventories
 from lanekeeper.control.placement.resource_name import (
     STANDARD_CLASSES,
     check_classes,
@@ -31,6 +32,7 @@ from lanekeeper.store.placement.inventory import (
     inventory_write,
 )
 
+_LISTED = "device_spec decides which devices are listed; of what is there reserved alone may be set"
 IN_USE = "placement.inventory.inuse"
 
 
@@ -51,6 +53,8 @@ def put_inventories(
 ) -> int:
     """Replace every inventory of a client's provider; returns its new generation.
 
+    Of a device's provider *reserved* alone may differ (``control.host.device_reserve``).
+
     Raises:
         Conflict: stale generation, a class in use would go, or Lanekeeper owns the provider.
         NotFound: no such provider.
@@ -58,6 +62,10 @@ def put_inventories(
     """
 
     def work(connection: sa.Connection) -> int:
+        if existing(connection, provider_id).owner == "device":
+            return reserve_inventories(
+                connection, provider_id, generation, wanted, site.clock(), whole=True
+            )
         provider = inventory_owner(connection, provider_id)
         classes_hold(connection, wanted)
         check_classes(
@@ -109,6 +117,8 @@ def change_inventory(
 ) -> int:
     """Replace one class that the provider has; returns the provider's new generation.
 
+    Of a device's provider *reserved* alone may differ (``control.host.device_reserve``).
+
     Raises:
         Conflict: stale generation, or Lanekeeper owns the provider.
         NotFound: no such provider, or no such class at all.
@@ -116,6 +126,10 @@ def change_inventory(
     """
 
     def work(connection: sa.Connection) -> int:
+        if existing(connection, provider_id).owner == "device":
+            return reserve_inventories(
+                connection, provider_id, generation, {name: record}, site.clock()
+            )
         provider = inventory_owner(connection, provider_id)
         classes_hold(connection, [name])
         moved = bump(connection, provider, generation)
@@ -208,6 +222,6 @@ def inventory_owner(connection: sa.Connection, provider_id: str) -> ProviderRow:
     if provider.owner == "device":
         raise Conflict(
             f"the inventory of {provider.name} is counted from its devices",
-            hint="device_spec decides which devices are listed",
+            hint=_LISTED,
         )
     return owned(connection, provider_id, "changed")

@@ -59,7 +59,7 @@ def pfs_have_cards(records: Records) -> Iterator[Finding]:
 
 
 def cards_are_counted_right(records: Records) -> Iterator[Finding]:
-    """A card says what follows from the rows of its PF and VFs, as ``store/device/life.py`` has it.
+    """A card says what follows from the rows of its PF and VFs, as ``store/device/card.py`` has it.
 
     Whole by the PF's holder, or by its last one until the PF is clean; else in as many parts as VFs
     are held, or dirty and there.

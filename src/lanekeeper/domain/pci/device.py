@@ -36,6 +36,19 @@ class DeviceState(StrEnum):
     QUARANTINED = "quarantined"
 
 
+class Reserve(StrEnum):
+    """Why a device, clean or not, is kept from new guests until somebody asks for its return.
+
+    ``SPENT`` is what a guest has been given once, where its entry says ``one_time_use``; it stands
+    from the claim on. ``ASIDE`` was asked for through Placement, ``RETIRED`` by an operator here.
+    """
+
+    NOT = ""
+    SPENT = "spent"
+    ASIDE = "reserved"
+    RETIRED = "retired"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PciDevice:
     """One PCI function as its host reported it. A fact, never edited.

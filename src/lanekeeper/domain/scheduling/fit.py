@@ -237,6 +237,14 @@ def _remedy(standings: Mapping[Standing, int], unfit: Sequence[str]) -> str:
             f"mend {', '.join(unfit[:_NAMED])}{more}; what has been well for long enough is "
             "offered again by itself"
         )
+    if standings.get(Standing.SPENT) or standings.get(Standing.RESERVED):
+        return (
+            "ask for the return of what is spent or reserved: openstack resource provider "
+            "inventory set --amend --resource CLASS:reserved=0 UUID, or lanekeeper device release "
+            "ID (lanekeeper device list shows the ids)"
+        )
+    if standings.get(Standing.RETIRED):
+        return "have a retired device serve again (lanekeeper device release ID), or add devices"
     if standings.get(Standing.QUARANTINED):
         return "see why devices are quarantined (lanekeeper device list) and have them cleaned"
     return "delete a server that holds such a device, or add devices"

@@ -24,6 +24,9 @@ class Standing(StrEnum):
     HELD = "held"
     CLEANING = "being cleaned"
     QUARANTINED = "quarantined"
+    SPENT = "spent (one-time-use)"
+    RESERVED = "reserved through Placement"
+    RETIRED = "retired"
     UNFIT = "not well"
     BLOCKED = "blocked by its card's other side"
 

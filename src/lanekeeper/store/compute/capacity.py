@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.compute.aggregate import Aggregate
-from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.domain.pci.request import Offered
 from lanekeeper.domain.scheduling.host import (
     DEFAULT_ZONE,
@@ -41,6 +41,11 @@ _STANDING: Mapping[str, Standing] = {
     DeviceState.HELD: Standing.HELD,
     DeviceState.CLEANING: Standing.CLEANING,
     DeviceState.QUARANTINED: Standing.QUARANTINED,
+}
+_RESERVED: Mapping[str, Standing] = {
+    Reserve.SPENT: Standing.SPENT,
+    Reserve.ASIDE: Standing.RESERVED,
+    Reserve.RETIRED: Standing.RETIRED,
 }
 
 
@@ -209,6 +214,7 @@ def _devices(
             device.c.tags,
             device.c.state,
             device.c.unfit,
+            device.c.reserved,
             device.c.pf_id,
             device.c.numa_node,
             device.c.pcie_root,
@@ -245,12 +251,14 @@ def _device(row: sa.RowMapping) -> HostDevice:
 
 
 def _standing(row: sa.RowMapping) -> Standing:
-    """Where a device stands; a clean one may be unfit, or blocked by its card, held or dirty the
-    other way.
+    """Where a device stands; a clean one may be kept back, unfit, or blocked by its card, held or
+    dirty the other way.
     """
     standing = _STANDING[row["state"]]
     if standing is not Standing.FREE or row["free"]:
         return standing
+    if row["reserved"]:
+        return _RESERVED[row["reserved"]]
     return Standing.UNFIT if row["unfit"] else Standing.BLOCKED
 
 

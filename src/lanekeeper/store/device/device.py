@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.store.device.free import IS_UNRESERVED
 from lanekeeper.store.tables import claim, device, host
 
 
@@ -80,12 +81,22 @@ def devices_in_orders(connection: sa.Connection, host_id: str) -> list[tuple[Any
 
 
 def devices_counted(connection: sa.Connection) -> list[tuple[str, str, str, int]]:
-    """How many devices each host has in each state: (host name, resource class, state, number)."""
+    """How many devices each host has in each state: (host name, resource class, state, number).
+
+    What is clean and kept back counts as ``spent``, ``reserved`` or ``retired``.
+    """
     rows = connection.execute(
         sa.select(
             host.c.name,
             sa.func.coalesce(device.c.resource_class, ""),
-            sa.case((device.c.present, device.c.state), else_="missing"),
+            sa.case(
+                (~device.c.present, "missing"),
+                (
+                    sa.and_(device.c.state == DeviceState.AVAILABLE, ~IS_UNRESERVED),
+                    device.c.reserved,
+                ),
+                else_=device.c.state,
+            ),
             sa.func.count(),
         )
         .join(host, host.c.id == device.c.host_id)

@@ -1,4 +1,4 @@
-"""The life of a device: claimed, released, cleaned, gone away, come back.
+"""The life of a device: claimed, released, cleaned.
 
 Every step is a guarded write whose row count decides. Every step ends by counting its card anew
 from the rows, so that no step has to know what the others have counted.
@@ -6,7 +6,7 @@ from the rows, so that no step has to know what the others have counted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,15 +14,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.pci.device import DeviceState
-from lanekeeper.store.batch import batches
-from lanekeeper.store.device.free import IS_CLEAN, IS_FIT, is_barred
-from lanekeeper.store.tables import card, claim, device
+from lanekeeper.domain.pci.device import DeviceState, Reserve
+from lanekeeper.store.device.card import DIRTY, card_lock, card_recount
+from lanekeeper.store.device.free import (
+    IS_CLEAN,
+    IS_FIT,
+    IS_FOR_ONE_GUEST,
+    IS_UNRESERVED,
+    is_barred,
+)
+from lanekeeper.store.device.history import What, history_write
+from lanekeeper.store.tables import claim, device
 
 TAKEN = "lanekeeper.device.taken"
-_SET_ASIDE = "set aside"
-"""Who holds a card whose PF is not clean though nobody has held it: its VFs are not given away."""
-_DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
+_SPENT_IF_ONCE = sa.case((IS_FOR_ONE_GUEST, Reserve.SPENT), else_=device.c.reserved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +56,23 @@ def claim_insert(
 
     Whoever claims on a host has called ``host_lock`` before, so rivals wait for each other there;
     the order of devices and cards within does not matter then. What is not new is held already, as
-    its host has told: whether it is listed and well does not matter.
+    its host has told: whether it is listed, well and not kept back does not matter. What is given
+    for one guest is spent from now on.
 
     Raises:
         Conflict: a device is no longer available, or its PF or its VFs are held. The transaction
             must be left; the caller picks again from what is free then.
     """
+    taken = []
     for pick in sorted(picks, key=lambda pick: pick.device_id):
         row = _step(
             connection,
             pick.device_id,
             now,
             IS_CLEAN,
-            *((device.c.listed, IS_FIT) if is_new else ()),
+            *((device.c.listed, IS_FIT, IS_UNRESERVED) if is_new else ()),
             state=DeviceState.HELD,
+            reserved=_SPENT_IF_ONCE,
         )
         if row is None:
             raise Conflict(f"device {pick.device_id} is no longer available", code=TAKEN)
@@ -79,6 +87,8 @@ def claim_insert(
             )
         )
         card_recount(connection, row.pf_id or row.id)
+        taken.append(row)
+    history_write(connection, taken, What.CLAIMED, now, consumer_id=consumer_id)
 
 
 def claim_adopt(
@@ -97,7 +107,7 @@ def claim_adopt(
         _clear_other_way(connection, pick.device_id, now)
         connection.execute(
             device.update()
-            .where(device.c.id == pick.device_id, device.c.state.in_(_DIRTY))
+            .where(device.c.id == pick.device_id, device.c.state.in_(DIRTY))
             .values(state=DeviceState.AVAILABLE, state_reason="", state_at=now)
         )
         card_recount(connection, _card_of(connection, pick.device_id))
@@ -116,6 +126,7 @@ def device_set_aside(connection: sa.Connection, device_id: str, reason: str, now
     )
     if row is not None:
         card_recount(connection, row.pf_id or row.id)
+        history_write(connection, [row], What.QUARANTINED, now, detail={"reason": reason})
     return row is not None
 
 
@@ -130,7 +141,7 @@ def _clear_other_way(connection: sa.Connection, device_id: str, now: datetime) -
     connection.execute(
         device.update()
         .where(sa.or_(device.c.id == mine, device.c.pf_id == device_id))
-        .where(device.c.state.in_(_DIRTY))
+        .where(device.c.state.in_(DIRTY))
         .values(
             state=DeviceState.AVAILABLE,
             state_reason="",
@@ -152,12 +163,15 @@ def claim_release(
     if request_id is not None:
         mine = mine.where(claim.c.request_id == request_id)
     ids = tuple(connection.scalars(mine.order_by(claim.c.device_id)))
+    released = []
     for device_id in ids:
         gone = connection.execute(
             claim.delete().where(claim.c.device_id == device_id, claim.c.consumer_id == consumer_id)
         )
         if gone.rowcount == 1:
-            _to_cleaning(connection, device_id, now, DeviceState.HELD)
+            row = _to_cleaning(connection, device_id, now, DeviceState.HELD)
+            released += [row] if row is not None else []
+    history_write(connection, released, What.RELEASED, now, consumer_id=consumer_id)
     return ids
 
 
@@ -169,8 +183,12 @@ def device_cleaned(
     now: datetime,
     *,
     problem: str = "",
+    steps: Sequence[str] = (),
+    seconds: float = 0.0,
 ) -> bool:
     """Close cleaning round *round_*: available when it went well, quarantined with *problem*.
+
+    *steps* are what was done, in *seconds*; they go into the device's history.
 
     Returns whether this call closed it. An answer to an older round, from a host that does not
     have the device, or about one that has gone away changes nothing.
@@ -189,6 +207,10 @@ def device_cleaned(
     if row is None:
         return False
     card_recount(connection, row.pf_id or row.id)
+    detail = {"round": round_, "steps": list(steps), "seconds": seconds}
+    detail |= {"reason": problem} if problem else {}
+    what = What.QUARANTINED if problem else What.CLEANED
+    history_write(connection, [row], what, now, detail=detail)
     return True
 
 
@@ -207,94 +229,17 @@ def device_clean_again(connection: sa.Connection, device_id: str, now: datetime)
 
     Returns its host's id; None when the device is not there or not quarantined.
     """
-    return _to_cleaning(connection, device_id, now, DeviceState.QUARANTINED)
-
-
-def devices_leave(connection: sa.Connection, device_ids: Collection[str]) -> None:
-    """Their host tells of them no more. Who holds one keeps it; a dirty one bars no card."""
-    _recount(connection, _set_presence(connection, device_ids, present=False))
-
-
-def devices_return(connection: sa.Connection, device_ids: Collection[str]) -> None:
-    """Their host tells of them again; each is in the state in which it left."""
-    _recount(connection, _set_presence(connection, device_ids, present=True))
-
-
-def devices_move(connection: sa.Connection, addresses: Mapping[str, str], now: datetime) -> None:
-    """Have devices sit where *addresses* (by id) says, and there again if they were away.
-
-    All at once, since they may exchange their addresses.
-    """
-    if not addresses:
-        return
-    _set_presence(connection, addresses, present=False)
-    connection.execute(
-        device.update()
-        .where(device.c.id == sa.bindparam("moved"))
-        .values(
-            address=sa.bindparam("to"),
-            moved_from=device.c.address,
-            moved_at=now,
-            generation=device.c.generation + 1,
-        ),
-        [{"moved": device_id, "to": address} for device_id, address in sorted(addresses.items())],
-    )
-    devices_return(connection, addresses)
-
-
-def card_recount(connection: sa.Connection, pf_id: str) -> None:
-    """Set from the rows how the card of *pf_id* is held; what is not a PF has none.
-
-    Whole: by the PF's holder, also after it let go until the PF is clean. Otherwise in as many
-    parts as VFs are held, or dirty and there; what is away cannot be cleaned and bars nobody.
-    Dirty VFs that come back to a card held whole count once it is not any more.
-    """
-    before = _locked(connection, pf_id)
-    if before is None:
-        return
-    whole = _whole_holder(connection, pf_id, before["whole_holder"])
-    parts = 0 if whole is not None else _parts(connection, pf_id)
-    if (whole, parts) != (before["whole_holder"], before["parts_held"]):
-        connection.execute(
-            card.update()
-            .where(card.c.pf_device_id == pf_id)
-            .values(whole_holder=whole, parts_held=parts)
-        )
-
-
-def _locked(connection: sa.Connection, pf_id: str) -> sa.RowMapping | None:
-    """The card, which nobody else counts until this transaction ends.
-
-    A statement of its own: only what comes after it sees what the last one to count has written.
-    """
-    mine = sa.select(card).where(card.c.pf_device_id == pf_id).with_for_update()
-    return connection.execute(mine).mappings().one_or_none()
-
-
-def _whole_holder(connection: sa.Connection, pf_id: str, last: str | None) -> str | None:
-    state, holder = connection.execute(
-        sa.select(device.c.state, claim.c.consumer_id)
-        .outerjoin(claim, claim.c.device_id == device.c.id)
-        .where(device.c.id == pf_id)
-    ).one()
-    if state == DeviceState.AVAILABLE:
+    row = _to_cleaning(connection, device_id, now, DeviceState.QUARANTINED)
+    if row is None:
         return None
-    if holder is None and last is None and not _parts(connection, pf_id):
-        return _SET_ASIDE
-    return last if holder is None else holder
-
-
-def _parts(connection: sa.Connection, pf_id: str) -> int:
-    dirty = sa.and_(device.c.present, device.c.state.in_(_DIRTY))
-    counted = sa.select(sa.func.count()).where(
-        device.c.pf_id == pf_id, sa.or_(device.c.state == DeviceState.HELD, dirty)
-    )
-    return connection.execute(counted).scalar_one()
+    history_write(connection, [row], What.CLEANING, now)
+    host_id: str = row.host_id
+    return host_id
 
 
 def _check_card(connection: sa.Connection, row: sa.Row[Any]) -> None:
     """Make sure that a device's card is not held the other way; the card is locked from now on."""
-    if is_barred(row.dev_type, _locked(connection, row.pf_id or row.id)):
+    if is_barred(row.dev_type, card_lock(connection, row.pf_id or row.id)):
         raise Conflict(
             f"{row.address} cannot be held: its card is in use the other way (whole or in parts)",
             code=TAKEN,
@@ -303,8 +248,8 @@ def _check_card(connection: sa.Connection, row: sa.Row[Any]) -> None:
 
 def _to_cleaning(
     connection: sa.Connection, device_id: str, now: datetime, before: DeviceState
-) -> str | None:
-    """Start a cleaning round of a device that is in state *before*; returns its host's id."""
+) -> sa.Row[Any] | None:
+    """Start a cleaning round of a device that is in state *before*; None where it is not."""
     row = _step(
         connection,
         device_id,
@@ -313,11 +258,9 @@ def _to_cleaning(
         state=DeviceState.CLEANING,
         cleaning_round=device.c.cleaning_round + 1,
     )
-    if row is None:
-        return None
-    card_recount(connection, row.pf_id or row.id)
-    host_id: str = row.host_id
-    return host_id
+    if row is not None:
+        card_recount(connection, row.pf_id or row.id)
+    return row
 
 
 def _step(
@@ -337,25 +280,3 @@ def _step(
             device.c.id, device.c.host_id, device.c.pf_id, device.c.dev_type, device.c.address
         )
     ).one_or_none()
-
-
-def _set_presence(
-    connection: sa.Connection, device_ids: Collection[str], *, present: bool
-) -> set[str]:
-    """Say whether the devices are there; returns the ids of their cards' PFs."""
-    cards = set[str]()
-    for some in batches(device_ids):
-        cards |= set(
-            connection.scalars(
-                device.update()
-                .where(device.c.id.in_(some))
-                .values(present=present, generation=device.c.generation + 1)
-                .returning(sa.func.coalesce(device.c.pf_id, device.c.id))
-            )
-        )
-    return cards
-
-
-def _recount(connection: sa.Connection, pf_ids: Collection[str]) -> None:
-    for pf_id in sorted(pf_ids):
-        card_recount(connection, pf_id)

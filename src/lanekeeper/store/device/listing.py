@@ -23,6 +23,8 @@ class DeviceFilter:
     host_id: str | None = None
     host_name: str | None = None
     state: str | None = None
+    provider_id: str | None = None
+    resource_class: str | None = None
     present: bool | None = None
     after: str | None = None
     limit: int | None = None
@@ -58,6 +60,8 @@ def device_rows(connection: sa.Connection, wanted: DeviceFilter = EVERY) -> list
         (device.c.host_id, wanted.host_id),
         (host.c.name, wanted.host_name),
         (device.c.state, wanted.state),
+        (device.c.provider_id, wanted.provider_id),
+        (device.c.resource_class, wanted.resource_class),
         (device.c.present, wanted.present),
     ):
         if value is not None:

@@ -1,4 +1,4 @@
-"""What outlives a host: which of its devices were not clean when it was removed.
+"""What outlives a host: which of its devices were not clean, or kept back, when it was removed.
 
 A device is known again by its host's name and its address, or by its card's serial number wherever
 that is plugged in. The functions of a card share the number, so which one it is counts, too: the
@@ -12,14 +12,16 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.store.device.free import IS_UNRESERVED
 from lanekeeper.store.tables import device, host, quarantine
 
 _UNFINISHED = "its host was removed before it had been cleaned"
+_UNCLEAN = (DeviceState.QUARANTINED, DeviceState.CLEANING)
 _FACTS = ("vendor_id", "product_id", "dev_type", "vf_index")
 
 
 def quarantine_keep(connection: sa.Connection, host_id: str, now: datetime) -> None:
-    """Remember what is quarantined of a host, or still dirty, before its rows are deleted."""
+    """Remember what of a host is quarantined, still dirty or reserved, before its rows go."""
     pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
@@ -32,7 +34,7 @@ def quarantine_keep(connection: sa.Connection, host_id: str, now: datetime) -> N
         .outerjoin(pf, pf.c.id == device.c.pf_id)
         .where(
             device.c.host_id == host_id,
-            device.c.state.in_((DeviceState.QUARANTINED, DeviceState.CLEANING)),
+            sa.or_(device.c.state.in_(_UNCLEAN), ~IS_UNRESERVED),
         )
         .order_by(device.c.present)  # of two at one address the one that is there comes last
     ).mappings()
@@ -45,7 +47,8 @@ def quarantine_keep(connection: sa.Connection, host_id: str, now: datetime) -> N
                 **{name: row[name] for name in _FACTS},
                 serial=row["card_serial"],
                 function=_function(row["card_address"]),
-                reason=row["state_reason"] or _UNFINISHED,
+                reason=(row["state_reason"] or _UNFINISHED) if row["state"] in _UNCLEAN else "",
+                reserved=row["reserved"],
                 at=now,
             )
         )
@@ -54,7 +57,8 @@ def quarantine_keep(connection: sa.Connection, host_id: str, now: datetime) -> N
 def quarantine_apply(connection: sa.Connection, device_id: str, now: datetime) -> bool:
     """Quarantine a device that has just been told of, if it is one that was not clean.
 
-    From then on its own row says so. Returns whether it was.
+    One that was reserved is so again. From then on its own row says all that. Returns whether it
+    is quarantined.
     """
     kept = quarantine.c
     pf = device.alias("pf")
@@ -88,12 +92,13 @@ def quarantine_apply(connection: sa.Connection, device_id: str, now: datetime) -
     connection.execute(
         quarantine.delete().where(kept.host_name == found.host_name, kept.address == found.address)
     )
+    dirty = {"state": DeviceState.QUARANTINED, "state_reason": found.reason, "state_at": now}
+    if not found.reason:
+        dirty = {}
     connection.execute(
-        device.update()
-        .where(device.c.id == device_id)
-        .values(state=DeviceState.QUARANTINED, state_reason=found.reason, state_at=now)
+        device.update().where(device.c.id == device_id).values(reserved=found.reserved, **dirty)
     )
-    return True
+    return bool(found.reason)
 
 
 def _function(address: str) -> str:

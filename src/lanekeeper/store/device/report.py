@@ -13,8 +13,11 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.domain.pci.identity import Doubt, Known, doubts, recognise
-from lanekeeper.store.device.life import card_recount, devices_leave, devices_move, devices_return
+from lanekeeper.store.device.card import card_recount
+from lanekeeper.store.device.history import What, device_place, history_write
+from lanekeeper.store.device.presence import devices_leave, devices_move, devices_return
 from lanekeeper.store.device.quarantine import quarantine_apply
+from lanekeeper.store.device.reserve import held_once_spend
 from lanekeeper.store.tables import card, claim, device
 
 
@@ -49,6 +52,7 @@ class DeviceRow:
     resource_class: str | None = None
 
 
+_AS_BEFORE = "it was not clean when its host was removed"
 _FACTS = tuple(name for name in DeviceRow.__slots__ if name not in ("address", "parent"))
 _IDENTITY = ("vendor_id", "product_id", "dev_type", "vf_index", "serial", "slot")
 _KNOWN = ("id", "address", "pf_id", "present", *_IDENTITY)
@@ -104,8 +108,8 @@ def devices_merge(
     state and its holder. What is not told any more is marked as not present: a holder keeps it,
     nobody new gets it. Another device at a known address is quarantined; with *accept_exchanged*
     only where the one before it was not free. So is one that was not clean when its host was
-    removed. Other states are not touched here; what follows for cards is the devices' life
-    (``life.py``).
+    removed. What a guest holds and is, from now on, for one guest is spent. Other states are not
+    touched here; what follows for cards is in ``card.py``.
     """
     rows = {row["address"]: row for row in _rows(connection, host_id, device.c.present)}
     if _is_unchanged(told, rows):
@@ -139,6 +143,7 @@ def devices_merge(
             ids[fact.address] = made
             continue
         ids[fact.address] = _update(connection, row, fact)
+    held_once_spend(connection, host_id)
     return Merged(ids, moved, _asides(connection, ids, doubted))
 
 
@@ -219,6 +224,9 @@ def _insert(
         connection.execute(card.insert().values(pf_device_id=device_id))
     if quarantine_apply(connection, device_id, now) or doubt is not None:
         card_recount(connection, pf_id or device_id)
+        why = {"reason": doubt.reason if doubt else _AS_BEFORE}
+        place = [device_place(connection, device_id)]
+        history_write(connection, place, What.QUARANTINED, now, detail=why)
     return device_id
 
 

@@ -10,13 +10,14 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.placement.inventory import Inventory
-from lanekeeper.store.device.free import IS_FREE, ITS_CARD
+from lanekeeper.store.device.free import IS_FREE, IS_UNRESERVED, ITS_CARD
 from lanekeeper.store.tables import card, device, inventory
 
 STOCK = ("total", "reserved", "min_unit", "max_unit", "step_size", "allocation_ratio", "used")
 
 
 _IS_HELD = device.c.state == DeviceState.HELD
+_IS_HELD_AND_RESERVED = sa.and_(_IS_HELD, ~IS_UNRESERVED)
 _FREE = sa.func.sum(sa.case((IS_FREE, 1), else_=0))
 
 
@@ -49,7 +50,8 @@ def counted_with_free(name: str, amount: int) -> sa.Select[tuple[str]]:
 
 
 def counted(provider_id: str | None, name: str | None = None) -> sa.Select[Any]:
-    """Listed devices by provider and class: how many, how many held, how many free to take.
+    """Listed devices by provider and class: how many, how many held, free to take, held and kept
+    back from whoever comes next.
 
     Of one provider only, or of one class, if given. A device whose card is held the other way (its
     PF, or one of its VFs) is not free.
@@ -61,6 +63,7 @@ def counted(provider_id: str | None, name: str | None = None) -> sa.Select[Any]:
             sa.func.count(),
             sa.func.sum(sa.case((_IS_HELD, 1), else_=0)),
             _FREE,
+            sa.func.sum(sa.case((_IS_HELD_AND_RESERVED, 1), else_=0)),
         )
         .outerjoin(card, ITS_CARD)
         .where(
@@ -80,9 +83,15 @@ def record_of(row: sa.RowMapping) -> Inventory:
     return Inventory(**{name: row[name] for name in STOCK})
 
 
-def count_of(total: int, held: int, free: int) -> Inventory:
-    """Make an inventory of counted devices: those neither held nor free are reserved."""
-    return Inventory(total=total, reserved=total - held - free, max_unit=total, used=held)
+def count_of(total: int, held: int, free: int, held_reserved: int) -> Inventory:
+    """Make an inventory of counted devices: those neither held nor free are reserved.
+
+    Where none is free, those that are held and will be kept back are reserved as well, as Nova
+    writes of a one-time-use device. While some are free they are not: what may be taken is what is
+    neither reserved nor used, and a device that counted for both would hide a free one.
+    """
+    reserved = total - held - free + (0 if free else held_reserved)
+    return Inventory(total=total, reserved=reserved, max_unit=total, used=held)
 
 
 def inventory_write(

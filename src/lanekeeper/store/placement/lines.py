@@ -69,7 +69,7 @@ def _some(
 
 
 def _of_devices(row: Sequence[Any]) -> tuple[str, str, int, int, int, int, int]:
-    provider_id, name, total, held, free = row
+    provider_id, name, total, held, free, _ = row
     return provider_id, name, held + free, held, 1, total, 1
 
 

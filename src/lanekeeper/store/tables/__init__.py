@@ -18,7 +18,14 @@ from lanekeeper.store.tables.compute import (
     server_group,
     server_group_member,
 )
-from lanekeeper.store.tables.device import card, claim, device, device_health, quarantine
+from lanekeeper.store.tables.device import (
+    card,
+    claim,
+    device,
+    device_event,
+    device_health,
+    quarantine,
+)
 from lanekeeper.store.tables.host import desired_mark, enrolment, frozen_report, host
 from lanekeeper.store.tables.identity import (
     application_credential,
@@ -62,6 +69,7 @@ __all__ = [
     "controller",
     "desired_mark",
     "device",
+    "device_event",
     "device_health",
     "enrolment",
     "flavor",

@@ -47,6 +47,7 @@ device = Table(
     Column("state", sa.Text, nullable=False),
     text_column("state_reason"),
     text_column("unfit"),
+    text_column("reserved"),
     number_column("cleaning_round"),
     number_column("generation"),
     Column("state_at", Moment, nullable=False),
@@ -83,8 +84,9 @@ quarantine = Table(
     Column("serial", sa.Text),
     text_column("function"),
     text_column("reason"),
+    text_column("reserved"),
     Column("at", Moment, nullable=False),
-    comment="Devices that were not clean when their host was removed; they come back quarantined.",
+    comment="Devices that were not clean, or kept back, when their host was removed.",
 )
 device_health = Table(
     "device_health",
@@ -102,6 +104,19 @@ device_health = Table(
     Column("best_width", sa.Integer, nullable=False),
     Column("settled", sa.Boolean, nullable=False),
     comment="How far each signal of a device is. What policy makes of it is in device.unfit.",
+)
+device_event = Table(
+    "device_event",
+    metadata,
+    Column("id", sa.Integer, primary_key=True),
+    Column("device_id", sa.Text, nullable=False, index=True),
+    Column("host_id", sa.Text, nullable=False),
+    Column("address", sa.Text, nullable=False, index=True),
+    Column("what", sa.Text, nullable=False),
+    Column("consumer_id", sa.Text),
+    json_column("detail"),
+    Column("at", Moment, nullable=False, index=True),
+    comment="Who has held a device and how it was cleaned; kept for a time, also of one gone.",
 )
 claim = Table(
     "claim",

@@ -1,0 +1,88 @@
+"""Who has held a device, when, and how it was cleaned."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Invalid, NotFound
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.store.device.device import device_host
+from lanekeeper.store.device.history import history_list
+
+LONGEST = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEvent:
+    """One thing that became of a device.
+
+    Attributes:
+        what: claimed, released, cleaning asked for, cleaned, quarantined, reserved, retired or
+            returned.
+        host: its name; None of one that was removed.
+        holder: the server's id where it was claimed or released; *holder_name* while it exists.
+        detail: of a cleaning its round, steps, seconds and, where it failed, the reason.
+    """
+
+    at: datetime
+    what: str
+    device_id: str
+    host: str | None
+    address: str
+    holder: str | None = None
+    holder_name: str | None = None
+    project_id: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def device_history(
+    site: Site, device: str, host_name: str | None = None, *, limit: int = LONGEST
+) -> list[DeviceEvent]:
+    """What became of a device by its id, or of all that were at a PCI address; the latest first.
+
+    Raises:
+        Invalid: *device* is neither an id nor an address, or *limit* is out of bounds.
+        NotFound: no device has the id, and none of which history is kept had it.
+    """
+    if not 1 <= limit <= LONGEST:
+        raise Invalid(f"limit {limit} is not between 1 and {LONGEST}")
+    device_id, address = _named(device)
+    with site.database.read() as connection:
+        rows = history_list(
+            connection, device_id=device_id, address=address, host_name=host_name, limit=limit
+        )
+        if not rows and device_id is not None and device_host(connection, device_id) is None:
+            raise NotFound(f"no device has the id {device_id}")
+    return [
+        DeviceEvent(
+            at=row["at"],
+            what=row["what"],
+            device_id=row["device_id"],
+            host=row["host_name"],
+            address=row["address"],
+            holder=row["consumer_id"],
+            holder_name=row["holder_name"],
+            project_id=row["project_id"],
+            detail=row["detail"],
+        )
+        for row in rows
+    ]
+
+
+def _named(device: str) -> tuple[str | None, str | None]:
+    try:
+        return str(uuid.UUID(device)), None
+    except ValueError:
+        pass
+    try:
+        return None, str(PciAddress.parse(device))
+    except Invalid as error:
+        raise Invalid(
+            f"{device[:80]!r} is neither the id of a device nor a PCI address",
+            hint="lanekeeper device list shows both",
+        ) from error

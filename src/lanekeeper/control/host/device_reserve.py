@@ -1,0 +1,205 @@
+"""Keeping devices back and having them return: by a device's id, or as Placement's reserved.
+
+What is spent (a one-time-use device that a guest has had), set aside or retired is offered to
+nobody. It returns when that is asked for, and never before its cleaning is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+
+from lanekeeper.control.host.device import Device, show_device
+from lanekeeper.control.placement.resource_provider import bump, existing
+from lanekeeper.control.site import Site
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause
+from lanekeeper.domain.pci.device import DeviceState, Reserve
+from lanekeeper.domain.placement.inventory import Inventory
+from lanekeeper.store.device.device import device_host
+from lanekeeper.store.device.listing import DeviceFilter, device_rows
+from lanekeeper.store.device.reserve import reserve_set
+from lanekeeper.store.host.desired import host_lock
+from lanekeeper.store.placement.inventory import inventories_of
+
+log = structlog.get_logger("lanekeeper.device")
+
+NOT_BACK = "lanekeeper.device.not_back"
+_NAMED = 3
+
+
+def release_device(site: Site, device_id: str) -> Device:
+    """Have a device that is spent, set aside or retired serve again.
+
+    Raises:
+        NotFound: no device has this id.
+        Conflict: nothing keeps it back, or its cleaning is not done.
+    """
+
+    def back(row: sa.RowMapping) -> Reserve:
+        if row["reserved"] == Reserve.NOT:
+            raise Conflict(
+                f"device {row['address']} on {row['host_name']} is neither spent, reserved nor "
+                f"retired: it is {row['state']}",
+                hint="only what is kept back is released",
+            )
+        if problem := _not_back(row):
+            raise _refusal([problem])
+        return Reserve.NOT
+
+    return _change(site, device_id, back)
+
+
+def retire_device(site: Site, device_id: str) -> Device:
+    """Take a device out for good, until it is released. Who holds it keeps it till then.
+
+    Raises:
+        NotFound: no device has this id.
+    """
+    return _change(site, device_id, lambda _: Reserve.RETIRED)
+
+
+def _change(site: Site, device_id: str, decide: Callable[[sa.RowMapping], Reserve]) -> Device:
+    def work(connection: sa.Connection) -> tuple[str, Reserve]:
+        home = device_host(connection, device_id)
+        if home is None:
+            raise NotFound(f"no device has the id {device_id[:80]}")
+        host_lock(connection, home)
+        for row in device_rows(connection, DeviceFilter(id=device_id)):
+            reserve = decide(row)
+            if reserve != row["reserved"]:
+                reserve_set(connection, device_id, reserve, site.clock())
+            return row["reserved"], reserve
+        raise NotFound(f"no device has the id {device_id[:80]}")
+
+    before, after = site.database.write(work)
+    found = show_device(site, device_id)
+    log.info(
+        "device.reserved", host=found.host, address=found.address, before=before, after=after.value
+    )
+    return found
+
+
+def reserve_inventories(
+    connection: sa.Connection,
+    provider_id: str,
+    generation: int,
+    wanted: Mapping[str, Inventory],
+    now: datetime,
+    *,
+    whole: bool = False,
+) -> int:
+    """Have as many devices of a provider kept back as *wanted* says; returns its new generation.
+
+    Nothing else of such an inventory is anybody's to change. Fewer reserved asks for the return of
+    what is spent or was set aside; more sets free ones aside, then held ones for afterwards.
+    *whole* wants every class that is there to be named.
+
+    Raises:
+        Conflict: stale generation; anything but *reserved* differs; or what would have to return
+            cannot, and why.
+        Invalid: the provider has none of a class.
+    """
+    provider = existing(connection, provider_id)
+    assert provider.parent_id is not None, "devices hang on their host"
+    host_lock(connection, provider.parent_id)
+    provider = existing(connection, provider_id)
+    moved = bump(connection, provider, generation)
+    have = {name: one.record for name, one in inventories_of(connection, provider_id).items()}
+    if whole and (left_out := sorted(have.keys() - wanted.keys())):
+        raise _counted(provider.name, f"{', '.join(left_out)} cannot go")
+    for name, record in sorted(wanted.items()):
+        if name not in have:
+            raise Invalid(
+                "No inventory record with resource class for resource provider "
+                f"{provider_id}: No inventory of class {name} found."
+            )
+        stock = have[name]
+        if replace(record, reserved=stock.reserved, used=stock.used) != stock:
+            raise _counted(provider.name, f"of {name} only reserved may be set")
+        _reserve(connection, provider_id, name, (stock.reserved, record.reserved), now)
+    return moved
+
+
+def _counted(provider_name: str, what: str) -> Conflict:
+    return Conflict(
+        f"the inventory of {provider_name} is counted from its devices: {what}",
+        hint="device_spec decides which devices are listed",
+    )
+
+
+def _reserve(
+    connection: sa.Connection,
+    provider_id: str,
+    name: str,
+    change: tuple[int, int],
+    now: datetime,
+) -> None:
+    """Set devices of one class aside until so many are reserved, or have some return.
+
+    *change* is how many are and how many are to be.
+    """
+    reserved, wanted = change
+    wanted_rows = DeviceFilter(provider_id=provider_id, resource_class=name)
+    rows = [row for row in device_rows(connection, wanted_rows) if _counts(row)]
+    fewer = wanted < reserved
+    for row in _returning(rows) if fewer else _idle(rows):
+        if reserved == wanted:
+            return
+        reserve_set(connection, row["id"], Reserve.NOT if fewer else Reserve.ASIDE, now)
+        reserved = inventories_of(connection, provider_id)[name].record.reserved
+        if fewer == (reserved <= wanted):
+            return
+    if reserved > wanted:
+        raise _refusal([why for row in rows if (why := _not_back(row) or _not_free(row))])
+
+
+def _counts(row: sa.RowMapping) -> bool:
+    return bool(row["listed"] and (row["present"] or row["state"] == DeviceState.HELD))
+
+
+def _returning(rows: Sequence[sa.RowMapping]) -> list[sa.RowMapping]:
+    able = (Reserve.SPENT, Reserve.ASIDE)
+    return [row for row in rows if row["reserved"] in able and not _not_back(row)]
+
+
+def _idle(rows: Sequence[sa.RowMapping]) -> list[sa.RowMapping]:
+    """What nothing keeps back, the free before the held, by address."""
+    order = (DeviceState.AVAILABLE, DeviceState.HELD)
+    return sorted(
+        (row for row in rows if row["reserved"] == Reserve.NOT and row["state"] in order),
+        key=lambda row: order.index(row["state"]),
+    )
+
+
+def _not_back(row: sa.RowMapping) -> str:
+    """Why a device cannot be given to anybody now; empty when it can."""
+    address = row["address"]
+    if row["state"] == DeviceState.HELD:
+        return f"{address} is held by {row['holder_name'] or row['consumer_id']}"
+    if row["state"] == DeviceState.CLEANING:
+        since = f"{row['state_at']:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{address} is being cleaned, round {row['cleaning_round']} since {since}"
+    if row["state"] == DeviceState.QUARANTINED:
+        return f"{address} is quarantined: {clause(row['state_reason'])}"
+    return ""
+
+
+def _not_free(row: sa.RowMapping) -> str:
+    if row["reserved"] == Reserve.RETIRED:
+        return f"{row['address']} is retired (lanekeeper device release {row['id']})"
+    return f"{row['address']}: {row['unfit']}" if row["unfit"] else ""
+
+
+def _refusal(problems: Sequence[str]) -> Conflict:
+    more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+    named = "; ".join(problems[:_NAMED]) or "the other side of its card is in use"
+    return Conflict(
+        f"the device cannot return yet: {named}{more}",
+        hint="a device returns when its guest is gone and its cleaning is done; one that is "
+        "quarantined is cleaned once more by lanekeeper device clean ID",
+        code=NOT_BACK,
+    )

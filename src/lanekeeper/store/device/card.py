@@ -1,0 +1,66 @@
+"""How a card is held: whole by its PF's holder, or in parts by those of its VFs.
+
+It is counted anew from the rows at the end of every step of a device's life, so that no step has
+to know what the others have counted.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.store.tables import card, claim, device
+
+_SET_ASIDE = "set aside"
+"""Who holds a card whose PF is not clean though nobody has held it: its VFs are not given away."""
+DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
+
+
+def card_recount(connection: sa.Connection, pf_id: str) -> None:
+    """Set from the rows how the card of *pf_id* is held; what is not a PF has none.
+
+    Whole: by the PF's holder, also after it let go until the PF is clean. Otherwise in as many
+    parts as VFs are held, or dirty and there; what is away cannot be cleaned and bars nobody.
+    Dirty VFs that come back to a card held whole count once it is not any more.
+    """
+    before = card_lock(connection, pf_id)
+    if before is None:
+        return
+    whole = _whole_holder(connection, pf_id, before["whole_holder"])
+    parts = 0 if whole is not None else _parts(connection, pf_id)
+    if (whole, parts) != (before["whole_holder"], before["parts_held"]):
+        connection.execute(
+            card.update()
+            .where(card.c.pf_device_id == pf_id)
+            .values(whole_holder=whole, parts_held=parts)
+        )
+
+
+def card_lock(connection: sa.Connection, pf_id: str) -> sa.RowMapping | None:
+    """The card, which nobody else counts until this transaction ends.
+
+    A statement of its own: only what comes after it sees what the last one to count has written.
+    """
+    mine = sa.select(card).where(card.c.pf_device_id == pf_id).with_for_update()
+    return connection.execute(mine).mappings().one_or_none()
+
+
+def _whole_holder(connection: sa.Connection, pf_id: str, last: str | None) -> str | None:
+    state, holder = connection.execute(
+        sa.select(device.c.state, claim.c.consumer_id)
+        .outerjoin(claim, claim.c.device_id == device.c.id)
+        .where(device.c.id == pf_id)
+    ).one()
+    if state == DeviceState.AVAILABLE:
+        return None
+    if holder is None and last is None and not _parts(connection, pf_id):
+        return _SET_ASIDE
+    return last if holder is None else holder
+
+
+def _parts(connection: sa.Connection, pf_id: str) -> int:
+    dirty = sa.and_(device.c.present, device.c.state.in_(DIRTY))
+    counted = sa.select(sa.func.count()).where(
+        device.c.pf_id == pf_id, sa.or_(device.c.state == DeviceState.HELD, dirty)
+    )
+    return connection.execute(counted).scalar_one()

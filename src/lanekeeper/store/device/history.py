@@ -1,0 +1,122 @@
+"""What has become of devices, written in the transaction that does it; kept for a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.store.batch import MOST
+from lanekeeper.store.tables import device, device_event, host, server, server_event
+
+
+class What(StrEnum):
+    """What happens to a device."""
+
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    CLEANING = "cleaning asked for"
+    CLEANED = "cleaned"
+    QUARANTINED = "quarantined"
+    RESERVED = "reserved"
+    RETIRED = "retired"
+    RETURNED = "returned"
+
+
+def history_write(
+    connection: sa.Connection,
+    rows: Iterable[sa.Row[Any]],
+    what: What,
+    now: datetime,
+    *,
+    consumer_id: str | None = None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Note it of each device; *rows* have its ``id``, ``host_id`` and ``address``."""
+    noted = [
+        {
+            "device_id": row.id,
+            "host_id": row.host_id,
+            "address": row.address,
+            "what": what,
+            "consumer_id": consumer_id,
+            "detail": detail or {},
+            "at": now,
+        }
+        for row in rows
+    ]
+    if noted:
+        connection.execute(device_event.insert(), noted)
+
+
+def device_place(connection: sa.Connection, device_id: str) -> sa.Row[Any]:
+    """What ``history_write`` has to know of a device."""
+    columns = (device.c[name] for name in ("id", "host_id", "address"))
+    return connection.execute(sa.select(*columns).where(device.c.id == device_id)).one()
+
+
+def history_list(
+    connection: sa.Connection,
+    *,
+    device_id: str | None = None,
+    address: str | None = None,
+    host_name: str | None = None,
+    limit: int,
+) -> list[sa.RowMapping]:
+    """Of one device, or of all that have been at an address, the latest first.
+
+    With the host's name (None of a host that was removed), the holder's name while there is such
+    a server, and its project.
+    """
+    project = (
+        sa.select(sa.func.max(server_event.c.project_id))
+        .where(server_event.c.server_id == device_event.c.consumer_id)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(
+            device_event,
+            host.c.name.label("host_name"),
+            server.c.name.label("holder_name"),
+            project.label("project_id"),
+        )
+        .outerjoin(host, host.c.id == device_event.c.host_id)
+        .outerjoin(server, server.c.id == device_event.c.consumer_id)
+        .order_by(device_event.c.at.desc(), device_event.c.id.desc())
+        .limit(limit)
+    )
+    for column, value in (
+        (device_event.c.device_id, device_id),
+        (device_event.c.address, address),
+        (host.c.name, host_name),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return list(connection.execute(query).mappings())
+
+
+def history_beyond(connection: sa.Connection, kept: int) -> datetime | None:
+    """When the youngest of those was that come after the *kept* youngest; None for fewer."""
+    moments = sa.select(device_event.c.at).order_by(device_event.c.at.desc())
+    found: datetime | None = connection.scalar(moments.offset(kept).limit(1))
+    return found
+
+
+def history_forget(connection: sa.Connection, until: datetime) -> int:
+    """Delete what was *until* then and before, the oldest first.
+
+    At most as many as go into one statement; returns how many those were.
+    """
+    oldest = (
+        sa.select(device_event.c.id)
+        .where(device_event.c.at <= until)
+        .order_by(device_event.c.at)
+        .limit(MOST)
+    )
+    ids = connection.scalars(oldest).all()
+    if ids:
+        connection.execute(device_event.delete().where(device_event.c.id.in_(ids)))
+    return len(ids)

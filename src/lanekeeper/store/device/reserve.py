@@ -1,0 +1,44 @@
+"""Devices that are kept from new guests, whatever their state, until their return is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from lanekeeper.domain.pci.device import DeviceState, Reserve
+from lanekeeper.store.device.free import IS_FOR_ONE_GUEST, IS_UNRESERVED
+from lanekeeper.store.device.history import What, device_place, history_write
+from lanekeeper.store.tables import device
+
+_WHAT: Mapping[Reserve, What] = {
+    Reserve.NOT: What.RETURNED,
+    Reserve.SPENT: What.RESERVED,
+    Reserve.ASIDE: What.RESERVED,
+    Reserve.RETIRED: What.RETIRED,
+}
+
+
+def reserve_set(connection: sa.Connection, device_id: str, reserve: Reserve, now: datetime) -> None:
+    """Keep a device back, or have it serve again with ``Reserve.NOT``. A holder keeps it."""
+    connection.execute(
+        device.update()
+        .where(device.c.id == device_id)
+        .values(reserved=reserve, generation=device.c.generation + 1)
+    )
+    history_write(connection, [device_place(connection, device_id)], _WHAT[reserve], now)
+
+
+def held_once_spend(connection: sa.Connection, host_id: str) -> None:
+    """Call spent what a host's guests hold and is for one guest by what its entry says now."""
+    connection.execute(
+        device.update()
+        .where(
+            device.c.host_id == host_id,
+            device.c.state == DeviceState.HELD,
+            IS_FOR_ONE_GUEST,
+            IS_UNRESERVED,
+        )
+        .values(reserved=Reserve.SPENT, generation=device.c.generation + 1)
+    )

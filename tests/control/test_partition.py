@@ -1,0 +1,91 @@
+"""A configuration that would take a card from under a guest is refused, whole, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fleet import ADMIN, Fleet, fleet, pf_and_vfs
+from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.server import delete_server
+from lanekeeper.control.compute.server_create import create_servers
+from lanekeeper.control.compute.server_order import NewServer
+from lanekeeper.control.host.device import list_devices
+from lanekeeper.control.host.host import report_facts
+from lanekeeper.domain.compute.flavor import Flavor
+from lanekeeper.domain.errors import Conflict
+from lanekeeper.protocol import DeviceFact, HostFacts
+
+pytestmark = pytest.mark.service
+
+
+def card(listed: str, entry: int) -> list[DeviceFact]:
+    """A card of which one side is listed; a VF that is not is not told at all."""
+    pf, *vfs = pf_and_vfs("41", 2)
+    if listed == "whole":
+        return [msgspec.structs.replace(pf, listed=True, entry=entry)]
+    return [pf, *(msgspec.structs.replace(vf, entry=entry) for vf in vfs)]
+
+
+@pytest.fixture
+def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
+    with fleet(database_url, tmp_path, hosts=0) as made:
+        yield made
+
+
+def boot(world: Fleet, alias: str) -> str:
+    world.seen()
+    spec = {"pci_passthrough:alias": f"{alias}:1"}
+    create_flavor(
+        world.site, Flavor(id=alias, name=alias, vcpus=1, ram_mib=64, disk_gib=1, extra_specs=spec)
+    )
+    asked = NewServer(name="web", flavor_id=alias, image_id=world.image())
+    (server,) = create_servers(world.site, ADMIN, asked)
+    world.obey()
+    return server.id
+
+
+def tell(world: Fleet, devices: list[DeviceFact]) -> None:
+    facts = HostFacts(host_name="h1", devices=devices, vcpus=64, memory_mib=262144, disk_gib=2000)
+    report_facts(world.site, world.hosts["h1"], facts)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "alias", "named"),
+    [
+        ("whole", "parts", "whole", "PF 0000:41:00.0, which entry 1 listed"),
+        ("parts", "whole", "a1", "VF 0000:41:10.0, which entry 1 listed"),
+    ],
+)
+def test_a_card_is_not_turned_under_a_guest(
+    world: Fleet, before: str, after: str, alias: str, named: str
+) -> None:
+    world.host("h1", card(before, entry=0))
+    server_id = boot(world, alias)
+    stood = list_devices(world.site, "h1")
+    assert [one.holder for one in stood if one.holder] == [server_id]
+    for _ in range(2):  # however often it is told
+        with pytest.raises(Conflict, match=f"entry 2 lists .*{named} and guest web") as refused:
+            tell(world, card(after, entry=1))
+        assert "list " in refused.value.hint
+    assert list_devices(world.site, "h1") == stood
+    tell(world, card(before, entry=1))  # another entry, the same side
+    delete_server(world.site, ADMIN, server_id)
+    world.obey()
+    tell(world, card(after, entry=1))
+    listed = [one.dev_type for one in list_devices(world.site, "h1") if one.listed]
+    assert set(listed) >= {"type-PF" if after == "whole" else "type-VF"}
+
+
+@pytest.mark.parametrize("side", ["whole", "parts"])
+def test_an_entry_that_goes_alone_is_taken_and_the_other_side_refused_later(
+    world: Fleet, side: str
+) -> None:
+    world.host("h1", card(side, entry=0))
+    boot(world, "whole" if side == "whole" else "a1")
+    tell(world, [])
+    with pytest.raises(Conflict, match="and guest web"):
+        tell(world, card("parts" if side == "whole" else "whole", entry=0))
