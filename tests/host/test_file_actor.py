@@ -168,6 +168,13 @@ def read_only(full_disk: Path) -> Path:
     return full_disk
 
 
+def test_what_was_never_written_is_removed_where_nothing_can_be(
+    tmp_path: Path, read_only: Path
+) -> None:
+    Actor(tmp_path, simulated(tmp_path / "m")).do(RemoveFile("full/none"))
+    assert [path.name for path in read_only.iterdir()] == ["a"]
+
+
 def test_a_file_that_cannot_be_written_is_named_and_stays(tmp_path: Path, read_only: Path) -> None:
     actor = Actor(tmp_path, simulated(tmp_path / "m"))
     with pytest.raises(HostFault, match="cannot change lines in /full/a: Read-only file system"):

@@ -112,6 +112,20 @@ def test_vpd_keeps_its_lengths_and_a_right_checksum() -> None:
     assert scrub_vpd(before[:20], lambda text: text) == bytes(20)
 
 
+def test_an_address_that_was_counted_out_tells_nobody() -> None:
+    """``::1`` of a router is no secret, or no file with the loopback's could be handed out."""
+    zeros = "0" * 32
+    routes = (
+        f"{zeros} 00 {zeros} 00 fd00aaaabbbbcccc0000000000000001 00000400 1 0 00000003 ens1\n"
+        f"{zeros[:-1]}1 80 {zeros} 00 {zeros} 00000000 3 0 80200001 lo\n"
+    )
+    quoted = routes.replace("\n", "\\n")
+    made = scrub(f"{TREE}\nproc/net/ipv6_route =| {quoted}")
+    assert "fd00aaaabbbbcccc" not in made
+    assert "20010db8" in made
+    assert f"{zeros[:-1]}1 80" in made
+
+
 def test_what_is_not_understood_is_not_handed_out() -> None:
     text = f"{TREE}\nsys/firmware/acpi/tables/DMAR =| x\\x00b8:ce:f6:0a:0b:0c"
     with pytest.raises(Invalid, match="DMAR still has 'b8:ce:f6:0a:0b:0c' after scrubbing"):

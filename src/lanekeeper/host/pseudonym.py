@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 
+_COUNTED = 2**16
 _LOCAL_IPV6 = (ipaddress.IPv6Network("fe80::/10"), ipaddress.IPv6Network("ff00::/8"))
 
 
@@ -62,7 +63,9 @@ class Pseudonyms:
         return ".".join(fresh[: max(keep, 1)] + octets[max(keep, 1) :])
 
     def ipv6(self, original: str) -> str:
-        """Likewise of one /64. Link-local and multicast prefixes are everybody's and stay."""
+        """Likewise of one /64. Link-local and multicast prefixes are everybody's and stay, and so
+        does a host's part that somebody counted out, ``::1``: it tells nobody.
+        """
         address = ipaddress.IPv6Address(original)
         if int(address) <= 1:
             return original
@@ -72,7 +75,9 @@ class Pseudonyms:
         if address not in _LOCAL_IPV6[0] and top:
             net = int(self._name("ipv6 net", f"{top:016x}", str))
             top = 0x20010DB8 << 32 | net
-        host = int(self._name("ipv6 host", f"{low:016x}", str)) if low else 0
+        host = (
+            low if low < _COUNTED else int(self._name("ipv6 host", f"{low:016x}", str)) + _COUNTED
+        )
         return str(ipaddress.IPv6Address(top << 64 | host))
 
     def _name(self, kind: str, original: str, make: Callable[[int], str]) -> str:

@@ -1,12 +1,18 @@
+import json
+from dataclasses import replace
+
 import pytest
 
 from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at, vfs_of
+from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
 from lanekeeper.domain.hostplan.policy.policy import parse_policy
 from lanekeeper.domain.hostplan.policy.purpose import Purpose
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
 from lanekeeper.domain.hostplan.policy.selector import PfSelector
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.pci.listing import list_devices
 
 
 def selector(value: object) -> PfSelector:
@@ -99,3 +105,38 @@ def test_what_nova_conf_would_say() -> None:
         f'alias = {{{ids}, "device_type": "type-VF", "name": "a1"}}',
     )
     assert nova_conf(policy, host()) == ()
+
+
+def test_ports_of_one_card_are_listed_each_for_itself() -> None:
+    """Both ports' VFs are on one bus, so a glob of the bus would give all of them to the first."""
+    first = pf_at(PF, "ens1f0", num_vfs=1)
+    second = pf_at(replace(PF, function=1), "ens1f1", num_vfs=1)
+    (of_second,) = vfs_of(second, [None])
+    of_second = replace(of_second, address=replace(of_second.address, function=1))
+    devices = (first, second, *vfs_of(first, [None]), of_second)
+    entries = [
+        {"pf": "ens1f0", "vfs": 1, "physical_network": "physnet1"},
+        {"pf": "ens1f1", "vfs": 1, "alias": "a1"},
+    ]
+    policy = parse_policy({"version": 1, "pfs": entries})
+    lines = nova_conf(policy, host(devices=devices))
+    specs = [DeviceSpec.parse(json.loads(one.partition("= ")[2])) for one in lines[:2]]
+    listing = list_devices(specs, devices)
+    assert {
+        (str(one.device.address), one.device.parent, one.tags.get("physical_network"))
+        for one in listing.listed
+    } == {
+        ("0000:21:10.0", first.address, "physnet1"),
+        ("0000:21:10.1", second.address, None),
+    }
+
+
+def test_a_place_is_not_counted_past_a_card_that_cannot_be_read() -> None:
+    policy = parse_policy(
+        {"version": 1, "pfs": [{"pf": {"ids": "8086:10c9", "index": 0}, "vfs": 1}]}
+    )
+    seen = host(devices=(pf_at(OTHER_PF, "ens2"),), device_faults=((str(PF), "EIO"),))
+    _, (refusal,) = choose(policy, seen)
+    assert (refusal.code, refusal.subject) == ("pf-order-unknown", "pfs[0]")
+    assert "0000:21:00.0 cannot be read" in refusal.reason
+    assert "serial" in refusal.fix

@@ -19,6 +19,8 @@ def choose(policy: Policy, host: HostFacts) -> tuple[Chosen, list[Refusal]]:
     owners: dict[PciAddress, str] = {}
     for entry in policy.pfs:
         found = entry.selector.select(host)
+        if entry.selector.index is not None and host.device_faults:
+            refusals.append(_order_unknown(entry, host))
         if not found:
             refusals.append(_nothing_selected(entry, host))
         for pf in found:
@@ -39,6 +41,15 @@ def _nothing_selected(entry: PfPolicy, host: HostFacts) -> Refusal:
     near = "; ".join(entry.selector.near_misses(host))
     fix = f"{near}. PFs here: {there}" if near else f"PFs here: {there or 'none'}"
     return Refusal("pf-not-found", entry.path, reason, fix)
+
+
+def _order_unknown(entry: PfPolicy, host: HostFacts) -> Refusal:
+    """A card that cannot be read is no card that can be counted: the next one would be taken."""
+    names = ", ".join(name for name, _ in host.device_faults)
+    reason = f"index {entry.selector.index} counts PFs, and {names} cannot be read: it may be one"
+    return Refusal(
+        "pf-order-unknown", entry.path, reason, "select by address, serial or slot, or mend it"
+    )
 
 
 def _two_owners(entry: PfPolicy, other: str, pf: PciDevice) -> Refusal:

@@ -24,28 +24,37 @@ _PLACED = ("resource_class", "traits")
 def nova_conf(policy: Policy, host: HostFacts) -> tuple[str, ...]:
     """Return ``device_spec`` and ``alias`` lines for the VFs that are there now, each once.
 
-    A PF whose VFs are all wanted alike has one entry; where ranges differ each VF has its own,
-    since a ``device_spec`` knows no ranges.
+    A PF whose VFs are all wanted alike has one entry: by the bus, or, where a bus has VFs of two
+    PFs, by the PF's address with the VFs' ids. Where ranges differ each VF has its own, since a
+    ``device_spec`` knows no ranges.
     """
     chosen, _ = choose(policy, host)
     lines = (
         line
         for entry, pf in chosen
         for vf in host.vfs_of(pf.address)[: entry.vfs]
-        for line in _lines(entry, entry.of(vf.vf_index or 0), vf)
+        for line in _lines(entry, entry.of(vf.vf_index or 0), vf, _whole(host, pf, vf))
     )
     # device_spec first, as the guides have it; sorted() keeps the order within each.
     return tuple(sorted(dict.fromkeys(lines), key=lambda line: line.startswith("alias")))
 
 
-def _lines(entry: PfPolicy, wish: VfWish, vf: PciDevice) -> Iterator[str]:
+def _whole(host: HostFacts, pf: PciDevice, vf: PciDevice) -> str:
+    """What selects all VFs of *pf* that have the ids and the bus of *vf*, and nobody else's."""
+    bus = (vf.address.domain, vf.address.bus)
+    others = (one for other in host.pfs if other != pf for one in host.vfs_of(other.address))
+    if bus in {(one.address.domain, one.address.bus) for one in others}:
+        return str(pf.address)
+    return f"{vf.address.domain:04x}:{vf.address.bus:02x}:*.*"
+
+
+def _lines(entry: PfPolicy, wish: VfWish, vf: PciDevice, whole: str) -> Iterator[str]:
     purpose = wish.purpose
     if purpose is None:
         return
     given = {"vendor_id": f"{vf.vendor_id:04x}", "product_id": f"{vf.product_id:04x}"}
     alike = len(entry.wishes) == 1
-    bus = f"{vf.address.domain:04x}:{vf.address.bus:02x}:*.*"
-    spec = {**given, "address": bus if alike else str(vf.address)}
+    spec = {**given, "address": whole if alike else str(vf.address)}
     if purpose.physical_network is not None:
         spec["physical_network"] = purpose.physical_network
     yield f"device_spec = {json.dumps({**spec, **dict(wish.tags)})}"
