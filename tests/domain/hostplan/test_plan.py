@@ -18,7 +18,7 @@ from lanekeeper.domain.hostplan.observed import HostFacts, Interface, argument_h
 from lanekeeper.domain.hostplan.persistence import GRUB_FILE, POLICY_FILE, UNIT_FILE, UNIT_LINK
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
-from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
 from lanekeeper.domain.hostplan.policy.selector import PfSelector
 from lanekeeper.domain.hostplan.step import Impact, Plan
 
@@ -308,3 +308,28 @@ def test_after_a_plan_the_plan_is_empty_and_undone_nothing_has_changed(
 @given(policies, hosts())
 def test_a_plan_is_a_function_of_what_it_is_given(policy: Policy, facts: HostFacts) -> None:
     assert plan(policy, facts) == plan(policy, facts)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [
+            {"pf": "ens1", "vfs": 3, "mac": "52:54:00:aa:ff:fe"},
+            {"pf": "ens2", "vfs": 3, "mac": "52:54:00:aa:ff:ff"},
+        ],
+        [
+            {
+                "pf": "ens1",
+                "vfs": 4,
+                "mac": "02:00:00:00:00:01",
+                "ranges": [{"vfs": "2-3", "mac": "02:00:00:00:00:02"}],
+            }
+        ],
+    ],
+)
+def test_one_address_for_two_vfs_is_refused(entries: list[dict[str, object]]) -> None:
+    made = plan(parse_policy({"version": 1, "pfs": entries}), host())
+    twice = [one for one in made.refusals if one.code == "mac-twice"]
+    assert len(twice) == 1
+    assert "would be the address of VF" in twice[0].reason
+    assert made.steps == ()

@@ -35,7 +35,13 @@ from lanekeeper.domain.hostplan.steps.module import (
     option_steps,
 )
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
-from lanekeeper.domain.hostplan.steps.pf import pf_pending, pf_refusals, pf_states, pf_steps
+from lanekeeper.domain.hostplan.steps.pf import (
+    mac_refusals,
+    pf_pending,
+    pf_refusals,
+    pf_states,
+    pf_steps,
+)
 from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
 
 
@@ -47,6 +53,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
     refusals = [
         *refusals,
         *pf_refusals(policy, host, chosen),
+        *mac_refusals(chosen),
         *huge_page_refusals(policy, host),
         *module_refusals(host, chosen),
         *blacklist_refusals(policy, host, chosen),

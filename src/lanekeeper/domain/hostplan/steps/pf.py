@@ -39,6 +39,23 @@ def pf_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Ref
         yield from _in_use(entry, pf, host, subject)
 
 
+def mac_refusals(chosen: Chosen) -> Iterator[Refusal]:
+    """Refuse one address for two functions: a switch would send frames to either."""
+    holders = {pf.mac: f"the PF {pf.address}" for _, pf in chosen if pf.mac}
+    for entry, pf in chosen:
+        for index in range(entry.vfs):
+            mac = entry.mac(pf, index)
+            if mac is None:
+                continue
+            mine = f"VF {index} of {pf.address}"
+            if mac in holders:
+                reason = f"{mac} would be the address of {holders[mac]} and of {mine}"
+                fix = "a first address from which the VFs count up into nobody's, or mac: stable"
+                yield Refusal("mac-twice", entry.path, reason, fix)
+                break
+            holders[mac] = mine
+
+
 def _impossible(entry: PfPolicy, pf: PciDevice, host: HostFacts, subject: str) -> Iterator[Refusal]:
     if entry.vfs > pf.total_vfs:
         reason = f"{entry.vfs} VFs asked, the PF can have {pf.total_vfs}"
