@@ -29,6 +29,7 @@ from lanekeeper.host.machine import VfChange
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.simulated import SimulatedMachine
+from lanekeeper.main import main
 
 TEXTS = (
     "version: 1\nkernel_arguments: [hugepages=8]\npersist: false\n",
@@ -342,3 +343,24 @@ def test_var_on_a_file_system_that_takes_nothing(world: World, options: str, mes
     assert "Traceback" not in done.stderr
     (world.root / "var").rmdir()
     assert world.state() == world.states[0]
+
+
+def test_an_edit_of_the_kept_policy_goes_back_with_what_it_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Otherwise the next boot would apply what was taken back."""
+    machine = ("--simulate", str(tmp_path))
+    assert main(["host", "apply", *machine, "--policy", str(SAMPLE_POLICY)]) == 0
+    kept = tmp_path / "etc/lanekeeper/host-policy.yaml"
+    first = kept.read_text()
+    kept.write_text(first.replace("vfs: 7", "vfs: 2"))
+    assert main(["host", "apply", *machine]) == 0
+    assert "write /etc/lanekeeper/host-policy.yaml" in capsys.readouterr().out
+    assert main(["host", "drift", *machine]) == 0
+    assert main(["host", "apply", *machine]) == 0
+    assert "write /etc/lanekeeper/host-policy.yaml" not in capsys.readouterr().out
+    assert main(["host", "rollback", *machine]) == 0
+    assert kept.read_text() == first
+    assert main(["host", "plan", *machine]) == 0
+    assert main(["host", "rollback", *machine]) == 0
+    assert not kept.exists()

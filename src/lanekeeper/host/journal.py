@@ -19,7 +19,7 @@ import msgspec
 
 from lanekeeper import crash
 from lanekeeper.domain.errors import HostFault
-from lanekeeper.domain.hostplan.action import Change, Passing
+from lanekeeper.domain.hostplan.action import Change, Passing, WriteFile
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.deadline import Deadline
@@ -238,6 +238,21 @@ def _sync(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def text_left(directory: Path, path: str) -> str | None:
+    """The text that the changes that stand have left in the file *path*; None for none of them.
+
+    Raises:
+        HostFault: a journal cannot be read.
+    """
+    left = None
+    for change in journals(directory):
+        if change.course is not Course.TAKEN_BACK:
+            for step in change.steps:
+                if isinstance(step.do, WriteFile) and step.do.path == path:
+                    left = step.do.text
+    return left
 
 
 def journals(directory: Path) -> list[Journal]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from lanekeeper.cli import exit_code
@@ -18,11 +20,13 @@ from lanekeeper.cli.host.policy import policy_of, policy_path
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.action import WriteFile
 from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.persistence import POLICY_FILE
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.domain.hostplan.step import Plan
+from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
 from lanekeeper.host.apply import Outcome
 from lanekeeper.host.facts import read_host
@@ -89,9 +93,20 @@ class _Planner:
         if self._arguments.policy is None:
             self._policy = _still_there(self._arguments, self.target)
         host = read_host(self.target.root, program())
-        self.found = plan(self._policy, host)
+        found = plan(self._policy, host)
+        if self._arguments.policy is None and not found.refusals:
+            found = replace(found, steps=(*self._edited(), *found.steps))
+        self.found = found
         hold = _hold(self._arguments, self.target, self.found, host)
         return Proposal(self.found.steps, self._policy.text, hold)
+
+    def _edited(self) -> Iterator[Step]:
+        """Take an edit of the kept policy into the change, so that it goes back with it."""
+        before = journal.text_left(changes_of(self.target), POLICY_FILE)
+        now = self._policy.text
+        if self._policy.persist and before not in (None, now):
+            undo = WriteFile(POLICY_FILE, before)
+            yield Step(WriteFile(POLICY_FILE, now), (undo,), "it was edited since the last change")
 
 
 def _apply(
