@@ -14,7 +14,9 @@ def no_answer(whom: str, error: Exception) -> Unavailable:
     An address that does answer, only not as it was asked, is told as such: TLS spoken to plain
     HTTP, plain HTTP to TLS, a certificate that is another name's.
     """
+    ended = False
     for cause in _chain(error):
+        ended = ended or isinstance(cause, ConnectionResetError | BrokenPipeError)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _untrusted(whom, cause)
         if isinstance(cause, ssl.SSLError):
@@ -23,7 +25,7 @@ def no_answer(whom: str, error: Exception) -> Unavailable:
                 hint="if it listens for plain HTTP (on loopback only), write http:// in its URL",
             )
     said = str(error) or type(error).__name__
-    if "disconnected without sending" in said:
+    if ended or "disconnected without sending" in said:
         return Unavailable(
             f"{whom} ended the connection without an answer",
             hint="a port that speaks TLS does so when asked in plain HTTP: write https:// in its "
