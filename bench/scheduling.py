@@ -43,6 +43,7 @@ from lanekeeper.store.tables import (
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _HOSTS_AT_ONCE = 500
 _VFS = 7
+_TOO_MANY = 2 * _VFS + 1
 _CREATIONS = 200
 _STOCK = {"VCPU": 64, "MEMORY_MB": 262144, "DISK_GB": 2000}
 _ALIAS = Alias.parse(
@@ -81,7 +82,7 @@ def _on(url: str, name: str, runs: int, fleet: int) -> Iterator[Figure]:
             yield from _decisions(site, runs)
         yield from _creations(site, name, runs, image_id)
         told = [
-            1000 * _seconds(lambda: explain(site, _CALLER, Question(flavor="eight")))
+            1000 * _seconds(lambda: explain(site, _CALLER, Question(flavor="too-many")))
             for _ in range(runs)
         ]
         yield Figure(f"explain where nothing fits, {name}", "ms", told, "< 100 ms")
@@ -89,7 +90,7 @@ def _on(url: str, name: str, runs: int, fleet: int) -> Iterator[Figure]:
 
 def _decisions(site: Site, runs: int) -> Iterator[Figure]:
     hosts = site.hosts()
-    for count, what in ((1, "one VF"), (8, "more VFs than any host has")):
+    for count, what in ((1, "one VF"), (_TOO_MANY, "more VFs than any host has")):
         need = DeviceNeed(id="a1", name="a1", request=flavor_requests((_ALIAS,), f"a1:{count}")[0])
         request = ServerRequest(vcpus=4, ram_mib=4096, disk_gib=10, needs=(need,))
         samples = []
@@ -148,7 +149,7 @@ def _plant(engine: sa.Engine, fleet: int) -> str:
                 for number in range(_VFS)
             ]
             connection.execute(device.insert(), vfs)
-        for name, count in (("one", 1), ("eight", 2 * _VFS + 1)):
+        for name, count in (("one", 1), ("too-many", _TOO_MANY)):
             specs = {"pci_passthrough:alias": f"a1:{count}"}
             values = {"vcpus": 4, "ram_mib": 4096, "disk_gib": 10, "extra_specs": specs}
             connection.execute(

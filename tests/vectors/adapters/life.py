@@ -13,9 +13,9 @@ from typing import Any
 from lanekeeper.domain.errors import Error
 from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
 from lanekeeper.domain.scheduling.host import Standing
-from lanekeeper.domain.scheduling.occupancy import Occupancy
-from vectors.adapters.host import host_devices, needs
+from vectors.adapters.host import needs
 from vectors.adapters.placing import KINDS, kinds_of
+from vectors.adapters.rows import Rows
 from vectors.case import Answer, Data
 
 _NOT_THERE = {"removed", "deleted"}
@@ -41,7 +41,7 @@ class _Life:
 
     def __init__(self, data: Data) -> None:
         self.data = dict(data)
-        self.host = Occupancy({one.id: one for one in host_devices(data)})
+        self.host = Rows(data)
         self.allocated: set[str] = set()
         self.ours: dict[str, str] = {}
         self.kinds = kinds_of(data)
@@ -52,10 +52,10 @@ class _Life:
             result = "ok"
         except Error:
             result = "error"
-        standings = {one: self.host.standing(one) for one in self.host.devices}
+        standings = self.host.standings()
         return {
             "result": result,
-            "held": dict(sorted(self.host.holders.items())),
+            "held": dict(sorted(self.host.holders().items())),
             "blocked": sorted(one for one, how in standings.items() if how is Standing.BLOCKED),
             "free": sorted(one for one, how in standings.items() if how is Standing.FREE),
         }
@@ -82,8 +82,8 @@ class _Life:
         given = fit_devices(needs(step["requests"]), self.host.views())
         if isinstance(given, Shortfall):
             raise Error(given.reason)
-        taken = [one.device.id for one in given]
-        self.host = self.host.claimed(taken, step["server"])
+        taken = [one.device.address for one in given]
+        self.host.claim(taken, step["server"])
         self._swap(step["expect"].get("claimed", ()), taken)
 
     def _allocate(self, step: Data) -> None:
@@ -99,14 +99,14 @@ class _Life:
         self._give_back(self._of(step["server"]) & self.allocated)
 
     def _clean_usage(self, step: Data) -> None:
-        gone = set(self.host.holders.values()) - set(step["known_servers"])
-        self._give_back({one for one, by in self.host.holders.items() if by in gone})
+        known = step["known_servers"]
+        self._give_back({one for one, by in self.host.holders().items() if by not in known})
 
     def _device_claim(self, step: Data) -> None:
-        self.host = self.host.claimed([self._our(step["address"])], step["server"])
+        self.host.claim([self._our(step["address"])], step["server"])
 
     def _device_allocate(self, step: Data) -> None:
-        if self.host.holders.get(self._our(step["address"])) != step["server"]:
+        if self.host.holders().get(self._our(step["address"])) != step["server"]:
             self._device_claim(step)
         self.allocated.add(self._our(step["address"]))
 
@@ -114,7 +114,14 @@ class _Life:
         self._give_back({self._our(step["address"])})
 
     def _device_remove(self, step: Data) -> None:
-        self.host = self.host.withdrawn(self._our(step["address"]))
+        """It is told of no more. One that is held is kept, and there when it is told of again."""
+        address = self._our(step["address"])
+        left = [one for one in self.data["devices"] if one["address"] != address]
+        self.host.report(self.data | {"devices": left})
+        if address in self.host.holders():
+            self.host.report(self.data)
+            raise Error(f"{address} is held, and kept")
+        self.data["devices"] = left
 
     def _restart(self, step: Data) -> None:
         shown = [
@@ -128,17 +135,17 @@ class _Life:
         specs = step.get("device_spec", self.data["device_spec"])
         self.data |= {"devices": shown, "device_spec": specs}
         self.kinds |= kinds_of(self.data)
-        self.host = self.host.observed(host_devices(self.data))
+        self.host.report(self.data)
 
     def _flush(self, _step: Data) -> None:
         """What Nova writes to its database then is written at once here."""
 
     def _give_back(self, devices: set[str]) -> None:
-        self.host = self.host.released(devices).cleaned(devices)
+        self.host.give_back(devices)
         self.allocated -= devices
 
     def _of(self, server: str) -> set[str]:
-        return {one for one, by in self.host.holders.items() if by == server}
+        return {one for one, by in self.host.holders().items() if by == server}
 
     def _our(self, address: str) -> str:
         return self.ours.get(address, address)

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
-from lanekeeper.domain.scheduling.host import HostDevice
-from lanekeeper.domain.scheduling.occupancy import Occupancy
 from vectors.adapters.host import host_devices, locality, needs
+from vectors.adapters.rows import Rows, counted
 from vectors.case import Answer, Data
 
 KINDS = {
@@ -38,18 +37,16 @@ def requests(data: Data) -> Iterator[Answer]:
             "numa_nodes": sorted(nodes, key=lambda node: (node is None, node or 0)),
         }
         yield Answer(held, expect["must_hold"], "must_hold")
-    after = Occupancy({one.id: one for one in host_devices(data)})
-    if not isinstance(given, Shortfall):
-        after = after.claimed([one.device.id for one in given], "vm1")
     if "statuses" in expect:
-        yield Answer(standings(data, after), told(data, expect["statuses"]), "statuses")
+        taken = [] if isinstance(given, Shortfall) else [one.device.address for one in given]
+        yield Answer(_after(data, taken), told(data, expect["statuses"]), "statuses")
 
 
-def standings(data: Data, occupancy: Occupancy) -> dict[str, int]:
-    kinds = kinds_of(data)
-    return dict(
-        Counter(f"{kinds[one.id]} {_word(occupancy, one)}" for one in occupancy.devices.values())
-    )
+def _after(data: Data, taken: list[str]) -> dict[str, int]:
+    """How the devices stand once *taken* are claimed."""
+    host = Rows(data)
+    host.claim(taken, "vm1")
+    return counted(host.standings(), host.holders(), kinds_of(data))
 
 
 def told(data: Data, statuses: dict[str, Any]) -> dict[str, int]:
@@ -69,9 +66,3 @@ def kinds_of(data: Data) -> dict[str, str]:
         )
         for one in data["devices"]
     }
-
-
-def _word(occupancy: Occupancy, device: HostDevice) -> str:
-    holder = occupancy.holders.get(device.id, "")
-    standing = occupancy.standing(device.id)
-    return f"{'blocked' if standing.name == 'BLOCKED' else standing.value} {holder}".rstrip()
