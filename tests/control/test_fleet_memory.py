@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from fleet import Fleet, fleet
 from lanekeeper.control.compute.fleet import FleetMemory
 from lanekeeper.control.host.removal import remove_host
-from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.errors import Conflict, Unavailable
 from lanekeeper.domain.scheduling.fleet import Fleet as Hosts
 from lanekeeper.store.compute.aggregate import aggregate_insert, aggregate_update
 from lanekeeper.store.compute.capacity import host_enabled_set
@@ -150,3 +150,24 @@ def test_a_provider_that_is_nobodys_host_changes_nothing(world: Fleet) -> None:
         )
     )
     assert memory.current(database, NOW, DOWN_AFTER_S) is before
+
+
+def test_a_change_is_not_lost_with_the_look_that_saw_it(
+    world: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, database = FleetMemory(), world.site.database
+    first, *_ = world.hosts.values()
+    memory.current(database, NOW, DOWN_AFTER_S)
+    database.write(lambda c: host_enabled_set(c, first, enabled=False, reason="dust"))
+
+    def away(*_: object) -> None:
+        raise Unavailable("the database is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("lanekeeper.control.compute.fleet.hosts_heard", away)
+        with pytest.raises(Unavailable):
+            memory.current(database, NOW, DOWN_AFTER_S)
+    check(world, memory)
+    view = memory.current(database, NOW, DOWN_AFTER_S).view(first)
+    assert view is not None
+    assert not view.enabled

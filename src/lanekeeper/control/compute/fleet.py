@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -50,8 +51,7 @@ class FleetMemory:
         self._seen = Seen()
         self._aggregates: Sequence[Aggregate] = ()
         self._host_of: dict[str, str] = {}
-        self._heard: dict[str, datetime] = {}
-        self._heard_anew = 0.0
+        self._hearing = _Hearing()
 
     def current(self, database: Database, now: datetime, down_after_s: float) -> Fleet:
         """Every host; an agent that was last heard *down_after_s* seconds before *now* is down.
@@ -64,20 +64,20 @@ class FleetMemory:
 
     def _look(self, database: Database, oldest: datetime) -> Fleet:
         with database.read() as connection:
-            fleet = self._followed(connection, oldest) or self._read_all(connection, oldest)
-            self._hear(connection)
-            self._fleet = fleet.with_views(self._turned(fleet, oldest))
-            return self._fleet
+            fleet, seen = self._followed(connection, oldest) or self._read_all(connection, oldest)
+            turned = self._hearing.turned(connection, fleet, oldest)
+        # Both or neither: a change that was seen and is not in the fleet would never be in it.
+        self._fleet, self._seen = fleet.with_views(turned), seen
+        return self._fleet
 
-    def _read_all(self, connection: sa.Connection, oldest: datetime) -> Fleet:
+    def _read_all(self, connection: sa.Connection, oldest: datetime) -> tuple[Fleet, Seen]:
         self._aggregates = aggregate_list(connection)
         self._host_of = provider_hosts(connection)
-        self._heard, self._heard_anew = {}, 0.0
+        self._hearing = _Hearing()
         fleet = Fleet.of(host_views(connection, oldest, self._aggregates))
-        self._seen = change_log_now(connection)
-        return fleet
+        return fleet, change_log_now(connection)
 
-    def _followed(self, connection: sa.Connection, oldest: datetime) -> Fleet | None:
+    def _followed(self, connection: sa.Connection, oldest: datetime) -> tuple[Fleet, Seen] | None:
         """The fleet after what changed; None when it has to be read anew."""
         if self._fleet is None:
             return None
@@ -92,8 +92,7 @@ class FleetMemory:
         if hosts:
             told = host_views(connection, oldest, self._aggregates, hosts)
             fleet = fleet.with_views({**dict.fromkeys(hosts), **_by_id(told)})
-        self._seen = changes.seen
-        return fleet
+        return fleet, changes.seen
 
     def _hosts(self, connection: sa.Connection, changes: Changes) -> Collection[str] | None:
         """The hosts whose own rows, or whose devices, changed; None when nobody knows which."""
@@ -118,22 +117,48 @@ class FleetMemory:
             if (mine := aggregates.get(view.name, ())) != view.aggregates
         }
 
-    def _hear(self, connection: sa.Connection) -> None:
-        now = time.monotonic()
-        if now - self._heard_anew >= _HEARD_ANEW_S or not self._heard:
-            self._heard, self._heard_anew = dict(hosts_heard(connection)), now
-        else:
-            self._heard |= hosts_heard(connection, max(self._heard.values()))
 
-    def _turned(self, fleet: Fleet, oldest: datetime) -> dict[str, HostView | None]:
-        """Hosts that were up and are down, or the other way."""
-        heard = self._heard
+class _Hearing:
+    """When agents were heard last, and so which hosts are up."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, datetime] = {}
+        self._anew_s = -math.inf
+        self._due: datetime | None = None
+        self._asked: datetime | None = None
+
+    def turned(
+        self, connection: sa.Connection, fleet: Fleet, oldest: datetime
+    ) -> dict[str, HostView | None]:
+        """Hosts that were up and are down, or the other way; down is not heard since *oldest*."""
+        news = self._listen(connection)
+        earlier = self._asked is not None and oldest < self._asked
+        whole = news is None or self._due is None or earlier or oldest > self._due
+        self._asked = oldest
+        views = fleet.views if whole or news is None else _those(fleet, news)
+        up = {view.id for view in views if (at := self._heard.get(view.id)) and at >= oldest}
+        if whole:  # nobody goes down before this one does
+            self._due = min((self._heard[one] for one in up), default=None)
         return {
             view.id: replace(view, alive=not view.alive)
-            for view in fleet.views
-            if (view.id in heard and heard[view.id] >= oldest) != view.alive
+            for view in views
+            if (view.id in up) != view.alive
         }
+
+    def _listen(self, connection: sa.Connection) -> Collection[str] | None:
+        """Whom there is news of; None: of anybody."""
+        now_s = time.monotonic()
+        if now_s - self._anew_s >= _HEARD_ANEW_S or not self._heard:
+            self._heard, self._anew_s = dict(hosts_heard(connection)), now_s
+            return None
+        later = dict(hosts_heard(connection, max(self._heard.values())))
+        self._heard |= later
+        return later.keys()
 
 
 def _by_id(views: Iterable[HostView]) -> dict[str, HostView | None]:
     return {view.id: view for view in views}
+
+
+def _those(fleet: Fleet, host_ids: Iterable[str]) -> tuple[HostView, ...]:
+    return tuple(view for one in host_ids if (view := fleet.view(one)) is not None)

@@ -19,7 +19,9 @@ device = Table(
     "device",
     metadata,
     id_column(),
-    Column("host_id", sa.Text, ForeignKey("host.id", ondelete="CASCADE"), nullable=False),
+    Column(
+        "host_id", sa.Text, ForeignKey("host.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
     Column("address", sa.Text, nullable=False),
     Column("pf_id", sa.Text, ForeignKey("device.id"), index=True),
     Column("vendor_id", sa.Text, nullable=False),
