@@ -8,9 +8,10 @@ from lanekeeper.control.identity.token import rotate_token_keys
 from lanekeeper.control.image.data import recover_uploads
 from lanekeeper.control.image.image import finish_deletions
 from lanekeeper.control.site import Site
+from lanekeeper.store.aging import Aging
 from lanekeeper.store.change_log import change_log_trim
-from lanekeeper.store.compute.server import event_beyond, events_forget
-from lanekeeper.store.device.history import history_beyond, history_forget
+from lanekeeper.store.compute.server import EVENTS_OF_GONE
+from lanekeeper.store.device.history import HISTORY
 from lanekeeper.store.identity.token import revocation_forget, token_key_list
 
 TIDY_EVERY_S = 600.0
@@ -37,32 +38,20 @@ def tidy(site: Site) -> None:
     if keys and keys[0][2] + _KEY_AGE_MAX <= now:
         rotate_token_keys(site)
     site.database.write(lambda connection: revocation_forget(connection, now))
-    _forget_events(site)
-    _forget_history(site)
+    kept = site.config.lanekeeper
+    _forget(site, EVENTS_OF_GONE, kept.events_kept_days, kept.events_kept_max)
+    _forget(site, HISTORY, kept.device_history_kept_days, kept.device_history_kept_max)
     finish_deletions(site)
 
 
-def _forget_events(site: Site) -> None:
-    """Let what was asked of servers that are gone follow them in time, a little at once."""
-    kept = site.config.lanekeeper
-    until = site.clock() - timedelta(days=kept.events_kept_days)
+def _forget(site: Site, records: Aging, days: float, most: int) -> None:
+    """Let go what is older than so many *days*, or beyond the *most* youngest, a little at once."""
+    until = site.clock() - timedelta(days=days)
     with site.database.read() as connection:
-        beyond = event_beyond(connection, kept.events_kept_max)
+        beyond = records.beyond(connection, most)
     if beyond is not None:
         until = max(until, beyond)
-    while site.database.write(lambda connection: events_forget(connection, until)):
-        pass
-
-
-def _forget_history(site: Site) -> None:
-    """Let what became of devices long ago go, a little at once."""
-    kept = site.config.lanekeeper
-    until = site.clock() - timedelta(days=kept.device_history_kept_days)
-    with site.database.read() as connection:
-        beyond = history_beyond(connection, kept.device_history_kept_max)
-    if beyond is not None:
-        until = max(until, beyond)
-    while site.database.write(lambda connection: history_forget(connection, until)):
+    while site.database.write(lambda connection: records.forget(connection, until)):
         pass
 
 

@@ -9,7 +9,7 @@ from lanekeeper.domain.network.segment import (
     SegmentRules,
     SegmentWanted,
     check_segment,
-    physical_network_of,
+    physical_segment,
 )
 
 RULES = SegmentRules(
@@ -75,8 +75,10 @@ def test_a_vf_on_a_flat_network_has_vlan_0() -> None:
 
 
 def test_the_first_segment_with_a_physical_network_counts() -> None:
-    assert physical_network_of([None, "p2", "p1"], None) == "p2"
-    assert physical_network_of([], "p1") == "p1"
-    assert physical_network_of([], None) is None
-    with pytest.raises(Invalid, match="none of the network's segments"):
-        physical_network_of([None], "p1")
+    tunnel = Segment(id="t", network_type=NetworkType.VXLAN, segmentation_id=1)
+    first, second = (
+        Segment(id=name, network_type=NetworkType.FLAT, physical_network=name) for name in "ab"
+    )
+    assert physical_segment([tunnel, second, first]) is second
+    assert physical_segment([tunnel]) is None
+    assert physical_segment([]) is None

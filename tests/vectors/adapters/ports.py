@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.network.segment import physical_network_of
+from lanekeeper.domain.network.segment import NetworkType, Segment, physical_segment
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import DeviceRequest, port_request
 from vectors.case import Answer, Data
@@ -22,21 +22,39 @@ def ports(data: Data) -> Iterator[Answer]:
 
 def said(data: Data) -> Any:
     port = data["port"] or {"binding:vnic_type": "normal"}
-    segments = [
-        one.get("provider:physical_network", one.get("physical_network"))
-        for one in data["network"].get("segments") or ()
-    ]
     policy = port.get("numa_affinity_policy") or data["flavor_or_image_numa_policy"]
     try:
         request = port_request(
             port["binding:vnic_type"],
-            physical_network_of(segments, data["network"].get("physical_network")),
+            _physical_network(data["network"]),
             trusted=port.get("binding:profile", {}).get("trusted"),
             numa_policy=NumaPolicy(policy) if policy else None,
         )
     except Invalid:
         return "refused"
     return as_told(request, policy) if request else None
+
+
+def _physical_network(network: Data) -> str | None:
+    """Of a network's segments, or its own where it has no list of them.
+
+    Raises:
+        Invalid: it has segments, none of which devices can reach.
+    """
+    names = [
+        one.get("provider:physical_network", one.get("physical_network"))
+        for one in network.get("segments") or ()
+    ]
+    if not names:
+        names = [network.get("physical_network")]
+        if names == [None]:
+            return None
+    found = physical_segment(
+        Segment(id="", network_type=NetworkType.VLAN, physical_network=name) for name in names
+    )
+    if found is None:
+        raise Invalid("no device reaches a network that is tunnelled only")
+    return found.physical_network
 
 
 def as_told(request: DeviceRequest, policy: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import PortRecord, VnicType
+from lanekeeper.domain.network.segment import physical_segment
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import DeviceRequest, port_request
 from lanekeeper.domain.scheduling.host import DeviceNeed
@@ -98,7 +99,8 @@ def _nic_on_network(
         raise Invalid(f"Network {network_id[:80]} could not be found.")
     if asked.fixed_ip and not network.subnets:
         raise Invalid(f"Network {network.id} has no subnet, so it has no address to give")
-    physical = next((s.physical_network for s in network.segments if s.physical_network), None)
+    segment = physical_segment(network.segments)
+    physical = segment.physical_network if segment else None
     request = _carried(
         VnicType.DIRECT,
         physical,

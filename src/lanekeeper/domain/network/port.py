@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from lanekeeper.domain.network.segment import NetworkType, Segment
+from lanekeeper.domain.network.segment import NetworkType, Segment, physical_segment
 
 
 class VnicType(StrEnum):
@@ -148,9 +148,8 @@ class PortRecord:
 
     @property
     def segment(self) -> Segment | None:
-        """The first segment on a physical network, where a VF can be put; None without one."""
-        physical = (s for s in self.segments if s.physical_network is not None)
-        return next(physical, None)
+        """Where a VF can be put; None where no segment is on a physical network."""
+        return physical_segment(self.segments)
 
     @property
     def physical_network(self) -> str | None:

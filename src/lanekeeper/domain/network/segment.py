@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,27 +75,12 @@ class SegmentRules:
     flat_networks: tuple[str, ...] = ("*",)
 
 
-def physical_network_of(segments: Sequence[str | None], network: str | None) -> str | None:
-    """Name the physical network that devices for a network's ports have to be on.
-
-    Args:
-        segments: those of the network's segments, in their order; empty where it has no list.
-        network: its own, where it has no list of segments.
-
-    Raises:
-        Invalid: there are segments, and none of them is on a physical network.
+def physical_segment(segments: Iterable[Segment]) -> Segment | None:
+    """The first segment on a physical network, where a device can be put; None without one.
 
     Source: nova ``network/neutron.py``, _get_physnet_tunneled_info.
     """
-    if not segments:
-        return network
-    found = next((one for one in segments if one), None)
-    if found is None:
-        raise Invalid(
-            "none of the network's segments has a physical network, so no device serves its ports",
-            hint="use a network with a segment of type vlan or flat",
-        )
-    return found
+    return next((one for one in segments if one.physical_network is not None), None)
 
 
 def check_segment(wanted: SegmentWanted, rules: SegmentRules) -> None:

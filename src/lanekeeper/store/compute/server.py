@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import Life
-from lanekeeper.store.batch import MOST, batches
+from lanekeeper.store.aging import Aging
+from lanekeeper.store.batch import batches
 from lanekeeper.store.tables import console, host, server, server_event, server_group_member
 
 
@@ -211,35 +212,8 @@ def event_failed(connection: sa.Connection, server_id: str, message: str) -> Non
     )
 
 
-_GONE = ~sa.exists().where(server.c.id == server_event.c.server_id)
-
-
-def event_beyond(connection: sa.Connection, most: int) -> datetime | None:
-    """When the youngest event was that is one too many, if servers that are gone keep *most*."""
-    return connection.scalar(
-        sa.select(server_event.c.at)
-        .where(_GONE)
-        .order_by(server_event.c.at.desc())
-        .offset(most)
-        .limit(1)
-    )
-
-
-def events_forget(connection: sa.Connection, until: datetime) -> int:
-    """Delete events of servers that are gone, of *until* and before, the oldest first.
-
-    At most as many as go into one statement; returns how many those were.
-    """
-    oldest = (
-        sa.select(server_event.c.id)
-        .where(_GONE, server_event.c.at <= until)
-        .order_by(server_event.c.at)
-        .limit(MOST)
-    )
-    ids = connection.scalars(oldest).all()
-    if ids:
-        connection.execute(server_event.delete().where(server_event.c.id.in_(ids)))
-    return len(ids)
+EVENTS_OF_GONE = Aging(server_event, ~sa.exists().where(server.c.id == server_event.c.server_id))
+"""What was asked of servers that are not there any more."""
 
 
 def refusal_list(connection: sa.Connection, limit: int) -> list[ServerEvent]:

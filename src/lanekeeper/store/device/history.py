@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lanekeeper.store.batch import MOST
+from lanekeeper.store.aging import Aging
 from lanekeeper.store.tables import device, device_event, host, server, server_event
 
 
@@ -98,25 +98,4 @@ def history_list(
     return list(connection.execute(query).mappings())
 
 
-def history_beyond(connection: sa.Connection, kept: int) -> datetime | None:
-    """When the youngest of those was that come after the *kept* youngest; None for fewer."""
-    moments = sa.select(device_event.c.at).order_by(device_event.c.at.desc())
-    found: datetime | None = connection.scalar(moments.offset(kept).limit(1))
-    return found
-
-
-def history_forget(connection: sa.Connection, until: datetime) -> int:
-    """Delete what was *until* then and before, the oldest first.
-
-    At most as many as go into one statement; returns how many those were.
-    """
-    oldest = (
-        sa.select(device_event.c.id)
-        .where(device_event.c.at <= until)
-        .order_by(device_event.c.at)
-        .limit(MOST)
-    )
-    ids = connection.scalars(oldest).all()
-    if ids:
-        connection.execute(device_event.delete().where(device_event.c.id.in_(ids)))
-    return len(ids)
+HISTORY = Aging(device_event, sa.true())
