@@ -20,9 +20,12 @@ case with colons, sizes in the unit that the name ends with.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+
+from lanekeeper.domain.pci.vf_settings import LinkState
 
 VERSION = 1
 HEADER = "Lanekeeper-Agent-Protocol"
@@ -239,12 +242,23 @@ class DeviceWanted(Wire, frozen=True):
     card_serial: str | None = None
 
 
+LinkStateName = Literal["auto", "enable", "disable"]
+LINK_STATES: Mapping[LinkState, LinkStateName] = {
+    LinkState.AUTO: "auto",
+    LinkState.ENABLE: "enable",
+    LinkState.DISABLE: "disable",
+}
+"""What a VF is told of its link, as it is said on the wire: iproute2's words."""
+
+
 class NicWanted(Wire, frozen=True):
     """One network card of a guest: a VF with the settings that its port asks for.
 
     Attributes:
         vlan: 0 for an untagged (flat) network.
         link_state: what the PF is told of the VF's link.
+        min_tx_mbps, max_tx_mbps: what the guest is promised to send, and may send at most, in
+            Mbit/s; 0 is no guarantee, no limit.
         link: name under which the config drive describes it.
     """
 
@@ -256,7 +270,9 @@ class NicWanted(Wire, frozen=True):
     vlan: int = 0
     spoof_check: bool = True
     trusted: bool = False
-    link_state: Literal["auto", "enable", "disable"] = "auto"
+    link_state: LinkStateName = "auto"
+    min_tx_mbps: int = 0
+    max_tx_mbps: int = 0
     mtu: int = 1500
 
 

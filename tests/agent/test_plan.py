@@ -108,6 +108,7 @@ RIGHT = VfSettings(mac="fa:16:3e:00:00:03", vlan=15, spoofchk=True, trust=False)
         (replace(RIGHT, vlan=0), ("vlan",)),
         (replace(RIGHT, mac=None, spoofchk=False), ("mac", "spoofchk")),
         (replace(RIGHT, link_state=LinkState.DISABLE), ("link_state",)),
+        (replace(RIGHT, max_tx_rate=100), ("rates",)),
         (replace(RIGHT, spoofchk=None, trust=None, link_state=None), ()),  # not reported
     ],
 )

@@ -2,13 +2,13 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fleet import MEMBER, Fleet, fleet
+from fleet import ADMIN, MEMBER, Fleet, fleet
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.keypair import delete_keypair, import_keypair
 from lanekeeper.control.compute.server import delete_server, stop_server
@@ -16,7 +16,12 @@ from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.desired import desired_of
+from lanekeeper.control.network.port import update_port
+from lanekeeper.control.network.port_rules import PortChange
+from lanekeeper.control.network.qos import create_policies, create_rule, delete_rule, update_rule
 from lanekeeper.domain.compute.flavor import Flavor
+from lanekeeper.domain.errors import Invalid, NotOffered
+from lanekeeper.domain.network.qos import QosPolicyWanted, RuleType
 from lanekeeper.protocol import ServerWanted
 
 pytestmark = pytest.mark.service
@@ -30,8 +35,8 @@ def world(tmp_path: Path) -> Iterator[Fleet]:
         yield made
 
 
-def create(world: Fleet, **more: Any) -> str:
-    specs = {"pci_passthrough:alias": "a1:2"}
+def create(world: Fleet, *, flavor_specs: Mapping[str, str] | None = None, **more: Any) -> str:
+    specs = {"pci_passthrough:alias": "a1:2"} | dict(flavor_specs or {})
     flavor = Flavor(id="", name="m1", vcpus=2, ram_mib=256, disk_gib=3, extra_specs=specs)
     flavor_id = create_flavor(world.site, flavor).id
     values = {"name": "Web 1", "flavor_id": flavor_id, "image_id": world.image()} | more
@@ -117,3 +122,46 @@ def test_a_change_of_mind_is_a_new_generation_and_a_deletion_a_tombstone(world: 
     world.report(server_id, "absent")
     clean = desired_of(world.site, world.hosts["h1"])
     assert (clean.absent, len(clean.cleaning)) == ([], 2)
+
+
+def test_a_policys_rates_reach_the_guest_and_so_do_their_changes(world: Fleet) -> None:
+    slow = create_policies(world.site, ADMIN, [QosPolicyWanted(name="slow", shared=True)])[0]
+    kinds = (RuleType.BANDWIDTH_LIMIT, RuleType.MINIMUM_BANDWIDTH)
+    most, least = (
+        create_rule(world.site, ADMIN, slow.id, kind, {"kbps": kbps})[1]
+        for kind, kbps in zip(kinds, (5_000, 1_400), strict=True)
+    )
+    web = world.port(world.network())
+    change = PortChange(values={"qos_policy_id": slow.id})
+    update_port(world.site, ADMIN, web.id, change)
+    create(world, networks=[NicAsked(port_id=web.id)])
+    before = wanted(world)
+    assert (before.nics[0].min_tx_mbps, before.nics[0].max_tx_mbps) == (1, 5)
+    update_rule(world.site, ADMIN, kinds[0], most.id, {"kbps": 9_000})
+    after = wanted(world)
+    assert (after.generation, after.nics[0].max_tx_mbps) == (before.generation + 1, 9)
+    delete_rule(world.site, ADMIN, kinds[1], least.id)
+    update_port(world.site, ADMIN, web.id, PortChange(values={"qos_policy_id": None}))
+    assert (wanted(world).nics[0].min_tx_mbps, wanted(world).nics[0].max_tx_mbps) == (0, 0)
+
+
+def test_a_flavors_rate_is_for_ports_without_a_policy(world: Fleet) -> None:
+    web = world.port(world.network())
+    extra = {"quota:vif_outbound_average": "125000"}
+    create(world, networks=[NicAsked(port_id=web.id)], flavor_specs=extra)
+    assert wanted(world).nics[0].max_tx_mbps == 1000
+
+
+def test_what_a_flavor_says_and_a_vf_cannot_keep_is_refused(world: Fleet) -> None:
+    web = world.port(world.network())
+    with pytest.raises(NotOffered, match="vif_inbound_average=1, which a VF cannot keep"):
+        create(
+            world,
+            networks=[NicAsked(port_id=web.id)],
+            flavor_specs={"quota:vif_inbound_average": "1"},
+        )
+
+
+def test_a_flavors_rate_that_is_no_number_is_refused(world: Fleet) -> None:
+    with pytest.raises(Invalid, match="quota:vif_outbound_average='fast'"):
+        create(world, flavor_specs={"quota:vif_outbound_average": "fast"})

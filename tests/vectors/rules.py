@@ -433,3 +433,36 @@ def moved_in_one_pass(data: Data, _answer: Answer) -> Any:
             for key, value in zip(("domain", "bus", "slot", "function"), bus, strict=True):
                 source.set(key, f"0x{value}")
     return plain(domain)
+
+
+# --- rates of VFs ----------------------------------------------------------------------------
+
+
+def _ingress(data: Data, kind: str) -> bool:
+    rules = data["input"]["rules"]
+    return any(rule["type"] == kind and rule.get("direction") == "ingress" for rule in rules)
+
+
+def limit_of_ingress(data: Data) -> bool:
+    return _ingress(data, "bandwidth_limit")
+
+
+def guarantee_of_ingress(data: Data) -> bool:
+    return _ingress(data, "minimum_bandwidth")
+
+
+def rate_without_a_rule(data: Data) -> bool:
+    """A rate that is there before an update and that none of the new rules speaks of."""
+    given = data["input"]
+    kinds = {rule["type"] for rule in given["rules"]}
+    now = given["vf_current_mbps"]
+    left = {"bandwidth_limit": now["max_tx_rate"], "minimum_bandwidth": now["min_tx_rate"]}
+    return given["action"] == "update" and any(
+        rate for kind, rate in left.items() if kind not in kinds
+    )
+
+
+def only_what_rules_say(data: Data, answer: Answer) -> dict[str, int]:
+    kinds = {rule["type"] for rule in data["input"]["rules"]}
+    said = {"max_tx_rate": "bandwidth_limit", "min_tx_rate": "minimum_bandwidth"}
+    return {name: rate if said[name] in kinds else 0 for name, rate in answer.expected.items()}

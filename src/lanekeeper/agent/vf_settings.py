@@ -1,28 +1,24 @@
 """The settings that a port asks of its VF, and how they are compared with what is there.
 
 MAC and VLAN of a starting guest are set by libvirt, from the domain's XML
-(``hypervisor/libvirt/domain_xml.py``); spoof check, trust and link state by the agent while the
-guest is paused. All of them are read back before it runs, and looked after while it does.
+(``hypervisor/libvirt/domain_xml.py``); spoof check, trust, link state and rates by the agent while
+the guest is paused. All of them are read back before it runs, and looked after while it does.
 """
 
 from __future__ import annotations
 
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
+from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.machine import (
     AT_REST,
     Machine,
     VfChange,
     differences,
 )
-from lanekeeper.protocol import NicWanted
+from lanekeeper.protocol import LINK_STATES, NicWanted
 
-_LINK_STATES = {
-    "auto": LinkState.AUTO,
-    "enable": LinkState.ENABLE,
-    "disable": LinkState.DISABLE,
-}
+_LINK_STATES = {name: state for state, name in LINK_STATES.items()}
 _DISPENSABLE = frozenset({"link_state"})
 """The driver of the 82576 cannot set it; a guest without it works, one without the rest may not."""
 
@@ -35,6 +31,7 @@ def wanted_settings(nic: NicWanted) -> VfChange:
         spoofchk=nic.spoof_check,
         link_state=_LINK_STATES[nic.link_state],
         trust=nic.trusted,
+        rates=(nic.min_tx_mbps, nic.max_tx_mbps),
     )
 
 
@@ -44,6 +41,7 @@ def agents_share(nic: NicWanted) -> VfChange:
         spoofchk=nic.spoof_check,
         link_state=_LINK_STATES[nic.link_state],
         trust=nic.trusted,
+        rates=(nic.min_tx_mbps, nic.max_tx_mbps),
     )
 
 
@@ -90,4 +88,4 @@ def vf_of(machine: Machine, address: PciAddress) -> tuple[PciAddress, int]:
 
 def _is_at_rest(name: str, wanted: VfChange) -> bool:
     """Whether a driver that does not know a setting does what is wanted anyway."""
-    return name == "trust" and wanted.trust is AT_REST.trust
+    return name in ("trust", "rates") and getattr(wanted, name) == getattr(AT_REST, name)

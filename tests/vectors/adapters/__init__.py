@@ -20,6 +20,7 @@ from vectors.adapters import (
     pools,
     ports,
     scheduling,
+    vf,
     xml,
 )
 from vectors.case import Adapter, Answer, Data
@@ -56,6 +57,9 @@ ADAPTERS: Mapping[str, Adapter] = {
     "nova/xml": xml.xml,
     "neutron/agent_config": network_options.agent_config,
     "neutron/binding": binding.binding,
+    "neutron/link_state": vf.link_states,
+    "neutron/netlink_vf": vf.netlink_vf,
+    "neutron/qos_vf_rate": vf.qos_vf_rate,
     "neutron/exclude_devices": network_options.exclude_devices,
     "neutron/network_vlan_ranges": network_options.network_vlan_ranges,
     "neutron/physical_device_mappings": network_options.physical_device_mappings,
@@ -67,10 +71,7 @@ NOT_YET = frozenset(
         "neutron/agent_loop",
         "neutron/fdb_extension",
         "neutron/legacy_pci_vendor_list",
-        "neutron/link_state",
-        "neutron/netlink_vf",
         "neutron/placement",
-        "neutron/qos_vf_rate",
         "neutron/vf_scan",
     }
 )

@@ -34,13 +34,10 @@ class Absent:
 
 
 _FABRIC = "the physical network routes; give the subnet that router's address as its gateway"
-_RESERVED = "rates of a VF cannot be set through Network"
 _OWN = "give the subnet its cidr"
 _ABSENT = (
     Absent("floatingips", "floatingips", "FloatingIP", "floating IPs are", _FABRIC),
     Absent("routers", "routers", "Router", "routers are", _FABRIC),
-    Absent("qos/policies", "policies", "QosPolicy", "QoS policies are", _RESERVED),
-    Absent("qos/rule-types", "rule_types", "QosRuleType", "QoS rule types are", _RESERVED),
     Absent("subnetpools", "subnetpools", "SubnetPool", "subnet pools are", _OWN),
     Absent("address-scopes", "address_scopes", "AddressScope", "address scopes are", _OWN),
     Absent(

@@ -25,7 +25,6 @@ from lanekeeper.api.network.field import (
 )
 from lanekeeper.api.network.listing import Collected, View, answer, only, wanted_columns
 from lanekeeper.api.network.moment import moment
-from lanekeeper.api.network.qos import no_policy
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row, Strict
 from lanekeeper.control.network.network import (
     NetworkChange,
@@ -36,7 +35,7 @@ from lanekeeper.control.network.network import (
     update_network,
 )
 from lanekeeper.domain.errors import Invalid, NotOffered
-from lanekeeper.domain.network.network import NetworkRecord, NetworkWanted
+from lanekeeper.domain.network.network import DEFAULT_POLICY, NetworkRecord, NetworkWanted
 from lanekeeper.domain.network.segment import Segment, SegmentWanted
 from lanekeeper.domain.network.vlan import VLAN_MAX, VLAN_MIN
 
@@ -75,7 +74,7 @@ class NetworkFields(Strict, frozen=True):
     mtu: Whole | Maybe = UNSET
     project_id: Text | Maybe | None = UNSET
     tenant_id: Text | Maybe | None = UNSET
-    qos_policy_id: Text | None = None
+    qos_policy_id: Text | Maybe | None = UNSET
     availability_zone_hints: Names = ()
     tags: Names = ()
     network_type: Text | None = field(name=TYPE, default=None)
@@ -94,7 +93,7 @@ class NetworkChanges(Strict, frozen=True):
     external: Flag | Maybe = field(name="router:external", default=UNSET)
     port_security_enabled: Flag | Maybe = UNSET
     mtu: Whole | Maybe = UNSET
-    qos_policy_id: Text | None = None
+    qos_policy_id: Text | Maybe | None = UNSET
     segmentation_id: Whole | Maybe = field(name=ID, default=UNSET)
 
 
@@ -141,7 +140,7 @@ def view(network: NetworkRecord, *, provider: bool) -> View:
         "router:external": network.external,
         "subnets": list(network.subnets),
         "port_security_enabled": network.port_security_enabled,
-        "qos_policy_id": None,
+        "qos_policy_id": network.qos_policy_id,
         "availability_zone_hints": [],
         "availability_zones": ["nova"],
         "ipv4_address_scope": None,
@@ -179,8 +178,10 @@ def create(call: Call[CreateNetwork]) -> View:
 def update(call: Call[UpdateNetwork]) -> View:
     """Update a network."""
     body = call.body.network
-    no_policy(body.qos_policy_id)
-    values: dict[str, Any] = {**given(body, "name", "description"), **flags_given(body, _FLAGS)}
+    values: dict[str, Any] = {
+        **given(body, "name", "description", "qos_policy_id"),
+        **flags_given(body, _FLAGS),
+    }
     if "shared" in values:
         call.demand(_RESHARE)
     if "external" in values:
@@ -202,7 +203,6 @@ def delete(call: Call[None]) -> None:
 
 
 def _wanted(call: Call[Any], body: NetworkFields) -> NetworkWanted:
-    no_policy(body.qos_policy_id)
     segment = _segment(body)
     shared, external = flag(body.shared, "shared"), flag(body.external, "router:external")
     for asked, rule in (
@@ -222,6 +222,7 @@ def _wanted(call: Call[Any], body: NetworkFields) -> NetworkWanted:
         mtu=None if body.mtu is UNSET else whole(body.mtu, "mtu") or None,
         project_id=or_else(body.project_id, or_else(body.tenant_id, None)),
         segment=segment,
+        qos_policy_id=or_else(body.qos_policy_id, DEFAULT_POLICY),
         tags=tags_of(body.tags),
     )
 

@@ -25,7 +25,6 @@ from lanekeeper.api.network.field import (
 )
 from lanekeeper.api.network.listing import Collected, View, answer, only, wanted_columns
 from lanekeeper.api.network.port_view import ATTRIBUTES, FILTERS, view
-from lanekeeper.api.network.qos import no_policy
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row, Strict
 from lanekeeper.control.network.port import (
     create_ports,
@@ -112,7 +111,7 @@ class PortChanges(Strict, frozen=True):
     allowed_address_pairs: list[PairBody] | Maybe = UNSET
     security_groups: Names | Maybe | None = UNSET
     extra_dhcp_opts: list[dict[str, Any]] | Maybe = UNSET
-    qos_policy_id: Text | None = None
+    qos_policy_id: Text | Maybe | None = UNSET
 
 
 class CreatePort(Strict, frozen=True):
@@ -160,7 +159,6 @@ def create(call: Call[CreatePort]) -> View:
 def update(call: Call[UpdatePort]) -> View:
     """Update a port."""
     body = call.body.port
-    no_policy(body.qos_policy_id)
     mac = None
     if body.mac_address is not UNSET:
         call.demand(_CHANGE_MAC)
@@ -181,7 +179,6 @@ def delete(call: Call[None]) -> None:
 
 
 def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
-    no_policy(body.qos_policy_id)
     for asked, rule in (
         (body.host_id, _SAY_HOST),
         (body.profile, _SAY_PROFILE),
@@ -211,6 +208,7 @@ def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
         propagate_uplink_status=flag(body.propagate_uplink_status, "propagate_uplink_status"),
         trusted=None if body.trusted is None else flag(body.trusted, "trusted"),
         numa_affinity_policy=_numa_policy(body.numa_affinity_policy),
+        qos_policy_id=body.qos_policy_id,
         allowed_address_pairs=_pairs(body.allowed_address_pairs),
         security_groups=None if groups is None else tags_of(groups),
         extra_dhcp_opts=tuple(body.extra_dhcp_opts or ()),
@@ -245,7 +243,7 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
         values["allowed_address_pairs"] = list(_pairs(body.allowed_address_pairs))
     if body.security_groups is not UNSET:
         values["security_groups"] = list(tags_of(body.security_groups or ()))
-    return values | given(body, "extra_dhcp_opts")
+    return values | given(body, "extra_dhcp_opts", "qos_policy_id")
 
 
 def _fixed_ips(entries: Sequence[FixedIpBody]) -> tuple[FixedIpWanted, ...]:

@@ -16,10 +16,18 @@ from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.metadata import network_data
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
+from lanekeeper.domain.network.vf_wanted import flavor_rates, link_state, vf_rates
 from lanekeeper.domain.topology.fit import Seat
 from lanekeeper.domain.topology.guest import EmulatorPolicy
 from lanekeeper.domain.topology.guest_spec import EMULATOR_SPEC
-from lanekeeper.protocol import CellWanted, DeviceWanted, ImageWanted, NicWanted, ServerWanted
+from lanekeeper.protocol import (
+    LINK_STATES,
+    CellWanted,
+    DeviceWanted,
+    ImageWanted,
+    NicWanted,
+    ServerWanted,
+)
 from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.memo import memos_read
 from lanekeeper.store.compute.server import ServerRecord
@@ -120,7 +128,9 @@ def render(facts: GuestFacts) -> ServerWanted:
         ramdisk=_image(facts, ramdisk),
         kernel_arguments=str(record.image_properties.get(_COMMAND_LINE, "")),
         nics=[
-            _nic(port, claim_by_port[port.id]) for port in facts.ports if port.id in claim_by_port
+            _nic(port, claim_by_port[port.id], flavor["extra_specs"])
+            for port in facts.ports
+            if port.id in claim_by_port
         ],
         devices=[
             _device(claim, _alias(record, claim["request_id"]))
@@ -188,7 +198,11 @@ def _alias(record: ServerRecord, request_id: str) -> str:
     return names.get(request_id, "")
 
 
-def _nic(port: PortRecord, claim: Mapping[str, Any]) -> NicWanted:
+def _nic(port: PortRecord, claim: Mapping[str, Any], extra_specs: Mapping[str, str]) -> NicWanted:
+    rates = vf_rates(port.qos_rules) if port.qos_rules else flavor_rates(extra_specs)
+    link = link_state(
+        admin_state_up=port.admin_state_up, propagate_uplink_status=port.propagate_uplink_status
+    )
     return NicWanted(
         port_id=port.id,
         mac=port.mac,
@@ -198,20 +212,11 @@ def _nic(port: PortRecord, claim: Mapping[str, Any]) -> NicWanted:
         vlan=port.vlan,
         spoof_check=port.port_security_enabled,
         trusted=port.is_trusted,
-        link_state=_link_state(port),
+        link_state=LINK_STATES[link],
+        min_tx_mbps=rates.min_tx,
+        max_tx_mbps=rates.max_tx,
         mtu=port.mtu,
     )
-
-
-def _link_state(port: PortRecord) -> Any:
-    """What the PF tells the VF of its link.
-
-    Source: neutron ``ml2/drivers/mech_sriov/agent/sriov_nic_agent.py``, set_device_state: down is
-    ``disable``; up is ``auto`` where the port follows the uplink, else ``enable``.
-    """
-    if not port.admin_state_up:
-        return "disable"
-    return "auto" if port.propagate_uplink_status else "enable"
 
 
 def config_drive(facts: GuestFacts) -> dict[str, str]:

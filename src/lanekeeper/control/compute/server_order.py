@@ -27,6 +27,7 @@ from lanekeeper.domain.compute.extra_spec import (
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotFound
 from lanekeeper.domain.image.record import ImageRecord
+from lanekeeper.domain.network.vf_wanted import flavor_rates
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import flavor_requests
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE, DeviceNeed, ServerRequest
@@ -121,6 +122,7 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     if asked.max_count > 1 and any(card.port_id for card in cards):
         raise Invalid("Unable to launch multiple instances with a single configured port ID.")
     nics = check_nics(connection, caller, cards, policy)
+    flavor_rates(flavor.extra_specs)
     zone, host = place_of(connection, caller, asked)
     return Order(
         asked=asked,

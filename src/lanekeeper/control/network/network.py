@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +13,16 @@ import sqlalchemy as sa
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.port import lock_holders, touch_holders
+from lanekeeper.control.network.port_rules import check_policy
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NoCapacity
-from lanekeeper.domain.network.network import NetworkRecord, NetworkWanted, check_mtu
+from lanekeeper.domain.network.network import (
+    DEFAULT_POLICY,
+    NetworkRecord,
+    NetworkWanted,
+    check_mtu,
+)
 from lanekeeper.domain.network.port import PortRecord, VifType
 from lanekeeper.domain.network.segment import (
     OFFERED,
@@ -27,6 +33,7 @@ from lanekeeper.domain.network.segment import (
     check_segment,
     check_vlan,
 )
+from lanekeeper.domain.network.vf_wanted import check_carried
 from lanekeeper.store import tables
 from lanekeeper.store.network.network import (
     network_delete,
@@ -41,8 +48,12 @@ from lanekeeper.store.network.network import (
     vlans_used,
 )
 from lanekeeper.store.network.port import port_list
+from lanekeeper.store.network.qos import qos_policy_default
 from lanekeeper.store.network.subnet import subnets_on
 from lanekeeper.store.row import row_update
+
+_TOLD_TO_HOSTS = frozenset({"mtu", "qos_policy_id"})
+"""Columns that the hosts of the servers on a network have to know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +123,20 @@ def update_network(
         present = visible_network(connection, caller, network_id)
         demand_owner(caller, present.project_id, "update_network")
         values = dict(change.values)
-        if "mtu" in values:
+        if _TOLD_TO_HOSTS & set(values):
             lock_holders(connection, _ports_on(connection, network_id))
+        check_policy(connection, caller, values.get("qos_policy_id"))
         row_update(
             connection, tables.network, network_id, values, now=now, revision=change.revision
         )
         hosts: tuple[str, ...] = ()
         if "mtu" in values:
             _check_mtu_of(connection, site.config, present, values["mtu"])
-            hosts = touch_holders(connection, _ports_on(connection, network_id))
+        if _TOLD_TO_HOSTS & set(values):
+            ports = _ports_on(connection, network_id)
+            for port in ports:
+                check_carried(port.id, port.vnic_type, port.qos_rules)
+            hosts = touch_holders(connection, ports)
         if present.shared and values.get("shared") is False:
             _check_unshare(connection, present)
         if change.vlan is not None:
@@ -169,6 +185,7 @@ def _create(
     owner = owner_of_new(caller, wanted.project_id, "network")
     network_id = str(uuid.uuid4())
     candidates = _candidates(connection, config, wanted.segment)
+    wanted = replace(wanted, qos_policy_id=_policy_of_new(connection, caller, wanted, owner))
     network_insert(connection, network_id, wanted, project_id=owner, now=now)
     segment, tried = _take(connection, network_id, candidates)
     if segment is None:
@@ -183,6 +200,15 @@ def _create(
     made = network_show(connection, network_id)
     assert made is not None, "a network just made is there"
     return made
+
+
+def _policy_of_new(
+    connection: sa.Connection, caller: Caller, wanted: NetworkWanted, owner: str
+) -> str | None:
+    if wanted.qos_policy_id == DEFAULT_POLICY:
+        return qos_policy_default(connection, owner)
+    check_policy(connection, caller, wanted.qos_policy_id)
+    return wanted.qos_policy_id
 
 
 def _candidates(

@@ -16,6 +16,7 @@ from lanekeeper.control.network.port_rules import (
     check_groups,
     check_held,
     check_no_server,
+    check_policy,
     check_secured,
     check_update,
     is_server_owner,
@@ -27,6 +28,7 @@ from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
 from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change
 from lanekeeper.domain.network.port import PortRecord, PortWanted
+from lanekeeper.domain.network.vf_wanted import check_carried
 from lanekeeper.store import tables
 from lanekeeper.store.compute.server import ServerRecord, server_change, server_get
 from lanekeeper.store.host.desired import desired_touch, host_lock
@@ -51,6 +53,7 @@ _REBIND = frozenset({"vnic_type", "binding_host", "binding_profile"})
 
 _TOLD_TO_HOSTS = frozenset(
     {"admin_state_up", "trusted", "port_security_enabled", "propagate_uplink_status"}
+    | {"qos_policy_id"}
 )
 """Columns that a host writes to the VF."""
 
@@ -116,6 +119,7 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         check_secured(present, change.values)
         check_no_server(connection, present, change.values.get("device_id", ""))
         _check_groups_exist(connection, caller, change.values.get("security_groups"))
+        check_policy(connection, caller, change.values.get("qos_policy_id"))
         rebinds = any(_differs(present, name, change.values) for name in _REBIND)
         values = {**(unbound() if rebinds else {}), **change.values}
         if rebinds:
@@ -123,6 +127,7 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         port_write(connection, port_id, values)
         _change_addresses(connection, present, change)
         changed = _visible(connection, caller, port_id)
+        check_carried(port_id, changed.vnic_type, changed.qos_rules)
         if rebinds and changed.host_name:
             changed = _bind(connection, site, changed)
         told = held and not _TOLD_TO_HOSTS.isdisjoint(change.values)
@@ -202,7 +207,9 @@ def _create(
     check_create(wanted, network, owns_network=owns(caller, network.project_id))
     check_no_server(connection, None, wanted.device_id)
     _check_groups_exist(connection, caller, wanted.security_groups)
+    check_policy(connection, caller, wanted.qos_policy_id)
     made = port_create(connection, wanted, project_id=owner, now=now)
+    check_carried(made.id, made.vnic_type, made.qos_rules)
     return _bind(connection, site, made) if made.host_name else made
 
 

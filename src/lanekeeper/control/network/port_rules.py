@@ -8,12 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lanekeeper.control.network.scope import missing, refused
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.network.scope import missing, refused, scope
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.network.address import parse_ip
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import SERVER_OWNER, FixedIpWanted, PortRecord, PortWanted
 from lanekeeper.store.compute.server import server_get
+from lanekeeper.store.network.qos import qos_policy_hold, qos_policy_list
 from lanekeeper.store.network.security_group import security_group_list
 
 _HELD_BY_SERVER = frozenset({"device_id", "device_owner", "binding_host", "binding_profile"})
@@ -135,6 +137,19 @@ def check_groups(
     for group_id in groups:
         if group_id not in found:
             raise missing("SecurityGroup", group_id)
+
+
+def check_policy(connection: sa.Connection, caller: Caller, policy_id: str | None) -> None:
+    """Refuse a QoS policy that *caller* does not see; one that is seen stays until the commit.
+
+    Raises:
+        NotFound: code QosPolicyNotFound.
+    """
+    if policy_id is None:
+        return
+    seen = qos_policy_list(connection, {"id": (policy_id,)}, project_id=scope(caller))
+    if not seen or not qos_policy_hold(connection, policy_id):
+        raise missing("QosPolicy", policy_id)
 
 
 def check_update(present: PortRecord, change: PortChange, *, owns_network: bool) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
+from lanekeeper.domain.network.vf_wanted import RATE_SPEC
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import parse_alias_spec
 from lanekeeper.domain.topology.affinity import RootPolicy
@@ -41,7 +42,8 @@ NUMA_POLICY_PROPERTY = "hw_pci_numa_affinity_policy"
 
 ROOT_POLICY_SPEC = "lanekeeper:pcie_root"
 
-_KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC, ROOT_POLICY_SPEC})
+_KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC, ROOT_POLICY_SPEC, RATE_SPEC})
+_VIF = "quota:vif_"
 _MEANINGFUL = (
     "accel:",
     "capabilities:",
@@ -184,6 +186,12 @@ def check_offered(flavor: Flavor, filters: Collection[str] = ()) -> None:
                 "honour and that filter is not on",
                 hint=f"use a flavor without {key}, or add {name} to [filter_scheduler] "
                 "enabled_filters",
+            )
+        if key.startswith(_VIF):
+            raise NotOffered(
+                f"flavor {flavor.name} has the extra spec {key}={value[:60]}, which a VF cannot "
+                "keep: it limits what its guest sends, on average",
+                hint=f"use {RATE_SPEC} alone, in kilobytes a second",
             )
         if key.startswith(_MEANINGFUL):
             raise NotOffered(

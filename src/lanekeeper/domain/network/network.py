@@ -14,6 +14,10 @@ MTU_MIN = 68
 MTU_MIN_V6 = 1280
 
 
+DEFAULT_POLICY = "default"
+"""In place of a QoS policy's id: the one that the project gives its new networks, if any."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRecord:
     """A network as stored. A fact, never edited.
@@ -34,6 +38,7 @@ class NetworkRecord:
     shared: bool = False
     external: bool = False
     port_security_enabled: bool = True
+    qos_policy_id: str | None = None
     segments: tuple[Segment, ...] = ()
     subnets: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -53,6 +58,7 @@ class NetworkWanted:
     external: bool = False
     port_security_enabled: bool = True
     mtu: int | None = None
+    qos_policy_id: str | None = DEFAULT_POLICY
     tags: tuple[str, ...] = ()
 
 

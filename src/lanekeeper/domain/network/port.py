@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from lanekeeper.domain.network.qos import QosRule
 from lanekeeper.domain.network.segment import NetworkType, Segment, physical_segment
 
 
@@ -91,6 +92,7 @@ class PortWanted:
     propagate_uplink_status: bool = True
     trusted: bool | None = None
     numa_affinity_policy: str | None = None
+    qos_policy_id: str | None = None
     allowed_address_pairs: tuple[Mapping[str, str], ...] = ()
     security_groups: tuple[str, ...] | None = None
     extra_dhcp_opts: tuple[Mapping[str, Any], ...] = ()
@@ -109,6 +111,7 @@ class PortRecord:
         trusted: the port's own attribute, None when never said. See ``is_trusted``.
         binding_failure: why ``vif_type`` is binding_failed; else empty.
         created_by_server: made for a server that was given a network; goes with the server.
+        qos_rules: of its own policy, else of its network's.
         segments: those of its network, in order.
         mtu: of its network, bytes.
     """
@@ -139,6 +142,9 @@ class PortRecord:
     propagate_uplink_status: bool = True
     trusted: bool | None = None
     numa_affinity_policy: str | None = None
+    qos_policy_id: str | None = None
+    qos_network_policy_id: str | None = None
+    qos_rules: tuple[QosRule, ...] = ()
     allowed_address_pairs: tuple[Mapping[str, str], ...] = ()
     security_groups: tuple[str, ...] = ()
     extra_dhcp_opts: tuple[Mapping[str, Any], ...] = ()

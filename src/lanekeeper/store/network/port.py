@@ -33,6 +33,7 @@ from lanekeeper.store.tables import claim, device, network, port
 
 FILTERS = frozenset(
     {"id", "name", "project_id", "network_id", "device_id", "mac_address", "device_owner"}
+    | {"qos_policy_id"}
 )
 
 _MAC_TRIES = 64
@@ -54,7 +55,12 @@ def port_list(
     own networks.
     """
     query = (
-        sa.select(port, network.c.name.label("network_name"), network.c.mtu)
+        sa.select(
+            port,
+            network.c.name.label("network_name"),
+            network.c.mtu,
+            network.c.qos_policy_id.label("qos_network_policy_id"),
+        )
         .join(network, network.c.id == port.c.network_id)
         .order_by(port.c.created_at, port.c.id)
     )

@@ -18,8 +18,10 @@ from lanekeeper.domain.network.port import (
     VifType,
     VnicType,
 )
+from lanekeeper.domain.network.qos import QosRule
 from lanekeeper.domain.network.segment import Segment
 from lanekeeper.store.network.network import segments_of
+from lanekeeper.store.network.qos import qos_rules_of
 from lanekeeper.store.network.security_group import security_group_default
 from lanekeeper.store.tables import address
 
@@ -31,7 +33,16 @@ def port_records(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Port
     rows = connection.execute(query).mappings().all()
     addresses = _addresses_of(connection, [row["id"] for row in rows])
     segments = segments_of(connection, [row["network_id"] for row in rows])
-    return tuple(_record(row, addresses[row["id"]], segments[row["network_id"]]) for row in rows)
+    rules = qos_rules_of(connection, map(_policy_id, rows))
+    return tuple(
+        _record(
+            row,
+            addresses[row["id"]],
+            segments[row["network_id"]],
+            rules.get(_policy_id(row) or "", ()),
+        )
+        for row in rows
+    )
 
 
 def port_values(
@@ -66,6 +77,7 @@ def port_values(
         "propagate_uplink_status": wanted.propagate_uplink_status,
         "trusted": wanted.trusted,
         "numa_affinity_policy": wanted.numa_affinity_policy,
+        "qos_policy_id": wanted.qos_policy_id,
         "allowed_address_pairs": [dict(pair) for pair in wanted.allowed_address_pairs],
         "security_groups": list(groups),
         "extra_dhcp_opts": [dict(option) for option in wanted.extra_dhcp_opts],
@@ -92,8 +104,21 @@ def _addresses_of(
     return found
 
 
+def _policy_id(row: sa.RowMapping) -> str | None:
+    """The policy that decides: the port's own, else its network's, for guests' ports alone.
+
+    Source: neutron ``objects/ports.py``, ``services/qos/qos_plugin.py``.
+    """
+    if row["qos_policy_id"] or row["device_owner"].startswith("network:"):
+        return row["qos_policy_id"]  # type: ignore[no-any-return]
+    return row["qos_network_policy_id"]  # type: ignore[no-any-return]
+
+
 def _record(
-    row: sa.RowMapping, fixed_ips: tuple[FixedIp, ...], segments: tuple[Segment, ...]
+    row: sa.RowMapping,
+    fixed_ips: tuple[FixedIp, ...],
+    segments: tuple[Segment, ...],
+    rules: tuple[QosRule, ...],
 ) -> PortRecord:
     return PortRecord(
         id=row["id"],
@@ -120,6 +145,9 @@ def _record(
         propagate_uplink_status=row["propagate_uplink_status"],
         trusted=row["trusted"],
         numa_affinity_policy=row["numa_affinity_policy"],
+        qos_policy_id=row["qos_policy_id"],
+        qos_network_policy_id=row["qos_network_policy_id"],
+        qos_rules=rules,
         allowed_address_pairs=tuple(row["allowed_address_pairs"]),
         security_groups=tuple(row["security_groups"]),
         extra_dhcp_opts=tuple(row["extra_dhcp_opts"]),

@@ -38,7 +38,15 @@ from lanekeeper.store.tables.identity import (
     user,
 )
 from lanekeeper.store.tables.image import controller, image, image_copy
-from lanekeeper.store.tables.network import address, network, port, security_group, segment, subnet
+from lanekeeper.store.tables.network import (
+    address,
+    network,
+    port,
+    qos_policy,
+    security_group,
+    segment,
+    subnet,
+)
 from lanekeeper.store.tables.placement import (
     allocation,
     consumer,
@@ -88,6 +96,7 @@ __all__ = [
     "project",
     "provider_aggregate",
     "provider_trait",
+    "qos_policy",
     "quarantine",
     "resource_class",
     "resource_provider",

@@ -1,4 +1,4 @@
-"""Networks, segments, subnets, addresses, ports and security groups."""
+"""Networks, segments, subnets, addresses, ports, security groups and QoS policies."""
 
 from __future__ import annotations
 
@@ -15,6 +15,29 @@ from lanekeeper.store.tables.column import (
     text_column,
 )
 
+qos_policy = Table(
+    "qos_policy",
+    metadata,
+    id_column(),
+    text_column("name"),
+    Column("project_id", sa.Text, nullable=False, index=True),
+    text_column("description"),
+    flag_column("shared", default=False),
+    flag_column("is_default", default=False),
+    json_column("rules", list),
+    json_column("tags", list),
+    number_column("revision", 1),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(
+        "uq_qos_policy_default",
+        "project_id",
+        unique=True,
+        sqlite_where=sa.text("is_default"),
+        postgresql_where=sa.text("is_default"),
+    ),
+    comment="A project has one default policy because the key says so.",
+)
 network = Table(
     "network",
     metadata,
@@ -27,6 +50,7 @@ network = Table(
     flag_column("external", default=False),
     flag_column("port_security_enabled", default=True),
     number_column("mtu", 1500),
+    Column("qos_policy_id", sa.Text, ForeignKey("qos_policy.id")),
     json_column("tags", list),
     number_column("revision", 1),
     Column("created_at", Moment, nullable=False),
@@ -108,6 +132,7 @@ port = Table(
     flag_column("propagate_uplink_status", default=True),
     Column("trusted", sa.Boolean),
     Column("numa_affinity_policy", sa.Text),
+    Column("qos_policy_id", sa.Text, ForeignKey("qos_policy.id"), index=True),
     json_column("allowed_address_pairs", list),
     json_column("security_groups", list),
     json_column("extra_dhcp_opts", list),
