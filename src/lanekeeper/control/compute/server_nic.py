@@ -14,11 +14,14 @@ from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, b
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.segment import physical_segment
+from lanekeeper.domain.network.vf_wanted import abilities_for, abilities_needed, check_carried
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import DeviceRequest, port_request
+from lanekeeper.domain.pci.vf_ability import VfAbility
 from lanekeeper.domain.scheduling.host import DeviceNeed
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port import port_missing, ports_for_server
+from lanekeeper.store.network.qos import qos_rules_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +104,16 @@ def _nic_on_network(
         raise Invalid(f"Network {network.id} has no subnet, so it has no address to give")
     segment = physical_segment(network.segments)
     physical = segment.physical_network if segment else None
+    policy_id = network.qos_policy_id
+    rules = qos_rules_of(connection, [policy_id]).get(policy_id or "", ())
+    check_carried(f"on network {network.id}", VnicType.DIRECT, rules)
     request = _carried(
         VnicType.DIRECT,
         physical,
         PortFacts(vnic_type=VnicType.DIRECT),
         f"Network {network.id}",
         policy=policy,
+        abilities=abilities_for(rules),
     )
     need = DeviceNeed(
         id=str(uuid.uuid4()),
@@ -131,6 +138,7 @@ def port_need(port: PortRecord, policy: NumaPolicy | None = None) -> DeviceNeed:
         f"Port {port.id}",
         trusted=port.profile.get("trusted"),
         policy=own or policy,
+        abilities=abilities_needed(port),
     )
     return DeviceNeed(
         id=port.id,
@@ -148,6 +156,7 @@ def _carried(
     *,
     trusted: object = None,
     policy: NumaPolicy | None = None,
+    abilities: frozenset[VfAbility] = frozenset(),
 ) -> DeviceRequest:
     """The request of a port of a kind that hosts can carry."""
     # Asked of a host that reaches nothing: what it says of the port itself stands first.
@@ -161,6 +170,8 @@ def _carried(
             f"{what}: its network has no physical network, so no device can serve it",
             hint="use a network of type vlan or flat",
         )
-    request = port_request(vnic_type, physical_network, trusted=trusted, numa_policy=policy)
+    request = port_request(
+        vnic_type, physical_network, trusted=trusted, numa_policy=policy, abilities=abilities
+    )
     assert request is not None, "what hosts carry takes a device"
     return request

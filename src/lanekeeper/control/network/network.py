@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.port import lock_holders, touch_holders
+from lanekeeper.control.network.port_able import check_settings
 from lanekeeper.control.network.port_rules import check_policy
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
 from lanekeeper.control.site import Site
@@ -33,7 +34,6 @@ from lanekeeper.domain.network.segment import (
     check_segment,
     check_vlan,
 )
-from lanekeeper.domain.network.vf_wanted import check_carried
 from lanekeeper.store import tables
 from lanekeeper.store.network.network import (
     network_delete,
@@ -134,8 +134,7 @@ def update_network(
             _check_mtu_of(connection, site.config, present, values["mtu"])
         if _TOLD_TO_HOSTS & set(values):
             ports = _ports_on(connection, network_id)
-            for port in ports:
-                check_carried(port.id, port.vnic_type, port.qos_rules)
+            check_settings(connection, ports)
             hosts = touch_holders(connection, ports)
         if present.shared and values.get("shared") is False:
             _check_unshare(connection, present)

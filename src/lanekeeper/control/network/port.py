@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.agent import host_network
+from lanekeeper.control.network.port_able import check_settings
 from lanekeeper.control.network.port_rules import (
     PortChange,
     check_create,
@@ -28,7 +29,6 @@ from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
 from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change
 from lanekeeper.domain.network.port import PortRecord, PortWanted
-from lanekeeper.domain.network.vf_wanted import check_carried
 from lanekeeper.store import tables
 from lanekeeper.store.compute.server import ServerRecord, server_change, server_get
 from lanekeeper.store.host.desired import desired_touch, host_lock
@@ -127,7 +127,8 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         port_write(connection, port_id, values)
         _change_addresses(connection, present, change)
         changed = _visible(connection, caller, port_id)
-        check_carried(port_id, changed.vnic_type, changed.qos_rules)
+        if not _TOLD_TO_HOSTS.isdisjoint(change.values) or rebinds:
+            check_settings(connection, [changed])
         if rebinds and changed.host_name:
             changed = _bind(connection, site, changed)
         told = held and not _TOLD_TO_HOSTS.isdisjoint(change.values)
@@ -209,7 +210,7 @@ def _create(
     _check_groups_exist(connection, caller, wanted.security_groups)
     check_policy(connection, caller, wanted.qos_policy_id)
     made = port_create(connection, wanted, project_id=owner, now=now)
-    check_carried(made.id, made.vnic_type, made.qos_rules)
+    check_settings(connection, [made])
     return _bind(connection, site, made) if made.host_name else made
 
 

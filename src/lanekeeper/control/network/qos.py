@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.port import lock_holders, touch_holders
+from lanekeeper.control.network.port_able import check_settings
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, NotFound
@@ -25,7 +26,6 @@ from lanekeeper.domain.network.qos import (
     rule_read,
     rule_stored,
 )
-from lanekeeper.domain.network.vf_wanted import check_carried
 from lanekeeper.store import tables
 from lanekeeper.store.network.port import port_list
 from lanekeeper.store.network.qos import (
@@ -224,8 +224,7 @@ def _change_rules(
         lock_holders(connection, _ports_with(connection, policy_id))
         row_change_list(connection, tables.qos_policy, policy_id, "rules", stored, now=now)
         ports = _ports_with(connection, policy_id)
-        for port in ports:
-            check_carried(port.id, port.vnic_type, port.qos_rules)
+        check_settings(connection, ports)
         hosts = touch_holders(connection, ports)
         return visible_policy(connection, caller, policy_id), hosts
 

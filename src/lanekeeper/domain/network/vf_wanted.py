@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lanekeeper.domain.errors import Conflict, Invalid
-from lanekeeper.domain.network.port import VnicType
+from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.qos import Direction, QosRule, RuleType
+from lanekeeper.domain.pci.vf_ability import VfAbility, lacking
 from lanekeeper.domain.pci.vf_settings import LinkState
 
 
@@ -47,6 +48,50 @@ def vf_rates(rules: Iterable[QosRule]) -> VfRates:
         min_tx=sent.get(RuleType.MINIMUM_BANDWIDTH, 0),
         max_tx=sent.get(RuleType.BANDWIDTH_LIMIT, 0),
     )
+
+
+def abilities_needed(port: PortRecord) -> frozenset[VfAbility]:
+    """What has to be set on a port's VF and not every driver can."""
+    link = link_state(
+        admin_state_up=port.admin_state_up, propagate_uplink_status=port.propagate_uplink_status
+    )
+    needed = {
+        VfAbility.LINK_STATE: link is not LinkState.AUTO,
+        VfAbility.TRUST: port.is_trusted,
+    }
+    own = frozenset(ability for ability, is_needed in needed.items() if is_needed)
+    return own | abilities_for(port.qos_rules)
+
+
+def abilities_for(rules: Iterable[QosRule]) -> frozenset[VfAbility]:
+    """What has to be set for QoS rules, and not every driver can."""
+    rates = vf_rates(rules)
+    needed = {VfAbility.MAX_RATE: rates.max_tx, VfAbility.MIN_RATE: rates.min_tx}
+    return frozenset(ability for ability, rate in needed.items() if rate)
+
+
+def check_able(port: PortRecord, driver: str | None) -> None:
+    """Refuse what the driver of the PF, whose VF a port has, cannot set.
+
+    Raises:
+        Conflict: code VfSettingNotSupported; the setting is named, and what would help.
+    """
+    for ability in sorted(abilities_needed(port) & lacking(driver)):
+        raise Conflict(
+            f"Port {port.id} is on a VF whose PF's driver, {driver}, cannot set {ability}: "
+            f"{_ASKED_BY[ability]}",
+            hint="take the port from its server and give it back: it then gets a VF that can, "
+            "if any host has one",
+            code="VfSettingNotSupported",
+        )
+
+
+_ASKED_BY: Mapping[VfAbility, str] = {
+    VfAbility.LINK_STATE: "admin_state_up false and propagate_uplink_status false need it",
+    VfAbility.TRUST: "trusted true needs it",
+    VfAbility.MAX_RATE: "a QoS rule of type bandwidth_limit needs it",
+    VfAbility.MIN_RATE: "a QoS rule of type minimum_bandwidth needs it",
+}
 
 
 RATE_SPEC = "quota:vif_outbound_average"

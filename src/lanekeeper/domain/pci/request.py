@@ -13,6 +13,7 @@ from lanekeeper.domain.pci.alias import Alias, NumaPolicy, find
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
+from lanekeeper.domain.pci.vf_ability import VfAbility, lacking
 
 _UNIT = re.compile(r"\s*([^:,]+):([0-9]{1,9})", re.ASCII)
 COUNT_MAX = 65536
@@ -36,6 +37,7 @@ class Alternative:
         live_migratable: None takes either; devices that do not say are neither.
         physical_network: the network that a port is on, ``""`` for one without; None: not a port.
         trusted: what the port's profile says; None where it says nothing.
+        abilities: what the driver of its PF must be able to set.
     """
 
     vendor_id: int | None = None
@@ -47,6 +49,7 @@ class Alternative:
     physical_network: str | None = None
     trusted: bool | None = None
     remote_managed: bool = False
+    abilities: frozenset[VfAbility] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,11 @@ class DeviceRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """What of a listed device decides whether it fits a request."""
+    """What of a listed device decides whether it fits a request.
+
+    Attributes:
+        lacks: what the driver of a VF's PF is known not to set.
+    """
 
     vendor_id: int
     product_id: int
@@ -73,6 +80,7 @@ class Offered:
     resource_class: str
     traits: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
+    lacks: frozenset[VfAbility] = frozenset()
 
     @classmethod
     def of(cls, device: PciDevice, tags: Mapping[str, str]) -> Self:
@@ -83,7 +91,13 @@ class Offered:
 
     @classmethod
     def from_text(
-        cls, vendor_id: str, product_id: str, dev_type: str, tags: Mapping[str, str]
+        cls,
+        vendor_id: str,
+        product_id: str,
+        dev_type: str,
+        tags: Mapping[str, str],
+        *,
+        pf_driver: str | None = None,
     ) -> Self:
         """Take it from the wire's or a table's spelling: ids of hexadecimal digits."""
         vendor, product, kind = int(vendor_id, 16), int(product_id, 16), DeviceType(dev_type)
@@ -94,6 +108,7 @@ class Offered:
             resource_class=resource_class_of(vendor, product, kind, tags),
             traits=traits_of(tags),
             tags=tags,
+            lacks=lacking(pf_driver),
         )
 
     @property
@@ -102,6 +117,7 @@ class Offered:
         return (
             *(self.vendor_id, self.product_id, self.dev_type, self.resource_class),
             tuple(sorted(self.traits)),
+            tuple(sorted(self.lacks)),
             tuple(sorted(self.tags.items())),
         )
 
@@ -187,6 +203,7 @@ def port_request(
     *,
     trusted: object = None,
     numa_policy: NumaPolicy | None = None,
+    abilities: frozenset[VfAbility] = frozenset(),
 ) -> DeviceRequest | None:
     """Say which device a port needs; None for vnic types that need none.
 
@@ -195,6 +212,7 @@ def port_request(
         physical_network: of the port's network; None for a tunnelled one.
         trusted: ``binding:profile`` ``trusted`` as given; None where it is absent.
         numa_policy: the port's own, else flavor's or image's.
+        abilities: what has to be set on its VF and not every driver can; a whole PF needs none.
 
     Raises:
         Invalid: *trusted* is neither true nor false.
@@ -208,6 +226,7 @@ def port_request(
         physical_network=physical_network or "",
         trusted=None if trusted is None else parse_flag(trusted, "binding:profile trusted"),
         remote_managed=vnic_type in REMOTE_VNIC_TYPES,
+        abilities=abilities if vnic_type in VF_VNIC_TYPES else frozenset(),
     )
     return DeviceRequest(
         alias_name=None,
@@ -276,6 +295,8 @@ def _port_mismatches(wanted: Alternative, offered: Offered) -> Iterator[str]:
         asked = "true" if wanted.trusted else "false"
         if offered.tags.get("trusted", "false") != asked:
             yield f"it is not marked trusted {asked}"
+    for ability in sorted(wanted.abilities & offered.lacks):
+        yield f"its PF's driver cannot set {ability}"
 
 
 def _alias_request(

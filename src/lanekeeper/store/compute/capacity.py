@@ -221,6 +221,7 @@ def _devices(
             card.c.parts_held,
             IS_FREE.label("free"),
             pf.c.listed.label("pf_listed"),
+            pf.c.driver.label("pf_driver"),
         )
         .outerjoin(card, ITS_CARD)
         .outerjoin(pf, pf.c.id == device.c.pf_id)
@@ -238,7 +239,11 @@ def _device(row: sa.RowMapping) -> HostDevice:
         id=row["id"],
         address=row["address"],
         offered=Offered.from_text(
-            row["vendor_id"], row["product_id"], row["dev_type"], row["tags"]
+            row["vendor_id"],
+            row["product_id"],
+            row["dev_type"],
+            row["tags"],
+            pf_driver=row["pf_driver"],
         ),
         standing=_standing(row),
         unfit=row["unfit"],
@@ -265,7 +270,9 @@ def _standing(row: sa.RowMapping) -> Standing:
 def device_facts(
     connection: sa.Connection, device_ids: Collection[str]
 ) -> dict[str, Mapping[str, Any]]:
-    """Devices by id: columns, ``card_serial``, and ``pf_address``, ``pf_netdev``, ``pf_mac``."""
+    """Devices by id: their columns and ``card_serial``, and of their PF ``pf_address``,
+    ``pf_netdev``, ``pf_mac``, ``pf_driver``.
+    """
     pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
@@ -273,6 +280,7 @@ def device_facts(
             pf.c.address.label("pf_address"),
             pf.c.netdev.label("pf_netdev"),
             pf.c.mac.label("pf_mac"),
+            pf.c.driver.label("pf_driver"),
             sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
         )
         .outerjoin(pf, pf.c.id == device.c.pf_id)

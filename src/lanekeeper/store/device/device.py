@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.store.batch import batches
 from lanekeeper.store.device.free import IS_UNRESERVED
 from lanekeeper.store.tables import claim, device, host
 
@@ -25,6 +26,21 @@ def claims_of(connection: sa.Connection, consumer_id: str) -> list[sa.RowMapping
         .order_by(claim.c.request_id, claim.c.index)
     )
     return list(rows.mappings())
+
+
+def pf_drivers(connection: sa.Connection, request_ids: Collection[str]) -> dict[str, str | None]:
+    """Request id to the driver of the PF whose VF was claimed for it; no other requests."""
+    pf = device.alias("pf")
+    query = (
+        sa.select(claim.c.request_id, pf.c.driver)
+        .join(device, device.c.id == claim.c.device_id)
+        .join(pf, pf.c.id == device.c.pf_id)
+    )
+    found: dict[str, str | None] = {}
+    for some in batches(request_ids):
+        rows = connection.execute(query.where(claim.c.request_id.in_(some)))
+        found |= {row.request_id: row.driver for row in rows}
+    return found
 
 
 def device_provider_set(connection: sa.Connection, device_id: str, provider_id: str | None) -> None:
