@@ -10,7 +10,7 @@ import pytest
 
 from agent.orders_of import PF, POLICY, nic, server, server_id, vf
 from lanekeeper.agent.driver_record import DriverRecord, function_of
-from lanekeeper.agent.guests import Workshop, destroy, start
+from lanekeeper.agent.guests import Workshop, attach, destroy, detach, start
 from lanekeeper.agent.observe import Policy, view
 from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
@@ -149,3 +149,54 @@ def test_of_a_guest_that_is_off_only_what_vfio_still_has_is_noted(
     destroy(shop, server_id(1))
     found = shop.drivers.driver(function_of(shop.machine, shop.machine.device(VF)))
     assert (found is not None) is noted
+
+
+def test_a_card_is_plugged_into_a_running_guest_and_taken_out(shop: Workshop) -> None:
+    machine, second = shop.machine, PciAddress.parse(vf(1).address)
+    bring_up(shop, nics=[nic(0)])
+    seen = view(machine.scan(), POLICY, frozenset())
+    card = msgspec.structs.replace(nic(1), max_tx_mbps=50)
+    more = server(1, generation=2, nics=[nic(0), card])
+    for _ in range(2):  # as after a crash
+        attach(shop, more, card, seen)
+    settings = machine.vf_settings(PciAddress.parse(PF), 1)
+    assert (settings.mac, settings.vlan, settings.max_tx_rate) == (card.mac, 15, 50)
+    guest = shop.hypervisor.inventory().guest(server_id(1))
+    assert guest is not None
+    assert [held.address for held in guest.devices] == [VF, second]
+    assert machine.device(second).driver == "vfio-pci"
+    for _ in range(2):
+        detach(shop, server(1, generation=3, nics=[nic(0)]), second)
+    guest = shop.hypervisor.inventory().guest(server_id(1))
+    assert guest is not None
+    assert [held.address for held in guest.devices] == [VF]
+    assert machine.device(second).driver is None
+
+
+def test_a_card_that_cannot_be_plugged_leaves_the_guest_as_it_was(shop: Workshop) -> None:
+    bring_up(shop, nics=[nic(0)])
+    seen = view(shop.machine.scan(), POLICY, frozenset())
+    wrong = msgspec.structs.replace(nic(1), device=msgspec.structs.replace(vf(1), product_id="1"))
+    with pytest.raises(HostFault, match="not 8086:1"):
+        attach(shop, server(1, generation=2, nics=[nic(0), wrong]), wrong, seen)
+    guest = shop.hypervisor.inventory().guest(server_id(1))
+    assert guest is not None
+    assert [held.address for held in guest.devices] == [VF]
+
+
+class _Deaf(SimulatedHypervisor):
+    """Its guest hears no request to let go."""
+
+    def detach(self, server_id: str, address: PciAddress) -> None:
+        pass
+
+
+def test_a_guest_that_does_not_let_go_keeps_its_card_and_is_told_of(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    deaf = _Deaf(tmp_path / "deaf.json", shop.machine)
+    shop = replace(shop, hypervisor=deaf, detach_wait_s=0.0)
+    bring_up(shop, nics=[nic(0)])
+    with pytest.raises(HostFault, match="has it still"):
+        detach(shop, server(1, generation=2), VF)
+    assert shop.machine.device(VF).driver == "vfio-pci"

@@ -8,8 +8,10 @@ from agent.orders_of import cleaning, nic, server, server_id, vf
 from lanekeeper.agent.plan import (
     Action,
     ApplyVfSettings,
+    AttachNic,
     CleanDevice,
     DestroyGuest,
+    DetachDevice,
     Observed,
     RecordGeneration,
     RestartGuest,
@@ -120,6 +122,31 @@ def test_settings_that_a_running_guest_lost_are_written_again(
     observed = replace(seen(guest("running", holds=3)), vf_settings={at(3): found})
     expected = (ApplyVfSettings(one, nic(3), lost),) if lost else ()
     assert plan(desired, observed) == expected
+
+
+def test_cards_of_a_running_guest_come_and_go_before_the_note_is_made() -> None:
+    both = server(1, generation=2, nics=[nic(3), nic(4)])
+    here = guest("running", generation=1, holds=3)
+    assert plan(Desired(generation=2, mark="m", servers=[both]), seen(here)) == (
+        AttachNic(both, nic(4)),
+    )
+    none = server(1, generation=2)
+    assert plan(Desired(generation=2, mark="m", servers=[none]), seen(here)) == (
+        DetachDevice(none, at(3)),
+    )
+    other = server(1, generation=2, nics=[nic(4)])
+    goes, comes = plan(Desired(generation=2, mark="m", servers=[other]), seen(here))
+    assert (goes, comes) == (DetachDevice(other, at(3)), AttachNic(other, nic(4)))
+    assert task_of(goes).identity != task_of(comes).identity
+    assert task_of(goes).endless
+
+
+def test_a_guest_that_is_off_gets_its_cards_when_it_starts() -> None:
+    both = server(1, generation=2, power="stopped", nics=[nic(3), nic(4)])
+    here = guest("stopped", generation=1, holds=3)
+    assert plan(Desired(generation=2, mark="m", servers=[both]), seen(here)) == (
+        RecordGeneration(both),
+    )
 
 
 def test_what_the_driver_does_not_know_is_not_written_for_ever() -> None:

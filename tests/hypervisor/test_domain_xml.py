@@ -17,7 +17,7 @@ from lanekeeper.hypervisor.libvirt.domain_xml import (
     NAMESPACE,
     domain_xml,
     parse_domain,
-    with_generation,
+    with_metadata,
 )
 from lanekeeper.protocol import CellWanted
 
@@ -74,11 +74,11 @@ def test_a_domain_without_our_metadata_is_a_strangers() -> None:
     )
     assert (facts.id, [str(one) for one in facts.addresses]) == (None, ["0000:21:10.2"])
     with pytest.raises(Invalid, match="no metadata of Lanekeeper"):
-        with_generation("<domain/>", 1)
+        with_metadata("<domain/>", generation=1)
 
 
 def test_only_the_generation_of_the_metadata_changes() -> None:
-    element = etree.fromstring(with_generation(domain_xml(ported(), kvm=True), 9))
+    element = etree.fromstring(with_metadata(domain_xml(ported(), kvm=True), generation=9))
     assert sorted(element.items()) == [("generation", "9"), ("id", ID), ("reboots", "2")]
     assert [(child.tag, child.items(), child.text) for child in element] == [
         ("device", [("address", "0000:21:10.0"), ("driver", "igbvf")], None),

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent.authority import Authority
@@ -160,6 +161,7 @@ def test_a_guest_gets_its_vfs_and_gives_them_back(host: Host, wanted: ServerWant
     assert "192.168.15.10 netmask=255.255.255.0" in text
     _tells_of_itself(host)
     _survives_its_agent(host, wanted, agent)
+    wanted = _is_plugged_and_unplugged(host, wanted)
     _gives_back(host, wanted)
 
 
@@ -189,6 +191,27 @@ def _survives_its_agent(host: Host, wanted: ServerWanted, agent: int) -> None:
         return seen["vlan_list"][0]["vlan"] == 15 and not seen["spoofchk"]
 
     until(is_mended, "the settings are back", WITHIN_S)
+
+
+def _is_plugged_and_unplugged(host: Host, wanted: ServerWanted) -> ServerWanted:
+    """Give the running guest one more card, with a rate, and take it away again."""
+    before = host.shell("cat /run/libvirt/qemu/*.pid")
+    card = msgspec.structs.replace(nic(2), max_tx_mbps=100)
+    more = msgspec.structs.replace(wanted, generation=2, nics=[*wanted.nics, card])
+    (state,) = host.order(servers=[more]).servers
+    assert (state.power, state.generation, state.problem) == ("running", 2, "")
+    assert vf(2).address in state.devices
+    seen = host.vf(2)
+    assert (seen["mac"] if "mac" in seen else seen["address"]) == nic(2).mac
+    assert (seen["vlan_list"][0]["vlan"], seen["rate"]["max_tx"]) == (15, 100)
+    assert host.driver(vf(2).address) == "vfio-pci"
+    less = msgspec.structs.replace(wanted, generation=3)
+    (state,) = host.order(servers=[less]).servers
+    assert (state.power, state.generation, state.problem) == ("running", 3, "")
+    assert vf(2).address not in state.devices
+    assert host.driver(vf(2).address) == "none"
+    assert host.shell("cat /run/libvirt/qemu/*.pid") == before
+    return less
 
 
 def _gives_back(host: Host, wanted: ServerWanted) -> None:

@@ -11,8 +11,10 @@ from lanekeeper.agent.observe import View
 from lanekeeper.agent.plan import (
     Action,
     ApplyVfSettings,
+    AttachNic,
     CleanDevice,
     DestroyGuest,
+    DetachDevice,
     RecordGeneration,
     RestartGuest,
     StartGuest,
@@ -40,6 +42,10 @@ def apply(action: Action, shop: Workshop, cleaner: Cleaner, view: View) -> Outco
             guests.stop(shop, server, view)
         case RecordGeneration(server):
             shop.hypervisor.record(server.id, server.generation)
+        case AttachNic(server, nic):
+            return Outcome(guests.attach(shop, server, nic, view))
+        case DetachDevice(server, address):
+            guests.detach(shop, server, address)
         case ApplyVfSettings(_, nic, lost):
             return Outcome(guests.mend(shop, nic, lost))
         case DestroyGuest(server_id):

@@ -14,6 +14,7 @@ import structlog
 
 from lanekeeper.agent.driver_record import DriverRecord, function_of
 from lanekeeper.agent.observe import View
+from lanekeeper.agent.vf_settings import write_missing
 from lanekeeper.clock import Stopwatch
 from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault
@@ -162,7 +163,7 @@ class Cleaner:
                 f"for its VF {index}",
                 hint=f"load the driver of {pf}, or bring its interface back to this namespace",
             )
-        unknown = frozenset(self._machine.write_vf_settings(pf, index, AT_REST))
+        unknown = write_missing(self._machine, pf, index, AT_REST)
         left = set(differences(AT_REST, self._machine.vf_settings(pf, index))) - unknown
         if left:
             raise HostFault(f"VF {index} of {pf} keeps its {', '.join(sorted(left))}")

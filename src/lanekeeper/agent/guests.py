@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,7 +11,13 @@ import structlog
 from lanekeeper.agent.cleaning import check_identity
 from lanekeeper.agent.driver_record import DriverRecord, Function, function_of
 from lanekeeper.agent.observe import View
-from lanekeeper.agent.vf_settings import agents_share, set_and_check, vf_of, wanted_settings
+from lanekeeper.agent.vf_settings import (
+    agents_share,
+    set_and_check,
+    vf_of,
+    wanted_settings,
+    write_missing,
+)
 from lanekeeper.clock import Stopwatch
 from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
@@ -33,6 +39,7 @@ from lanekeeper.hypervisor.images import ImageCache
 from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
 
 SHUTDOWN_WAIT_S = 10.0
+DETACH_WAIT_S = 20.0
 _LOOK_AGAIN_S = 0.5
 
 Unsupported = Mapping[PciAddress, frozenset[str]]
@@ -46,6 +53,7 @@ class Workshop:
 
     Attributes:
         shutdown_wait_s: how long a guest may take to end by itself before it is powered off.
+        detach_wait_s: how long a guest may take to let go of a device before that is told.
         sleep: waits for so many seconds.
     """
 
@@ -56,6 +64,7 @@ class Workshop:
     drivers: DriverRecord
     stopwatch: Stopwatch
     shutdown_wait_s: float = SHUTDOWN_WAIT_S
+    detach_wait_s: float = DETACH_WAIT_S
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -79,7 +88,7 @@ def start(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
         hypervisor.start_paused(server.id)
         reached("agent.start.after")
     try:
-        unsupported = dict(_settle_vfs(shop.machine, server))
+        unsupported = dict(_settle_vfs(shop.machine, server.id, server.nics))
         hypervisor.resume(server.id)
     except Error:
         hypervisor.power_off(server.id)
@@ -119,6 +128,57 @@ def destroy(shop: Workshop, server_id: str) -> None:
     shop.directories.remove(server_id)
 
 
+def attach(shop: Workshop, server: ServerWanted, nic: NicWanted, view: View) -> Unsupported:
+    """Plug a network card into the running guest; returns what its VF's driver does not know.
+
+    What libvirt does not set is set before the guest sees the VF; all is read back after it.
+
+    Raises:
+        Error: what failed; the guest does not have the card then.
+    """
+    address = PciAddress.parse(nic.device.address)
+    device = shop.machine.device(address)
+    own = [PciAddress.parse(one.address) for one in _wanted(server)]
+    _check_device(shop.machine, device, nic.device, view, own)
+    function = function_of(shop.machine, device)
+    shop.drivers.remember({function: device.driver})
+    _raise_links(shop.machine, [nic], view)
+    if nic.vf_index is not None:
+        write_missing(shop.machine, *vf_of(shop.machine, address), agents_share(nic))
+    reached("agent.attach.before")
+    shop.hypervisor.attach(server.id, nic, _held(shop.drivers, function))
+    reached("agent.attach.after")
+    try:
+        return dict(_settle_vfs(shop.machine, server.id, [nic]))
+    except Error:
+        shop.hypervisor.detach(server.id, address)
+        raise
+
+
+def detach(shop: Workshop, server: ServerWanted, address: PciAddress) -> None:
+    """Have the running guest let go of a function, and wait for it.
+
+    Raises:
+        HostFault: it has not yet; the function is the guest's as long as that.
+    """
+    reached("agent.detach.before")
+    shop.hypervisor.detach(server.id, address)
+    reached("agent.detach.after")
+    end = shop.stopwatch() + shop.detach_wait_s
+    while _has(shop, server.id, address):
+        if shop.stopwatch() >= end:
+            raise HostFault(
+                f"the guest has been asked to let go of {address} and has it still",
+                hint="its kernel needs PCI hot plug (pciehp); a hard reboot lets go, too",
+            )
+        shop.sleep(_LOOK_AGAIN_S)
+
+
+def _has(shop: Workshop, server_id: str, address: PciAddress) -> bool:
+    guest = shop.hypervisor.inventory().guest(server_id)
+    return guest is not None and guest.is_active and address in {d.address for d in guest.devices}
+
+
 def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
     """Write the settings of a running guest's VF again, since it has *lost* some.
 
@@ -148,7 +208,7 @@ def define(shop: Workshop, server: ServerWanted, view: View) -> None:
     functions = {function_of(shop.machine, device): device.driver for device in devices}
     shop.drivers.remember(functions)
     held = tuple(_held(shop.drivers, function) for function in functions)
-    _raise_links(shop.machine, server, view)
+    _raise_links(shop.machine, server.nics, view)
     reached("agent.define.before")
     shop.hypervisor.define(Blueprint(server=server, files=files, devices=held))
     reached("agent.define.after")
@@ -231,11 +291,11 @@ def _lay_out(shop: Workshop, server: ServerWanted) -> GuestFiles:
     )
 
 
-def _raise_links(machine: Machine, server: ServerWanted, view: View) -> None:
-    """Set the PFs of the guest's network cards up: a VF driver finds no mailbox without."""
+def _raise_links(machine: Machine, nics: Sequence[NicWanted], view: View) -> None:
+    """Set the PFs of network cards up: a VF driver finds no mailbox without."""
     pfs = {
         vf_of(machine, PciAddress.parse(nic.device.address))[0]
-        for nic in server.nics
+        for nic in nics
         if nic.vf_index is not None
     }
     for pf in sorted(pfs):
@@ -244,9 +304,9 @@ def _raise_links(machine: Machine, server: ServerWanted, view: View) -> None:
 
 
 def _settle_vfs(
-    machine: Machine, server: ServerWanted
+    machine: Machine, server_id: str, nics: Sequence[NicWanted]
 ) -> Iterator[tuple[PciAddress, frozenset[str]]]:
-    for nic in server.nics:
+    for nic in nics:
         if nic.vf_index is None:
             continue  # a whole PF: nobody above it holds settings
         address = PciAddress.parse(nic.device.address)
@@ -254,7 +314,7 @@ def _settle_vfs(
         if unknown:
             log.warning(
                 "vf settings unknown to driver",
-                server=server.id,
+                server=server_id,
                 device=str(address),
                 settings=sorted(unknown),
             )

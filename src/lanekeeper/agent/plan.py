@@ -66,6 +66,22 @@ class RecordGeneration:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachNic:
+    """Plug a network card into a guest that runs."""
+
+    server: ServerWanted
+    nic: NicWanted
+
+
+@dataclass(frozen=True, slots=True)
+class DetachDevice:
+    """Have a guest that runs let go of a function that is its server's no more."""
+
+    server: ServerWanted
+    address: PciAddress
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyVfSettings:
     """A VF of a running guest has lost its settings: *lost* names them; write them again."""
 
@@ -91,6 +107,8 @@ Action = (
     | RestartGuest
     | StopGuest
     | RecordGeneration
+    | AttachNic
+    | DetachDevice
     | ApplyVfSettings
     | DestroyGuest
     | CleanDevice
@@ -140,8 +158,20 @@ def _run(server: ServerWanted, guest: Guest | None, observed: Observed) -> Itera
         yield RestartGuest(server)
     else:
         if is_new:
-            yield RecordGeneration(server)
+            yield from tuple(_plug(server, guest)) or (RecordGeneration(server),)
         yield from _mend(server, observed)
+
+
+def _plug(server: ServerWanted, guest: Guest) -> Iterator[Action]:
+    """Bring the cards of a running guest to what is wanted, what goes first."""
+    held = {one.address for one in guest.devices}
+    cards = {PciAddress.parse(nic.device.address): nic for nic in server.nics}
+    others = {PciAddress.parse(device.address) for device in server.devices}
+    for address in sorted(held - set(cards) - others):
+        yield DetachDevice(server, address)
+    for address, nic in cards.items():
+        if address not in held:
+            yield AttachNic(server, nic)
 
 
 def _rest(server: ServerWanted, guest: Guest | None, _: Observed) -> Iterator[Action]:

@@ -9,8 +9,10 @@ from typing import Literal, NamedTuple
 from lanekeeper.agent.plan import (
     Action,
     ApplyVfSettings,
+    AttachNic,
     CleanDevice,
     DestroyGuest,
+    DetachDevice,
     RecordGeneration,
     RestartGuest,
     StartGuest,
@@ -89,6 +91,26 @@ def task_of(action: Action) -> Task:
                 touches=frozenset({device.device_id, device.address}),
                 event="device clean",
                 device=device.address,
+            )
+        case AttachNic(server, nic):
+            address = nic.device.address
+            return Task(
+                action=action,
+                identity=Identity("guest", server.id, f"{_order(server)} with {address}"),
+                subject=server.id,
+                touches=frozenset({server.id, address}),
+                event="device attach",
+                device=address,
+            )
+        case DetachDevice(server, gone):
+            return Task(
+                action=action,
+                identity=Identity("guest", server.id, f"{_order(server)} without {gone}"),
+                subject=server.id,
+                touches=frozenset({server.id, str(gone)}),
+                event="device detach",
+                endless=True,  # the guest may let go any time, and has the device until then
+                device=str(gone),
             )
         case ApplyVfSettings(server, nic):
             return Task(

@@ -15,6 +15,7 @@ from lanekeeper.host.machine import (
     Machine,
     VfChange,
     differences,
+    narrowed,
 )
 from lanekeeper.protocol import LINK_STATES, NicWanted
 
@@ -66,7 +67,7 @@ def set_and_check(
         HostFault: a setting was refused, is not known, or did not take; it is named.
     """
     pf, index = vf_of(machine, address)
-    unknown = frozenset(machine.write_vf_settings(pf, index, change))
+    unknown = write_missing(machine, pf, index, change)
     wanted, found = wanted_settings(nic), machine.vf_settings(pf, index)
     missing = set(differences(wanted, found)) - (unknown & _DISPENSABLE)
     missing |= {name for name in unknown - _DISPENSABLE if not _is_at_rest(name, wanted)}
@@ -76,6 +77,16 @@ def set_and_check(
             hint=f"wanted {wanted}; found {found}",
         )
     return unknown
+
+
+def write_missing(machine: Machine, pf: PciAddress, index: int, change: VfChange) -> frozenset[str]:
+    """Write of *change* what is not there yet; returns what the driver does not know.
+
+    Raises:
+        HostFault: a setting was refused; it is named.
+    """
+    missing = narrowed(change, machine.vf_settings(pf, index))
+    return frozenset(machine.write_vf_settings(pf, index, missing))
 
 
 def vf_of(machine: Machine, address: PciAddress) -> tuple[PciAddress, int]:

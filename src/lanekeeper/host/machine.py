@@ -44,6 +44,9 @@ AT_REST = VfChange(
 """The change that takes every setting of a VF back to what the kernel starts it with."""
 
 
+_REPORTED_BY_SOME = ("spoofchk", "link_state", "trust")
+
+
 def changed_fields(change: VfChange) -> tuple[str, ...]:
     """Name the settings that *change* would write, in the order they are written."""
     return tuple(
@@ -60,7 +63,7 @@ def differences(wanted: VfChange, found: VfSettings) -> Iterator[str]:
         yield "mac"
     if wanted.vlan is not None and (wanted.vlan, wanted.qos) != (found.vlan, found.qos):
         yield "vlan"
-    for name in ("spoofchk", "link_state", "trust"):
+    for name in _REPORTED_BY_SOME:
         asked, is_now = getattr(wanted, name), getattr(found, name)
         if asked is not None and is_now is not None and asked != is_now:
             yield name
@@ -69,8 +72,13 @@ def differences(wanted: VfChange, found: VfSettings) -> Iterator[str]:
 
 
 def narrowed(wanted: VfChange, found: VfSettings) -> VfChange:
-    """Leave out of *wanted* what *found* has already: some drivers refuse even to repeat it."""
+    """Leave out of *wanted* what *found* has already: some drivers refuse even to repeat it.
+
+    What is not reported stays in. Source: Linux ``drivers/net/ethernet/intel/ixgbe/ixgbe_sriov.c``,
+    ixgbe_ndo_set_vf_bw, which refuses any rate, none too, while the link is down.
+    """
     missing = set(differences(wanted, found))
+    missing |= {name for name in _REPORTED_BY_SOME if getattr(found, name) is None}
     done: dict[str, Any] = {name: None for name in changed_fields(wanted) if name not in missing}
     return replace(wanted, **done)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.protocol import NumaCell, ServerWanted
+from lanekeeper.protocol import NicWanted, NumaCell, ServerWanted
 
 Power = Literal["running", "paused", "stopped", "crashed"]
 
@@ -149,6 +149,18 @@ class Hypervisor(Protocol):
 
     def record(self, server_id: str, generation: int) -> None:
         """Remember with the guest that *generation* has been obeyed."""
+
+    def attach(self, server_id: str, nic: NicWanted, held: HeldDevice) -> None:
+        """Plug a network card into a guest that is active, now and for its next starts.
+
+        Has it already is done.
+        """
+
+    def detach(self, server_id: str, address: PciAddress) -> None:
+        """Ask an active guest to let go of a function; it may take its time, or not listen.
+
+        Does not have it, or was asked already, is done.
+        """
 
     def shut_down(self, server_id: str) -> None:
         """Ask the guest to end; it may not listen."""

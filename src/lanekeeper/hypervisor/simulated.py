@@ -139,7 +139,7 @@ class SimulatedHypervisor:
             record = self._record(server_id)
             if record.power in {"running", "paused"}:
                 return
-            self._attach(record)
+            self._attach(record, _functions(record.wanted))
             record.power = "paused"
             record.starts += 1
             self._save()
@@ -160,6 +160,37 @@ class SimulatedHypervisor:
         with self._lock:
             self._record(server_id).generation = generation
             self._save()
+
+    def attach(self, server_id: str, nic: NicWanted, held: HeldDevice) -> None:
+        with self._lock:
+            record = self._active(server_id)
+            if held.address in {one.address for one in _functions(record.wanted)}:
+                return
+            self._attach(record, [_Function(nic.device, nic)])
+            record.drivers[nic.device.address] = held.driver
+            record.wanted = msgspec.structs.replace(record.wanted, nics=[*record.wanted.nics, nic])
+            with Path(record.console).open("a") as console:
+                console.write(f"GUEST-PLUGGED mac={nic.mac}\n")
+            self._save()
+
+    def detach(self, server_id: str, address: PciAddress) -> None:
+        with self._lock:
+            record = self._active(server_id)
+            gone = [one for one in _functions(record.wanted) if one.address == address]
+            self._detach(record, gone)
+            wanted = record.wanted
+            record.wanted = msgspec.structs.replace(
+                wanted,
+                nics=[nic for nic in wanted.nics if nic.device.address != str(address)],
+                devices=[one for one in wanted.devices if one.address != str(address)],
+            )
+            self._save()
+
+    def _active(self, server_id: str) -> Record:
+        record = self._record(server_id)
+        if record.power not in {"running", "paused"}:
+            raise HostFault(f"server {server_id} is {record.power}; nothing can be plugged")
+        return record
 
     def shut_down(self, server_id: str) -> None:
         self.power_off(server_id)  # this guest always listens
@@ -194,11 +225,11 @@ class SimulatedHypervisor:
         fresh.write_bytes(msgspec.json.encode(self._records))
         fresh.replace(self._path)
 
-    def _attach(self, record: Record) -> None:
-        """Take every function as libvirt's managed devices do; on failure give all back."""
+    def _attach(self, record: Record, functions: Iterable[_Function]) -> None:
+        """Take functions as libvirt's managed devices do; on failure give all of them back."""
         taken: list[_Function] = []
         try:
-            for function in _functions(record.wanted):
+            for function in functions:
                 self._refuse_held(function.address, record.wanted.id)
                 taken.append(function)
                 self._take(function, record)

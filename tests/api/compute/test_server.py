@@ -483,6 +483,31 @@ def test_metadata_and_tags_are_kept(http: TestClient, asked: dict[str, Any]) -> 
     assert http.get(f"{server}/tags").json() == {"tags": []}
 
 
+def test_a_card_comes_and_goes_by_the_api(
+    world: Fleet, http: TestClient, asked: dict[str, Any]
+) -> None:
+    network_id, port = world.network(), world.port(world.network("other", vlan=16))
+    cards = f"{URL}/servers/{make(http, asked, networks='none')}/os-interface"
+    world.obey()
+    for body, status in (
+        ({"port_id": port.id}, 200),
+        ({"net_id": network_id}, 200),
+        ({"port_id": port.id}, 409),
+        ({"port_id": port.id, "net_id": network_id}, 400),
+        ({"net_id": network_id, "fixed_ips": [{"ip_address": "nonsense"}]}, 400),
+        ({"net_id": "nowhere"}, 400),
+        ({}, 400),
+    ):
+        told = http.post(cards, json={"interfaceAttachment": body})
+        assert told.status_code == status, told.text
+    world.obey()
+    listed = http.get(cards).json()["interfaceAttachments"]
+    assert [card["port_state"] for card in listed] == ["ACTIVE", "ACTIVE"]
+    assert http.delete(f"{cards}/{port.id}").status_code == 202
+    assert len(http.get(cards).json()["interfaceAttachments"]) == 2
+    assert http.delete(f"{cards}/{network_id}").status_code == 404
+
+
 def test_what_clients_ask_in_passing_is_answered(
     world: Fleet, http: TestClient, asked: dict[str, Any]
 ) -> None:
@@ -493,7 +518,7 @@ def test_what_clients_ask_in_passing_is_answered(
     assert (card["net_id"], card["port_state"]) == (network_id, "ACTIVE")
     assert http.get(f"{server}/os-interface/{card['port_id']}").status_code == 200
     assert http.get(f"{server}/os-interface/none").status_code == 404
-    assert http.post(f"{server}/os-interface", json={}).status_code == 501
+    assert http.post(f"{server}/os-interface", json={}).status_code == 400
     assert http.get(f"{server}/ips").json()["addresses"]["web"][0]["version"] == 4
     assert http.get(f"{server}/ips/none").status_code == 404
     assert http.get(f"{server}/os-security-groups").json() == {"security_groups": []}

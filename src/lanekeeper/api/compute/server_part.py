@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
+from msgspec import UNSET, UnsetType, field
+
+from lanekeeper.api.compute.server_body import tags_value
 from lanekeeper.api.compute.server_view import addresses, host_id
 from lanekeeper.api.compute.value import (
+    access_address,
     at_least,
     bare_stamp,
     limit_of,
@@ -14,8 +19,10 @@ from lanekeeper.api.compute.value import (
     next_link,
     only,
 )
-from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row
+from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row, Strict
+from lanekeeper.control.compute.server_attach import attach_card, detach_card
 from lanekeeper.control.compute.server_list import ServerDetail, list_events, show_server
+from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.errors import Invalid, NotFound, NotOffered
 from lanekeeper.domain.network.port import PortRecord
@@ -81,6 +88,55 @@ def card(call: Call[None]) -> dict[str, object]:
         if port.id == call.path["port_id"]:
             return {"interfaceAttachment": _card_view(call, port)}
     raise NotFound(f"Port {call.path['port_id'][:80]} is not attached to this server")
+
+
+class FixedIpAsked(Strict, frozen=True):
+    ip_address: str
+
+
+class CardAsked(Strict, frozen=True):
+    """A port that is there, or a network on which one is made."""
+
+    port_id: str | None = None
+    net_id: str | None = None
+    fixed_ips: list[FixedIpAsked] | UnsetType = UNSET
+    tag: str | UnsetType = UNSET
+
+
+class Attach(Strict, frozen=True):
+    card: CardAsked = field(name="interfaceAttachment")
+
+
+def attach(call: Call[Attach]) -> dict[str, object]:
+    """Give a server one more network card."""
+    asked = call.body.card
+    ips = [] if asked.fixed_ips is UNSET else asked.fixed_ips
+    if asked.tag is not UNSET and not at_least(call, "2.49"):
+        raise Invalid("interfaceAttachment: tag came with microversion 2.49")
+    if asked.port_id and asked.net_id:
+        raise Invalid("interfaceAttachment: port_id and net_id exclude each other")
+    if asked.port_id and ips:
+        raise Invalid("interfaceAttachment: fixed_ips goes with net_id; a port has its addresses")
+    if not asked.port_id and not asked.net_id:
+        raise Invalid("interfaceAttachment needs a port_id or a net_id")
+    if len(ips) > 1:
+        raise Invalid("interfaceAttachment: fixed_ips has one entry at the most")
+    if ips:
+        version = 6 if ":" in ips[0].ip_address else 4
+        access_address(ips[0].ip_address, "interfaceAttachment: fixed_ips", version)
+    wanted = NicAsked(
+        port_id=asked.port_id,
+        network_id=asked.net_id,
+        fixed_ip=ips[0].ip_address if ips else None,
+        tag="" if asked.tag is UNSET else tags_value([asked.tag])[0],
+    )
+    port = attach_card(call.site, call.caller, call.path["server_id"], wanted)
+    return {"interfaceAttachment": _card_view(call, port)}
+
+
+def detach(call: Call[None]) -> None:
+    """Take a network card from a server, as soon as its guest lets go of it."""
+    detach_card(call.site, call.caller, call.path["server_id"], call.path["port_id"])
 
 
 def groups(call: Call[None]) -> dict[str, object]:
@@ -204,21 +260,13 @@ ROWS: tuple[Row[Any], ...] = (
     Row(method="GET", path=_ONE + "/ips/{network}", handler=ips_of, policy=_IPS),
     Row(method="GET", path=_CARDS_PATH, handler=cards, policy=_CARDS),
     Row(method="GET", path=_CARDS_PATH + "/{port_id}", handler=card, policy=_CARD),
-    Row(
-        method="POST",
-        path=_CARDS_PATH,
-        handler=_not_offered(
-            "attaching a port to a server that is there", "name the port when creating the server"
-        ),
-        policy=_ATTACH,
-    ),
+    Row(method="POST", path=_CARDS_PATH, handler=attach, accepts=Attach, policy=_ATTACH),
     Row(
         method="DELETE",
         path=_CARDS_PATH + "/{port_id}",
-        handler=_not_offered(
-            "detaching a port from a server", "a port made before its server outlives the server"
-        ),
+        handler=detach,
         policy=_DETACH,
+        status=HTTPStatus.ACCEPTED,
     ),
     Row(method="GET", path=_ONE + "/os-security-groups", handler=groups, policy=_GROUPS),
     Row(method="GET", path=_ONE + "/os-instance-actions", handler=events, policy=_EVENTS),

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from lanekeeper.control.compute.server_port import is_given_up
 from lanekeeper.domain.compute.server import Wanted
 from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.metadata import network_data
@@ -130,7 +131,7 @@ def render(facts: GuestFacts) -> ServerWanted:
         nics=[
             _nic(port, claim_by_port[port.id], flavor["extra_specs"])
             for port in facts.ports
-            if port.id in claim_by_port
+            if port.id in claim_by_port and not is_given_up(facts.record, port)
         ],
         devices=[
             _device(claim, _alias(record, claim["request_id"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.compute.server_release import release_server, set_port_states
+from lanekeeper.control.compute.server_port import set_port_states, settle_ports
+from lanekeeper.control.compute.server_release import release_server
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import (
@@ -86,7 +87,7 @@ def update_server(
     now = site.clock()
 
     def work(connection: sa.Connection) -> ServerRecord:
-        _unlocked(server_held(connection, caller, server_id), caller)
+        unlocked(server_held(connection, caller, server_id), caller)
         server_update(connection, server_id, **changes, updated_at=now)
         return server_seen(connection, caller, server_id)
 
@@ -123,7 +124,7 @@ def _change(
     now = site.clock()
 
     def work(connection: sa.Connection) -> T:
-        record = _unlocked(server_held(connection, caller, server_id), caller)
+        record = unlocked(server_held(connection, caller, server_id), caller)
         changed = change(getattr(record, column))
         server_update(connection, server_id, **{column: changed}, updated_at=now)
         return changed
@@ -143,7 +144,7 @@ def delete_server(site: Site, caller: Caller, server_id: str) -> None:
     now = site.clock()
 
     def work(connection: sa.Connection) -> str | None:
-        record = _unlocked(server_held(connection, caller, server_id), caller)
+        record = unlocked(server_held(connection, caller, server_id), caller)
         return end_server(connection, caller, record, now)
 
     _ring(site, site.database.write(work))
@@ -163,7 +164,7 @@ def end_server(
     if record.host_id is None:
         release_server(connection, record, now)
         return None
-    _want(connection, record, now, wanted=Wanted.ABSENT, task_state=TaskState.DELETING)
+    want(connection, record, now, wanted=Wanted.ABSENT, task_state=TaskState.DELETING)
     return record.host_id
 
 
@@ -258,9 +259,10 @@ def guest_reported(
     if is_gone(record.life, report):
         release_server(connection, record, now)
         return True
+    has_let_go = settle_ports(connection, record, guest, now)
     life = after_report(record.life, report)
     if life == record.life:
-        return False
+        return has_let_go
     values: dict[str, Any] = {
         "vm_state": life.vm_state,
         "task_state": life.task_state,
@@ -274,12 +276,13 @@ def guest_reported(
     if life.vm_state in (VmState.ACTIVE, VmState.STOPPED) and record.launched_at is None:
         values["launched_at"] = now
     if not server_change(connection, record.id, record.generation, **values):
-        return False  # asked of otherwise meanwhile; the host reports again
+        return has_let_go  # asked of otherwise meanwhile; the host reports again
     if life.problem and life.problem != record.life.problem:
         event_failed(connection, record.id, life.problem)
     if life.vm_state != VmState.BUILDING:
-        set_port_states(connection, record, running=life.vm_state == VmState.ACTIVE, now=now)
-    return (life.generation, life.reboots) != (record.generation, record.reboots)
+        running = life.vm_state == VmState.ACTIVE
+        set_port_states(connection, record, guest, running=running, now=now)
+    return has_let_go or (life.generation, life.reboots) != (record.generation, record.reboots)
 
 
 def event_of(
@@ -326,10 +329,10 @@ def _act(site: Site, caller: Caller, server_id: str, action: _Action) -> None:
     now = site.clock()
 
     def work(connection: sa.Connection) -> str:
-        record = _unlocked(server_held(connection, caller, server_id), caller)
-        _ready(record, action)
+        record = unlocked(server_held(connection, caller, server_id), caller)
+        ready(record, action.name, action.allowed)
         event_insert(connection, event_of(record, caller, action.name, now))
-        _want(
+        want(
             connection,
             record,
             now,
@@ -343,26 +346,31 @@ def _act(site: Site, caller: Caller, server_id: str, action: _Action) -> None:
     _ring(site, site.database.write(work))
 
 
-def _ready(record: ServerRecord, action: _Action) -> None:
+def ready(record: ServerRecord, action: str, allowed: Collection[VmState]) -> None:
+    """Pass a server of which *action* can be asked now.
+
+    Raises:
+        Conflict: it is in no state for that, or something is being done with it.
+    """
     if record.wanted == Wanted.ABSENT:
-        raise Conflict(f"Cannot '{action.name}' instance {record.id}: it is being deleted")
+        raise Conflict(f"Cannot '{action}' instance {record.id}: it is being deleted")
     if record.task_state is not None:
         raise Conflict(
-            f"Cannot '{action.name}' instance {record.id} while it is in "
-            f"task_state {record.task_state}"
+            f"Cannot '{action}' instance {record.id} while it is in task_state {record.task_state}"
         )
-    if record.vm_state not in action.allowed or record.host_id is None:
+    if record.vm_state not in allowed or record.host_id is None:
         where = f"vm_state {record.vm_state}" if record.host_id else "no place: it has no host"
-        raise Conflict(f"Cannot '{action.name}' instance {record.id} while it is in {where}")
+        raise Conflict(f"Cannot '{action}' instance {record.id} while it is in {where}")
 
 
-def _unlocked(record: ServerRecord, caller: Caller) -> ServerRecord:
+def unlocked(record: ServerRecord, caller: Caller) -> ServerRecord:
+    """Pass a server that *caller* may change. Raises Conflict: it is locked."""
     if record.locked and not caller.is_admin:
         raise Conflict(f"Instance {record.id} is locked")
     return record
 
 
-def _want(connection: sa.Connection, record: ServerRecord, now: datetime, **values: Any) -> None:
+def want(connection: sa.Connection, record: ServerRecord, now: datetime, **values: Any) -> None:
     """Change what the host is to make of the server, if nobody else did meanwhile."""
     changed = server_change(
         connection,

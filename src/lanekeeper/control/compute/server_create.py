@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -15,8 +15,8 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.guest import images_of
 from lanekeeper.control.compute.server import end_server, event_of, fault
 from lanekeeper.control.compute.server_draft import draft_server, requests_of
-from lanekeeper.control.compute.server_nic import Nic
 from lanekeeper.control.compute.server_order import NewServer, Order, check_order
+from lanekeeper.control.compute.server_port import bind_port, port_of
 from lanekeeper.control.image.image import hold_images
 from lanekeeper.control.metrics import CLAIMS, LOST_RACES, REFUSALS
 from lanekeeper.control.site import Site
@@ -24,9 +24,6 @@ from lanekeeper.crash import reached
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Conflict, Error, NoCapacity
-from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
-from lanekeeper.domain.network.port import PortRecord, VnicType
-from lanekeeper.domain.network.profile import binding_profile
 from lanekeeper.domain.scheduling.filter import claimable
 from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.member_view import member_rejections
@@ -45,7 +42,6 @@ from lanekeeper.store.compute.server import ServerRecord, event_insert, server_g
 from lanekeeper.store.compute.server_group import APART, server_group_hold, server_group_join
 from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
 from lanekeeper.store.host.desired import UNUSABLE, desired_touch, host_lock, host_lock_usable
-from lanekeeper.store.network.port import port_attach, port_create_for_server
 from lanekeeper.store.placement.allocation import FULL, allocation_take
 from lanekeeper.store.placement.consumer import consumer_put
 from lanekeeper.store.topology.claim import CELL_FULL, cells_claim
@@ -187,7 +183,9 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     )
     allocation_take(connection, draft.id, host.id, order.request.amounts)
     cells_claim(connection, draft.id, host.id, placing.choice.seats)
-    ports = [_port(connection, order, nic, placing.now) for nic in order.nics]
+    ports = [
+        port_of(connection, nic, order.project_id, order.groups, placing.now) for nic in order.nics
+    ]
     request_ids = {nic.need.id: port.id for nic, port in zip(order.nics, ports, strict=True)}
     picks = [
         Pick(given.device.id, request_ids.get(given.need_id, given.need_id), given.index)
@@ -197,7 +195,14 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     facts = device_facts(connection, [pick.device_id for pick in picks])
     device_by_request = {pick.request_id: facts[pick.device_id] for pick in picks}
     for port in ports:
-        _attach(connection, placing, port, device_by_request[port.id])
+        bind_port(
+            connection,
+            port,
+            device_by_request[port.id],
+            host,
+            server_id=draft.id,
+            now=placing.now,
+        )
     placed = replace(
         draft,
         host_id=host.id,
@@ -223,59 +228,6 @@ def _created(placing: _Placing, placed: ServerRecord) -> ServerEvent:
         "rejections": plain(placing.rejections),
     }
     return event_of(placed, placing.caller, "create", placing.now, detail=detail)
-
-
-def _port(connection: sa.Connection, order: Order, nic: Nic, now: datetime) -> PortRecord:
-    if nic.port is not None:
-        return nic.port
-    assert nic.network is not None, "a card has a port or a network"
-    return port_create_for_server(
-        connection,
-        nic.network.id,
-        order.project_id,
-        fixed_ip=nic.fixed_ip,
-        vnic_type=VnicType.DIRECT,
-        security_groups=order.groups,
-        tags=(nic.tag,) if nic.tag else (),
-        now=now,
-    )
-
-
-def _attach(
-    connection: sa.Connection, placing: _Placing, port: PortRecord, device: Mapping[str, Any]
-) -> None:
-    """Bind a port to its device on the chosen host."""
-    host = placing.choice.host
-    network = HostNetwork(
-        name=host.name, alive=host.alive, mappings=dict.fromkeys(host.physical_networks, ())
-    )
-    facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
-    bound = bind(facts, port.segments, network)
-    if isinstance(bound, Refusal):
-        raise Conflict(  # without the reasons, which name the host
-            f"Port {port.id} cannot be bound any more where its server was to go", hint="try again"
-        )
-    port_attach(
-        connection,
-        port.id,
-        server_id=placing.draft.id,
-        host_name=host.name,
-        availability_zone=host.zone,
-        profile=binding_profile(
-            address=device["address"],
-            vendor_id=device["vendor_id"],
-            product_id=device["product_id"],
-            dev_type=device["dev_type"],
-            physical_network=device["physical_network"],
-            serial=device["serial"],
-            vf_index=device["vf_index"],
-            pf_mac=device["pf_mac"],
-            mac=device["mac"],
-        ),
-        vif_type=bound.vif_type,
-        vif_details=bound.vif_details,
-        now=placing.now,
-    )
 
 
 def _unplaced(

@@ -7,10 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from lanekeeper.crash import reached
-from lanekeeper.domain.network.port import PortStatus
 from lanekeeper.store.compute.server import ServerRecord, server_delete
 from lanekeeper.store.device.life import claim_release
-from lanekeeper.store.network.port import port_drop_for_server, port_status
+from lanekeeper.store.network.port import port_drop_for_server
 from lanekeeper.store.placement.allocation import allocation_drop
 from lanekeeper.store.placement.consumer import consumer_drop
 from lanekeeper.store.topology.claim import cells_release
@@ -30,11 +29,3 @@ def release_server(connection: sa.Connection, record: ServerRecord, now: datetim
     consumer_drop(connection, record.id)
     server_delete(connection, record.id)
     reached("controller.release.after")
-
-
-def set_port_states(
-    connection: sa.Connection, record: ServerRecord, *, running: bool, now: datetime
-) -> None:
-    """Have a server's ports say whether their guest is there."""
-    status = PortStatus.ACTIVE if running else PortStatus.DOWN
-    port_status(connection, record.port_ids, status, now)

@@ -31,7 +31,7 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
     short: Shortfall | None = None
     is_seated = False
     for seats in _seatings(request, host):
-        is_seated, guest = True, _locality(seats, host)
+        is_seated, guest = True, locality(seats, host)
         for devices in _together(request, host.devices):
             given = fit_devices(request.needs, devices, guest)
             if isinstance(given, Shortfall):
@@ -75,7 +75,8 @@ def _kinds(free: Sequence[HostDevice]) -> Mapping[int, Hashable]:
     return {node: frozenset(kinds.items()) for node, kinds in near.items()}
 
 
-def _locality(seats: Sequence[Seat], host: HostView) -> Locality:
+def locality(seats: Sequence[Seat], host: HostView) -> Locality:
+    """Where a guest with these seats is on its host."""
     if not seats:
         return ANYWHERE
     return Locality(

@@ -21,6 +21,8 @@ from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
 
 NAMESPACE = "https://lanekeeper.dev/xmlns/1"
 PREFIX = "lanekeeper"
+SPARE_PORTS = 4
+"""PCIe root ports for cards that a guest is given while it runs; a reboot makes room again."""
 _SERVER, _DEVICE, _ITEM = (f"{{{NAMESPACE}}}{name}" for name in ("server", "device", "item"))
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 _FUNCTIONS = (
@@ -75,8 +77,28 @@ def domain_xml(blueprint: Blueprint, *, kvm: bool, generation: int = 0) -> str:
     return etree.tostring(domain, pretty_print=True, encoding="unicode")
 
 
-def with_generation(text: str, generation: int) -> str:
-    """Return the metadata of the domain whose XML is *text*, with another generation.
+def card_xml(nic: NicWanted) -> str:
+    """Return a network card as a guest that runs is given it."""
+    return etree.tostring(_card(nic), encoding="unicode")
+
+
+def function_xml(text: str, address: PciAddress) -> str | None:
+    """Return the part of the domain whose XML is *text* that is the function; None for none."""
+    root = etree.fromstring(text, _PARSER)
+    for path in _FUNCTIONS:
+        whole, _, inside = path.partition("/source")
+        for one in root.findall(whole):
+            found = one.find(f"source{inside}")
+            if found is not None and address_of(found) == address:
+                return str(etree.tostring(one, encoding="unicode"))
+    return None
+
+
+def with_metadata(
+    text: str, *, generation: int | None = None, held: HeldDevice | None = None
+) -> str:
+    """Return the metadata of the domain whose XML is *text*, with another generation, with one
+    more device's former driver.
 
     For libvirt's virDomainSetMetadata, which puts every element into the namespace by itself.
 
@@ -87,10 +109,16 @@ def with_generation(text: str, generation: int) -> str:
     if found is None:
         raise Invalid("the domain has no metadata of Lanekeeper")
     element = tag("server", **_attributes(found))
-    element.set("generation", str(generation))
+    if generation is not None:
+        element.set("generation", str(generation))
     for child in found.iterchildren(_DEVICE, _ITEM):
+        if held is not None and child.get("address") == str(held.address):
+            continue
         name = etree.QName(child).localname
         element.append(tag(name, child.text or "", **_attributes(child)))
+    if held is not None:
+        driver = {"driver": held.driver} if held.driver else {}
+        element.append(tag("device", address=str(held.address), **driver))
     return etree.tostring(element, encoding="unicode")
 
 
@@ -158,6 +186,7 @@ def _cpu(server: ServerWanted, *, kvm: bool) -> Element:
 def _devices(blueprint: Blueprint) -> Element:
     files = blueprint.files
     devices = tag("devices", tag("controller", type="usb", model="none"))
+    devices.extend(tag("controller", type="pci", model="pcie-root-port") for _ in _ports(blueprint))
     if files.disk is not None:
         devices.append(_disk(str(files.disk), "qcow2", "vda"))
     if files.config_drive is not None:
@@ -176,6 +205,13 @@ def _devices(blueprint: Blueprint) -> Element:
     devices.extend(_card(nic) for nic in blueprint.server.nics)
     devices.extend(_hostdev(device) for device in blueprint.server.devices)
     return devices
+
+
+def _ports(blueprint: Blueprint) -> range:
+    """A root port for each device, and some to spare: what is plugged in later needs one."""
+    files, server = blueprint.files, blueprint.server
+    disks = sum(disk is not None for disk in (files.disk, files.config_drive))
+    return range(disks + len(server.nics) + len(server.devices) + SPARE_PORTS)
 
 
 def _disk(path: str, kind: str, target: str) -> Element:

@@ -10,6 +10,7 @@ from typing import Any
 import libvirt
 
 from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import (
     Blueprint,
     Capacity,
@@ -25,11 +26,14 @@ from lanekeeper.hypervisor.libvirt.domain_xml import (
     NAMESPACE,
     PREFIX,
     DomainFacts,
+    card_xml,
     domain_xml,
+    function_xml,
     parse_domain,
-    with_generation,
+    with_metadata,
 )
 from lanekeeper.hypervisor.libvirt.qemu_img import backing_files, create_overlay
+from lanekeeper.protocol import NicWanted
 
 _POWERS: dict[int, Power] = {
     libvirt.VIR_DOMAIN_RUNNING: "running",
@@ -104,9 +108,23 @@ class LibvirtHypervisor:
     def record(self, server_id: str, generation: int) -> None:
         domain = self._get(server_id)
         with self._connection.asked_to(f"write the metadata of server {server_id}"):
-            _write_generation(domain, generation, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
-            if domain.isActive():
-                _write_generation(domain, generation, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            _write_metadata(domain, generation=generation)
+
+    def attach(self, server_id: str, nic: NicWanted, held: HeldDevice) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"plug {held.address} into server {server_id}"):
+            _write_metadata(domain, held=held)
+            for where in _BOTH:
+                if function_xml(_definition(domain, where), held.address) is None:
+                    domain.attachDeviceFlags(card_xml(nic), where)
+
+    def detach(self, server_id: str, address: PciAddress) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"take {address} out of server {server_id}"):
+            for where in _BOTH:
+                if (xml := function_xml(_definition(domain, where), address)) is not None:
+                    with _unless_under_way():
+                        domain.detachDeviceFlags(xml, where)
 
     def shut_down(self, server_id: str) -> None:
         domain = self._get(server_id)
@@ -190,17 +208,39 @@ def _power(domain: Any) -> Power:
     return _POWERS.get(state, "stopped")
 
 
-def _write_generation(domain: Any, generation: int, where: int) -> None:
-    # The stopped and the running definition may differ; each gets its own metadata back.
+_BOTH = (libvirt.VIR_DOMAIN_AFFECT_CONFIG, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+
+def _definition(domain: Any, where: int) -> str:
     is_config = where == libvirt.VIR_DOMAIN_AFFECT_CONFIG
-    text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if is_config else 0)
-    domain.setMetadata(
-        libvirt.VIR_DOMAIN_METADATA_ELEMENT,
-        with_generation(text, generation),
-        PREFIX,
-        NAMESPACE,
-        where,
-    )
+    return str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if is_config else 0))
+
+
+def _write_metadata(
+    domain: Any, *, generation: int | None = None, held: HeldDevice | None = None
+) -> None:
+    # The stopped and the running definition may differ; each gets its own metadata back.
+    for where in _BOTH if domain.isActive() else _BOTH[:1]:
+        domain.setMetadata(
+            libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+            with_metadata(_definition(domain, where), generation=generation, held=held),
+            PREFIX,
+            NAMESPACE,
+            where,
+        )
+
+
+@contextmanager
+def _unless_under_way() -> Iterator[None]:
+    """A device that the guest is about to let go of is asked for once.
+
+    Source: libvirt ``qemu_hotplug.c``, "already in the process of unplug".
+    """
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if "already in the process of unplug" not in str(error):
+            raise
 
 
 @contextmanager

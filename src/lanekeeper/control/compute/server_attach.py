@@ -1,0 +1,139 @@
+"""Cards given to servers that are there, and taken from them; their guests may run meanwhile."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.server import event_of, ready, server_held, unlocked, want
+from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics
+from lanekeeper.control.compute.server_port import bind_port, port_of
+from lanekeeper.control.metrics import CLAIMS
+from lanekeeper.control.site import Site
+from lanekeeper.domain.compute.extra_spec import numa_policy
+from lanekeeper.domain.compute.server import VmState
+from lanekeeper.domain.errors import Invalid, NotFound
+from lanekeeper.domain.network.port import PortRecord
+from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
+from lanekeeper.domain.scheduling.host import HostView
+from lanekeeper.domain.scheduling.place import locality
+from lanekeeper.store.compute.aggregate import aggregate_list
+from lanekeeper.store.compute.capacity import device_facts, host_views
+from lanekeeper.store.compute.server import ServerRecord, event_insert
+from lanekeeper.store.device.life import Pick, claim_insert
+from lanekeeper.store.network.port import port_show, ports_of_server
+from lanekeeper.store.topology.claim import seats_of
+
+_STATES = (VmState.ACTIVE, VmState.STOPPED)
+CARDS_MAX = 32
+"""Cards of one server; each needs a PCIe root port of its own."""
+
+
+def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> PortRecord:
+    """Give a server one more card, and tell its host; a guest that runs gets it at once.
+
+    The device is looked for on the server's own host, as near to the guest as its NUMA policy
+    says; the host is locked, so nobody else takes it meanwhile.
+
+    Raises:
+        NotFound: no such server.
+        Invalid: the port or network is not there or cannot be carried; the host has no device for
+            it, and why.
+        Conflict: the server is in no state for that, or the port is in use.
+    """
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> tuple[PortRecord, str]:
+        record = unlocked(server_held(connection, caller, server_id), caller)
+        ready(record, "attach_interface", _STATES)
+        if len(record.port_ids) >= CARDS_MAX:
+            raise Invalid(f"server {record.id} has {CARDS_MAX} cards already, which is the most")
+        policy = numa_policy(record.flavor["extra_specs"], record.image_properties)
+        (nic,) = check_nics(connection, caller, [asked], policy)
+        host = _host(connection, site, record, now)
+        given = _device(connection, caller, record, nic, host)
+        port = _take(connection, record, nic, given=given, host=host, now=now)
+        event_insert(connection, event_of(record, caller, "attach_interface", now))
+        return port, host.id
+
+    port, host_id = site.database.write(work)
+    CLAIMS.inc()
+    site.bells.ring(host_id)
+    return port
+
+
+def detach_card(site: Site, caller: Caller, server_id: str, port_id: str) -> None:
+    """Ask for a card back: it is the server's until its guest has let go of the device.
+
+    Asked again, the host is told again.
+
+    Raises:
+        NotFound: no such server, or it has no such port.
+        Conflict: the server is in no state for that.
+    """
+    now = site.clock()
+
+    def work(connection: sa.Connection) -> str:
+        record = unlocked(server_held(connection, caller, server_id), caller)
+        ready(record, "detach_interface", _STATES)
+        if port_id not in {port.id for port in ports_of_server(connection, record.id)}:
+            raise NotFound(f"Port {port_id[:80]} is not attached to server {record.id}")
+        event_insert(connection, event_of(record, caller, "detach_interface", now))
+        left = [one for one in record.port_ids if one != port_id]
+        requests = [one for one in record.device_requests if one["id"] != port_id]
+        want(connection, record, now, port_ids=left, device_requests=requests)
+        assert record.host_id is not None, "what can be acted on has a host"
+        return record.host_id
+
+    site.bells.ring(site.database.write(work))
+
+
+def _host(connection: sa.Connection, site: Site, record: ServerRecord, now: datetime) -> HostView:
+    oldest = now - timedelta(seconds=site.config.lanekeeper.agent_down_s)
+    assert record.host_id is not None, "what can be acted on has a host"
+    (view,) = host_views(connection, oldest, aggregate_list(connection), [record.host_id])
+    return view
+
+
+def _device(
+    connection: sa.Connection, caller: Caller, record: ServerRecord, nic: Nic, host: HostView
+) -> Given:
+    seats = seats_of(connection, [record.id]).get(record.id, ())
+    found = fit_devices([nic.need], host.devices, locality(seats, host))
+    if isinstance(found, Shortfall):
+        where = f" on host {host.name}, where the server is" if caller.is_admin else ""
+        raise Invalid(
+            f"Failed to claim PCI device for attaching interface{where}: {found.reason}",
+            hint=found.remedy,
+        )
+    return found[0]
+
+
+def _take(
+    connection: sa.Connection,
+    record: ServerRecord,
+    nic: Nic,
+    *,
+    given: Given,
+    host: HostView,
+    now: datetime,
+) -> PortRecord:
+    """Take the device, give the port to the server, and say so to its host."""
+    port = port_of(connection, nic, record.project_id, None, now)
+    claim_insert(connection, record.id, [Pick(given.device.id, port.id)], now)
+    facts = device_facts(connection, [given.device.id])
+    device = facts[given.device.id]
+    bind_port(connection, port, device, host, server_id=record.id, now=now)
+    request = {"id": port.id, "name": nic.need.name, "alias": None, "count": 1}
+    want(
+        connection,
+        record,
+        now,
+        port_ids=[*record.port_ids, port.id],
+        device_requests=[*record.device_requests, request],
+    )
+    attached = port_show(connection, port.id)
+    assert attached is not None, "a port just bound is there"
+    return attached

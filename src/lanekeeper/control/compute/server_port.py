@@ -1,0 +1,166 @@
+"""A server's ports on its host: made, bound to their devices, followed as its guest has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lanekeeper.control.compute.server_nic import Nic
+from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
+from lanekeeper.domain.network.port import PortRecord, PortStatus, VnicType
+from lanekeeper.domain.network.profile import binding_profile
+from lanekeeper.domain.scheduling.host import HostView
+from lanekeeper.protocol import ServerState
+from lanekeeper.store.compute.server import ServerRecord, event_failed
+from lanekeeper.store.device.device import claims_of
+from lanekeeper.store.device.life import claim_release
+from lanekeeper.store.network.port import (
+    port_attach,
+    port_create_for_server,
+    port_delete,
+    port_detach,
+    port_status,
+    ports_of_server,
+)
+
+
+def port_of(
+    connection: sa.Connection,
+    nic: Nic,
+    project_id: str,
+    groups: tuple[str, ...] | None,
+    now: datetime,
+) -> PortRecord:
+    """The port of a card; one is made where only a network was named."""
+    if nic.port is not None:
+        return nic.port
+    assert nic.network is not None, "a card has a port or a network"
+    return port_create_for_server(
+        connection,
+        nic.network.id,
+        project_id,
+        fixed_ip=nic.fixed_ip,
+        vnic_type=VnicType.DIRECT,
+        security_groups=groups,
+        tags=(nic.tag,) if nic.tag else (),
+        now=now,
+    )
+
+
+def bind_port(
+    connection: sa.Connection,
+    port: PortRecord,
+    device: Mapping[str, Any],
+    host: HostView,
+    *,
+    server_id: str,
+    now: datetime,
+) -> None:
+    """Give a port to a server, bound to its device on the chosen host.
+
+    Raises:
+        Conflict: it cannot be bound there any more, or somebody else has it.
+    """
+    network = HostNetwork(
+        name=host.name, alive=host.alive, mappings=dict.fromkeys(host.physical_networks, ())
+    )
+    facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
+    bound = bind(facts, port.segments, network)
+    if isinstance(bound, Refusal):
+        raise Conflict(  # without the reasons, which name the host
+            f"Port {port.id} cannot be bound any more where its server was to go", hint="try again"
+        )
+    port_attach(
+        connection,
+        port.id,
+        server_id=server_id,
+        host_name=host.name,
+        availability_zone=host.zone,
+        profile=binding_profile(
+            address=device["address"],
+            vendor_id=device["vendor_id"],
+            product_id=device["product_id"],
+            dev_type=device["dev_type"],
+            physical_network=device["physical_network"],
+            serial=device["serial"],
+            vf_index=device["vf_index"],
+            pf_mac=device["pf_mac"],
+            mac=device["mac"],
+        ),
+        vif_type=bound.vif_type,
+        vif_details=bound.vif_details,
+        now=now,
+    )
+
+
+def is_given_up(record: ServerRecord, port: PortRecord) -> bool:
+    """Whether a port that a server holds is to leave it: it is none of its cards any more."""
+    return port.id not in record.port_ids
+
+
+def settle_ports(
+    connection: sa.Connection, record: ServerRecord, guest: ServerState, now: datetime
+) -> bool:
+    """Have a server's ports follow what its guest was given and has let go of, while it runs.
+
+    One that is given up goes once the guest has let go of its device, and no moment sooner: the
+    device is the guest's until then. Returns whether the host has something to clean now.
+    """
+    ports = ports_of_server(connection, record.id)
+    leaving = [port for port in ports if is_given_up(record, port)]
+    coming = [port for port in ports if port.status == PortStatus.BUILD and port not in leaving]
+    if not leaving and not coming:
+        return False
+    plugged = ports_plugged(connection, record, guest)
+    if leaving and guest.problem:
+        event_failed(connection, record.id, guest.problem)
+    if guest.generation < record.generation:
+        return False
+    if guest.power == "running":
+        arrived = [port.id for port in coming if port.id in plugged]
+        port_status(connection, arrived, PortStatus.ACTIVE, now)
+    gone = [port for port in leaving if port.id not in plugged]
+    for port in gone:
+        _let_go(connection, record, port, now)
+    return bool(gone)
+
+
+def set_port_states(
+    connection: sa.Connection,
+    record: ServerRecord,
+    guest: ServerState,
+    *,
+    running: bool,
+    now: datetime,
+) -> None:
+    """Have all of a server's ports say whether their guest is there and has them."""
+    plugged = ports_plugged(connection, record, guest) if running else frozenset()
+    there = [port_id for port_id in record.port_ids if port_id in plugged]
+    away = [port_id for port_id in record.port_ids if port_id not in plugged]
+    port_status(connection, there, PortStatus.ACTIVE, now)
+    port_status(connection, away, PortStatus.DOWN, now)
+
+
+def ports_plugged(
+    connection: sa.Connection, record: ServerRecord, guest: ServerState
+) -> frozenset[str]:
+    """Ids of the ports whose devices the guest has in hand."""
+    if guest.power not in ("running", "paused"):
+        return frozenset()
+    in_hand = set(guest.devices)
+    claims = claims_of(connection, record.id)
+    return frozenset(claim["request_id"] for claim in claims if claim["address"] in in_hand)
+
+
+def _let_go(
+    connection: sa.Connection, record: ServerRecord, port: PortRecord, now: datetime
+) -> None:
+    claim_release(connection, record.id, now, request_id=port.id)
+    if port.created_by_server:
+        port_delete(connection, port.id, held_by=record.id)
+    else:
+        port_detach(connection, port.id, now, server_id=record.id)
