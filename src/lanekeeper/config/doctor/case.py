@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from lanekeeper.config.doctor.host import Host
-from lanekeeper.config.doctor.loose_json import understand
-from lanekeeper.config.doctor.reading import GUIDE_NAMES, Assignment, Flaw, ReadFile
+from lanekeeper.config.doctor.reading import Assignment, Flaw, ReadFile
 from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import NO_SECTION, Entry, substituted
 from lanekeeper.config.load import VIO_NAMES, bare_option, convert, option_at
-from lanekeeper.config.names import options, sections
+from lanekeeper.config.loose_json import understand
+from lanekeeper.config.names import GUIDE_NAMES, options, sections
 from lanekeeper.config.option import Option
 from lanekeeper.config.tree import Config
 from lanekeeper.domain.errors import Error, Invalid

@@ -8,12 +8,12 @@ from functools import cache
 
 from lanekeeper.config.doctor.case import Case, Line, is_secret
 from lanekeeper.config.doctor.finding import Hit, Rule, shortened
-from lanekeeper.config.doctor.reading import GUIDE_NAMES
 from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import NO_SECTION
 from lanekeeper.config.load import VIO_NAMES
 from lanekeeper.config.names import (
     GONE,
+    GUIDE_NAMES,
     OWN_SECTIONS,
     nearest,
     openstack_options,

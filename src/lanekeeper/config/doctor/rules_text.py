@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lanekeeper.config.character import MARKUP, QUOTES, SPACES, foreign
 from lanekeeper.config.doctor import reading
 from lanekeeper.config.doctor.case import Case, Line, Object
-from lanekeeper.config.doctor.character import MARKUP, QUOTES, SPACES, foreign
 from lanekeeper.config.doctor.finding import Check, Hit, Rule
-from lanekeeper.config.doctor.loose_json import LOOSE, SEVERAL
 from lanekeeper.config.doctor.source import Source
+from lanekeeper.config.loose_json import LOOSE, SEVERAL
 from lanekeeper.domain.hostplan.findings.finding import Severity
 
 _VF = '{"vendor_id": "8086", "product_id": "10ca"}'
