@@ -79,7 +79,7 @@ nova_pci_alias: [{"device_type": "type-VF", "name": "virtual-device-name"}, \
                 "nova.conf:5 key-of-a-guide",
                 "nova.conf:5 spec-migratable-versions",
                 "nova.conf:6 value-loose-json",
-                "nova.conf:8 filter-unknown",
+                "nova.conf:8 value-refused",
             ],
         ),
         (VIO, ["custom.yml:3 alias-any-device"]),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from lanekeeper.config.doctor.case import ID_KEYS, Case, Object
+from lanekeeper.config.correction import ID_KEYS
+from lanekeeper.config.doctor.case import Case, Object
 from lanekeeper.config.doctor.finding import Check, Hit, Rule
 from lanekeeper.config.doctor.possible import could_serve
 from lanekeeper.domain.hostplan.findings.finding import Severity
