@@ -139,6 +139,11 @@ def test_filters_of_older_releases_are_left_out_and_named(read: Reader) -> None:
             'device_spec = {"vendor_id": "8086"}',
         ),
         (
+            '[pci]\ndevice_spec = {"vendor_id": "8086", managed=\'no\', trusted = true}\n',
+            "nova.conf:2: [pci] device_spec",
+            'device_spec = {"vendor_id": "8086", "managed": "no", "trusted": "true"}',
+        ),
+        (
             '~ pci_passthrough_whitelist = \\{"vendor_id": "8086"} ~\n',
             "nova.conf:1: '~ pci_passthrough_whitelist' is no key: signs of a web page",
             'device_spec = {"vendor_id": "8086"}',

@@ -120,6 +120,7 @@ def test_what_nobody_read_does_not_become_a_line_that_counts(
             "it was indented, and so a part of the value above it",
         ),
         ('device_spec = {"vendor_id": 8086, "product_id": "10ca"}', "ids were numbers"),
+        (f"device_spec = {{{VF}, managed='no'}}", "it was no JSON"),
     ],
 )
 def test_what_counts_now_and_did_not_is_said(tmp_path: Path, lines: str, said: str) -> None:

@@ -183,8 +183,8 @@ class _Writer:
         assert line.option is not None
         key, objects = line.option.key, self._objects.get(id(line), [])
         slips = [*slips_of(line), *slips_in(line, objects)]
-        if self._can_stay(line, objects):
-            yield from self._mend(line, slips, assignment(key, escaped(line.value)))
+        if not slips and self._can_stay(line, objects):
+            yield from assignment(key, escaped(line.value))
             return
         for one in objects:
             lines = assignment(key, escaped(line.value))
