@@ -123,7 +123,77 @@ def test_filters_of_older_releases_are_left_out_and_named(read: Reader) -> None:
         "ComputeFilter,CoreFilter, PciPassthroughFilter\n"
     )
     assert loaded.config.scheduler.enabled_filters == ("ComputeFilter", "PciPassthroughFilter")
-    assert "RetryFilter, AvailabilityZoneFilter, RamFilter, CoreFilter" in loaded.warnings[0]
+    assert loaded.warnings[0].endswith(
+        "left out: RetryFilter no longer exists: another host is always tried; "
+        "AvailabilityZoneFilter no longer exists: zones are always obeyed; "
+        "RamFilter and CoreFilter no longer exist: what a host has is always counted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "line"),
+    [
+        (
+            "[pci]\ndev_spec = {'vendor_id': '8086'}\n",
+            "nova.conf:2: there is no key dev_spec: a guide prints it, and nothing reads it",
+            'device_spec = {"vendor_id": "8086"}',
+        ),
+        (
+            '[pci]\ndevice_spec = {"vendor_id": "8086", managed=\'no\', trusted = true}\n',
+            "nova.conf:2: [pci] device_spec",
+            'device_spec = {"vendor_id": "8086", "managed": "no", "trusted": "true"}',
+        ),
+        (
+            '~ pci_passthrough_whitelist = \\{"vendor_id": "8086"} ~\n',
+            "nova.conf:1: '~ pci_passthrough_whitelist' is no key: signs of a web page",
+            'device_spec = {"vendor_id": "8086"}',
+        ),
+        (
+            '[pci]\nalias\uff1d{"name"\uff1a "a", "resource_class": "GPU"}\n',
+            'nova.conf:2: \'alias\uff1d{"name"\uff1a',
+            'alias = {"name": "a", "resource_class": "GPU"}',
+        ),
+        (
+            "[pci]\ndevice_spec = {\u201cvendor_id\u201d: \u201c8086\u201d}\n",
+            "nova.conf:2: [pci] device_spec '{\u201cvendor_id",
+            'device_spec = {"vendor_id": "8086"}',
+        ),
+        (
+            '[pci]\ndevice_spec = {"vendor_id": 8086, "address": "0000:$user:00.1"}\n',
+            "nova.conf:2: [pci] device_spec: vendor_id 8086",
+            None,
+        ),
+        (
+            '[pci]\nalias = [{"name": "a$$b", "resource_class": "A"}, '
+            '{"name": "b", "resource_class": "B"}]\n',
+            "nova.conf:2: [pci] alias [{",
+            'alias = {"name": "a$$b", "resource_class": "A"}; '
+            'alias = {"name": "b", "resource_class": "B"}',
+        ),
+        (
+            "[sriov_nic]\nphysical_device_mappings = physnet1\uff1aens1f0\n",
+            "nova.conf:2: [sriov_nic] physical_device_mappings 'physnet1\uff1aens1f0'",
+            "physical_device_mappings = physnet1:ens1f0",
+        ),
+        (
+            "[filter_scheduler]\nenabled_filters = ...,ComputeFilter\n",
+            "nova.conf:2: [filter_scheduler] enabled_filters: ... stands in the guide for",
+            "enabled_filters = ComputeCapabilitiesFilter,ImagePropertiesFilter,"
+            "ServerGroupAntiAffinityFilter,ServerGroupAffinityFilter,PciPassthroughFilter,"
+            "NUMATopologyFilter,ComputeFilter",
+        ),
+        ("[pci]\ndevice_spec = {'vendr_id': '8086'}\n", "nova.conf:2: [pci] device_spec", None),
+    ],
+)
+def test_a_refused_line_names_the_one_that_was_meant(
+    read: Reader, text: str, error: str, line: str | None
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        read(text)
+    assert error in str(caught.value)
+    section = text[text.index("[") + 1 : text.index("]")] if text[0] == "[" else "pci"
+    meant = f"meant is, in [{section}]: {line} (`lanekeeper config convert` writes it)"
+    assert (caught.value.hint == meant) is (line is not None)
 
 
 def test_what_is_read_and_not_obeyed_is_said(read: Reader) -> None:

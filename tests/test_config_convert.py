@@ -14,6 +14,7 @@ from lanekeeper.config.doctor.examine import examine
 from lanekeeper.domain.errors import Invalid
 
 VF = '"vendor_id": "8086", "product_id": "10ca"'
+CURLY = VF.replace('"', "\u201d")
 
 
 def converted(text: str, directory: Path) -> Converted:
@@ -38,11 +39,14 @@ def test_an_old_file_is_written_in_todays_form_with_its_comments(tmp_path: Path)
     assert found.files == {
         "nova.conf": "[pci]\n# Kilo\n; the first card\n"
         'device_spec = {"devname": "enp5s0f1", "physical_network":"physnet1"}\n\n# ours\n'
+        "# mended: it was no JSON, but something like it\n"
         'alias = {"name": "a1", "vendor_id": "8086", "product_id": "10ca"}\n# the end\n\n'
         "[filter_scheduler]\nenabled_filters = ComputeFilter, PciPassthroughFilter\n\n"
         "[DEFAULT]\nmy_ip = 192.0.2.1\n",
         "ml2_conf.ini": "[ml2]\nproject_network_types = vlan\n\n"
-        "[ml2_type_vlan]\n# web\nnetwork_vlan_ranges = physnet1:15:20\n",
+        "[ml2_type_vlan]\n# web\n# mended: what follows a value on its line is a part of "
+        "it, and no "
+        "comment\nnetwork_vlan_ranges = physnet1:15:20\n",
         "sriov_agent.ini": "[ml2_sriov]\n# no longer exists: a port is bound only where an agent "
         "reports\n#agent_required = True\n\n"
         "[sriov_nic]\n# mapped\nphysical_device_mappings = physnet1:enp4s0f1\n",
@@ -71,6 +75,82 @@ def test_what_cannot_be_understood_is_kept_as_a_comment(tmp_path: Path) -> None:
     for line in ("#device_spec = 8086:10ca", "#reserved_host_cpus = many", "# $ ls"):
         assert f"{line}\n" in found.files["nova.conf"]
     load(write_new(found.files, tmp_path / "new"))
+
+
+@pytest.mark.parametrize(
+    ("line", "written"),
+    [
+        (
+            'device_spec = {"vendr_id": "8086", "product_id": "10ca"}',
+            "# left for you to decide: device_spec has no key 'vendr_id' (below it is "
+            "'vendor_id')\n"
+            '#device_spec = {"vendor_id": "8086", "product_id": "10ca"}\n',
+        ),
+        (
+            'device_spec = [{"vendor_id": "8086"}, {"device_id": "10ca"}]',
+            'device_spec = {"vendor_id": "8086"}\n# left for you to decide: device_spec has no key '
+            "'device_id': the vendor's number is 'vendor_id', the device's is 'product_id'\n"
+            '#device_spec = {"device_id": "10ca"}\n',
+        ),
+        (
+            'devic_spec = {"vendor_id": "8086"}',
+            "# left for you to decide: nobody reads [pci] devic_spec; it looks like [pci] "
+            "device_spec\n"
+            '#devic_spec = {"vendor_id": "8086"}\n',
+        ),
+    ],
+)
+def test_what_nobody_read_does_not_become_a_line_that_counts(
+    tmp_path: Path, line: str, written: str
+) -> None:
+    found = converted(f"[pci]\n{line}\n", tmp_path)
+    assert found.files == {"nova.conf": f"[pci]\n{written}"}
+    assert len(found.left) == 1
+    assert found.mended == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (f"dev_spec = {{{VF}}}", "nothing reads dev_spec, which a guide prints"),
+        (f"~ device_spec = \\{{{VF}}} ~", "marks of a web page stood in the line"),
+        (f"device_spec = {{{CURLY}}}", "the quotes were typographic"),
+        (
+            f"report_in_placement = true\n  device_spec = {{{VF}}}",
+            "it was indented, and so a part of the value above it",
+        ),
+        ('device_spec = {"vendor_id": 8086, "product_id": "10ca"}', "ids were numbers"),
+        (f"device_spec = {{{VF}, managed='no'}}", "it was no JSON"),
+    ],
+)
+def test_what_counts_now_and_did_not_is_said(tmp_path: Path, lines: str, said: str) -> None:
+    found = converted(f"[pci]\n{lines}\n", tmp_path)
+    (note,) = found.mended
+    assert note.reason.startswith(said)
+    mended, line = found.files["nova.conf"].splitlines()[-2:]
+    assert mended == f"# mended: {note.reason}"
+    assert line.startswith(f"device_spec = {{{VF[:12]}")
+    assert found.left == ()
+
+
+def test_a_line_before_any_section_that_means_nothing_stays_without_meaning(tmp_path: Path) -> None:
+    found = converted("virt_type = kvm\nfoo = 1\n", tmp_path)
+    assert found.files["nova.conf"] == (
+        "[DEFAULT]\n# left for you to decide: nobody reads virt_type outside of a section; "
+        "it needs "
+        "[libvirt]\n#virt_type = kvm\n# left for you to decide: nobody reads foo outside of a "
+        "section; it needs a section\n#foo = 1\n"
+    )
+
+
+def test_filters_that_are_gone_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    text = "[filter_scheduler]\nenabled_filters = RetryFilter,ComputeFilter, RamFilter,CoreFilter\n"
+    assert converted(text, tmp_path).files["nova.conf"] == (
+        "[filter_scheduler]\n# left out: RetryFilter no longer exists: another host is "
+        "always tried; "
+        "RamFilter and CoreFilter no longer exist: what a host has is always counted\n"
+        "enabled_filters = ComputeFilter\n"
+    )
 
 
 def test_a_value_that_is_overridden_says_by_what(tmp_path: Path) -> None:

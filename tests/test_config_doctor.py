@@ -96,6 +96,33 @@ def test_an_overridden_value_names_the_file_that_wins(look: Looker) -> None:
     )
 
 
+def test_lines_before_any_section_are_understood_where_guides_print_them_and_wrong_elsewhere(
+    look: Looker,
+) -> None:
+    known = f"pci_passthrough_whitelist={{{VF}}}\nscheduler_available_filters=a\n"
+    assert not look(known).has(Severity.ERROR)
+    found = look.said(known + "virt_type = kvm\nmy_ip = 1.1.1.1\nx = y\n", "key-without-section")
+    assert [(line, fix) for line, _, fix in found] == [
+        (3, "[libvirt] above it"),
+        (4, "[DEFAULT] above it"),
+        (5, "its [section] above it"),
+    ]
+
+
+def test_what_is_right_is_a_line_to_paste(look: Looker) -> None:
+    text = (
+        "[pci]\ndevice_spec = {\u201cvendor_id\u201d: \u201c8086\u201d}\n"
+        "dev_spec = {'vendor_id': '8086'}\n"
+    )
+    right = 'device_spec = {"vendor_id": "8086"}'
+    says = (
+        "\u201c \u201d: typographic quotes, as web pages have them; JSON has the straight one only"
+    )
+    assert look.said(text, "smart-quotes") == [(2, says, right)]
+    assert look.said(text, "key-of-a-guide")[0][2] == right
+    assert look.said(text, "value-loose-json")[0][2] == right
+
+
 def test_each_wrong_key_of_one_entry_is_told(look: Looker) -> None:
     text = '[pci]\ndevice_spec = {"vendor_id": "zz", "address": "0:0:20.0", "managed": "maybe"}\n'
     words = " ".join(summary for _, summary, _ in look.said(text, "spec-refused"))

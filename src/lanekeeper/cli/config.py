@@ -79,6 +79,8 @@ def run_convert(parsed: argparse.Namespace) -> int:
     else:
         for path in write_new(converted.files, parsed.output):
             print(f"wrote {path}")
+    for mended in converted.mended:
+        print(f"mended: {mended.source}: {mended.reason}", file=sys.stderr)
     for left in converted.left:
         print(f"left: {left.source}: {left.reason}", file=sys.stderr)
     for finding in remaining:

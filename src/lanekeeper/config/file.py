@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -27,6 +27,7 @@ class Entry:
         section: lower case; ``default`` for [DEFAULT], empty where no section began yet.
         source: file and line, as in ``nova.conf:12``.
         is_vio: it stands in VMware Integrated OpenStack's custom.yml.
+        line: in an INI file, its first line as it stands.
     """
 
     section: str
@@ -34,6 +35,7 @@ class Entry:
     value: str
     source: str
     is_vio: bool = False
+    line: str = ""
 
     @property
     def directory(self) -> Path:
@@ -65,6 +67,7 @@ class _Parser(iniparser.BaseParser):
         self._path = path
         self._section = NO_SECTION
         self._began = 0
+        self._line = ""
 
     def new_section(self, section: str) -> None:
         self._section = section.strip().lower()
@@ -72,13 +75,22 @@ class _Parser(iniparser.BaseParser):
     def assignment(self, key: str, value: list[str]) -> None:
         source = f"{self._path}:{self._began}"
         name = key.replace("-", "_")
-        self.entries.append(Entry(self._section, name, "\n".join(value).strip(), source))
+        whole = "\n".join(value).strip()
+        self.entries.append(Entry(self._section, name, whole, source, line=self._line))
 
     def _split_key_value(self, line: str) -> tuple[str, list[str]]:
         # Called on an assignment's first line; assignment() comes only after its last.
-        self._began = self.lineno
+        self._began, self._line = self.lineno, line
         key, value = super()._split_key_value(line)
         return key, value
+
+
+def assigned(line: str) -> tuple[str, str]:
+    """Split ``key = value`` where oslo.config does; key and value are empty without a sign."""
+    ends = [at for at in (line.find(":"), line.find("=")) if at >= 0]
+    if not ends:
+        return "", ""
+    return line[: min(ends)].strip().replace("-", "_"), line[min(ends) + 1 :].strip()
 
 
 def _read_ini(path: Path, text: str) -> list[Entry]:
@@ -167,4 +179,4 @@ def substituted(entries: Iterable[Entry]) -> Iterator[Entry]:
             continue
         own = {other.key: other.value for other in entries if other.section == one.section}
         value = Template(one.value).safe_substitute(defaults | own)
-        yield Entry(one.section, one.key, value, one.source)
+        yield replace(one, value=value)

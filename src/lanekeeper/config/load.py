@@ -11,9 +11,13 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from lanekeeper.config.file import NO_SECTION, Entry, read_files
+from lanekeeper.config.character import mended
+from lanekeeper.config.correction import advice, assignment, corrected, meant
+from lanekeeper.config.file import NO_SECTION, Entry, assigned, read_files
+from lanekeeper.config.filter_name import GONE_FILTERS, gone_in_words
 from lanekeeper.config.names import (
     GONE,
+    GUIDE_NAMES,
     OWN_SECTIONS,
     bounds_in_words,
     nearest,
@@ -24,7 +28,7 @@ from lanekeeper.config.names import (
 )
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.tree import Config, Cpus
-from lanekeeper.config.value import GONE_FILTERS, split_list
+from lanekeeper.config.value import split_list
 from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.network.mapping import check_interfaces
 from lanekeeper.domain.pci import alias, device_spec
@@ -89,6 +93,7 @@ class _Reader:
         if option is None and section == NO_SECTION:
             option, is_old = bare_option(key), True
         if option is None:
+            _refuse_meant(entry)
             self._unknown(entry)
             return
         if is_old:
@@ -166,8 +171,8 @@ class _Reader:
 
     def _notice_filters(self, entry: Entry, option: str) -> None:
         names = list(split_list(entry.value))
-        if gone := [name for name in names if name in GONE_FILTERS]:
-            self._warn(entry, f"{option}: {', '.join(gone)} no longer exist; left out")
+        if words := gone_in_words(names):
+            self._warn(entry, f"{option}, left out: {words}")
         if idle := [name for name in names if name not in OF_NOVA and name not in GONE_FILTERS]:
             self._warn(entry, f"{option}: no host is turned away by {', '.join(idle)} here")
         if "PciPassthroughFilter" not in names:
@@ -281,7 +286,38 @@ def _attempt(entry: Entry, option: Option, read: Callable[[], _Value]) -> _Value
         # The domain's own sentences mostly begin with the key already.
         named = str(error).startswith(option.key)
         place = f"[{option.section}]" if named else f"{option.name}:"
-        raise Invalid(f"{entry.source}: {place} {error}", hint=error.hint) from error
+        hint = advice(option, corrected(option, entry.value)) or error.hint
+        raise Invalid(f"{entry.source}: {place} {error}", hint=hint) from error
+
+
+def _refuse_meant(entry: Entry) -> None:
+    """Refuse a key that nothing reads where it is plain which one was meant.
+
+    Nova passes over such a line in silence, and what it should have listed is missing.
+
+    Raises:
+        Invalid: a guide prints the key so, or a web page left its marks in it.
+    """
+    if entry.is_vio:
+        return
+    if guide := GUIDE_NAMES.get((entry.section or "pci", entry.key)):
+        option, _ = option_at(*guide)
+        assert option is not None
+        raise Invalid(
+            f"{entry.source}: there is no key {entry.key}: a guide prints it, and nothing reads it",
+            hint=advice(option, meant(option, entry.value)) or f"the key is {option.name}",
+        )
+    first, kinds = mended(entry.line)
+    key, value = assigned(first)
+    option, _ = option_at(entry.section, key)
+    option = option or (bare_option(key) if entry.section == NO_SECTION else None)
+    if kinds and option is not None:
+        value = "\n".join([value, *entry.value.split("\n")[1:]])
+        lines = meant(option, value) if option.multiple else assignment(option.key, value)
+        raise Invalid(
+            f"{entry.source}: {entry.key[:40]!r} is no key: signs of a web page stand in it",
+            hint=advice(option, lines) or f"the key is {option.name}",
+        )
 
 
 def _check_together(config: Config, reader: _Reader) -> None:

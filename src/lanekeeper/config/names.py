@@ -21,6 +21,8 @@ GONE = {
     ("ml2_sriov", "agent_required"): "a port is bound only where an agent reports",
 }
 """Keys of older releases that nothing replaces, and why nothing has to."""
+GUIDE_NAMES = {("pci", "dev_spec"): ("pci", "device_spec")}
+"""Keys that guides print and OpenStack never had, and those that they mean."""
 
 
 @cache
@@ -55,6 +57,22 @@ def spellings(option: Option) -> Iterator[tuple[str, str, bool]]:
         yield section.lower(), key, False
     for section, key in option.old:
         yield section.lower(), key, True
+
+
+@cache
+def json_keys() -> frozenset[str]:
+    """Return the keys whose values are JSON."""
+    named = (options()["pci", name] for name in ("device_spec", "alias"))
+    return frozenset(key for option in named for _, key, _ in spellings(option)) | {
+        key for _, key in GUIDE_NAMES
+    }
+
+
+@cache
+def known_keys() -> frozenset[str]:
+    """Return every key of any section, Lanekeeper's and OpenStack's."""
+    ours = {key for option in options().values() for _, key, _ in spellings(option)}
+    return frozenset(ours.union(json_keys(), *openstack_options().values()))
 
 
 def nearest(section: str, key: str) -> str:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from lanekeeper.config.filter_name import DEFAULT_FILTERS, parse_filters
 from lanekeeper.config.option import Option, Section
-from lanekeeper.config.value import parse_filters, parse_list
+from lanekeeper.config.value import parse_list
 from lanekeeper.domain.scheduling.filter_settings import FilterSettings
 from lanekeeper.domain.scheduling.multiplier import Multipliers
 
@@ -29,15 +30,7 @@ class Scheduler(Section, frozen=True):
             old=(("DEFAULT", "scheduler_default_filters"),),
             parse=parse_filters,
         ),
-    ] = (
-        "ComputeFilter",
-        "ComputeCapabilitiesFilter",
-        "ImagePropertiesFilter",
-        "ServerGroupAntiAffinityFilter",
-        "ServerGroupAffinityFilter",
-        "PciPassthroughFilter",
-        "NUMATopologyFilter",
-    )
+    ] = DEFAULT_FILTERS
     pci_weight_multiplier: Annotated[
         float,
         Meta(ge=0),

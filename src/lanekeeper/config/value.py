@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from lanekeeper.domain.errors import Invalid
@@ -13,51 +12,6 @@ _NAME_MAX = 255
 _NAME = re.compile(rf"[\w.-]{{1,{_NAME_MAX}}}")
 _PORT_MAX = 65535
 _MTU_MIN, _MTU_MAX = 68, 65535  # RFC 791 section 3.2; Linux dev->max_mtu of most drivers
-
-FILTERS = (
-    "AggregateImagePropertiesIsolation",
-    "AggregateInstanceExtraSpecsFilter",
-    "AggregateIoOpsFilter",
-    "AggregateMultiTenancyIsolation",
-    "AggregateNumInstancesFilter",
-    "AggregateTypeAffinityFilter",
-    "AllHostsFilter",
-    "ComputeCapabilitiesFilter",
-    "ComputeFilter",
-    "DifferentHostFilter",
-    "ImagePropertiesFilter",
-    "IoOpsFilter",
-    "IsolatedHostsFilter",
-    "JsonFilter",
-    "MetricsFilter",
-    "NUMATopologyFilter",
-    "NumInstancesFilter",
-    "PciPassthroughFilter",
-    "SameHostFilter",
-    "ServerGroupAffinityFilter",
-    "ServerGroupAntiAffinityFilter",
-    "SimpleCIDRAffinityFilter",
-)
-"""Filters of Nova 34, ``nova/scheduler/filters``."""
-
-GONE_FILTERS = frozenset(
-    {
-        "AggregateCoreFilter",
-        "AggregateDiskFilter",
-        "AggregateRamFilter",
-        "AvailabilityZoneFilter",
-        "CoreFilter",
-        "DiskFilter",
-        "ExactCoreFilter",
-        "ExactDiskFilter",
-        "ExactRamFilter",
-        "RamFilter",
-        "RetryFilter",
-        "TrustedFilter",
-        "TypeAffinityFilter",
-    }
-)
-"""Filters of older releases whose work Placement took over, or nobody missed."""
 
 
 def split_list(text: str) -> Iterator[str]:
@@ -88,17 +42,6 @@ def one_of(*words: str) -> Callable[[str], str]:
         return text
 
     return parse
-
-
-def parse_filters(text: str) -> tuple[str, ...]:
-    """Read filter names; those of older releases are left out, unknown ones refused."""
-    names = tuple(split_list(text))
-    for name in names:
-        if name not in FILTERS and name not in GONE_FILTERS:
-            close = get_close_matches(name, FILTERS, n=1, cutoff=0.6)
-            hint = f"did you mean {close[0]}?" if close else "filters of one's own are not offered"
-            raise Invalid(f"there is no filter {name}", hint=hint)
-    return tuple(name for name in names if name not in GONE_FILTERS)
 
 
 def parse_flat_networks(text: str) -> tuple[str, ...]:

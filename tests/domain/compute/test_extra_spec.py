@@ -25,6 +25,7 @@ def flavor(**more: object) -> Flavor:
         {"hw:pci_numa_affinity_policy": "required"},
         {"hw:cpu_policy": "shared"},
         {"hw:mem_page_size": "small"},
+        {"group_policy": "none"},
         {"myorg:cost-centre": "42"},
     ],
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from domain.scheduling.hosts import host, need, server, vf
-from lanekeeper.config.value import FILTERS
+from lanekeeper.config.filter_name import FILTERS
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY, check_devices_only, devices_only
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.scheduling.filter_choice import filters_of

@@ -1,5 +1,5 @@
 from domain.scheduling.hosts import host, need, server, vf
-from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
+from lanekeeper.config.filter_name import FILTERS as FILTERS_OF_NOVA
 from lanekeeper.domain.scheduling.filter import Verdict
 from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.fleet import Fleet

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.scheduling.hosts import host, need, server, vf
-from lanekeeper.config.value import FILTERS as FILTERS_OF_NOVA
+from lanekeeper.config.filter_name import FILTERS as FILTERS_OF_NOVA
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY
 from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.pci.alias import NumaPolicy

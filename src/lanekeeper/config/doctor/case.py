@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lanekeeper.config.correction import with_text_ids
 from lanekeeper.config.doctor.host import Host
-from lanekeeper.config.doctor.loose_json import understand
-from lanekeeper.config.doctor.reading import GUIDE_NAMES, Assignment, Flaw, ReadFile
+from lanekeeper.config.doctor.reading import Assignment, Flaw, ReadFile
 from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import NO_SECTION, Entry, substituted
 from lanekeeper.config.load import VIO_NAMES, bare_option, convert, option_at
-from lanekeeper.config.names import options, sections
+from lanekeeper.config.loose_json import understand
+from lanekeeper.config.names import GUIDE_NAMES, options, sections
 from lanekeeper.config.option import Option
 from lanekeeper.config.tree import Config
 from lanekeeper.domain.errors import Error, Invalid
@@ -24,7 +25,6 @@ from lanekeeper.domain.pci.coverage import Coverage, cover
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.pci.spec_key import near_miss
 
-ID_KEYS = ("vendor_id", "product_id")
 _INLINE = re.compile(r"\s+[#;].*$", re.MULTILINE)
 _AFTER_JSON = re.compile(r"([}\]])\s*[#;][^}\]]*$")
 _KEY_AND_SIGN = re.compile(r"([^:=]*)[:=]")
@@ -250,14 +250,12 @@ def _objects(line: Line) -> Iterator[Object]:
         yield Object(line, entry, understood.kinds, understood.twice, parsed, errors, len(entries))
 
 
-def mended_entry(entry: Mapping[str, object], *, is_spec: bool) -> dict[str, object]:
-    """Return *entry* with misspelt keys and numbers in place of text set right."""
-    mended: dict[str, object] = {}
-    for key, value in entry.items():
-        name = (near_miss(key) or key) if is_spec else key
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        mended[name] = str(value) if name in ID_KEYS and is_number else value
-    return mended
+def with_known_keys(entry: Mapping[str, object]) -> dict[str, object]:
+    """Return an entry of device_spec with misspelt keys replaced by those that they look like.
+
+    To judge the rest of it by; nobody knows whether they are meant.
+    """
+    return {near_miss(key) or key: value for key, value in entry.items()}
 
 
 def _parse(
@@ -265,7 +263,8 @@ def _parse(
 ) -> tuple[DeviceSpec | Alias | None, tuple[Error, ...]]:
     assert line.option is not None
     is_spec = line.option.key == "device_spec"
-    mended, source = mended_entry(entry, is_spec=is_spec), str(line.source)
+    mended = with_text_ids(with_known_keys(entry) if is_spec else entry)
+    source = str(line.source)
     try:
         if is_spec:
             return DeviceSpec.parse(mended, source=source), ()

@@ -1,33 +1,36 @@
 """Writes what operators' files say in today's form: nova.conf, ml2_conf.ini, sriov_agent.ini.
 
 Every comment and every key that somebody else reads is kept. What cannot be said in today's form,
-or cannot be understood, stays as a comment with the reason.
+cannot be understood, or would be a guess, stays as a comment with the reason. What nobody could
+read as it stood, and is written so that it counts, says so.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from lanekeeper.config.doctor.case import Case, Line, Object, field_of, is_json, mended_entry
+from lanekeeper.config.correction import assignment, corrected, escaped, json_line, with_text_ids
+from lanekeeper.config.doctor.case import Case, Line, Object, field_of, is_json, with_known_keys
 from lanekeeper.config.doctor.reading import UNREADABLE, ReadFile
+from lanekeeper.config.doctor.slip import slips_in, slips_of, why_not
 from lanekeeper.config.doctor.source import Source
+from lanekeeper.config.doctor.unread import homes, is_homeless, option_meant_by
 from lanekeeper.config.file import NO_SECTION
+from lanekeeper.config.filter_name import GONE_FILTERS, gone_in_words
 from lanekeeper.config.names import GONE, OWN_SECTIONS
-from lanekeeper.domain.pci.alias import Alias
+from lanekeeper.config.option import Option
+from lanekeeper.config.value import split_list
 
 NOVA, ML2, AGENT = "nova.conf", "ml2_conf.ini", "sriov_agent.ini"
 _TARGETS = {"pci": NOVA, "compute": NOVA, "lanekeeper": NOVA, "ml2": ML2, "sriov_nic": AGENT}
-_REFERENCE = re.compile(r"\$(?=[_a-zA-Z{$])")  # of string.Template, which reads the files
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """Something that is written as a comment only, since somebody has to decide."""
+class Note:
+    """What somebody should know about one line."""
 
     source: Source
     reason: str
@@ -35,10 +38,16 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The files by name, in the order in which they are read, and what was left."""
+    """The files by name, in the order in which they are read.
+
+    Attributes:
+        left: what is written as a comment only, since somebody has to decide.
+        mended: what counts now and did not before, and why it did not.
+    """
 
     files: Mapping[str, str]
-    left: tuple[Left, ...] = ()
+    left: tuple[Note, ...] = ()
+    mended: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ def convert(case: Case) -> Converted:
     items = [item for file in case.files for item in writer.items(file)]
     targets = dict.fromkeys(target for target in (NOVA, ML2, AGENT) if _has(items, target))
     texts = {target: _text(items, target) for target in targets}
-    return Converted(texts, tuple(writer.left))
+    return Converted(texts, tuple(writer.left), tuple(writer.mended))
 
 
 def _has(items: list[_Item], target: str) -> bool:
@@ -82,7 +91,8 @@ class _Writer:
     """Turns lines into items, and remembers what it had to leave."""
 
     def __init__(self, case: Case) -> None:
-        self.left: list[Left] = []
+        self.left: list[Note] = []
+        self.mended: list[Note] = []
         self._case = case
         # By identity: a file that is given twice has equal lines.
         self._objects: dict[int, list[Object]] = {}
@@ -96,7 +106,7 @@ class _Writer:
         role = _role(file)
         for flaw in file.flaws:
             if flaw.kind == UNREADABLE:
-                self.left.append(Left(flaw.source, "the line cannot be read"))
+                self.left.append(Note(flaw.source, "the line cannot be read"))
         target, title = role, ""
         for line in islice(self._lines_left, len(file.assignments)):
             if lines := tuple(self._lines(line)):
@@ -124,15 +134,28 @@ class _Writer:
             yield from self._json(line)
         elif self._last[line.option.name] is not line:
             yield f"# overridden by {self._last[line.option.name].source}:"
-            yield from _commented(_assignment(line.option.key, line.value))
-        elif error := self._case.error_of(line):
-            yield from self._leave(line, str(error), _assignment(line.option.key, line.value))
-        elif line.option.is_path and line.value:
+            yield from _commented(assignment(line.option.key, line.value))
+        else:
+            yield from self._plain(line, line.option)
+
+    def _plain(self, line: Line, option: Option) -> Iterator[str]:
+        """Write a value that is no JSON."""
+        lines, slips = assignment(option.key, escaped(line.value)), list(slips_of(line))
+        if error := self._case.error_of(line):
+            told = corrected(option, line.value)
+            if not told:
+                yield from self._leave(line, str(error), assignment(option.key, line.value))
+                return
+            lines, slips = told, [*slips, str(error)]
+        elif option.is_path and line.value:
             # A relative path begins where its file lies, which the written one may not.
             whole = Path(line.source.file).absolute().parent / line.value
-            yield from _assignment(line.option.key, _escaped(str(whole)))
-        else:
-            yield from _assignment(line.option.key, _escaped(line.value))
+            lines = assignment(option.key, escaped(str(whole)))
+        elif option.key == "enabled_filters" and (words := gone_in_words(split_list(line.value))):
+            yield f"# left out: {words}"
+            names = (name for name in split_list(line.value) if name not in GONE_FILTERS)
+            lines = assignment(option.key, ",".join(names))
+        yield from self._mend(line, slips, lines)
 
     def _foreign(self, line: Line) -> Iterator[str]:
         """Keep what somebody else may read."""
@@ -146,24 +169,32 @@ class _Writer:
             yield from _commented(lines)
         elif one.section in OWN_SECTIONS:
             yield from self._leave(line, "there is no such key", lines)
+        elif option := option_meant_by(line):
+            reason = f"nobody reads {line.place}; it looks like {option.name}"
+            yield from self._leave(line, reason, lines)
+        elif is_homeless(line):
+            found = [f"[{section}]" for section in homes(one.key)]
+            where = " or ".join(found) or "a section"
+            yield from self._leave(line, f"nobody reads {line.place}; it needs {where}", lines)
         else:
             yield from lines
 
     def _json(self, line: Line) -> Iterator[str]:
         assert line.option is not None
         key, objects = line.option.key, self._objects.get(id(line), [])
-        is_alias = key == "alias"
-        if self._can_stay(line, objects) and all(one.parsed for one in objects):
-            yield from _assignment(key, _escaped(line.value))
+        slips = [*slips_of(line), *slips_in(line, objects)]
+        if not slips and self._can_stay(line, objects):
+            yield from assignment(key, escaped(line.value))
             return
         for one in objects:
-            mended = one.entry and mended_entry(one.entry, is_spec=not is_alias)
-            value = json.dumps(mended, ensure_ascii=False) if mended is not None else line.value
-            lines = _assignment(key, _escaped(value))
-            if reason := _why_not(one):
+            lines = assignment(key, escaped(line.value))
+            if one.entry is not None:
+                known = with_known_keys(one.entry) if key == "device_spec" else one.entry
+                lines = (json_line(key, with_text_ids(known)),)
+            if reason := why_not(one):
                 yield from self._leave(line, reason, lines)
             else:
-                yield from lines
+                yield from self._mend(line, slips, lines)
 
     def _can_stay(self, line: Line, objects: list[Object]) -> bool:
         """Whether the operator's own text is today's form."""
@@ -172,29 +203,26 @@ class _Writer:
         return not (
             line.assignment.is_vio
             or (line.option.key == "alias" and is_list)
-            or any(one.kinds or one.twice or one.errors for one in objects)
-            or any(_changed(one) for one in objects)
+            or any(one.kinds or one.twice or one.errors or why_not(one) for one in objects)
+            or any(
+                one.entry is not None and with_text_ids(one.entry) != one.entry for one in objects
+            )
         )
 
+    def _mend(self, line: Line, slips: list[str], lines: tuple[str, ...]) -> Iterator[str]:
+        """Yield *lines*; where nobody could read what stood there, with a word about it above."""
+        if slips:
+            reason = "; ".join(" ".join(slip.split()) for slip in slips)
+            note = Note(line.source, reason)
+            if note not in self.mended:
+                self.mended.append(note)
+                yield f"# mended: {reason}"
+        yield from lines
+
     def _leave(self, line: Line, reason: str, lines: tuple[str, ...]) -> Iterator[str]:
-        self.left.append(Left(line.source, reason))
+        self.left.append(Note(line.source, reason))
         yield f"# left for you to decide: {' '.join(reason.split())}"
         yield from _commented(lines)
-
-
-def _changed(one: Object) -> bool:
-    assert one.line.option is not None
-    is_spec = one.line.option.key == "device_spec"
-    return one.entry is not None and mended_entry(one.entry, is_spec=is_spec) != one.entry
-
-
-def _why_not(one: Object) -> str:
-    """Say why an object cannot be said today; nothing where it can."""
-    if one.parsed is None:
-        return str(one.errors[0])
-    if isinstance(one.parsed, Alias) and one.parsed.resource_class is None:
-        return "an alias in nova.conf needs vendor_id and product_id, or a resource_class"
-    return ""
 
 
 def _role(file: ReadFile) -> str:
@@ -203,19 +231,6 @@ def _role(file: ReadFile) -> str:
     if "sriov_nic" in sections:
         return AGENT
     return ML2 if any(section.startswith("ml2") for section in sections) else NOVA
-
-
-def _assignment(key: str, value: str) -> tuple[str, ...]:
-    """Write ``key = value`` so that oslo.config reads *value* back."""
-    first, *others = value.split("\n")
-    if len(first) > 1 and first[0] == first[-1] and first[0] in "\"'":
-        first = f'"{first}"'
-    lines = [f"{key} = {first}".rstrip(), *(f"    {other.strip()}" for other in others)]
-    return tuple(line for line in lines if line.strip())
-
-
-def _escaped(value: str) -> str:
-    return _REFERENCE.sub("$$", value)
 
 
 def _commented(lines: tuple[str, ...]) -> Iterator[str]:

@@ -13,17 +13,22 @@ from functools import cache
 from pathlib import Path
 from typing import get_type_hints
 
-from lanekeeper.config.doctor.character import mended
+from lanekeeper.config.character import mended
 from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import FILE_BYTES_MAX, NO_SECTION
-from lanekeeper.config.names import openstack_options, options, sections, spellings
+from lanekeeper.config.names import (
+    json_keys,
+    known_keys,
+    openstack_options,
+    options,
+    sections,
+    spellings,
+)
 from lanekeeper.domain.errors import Invalid
 
 BOM, CRLF, ENCODING = "byte-order-mark", "line-ends", "encoding"
 UNREADABLE, INDENTED, UNINDENTED = "line-unreadable", "indented-line", "unindented-value"
 COMMENT_INSIDE = "comment-in-value"
-GUIDE_NAMES = {("pci", "dev_spec"): ("pci", "device_spec")}
-"""Keys that guides print and OpenStack never had, and those that they mean."""
 
 _KEY = re.compile(r"[\w.-]+")
 _ASSIGNMENT = re.compile(r"([\w.-]+)\s*[:=]")
@@ -268,22 +273,6 @@ def _mendable() -> frozenset[str]:
         if option.parse is not None or bare not in (str, str | None):
             found.update(key for _, key, _ in spellings(option))
     return frozenset(found)
-
-
-@cache
-def json_keys() -> frozenset[str]:
-    """Return the keys whose values are JSON."""
-    named = (options()["pci", name] for name in ("device_spec", "alias"))
-    return frozenset(key for option in named for _, key, _ in spellings(option)) | {
-        key for _, key in GUIDE_NAMES
-    }
-
-
-@cache
-def known_keys() -> frozenset[str]:
-    """Return every key of any section, Lanekeeper's and OpenStack's."""
-    ours = {key for option in options().values() for _, key, _ in spellings(option)}
-    return frozenset(ours.union(json_keys(), *openstack_options().values()))
 
 
 def yaml_comments(lines: tuple[str, ...], line: int) -> tuple[str, ...]:

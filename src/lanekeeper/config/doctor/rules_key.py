@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from functools import cache
 
+from lanekeeper.config.correction import corrected, meant
 from lanekeeper.config.doctor.case import Case, Line, is_secret
 from lanekeeper.config.doctor.finding import Hit, Rule, shortened
-from lanekeeper.config.doctor.reading import GUIDE_NAMES
 from lanekeeper.config.doctor.source import Source
+from lanekeeper.config.doctor.unread import gone_why, homes, is_homeless, option_meant_by, unread
 from lanekeeper.config.file import NO_SECTION
+from lanekeeper.config.filter_name import FILTERS, GONE_FILTERS, REST, gone_in_words
 from lanekeeper.config.load import VIO_NAMES
-from lanekeeper.config.names import (
-    GONE,
-    OWN_SECTIONS,
-    nearest,
-    openstack_options,
-    options,
-    spellings,
-)
-from lanekeeper.config.value import FILTERS, GONE_FILTERS, split_list
+from lanekeeper.config.names import GUIDE_NAMES, OWN_SECTIONS
+from lanekeeper.config.value import split_list
 from lanekeeper.domain.hostplan.findings.finding import Severity
 
 _PER_SERVICE = ("keystone_authtoken", "placement", "placement_database", "cors", "oslo_policy")
 """Sections that each OpenStack service has in a file of its own, with values of its own."""
 _FILTERS = "[filter_scheduler] enabled_filters"
 _NEAR_VALUE = 0.7
+_HOMES_TOLD = 3
 _SPEC = '{"vendor_id": "8086", "product_id": "10ca"}'
 _ALIAS = '{"name": "a1", "vendor_id": "8086", "product_id": "10ca"}'
 
@@ -57,68 +52,49 @@ def _guides(case: Case) -> Iterator[Hit]:
         if line.option and _is_guides(line):
             yield Hit(
                 line.source,
-                f"{line.assignment.key} is printed by the guide, but neither OpenStack nor a "
-                "start reads it: nothing is listed",
-                f"{line.option.name} = ...",
+                f"{line.assignment.key} is printed by the guide, but nothing reads it, and a "
+                "start refuses it",
+                "; ".join(meant(line.option, line.value)) or f"{line.option.name} = ...",
             )
-
-
-def _gone_why(line: Line) -> str:
-    one = line.assignment
-    return "" if one.is_vio else GONE.get((one.section or "default", one.key), "")
 
 
 def _gone(case: Case) -> Iterator[Hit]:
     for line in case.lines:
-        if why := _gone_why(line):
+        if why := gone_why(line):
             yield Hit(line.source, f"{line.place} no longer exists: {why}", "remove the line")
 
 
-def _unknown(case: Case) -> Iterator[tuple[Line, str]]:
-    """Yield what nobody reads, with the known name that looks most like it, or nothing."""
-    for line in case.lines:
-        one = line.assignment
-        section = one.section or "default"
-        known = one.key in openstack_options().get(section, ())
-        if line.option is None and not one.is_vio and not known and not _gone_why(line):
-            yield line, _meant(section, one.key)
-
-
-@cache
-def _meant(section: str, key: str) -> str:
-    return _elsewhere(key) or nearest(section, key)
-
-
-def _elsewhere(key: str) -> str:
-    """Return the option that has this very key in another section."""
-    for option in options().values():
-        if any(key == known for _, known, _ in spellings(option)):
-            return option.name
-    return ""
-
-
-def _ours(name: str) -> bool:
-    return any(option.name == name for option in options().values())
-
-
 def _misspelt(case: Case) -> Iterator[Hit]:
-    for line, near in _unknown(case):
-        if _ours(near) and line.assignment.section not in OWN_SECTIONS:
-            yield Hit(line.source, f"{line.place} is read by nobody", f"{near} = ...")
+    for line in case.lines:
+        if option := option_meant_by(line):
+            yield Hit(line.source, f"{line.place} is read by nobody", f"{option.name} = ...")
     for one in _vio_unread(case):
         if close := get_close_matches(one.assignment.key, VIO_NAMES, n=1, cutoff=_NEAR_VALUE):
             yield Hit(one.source, f"{one.assignment.key} is read by nobody", f"{close[0]}: ...")
 
 
+def _homeless(case: Case) -> Iterator[Hit]:
+    for line in case.lines:
+        if is_homeless(line) and option_meant_by(line) is None:
+            found = [f"[{section}] above it" for section in homes(line.assignment.key)]
+            yield Hit(
+                line.source,
+                f"{line.assignment.key} stands before any section: nobody reads it, and "
+                "oslo.config refuses the file",
+                " or ".join(found) if 0 < len(found) <= _HOMES_TOLD else "its [section] above it",
+            )
+
+
 def _nobodys(case: Case) -> Iterator[Hit]:
-    for line, near in _unknown(case):
-        if not _ours(near) and line.assignment.section not in OWN_SECTIONS:
+    for line, near in unread(case):
+        is_own = line.assignment.section in OWN_SECTIONS
+        if not is_own and not is_homeless(line) and option_meant_by(line) is None:
             fix = f"{near} = ..." if near else "remove the line, unless something else reads it"
             yield Hit(line.source, f"{line.place} is neither Lanekeeper's nor OpenStack's", fix)
 
 
 def _own_unknown(case: Case) -> Iterator[Hit]:
-    for line, near in _unknown(case):
+    for line, near in unread(case):
         if line.assignment.section in OWN_SECTIONS:
             fix = f"{near} = ..." if near else "the reference lists all keys"
             yield Hit(line.source, f"there is no key {line.place}; a start is refused", fix)
@@ -178,7 +154,9 @@ def _refused(case: Case) -> Iterator[Hit]:
     for line in case.lines:
         error = case.error_of(line)
         if error is not None and not _unknown_filters(line):
-            yield Hit(line.source, f"a start refuses this: {error}", error.hint)
+            assert line.option is not None
+            fix = "; ".join(corrected(line.option, line.value)) or error.hint
+            yield Hit(line.source, f"a start refuses this: {error}", fix)
 
 
 def _report_off(case: Case) -> Iterator[Hit]:
@@ -206,7 +184,8 @@ def _unknown_filters(line: Line) -> Mapping[str, str]:
     """Return unknown names with what they may mean."""
     if line.option is None or line.option.name != _FILTERS:
         return {}
-    names = [n for n in split_list(line.value) if n not in FILTERS and n not in GONE_FILTERS]
+    known = {*FILTERS, *GONE_FILTERS, REST}
+    names = [name for name in split_list(line.value) if name not in known]
     return {name: next(iter(get_close_matches(name, FILTERS, n=1)), "") for name in names}
 
 
@@ -219,10 +198,12 @@ def _filter_unknown(case: Case) -> Iterator[Hit]:
 
 def _filter_gone(case: Case) -> Iterator[Hit]:
     for line in case.of(_FILTERS):
-        gone = [name for name in split_list(line.value) if name in GONE_FILTERS]
-        if gone:
-            says = f"{', '.join(gone)} no longer exist; a Nova of today does not start with them"
-            yield Hit(line.source, says, "remove them; Placement does their work")
+        if words := gone_in_words(split_list(line.value)):
+            yield Hit(
+                line.source,
+                f"{words}. A Nova of today does not start with such a name",
+                "without it; `config convert` leaves it out",
+            )
 
 
 def _filter_missing(case: Case) -> Iterator[Hit]:
@@ -268,6 +249,15 @@ RULES: tuple[Rule, ...] = (
         check=_outside,
         shows=f"pci_alias = {_ALIAS}\n",
         spares=f"[pci]\nalias = {_ALIAS}\n",
+    ),
+    Rule(
+        id="key-without-section",
+        severity=Severity.ERROR,
+        what="The line stands before any section, and nothing tells for whom: it means nothing "
+        "to anybody, and OpenStack refuses the file.",
+        check=_homeless,
+        shows="virt_type = kvm\n",
+        spares="[libvirt]\nvirt_type = kvm\n",
     ),
     Rule(
         id="key-of-a-guide",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lanekeeper.config.character import MARKUP, QUOTES, SPACES, foreign, mended
+from lanekeeper.config.correction import meant
 from lanekeeper.config.doctor import reading
 from lanekeeper.config.doctor.case import Case, Line, Object
-from lanekeeper.config.doctor.character import MARKUP, QUOTES, SPACES, foreign
 from lanekeeper.config.doctor.finding import Check, Hit, Rule
-from lanekeeper.config.doctor.loose_json import LOOSE, SEVERAL
 from lanekeeper.config.doctor.source import Source
+from lanekeeper.config.loose_json import LOOSE, SEVERAL
 from lanekeeper.domain.hostplan.findings.finding import Severity
 
 _VF = '{"vendor_id": "8086", "product_id": "10ca"}'
@@ -32,8 +33,24 @@ def _plain(says: str, fix: str) -> Callable[[Case, Source, Line | None], tuple[s
 
 
 def _foreign(case: Case, source: Source, _line: Line | None) -> tuple[str, str]:
-    codes = ", ".join(foreign(case.text_at(source))) or "characters of a web page"
-    return f"{codes}: from a web page or an input method; a start refuses them", "type ASCII"
+    text = case.text_at(source)
+    codes = list(foreign(text))
+    are = f"{', '.join(codes)} {'comes' if len(codes) == 1 else 'come'}" if codes else "they come"
+    says = f"{are} from a web page or an input method and {'is' if len(codes) == 1 else 'are'} "
+    return f"{says}no sign of this file's", mended(text)[0]
+
+
+def _quotes(case: Case, source: Source, _line: Line | None) -> tuple[str, str]:
+    text = case.text_at(source)
+    shown = " ".join(dict.fromkeys(sign for sign in text if QUOTES in mended(sign)[1]))
+    return (
+        f"{shown}: typographic quotes, as web pages have them; JSON has the straight one only",
+        mended(text)[0],
+    )
+
+
+def _markup(case: Case, source: Source, _line: Line | None) -> tuple[str, str]:
+    return "marks of a web page's source stand in the line", mended(case.text_at(source))[0]
 
 
 def _indented(_case: Case, _source: Source, line: Line | None) -> tuple[str, str]:
@@ -58,6 +75,11 @@ def _of_kind(kind: str, says: str, fix: Callable[[Object], str]) -> Check:
                 yield Hit(one.source, says, fix(one))
 
     return check
+
+
+def _meant(one: Object) -> str:
+    assert one.line.option is not None
+    return "; ".join(meant(one.line.option, one.line.value)) or str(one)
 
 
 def _not_json(case: Case) -> Iterator[Hit]:
@@ -114,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         id=QUOTES,
         severity=Severity.ERROR,
         what="Quotes of typography, pasted from a web page, are not JSON's.",
-        check=_flaws(QUOTES, _foreign),
+        check=_flaws(QUOTES, _quotes),
         shows="[pci]\ndevice_spec = {\u201cvendor_id\u201d: \u201c8086\u201d}\n",
         spares='# \u201cquoted\u201d\n[pci]\ndevice_spec = {"vendor_id": "8086"}\n',
     ),
@@ -131,7 +153,7 @@ RULES: tuple[Rule, ...] = (
         id=MARKUP,
         severity=Severity.ERROR,
         what="Marks of a web page's source (`\\{`, `~`, `&quot;`) came along with the text.",
-        check=_flaws(MARKUP, _plain("markup of a web page stands in the line", "remove it")),
+        check=_flaws(MARKUP, _markup),
         shows='~ pci_passthrough_whitelist = \\{"vendor_id": "8086"} ~\n',
         spares='pci_passthrough_whitelist = {"vendor_id": "8086"}\n',
     ),
@@ -204,7 +226,7 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.ERROR,
         what="Single quotes, words without quotes or a trailing comma: a Python or YAML "
         "spelling, as Nova's own guide prints it for `live_migratable`, is not JSON.",
-        check=_of_kind(LOOSE, "not JSON, though it can be told what is meant", str),
+        check=_of_kind(LOOSE, "not JSON, though it can be told what is meant", _meant),
         shows="[pci]\ndevice_spec = {'vendor_id': '8086',}\n",
         spares=_GOOD,
     ),

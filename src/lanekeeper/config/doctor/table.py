@@ -8,6 +8,7 @@ from lanekeeper.config.doctor import (
     rules_key,
     rules_network,
     rules_spec,
+    rules_tag,
     rules_text,
 )
 from lanekeeper.config.doctor.finding import Rule
@@ -16,6 +17,7 @@ CHAPTERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("How files are written", rules_text.RULES),
     ("Keys and values", rules_key.RULES),
     ("device_spec", rules_spec.RULES),
+    ("Tags of device_spec", rules_tag.RULES),
     ("alias", rules_alias.RULES),
     ("Networks", rules_network.RULES),
     ("Against a host", rules_host.RULES),

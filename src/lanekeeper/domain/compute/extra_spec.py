@@ -41,6 +41,8 @@ NUMA_POLICY_SPEC = "hw:pci_numa_affinity_policy"
 NUMA_POLICY_PROPERTY = "hw_pci_numa_affinity_policy"
 
 ROOT_POLICY_SPEC = "lanekeeper:pcie_root"
+GROUP_POLICY_SPEC = "group_policy"
+_ANY_PF, _GROUP_POLICIES = "none", ("none", "isolate")
 
 _KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC, ROOT_POLICY_SPEC, RATE_SPEC})
 _VIF = "quota:vif_"
@@ -116,6 +118,8 @@ def check_values(specs: Mapping[str, str]) -> None:
             _numa_policy(value, key)
         elif key == ROOT_POLICY_SPEC:
             root_policy(specs)
+        elif key == GROUP_POLICY_SPEC and value not in _GROUP_POLICIES:
+            raise Invalid(f"{key} {value[:40]!r} is none of {', '.join(_GROUP_POLICIES)}")
         elif is_topology_spec(key):
             check_spec(key, value)
 
@@ -171,7 +175,7 @@ def check_offered(flavor: Flavor, filters: Collection[str] = ()) -> None:
                 hint=f"use a flavor with {what} 0",
             )
     for key, value in sorted(flavor.extra_specs.items()):
-        if key in _KNOWN or is_topology_spec(key):
+        if key in _KNOWN or is_topology_spec(key) or (key, value) == (GROUP_POLICY_SPEC, _ANY_PF):
             continue
         if key.startswith(CAPABILITY_SCOPE) and not _is_known(key):
             raise NotOffered(

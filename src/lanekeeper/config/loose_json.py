@@ -1,6 +1,7 @@
 """Values that are meant as JSON: single quotes, trailing commas and bare words are understood.
 
-YAML's flow style is JSON with all of that allowed, so its reader does the work.
+YAML's flow style is JSON with all of that allowed, so its reader does the work. What it does not
+know is the notation of Nova's guide for a tag, ``managed='yes'``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lanekeeper.domain.errors import Invalid
 
 LOOSE, SEVERAL = "value-loose-json", "value-without-list"
 _CONSTANTS = {"true": True, "false": False, "null": None, "none": None, "~": None, "": None}
+_EQUALS = re.compile(r"([A-Za-z_]+)\s*=\s*(['\"]?)([^'\"=]*)\2")
 _BETWEEN = re.compile(r"\}\s*,?\s*\{")
 _DEPTH_MAX = 20
 _NODES_MAX = 100_000
@@ -104,8 +106,23 @@ class _Plain:
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, object]:
         if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
             raise Invalid("a key is not text")
-        self.twice.extend(_repeated(key.value for key, _ in node.value))
-        return {key.value: self.value(value, depth + 1) for key, value in node.value}
+        pairs = [_pair(key, value) for key, value in node.value]
+        self.twice.extend(_repeated(key for key, _ in pairs))
+        return {
+            key: self.value(value, depth + 1) if isinstance(value, yaml.Node) else value
+            for key, value in pairs
+        }
+
+
+def _pair(key: yaml.ScalarNode, value: yaml.Node) -> tuple[str, yaml.Node | str]:
+    found = _EQUALS.fullmatch(key.value)
+    if found is None or key.style is not None or not _is_absent(value):
+        return key.value, value
+    return found[1], found[3]
+
+
+def _is_absent(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value == ""
 
 
 def _is_json(text: str) -> bool:

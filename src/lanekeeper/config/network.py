@@ -1,0 +1,116 @@
+"""Networks, and what a host's interfaces reach: Neutron's ML2 and SR-IOV agent's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from lanekeeper.config.option import Option, Section
+from lanekeeper.config.value import parse_flat_networks, parse_mtus
+from lanekeeper.domain.network.mapping import (
+    Bandwidth,
+    InventoryDefaults,
+    parse_bandwidths,
+    parse_device_mappings,
+    parse_excluded_devices,
+    parse_inventory_defaults,
+)
+from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
+from lanekeeper.domain.pci.address import PciAddress
+
+
+class Ml2(Section, frozen=True):
+    """Networks: their kinds, VLANs and sizes of frames."""
+
+    mechanism_drivers: Annotated[
+        tuple[str, ...],
+        Option("ml2", "mechanism_drivers", "Read; ports are bound as sriovnicswitch does."),
+    ] = ("sriovnicswitch",)
+    type_drivers: Annotated[
+        tuple[str, ...], Option("ml2", "type_drivers", "Kinds of networks that may be made.")
+    ] = ("flat", "vlan")
+    project_network_types: Annotated[
+        tuple[str, ...],
+        Option(
+            "ml2",
+            "project_network_types",
+            "Kinds to try for a network that names none, in this order.",
+            old=(("ml2", "tenant_network_types"),),
+        ),
+    ] = ("vlan",)
+    vlan_ranges: Annotated[
+        Mapping[str, tuple[VlanRange, ...]],
+        Option(
+            "ml2_type_vlan",
+            "network_vlan_ranges",
+            "VLANs of each physical network: PHYSNET or PHYSNET:MIN:MAX, separated by commas.",
+            parse=parse_vlan_ranges,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    flat_networks: Annotated[
+        tuple[str, ...],
+        Option(
+            "ml2_type_flat",
+            "flat_networks",
+            "Physical networks that may be used untagged; * is all, nothing is none.",
+            parse=parse_flat_networks,
+        ),
+    ] = ("*",)
+    physical_network_mtus: Annotated[
+        Mapping[str, int],
+        Option(
+            "ml2",
+            "physical_network_mtus",
+            "MTU of single physical networks: PHYSNET:MTU, separated by commas.",
+            parse=parse_mtus,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    global_physnet_mtu: Annotated[
+        int,
+        Meta(ge=68, le=65535),
+        Option("DEFAULT", "global_physnet_mtu", "MTU of all other physical networks."),
+    ] = 1500
+
+
+class SriovNic(Section, frozen=True):
+    """What a host's network interfaces reach."""
+
+    physical_device_mappings: Annotated[
+        Mapping[str, tuple[str, ...]],
+        Option(
+            "sriov_nic",
+            "physical_device_mappings",
+            "PFs that reach each physical network: PHYSNET:INTERFACE, separated by commas.",
+            parse=parse_device_mappings,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    exclude_devices: Annotated[
+        Mapping[str, frozenset[PciAddress]],
+        Option(
+            "sriov_nic",
+            "exclude_devices",
+            "VFs that are left alone: INTERFACE:ADDRESS;ADDRESS, separated by commas.",
+            parse=parse_excluded_devices,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    resource_provider_bandwidths: Annotated[
+        Mapping[str, Bandwidth],
+        Option(
+            "sriov_nic",
+            "resource_provider_bandwidths",
+            "Read, not obeyed (no bandwidth is counted): INTERFACE:EGRESS:INGRESS, in kbit/s.",
+            parse=parse_bandwidths,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    resource_provider_inventory_defaults: Annotated[
+        InventoryDefaults,
+        Option(
+            "sriov_nic",
+            "resource_provider_inventory_defaults",
+            "What bandwidth inventories have beside their total: KEY:NUMBER, with commas.",
+            parse=parse_inventory_defaults,
+        ),
+    ] = InventoryDefaults()
