@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -24,6 +24,7 @@ from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
 from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
+from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import Course, Head, StepState
 from lanekeeper.host.machine import VfChange
 from lanekeeper.host.policy_file import load_policy
@@ -143,6 +144,9 @@ class Disturbed:
         if action == self._before:
             self._happens()
         self._actor.do(action)
+
+    def keep_edit(self, path: str, known: Collection[str]) -> str | None:
+        return self._actor.keep_edit(path, known)
 
 
 def test_a_device_that_vanishes_in_the_middle_takes_the_rest_back(world: World) -> None:
@@ -364,3 +368,55 @@ def test_an_edit_of_the_kept_policy_goes_back_with_what_it_changed(
     assert main(["host", "plan", *machine]) == 0
     assert main(["host", "rollback", *machine]) == 0
     assert not kept.exists()
+
+
+EDITED = 'version: 1\npfs:\n  - {pf: "0000:21:00.0", vfs: 2}\n# mine\n'
+KEPT_POLICY = "etc/lanekeeper/host-policy.yaml"
+RULES = "etc/udev/rules.d/60-lanekeeper.rules"
+
+
+def test_what_was_edited_since_is_kept_beside_when_it_goes_back(world: World) -> None:
+    world.apply(TEXTS[2])
+    for name in (KEPT_POLICY, RULES):
+        (world.root / name).write_text(EDITED)
+    outcome = world.executor().rollback()
+    assert outcome is not None
+    assert outcome.course is Course.TAKEN_BACK
+    for name in (KEPT_POLICY, RULES):
+        assert not (world.root / name).exists()
+        assert (world.root / f"{name}.edited-1").read_text() == EDITED
+        assert f"/{name} was edited; a copy of that is /{name}.edited-1" in outcome.kept
+    # An apply that replaces an edit keeps it, too; the same text serves once, another has its own.
+    world.apply(TEXTS[2])
+    for text in (EDITED, EDITED + "#\n"):
+        (world.root / RULES).write_text(text)
+        world.apply(TEXTS[2])
+    copies = sorted((world.root / RULES).parent.glob("*.edited-*"))
+    assert [copy.read_text() for copy in copies] == [EDITED, EDITED + "#\n"]
+
+
+def test_an_edit_that_was_applied_where_it_stands_is_kept_when_it_goes_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--simulate", str(tmp_path / "machine"))
+    named = tmp_path / "p.yaml"
+    named.write_text(TEXTS[2])
+    assert main(["host", "apply", "--policy", str(named), *where]) == 0
+    kept = tmp_path / "machine" / KEPT_POLICY
+    kept.write_text(EDITED)
+    assert main(["host", "apply", *where]) == 0
+    assert not list(kept.parent.glob("*.edited-*"))
+    assert main(["host", "rollback", *where]) == 0
+    assert kept.read_text() == TEXTS[2]
+    assert kept.with_name(f"{kept.name}.edited-1").read_text() == EDITED
+    assert f"kept: /{KEPT_POLICY} was edited" in capsys.readouterr().out
+
+
+def test_the_copy_of_an_edited_program_is_none(tmp_path: Path) -> None:
+    """GRUB runs every program among its scripts."""
+    script = tmp_path / "11_lanekeeper"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    copy = FileActor(tmp_path).keep_edit(script.name, ())
+    assert copy is not None
+    assert (tmp_path / copy).stat().st_mode & 0o777 == 0o644

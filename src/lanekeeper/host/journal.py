@@ -240,15 +240,18 @@ def _sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-def text_left(directory: Path, path: str) -> str | None:
+def text_left(directory: Path, path: str, before: int | None = None) -> str | None:
     """The text that the changes that stand have left in the file *path*; None for none of them.
+
+    With *before*, those before that one alone.
 
     Raises:
         HostFault: a journal cannot be read.
     """
     left = None
     for change in journals(directory):
-        if change.course is not Course.TAKEN_BACK:
+        is_meant = before is None or change.id < before
+        if is_meant and change.course is not Course.TAKEN_BACK:
             for step in change.steps:
                 if isinstance(step.do, WriteFile) and step.do.path == path:
                     left = step.do.text
