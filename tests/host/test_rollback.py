@@ -17,6 +17,7 @@ import pytest
 from host.planted import OTHER_PF, PF, SAMPLE_POLICY, simulated, snapshot
 from lanekeeper.domain.errors import Conflict, HostFault, NotFound
 from lanekeeper.domain.hostplan.action import Change, SetVfCount, WriteFile
+from lanekeeper.domain.hostplan.persistence import HEAD
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.domain.pci.vf_settings import NO_MAC
@@ -392,11 +393,12 @@ def test_what_was_edited_since_is_kept_beside_when_it_goes_back(world: World) ->
         assert f"/{name} was edited; a copy of that is /{name}.edited-1" in outcome.kept
     # An apply that replaces an edit keeps it, too; the same text serves once, another has its own.
     world.apply(TEXTS[2])
-    for text in (EDITED, EDITED + "#\n"):
+    texts = [EDITED, HEAD + "# one\n", HEAD + "# two\n"]
+    for text in (*texts[1:], texts[1]):
         (world.root / RULES).write_text(text)
         world.apply(TEXTS[2])
     copies = sorted((world.root / RULES).parent.glob("*.edited-*"))
-    assert [copy.read_text() for copy in copies] == [EDITED, EDITED + "#\n"]
+    assert [copy.read_text() for copy in copies] == texts
 
 
 def test_an_edit_that_was_applied_where_it_stands_is_kept_when_it_goes_back(

@@ -22,8 +22,8 @@ WRITTEN = (
 )
 """Files whose text a plan may set; ``UNIT_LINK`` is the one link."""
 
-OWN = frozenset(WRITTEN) - {POLICY_FILE}
-"""Those that nobody else writes; each holds ``SIGN``."""
+OWN = frozenset((GRUB_FILE, MODPROBE_FILE, DRACUT_FILE, MODULES_LOAD_FILE, UDEV_FILE))
+"""Those in directories of everybody's: one without ``SIGN`` is the operator's own."""
 
 SIGN = "Written by `lanekeeper host apply`"
 
