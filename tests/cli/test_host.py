@@ -61,7 +61,8 @@ def test_json_has_the_same_facts(
 ) -> None:
     assert call("apply", *machine, *POLICY, "--json") == 0
     applied = said(capsys)
-    outcome = {"change": 1, "course": "applied", "failure": "", "left": [], "confirm_by": None}
+    outcome = {"change": 1, "course": "applied", "failure": "", "left": [], "kept": []}
+    outcome["confirm_by"] = None
     assert applied["outcome"] == outcome
     assert applied["steps"][0]["do"] == {
         "type": "SetAutoprobe",
@@ -276,6 +277,34 @@ def test_a_machine_is_captured_with_a_warning(
     assert call("check", "--root", str(file)) == 0
     assert call("capture", "-", "--root", machine[1]) == 0
     assert capsys.readouterr().out.endswith(file.read_text())
+    whole = file.read_text()
+    assert call("capture", str(file), "--root", machine[1]) == 2
+    assert "is there already" in capsys.readouterr().err
+    file.write_text("mine")
+    assert call("capture", str(file), "--root", machine[1], "--force") == 0
+    assert file.read_text() == whole
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.1, 0.5, 0.9999])
+def test_a_capture_that_was_cut_off_is_no_empty_machine(
+    tmp_path: Path, machine: tuple[str, str], capsys: pytest.CaptureFixture[str], kept: float
+) -> None:
+    file = tmp_path / "host.tree"
+    call("check", *machine)
+    call("capture", str(file), "--root", machine[1])
+    text = file.read_text()
+    cut = text[: int(len(text) * kept)]
+    lines = text.splitlines(keepends=True)
+    del lines[len(lines) // 2]
+    for damaged, said in (
+        (cut, "it is cut off in line"),
+        (f"{cut[: len(text) // 20].rpartition(chr(10))[0]}\n", "it is cut off: after"),
+        ("".join(lines), "it is damaged: it has"),
+    ):
+        file.write_text(damaged)
+        capsys.readouterr()
+        assert call("show", "--root", str(file)) == 2
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may change this machine")

@@ -71,3 +71,12 @@ def test_the_policy_is_printed_or_written_once(
     assert file.read_text() == printed
     assert main(["host", "adopt", "--root", root, "--output", str(file)]) != 0
     assert file.read_text() == printed
+
+
+def test_a_command_line_that_repeats_itself_is_adopted_by_its_last_words(tmp_path: Path) -> None:
+    root = plant(HEALTHY, tmp_path)
+    given = "quiet iommu=off intel_iommu=on hugepages=1 iommu=pt intel_iommu=on hugepages=1"
+    (root / "proc/cmdline").write_text(given)
+    text = policy_text(*adopt(read_survey(root)))
+    wanted = ("hugepages=1", "iommu=pt", "intel_iommu=on", "hugepages=1")
+    assert load_policy(text, "p").kernel_arguments == wanted

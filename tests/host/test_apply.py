@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -102,6 +102,9 @@ class FailsAt:
             self._actor.do(action)
         if fails:
             raise HostFault("the disk is full")
+
+    def keep_edit(self, path: str, known: Collection[str]) -> str | None:
+        return self._actor.keep_edit(path, known)
 
 
 def test_after_apply_the_plan_is_empty(world: World, text: str) -> None:
@@ -203,6 +206,9 @@ class DiesAt:
         self._actor.do(action)
         if dies:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def keep_edit(self, path: str, known: Collection[str]) -> str | None:
+        return self._actor.keep_edit(path, known)
 
 
 @pytest.mark.parametrize("text", [FROM_NOTHING, RESIZED])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,9 @@ class Host:
             self.vfs = action.count
         elif isinstance(action, WriteFile | RemoveFile):
             self._files.do(action)
+
+    def keep_edit(self, path: str, known: Collection[str]) -> str | None:
+        return self._files.keep_edit(path, known)
 
     def reboot(self) -> None:
         self.boots, self.vfs = self.boots + 1, 0

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ import pytest
 from host.planted import OTHER_PF, PF, SAMPLE_POLICY, simulated, snapshot
 from lanekeeper.domain.errors import Conflict, HostFault, NotFound
 from lanekeeper.domain.hostplan.action import Change, SetVfCount, WriteFile
+from lanekeeper.domain.hostplan.persistence import HEAD
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.domain.pci.vf_settings import NO_MAC
@@ -24,6 +25,7 @@ from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
 from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
+from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import Course, Head, StepState
 from lanekeeper.host.machine import VfChange
 from lanekeeper.host.policy_file import load_policy
@@ -143,6 +145,9 @@ class Disturbed:
         if action == self._before:
             self._happens()
         self._actor.do(action)
+
+    def keep_edit(self, path: str, known: Collection[str]) -> str | None:
+        return self._actor.keep_edit(path, known)
 
 
 def test_a_device_that_vanishes_in_the_middle_takes_the_rest_back(world: World) -> None:
@@ -266,26 +271,30 @@ def test_a_reader_repairs_nothing(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-import resource, sys
+import errno, os, resource, sys
 sys.dont_write_bytecode = True  # a limited one would be cut off, and met by every later start
 from pathlib import Path
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.main import main
 size = int(sys.argv[1])
+def none_beforehand(*_): raise OSError(errno.EOPNOTSUPP, "not supported")
+if sys.argv[2] == "marks":
+    os.posix_fallocate = none_beforehand  # as on a file system that knows no such thing
 sys.dont_write_bytecode = True  # half a .pyc would be left for everybody (CPython issue 126606)
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-sys.exit(main(["host", *sys.argv[2:]]))
+sys.exit(main(["host", *sys.argv[3:]]))
 """
 
 
 @pytest.mark.parametrize("holds_head", [False, True])
 def test_a_disk_that_is_full_for_the_journal(world: World, holds_head: bool) -> None:
-    """Without room for the head nothing is done; with room for some marks apply can go on."""
+    """Without room for all nothing is done; where it runs out at a mark apply can go on."""
     arguments = ("--simulate", str(world.root))
     policy = ("--policy", str(SAMPLE_POLICY))
-    limit = _head_size(world) + 300 if holds_head else 100
+    limit = _head_size(world) + 300
+    disk = "marks" if holds_head else "whole"
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(limit), "apply", *arguments, *policy],
+        [sys.executable, "-c", SCRIPT, str(limit), disk, "apply", *arguments, *policy],
         env={**os.environ, "PATH": "/usr/bin:/bin"},  # where this test's own plan looks, too
         capture_output=True,
         text=True,
@@ -364,3 +373,56 @@ def test_an_edit_of_the_kept_policy_goes_back_with_what_it_changed(
     assert main(["host", "plan", *machine]) == 0
     assert main(["host", "rollback", *machine]) == 0
     assert not kept.exists()
+
+
+EDITED = 'version: 1\npfs:\n  - {pf: "0000:21:00.0", vfs: 2}\n# mine\n'
+KEPT_POLICY = "etc/lanekeeper/host-policy.yaml"
+RULES = "etc/udev/rules.d/60-lanekeeper.rules"
+
+
+def test_what_was_edited_since_is_kept_beside_when_it_goes_back(world: World) -> None:
+    world.apply(TEXTS[2])
+    for name in (KEPT_POLICY, RULES):
+        (world.root / name).write_text(EDITED)
+    outcome = world.executor().rollback()
+    assert outcome is not None
+    assert outcome.course is Course.TAKEN_BACK
+    for name in (KEPT_POLICY, RULES):
+        assert not (world.root / name).exists()
+        assert (world.root / f"{name}.edited-1").read_text() == EDITED
+        assert f"/{name} was edited; a copy of that is /{name}.edited-1" in outcome.kept
+    # An apply that replaces an edit keeps it, too; the same text serves once, another has its own.
+    world.apply(TEXTS[2])
+    texts = [EDITED, HEAD + "# one\n", HEAD + "# two\n"]
+    for text in (*texts[1:], texts[1]):
+        (world.root / RULES).write_text(text)
+        world.apply(TEXTS[2])
+    copies = sorted((world.root / RULES).parent.glob("*.edited-*"))
+    assert [copy.read_text() for copy in copies] == texts
+
+
+def test_an_edit_that_was_applied_where_it_stands_is_kept_when_it_goes_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--simulate", str(tmp_path / "machine"))
+    named = tmp_path / "p.yaml"
+    named.write_text(TEXTS[2])
+    assert main(["host", "apply", "--policy", str(named), *where]) == 0
+    kept = tmp_path / "machine" / KEPT_POLICY
+    kept.write_text(EDITED)
+    assert main(["host", "apply", *where]) == 0
+    assert not list(kept.parent.glob("*.edited-*"))
+    assert main(["host", "rollback", *where]) == 0
+    assert kept.read_text() == TEXTS[2]
+    assert kept.with_name(f"{kept.name}.edited-1").read_text() == EDITED
+    assert f"kept: /{KEPT_POLICY} was edited" in capsys.readouterr().out
+
+
+def test_the_copy_of_an_edited_program_is_none(tmp_path: Path) -> None:
+    """GRUB runs every program among its scripts."""
+    script = tmp_path / "11_lanekeeper"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    copy = FileActor(tmp_path).keep_edit(script.name, ())
+    assert copy is not None
+    assert (tmp_path / copy).stat().st_mode & 0o777 == 0o644

@@ -2,14 +2,16 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from host.planted import NVME, OTHER_PF, PF, VF0, simulated, snapshot
+from host.planted import NVME, OTHER_PF, PF, SAMPLE_POLICY, VF0, simulated, snapshot
 from lanekeeper.domain.errors import Conflict, HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
+from lanekeeper.host import journal
 from lanekeeper.host.machine import (
     AT_REST,
     Machine,
@@ -18,6 +20,7 @@ from lanekeeper.host.machine import (
     narrowed,
 )
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.main import main
 
 
 def test_the_default_host_is_the_labs_after_its_policy(tmp_path: Path) -> None:
@@ -179,3 +182,44 @@ def test_creation_that_was_killed_half_way_can_be_repeated(tmp_path: Path) -> No
     vfs = [device for device in machine.scan().devices if device.parent == PF]
     assert [vf.vf_index for vf in vfs] == list(range(7))
     assert len({vf.iommu_group for vf in vfs}) == 7
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_machine_whose_disk_fills_up_takes_the_change_back(
+    small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wherever it happens: in the middle of the VFs, of their settings, of a file."""
+    root = simulated(small_disk / "machine").root
+    left_behind = ("simulated", "sys/module")  # modules stay loaded
+    said = ""
+    for room in range(6, 120, 6):
+        before = {k: v for k, v in snapshot(root).items() if not k.startswith(left_behind)}
+        (root / journal.DIRECTORY).mkdir(parents=True, exist_ok=True)
+        filler = small_disk / "filler"
+        free = os.statvfs(small_disk).f_bavail
+        filler.write_bytes(b"x" * (max(free - room, 0) * 4096))
+        policy = ["--simulate", str(root), "--policy", str(SAMPLE_POLICY)]
+        code = main(["host", "apply", *policy])
+        filler.unlink()
+        told = capsys.readouterr()
+        if code == 0:
+            break
+        assert code == 1, told
+        assert "No space left on device" in told.out
+        assert "is taken back: the host is as it was before" in told.out
+        now = {k: v for k, v in snapshot(root).items() if not k.startswith(left_behind)}
+        assert now == before
+        said += told.out
+    assert code == 0, "a disk with room takes it all"
+    for step in ("create 7 VFs", "write /etc"):
+        assert f"failed: {step}" in said

@@ -14,6 +14,8 @@ from lanekeeper.host.tree import plant
 PF = PciAddress.parse("0000:3b:00.0")
 VF = PciAddress.parse("0000:3b:00.2")
 
+BAD = "sys/bus/pci/devices/0000:01:00.0"
+
 
 @pytest.fixture
 def bus(tmp_path: Path) -> PciSysfs:
@@ -74,10 +76,16 @@ def test_absence_and_refusal_are_told_apart(bus: PciSysfs, device: Path) -> None
         ("numa_node = nowhere", "numa_node is 'nowhere', not a number"),
         ("sriov_totalvfs ! EIO", "cannot read .*sriov_totalvfs"),
         ("vendor = 0xzz", "vendor is '0xzz'"),
+        ("numa_node = 99999", "numa_node is '99999', not within -1 to 1023"),
+        ("numa_node = -7", "numa_node is '-7'"),
+        ("sriov_totalvfs = 70000", "sriov_totalvfs is '70000', not within 0 to 65535"),
+        ("sriov_totalvfs = -1", "sriov_totalvfs is '-1'"),
+        (f"sriov_totalvfs = 7\n{BAD}/sriov_numvfs = -5", "sriov_numvfs is '-5', not within 0 to 7"),
+        (f"sriov_totalvfs = 7\n{BAD}/sriov_numvfs = 8", "sriov_numvfs is '8', not within 0 to 7"),
     ],
 )
 def test_a_bad_device_is_set_aside_and_named(tmp_path: Path, spoil: str, reason: str) -> None:
-    bad = "sys/bus/pci/devices/0000:01:00.0"
+    bad = BAD
     tree = f"{bad}/vendor = 0x8086\n{bad}/device = 0x10c9\n{ONE_PF_TWO_VFS}"
     name = spoil.split(maxsplit=1)[0]
     tree = tree.replace(f"{bad}/{name} = 0x8086\n", "") + f"{bad}/{spoil}\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, NotFound
@@ -106,6 +106,11 @@ class Actor:
             case _:
                 with refusals(str(action)):
                     self._files.do(action)
+
+    def keep_edit(self, path: str, known: Collection[str]) -> str | None:
+        """Copy an edited file beside itself, as ``Doer`` says. Raises HostFault."""
+        with refusals(f"keep a copy of /{path}, which was edited"):
+            return self._files.keep_edit(path, known)
 
     def _load_module(self, name: str) -> None:
         if not (self._root / "sys/module" / name.replace("-", "_")).exists():

@@ -8,7 +8,7 @@ change that is held until somebody confirms it (``host.hold``) only ever goes ba
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,6 +19,7 @@ from lanekeeper import __version__
 from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFound
 from lanekeeper.domain.hostplan.action import Change, SetVfCount
 from lanekeeper.host.deadline import Now, deadline, moment
+from lanekeeper.host.edit import Edits
 from lanekeeper.host.journal import (
     Course,
     Head,
@@ -40,6 +41,13 @@ class Doer(Protocol):
 
     def do(self, action: Change) -> None:
         """Raises Error."""
+
+    def keep_edit(self, path: str, known: Collection[str]) -> str | None:
+        """Copy the file beside itself, unless it is one of the *known* texts; return the copy.
+
+        Raises:
+            HostFault: it cannot be made.
+        """
 
 
 Stop = Callable[[], str]
@@ -64,6 +72,7 @@ class Outcome:
         course: ``APPLIED``, ``UNCONFIRMED``, ``TAKEN_BACK``, or ``BACK`` when an undo failed too.
         failure: why it could not be applied; empty when it was, or when going back was asked.
         left: what could not be taken back, and why.
+        kept: what somebody edited since and was to be replaced, and where a copy is.
         confirm_by: when it goes back unless somebody confirms it; None when it does not.
     """
 
@@ -71,6 +80,7 @@ class Outcome:
     course: Course
     failure: str = ""
     left: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     confirm_by: datetime | None = None
 
 
@@ -245,29 +255,36 @@ class Executor:
 
     def _all_steps(self, journal: Journal) -> Outcome:
         count = len(journal.steps)
+        edits = self._edits(journal)
         for at, step in enumerate(journal.steps):
             if journal.states[at] is StepState.DONE:
                 continue
             if reason := self.stop():
-                return self._back(journal, f"{reason} came before step {at + 1} of {count}")
+                told = f"{reason} came before step {at + 1} of {count}"
+                return self._back(journal, told, edits)
             journal.mark_step(at, StepState.DOING)
             self.progress(Stage(Verb.DO, step.do, at + 1, count))
             try:
                 self.guard.require_free(step.do, _made_before(journal, at))
+                edits.before_doing(step.do)
                 self.doer.do(step.do)
             except Error as error:
                 if isinstance(error, _UNTOUCHED):
                     journal.mark_step(at, StepState.WAITING)
-                return self._back(journal, f"{step.do}: {error}")
+                return self._back(journal, f"{step.do}: {error}", edits)
             journal.mark_step(at, StepState.DONE)
         if journal.head.hold_s is None:
             journal.mark_course(Course.APPLIED)
-            return Outcome(journal.id, Course.APPLIED)
+            return Outcome(journal.id, Course.APPLIED, kept=tuple(edits.kept))
         until = deadline(self.now(), journal.head.hold_s)
         journal.mark_course(Course.UNCONFIRMED, deadline=until)
-        return Outcome(journal.id, Course.UNCONFIRMED, confirm_by=until.wall)
+        kept = tuple(edits.kept)
+        return Outcome(journal.id, Course.UNCONFIRMED, kept=kept, confirm_by=until.wall)
 
-    def _back(self, journal: Journal, failure: str = "") -> Outcome:
+    def _edits(self, journal: Journal) -> Edits:
+        return Edits(self.doer.keep_edit, self.directory, journal)
+
+    def _back(self, journal: Journal, failure: str = "", edits: Edits | None = None) -> Outcome:
         """Take back what was begun, last first. One undo that fails does not stop the others.
 
         These are tried, but not noted: they may lean on the one that failed, so the next attempt
@@ -277,6 +294,7 @@ class Executor:
         takes it back once more, which does no harm.
         """
         left: list[str] = []
+        edits = edits or self._edits(journal)
         if journal.course is not Course.BACK:
             _note(journal, left, partial(journal.mark_course, Course.BACK, failure))
         for at in journal.begun():
@@ -285,6 +303,7 @@ class Executor:
                     self.progress(Stage(Verb.UNDO, action, at + 1, len(journal.steps)))
                     if not self.guard.is_passed_on(journal.steps[at].do, action):
                         self.guard.require_free(action, made_here=True)
+                        edits.before_undoing(action)
                         self.doer.do(action)
             except Error as error:
                 left.append(f"{journal.steps[at].do}: {error}")
@@ -294,7 +313,7 @@ class Executor:
         if not left:
             _note(journal, left, partial(journal.mark_course, Course.TAKEN_BACK))
         course = Course.BACK if left else Course.TAKEN_BACK
-        return Outcome(journal.id, course, failure, tuple(dict.fromkeys(left)))
+        return Outcome(journal.id, course, failure, tuple(dict.fromkeys(left)), tuple(edits.kept))
 
 
 def _require_same(journal: Journal, proposal: Proposal) -> None:

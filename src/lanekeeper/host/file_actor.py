@@ -13,6 +13,8 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Collection
+from itertools import count
 from pathlib import Path
 from typing import assert_never
 
@@ -31,6 +33,8 @@ from lanekeeper.host.inside import inside
 
 ORIGINALS = "var/lib/lanekeeper-host/originals"
 _MODE = 0o644
+_EXECUTABLE = 0o111
+_EDITED = ".edited-"  # GRUB, udev, modprobe, dracut and systemd pass over such names
 
 
 class FileActor:
@@ -84,6 +88,35 @@ class FileActor:
             except OSError:
                 fresh.unlink(missing_ok=True)
                 raise
+
+    def keep_edit(self, name: str, known: Collection[str]) -> str | None:
+        """Copy the file beside itself, unless it is one of the texts that are *known*.
+
+        The copy has no name that anybody reads such files by, and is no program. One of the same
+        text serves again.
+
+        Returns:
+            The copy's name; None where none is needed.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        path = inside(self._root, name)
+        if path.is_symlink() or not path.is_file():
+            return None
+        data = path.read_bytes()
+        if data in {text.encode() for text in known}:
+            return None
+        for number in count(1):
+            copy = f"{name}{_EDITED}{number}"
+            at = inside(self._root, copy)
+            if not os.path.lexists(at):
+                self._write(copy, data, stat.S_IMODE(path.stat().st_mode) & ~_EXECUTABLE)
+                _sync_directory(at.parent)
+                return copy
+            if at.is_file() and not at.is_symlink() and at.read_bytes() == data:
+                return copy
+        raise AssertionError
 
     def _respell(self, action: Respell) -> None:
         path = inside(self._root, action.path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -150,6 +150,11 @@ class _FilesOnly:
             raise HostFault(f"{action} needs the running machine", hint=_HINT)
         with refusals(str(action)):
             self._files.do(action)
+
+    def keep_edit(self, path: str, known: Collection[str]) -> str | None:
+        """Raises HostFault, as every doer."""
+        with refusals(f"keep a copy of /{path}, which was edited"):
+            return self._files.keep_edit(path, known)
 
 
 def _directories() -> Iterator[str]:

@@ -2,15 +2,19 @@
 
 A file a change, one JSON object a line: first all steps with their undo, then one line whenever
 a step begins or ends, each on disk before anything else happens. A line that a crash cut off is
-not read, and the next one takes its place. Files are numbered; the greatest number is the last
-change. Format 1 has neither time, version, policy nor hold; it is read as a change without them.
+not read, and the next one takes its place. Room for all of them is taken beforehand, so that a
+disk that fills up meanwhile keeps no change from being taken back. Files are numbered; the
+greatest number is the last change. Format 1 has neither time, version, policy nor hold; it is read
+as a change without them.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +33,8 @@ KEPT = 20
 
 DIRECTORY = "var/lib/lanekeeper-host/changes"
 _FORMAT = 2
+_STEP_BYTES = 256  # of its marks: begun, ended, undone
+_COURSES_BYTES = 4096  # with the reasons
 _HINT = "move the file away to go on without this change's undo"
 
 
@@ -133,6 +139,9 @@ class Journal:
         mark = _CourseMark(course, reason, deadline)
         self._append(mark)
         self._take(mark)
+        if self.is_finished:  # the room is not needed any more
+            with suppress(OSError):
+                os.truncate(self.path, self._length)
 
     def undo_of(self, step: int) -> tuple[Change, ...]:
         return self.steps[step].undo
@@ -140,8 +149,7 @@ class Journal:
     def _append(self, mark: _StepMark | _CourseMark) -> None:
         crash.reached("host-journal-write")
         with refusals(f"write {self.path}"), self.path.open("r+b", buffering=0) as file:
-            file.seek(self._length)
-            file.truncate()  # what a crash or a full disk cut off
+            file.seek(self._length)  # over what a crash or a full disk cut off
             data = msgspec.json.encode(mark) + b"\n"
             written = file.write(data)
             if written != len(data):  # the disk is full; writing on says so
@@ -223,6 +231,7 @@ def begin(directory: Path, head: Head) -> Journal:
             with fresh.open("wb") as file:
                 file.write(data)
                 file.flush()
+                _take_room(file.fileno(), len(data), len(head.steps))
                 os.fsync(file.fileno())
             fresh.replace(path)
             _sync(directory)
@@ -230,6 +239,15 @@ def begin(directory: Path, head: Head) -> Journal:
             fresh.unlink(missing_ok=True)
             raise
     return Journal(path, head, len(data))
+
+
+def _take_room(descriptor: int, written: int, steps: int) -> None:
+    """Take room for every mark that may follow; a file system that cannot goes without."""
+    try:
+        os.posix_fallocate(descriptor, written, _COURSES_BYTES + steps * _STEP_BYTES)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
 
 
 def _sync(directory: Path) -> None:
@@ -240,15 +258,18 @@ def _sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-def text_left(directory: Path, path: str) -> str | None:
+def text_left(directory: Path, path: str, before: int | None = None) -> str | None:
     """The text that the changes that stand have left in the file *path*; None for none of them.
+
+    With *before*, those before that one alone.
 
     Raises:
         HostFault: a journal cannot be read.
     """
     left = None
     for change in journals(directory):
-        if change.course is not Course.TAKEN_BACK:
+        is_meant = before is None or change.id < before
+        if is_meant and change.course is not Course.TAKEN_BACK:
             for step in change.steps:
                 if isinstance(step.do, WriteFile) and step.do.path == path:
                     left = step.do.text

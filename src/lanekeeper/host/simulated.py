@@ -21,7 +21,7 @@ import msgspec
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress, vf_address
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
-from lanekeeper.host.attribute import link_name, read_text, write_text
+from lanekeeper.host.attribute import link_name, read_text, refusals, write_text
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.machine import VfChange, changed_fields
 from lanekeeper.host.netlink import VfLinks
@@ -79,9 +79,13 @@ class SimulatedMachine(LinuxMachine):
         """Stand in for programs: they change what the directory holds, update-grub is only noted.
 
         Raises:
-            HostFault: any other program.
+            HostFault: any other program, or the directory takes nothing.
         """
-        match list(arguments):
+        with refusals(f"run {' '.join(arguments)}"):
+            self._run(list(arguments))
+
+    def _run(self, arguments: list[str]) -> None:
+        match arguments:
             case ["modprobe", name]:
                 (self.root / "sys/module" / name.replace("-", "_")).mkdir(exist_ok=True)
                 if name in _NATURAL.values() or is_vfio(name):
@@ -115,6 +119,10 @@ class SimulatedKernel:
         refused = self._refuse(path, text)
         if refused:
             raise _refusal(path, text, refused)
+        with refusals(f"write {text.strip()!r} to {path}"):  # as of a full disk
+            self._take(path, text)
+
+    def _take(self, path: str, text: str) -> None:
         home, _, attribute = path.rpartition("/")
         match attribute:
             case "sriov_numvfs":
@@ -149,9 +157,15 @@ class SimulatedKernel:
         for index in range(now if not count else 0):
             self._remove_vf(pf, index)
             self.eswitch.remove_vf(pf, index)
-        for index in range(count if not now else 0):
-            self._add_vf(pf, index)
-            self.eswitch.add_vf(pf, index)
+        try:
+            for index in range(count if not now else 0):
+                self._add_vf(pf, index)
+                self.eswitch.add_vf(pf, index)
+        except OSError:  # as sriov_enable() does: all of them or none
+            for index in range(count):
+                self._remove_vf(pf, index)
+                self.eswitch.remove_vf(pf, index)
+            raise
         (pf / "sriov_numvfs").write_text(f"{count}\n")
 
     def _add_vf(self, pf: Path, index: int) -> None:
@@ -194,10 +208,10 @@ class SimulatedKernel:
         if not taken or (vf / "iommu_group").is_symlink():
             return
         own = groups / str(max(taken) + 1)
+        _link(vf / "iommu_group", os.path.relpath(own, vf))  # by which it is found and removed
         (own / "devices").mkdir(parents=True)
         (own / "type").write_text("identity\n")
         _link(own / "devices" / vf.name, os.path.relpath(vf, own / "devices"))
-        _link(vf / "iommu_group", os.path.relpath(own, vf))
 
     def _unbind(self, device: Path) -> None:
         driver = link_name(str(device / "driver"))
@@ -243,14 +257,20 @@ class SimulatedLinks(VfLinks):
         now = kept_settings(self._root, pf.name, (index,))[index]
         unsupported = tuple(name for name in changed_fields(change) if name in unknown)
         path = settings_file(self._root, pf.name, index)
-        path.parent.mkdir(exist_ok=True)
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_bytes(msgspec.json.encode(_applied(now, change, unknown)))
-        fresh.replace(path)
+        with refusals(f"write {path}"):
+            path.parent.mkdir(exist_ok=True)
+            fresh = path.with_suffix(f".{os.getpid()}")
+            fresh.write_bytes(msgspec.json.encode(_applied(now, change, unknown)))
+            fresh.replace(path)
         return unsupported
 
     def set_up(self, ifindex: int, label: str, up: bool) -> None:
         pf = self._pf(ifindex, label)
+        with refusals(f"set the interface of {label} {'up' if up else 'down'}"):
+            self._set_flags(pf, up)
+
+    @staticmethod
+    def _set_flags(pf: Path, up: bool) -> None:
         for interface in (pf / "net").iterdir():
             (interface / "operstate").write_text("up\n" if up else "down\n")
             (interface / "flags").write_text("0x1003\n" if up else "0x1002\n")

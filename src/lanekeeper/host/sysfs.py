@@ -36,6 +36,8 @@ _SERIAL_CAPABILITY = 0x0003  # Linux include/uapi/linux/pci_regs.h, PCI_EXT_CAP_
 _EXTENDED_AT = 0x100
 _CONFIG_BYTES = 4096
 _ID_MAX, _CLASS_MAX = 0xFFFF, 0xFFFFFF
+_VFS_MAX = 0xFFFF  # PCI Express Base Specification, SR-IOV capability: TotalVFs has 16 bits
+_NODE_MAX = 1023  # Linux include/linux/numa.h, with the largest CONFIG_NODES_SHIFT
 
 
 class PciSysfs:
@@ -192,8 +194,8 @@ class PciSysfs:
         home = self._home(name)
         vendor_id, product_id, class_code = _identity(home, name)
         parent = link_name(f"{home}/physfn")
-        total_vfs = 0 if parent else _number(home, "sriov_totalvfs")
-        numa_node = _number(home, "numa_node", -1)
+        total_vfs = 0 if parent else _number(home, "sriov_totalvfs", 0, _VFS_MAX)
+        numa_node = _number(home, "numa_node", -1, _NODE_MAX, absent=-1)
         driver = link_name(f"{home}/driver")
         netdev = _netdev(home, driver) if class_code >> 16 in (0x00, 0x02) else None
         if parent and parent not in indices:
@@ -213,7 +215,7 @@ class PciSysfs:
             pcie_root=_root_port(home),
             iommu_group=whole(group, "iommu_group") if group else None,
             total_vfs=total_vfs,
-            num_vfs=_number(home, "sriov_numvfs") if total_vfs else 0,
+            num_vfs=_number(home, "sriov_numvfs", 0, total_vfs) if total_vfs else 0,
             driver=driver,
             netdev=netdev,
             mac=self._of_interface(home, netdev, "address") if netdev else None,
@@ -261,9 +263,14 @@ def _id(text: str, attribute: str, most: int) -> int:
     return number
 
 
-def _number(home: str, attribute: str, absent: int = 0) -> int:
+def _number(home: str, attribute: str, least: int, most: int, absent: int = 0) -> int:
     text = read_text(f"{home}/{attribute}")
-    return absent if text is None else whole(text, attribute)
+    if text is None:
+        return absent
+    number = whole(text, attribute)
+    if not least <= number <= most:
+        raise HostFault(f"{attribute} is {text[:40]!r}, not within {least} to {most}")
+    return number
 
 
 def _netdev(home: str, driver: str | None) -> str | None:

@@ -13,7 +13,7 @@ One entry a line: path, sign, content. Paths are relative to the root.
 
 Bytes outside printable ASCII, and backslashes, are written ``\xNN``, ``\n``, ``\t`` or ``\\``;
 so is a blank in a path and one that ends a content. Lines that begin with ``#`` and empty lines
-mean nothing.
+mean nothing, but for the last one of a captured tree, ``# end of N entries``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from pathlib import Path
 from lanekeeper.domain.errors import Invalid
 
 HEADER = "# lanekeeper tree 1"
+_END = re.compile(r"^# end of (\d+) entries$", re.MULTILINE)
+_BUS = "sys/bus/pci/devices"
 FILE_BYTES_MAX = 2**20
 _SIGNS = ("sys/bus", "sys/devices", "sys/class", "sys/module", "proc/cpuinfo", "proc/cmdline")
 _LONG = {"n": b"\n", "t": b"\t", "\\": b"\\"}
@@ -83,6 +85,34 @@ def parse(text: str) -> Iterator[Entry]:
             yield _entry(line)
         except Invalid as error:
             raise Invalid(f"line {number}: {error}", hint=error.hint) from error
+
+
+def ended(text: str) -> str:
+    """Return a tree with the line by which one that was cut off is known."""
+    return f"{text}# end of {_count(text)} entries\n"
+
+
+def require_whole(text: str) -> None:
+    """Refuse a tree that lost some of what was written. Raises Invalid.
+
+    One without header was written by hand, and one without its last line by an older version.
+    """
+    hint = "copy the file once more, or capture the machine again"
+    if not text.startswith(HEADER):
+        return
+    number = text.count("\n")
+    end = _END.search(text)
+    if end is None and not text.endswith("\n"):
+        raise Invalid(f"it is cut off in line {number + 1}", hint=hint)
+    if end is None and f"\n{_BUS}" not in text:
+        raise Invalid(f"it is cut off: after {number} lines no PCI function was met", hint=hint)
+    if end is not None and _count(text) != int(end[1]):
+        message = f"it is damaged: it has {_count(text)} entries, and {end[1]} were written"
+        raise Invalid(message, hint=hint)
+
+
+def _count(text: str) -> int:
+    return sum(bool(line) and not line.startswith("#") for line in text.split("\n"))
 
 
 def _entry(line: str) -> Entry:

@@ -60,12 +60,26 @@ def test_a_module_that_the_kernel_lacks_is_not_asked_for_at_boot() -> None:
     assert MODULES_LOAD_FILE not in texts(policy(), facts)
 
 
+def test_a_file_of_the_operators_own_is_neither_replaced_nor_removed() -> None:
+    theirs = replace(host(), files={MODULES_LOAD_FILE: "vhost_net\n", UDEV_FILE: "# mine\n"})
+    assert plan(parse_policy({"version": 1}), theirs).refusals == ()
+    steps = plan(parse_policy({"version": 1}), theirs).steps
+    assert not {MODULES_LOAD_FILE, UDEV_FILE} & {getattr(s.do, "path", "") for s in steps}
+    wanted = parse_policy({"version": 1, "pfs": [{"pf": "ens1", "vfs": 2}]})
+    found = plan(wanted, theirs)
+    assert found.steps == ()
+    (refusal,) = [each for each in found.refusals if each.subject == f"/{MODULES_LOAD_FILE}"]
+    assert refusal.code == "path-taken"
+    assert "somebody else's" in refusal.reason
+    assert "begins with vhost_net" in refusal.fix
+
+
 def test_what_no_policy_wants_any_more_goes_and_comes_back() -> None:
-    files = dict.fromkeys((MODPROBE_FILE, MODULES_LOAD_FILE, UDEV_FILE), "old\n")
+    files = dict.fromkeys((MODPROBE_FILE, MODULES_LOAD_FILE, UDEV_FILE), HEAD + "old\n")
     found = plan(parse_policy({"version": 1}), replace(host(), files=files))
     removed = [s for s in found.steps if isinstance(s.do, RemoveFile)]
     assert [s.do for s in removed] == [RemoveFile(path) for path in files]
-    assert [s.undo for s in removed] == [(WriteFile(path, "old\n"),) for path in files]
+    assert [s.undo for s in removed] == [(WriteFile(path, HEAD + "old\n"),) for path in files]
 
 
 def test_without_persist_files_of_the_boot_stay_as_they_are() -> None:

@@ -15,7 +15,14 @@ from lanekeeper.domain.hostplan.action import (
     WriteFile,
 )
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface, argument_holds
-from lanekeeper.domain.hostplan.persistence import GRUB_FILE, POLICY_FILE, UNIT_FILE, UNIT_LINK
+from lanekeeper.domain.hostplan.persistence import (
+    GRUB_FILE,
+    NOTE,
+    POLICY_FILE,
+    UNIT_FILE,
+    UNIT_LINK,
+    grub_lines,
+)
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
@@ -220,7 +227,7 @@ def test_kernel_arguments_go_behind_all_others_and_wait_for_a_reboot() -> None:
 
 
 def test_arguments_that_an_earlier_plan_wrote_are_kept() -> None:
-    text = 'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT iommu=pt"\n'
+    text = NOTE + grub_lines(("iommu=pt",))
     facts = host(files={GRUB_FILE: text}, configured_cmdline=("iommu=pt",))
     found = plan(Policy(kernel_arguments=("hugepages=8",), persist=False), facts)
     write = next(step for step in found.steps if isinstance(step.do, WriteFile))

@@ -140,3 +140,28 @@ def test_a_place_is_not_counted_past_a_card_that_cannot_be_read() -> None:
     assert (refusal.code, refusal.subject) == ("pf-order-unknown", "pfs[0]")
     assert "0000:21:00.0 cannot be read" in refusal.reason
     assert "serial" in refusal.fix
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["iommu=pt", "iommu=off"],
+            r"\[1\]: iommu=off stands beside kernel_arguments\[0\]",
+        ),
+        (["iommu=pt", "quiet", "iommu=pt"], r"\[2\]: iommu=pt stands .*_arguments\[0\]"),
+        (["iommu=off", "intel_iommu=on"], "only one of them can hold"),
+        (["intel_iommu=on", "intel_iommu=sm_on"], "only one of them can hold"),
+    ],
+)
+def test_kernel_arguments_that_contradict_each_other_are_both_named(
+    arguments: list[str], said: str
+) -> None:
+    with pytest.raises(PolicyInvalid, match=said):
+        parse_policy({"version": 1, "kernel_arguments": arguments})
+
+
+def test_arguments_of_which_each_counts_may_stand_twice() -> None:
+    pools = ["hugepagesz=1G", "hugepages=4", "hugepagesz=2M", "hugepages=4", "iommu=pt"]
+    found = parse_policy({"version": 1, "kernel_arguments": [*pools, "intel_iommu=on"]})
+    assert found.kernel_arguments == (*pools, "intel_iommu=on")

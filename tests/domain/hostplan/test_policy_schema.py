@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 SAMPLES = sorted((ROOT / "tests/host/plans").glob("*/policy.yaml"))
 ENTRY = {"pf": "ens1", "vfs": 7}
+BOTH = {"physical_network": "p", "alias": "a"}
 
 
 def test_the_published_schema_is_this_one() -> None:
@@ -54,6 +55,11 @@ def test_policies_that_are_read_are_valid(path: Path) -> None:
         {"version": 1, "pfs": [{**ENTRY, "trust": "yes"}]},
         {"version": 1, "pfs": [{**ENTRY, "tags": {"address": "x"}}]},
         {"version": 1, "pfs": [{**ENTRY, "ranges": [{"vfs": "a-b"}]}]},
+        {"version": 1, "pfs": [{**ENTRY, "physical_network": "p", "alias": "a"}]},
+        {"version": 1, "pfs": [{**ENTRY, "ranges": [{"vfs": 1, **BOTH}]}]},
+        {"version": 1, "pfs": [{**ENTRY, "mac": "01:00:00:00:00:01"}]},
+        {"version": 1, "pfs": [{**ENTRY, "ranges": [{"vfs": 1, "mac": "0b:00:00:00:00:01"}]}]},
+        {"version": 1, "pfs": [{**ENTRY, "mac": "02:00:00:00:00"}]},
         {"version": 1, "pfs": [{**ENTRY, "ranges": [{"trust": True}]}]},
         {"version": 1, "kernel_arguments": ["a b"]},
         {"version": 1, "huge_pages": [{"node": 0, "size": "3M", "pages": 1}]},
@@ -74,9 +80,23 @@ _scalars: st.SearchStrategy[Any] = st.one_of(
     st.booleans(),
     st.integers(-1, 300),
     st.sampled_from(["ens1", "8086", "0200", "stable", "0-3", "none", "up", "legacy", "a b", ""]),
+    st.sampled_from(["02:00:00:00:00:01", "0A:00:00:00:10:00", "01:00:00:00:00:01"]),
 )
 _entries: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
-    st.sampled_from(["pf", "vfs", "vf_driver", "alias", "mac", "trust", "link", "eswitch", "x"]),
+    st.sampled_from(
+        [
+            "pf",
+            "vfs",
+            "vf_driver",
+            "alias",
+            "physical_network",
+            "mac",
+            "trust",
+            "link",
+            "eswitch",
+            "x",
+        ]
+    ),
     _scalars,
 )
 

@@ -2,7 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from lanekeeper.cli.host.image import plan_for
 from lanekeeper.host.boot.loader import read_boot_loader, read_command_line
+from lanekeeper.host.image import Image
+from lanekeeper.host.policy_file import read_policy
 from lanekeeper.host.tree import plant
 
 
@@ -23,13 +26,43 @@ def configured(directory: Path, grub: str, **drop_ins: str) -> tuple[str, ...] |
         ("export GRUB_CMDLINE_LINUX='a  b'", ("a", "b")),
         ('GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX+=" b"', ("a", "b")),
         ('GRUB_CMDLINE_LINUX="a \\\nb"', ("a", "b")),
-        ("GRUB_DISTRIBUTOR=`lsb_release`\nGRUB_CMDLINE_LINUX='unclosed", ()),
+        ("GRUB_DISTRIBUTOR=`lsb_release`\nGRUB_CMDLINE_LINUX='a'", ("a",)),
+        ("X='one\ntwo'\nGRUB_CMDLINE_LINUX=a # don't", ("a",)),
     ],
 )
 def test_settings_are_followed_as_a_shell_would(
     tmp_path: Path, grub: str, arguments: tuple[str, ...]
 ) -> None:
     assert configured(tmp_path, grub) == arguments
+
+
+@pytest.mark.parametrize(
+    ("grub", "where"),
+    [
+        (
+            b"A=1\nGRUB_CMDLINE_LINUX='unclosed\nB=2\n",
+            "/etc/default/grub:2 is",
+        ),
+        (
+            b'A=1\nGRUB_CMDLINE_LINUX="a' + b"\nB=2" * 5000,
+            "/etc/default/grub:2 is to",
+        ),
+        (b"A=1\nB=2\n\x7fELF\x00\x01", "/etc/default/grub:3 is to be mended first, it is no text"),
+        (b"\xff\xfeG\0R\0", "/etc/default/grub:1 is to be mended first, it is no text"),
+    ],
+)
+def test_settings_that_no_shell_would_read_are_not_added_to(
+    tmp_path: Path, grub: bytes, where: str
+) -> None:
+    (tmp_path / "etc/default").mkdir(parents=True)
+    (tmp_path / "etc/default/grub").write_bytes(grub)
+    (tmp_path / "policy").write_text("version: 1\nkernel_arguments: [iommu=pt]\n")
+    found = read_boot_loader(tmp_path)
+    assert found.arguments is None
+    assert found.settings.doubt.startswith(where)
+    image = Image(tmp_path)
+    (refusal,) = plan_for(read_policy(tmp_path / "policy"), image).refusals
+    assert refusal.reason.startswith(where)
 
 
 def test_drop_ins_come_after_in_order(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from lanekeeper.cli.host.policy import policy_of, policy_path
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.hostplan.action import WriteFile
+from lanekeeper.domain.hostplan.action import TakeEdit, WriteFile
 from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
@@ -106,7 +106,7 @@ class _Planner:
         now = self._policy.text
         if self._policy.persist and before not in (None, now):
             undo = WriteFile(POLICY_FILE, before)
-            yield Step(WriteFile(POLICY_FILE, now), (undo,), "it was edited since the last change")
+            yield Step(TakeEdit(POLICY_FILE, now), (undo,), "it was edited since the last change")
 
 
 def _apply(

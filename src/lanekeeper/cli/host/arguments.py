@@ -38,6 +38,7 @@ def show_arguments(parser: argparse.ArgumentParser) -> None:
 
 def capture_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="where to; - is standard output")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
     parser.add_argument(
         "--scrub",
         action="store_true",

@@ -10,6 +10,7 @@ from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.host.capture import capture
 from lanekeeper.host.scrub import scrub
+from lanekeeper.host.tree import ended
 
 _WHOLE = (
     "It holds MAC addresses, serial numbers and IP routes: look at it before you send it, or make "
@@ -27,13 +28,18 @@ def capture_host(arguments: argparse.Namespace) -> int:
         text = capture(target.root)
     if arguments.scrub:
         text = scrub(text)
+    text = ended(text)
     if str(arguments.file) == "-":
         sys.stdout.write(text)
         return exit_code.DONE
     try:
-        arguments.file.write_text(text, "ascii")
+        with arguments.file.open("w" if arguments.force else "x", encoding="ascii") as file:
+            file.write(text)
+    except FileExistsError as error:
+        hint = "name a file that is not there yet, or --force replaces it"
+        raise Invalid(f"{arguments.file} is there already", hint=hint) from error
     except OSError as error:
         raise Invalid(f"cannot write {arguments.file}: {error.strerror}") from error
-    print(f"{arguments.file}: {text.count(chr(10)) - 1} entries.")
+    print(f"{arguments.file}: {text.count(chr(10)) - 2} entries.")
     print(_SCRUBBED if arguments.scrub else _WHOLE)
     return exit_code.DONE

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.host.tree import is_machine, plant
+from lanekeeper.host.tree import is_machine, plant, require_whole
 
 
 def captured_text(file: Path) -> str:
@@ -64,7 +64,9 @@ def _checked(found: Path, root: Path, option: str) -> Path:
 def _planted(file: Path, directory: Path, option: str) -> Path:
     """Build the captured machine in *file* below *directory*. Raises Invalid."""
     try:
-        return plant(file.read_text("utf-8"), directory)
+        text = file.read_text("utf-8")
+        require_whole(text)
+        return plant(text, directory)
     except OSError as error:
         raise Invalid(f"{option} {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -122,6 +122,8 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
         yield f"failed: {outcome.failure}"
     for left in outcome.left:
         yield f"could not be taken back: {left}"
+    for kept in outcome.kept:
+        yield f"kept: {kept}"
     match outcome.course:
         case Course.APPLIED:
             yield f"Change {outcome.change} is applied; `lanekeeper host rollback` takes it back."

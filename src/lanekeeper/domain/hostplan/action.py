@@ -226,6 +226,13 @@ class WriteFile(Action, frozen=True):
         return f"write /{self.path}"
 
 
+class TakeEdit(WriteFile, frozen=True):
+    """Count the *text* that somebody gave a file as written by this change. It stands there."""
+
+    def __str__(self) -> str:
+        return f"take the edit of /{self.path} into the change"
+
+
 class RemoveFile(Action, frozen=True):
     """Remove a file or a link."""
 
@@ -309,6 +316,7 @@ Change = (
     | MakeDirectory
     | RemoveDirectory
     | WriteFile
+    | TakeEdit
     | RemoveFile
     | MakeLink
     | UpdateBootLoader

@@ -10,7 +10,7 @@ from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.findings.persistence import NOT_PERSISTENT
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_LINK
-from lanekeeper.domain.hostplan.policy.kernel import SIZES_KIB
+from lanekeeper.domain.hostplan.policy.kernel import SIZES_KIB, last_words
 from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER, SWITCHDEV
 from lanekeeper.domain.hostplan.policy.policy import VERSION
 from lanekeeper.domain.hostplan.policy.vf import VfDriver
@@ -46,7 +46,7 @@ def adopt(survey: Survey) -> tuple[dict[str, Any], tuple[Lost, ...]]:
     """
     host = survey.host
     with_vfs = [pf for pf in host.pfs if pf.num_vfs]
-    arguments = [a for a in host.cmdline if a.partition("=")[0] in _ARGUMENTS]
+    arguments = [a for a in last_words(host.cmdline) if a.partition("=")[0] in _ARGUMENTS]
     document = {
         "version": VERSION,
         "kernel_arguments": arguments,

@@ -14,7 +14,7 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Plan, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_refusals, boot_steps
-from lanekeeper.domain.hostplan.steps.files import obstacle_refusals
+from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
 from lanekeeper.domain.hostplan.steps.module import option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 
@@ -33,7 +33,11 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
         ]
     )
     files, rest = Plan(tuple(steps)).file_part()
-    refusals = (*boot_refusals(policy, host), *obstacle_refusals(files, host))
+    refusals = (
+        *boot_refusals(policy, host),
+        *obstacle_refusals(files, host),
+        *foreign_refusals(files, host),
+    )
     pending = tuple(_pending(policy, host, files, rest))
     return Plan(() if refusals else files, refusals, pending)
 

@@ -22,6 +22,11 @@ WRITTEN = (
 )
 """Files whose text a plan may set; ``UNIT_LINK`` is the one link."""
 
+OWN = frozenset((GRUB_FILE, MODPROBE_FILE, DRACUT_FILE, MODULES_LOAD_FILE, UDEV_FILE))
+"""Those in directories of everybody's: one without ``SIGN`` is the operator's own."""
+
+SIGN = "Written by `lanekeeper host apply`"
+
 _UNIT = """\
 # Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
 [Unit]

@@ -16,7 +16,7 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, State
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
-from lanekeeper.domain.hostplan.steps.files import obstacle_refusals
+from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
 from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_refusals,
     huge_page_states,
@@ -74,7 +74,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *boot_steps(booted, host),
     ]
     once = tuple(dict.fromkeys(steps))  # two files may need one directory
-    refusals += obstacle_refusals(once, host)
+    refusals += [*obstacle_refusals(once, host), *foreign_refusals(once, host)]
     pending = [
         *max_vfs_pending(policy, host, chosen),
         *boot_pending(booted, host),

@@ -22,6 +22,8 @@ _UPDATE = "usr/sbin/update-grub"
 _MAKERS = ("usr/sbin/grub2-mkconfig", "usr/sbin/grub-mkconfig", "usr/bin/grub-mkconfig")
 _ENVIRONMENTS = ("boot/grub2/grubenv", "boot/grub/grubenv", "boot/efi/EFI/*/grubenv")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\udc80-\udcff]")  # as surrogateescape reads bytes
+_ONE_SETTING = 64  # lines; what is quoted over more was meant to end before
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _KERNEL = re.compile(r"\s*linux(?:16|efi)?\s+\S+(.*)")
 
@@ -38,6 +40,34 @@ def read_variables(texts: Sequence[str | None]) -> dict[str, str]:
     for text in texts:
         _source(text or "", variables)
     return variables
+
+
+def damage(name: str, text: str) -> str:
+    """Say what keeps a shell from reading the settings in file *name*, with the line; else empty.
+
+    What it would make of the rest nobody can tell, so nothing is to be added there.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if _NO_TEXT.search(line):
+            return f"/{name}:{number} is to be mended first, it is no text"
+    lines = text.splitlines()
+    at = 0
+    while at < len(lines):
+        ends = range(at + 1, min(at + _ONE_SETTING, len(lines)) + 1)
+        end = next((to for to in ends if _is_whole(lines[at:to])), None)
+        if end is None:
+            what = f"a quote that is not closed: {lines[at]:.60}"
+            return f"/{name}:{at + 1} is to be mended first, it has {what}"
+        at = end
+    return ""
+
+
+def _is_whole(lines: list[str]) -> bool:
+    try:
+        shlex.split("".join(f"{line}\n" for line in lines), comments=True)
+    except ValueError:
+        return False
+    return True
 
 
 def reads_drop_ins(root: Path) -> bool:

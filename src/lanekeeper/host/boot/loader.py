@@ -43,7 +43,10 @@ def read_boot_loader(root: Path) -> BootLoader:
     with_entries = variables.get("GRUB_ENABLE_BLSCFG") == "true"
     # Debian's grub-common brings a drop-in wherever it is installed, so one alone says nothing.
     has_settings = grub.SETTINGS in texts or (bool(texts) and not entries)
-    doubt = _doubt(root, has_settings and not with_entries, bool(entries), images)
+    damaged = (grub.damage(name, text) for name, text in texts.items())
+    doubt = next(filter(None, damaged), "") or _doubt(
+        root, has_settings and not with_entries, bool(entries), images
+    )
     if doubt or not (texts or entries):
         return BootLoader(None, looked, BootSettings(loader=None, doubt=doubt, update=None))
     if entries and (with_entries or not has_settings or _is_systemd_boot(root)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key
 from lanekeeper.domain.hostplan.policy.reading import (
     PolicyInvalid,
     read_count,
@@ -25,6 +27,8 @@ NO_ARGUMENTS = {
 
 Source: Linux ``Documentation/admin-guide/kernel-parameters.txt``, ``drivers/iommu``.
 """
+_NO_IOMMU = "iommu=off", "iommu=noforce"
+_IOMMU = "iommu", "intel_iommu", "amd_iommu"
 _NO_WAY = "max_vfs is no way to create VFs"
 _BY_SYSFS = "pfs: [{pf: …, vfs: N}] creates VFs by sysfs, which works for every driver"
 _ARGUMENTS_MAX = 64
@@ -68,7 +72,41 @@ def read_arguments(value: object, path: str) -> tuple[str, ...]:
         if argument in NO_ARGUMENTS:
             reason = f"{argument} does nothing: the kernel says that it does not know it"
             raise PolicyInvalid(f"{path}[{at}]", reason, hint=NO_ARGUMENTS[argument])
+    _refuse_contradictions(found, path)
     return found
+
+
+def _refuse_contradictions(arguments: tuple[str, ...], path: str) -> None:
+    """Refuse two that speak of one thing: which of them holds is the kernel's affair."""
+    for at, argument in enumerate(arguments):
+        for before, other in enumerate(arguments[:at]):
+            if not _is_about_the_same(argument, other):
+                continue
+            both = f"stands beside {path}[{before}], which is {other}"
+            if argument == other:
+                raise PolicyInvalid(f"{path}[{at}]", f"{argument} {both}", hint="drop one of them")
+            raise PolicyInvalid(
+                f"{path}[{at}]",
+                f"{argument} {both}: only one of them can hold",
+                hint="drop one of them; several settings of one argument are joined by commas",
+            )
+
+
+def last_words(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return those of a command line that no later one contradicts or repeats."""
+    return tuple(
+        argument
+        for at, argument in enumerate(arguments)
+        if not any(_is_about_the_same(argument, later) for later in arguments[at + 1 :])
+    )
+
+
+def _is_about_the_same(one: str, other: str) -> bool:
+    if argument_key(one) == argument_key(other):
+        return argument_key(one) not in MULTIPLE
+    return any(argument in _NO_IOMMU for argument in (one, other)) and all(
+        argument_key(argument) in _IOMMU for argument in (one, other)
+    )
 
 
 def read_huge_pages(value: object, path: str) -> tuple[HugePages, ...]:

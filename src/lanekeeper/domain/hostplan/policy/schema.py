@@ -12,6 +12,17 @@ from lanekeeper.domain.hostplan.policy import kernel, pf, policy, purpose, selec
 from lanekeeper.domain.hostplan.policy.reading import VFS_MAX
 
 _ADDRESS = r"^[0-9a-fA-F:.*]+$"
+_MAC = {
+    "type": "string",  # of one interface: the lowest bit of the first byte is none (IEEE 802)
+    "pattern": rf"^(?:{vf.STABLE}|[0-9a-fA-F][02468aceACE](?::[0-9a-fA-F]{{2}}){{5}})$",
+}
+_BOTH = ("physical_network", "alias")
+_ONE_PURPOSE = {
+    "not": {
+        "required": list(_BOTH),
+        "properties": {name: {"type": "string"} for name in _BOTH},
+    }
+}
 
 
 def schema() -> dict[str, Any]:
@@ -67,7 +78,7 @@ def _pf() -> dict[str, Any]:
         "live_migration": _flag("ConnectX-7: VFs travel with running guests", default=False),
         "ovs_bridge": _or_null(_text(pf.BRIDGE), "bridge of Open vSwitch for PF and representors"),
     }
-    return _object(fields, pf.FIELDS, required=("pf", "vfs"))
+    return {**_object(fields, pf.FIELDS, required=("pf", "vfs")), **_ONE_PURPOSE}
 
 
 def _wishes() -> dict[str, Any]:
@@ -80,7 +91,7 @@ def _wishes() -> dict[str, Any]:
             "anyOf": [_object(tags, vf.TAGS), {"type": "null"}],
             "description": "keys for device_spec",
         },
-        "mac": _or_null({"type": "string"}, "stable, or the address of the first VF"),
+        "mac": _or_null(_MAC, "stable, or the address of the first VF"),
         "trust": {"type": ["boolean", "null"], "description": "VFs may change their addresses"},
         "spoofchk": {"type": ["boolean", "null"], "description": "frames with other addresses go"},
     }
@@ -89,7 +100,7 @@ def _wishes() -> dict[str, Any]:
 def _range() -> dict[str, Any]:
     which = {"anyOf": [_text(vf.RANGE), {"type": "integer", "minimum": 0, "maximum": VFS_MAX}]}
     fields = {"vfs": {**which, "description": '"0-3", or one'}, **_wishes()}
-    return _object(fields, ("vfs", *vf.WISHES), required=("vfs",))
+    return {**_object(fields, ("vfs", *vf.WISHES), required=("vfs",)), **_ONE_PURPOSE}
 
 
 def _selector() -> dict[str, Any]:

@@ -37,11 +37,14 @@ def file_steps(
 def own_file_steps(
     host: HostFacts, path: str, lines: str, why: str, impact: Impact = Impact.NONE
 ) -> Iterator[Step]:
-    """Make a file that is Lanekeeper's own hold *lines*; without any it goes."""
+    """Make a file that is Lanekeeper's own hold *lines*; without any it goes.
+
+    One that somebody else wrote stays; ``foreign_refusals`` has it.
+    """
     before = host.files.get(path)
     if lines:
         yield from file_steps(host, path, persistence.HEAD + lines, why, impact)
-    elif before is not None:
+    elif before is not None and persistence.SIGN in before:
         why = "the policy wants nothing of it any more"
         yield Step(RemoveFile(path), (WriteFile(path, before),), why, impact)
 
@@ -54,6 +57,19 @@ def obstacle_refusals(steps: Iterable[Step], host: HostFacts) -> Iterator[Refusa
             wanted = "link" if isinstance(step.do, MakeLink) else "file"
             reason = f"there is {host.obstacles[path]}, and a {wanted} of Lanekeeper's goes there"
             yield Refusal("path-taken", f"/{path}", reason, "see what it is for, and move it away")
+
+
+def foreign_refusals(steps: Iterable[Step], host: HostFacts) -> Iterator[Refusal]:
+    """Refuse to replace a file that somebody else wrote where one of Lanekeeper's own goes."""
+    for step in steps:
+        path = step.do.path if isinstance(step.do, WriteFile) else ""
+        before = (host.files.get(path) or "").strip()
+        if path not in persistence.OWN or not before or persistence.SIGN in before:
+            continue
+        reason = "a file of Lanekeeper's goes there, and the one that is there is somebody else's"
+        first = before.partition("\n")[0]
+        fix = f"give it another name, by which it is read as well; it begins with {first:.60}"
+        yield Refusal("path-taken", f"/{path}", reason, fix)
 
 
 def file_undo(path: str, before: str | None) -> Change:

@@ -1,0 +1,49 @@
+"""Texts of somebody else in files that a change replaces: a copy is kept beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from lanekeeper.domain.hostplan.action import Change, RemoveFile, TakeEdit, WriteFile
+from lanekeeper.host import journal
+from lanekeeper.host.journal import Journal
+
+Keep = Callable[[str, Collection[str]], str | None]
+"""Copies a file unless it has one of these texts, and returns the copy. Raises HostFault."""
+
+
+class Edits:
+    """Keeps what was edited since, while one change is made or taken back.
+
+    Attributes:
+        kept: one sentence for each file that was, and where its text is now.
+    """
+
+    def __init__(self, keep: Keep, directory: Path, change: Journal) -> None:
+        self._keep = keep
+        self._directory = directory
+        self._change = change
+        self.kept: list[str] = []
+
+    def before_doing(self, action: Change) -> None:
+        """Keep what *action* would replace, if it is not as the changes before have left it.
+
+        Where they have left nothing it is the original, of which the first write keeps a copy.
+        """
+        if isinstance(action, WriteFile | RemoveFile):
+            left = journal.text_left(self._directory, action.path, before=self._change.id)
+            if left is not None:
+                self._look(action.path, {left, getattr(action, "text", left)})
+
+    def before_undoing(self, action: Change) -> None:
+        """Keep what *action* would replace, if this change neither wrote it nor found it."""
+        if isinstance(action, WriteFile | RemoveFile):
+            each = (a for step in self._change.steps for a in (step.do, *step.undo))
+            written = (a for a in each if isinstance(a, WriteFile) and not isinstance(a, TakeEdit))
+            self._look(action.path, {a.text for a in written if a.path == action.path})
+
+    def _look(self, path: str, known: Collection[str]) -> None:
+        copy = self._keep(path, known)
+        if copy is not None:
+            self.kept.append(f"/{path} was edited; a copy of that is /{copy}")
