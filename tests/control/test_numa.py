@@ -18,8 +18,9 @@ from msgspec.structs import replace as replace_field
 
 from fleet import ADMIN, MEMBER, Fleet, fleet, pf_and_vfs
 from lanekeeper.api.compute.face import FACE
-from lanekeeper.control.compute.explain import Question, explain
+from lanekeeper.control.compute.explain import explain
 from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.question import Question
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer

@@ -23,12 +23,19 @@ from lanekeeper.store.network.port import port_missing, ports_for_server
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicAsked:
-    """One network card: a port that is there, or a network to make one on."""
+    """One network card: a port that is there, or a network to make one on.
+
+    Attributes:
+        vnic_type, trusted: of the port that is made; creations ask for what stands here, only a
+            question about a port that might be made asks for anything else.
+    """
 
     port_id: str | None = None
     network_id: str | None = None
     fixed_ip: str | None = None
     tag: str = ""
+    vnic_type: VnicType = VnicType.DIRECT
+    trusted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +98,7 @@ def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -
 def _nic_on_network(
     connection: sa.Connection, caller: Caller, asked: NicAsked, policy: NumaPolicy | None
 ) -> Nic:
-    """A card on a network: a VF, since no host has a virtual switch for anything else."""
+    """A card on a network: a VF, since no host has a virtual switch for a normal port."""
     network_id = asked.network_id or ""
     everybody = None if caller.is_admin else caller.project_id
     network = network_show(connection, network_id, project_id=everybody)
@@ -102,10 +109,11 @@ def _nic_on_network(
     segment = physical_segment(network.segments)
     physical = segment.physical_network if segment else None
     request = _carried(
-        VnicType.DIRECT,
+        asked.vnic_type,
         physical,
-        PortFacts(vnic_type=VnicType.DIRECT),
+        PortFacts(vnic_type=asked.vnic_type),
         f"Network {network.id}",
+        trusted=asked.trusted,
         policy=policy,
     )
     need = DeviceNeed(
