@@ -14,9 +14,10 @@ from lanekeeper.domain.errors import Error
 from lanekeeper.domain.pci.alias import Alias, NumaPolicy
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.request import Alternative, DeviceRequest, Offered, flavor_requests
-from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import fit_devices
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, HostView, ServerRequest
 from lanekeeper.domain.scheduling.place import place
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.topology.affinity import Locality
 from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell
 from lanekeeper.domain.topology.guest import CpuPolicy, GuestCell, GuestTopology

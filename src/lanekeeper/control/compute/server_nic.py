@@ -87,7 +87,9 @@ def check_nics(
 
 def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -> Nic:
     if port.device_id:
-        raise Conflict(f"Port {port.id} is still in use.")
+        raise Conflict(
+            f"Port {port.id} is still in use.", hint="use another port, or delete its server"
+        )
     if asked.fixed_ip:
         raise Invalid("Specified Fixed IP cannot be used with port: a port has its addresses")
     if not port.fixed_ips and not port.segments:
