@@ -50,8 +50,9 @@ def devices_of(draw: random.Random) -> list[DeviceFact]:
     return devices
 
 
-def populate(world: Fleet, draw: random.Random) -> None:
-    for number in range(draw.randint(0, 4)):
+def populate(world: Fleet, draw: random.Random, hosts: int = 0) -> None:
+    """Make *hosts* or more of them, each as it comes."""
+    for number in range(draw.randint(hosts, hosts + 4)):
         name = f"h{number}"
         world.host(
             name,

@@ -146,7 +146,7 @@ def _for_member(answer: Answer, rejections: Sequence[Rejection]) -> Answer:
     Hosts that say the same are told once; those that fit say nothing but that.
     """
     told = [
-        tuple(_plain(member_verdict(_verdict(one))) for one in host.verdicts)
+        tuple(plain_verdict(member_verdict(_verdict(one))) for one in host.verdicts)
         for host in answer.hosts
     ]
     counts = [host.count for host in answer.hosts]
@@ -180,17 +180,18 @@ def _fitting(choice: Choice, rank: int) -> HostAnswer:
 def _unfit(request: ServerRequest, view: HostView, filters: Sequence[Filter]) -> HostAnswer:
     found = (each.why(request, view) for each in filters)
     return HostAnswer(
-        hosts=(view.name,), verdicts=tuple(_plain(one) for one in found if one is not None)
+        hosts=(view.name,), verdicts=tuple(plain_verdict(one) for one in found if one is not None)
     )
 
 
 def _rejected(rejection: Rejection) -> HostAnswer:
     return HostAnswer(
-        hosts=rejection.hosts, count=rejection.count, verdicts=(_plain(rejection.verdict),)
+        hosts=rejection.hosts, count=rejection.count, verdicts=(plain_verdict(rejection.verdict),)
     )
 
 
-def _plain(verdict: Verdict) -> dict[str, Any]:
+def plain_verdict(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain data, for clients."""
     return {
         "filter": verdict.code,
         "reason": verdict.reason,
