@@ -142,6 +142,9 @@ def test_counting_stops_where_it_is_told(world: Fleet) -> None:
     told = counted(world, most=2)
     assert (told.count, told.is_more) == (2, True)
     assert told.summary() == "at least 2 more fit, on 1 of 3 hosts."
+    told = counted(world, most=3)  # the first host is full then, and another has room
+    assert (told.count, told.is_more) == (3, True)
+    assert (counted(world, most=4).count, counted(world, most=4).is_more) == (4, False)
 
 
 def test_counting_takes_nothing_and_is_for_admins(world: Fleet) -> None:

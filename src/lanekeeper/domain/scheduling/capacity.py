@@ -96,12 +96,11 @@ def capacity_of(
     """
     request = located(request, fleet)
     selection = select_hosts(
-        request, fleet, filters, multipliers=multipliers, choices=len(fleet), whole=True
+        request, fleet, filters, multipliers=multipliers, choices=most, whole=True
     )
-    choices = selection.choices
-    group = request.group
+    choices, fitting, group = selection.choices, selection.fitting, request.group
     if group is not None and group.policy is GroupPolicy.AFFINITY and not group.hosts:
-        choices = choices[:1]
+        choices, fitting = choices[:1], min(fitting, 1)
     rooms: list[Room] = []
     left = most
     for choice in choices:
@@ -110,7 +109,7 @@ def capacity_of(
         room = _fill(request, choice, filters, left)
         rooms.append(room)
         left -= room.count
-    stopped = any(room.limit is None for room in rooms) or len(rooms) < len(choices)
+    stopped = any(room.limit is None for room in rooms) or len(rooms) < fitting
     return Capacity(
         count=most - left,
         is_more=stopped,
