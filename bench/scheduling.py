@@ -18,8 +18,9 @@ from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.config.tree import Own, Pci
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.compute.explain import Question, explain
+from lanekeeper.control.compute.explain import explain
 from lanekeeper.control.compute.fleet import FleetMemory
+from lanekeeper.control.compute.question import Question
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.site import Site

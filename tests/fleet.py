@@ -156,11 +156,13 @@ class Fleet:
         disk_gib: int = 2000,
         mappings: Sequence[str] = ("physnet1",),
         cells: Sequence[NumaCell] = (),
+        architecture: str = "",
     ) -> str:
-        """Enrol a host and have it report itself; returns its id."""
+        """Enrol a host, if it is not there yet, and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
         now = self.hands()
-        self.site.database.write(lambda c: host_insert(c, host_id, name, f"hash {name}", now))
+        if name not in self.hosts:
+            self.site.database.write(lambda c: host_insert(c, host_id, name, f"hash {name}", now))
         facts = HostFacts(
             host_name=name,
             vcpus=vcpus,
@@ -169,6 +171,7 @@ class Fleet:
             devices=list(lab_devices() if devices is None else devices),
             mappings={one: ["ens21f0"] for one in mappings},
             cells=list(cells),
+            architecture=architecture,
         )
         report_facts(self.site, host_id, facts)
         self.hosts[name] = host_id

@@ -26,6 +26,7 @@ _NOUNS = {
     "host": "lanekeeper.cli.host",
     "device": "lanekeeper.cli.device",
     "explain": "lanekeeper.cli.explain",
+    "capacity": "lanekeeper.cli.capacity",
     "inventory": "lanekeeper.cli.inventory",
     "config": "lanekeeper.cli.config",
     "verify": "lanekeeper.cli.verify",

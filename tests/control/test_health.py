@@ -11,8 +11,9 @@ import pytest
 from control.test_host import server, tell
 from fleet import ADMIN, MEMBER, Fleet, fleet, lab_devices
 from lanekeeper.config.health import Health
-from lanekeeper.control.compute.explain import Question, explain
+from lanekeeper.control.compute.explain import explain
 from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.question import Question
 from lanekeeper.control.host.device import Device, list_devices
 from lanekeeper.control.host.health import Reviews, report_health
 from lanekeeper.control.metrics import render

@@ -18,8 +18,9 @@ from msgspec.structs import replace as replace_field
 
 from fleet import ADMIN, MEMBER, Fleet, fleet, pf_and_vfs
 from lanekeeper.api.compute.face import FACE
-from lanekeeper.control.compute.explain import Question, explain
+from lanekeeper.control.compute.explain import explain
 from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.question import Question
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer
@@ -154,7 +155,7 @@ def test_what_does_not_fit_says_the_numbers_and_what_would_help(world: Fleet) ->
     assert "by NUMA policy required; of 7 that fit 0 are near enough" in told(made)
     assert "the guest is on node 0, the others on node 1" in told(made)
     # Doing what the remedy says makes it work.
-    assert "use the policy preferred" in told(made)
+    assert "use the policy socket or preferred" in told(made)
     assert create(world, near | {"hw:pci_numa_affinity_policy": "preferred"}).host_name == "numa"
 
 

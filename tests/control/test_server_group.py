@@ -13,8 +13,9 @@ from msgspec.structs import replace as replace_field
 
 from fleet import ADMIN, MEMBER, STRANGER, Fleet, config, fleet
 from lanekeeper.config.scheduler import Scheduler
-from lanekeeper.control.compute.explain import Question, explain
+from lanekeeper.control.compute.explain import explain
 from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.question import Question
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_group import create_group, delete_group, show_group
@@ -47,6 +48,10 @@ def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
 
 @pytest.fixture
 def order(world: Fleet) -> dict[str, Any]:
+    return order_in(world)
+
+
+def order_in(world: Fleet) -> dict[str, Any]:
     made = create_flavor(
         world.site, Flavor(id="", name="m1", vcpus=1, ram_mib=64, disk_gib=1, extra_specs={})
     )
@@ -172,13 +177,13 @@ def test_others_groups_and_servers_are_not_seen(world: Fleet, order: dict[str, A
 def test_a_policy_whose_filter_is_off_is_refused(database_url: str, tmp_path: Path) -> None:
     settings = replace_field(config(), scheduler=Scheduler(enabled_filters=("ComputeFilter",)))
     with fleet(database_url, tmp_path, settings, hosts=0) as world:
-        apart = group(world, GroupPolicy.ANTI_AFFINITY)
+        apart, order = group(world, GroupPolicy.ANTI_AFFINITY), order_in(world)
         for hints, name in (
             ({"group": apart}, "ServerGroupAntiAffinityFilter"),
             ({"same_host": str(uuid4())}, "SameHostFilter"),
         ):
             with pytest.raises(NotOffered, match=name):
-                create(world, {"name": "s", "image_id": "i", "flavor_id": "f"}, **hints)
+                create(world, order, **hints)
 
 
 def test_a_group_may_go_before_its_servers(world: Fleet, order: dict[str, Any]) -> None:

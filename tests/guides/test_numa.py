@@ -10,9 +10,9 @@ import pytest
 from guides.example import read_guide
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import Alternative, DeviceRequest, Offered
-from lanekeeper.domain.scheduling.fit import Shortfall
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, HostView, ServerRequest
 from lanekeeper.domain.scheduling.place import place
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.topology.cell import MEMORY, Amount, HostCell
 from lanekeeper.domain.topology.guest import CpuPolicy, GuestCell, GuestTopology
 

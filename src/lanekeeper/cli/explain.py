@@ -10,6 +10,7 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.cloud import Cloud, connect
+from lanekeeper.cli.question import add_question, question_body
 from lanekeeper.domain.errors import Conflict
 
 
@@ -25,12 +26,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--flavor", metavar="F", help="a server of this flavor, by name or id")
     what.add_argument("--server", metavar="S", help="this server, by name or id")
-    parser.add_argument("--image", metavar="I", help="... booting from this image, by name or id")
-    parser.add_argument(
-        "--port", action="append", default=[], metavar="P", help="... with this port; repeats"
-    )
-    parser.add_argument("--availability-zone", metavar="ZONE[:HOST]", help="... in this zone")
-    parser.add_argument("--host", metavar="HOST", help="... on this host")
+    add_question(parser)
     parser.add_argument("--json", action="store_true", help="print what the controller answers")
     parser.set_defaults(handler=run)
 
@@ -38,33 +34,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(parsed: argparse.Namespace) -> int:
     """Ask the controller and print what it says."""
     cloud = connect()
-    answer = _server(cloud, parsed.server) if parsed.server else _ask(cloud, parsed)
+    if parsed.server:
+        answer = _server(cloud, parsed.server)
+    else:
+        answer = cloud.post("/lanekeeper/v1/explain", question_body(cloud, parsed))
     if parsed.json:
         print(json.dumps(answer, indent=2))
     else:
         print("\n".join(answer_text(answer)))
     return exit_code.DONE if answer["fits"] else exit_code.NO
-
-
-def _ask(cloud: Cloud, parsed: argparse.Namespace) -> Any:
-    body = {
-        "flavor": parsed.flavor,
-        "image": _image(cloud, parsed.image) if parsed.image else None,
-        "ports": parsed.port,
-        "availability_zone": parsed.availability_zone,
-        "host": parsed.host,
-    }
-    return cloud.post("/lanekeeper/v1/explain", body)
-
-
-def _image(cloud: Cloud, wanted: str) -> str:
-    """The id of an image by its name; what is no image's name is taken for an id."""
-    quoted = wanted.replace('"', '""')  # as CSV has it; Glance's filter is a list
-    found = cloud.get("/image/v2/images", name=f'in:"{quoted}"')["images"]
-    ids = [image["id"] for image in found]
-    if len(ids) > 1:
-        raise Conflict(f"{len(ids)} images are called {wanted!r}", hint="name one by its id")
-    return str(ids[0]) if ids else wanted
 
 
 def _server(cloud: Cloud, wanted: str) -> Any:
@@ -83,14 +61,19 @@ def _whom(host: Any) -> str:
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 
+def _place_text(host: Any) -> str:
+    devices = f" with {', '.join(host['devices'])}" if host["devices"] else ""
+    cells = f" on NUMA cell {', '.join(map(str, host['cells']))}" if host["cells"] else ""
+    return devices + cells
+
+
 def answer_text(answer: Any) -> Iterator[str]:
     """What people read: the summary, then each host with what stands against it."""
     yield answer["summary"]
     for host in answer["hosts"]:
         name = _whom(host)
         if host["rank"] is not None:
-            devices = f" with {', '.join(host['devices'])}" if host["devices"] else ""
-            yield f"  {name}: fits, choice {host['rank']}{devices}"
+            yield f"  {name}: fits, choice {host['rank']}{_place_text(host)}"
             continue
         for verdict in host["verdicts"]:
             yield f"  {name}: {verdict['reason']} ({verdict['filter']})"

@@ -66,6 +66,25 @@ def test_a_server_that_might_be_is_placed_in_words(world: Fleet, http: TestClien
     assert by_id["hosts"] == answer["hosts"]
 
 
+def test_ports_that_might_be_made_are_asked_for_by_their_network(
+    world: Fleet, http: TestClient
+) -> None:
+    flavor(http, "m1")
+    world.network("net")
+    asked = {"flavor": "m1", "networks": ["net", "net"]}
+    answer = http.post(f"{URL}/explain", json=asked).json()
+    assert len(answer["hosts"][0]["devices"]) == 2
+    for more, status, words in (
+        ({"trusted": True}, 200, "is not marked trusted true"),
+        ({"vnic_type": "direct-physical"}, 200, "no device listed here fits"),
+        ({"vnic_type": "normal"}, 400, "a normal port needs a virtual switch"),
+        ({"networks": ["nowhere"]}, 400, "network 'nowhere' does not exist"),
+    ):
+        answer = http.post(f"{URL}/explain", json=asked | more)
+        assert answer.status_code == status
+        assert words in answer.text
+
+
 def test_each_host_says_all_that_stands_against_it(world: Fleet, http: TestClient) -> None:
     flavor(http, "many", "a1:8")
     off = {"status": "disabled", "disabled_reason": "dust"}

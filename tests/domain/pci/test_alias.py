@@ -94,7 +94,7 @@ def test_an_unknown_alias_is_named_with_those_that_exist() -> None:
     aliases = [Alias.parse({**QAT, "name": name}) for name in ("a1", "b", "b")]
     with pytest.raises(Invalid, match="PCI alias a9 is not defined") as caught:
         find(aliases, "a9")
-    assert caught.value.hint == "defined are: a1, b"
+    assert caught.value.hint == "defined are: a1, b; add it to [pci] alias, or use one of these"
     with pytest.raises(Invalid) as caught:
         find([], "a9")
     assert "no [pci] alias is defined" in caught.value.hint

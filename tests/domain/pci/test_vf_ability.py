@@ -12,7 +12,7 @@ def vf(driver: str | None) -> Offered:
 def test_a_vf_whose_driver_cannot_do_it_does_not_fit() -> None:
     wanted = port_request("direct", "physnet1", abilities=frozenset({VfAbility.LINK_STATE}))
     assert wanted is not None
-    said = list(mismatches(wanted.alternatives[0], vf("igb")))
+    said = [one.reason for one in mismatches(wanted.alternatives[0], vf("igb"))]
     assert said == ["its PF's driver cannot set the link state of a VF"]
     for able in ("ixgbe", "a driver nobody knows", None):
         assert not list(mismatches(wanted.alternatives[0], vf(able)))

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from domain.scheduling.hosts import need, pf, vf
 from lanekeeper.domain.pci.request import matches
-from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import Given, fit_devices
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 
 
 def addresses(found: tuple[Given, ...] | Shortfall) -> list[str]:

@@ -8,8 +8,9 @@ import pytest
 
 from domain.scheduling.hosts import need, vf
 from lanekeeper.domain.pci.alias import NumaPolicy
-from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import Given, fit_devices
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.topology.affinity import Locality
 
 GUEST = Locality(frozenset({0}), {0: 0, 1: 0, 2: 1, 3: 1})
@@ -57,7 +58,7 @@ def test_who_is_too_far_away_is_told_where_the_devices_are() -> None:
         ("alias a1",),
         "alias a1 needs 1 by NUMA policy required; of 1 that fit 0 are near enough: the guest is "
         "on node 0, the others on node 2",
-        "use the policy preferred, or socket, or devices on the guest's nodes",
+        "use the policy socket or preferred, or devices on the guest's nodes",
     )
 
 

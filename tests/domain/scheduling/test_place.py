@@ -8,9 +8,9 @@ import pytest
 
 from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.domain.pci.alias import NumaPolicy
-from lanekeeper.domain.scheduling.fit import Shortfall
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, HostView
 from lanekeeper.domain.scheduling.place import Place, place
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.topology.affinity import RootPolicy
 from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell
 from lanekeeper.domain.topology.guest import GuestCell, GuestTopology

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lanekeeper.domain.errors import Error
-from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import fit_devices
 from lanekeeper.domain.scheduling.host import Standing
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from vectors.adapters.host import needs
 from vectors.adapters.placing import KINDS, kinds_of
 from vectors.adapters.rows import Rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lanekeeper.domain.scheduling.fit import Shortfall
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.place import place
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell
 from lanekeeper.domain.topology.guest import CpuPolicy, GuestCell, GuestTopology
 from vectors.adapters.host import host_devices, needs

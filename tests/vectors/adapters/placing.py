@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import fit_devices
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from vectors.adapters.host import host_devices, locality, needs
 from vectors.adapters.rows import Rows, counted
 from vectors.case import Answer, Data

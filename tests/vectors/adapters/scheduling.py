@@ -12,8 +12,9 @@ from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.errors import Error
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.request import flavor_requests
-from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import fit_devices
 from lanekeeper.domain.scheduling.host import DeviceNeed
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.scheduling.weight import devices_weight
 from vectors.adapters.host import host_devices, needs
 from vectors.case import Answer, Data

@@ -9,12 +9,13 @@ from msgspec import field
 from lanekeeper.api.row import ADMIN, READER, Call, Policy, Row, Strict
 from lanekeeper.control.compute.explain import (
     Answer,
-    Question,
     explain,
     explain_server,
     list_refusals,
 )
+from lanekeeper.control.compute.question import Question
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.network.port import VnicType
 
 _EXPLAIN = Policy("lanekeeper:explain", READER)
 _REFUSALS = Policy("lanekeeper:refusals:list", ADMIN)
@@ -23,14 +24,45 @@ _PORTS_MAX = 64
 
 
 class Asked(Strict, frozen=True):
-    """A server that might be asked for; flavor and ports by id or name, the image by id."""
+    """A server that might be asked for; flavor, ports and networks by id or name, the image by id.
+
+    Attributes:
+        networks: a port of *vnic_type* is made on each; *trusted* is what its profile says.
+    """
 
     flavor: str
     image: str | None = None
     ports: list[str] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
+    vnic_type: VnicType = VnicType.DIRECT
+    trusted: bool | None = None
     availability_zone: str | None = None
     host: str | None = None
     hints: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def question(self) -> Question:
+        """The same, checked for its size.
+
+        Raises:
+            Invalid: more ports than a server may have.
+        """
+        if len(self.ports) + len(self.networks) > _PORTS_MAX:
+            raise Invalid(
+                f"ports and networks: at most {_PORTS_MAX}, not "
+                f"{len(self.ports) + len(self.networks)}"
+            )
+        return Question(
+            flavor=self.flavor,
+            image_id=self.image,
+            ports=tuple(self.ports),
+            networks=tuple(self.networks),
+            vnic_type=self.vnic_type,
+            trusted=self.trusted,
+            zone=self.availability_zone,
+            host=self.host,
+            hints=self.hints,
+        )
 
 
 def _view(answer: Answer) -> dict[str, object]:
@@ -46,6 +78,7 @@ def _view(answer: Answer) -> dict[str, object]:
                 "count": one.count,
                 "rank": one.rank,
                 "devices": list(one.devices),
+                "cells": list(one.cells),
                 "verdicts": list(one.verdicts),
             }
             for one in answer.hosts
@@ -55,18 +88,7 @@ def _view(answer: Answer) -> dict[str, object]:
 
 def ask(call: Call[Asked]) -> dict[str, object]:
     """Explain where such a server would go now, and why not elsewhere."""
-    asked = call.body
-    if len(asked.ports) > _PORTS_MAX:
-        raise Invalid(f"ports: at most {_PORTS_MAX}, not {len(asked.ports)}")
-    question = Question(
-        flavor=asked.flavor,
-        image_id=asked.image,
-        ports=tuple(asked.ports),
-        zone=asked.availability_zone,
-        host=asked.host,
-        hints=asked.hints,
-    )
-    return _view(explain(call.site, call.caller, question))
+    return _view(explain(call.site, call.caller, call.body.question))
 
 
 def server(call: Call[None]) -> dict[str, object]:

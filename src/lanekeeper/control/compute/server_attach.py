@@ -16,9 +16,10 @@ from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import Given, fit_devices
 from lanekeeper.domain.scheduling.host import HostView
 from lanekeeper.domain.scheduling.place import locality
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.store.compute.aggregate import aggregate_list
 from lanekeeper.store.compute.capacity import device_facts, host_views
 from lanekeeper.store.compute.server import ServerRecord, event_insert

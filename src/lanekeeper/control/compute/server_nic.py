@@ -26,12 +26,19 @@ from lanekeeper.store.network.qos import qos_rules_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicAsked:
-    """One network card: a port that is there, or a network to make one on."""
+    """One network card: a port that is there, or a network to make one on.
+
+    Attributes:
+        vnic_type, trusted: of the port that is made; creations ask for what stands here, only a
+            question about a port that might be made asks for anything else.
+    """
 
     port_id: str | None = None
     network_id: str | None = None
     fixed_ip: str | None = None
     tag: str = ""
+    vnic_type: VnicType = VnicType.DIRECT
+    trusted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +90,9 @@ def check_nics(
 
 def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -> Nic:
     if port.device_id:
-        raise Conflict(f"Port {port.id} is still in use.")
+        raise Conflict(
+            f"Port {port.id} is still in use.", hint="use another port, or delete its server"
+        )
     if asked.fixed_ip:
         raise Invalid("Specified Fixed IP cannot be used with port: a port has its addresses")
     if not port.fixed_ips and not port.segments:
@@ -94,7 +103,7 @@ def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -
 def _nic_on_network(
     connection: sa.Connection, caller: Caller, asked: NicAsked, policy: NumaPolicy | None
 ) -> Nic:
-    """A card on a network: a VF, since no host has a virtual switch for anything else."""
+    """A card on a network: a VF, since no host has a virtual switch for a normal port."""
     network_id = asked.network_id or ""
     everybody = None if caller.is_admin else caller.project_id
     network = network_show(connection, network_id, project_id=everybody)
@@ -108,10 +117,11 @@ def _nic_on_network(
     rules = qos_rules_of(connection, [policy_id]).get(policy_id or "", ())
     check_carried(f"on network {network.id}", VnicType.DIRECT, rules)
     request = _carried(
-        VnicType.DIRECT,
+        asked.vnic_type,
         physical,
-        PortFacts(vnic_type=VnicType.DIRECT),
+        PortFacts(vnic_type=asked.vnic_type),
         f"Network {network.id}",
+        trusted=asked.trusted,
         policy=policy,
         abilities=abilities_for(rules),
     )

@@ -97,6 +97,14 @@ class Order:
     zone: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wants:
+    """What a server needs of its host: *request* is what the scheduler has to find."""
+
+    nics: tuple[Nic, ...]
+    request: ServerRequest
+
+
 def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: NewServer) -> Order:
     """Look up everything that *asked* names and check it.
 
@@ -108,15 +116,44 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     """
     if caller.project_id is None:
         raise Invalid("a server belongs to a project: use a token with a project scope")
-    filters = site.config.scheduler.enabled_filters
-    hints = check_hints(connection, caller, asked.hints, filters)
     flavor = _flavor(connection, caller, asked.flavor_id)
-    check_offered(flavor, filters)
     image = image_of_order(connection, caller, asked.image_id, flavor)
-    policy = numa_policy(flavor.extra_specs, image.properties)
+    wants = check_wants(connection, site, caller, asked, flavor=flavor, image=image)
     key = keypair_get(connection, caller.user_id, asked.key_name) if asked.key_name else None
     if asked.key_name and key is None:
         raise Invalid("Invalid key_name provided.", hint="openstack keypair list shows yours")
+    return Order(
+        asked=asked,
+        project_id=caller.project_id,
+        flavor=flavor,
+        image=image,
+        nics=wants.nics,
+        groups=_groups(connection, caller, asked),
+        public_key=key.public_key if key else None,
+        request=wants.request,
+        zone=wants.request.zone,
+    )
+
+
+def check_wants(
+    connection: sa.Connection,
+    site: Site,
+    caller: Caller,
+    asked: NewServer,
+    *,
+    flavor: Flavor,
+    image: ImageRecord | None,
+) -> Wants:
+    """Look up all that choosing a host depends on, for a creation as for a question about one.
+
+    Raises:
+        Invalid, Forbidden, Conflict, NotOffered: as ``check_order``.
+    """
+    filters = site.config.scheduler.enabled_filters
+    hints = check_hints(connection, caller, asked.hints, filters)
+    check_offered(flavor, filters)
+    properties = image.properties if image is not None else {}
+    policy = numa_policy(flavor.extra_specs, properties)
     needs = alias_needs(site, flavor, policy, caller.project_id)
     cards = () if isinstance(asked.networks, str) else asked.networks
     if asked.max_count > 1 and any(card.port_id for card in cards):
@@ -124,35 +161,26 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     nics = check_nics(connection, caller, cards, policy)
     flavor_rates(flavor.extra_specs)
     zone, host = place_of(connection, caller, asked)
-    return Order(
-        asked=asked,
-        project_id=caller.project_id,
-        flavor=flavor,
-        image=image,
-        nics=nics,
-        groups=_groups(connection, caller, asked),
-        public_key=key.public_key if key else None,
-        request=ServerRequest(
-            vcpus=flavor.vcpus,
-            ram_mib=flavor.ram_mib,
-            disk_gib=flavor.disk_gib,
-            needs=(*needs, *(nic.need for nic in nics)),
-            zone=zone,
-            host=host,
-            topology=topology_of(flavor, image.properties),
-            pcie_root=root_policy(flavor.extra_specs),
-            pack_cells=site.config.compute.pack_cells,
-            project_id=caller.project_id,
-            flavor_name=flavor.name,
-            extra_specs=flavor.extra_specs,
-            image_id=image.id,
-            image_properties=image.properties,
-            same_host=hints.same_host,
-            different_host=hints.different_host,
-            group=hints.group,
-        ),
+    request = ServerRequest(
+        vcpus=flavor.vcpus,
+        ram_mib=flavor.ram_mib,
+        disk_gib=flavor.disk_gib,
+        needs=(*needs, *(nic.need for nic in nics)),
         zone=zone,
+        host=host,
+        topology=topology_of(flavor, properties),
+        pcie_root=root_policy(flavor.extra_specs),
+        pack_cells=site.config.compute.pack_cells,
+        project_id=caller.project_id,
+        flavor_name=flavor.name,
+        extra_specs=flavor.extra_specs,
+        image_id=image.id if image is not None else None,
+        image_properties=properties,
+        same_host=hints.same_host,
+        different_host=hints.different_host,
+        group=hints.group,
     )
+    return Wants(nics=nics, request=request)
 
 
 def alias_needs(

@@ -169,7 +169,9 @@ def find(aliases: Sequence[Alias], name: str, project_id: str | None = None) -> 
         listed = ", ".join(names[:_NAMES_LISTED]) + (", ..." if len(names) > _NAMES_LISTED else "")
         raise Invalid(
             f"PCI alias {name} is not defined",
-            hint=f"defined are: {listed}" if names else "no [pci] alias is defined at all",
+            hint=f"defined are: {listed}; add it to [pci] alias, or use one of these"
+            if names
+            else "no [pci] alias is defined at all: add it there",
             code="lanekeeper.alias.unknown",
         )
     return found

@@ -123,7 +123,10 @@ def _alias(aliases: Sequence[Alias], name: str, listed: Sequence[Listed]) -> Ali
     devices, missed = [], []
     for one in listed:
         offered = Offered.of(one.device, one.tags)
-        reasons = [tuple(mismatches(wanted, offered)) for wanted in request.alternatives]
+        reasons = [
+            tuple(one.reason for one in mismatches(wanted, offered))
+            for wanted in request.alternatives
+        ]
         if all(reasons):
             missed.append(NearMiss(one.device, min(reasons, key=len)))
         else:

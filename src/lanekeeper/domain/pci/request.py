@@ -237,66 +237,105 @@ def port_request(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One thing for which a device will not do.
+
+    Attributes:
+        remedy: what would make it do; empty where it is another device that is needed.
+    """
+
+    reason: str
+    remedy: str = ""
+
+
 def matches(wanted: Alternative, offered: Offered) -> bool:
-    return not any(mismatches(wanted, offered))
+    return not any(True for _ in mismatches(wanted, offered))
 
 
-def mismatches(wanted: Alternative, offered: Offered) -> Iterator[str]:
-    """Say, one reason at a time, why the device will not do; nothing when it will."""
+def mismatches(wanted: Alternative, offered: Offered) -> Iterator[Mismatch]:
+    """Say, one thing at a time, why the device will not do; nothing when it will."""
     if wanted.vendor_id not in (None, offered.vendor_id):
-        yield f"vendor_id is {offered.vendor_id:04x}, not {wanted.vendor_id:04x}"
+        yield Mismatch(f"vendor_id is {offered.vendor_id:04x}, not {wanted.vendor_id:04x}")
     if wanted.product_id not in (None, offered.product_id):
-        yield f"product_id is {offered.product_id:04x}, not {wanted.product_id:04x}"
+        yield Mismatch(f"product_id is {offered.product_id:04x}, not {wanted.product_id:04x}")
     yield from _type_mismatches(wanted, offered)
     if wanted.physical_network is None:
         yield from _alias_mismatches(wanted, offered)
     else:
         yield from _port_mismatches(wanted, offered)
     if wanted.remote_managed != (offered.tags.get("remote_managed") == "true"):
-        yield "it is remote_managed" if not wanted.remote_managed else "it is not remote_managed"
+        yield Mismatch(
+            "it is remote_managed" if not wanted.remote_managed else "it is not remote_managed"
+        )
 
 
-def _type_mismatches(wanted: Alternative, offered: Offered) -> Iterator[str]:
+def _tag(key: str, value: str) -> str:
+    return f'put "{key}": "{value}" into its device_spec entry'
+
+
+def _type_mismatches(wanted: Alternative, offered: Offered) -> Iterator[Mismatch]:
     if wanted.dev_type is None and offered.dev_type is DeviceType.PF:
-        yield "it is a whole PF, which is given only when asked for by type-PF"
+        yield Mismatch("it is a whole PF, which is given only when asked for by type-PF")
     elif wanted.dev_type is None and offered.dev_type is DeviceType.VDPA:
-        yield "it is a vDPA device, which is given only to ports of type vdpa"
+        yield Mismatch("it is a vDPA device, which is given only to ports of type vdpa")
     elif (
         wanted.dev_type is None
         and wanted.physical_network is not None
         and offered.dev_type is DeviceType.PCI
     ):
-        yield "it is no VF, and a port's MAC and VLAN are set through the PF of one"
+        yield Mismatch("it is no VF, and a port's MAC and VLAN are set through the PF of one")
     elif wanted.dev_type not in (None, offered.dev_type):
-        yield f"it is {offered.dev_type}, not {wanted.dev_type}"
+        yield Mismatch(f"it is {offered.dev_type}, not {wanted.dev_type}")
 
 
-def _alias_mismatches(wanted: Alternative, offered: Offered) -> Iterator[str]:
+def _alias_mismatches(wanted: Alternative, offered: Offered) -> Iterator[Mismatch]:
+    asked_class = wanted.resource_class
     if not offered.serves_aliases:
-        yield f"it serves ports on {offered.physical_network}"
-    if wanted.resource_class not in (None, offered.resource_class):
-        yield f"it is counted as {offered.resource_class}, not {wanted.resource_class}"
+        yield Mismatch(
+            f"it serves ports on {offered.physical_network}",
+            _tag("resource_class", asked_class or "CUSTOM_…"),
+        )
+    if asked_class not in (None, offered.resource_class):
+        yield Mismatch(
+            f"it is counted as {offered.resource_class}, not {asked_class}",
+            _tag("resource_class", str(asked_class)),
+        )
     if missing := sorted(wanted.traits - offered.traits):
-        yield f"it lacks the trait {', '.join(missing)}"
+        yield Mismatch(
+            f"it lacks the trait {', '.join(missing)}",
+            f'put {", ".join(missing)} into the "traits" of its device_spec entry',
+        )
     if wanted.live_migratable is not None:
         asked = "true" if wanted.live_migratable else "false"
         if offered.tags.get("live_migratable") != asked:
-            yield f"it is not marked live_migratable {asked}"
+            yield Mismatch(
+                f"it is not marked live_migratable {asked}", _tag("live_migratable", asked)
+            )
 
 
-def _port_mismatches(wanted: Alternative, offered: Offered) -> Iterator[str]:
+def _port_mismatches(wanted: Alternative, offered: Offered) -> Iterator[Mismatch]:
     network, asked_network = offered.physical_network, wanted.physical_network or ""
     if network is None:
-        yield "its device_spec entry names no physical_network, so it serves no ports"
+        yield Mismatch(
+            "its device_spec entry names no physical_network, so it serves no ports",
+            _tag("physical_network", asked_network),
+        )
     # Nova compares these names without regard to case.
     elif network.casefold() != asked_network.casefold():
-        yield f"it is on physical network {network or '(none)'}, not {asked_network or '(none)'}"
+        yield Mismatch(
+            f"it is on physical network {network or '(none)'}, not {asked_network or '(none)'}"
+        )
     if wanted.trusted is not None:
         asked = "true" if wanted.trusted else "false"
         if offered.tags.get("trusted", "false") != asked:
-            yield f"it is not marked trusted {asked}"
+            yield Mismatch(f"it is not marked trusted {asked}", _tag("trusted", asked))
     for ability in sorted(wanted.abilities & offered.lacks):
-        yield f"its PF's driver cannot set {ability}"
+        yield Mismatch(
+            f"its PF's driver cannot set {ability}",
+            "ask the port for less (its admin state, its uplink status, its QoS rules), or add a "
+            "card whose driver can",
+        )
 
 
 def _alias_request(

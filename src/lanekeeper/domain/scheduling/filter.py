@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lanekeeper.domain.scheduling.fit import Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import fit_devices
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet, Numbers
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.place import place
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,8 @@ def physical_network(request: ServerRequest, host: HostView) -> Verdict | None:
     return Verdict(
         code="physical_network",
         reason=f"does not reach {', '.join(missing)}; it reaches: {reached}",
-        remedy="map a PF to it in [sriov_nic] physical_device_mappings of this host",
+        remedy="map a PF to it in [sriov_nic] physical_device_mappings of this host"
+        + (", or use a network on one that it reaches" if host.physical_networks else ""),
         facts={"missing": missing, "reached": sorted(host.physical_networks)},
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.matching import match_all, most_matched
 from lanekeeper.domain.pci.device import DeviceType
-from lanekeeper.domain.pci.request import matches, mismatches
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
+from lanekeeper.domain.scheduling.shortfall import Shortfall, alternative_of, short_alone
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality
 
 
@@ -20,21 +20,6 @@ class Given:
     device: HostDevice
     need_id: str
     index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Shortfall:
-    """Why the devices of a host do not do.
-
-    Attributes:
-        names: the needs that come off badly.
-        unfit: what is wrong with devices that would fit, each text once.
-    """
-
-    names: tuple[str, ...]
-    reason: str
-    remedy: str
-    unfit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +44,7 @@ def fit_devices(
     wanted = sum(need.request.count for need in needs)
     free = [device for device in devices if device.standing is Standing.FREE]
     for need in needs:
-        if shortfall := _alone(need, devices, guest):
+        if shortfall := short_alone(need, devices, guest):
             return shortfall
     units = [_Unit(need, index) for need in needs for index in range(need.request.count)]
     found = _place(units, free, guest) if wanted <= len(free) else None
@@ -168,94 +153,4 @@ def _rank(unit: _Unit, device: HostDevice, guest: Locality) -> int | None:
         return None
     if not guest.allows(need.request.numa_policy, device.numa_node):
         return None
-    return _alternative(need, device)
-
-
-def _alternative(need: DeviceNeed, device: HostDevice) -> int | None:
-    for rank, alternative in enumerate(need.request.alternatives):
-        if matches(alternative, device.offered):
-            return rank
-    return None
-
-
-def _alone(need: DeviceNeed, devices: Sequence[HostDevice], guest: Locality) -> Shortfall | None:
-    """Whether this need alone asks for more than the host has free, and why."""
-    count, policy = need.request.count, need.request.numa_policy
-    fitting = [device for device in devices if _alternative(need, device) is not None]
-    near = [device for device in fitting if guest.allows(policy, device.numa_node)]
-    if fitting and len(near) < count <= len(fitting):
-        return _too_far(need, fitting, near, guest)
-    fitting = near
-    standings = Counter(device.standing for device in fitting)
-    if standings[Standing.FREE] >= count:
-        return None
-    if not fitting:
-        return Shortfall(
-            (need.name,),
-            f"{need.name} needs {count}, and no device listed here fits{_nearest(need, devices)}",
-            "list such devices in [pci] device_spec of this host",
-        )
-    ills = (one.unfit for one in fitting if one.standing is Standing.UNFIT)
-    unfit = tuple(dict.fromkeys(ills))
-    return Shortfall(
-        (need.name,),
-        f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings)}",
-        _remedy(standings, unfit) if count <= len(fitting) else _TOO_MANY,
-        unfit,
-    )
-
-
-def _tally(standings: Mapping[Standing, int]) -> str:
-    parts = [f"{standings[one]} are {one}" for one in Standing if standings.get(one)]
-    return ", ".join(parts) if standings.get(Standing.FREE) else ", ".join(["0 are free", *parts])
-
-
-def _too_far(
-    need: DeviceNeed, fitting: Sequence[HostDevice], near: Sequence[HostDevice], guest: Locality
-) -> Shortfall:
-    nodes = sorted({str(device.numa_node) for device in fitting if device not in near})
-    guests = ", ".join(map(str, sorted(guest.nodes or ())))
-    return Shortfall(
-        (need.name,),
-        f"{need.name} needs {need.request.count} by NUMA policy {need.request.numa_policy}; of "
-        f"{len(fitting)} that fit {len(near)} are near enough: the guest is on node {guests}, the "
-        f"others on node {', '.join(nodes)}",
-        "use the policy preferred, or socket, or devices on the guest's nodes",
-    )
-
-
-_NAMED = 3
-_TOO_MANY = "ask for fewer, or add devices: even with all of them free there are not so many"
-
-
-def _remedy(standings: Mapping[Standing, int], unfit: Sequence[str]) -> str:
-    if standings.get(Standing.CLEANING):
-        return "wait until the cleaning is done"
-    if unfit:
-        more = f" and {len(unfit) - _NAMED} more" if len(unfit) > _NAMED else ""
-        return (
-            f"mend {', '.join(unfit[:_NAMED])}{more}; what has been well for long enough is "
-            "offered again by itself"
-        )
-    if standings.get(Standing.SPENT) or standings.get(Standing.RESERVED):
-        return (
-            "ask for the return of what is spent or reserved: openstack resource provider "
-            "inventory set --amend --resource CLASS:reserved=0 UUID, or lanekeeper device release "
-            "ID (lanekeeper device list shows the ids)"
-        )
-    if standings.get(Standing.RETIRED):
-        return "have a retired device serve again (lanekeeper device release ID), or add devices"
-    if standings.get(Standing.QUARANTINED):
-        return "see why devices are quarantined (lanekeeper device list) and have them cleaned"
-    return "delete a server that holds such a device, or add devices"
-
-
-def _nearest(need: DeviceNeed, devices: Sequence[HostDevice]) -> str:
-    """Say what keeps out the devices that miss by the least."""
-    first = need.request.alternatives[0]
-    misses = [tuple(mismatches(first, device.offered)) for device in devices]
-    if not misses:
-        return "; none is listed at all"
-    least = min(map(len, misses))
-    (reasons, number), *_ = Counter(miss for miss in misses if len(miss) == least).most_common(1)
-    return f"; of the nearest {number} each says: {', '.join(reasons)}"
+    return alternative_of(need, device)

@@ -29,11 +29,12 @@ class Standing(StrEnum):
     RETIRED = "retired"
     UNFIT = "not well"
     BLOCKED = "blocked by its card's other side"
+    MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostDevice:
-    """One listed device that is present.
+    """One listed device; one that its host does not tell of any more is missing.
 
     Attributes:
         pf_id: the device that is its PF; None for what is not a VF.

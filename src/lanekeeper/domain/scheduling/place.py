@@ -7,8 +7,9 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lanekeeper.domain.scheduling.fit import Given, Shortfall, fit_devices
+from lanekeeper.domain.scheduling.fit import Given, fit_devices
 from lanekeeper.domain.scheduling.host import HostDevice, HostView, ServerRequest, Standing
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality, RootPolicy
 from lanekeeper.domain.topology.fit import Seat, seatings, why_not
 

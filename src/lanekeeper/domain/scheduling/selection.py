@@ -10,11 +10,12 @@ import numpy as np
 
 from lanekeeper.domain.errors import clause
 from lanekeeper.domain.scheduling.filter import FILTERS, Filter, Verdict
-from lanekeeper.domain.scheduling.fit import Given, Shortfall
+from lanekeeper.domain.scheduling.fit import Given
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.scheduling.place import place
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.scheduling.weight import by_weight
 from lanekeeper.domain.topology.fit import Seat
 
@@ -176,7 +177,7 @@ class _Funnel:
         left = np.flatnonzero(self.among)
         for row in by_weight(self.request, self.fleet, left, self.multipliers).tolist():
             if all(self._verdict(each, row) is None for each in filters):
-                yield _choice(self.request, self.fleet.views[row])
+                yield choose_on(self.request, self.fleet.views[row])
                 choices -= 1
                 if not choices:
                     return
@@ -211,7 +212,8 @@ def first_verdict(
     return next((found for each in filters if (found := each.why(request, host))), None)
 
 
-def _choice(request: ServerRequest, host: HostView) -> Choice:
+def choose_on(request: ServerRequest, host: HostView) -> Choice:
+    """What a server would get on a host that no filter turns away."""
     found = place(request, host)
     assert not isinstance(found, Shortfall), "the filters let the host pass"
     return Choice(host, found.given, found.seats)

@@ -201,7 +201,7 @@ def _stocks(
 def _devices(
     connection: sa.Connection, host_ids: Sequence[str] | None
 ) -> dict[str, list[HostDevice]]:
-    """Host id to its listed and present devices, by address."""
+    """Host id to its listed devices, by address; those that are missing, too."""
     pf = device.alias("pf")
     query = (
         sa.select(
@@ -213,6 +213,7 @@ def _devices(
             device.c.dev_type,
             device.c.tags,
             device.c.state,
+            device.c.present,
             device.c.unfit,
             device.c.reserved,
             device.c.pf_id,
@@ -225,7 +226,7 @@ def _devices(
         )
         .outerjoin(card, ITS_CARD)
         .outerjoin(pf, pf.c.id == device.c.pf_id)
-        .where(device.c.listed, device.c.present)
+        .where(device.c.listed)
         .order_by(device.c.host_id, device.c.address)
     )
     devices: dict[str, list[HostDevice]] = defaultdict(list)
@@ -262,6 +263,8 @@ def _standing(row: sa.RowMapping) -> Standing:
     standing = _STANDING[row["state"]]
     if standing is not Standing.FREE or row["free"]:
         return standing
+    if not row["present"]:
+        return Standing.MISSING
     if row["reserved"]:
         return _RESERVED[row["reserved"]]
     return Standing.UNFIT if row["unfit"] else Standing.BLOCKED

@@ -1,0 +1,57 @@
+"""Capacity over HTTP: how many more servers of one kind fit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, field
+
+from lanekeeper.api.lanekeeper.explain import Asked
+from lanekeeper.api.row import ADMIN, Call, Policy, Row
+from lanekeeper.control.compute.capacity import capacity
+from lanekeeper.control.compute.explain import plain_verdict
+
+_CAPACITY = Policy("lanekeeper:capacity", ADMIN)
+_MOST = 1000
+
+
+class Counted(Asked, frozen=True):
+    """A server to be counted.
+
+    Attributes:
+        without: names of hosts that are thought away.
+        most: where counting stops.
+    """
+
+    without: list[str] = field(default_factory=list)
+    most: Annotated[int, Meta(ge=1, le=100_000)] = _MOST
+
+
+def count(call: Call[Counted]) -> dict[str, object]:
+    """Count how many more such servers fit, where, and what runs out first."""
+    asked = call.body
+    found = capacity(call.site, call.caller, asked.question, without=asked.without, most=asked.most)
+    out = found.first_out
+    return {
+        "count": found.count,
+        "is_more": found.is_more,
+        "summary": found.summary(),
+        "runs_out_first": plain_verdict(out.verdict) if out is not None else None,
+        "hosts": [
+            {
+                "host": room.host,
+                "count": room.count,
+                "limit": plain_verdict(room.limit) if room.limit is not None else None,
+            }
+            for room in found.rooms
+        ],
+        "shut": [
+            {"hosts": list(one.hosts), "count": one.count, "limit": plain_verdict(one.verdict)}
+            for one in found.shut
+        ],
+    }
+
+
+ROWS: tuple[Row[Any], ...] = (
+    Row(method="POST", path="/capacity", handler=count, policy=_CAPACITY, accepts=Counted),
+)

@@ -1,0 +1,75 @@
+"""What a host is after a server was given its place there: the claim, on the view in memory.
+
+The database's claim (``store/device/life.py``, ``store/topology/claim.py``) does the same to rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+
+from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.scheduling.host import (
+    HostDevice,
+    HostView,
+    ServerRequest,
+    Standing,
+    Stock,
+)
+from lanekeeper.domain.scheduling.selection import Choice
+from lanekeeper.domain.topology.cell import Amount, HostCell
+from lanekeeper.domain.topology.fit import Seat
+
+
+def claimed(request: ServerRequest, choice: Choice, server_id: str) -> HostView:
+    """The host of *choice* with that server on it."""
+    host = choice.host
+    amounts = {**dict.fromkeys(host.stocks, 0), **request.amounts}
+    groups = Counter(host.groups)
+    if request.group is not None:
+        groups[request.group.id] += 1
+    return replace(
+        host,
+        stocks={
+            name: Stock(host.stock(name).capacity, host.stock(name).used + amount)
+            for name, amount in amounts.items()
+        },
+        devices=_devices(host.devices, {given.device.id for given in choice.given}),
+        cells=tuple(_cell(cell, choice.seats) for cell in host.cells),
+        servers=host.servers | {server_id},
+        groups=groups,
+        generation=host.generation + 1,
+    )
+
+
+def _devices(devices: tuple[HostDevice, ...], given: Collection[str]) -> tuple[HostDevice, ...]:
+    """Those that are given are held, and what is on the other side of their cards is blocked."""
+    if not given:
+        return devices
+    parts = Counter(one.pf_id for one in devices if one.id in given and one.pf_id is not None)
+
+    def after(one: HostDevice) -> HostDevice:
+        held = one.parts_held + parts[one.pf_id or one.id]
+        if one.id in given:
+            return replace(one, standing=Standing.HELD, parts_held=held)
+        is_barred = one.pf_id in given or (
+            one.offered.dev_type is DeviceType.PF and one.id in parts
+        )
+        is_free = one.standing is Standing.FREE
+        standing = Standing.BLOCKED if is_free and is_barred else one.standing
+        return replace(one, standing=standing, parts_held=held)
+
+    return tuple(map(after, devices))
+
+
+def _cell(cell: HostCell, seats: Collection[Seat]) -> HostCell:
+    for seat in seats:
+        if seat.host_cell != cell.id:
+            continue
+        amounts = dict(cell.amounts)
+        for take in seat.takes:
+            before = cell.amount(take.what)
+            amounts[take.what] = Amount(before.total, before.capacity, before.used + take.amount)
+        cell = replace(cell, pinned=cell.pinned | set(seat.cpus), amounts=amounts)
+    return cell

@@ -1,0 +1,155 @@
+"""Why the devices of a host do not do for what a server asks, and what would help."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lanekeeper.domain.pci.alias import NumaPolicy
+from lanekeeper.domain.pci.request import Mismatch, matches, mismatches
+from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
+from lanekeeper.domain.topology.affinity import Locality
+
+_NAMED = 3
+_LIST_SOME = "list such devices in [pci] device_spec of this host"
+_TOO_MANY = "ask for fewer, or add devices: even with all of them free there are not so many"
+_REMEDIES: Mapping[Standing, str] = {
+    Standing.CLEANING: "wait until the cleaning is done",
+    Standing.UNFIT: "mend {unfit}; what has been well for long enough is offered again by itself",
+    Standing.SPENT: (
+        "ask for the return of what is spent or reserved: openstack resource provider inventory "
+        "set --amend --resource CLASS:reserved=0 UUID, or lanekeeper device release ID "
+        "(lanekeeper device list shows the ids)"
+    ),
+    Standing.RETIRED: (
+        "have a retired device serve again (lanekeeper device release ID), or add devices"
+    ),
+    Standing.QUARANTINED: (
+        "see why devices are quarantined (lanekeeper device list) and have them cleaned "
+        "(lanekeeper device clean ID)"
+    ),
+    Standing.MISSING: (
+        "see on the host why devices are gone (lspci, dmesg): what is back is offered again by "
+        "itself"
+    ),
+    Standing.BLOCKED: (
+        "delete the servers that hold the card's other side, its PF or its VFs (lanekeeper device "
+        "list names them)"
+    ),
+    Standing.HELD: "delete a server that holds such a device, or add devices",
+}
+"""What frees a device, the easiest first."""
+_NEARER: Mapping[NumaPolicy, str] = {
+    NumaPolicy.REQUIRED: "use the policy socket or preferred, or devices on the guest's nodes",
+    NumaPolicy.SOCKET: "use the policy preferred, or devices on the sockets of the guest's nodes",
+    NumaPolicy.LEGACY: "use the policy preferred, or devices on the guest's nodes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Why the devices of a host do not do.
+
+    Attributes:
+        names: the needs that come off badly.
+        unfit: what is wrong with devices that would fit, each text once.
+    """
+
+    names: tuple[str, ...]
+    reason: str
+    remedy: str
+    unfit: tuple[str, ...] = ()
+
+
+def alternative_of(need: DeviceNeed, device: HostDevice) -> int | None:
+    """Which alternative of a need a device is of, counted from 0; None when it is of none."""
+    for rank, alternative in enumerate(need.request.alternatives):
+        if matches(alternative, device.offered):
+            return rank
+    return None
+
+
+def short_alone(
+    need: DeviceNeed, devices: Sequence[HostDevice], guest: Locality
+) -> Shortfall | None:
+    """Whether this need alone asks for more than the host has free, and why."""
+    count, policy = need.request.count, need.request.numa_policy
+    fitting = [device for device in devices if alternative_of(need, device) is not None]
+    near = [device for device in fitting if guest.allows(policy, device.numa_node)]
+    if fitting and len(near) < count <= len(fitting):
+        return _too_far(need, fitting, near, guest)
+    fitting = near
+    standings = Counter(device.standing for device in fitting)
+    if standings[Standing.FREE] >= count:
+        return None
+    if not fitting:
+        kept_out, remedy = _nearest(need, devices)
+        return Shortfall(
+            (need.name,),
+            f"{need.name} needs {count}, and no device listed here fits{kept_out}",
+            remedy,
+        )
+    ills = (one.unfit for one in fitting if one.standing is Standing.UNFIT)
+    unfit = tuple(dict.fromkeys(ills))
+    return Shortfall(
+        (need.name,),
+        f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings)}",
+        _remedy(standings, count, unfit) if count <= len(fitting) else _TOO_MANY,
+        unfit,
+    )
+
+
+def _tally(standings: Mapping[Standing, int]) -> str:
+    parts = [f"{standings[one]} are {one}" for one in Standing if standings.get(one)]
+    return ", ".join(parts) if standings.get(Standing.FREE) else ", ".join(["0 are free", *parts])
+
+
+def _too_far(
+    need: DeviceNeed, fitting: Sequence[HostDevice], near: Sequence[HostDevice], guest: Locality
+) -> Shortfall:
+    nodes = sorted({str(device.numa_node) for device in fitting if device not in near})
+    guests = ", ".join(map(str, sorted(guest.nodes or ())))
+    policy = need.request.numa_policy
+    return Shortfall(
+        (need.name,),
+        f"{need.name} needs {need.request.count} by NUMA policy {policy}; of {len(fitting)} that "
+        f"fit {len(near)} are near enough: the guest is on node {guests}, the others on node "
+        f"{', '.join(nodes)}",
+        _NEARER[policy],
+    )
+
+
+def _remedy(standings: Mapping[Standing, int], count: int, unfit: Sequence[str]) -> str:
+    """What frees as many as are missing, by the easiest means that together do."""
+    lack, means = count - standings.get(Standing.FREE, 0), []
+    for standing, text in _REMEDIES.items():
+        mine = standings.get(standing, 0)
+        if standing is Standing.SPENT:
+            mine += standings.get(Standing.RESERVED, 0)
+        if mine and lack > 0:
+            means.append(text.format(unfit=_listed(unfit)) if "{unfit}" in text else text)
+            lack -= mine
+    return "; and ".join(means)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return f"{', '.join(texts[:_NAMED])}{more}"
+
+
+def _nearest(need: DeviceNeed, devices: Sequence[HostDevice]) -> tuple[str, str]:
+    """Say what keeps out the devices that miss by the least, and what would let them in."""
+    first = need.request.alternatives[0]
+    misses = [tuple(mismatches(first, device.offered)) for device in devices]
+    if not misses:
+        return "; none is listed at all", _LIST_SOME
+    least = min(map(len, misses))
+    (found, number), *_ = Counter(miss for miss in misses if len(miss) == least).most_common(1)
+    reasons = ", ".join(one.reason for one in found)
+    return f"; of the nearest {number} each says: {reasons}", _mend(found)
+
+
+def _mend(found: Sequence[Mismatch]) -> str:
+    remedies = [one.remedy for one in found]
+    return "; and ".join(dict.fromkeys(remedies)) if all(remedies) else _LIST_SOME

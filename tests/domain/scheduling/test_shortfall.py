@@ -1,0 +1,43 @@
+"""What would help where devices are short."""
+
+import pytest
+
+from domain.scheduling.hosts import need, vf
+from lanekeeper.domain.scheduling.fit import fit_devices
+from lanekeeper.domain.scheduling.host import Standing
+from lanekeeper.domain.scheduling.shortfall import Shortfall
+
+CLEANING, HELD = Standing.CLEANING, Standing.HELD
+
+
+@pytest.mark.parametrize(
+    ("count", "others", "wait", "delete"),
+    [
+        (1, (CLEANING, HELD), True, False),
+        (2, (CLEANING, HELD), True, True),
+        (2, (HELD, HELD), False, True),
+        (1, (Standing.MISSING, CLEANING), True, False),
+    ],
+)
+def test_the_remedy_frees_as_many_as_are_missing_by_the_easiest_means(
+    count: int, others: tuple[Standing, ...], *, wait: bool, delete: bool
+) -> None:
+    devices = [vf(f"d{place}", standing=one) for place, one in enumerate(others)]
+    found = fit_devices([need("a1", count)], devices)
+    assert isinstance(found, Shortfall)
+    assert ("wait until the cleaning is done" in found.remedy) == wait
+    assert ("delete a server that holds such a device" in found.remedy) == delete
+
+
+def test_what_is_missing_is_named_and_never_given() -> None:
+    found = fit_devices([need("a1")], [vf("d", standing=Standing.MISSING)])
+    assert isinstance(found, Shortfall)
+    assert found.reason == "a1 needs 1; of 1 that fit 0 are free, 1 are missing"
+
+
+def test_a_device_that_would_need_another_kind_of_hardware_is_no_matter_of_tags() -> None:
+    """Two things are wrong with the nearest, and only one of them is its entry's."""
+    wanted = need("port", physical_network="physnet1", whole=True)
+    found = fit_devices([wanted], [vf("d")])
+    assert isinstance(found, Shortfall)
+    assert found.remedy == "list such devices in [pci] device_spec of this host"
