@@ -134,3 +134,39 @@ def test_a_function_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     bad.unlink(missing_ok=True)
     bad.write_text("TLP many\nTOTAL_ERR_FATAL many\n")
     assert [one.address for one in health(seen, machine.health).devices] == ["0000:41:00.0"]
+
+
+def with_a_gpu(scan: Scan, *, sound_driver: str | None = None) -> Scan:
+    """Two functions of one card, in one IOMMU group."""
+    gpu = replace(
+        scan.devices[0], address=PciAddress.parse("0000:51:00.0"), vendor_id=0x10DE,
+        product_id=0x1DB6, class_code=0x030200, iommu_group=77, driver=None,
+    )  # fmt: skip
+    sound = replace(
+        gpu, address=PciAddress.parse("0000:51:00.1"), product_id=0x10F2, class_code=0x040300,
+        driver=sound_driver,
+    )  # fmt: skip
+    return replace(scan, devices=(*scan.devices, gpu, sound))
+
+
+def test_functions_of_one_group_are_told_as_one_unit(scan: Scan) -> None:
+    seen = view(
+        with_a_gpu(scan, sound_driver="snd_hda_intel"), spec('{"vendor_id": "10de"}'), NOBODY
+    )
+    told = facts("host", SIMULATED_HOST, seen)
+    assert [(one.address, one.unit) for one in told.devices] == [
+        ("0000:51:00.0", "0000:51:00.0"),
+        ("0000:51:00.1", "0000:51:00.0"),
+    ]
+    lone = view(scan, POLICY, NOBODY)
+    assert {one.unit for one in facts("host", SIMULATED_HOST, lone).devices} == {None}
+
+
+def test_a_unit_that_the_host_uses_in_part_is_set_aside(scan: Scan) -> None:
+    gpu_alone = spec('{"vendor_id": "10de", "product_id": "1db6"}')
+    seen = view(with_a_gpu(scan, sound_driver="snd_hda_intel"), gpu_alone, NOBODY)
+    assert seen.listed == {}
+    assert any("0000:51:00.1 (snd_hda_intel)" in one for one in seen.problems)
+    free = view(with_a_gpu(scan), gpu_alone, NOBODY)
+    assert addresses(free) == {"0000:51:00.0"}
+    assert free.units == {}

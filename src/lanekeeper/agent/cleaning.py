@@ -20,8 +20,8 @@ from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import environment_of
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.host.machine import AT_REST, Machine, differences
-from lanekeeper.host.vfio import is_vfio
 from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.protocol import CleaningState, CleaningWanted, DeviceWanted
 

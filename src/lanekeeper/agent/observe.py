@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
@@ -19,6 +19,7 @@ from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.listing import Listed, list_devices
+from lanekeeper.domain.pci.unit import Unit, units
 from lanekeeper.host.machine import Scan
 from lanekeeper.hypervisor.driver import Capacity
 from lanekeeper.protocol import DeviceFact, DeviceHealth, HostFacts, HostHealth
@@ -72,6 +73,7 @@ class View:
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         slots: physical slots of cards, by the address of what is no VF.
+        units: first address of those that belong together, by the address of each.
         cleaning_timeout_s, cleaning_hooks, cpus, image_cache: as the policy has them.
     """
 
@@ -81,6 +83,7 @@ class View:
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
+    units: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
     cleaning_hooks: Sequence[CleaningHook] = ()
@@ -106,6 +109,9 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
     ]
     aside = {device.address for device in (*carriers, *orphans)} | policy.excluded
     listed = {one.device.address: one for one in listing.listed if one.device.address not in aside}
+    tied = list(units(scan.devices))
+    bound = {one: why for unit in tied for one, why in _bound(unit, listed)}
+    listed = {address: one for address, one in listed.items() if address not in bound}
     parents = {
         address: by_address[address]
         for one in listed.values()
@@ -117,6 +123,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         management=management,
         slots=scan.slots,
+        units=dict(_named(tied, listed)),
         cleaning_timeout_s=policy.cleaning_timeout_s,
         cpus=policy.cpus,
         cleaning_hooks=policy.cleaning_hooks,
@@ -126,6 +133,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
             *map(_carries, carriers),
             *map(_is_orphan, orphans),
+            *(f"{address} is set aside: {why}" for address, why in bound.items()),
         ),
     )
 
@@ -138,7 +146,10 @@ def facts(
     Its cells are the kernel's *nodes*; where those are not known, the hypervisor's.
     """
     found = cells(nodes) if nodes else capacity.cells
-    listed = [fact_of(one.device, one, view.slots) for one in view.listed.values()]
+    listed = [
+        fact_of(one.device, one, view.slots, view.units.get(address))
+        for address, one in view.listed.items()
+    ]
     parents = [fact_of(device, None, view.slots) for device in view.parents.values()]
     return HostFacts(
         host_name=host_name,
@@ -168,7 +179,10 @@ def health(view: View, read: Callable[[PciDevice], Reading]) -> HostHealth:
 
 
 def fact_of(
-    device: PciDevice, listed: Listed | None, slots: Mapping[PciAddress, str]
+    device: PciDevice,
+    listed: Listed | None,
+    slots: Mapping[PciAddress, str],
+    unit: str | None = None,
 ) -> DeviceFact:
     return DeviceFact(
         address=str(device.address),
@@ -188,6 +202,7 @@ def fact_of(
         mac=device.mac,
         serial=device.serial,
         slot=slots.get(device.address),
+        unit=unit,
         label=f"pci_{str(device.address).translate(_NODE_NAME)}",
     )
 
@@ -218,6 +233,21 @@ def _carries(device: PciDevice) -> str:
         f"{device.address} is set aside: its interface {device.netdev} carries this host's "
         "management traffic; leave it out of device_spec"
     )
+
+
+def _bound(unit: Unit, listed: Collection[PciAddress]) -> Iterator[tuple[PciAddress, str]]:
+    """The listed members of a unit that cannot be given away, each with the reason."""
+    if obstacle := unit.obstacle(listed):
+        yield from ((one.address, obstacle) for one in unit.members if one.address in listed)
+
+
+def _named(
+    tied: Iterable[Unit], listed: Collection[PciAddress]
+) -> Iterator[tuple[PciAddress, str]]:
+    for unit in tied:
+        ours = [one.address for one in unit.members if one.address in listed]
+        if len(ours) > 1:
+            yield from ((address, str(ours[0])) for address in ours)
 
 
 def _is_orphan(device: PciDevice) -> str:

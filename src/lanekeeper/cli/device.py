@@ -130,11 +130,16 @@ def _path_of(device: str) -> str:
 
 
 def list_text(devices: list[dict[str, Any]]) -> str:
-    """The devices that guests may have; PFs that are told for their VFs alone are left out."""
+    """The devices that guests may have; PFs that are told for their VFs alone are left out.
+
+    What is only given away together has one ``unit``; where there is none the column is left out.
+    """
+    has_units = any(one["unit"] for one in devices)
     rows = [
         (
             one["host"],
             one["address"],
+            *((one["unit"] or "-",) if has_units else ()),
             f"{one['vendor_id']}:{one['product_id']}",
             one["physical_network"] or one["resource_class"] or "-",
             _standing(one),
@@ -145,7 +150,9 @@ def list_text(devices: list[dict[str, Any]]) -> str:
         for one in devices
         if one["listed"]
     ]
-    return table(("host", "address", "device", "serves", "state", "health", "holder", "id"), rows)
+    unit = ("unit",) if has_units else ()
+    head = ("host", "address", *unit, "device", "serves", "state", "health", "holder", "id")
+    return table(head, rows)
 
 
 def _standing(one: dict[str, Any]) -> str:

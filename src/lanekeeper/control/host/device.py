@@ -42,6 +42,7 @@ class Device:
         state_reason: why it is quarantined.
         slot: the physical slot of its card, as the chassis numbers them.
         moved_from: its address before it was told at this one, since *moved_at*.
+        unit: the first address of those that are only given away together; None for what is alone.
         reserved: ``spent``, ``reserved`` or ``retired`` while it is kept from new guests.
         health: what is wrong with it or its PF, one line each; *unfit* is for what it is kept back.
         holder, holder_name: the server's, or None.
@@ -67,6 +68,7 @@ class Device:
     netdev: str | None
     physical_network: str | None
     resource_class: str | None
+    unit: str | None = None
     reserved: str = ""
     unfit: str = ""
     health: Sequence[str] = ()
@@ -202,6 +204,7 @@ def _device(row: sa.RowMapping, health: Sequence[str]) -> Device:
         netdev=row["netdev"],
         physical_network=row["physical_network"],
         resource_class=row["resource_class"],
+        unit=row["unit"],
         reserved=row["reserved"],
         unfit=row["unfit"],
         health=health,

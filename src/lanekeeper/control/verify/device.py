@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from lanekeeper.control.verify.finding import BUG, Finding
@@ -101,6 +101,22 @@ def pfs_and_vfs_are_not_held_together(records: Records) -> Iterator[Finding]:
             yield Finding(
                 invariant="device.whole_or_parts", table="device", row=device["id"],
                 problem=f"VF {device['address']} is held, and so is its PF {pf['address']}",
+                remedy=BUG,
+            )  # fmt: skip
+
+
+def units_have_one_holder(records: Records) -> Iterator[Finding]:
+    """What can only be given away together has not more than one holder."""
+    holders = {claim["device_id"]: claim["consumer_id"] for claim in records.claim}
+    by_unit: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for device in records.device:
+        if device["unit"] is not None and device["id"] in holders:
+            by_unit[device["host_id"], device["unit"]].add(holders[device["id"]])
+    for (_, unit), its in sorted(by_unit.items()):
+        if len(its) > 1:
+            yield Finding(
+                invariant="device.unit", table="device", row=unit,
+                problem=f"{', '.join(sorted(its))} each hold a part of what belongs together",
                 remedy=BUG,
             )  # fmt: skip
 

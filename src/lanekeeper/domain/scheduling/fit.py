@@ -225,7 +225,25 @@ def _too_far(
 
 
 _NAMED = 3
+_RETURN = (
+    "ask for the return of what is spent or reserved: openstack resource provider inventory set "
+    "--amend --resource CLASS:reserved=0 UUID, or lanekeeper device release ID (lanekeeper device "
+    "list shows the ids)"
+)
 _TOO_MANY = "ask for fewer, or add devices: even with all of them free there are not so many"
+
+
+_REMEDIES: Mapping[Standing, str] = {
+    Standing.SPENT: _RETURN,
+    Standing.RESERVED: _RETURN,
+    Standing.RETIRED: "have a retired device serve again (lanekeeper device release ID), or add "
+    "devices",
+    Standing.QUARANTINED: "see why devices are quarantined (lanekeeper device list) and have them "
+    "cleaned",
+    Standing.TIED: "see which function of its unit is not free (lanekeeper device list): all of "
+    "them are given away together",
+}
+"""What helps where some devices stand so, the first one first."""
 
 
 def _remedy(standings: Mapping[Standing, int], unfit: Sequence[str]) -> str:
@@ -237,17 +255,8 @@ def _remedy(standings: Mapping[Standing, int], unfit: Sequence[str]) -> str:
             f"mend {', '.join(unfit[:_NAMED])}{more}; what has been well for long enough is "
             "offered again by itself"
         )
-    if standings.get(Standing.SPENT) or standings.get(Standing.RESERVED):
-        return (
-            "ask for the return of what is spent or reserved: openstack resource provider "
-            "inventory set --amend --resource CLASS:reserved=0 UUID, or lanekeeper device release "
-            "ID (lanekeeper device list shows the ids)"
-        )
-    if standings.get(Standing.RETIRED):
-        return "have a retired device serve again (lanekeeper device release ID), or add devices"
-    if standings.get(Standing.QUARANTINED):
-        return "see why devices are quarantined (lanekeeper device list) and have them cleaned"
-    return "delete a server that holds such a device, or add devices"
+    found = (remedy for standing, remedy in _REMEDIES.items() if standings.get(standing))
+    return next(found, "delete a server that holds such a device, or add devices")
 
 
 def _nearest(need: DeviceNeed, devices: Sequence[HostDevice]) -> str:

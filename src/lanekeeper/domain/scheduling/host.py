@@ -28,6 +28,7 @@ class Standing(StrEnum):
     RESERVED = "reserved through Placement"
     RETIRED = "retired"
     UNFIT = "not well"
+    TIED = "tied to a function that is not free"
     BLOCKED = "blocked by its card's other side"
 
 
