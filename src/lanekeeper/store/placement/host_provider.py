@@ -99,12 +99,13 @@ def device_providers_retire(
     wanted: Mapping[str, str],
     now: datetime,
 ) -> None:
-    """Take their names from the providers of devices that *host_id* has no more, or elsewhere.
+    """Remove providers of devices that *host_id* has no more, and free names that others need.
 
-    A name follows the address, where another device may be by now. What nobody refers to goes;
-    the rest is called ``NAME#<first 8 characters of its id>`` until its device is back. So is one
-    whose name another one is to have, by *wanted* (id to name), until it gets its own. Whoever
-    calls this has called ``host_providers_hold``, so that nobody comes to refer to one meanwhile.
+    What nobody refers to goes. What a guest holds is kept, under its name, too: a device that no
+    entry lists any more is where it was. Only a name that another one is to have, by *wanted* (id
+    to name), is taken away: its provider is called ``NAME#<first 8 characters of its id>`` until
+    it gets its own. Whoever calls this has called ``host_providers_hold``, so that nobody comes to
+    refer to one meanwhile.
     """
     owners = {name: id_ for id_, name in wanted.items()}
     there = {device_provider_id(host_id, device_id) for device_id in device_ids}
@@ -115,16 +116,12 @@ def device_providers_retire(
     ).all()
     for row in rows:
         mine = resource_provider.c.id == row.id
-        if row.id in there:
-            if owners.get(row.name, row.id) != row.id:
-                _rename(connection, row.id, row.name, now)
-            continue
-        if not _is_referred_to(connection, row.id):
+        if row.id not in there and not _is_referred_to(connection, row.id):
             connection.execute(
                 device.update().where(device.c.provider_id == row.id).values(provider_id=None)
             )
             connection.execute(resource_provider.delete().where(mine))
-        else:
+        elif owners.get(row.name, row.id) != row.id:
             _rename(connection, row.id, row.name, now)
 
 
