@@ -170,7 +170,11 @@ def test_an_nvme_vf_has_no_settings_to_reset(bench: Bench) -> None:
     )
     seen = view(bench.machine.scan(), Policy.of(load(()).config), frozenset())
     state = bench.cleaner.clean(type(wanted)(device=device, round=4), seen)
-    assert (state.clean, state.round, state.steps) == (True, 4, ["function reset", "driver none"])
+    assert (state.clean, state.round, state.steps) == (
+        True,
+        4,
+        ["function reset", "nvme: not erased on a simulated machine", "driver none"],
+    )
 
 
 def test_settings_that_do_not_take_are_named(bench: Bench) -> None:
@@ -205,7 +209,7 @@ def test_a_vf_whose_pf_has_lost_its_interface_is_not_called_clean(bench: Bench) 
 
 
 def hooked(bench: Bench, *hooks: str, run: RunHook | None = run_hook) -> list[str]:
-    bench.cleaner = Cleaner(bench.machine, bench.hypervisor, bench.drivers, monotonic, run)
+    bench.cleaner = Cleaner(bench.machine, bench.hypervisor, bench.drivers, monotonic, run_hook=run)
     parsed = tuple(CleaningHook.parse(one) for one in hooks)
     return bench.clean(replace(POLICY, cleaning_hooks=parsed))
 

@@ -37,6 +37,7 @@ class Policy:
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
         cpus: which of the host's CPUs guests get.
+        erase_nvme: whether NVMe drives are erased when they are cleaned.
         cleaning_hooks: programs that have to succeed before a device is clean.
         image_cache: when images that nothing needs are removed.
     """
@@ -46,6 +47,7 @@ class Policy:
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    erase_nvme: bool = True
     cleaning_hooks: Sequence[CleaningHook] = ()
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
@@ -58,6 +60,7 @@ class Policy:
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
             cpus=config.cpus,
+            erase_nvme=config.lanekeeper.erase_nvme,
             cleaning_hooks=config.lanekeeper.cleaning_hooks,
             image_cache=config.image_cache,
         )
@@ -74,7 +77,7 @@ class View:
         management: interfaces that carry the agent's own traffic.
         slots: physical slots of cards, by the address of what is no VF.
         units: first address of those that belong together, by the address of each.
-        cleaning_timeout_s, cleaning_hooks, cpus, image_cache: as the policy has them.
+        cleaning_timeout_s, erase_nvme, cleaning_hooks, cpus, image_cache: as the policy has them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -86,6 +89,7 @@ class View:
     units: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    erase_nvme: bool = True
     cleaning_hooks: Sequence[CleaningHook] = ()
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
@@ -126,6 +130,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         units=dict(_named(tied, listed)),
         cleaning_timeout_s=policy.cleaning_timeout_s,
         cpus=policy.cpus,
+        erase_nvme=policy.erase_nvme,
         cleaning_hooks=policy.cleaning_hooks,
         image_cache=policy.image_cache,
         problems=(
