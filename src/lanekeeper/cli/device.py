@@ -34,6 +34,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="STATE",
         help="in this state alone: available, held, cleaning, quarantined or missing",
     )
+    listing.add_argument(
+        "--needs-attention",
+        action="store_true",
+        help="those alone that wait for somebody: quarantined, spent, not well, or away with a "
+        "guest",
+    )
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(handler=run_list)
     show = verbs.add_parser("show", help="show one device")
@@ -56,6 +62,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_list(parsed: argparse.Namespace) -> int:
     """Print devices, one a line."""
     query = {key: value for key in ("host", "state") if (value := getattr(parsed, key)) is not None}
+    if parsed.needs_attention:
+        query["needs_attention"] = "true"
     cloud, devices = connect(), list[dict[str, Any]]()
     while True:
         page = cloud.get(_PATH, **query)["devices"]

@@ -82,12 +82,15 @@ def list_devices(
     host_name: str | None = None,
     state: str | None = None,
     *,
+    waiting: bool = False,
     after: str | None = None,
     limit: int = PAGE,
 ) -> list[Device]:
     """Functions that hosts tell of, or one host tells of, by host and address.
 
-    At most *limit* of them, beginning after the one whose id is *after*.
+    With *waiting* only those for which somebody has to do something: quarantined, spent and clean
+    again, not well, or away with a guest. At most *limit* of them, beginning after the one whose id
+    is *after*.
 
     Raises:
         Invalid: there is no such state (the message has those that there are), no such device as
@@ -102,6 +105,7 @@ def list_devices(
         host_name=host_name,
         state=None if state == MISSING else state,
         present=None if state is None else state != MISSING,
+        waiting=waiting,
         after=after,
         limit=limit,
     )

@@ -25,6 +25,7 @@ from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
 from lanekeeper.store.device.device import device_provider_set, devices_in_orders
 from lanekeeper.store.device.life import cleaning_began, device_cleaned
 from lanekeeper.store.device.report import DeviceRow, Merged, devices_merge
+from lanekeeper.store.device.reserve import device_kept_back
 from lanekeeper.store.host.desired import (
     desired_knows,
     desired_obeyed,
@@ -225,6 +226,10 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
     reached("controller.report.after")
     for one in closed:
         CLEANING.labels(one.outcome).observe(one.seconds)
+        if one.waits:
+            log.warning(
+                "device.needs_attention", device=one.device_id, reason=one.waits, host=host_id
+            )
     if changed:
         reached("controller.report.changed")
         site.bells.ring(host_id)
@@ -232,10 +237,18 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Cleaned:
-    """A cleaning round that has ended: ``clean`` or ``quarantined``, and how long it was open."""
+    """A cleaning round that has ended.
 
+    Attributes:
+        outcome: ``clean`` or ``quarantined``.
+        seconds: how long it was open.
+        waits: why somebody has to do something before it serves again; empty when nobody has.
+    """
+
+    device_id: str
     outcome: str
     seconds: float
+    waits: str
 
 
 def _cleaned(
@@ -257,7 +270,15 @@ def _cleaned(
     )
     if not closed or began is None:
         return None
-    return _Cleaned("quarantined" if problem else "clean", (now - began).total_seconds())
+    waits = (
+        f"quarantined: {problem}" if problem else device_kept_back(connection, cleaned.device_id)
+    )
+    return _Cleaned(
+        cleaned.device_id,
+        "quarantined" if problem else "clean",
+        (now - began).total_seconds(),
+        waits,
+    )
 
 
 def check_history(site: Site, host_id: str, after: str) -> HostRecord:

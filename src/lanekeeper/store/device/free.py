@@ -21,6 +21,14 @@ IS_FIT = device.c.unfit == ""
 IS_UNRESERVED = device.c.reserved == Reserve.NOT
 """It is not spent, retired, or reserved through Placement."""
 IS_FOR_ONE_GUEST = device.c.tags["one_time_use"].as_string() == "true"
+NEEDS_ATTENTION = sa.or_(
+    sa.and_(device.c.present, device.c.state == DeviceState.QUARANTINED),
+    sa.and_(IS_CLEAN, device.c.reserved == Reserve.SPENT),
+    sa.and_(device.c.present, device.c.listed, ~IS_FIT),
+    sa.and_(~device.c.present, device.c.state == DeviceState.HELD),
+)
+"""Nothing happens to it until somebody does something: it is quarantined, spent and clean again,
+kept back as not well, or away although a guest holds it."""
 _MATE, _MATES_CARD = device.alias("mate"), card.alias("mates_card")
 
 
