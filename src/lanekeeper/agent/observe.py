@@ -17,6 +17,7 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.pci.devname import Pins, pinned, renamed
 from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.domain.pci.unit import Unit, units
@@ -24,6 +25,7 @@ from lanekeeper.host.machine import Scan
 from lanekeeper.hypervisor.driver import Capacity
 from lanekeeper.protocol import DeviceFact, DeviceHealth, HostFacts, HostHealth
 
+_UNNAMED: Pins = {}
 _ALL = Cpus()
 """Guests float over every CPU."""
 
@@ -97,13 +99,15 @@ class View:
         return address in self.listed
 
 
-def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
+def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _UNNAMED) -> View:
     """Match what was scanned with *policy*; set aside what must not or cannot be used.
 
     *management* names the interfaces that carry the agent's own traffic: a function that has one
     of them is not for guests. VFs of such a PF are; they do not change what the PF does.
+    *pins* say which card an entry means that names an interface.
     """
-    listing = list_devices(policy.specs, scan.devices)
+    specs = pinned(policy.specs, pins)
+    listing = list_devices(specs, scan.devices)
     by_address = {device.address: device for device in scan.devices}
     carriers = [one.device for one in listing.listed if one.device.netdev in management]
     orphans = [
@@ -135,6 +139,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         image_cache=policy.image_cache,
         problems=(
             *listing.problems,
+            *renamed(specs, scan.devices),
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
             *map(_carries, carriers),
             *map(_is_orphan, orphans),
