@@ -127,6 +127,8 @@ class Cleaner:
         yield "function reset"
         yield from self._rest_vf(device)  # a reset may bring back what firmware remembers
         if device.class_code >> 8 == NVME and view.erase_nvme:
+            # Whoever goes on after an end in between finds the driver that is only for this.
+            self._drivers.remember({function_of(self._machine, device): driver})
             yield from self._erase(address, partial(self._check_time, address, started, view))
         self._machine.bind(address, driver)
         found = self._machine.device(address).driver
