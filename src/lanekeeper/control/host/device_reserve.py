@@ -119,8 +119,7 @@ def reserve_inventories(
         Invalid: the provider has none of a class.
     """
     provider = existing(connection, provider_id)
-    assert provider.parent_id is not None, "devices hang on their host"
-    host_lock(connection, provider.parent_id)
+    host_lock(connection, provider.root_id)  # devices hang on their host
     provider = existing(connection, provider_id)
     moved = bump(connection, provider, generation)
     have = {name: one.record for name, one in inventories_of(connection, provider_id).items()}

@@ -152,11 +152,12 @@ def devices_belong_to_their_providers(records: Records) -> Iterator[Finding]:
     for device in records.device:
         provider = providers.get(device["provider_id"] or "")
         own = device_provider_id(device["host_id"], device["pf_id"] or device["id"])
+        parent = provider["parent_id"] if provider else None
         if device["provider_id"] and provider is None:
             problem = f"its provider {device['provider_id']} is not there"
         elif provider and provider["host_id"] != device["host_id"]:
             problem = f"its provider {provider['name']} is another host's"
-        elif device["present"] and device["listed"] and device["provider_id"] != own:
+        elif device["present"] and device["listed"] and own not in (device["provider_id"], parent):
             problem = f"it counts for provider {device['provider_id']}, not for {own}"
         elif device["present"] and not device["listed"] and device["provider_id"]:
             problem = "it is not listed and counts for a provider"
