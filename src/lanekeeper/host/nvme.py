@@ -172,7 +172,7 @@ class NvmeEraser:
         data = self._raw(left, "id-ns", f"/dev/{name}", f"--namespace-id={id_}")
         device = self._block_device(name, id_, left)
         namespace = Namespace.parse(data)
-        blocks = namespace.sample(self._random)
+        blocks = namespace.sample(self._random.sample)
         return _Part(id_, device, namespace, _read(device, namespace, blocks))
 
     def _block_device(self, name: str, id_: int, left: Left) -> str:

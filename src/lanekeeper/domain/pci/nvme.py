@@ -7,10 +7,9 @@ Format NVM, Sanitize; NVM Command Set Specification 1.0, figure 97 (Identify Nam
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from random import Random
 from typing import Self
 
 from lanekeeper.domain.errors import Invalid
@@ -21,6 +20,10 @@ IDENTIFY_BYTES = 4096
 _LISTED = re.compile(r"\[ *\d+\]: *(0x[0-9a-f]{1,8}|0)")
 SAMPLES = 64
 """Blocks of a namespace that are looked at before and after, the first and the last among them."""
+
+
+Choose = Callable[[Sequence[int], int], Sequence[int]]
+"""Takes so many of them by chance: ``random.Random.sample``."""
 
 
 class SecureErase(IntEnum):
@@ -91,11 +94,11 @@ class Namespace:
             raise Invalid(f"a namespace has blocks of 2^{shift} bytes")
         return cls(_number(data, 0, 8), 1 << shift)
 
-    def sample(self, random: Random) -> tuple[int, ...]:
-        """Choose blocks to look at: the first, the last, and some by chance, in order."""
+    def sample(self, choose: Choose) -> tuple[int, ...]:
+        """Name blocks to look at: the first, the last, and what *choose* takes of the rest."""
         if self.blocks <= SAMPLES:
             return tuple(range(self.blocks))
-        some = random.sample(range(1, self.blocks - 1), SAMPLES - 2)
+        some = choose(range(1, self.blocks - 1), SAMPLES - 2)
         return tuple(sorted({0, self.blocks - 1, *some}))
 
 
