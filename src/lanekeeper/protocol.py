@@ -73,6 +73,8 @@ class DeviceFact(Wire, frozen=True):
         serial: the card's serial number; a device that moves slots keeps its identity through it.
         slot: the physical slot of the card; tells for one without a serial number. Like that told
             of what is no VF, and by an older agent of nothing.
+        unit: the first address of those that can only be given away together; None for what is
+            alone.
     """
 
     address: str
@@ -93,6 +95,7 @@ class DeviceFact(Wire, frozen=True):
     serial: str | None = None
     slot: str | None = None
     label: str | None = None
+    unit: str | None = None
 
 
 class PagesFact(Wire, frozen=True):
@@ -231,6 +234,7 @@ class DeviceWanted(Wire, frozen=True):
     Attributes:
         card_serial: serial number of the card that it is a function of, where that told one; on
             another card at the same address nothing is done.
+        unit: name of those that are given away and cleaned together; None for what is alone.
     """
 
     device_id: str
@@ -240,6 +244,7 @@ class DeviceWanted(Wire, frozen=True):
     managed: bool = True
     alias: str = ""
     card_serial: str | None = None
+    unit: str | None = None
 
 
 LinkStateName = Literal["auto", "enable", "disable"]

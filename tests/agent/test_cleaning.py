@@ -1,4 +1,5 @@
 import errno
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from lanekeeper.config.tree import Own
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import CleaningHook
+from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.hook import run_hook
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.simulated_bus import insert_card
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
-from lanekeeper.protocol import CleaningWanted
+from lanekeeper.protocol import CleaningWanted, DeviceWanted
 
 VF = PciAddress.parse(vf(3).address)
 DIRTY = nic(3, vlan=99, trusted=True, spoof_check=False)
@@ -170,7 +172,11 @@ def test_an_nvme_vf_has_no_settings_to_reset(bench: Bench) -> None:
     )
     seen = view(bench.machine.scan(), Policy.of(load(()).config), frozenset())
     state = bench.cleaner.clean(type(wanted)(device=device, round=4), seen)
-    assert (state.clean, state.round, state.steps) == (True, 4, ["function reset", "driver none"])
+    assert (state.clean, state.round, state.steps) == (
+        True,
+        4,
+        ["function reset", "nvme: not erased on a simulated machine", "driver none"],
+    )
 
 
 def test_settings_that_do_not_take_are_named(bench: Bench) -> None:
@@ -205,7 +211,7 @@ def test_a_vf_whose_pf_has_lost_its_interface_is_not_called_clean(bench: Bench) 
 
 
 def hooked(bench: Bench, *hooks: str, run: RunHook | None = run_hook) -> list[str]:
-    bench.cleaner = Cleaner(bench.machine, bench.hypervisor, bench.drivers, monotonic, run)
+    bench.cleaner = Cleaner(bench.machine, bench.hypervisor, bench.drivers, monotonic, run_hook=run)
     parsed = tuple(CleaningHook.parse(one) for one in hooks)
     return bench.clean(replace(POLICY, cleaning_hooks=parsed))
 
@@ -243,3 +249,36 @@ def test_on_a_simulated_machine_programs_are_noted_and_not_run(bench: Bench) -> 
     bench.dirty()
     steps = hooked(bench, '{"command": ["/bin/false"]}', run=None)
     assert steps[-1] == "hook /bin/false: not run on a simulated machine"
+
+
+def test_a_drive_gets_back_its_driver_though_the_agent_ended_while_it_was_erased(
+    bench: Bench,
+) -> None:
+    from lanekeeper.config import load
+
+    drive = PciAddress.parse("0000:22:00.1")
+
+    class Ended(BaseException):
+        """The process is gone."""
+
+    def ends(device: PciDevice, _left: object) -> Iterator[str]:
+        bench.machine.bind(device.address, "nvme")
+        raise Ended
+        yield
+
+    def erases(device: PciDevice, _left: object) -> Iterator[str]:
+        yield "erased"
+
+    wanted = cleaning(vf(0))
+    device = DeviceWanted(device_id="nvme", address=str(drive), vendor_id="1b36", product_id="0010")
+    order = msgspec.structs.replace(wanted, device=device)
+    seen = view(bench.machine.scan(), Policy.of(load(()).config), frozenset())
+    for erase in (ends, erases):
+        cleaner = Cleaner(
+            bench.machine, bench.hypervisor, bench.drivers, monotonic, erase_nvme=erase
+        )
+        if erase is ends:
+            with pytest.raises(Ended):
+                cleaner.clean(order, seen)
+            assert bench.machine.device(drive).driver == "nvme"
+    assert cleaner.clean(order, seen).steps[-2:] == ["erased", "driver none"]

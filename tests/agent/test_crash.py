@@ -20,7 +20,7 @@ POINTS = [
     f"agent.{what}.{when}"
     for what in ("define", "start", "report", "destroy", "clean")
     for when in ("before", "after")
-]
+] + [f"agent.clean.step:{number}" for number in range(1, 5)]
 CONFIG = """[pci]
 device_spec = {"vendor_id": "8086", "product_id": "10ca", "address": "0000:21:*", \
 "physical_network": "physnet1"}

@@ -5,15 +5,17 @@ import pytest
 
 from agent.orders_of import PF, POLICY, vf
 from lanekeeper.agent.observe import Policy, View, facts, health, view
-from lanekeeper.agent.senses import refuse_contradictions
+from lanekeeper.agent.senses import Senses, refuse_contradictions
 from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device_spec import parse_option
+from lanekeeper.domain.pci.devname import pin
 from lanekeeper.host.machine import DeviceFault, Scan
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.simulated_bus import insert_card
-from lanekeeper.hypervisor.simulated import SIMULATED_HOST
+from lanekeeper.hypervisor.guest_files import GuestDirectories
+from lanekeeper.hypervisor.simulated import SIMULATED_HOST, SimulatedHypervisor
 
 NOBODY = frozenset[str]()
 
@@ -134,3 +136,70 @@ def test_a_function_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     bad.unlink(missing_ok=True)
     bad.write_text("TLP many\nTOTAL_ERR_FATAL many\n")
     assert [one.address for one in health(seen, machine.health).devices] == ["0000:41:00.0"]
+
+
+def with_a_gpu(scan: Scan, *, sound_driver: str | None = None) -> Scan:
+    """Two functions of one card, in one IOMMU group."""
+    gpu = replace(
+        scan.devices[0], address=PciAddress.parse("0000:51:00.0"), vendor_id=0x10DE,
+        product_id=0x1DB6, class_code=0x030200, iommu_group=77, driver=None,
+    )  # fmt: skip
+    sound = replace(
+        gpu, address=PciAddress.parse("0000:51:00.1"), product_id=0x10F2, class_code=0x040300,
+        driver=sound_driver,
+    )  # fmt: skip
+    return replace(scan, devices=(*scan.devices, gpu, sound))
+
+
+def test_functions_of_one_group_are_told_as_one_unit(scan: Scan) -> None:
+    seen = view(
+        with_a_gpu(scan, sound_driver="snd_hda_intel"), spec('{"vendor_id": "10de"}'), NOBODY
+    )
+    told = facts("host", SIMULATED_HOST, seen)
+    assert [(one.address, one.unit) for one in told.devices] == [
+        ("0000:51:00.0", "0000:51:00.0"),
+        ("0000:51:00.1", "0000:51:00.0"),
+    ]
+    lone = view(scan, POLICY, NOBODY)
+    assert {one.unit for one in facts("host", SIMULATED_HOST, lone).devices} == {None}
+
+
+def test_a_unit_that_the_host_uses_in_part_is_set_aside(scan: Scan) -> None:
+    gpu_alone = spec('{"vendor_id": "10de", "product_id": "1db6"}')
+    seen = view(with_a_gpu(scan, sound_driver="snd_hda_intel"), gpu_alone, NOBODY)
+    assert seen.listed == {}
+    assert any("0000:51:00.1 (snd_hda_intel)" in one for one in seen.problems)
+    free = view(with_a_gpu(scan), gpu_alone, NOBODY)
+    assert addresses(free) == {"0000:51:00.0"}
+    assert free.units == {}
+
+
+def test_an_interface_that_is_renamed_still_means_its_card(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
+    policy = spec('{"devname": "ens1", "product_id": "10ca", "physical_network": "physnet1"}')
+    directories = GuestDirectories(tmp_path / "servers")
+    hypervisor = SimulatedHypervisor(tmp_path / "guests.json", machine)
+    senses = Senses(machine, hypervisor, directories, policy)
+    before = senses.view()
+    assert addresses(before) == {vf(index).address for index in range(7)}
+    for pf, name in ((PF, "lan0"), ("0000:41:00.0", "ens1")):  # another card gets the name
+        (old,) = (machine.root / "sys/bus/pci/devices" / pf / "net").iterdir()
+        old.rename(old.with_name(name))
+    after = senses.view()
+    assert addresses(after) == addresses(before)
+    (said,) = after.problems
+    assert "interface ens1 is called lan0 by now; the entry still means 0000:21:00.0" in said
+    assert "Nova would look for the name and no longer find the card" in said
+    again = Senses(machine, hypervisor, directories, policy).view()
+    assert addresses(again) == {vf(index, bus="41").address for index in range(7)}
+
+
+def test_a_name_that_is_gone_with_its_card_is_looked_up_again(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
+    specs = parse_option('{"devname": "ens1", "product_id": "10ca"}')
+    devices = machine.scan().devices
+    pins = pin(specs, devices, {})
+    assert pin(specs, [one for one in devices if str(one.address) != PF], pins) == pins
+    other = [replace(one, serial="another") if str(one.address) == PF else one for one in devices]
+    assert pin(specs, other, pins)["ens1"].serial == "another"
+    assert pin((), devices, pins) == {}

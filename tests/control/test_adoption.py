@@ -28,6 +28,7 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.protocol import HostFacts, HostState, ServerState, ServerWanted
 from lanekeeper.store import tables as t
 from lanekeeper.store.compute.server import ServerRecord, server_get
+from lanekeeper.store.host.host import host_get
 from lanekeeper.store.network.port import port_show
 
 
@@ -272,6 +273,10 @@ def test_what_cannot_be_read_back_is_listed_and_its_devices_set_aside(
     assert {states[address] for address in state.devices} == {"quarantined"}
     assert world.server(told.id) is None
     assert world.is_sound()
+    with world.fleet.site.database.read() as connection:
+        record = host_get(connection, world.host)
+    assert not record.enabled  # or its CPUs and memory were given away twice
+    assert told.id in record.disabled_reason
 
 
 def test_what_the_host_no_longer_has_room_for_stays_unknown(world: World) -> None:

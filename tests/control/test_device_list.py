@@ -72,3 +72,25 @@ def test_a_limit_has_bounds(world: Fleet, limit: int) -> None:
 def test_a_marker_is_a_device(world: Fleet) -> None:
     with pytest.raises(Invalid, match="marker: no device has the id nothing"):
         list_devices(world.site, after="nothing")
+
+
+def test_what_waits_for_somebody_is_listed_alone(world: Fleet) -> None:
+    spent, dirty, gone, ill, busy, aside, *_ = (
+        one for one in list_devices(world.site, "h1") if one.listed
+    )
+    changes: dict[str, dict[str, object]] = {
+        spent.id: {"reserved": "spent"},
+        dirty.id: {"state": "quarantined"},
+        gone.id: {"state": "held", "present": False},
+        ill.id: {"unfit": "its link is down"},
+        busy.id: {"reserved": "spent", "state": "cleaning"},
+        aside.id: {"reserved": "retired"},
+    }
+
+    def work(connection: sa.Connection) -> None:
+        for id_, values in changes.items():
+            connection.execute(device.update().where(device.c.id == id_).values(**values))
+
+    world.site.database.write(work)
+    waiting = {one.id for one in list_devices(world.site, waiting=True)}
+    assert waiting == {spent.id, dirty.id, gone.id, ill.id}

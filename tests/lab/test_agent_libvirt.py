@@ -18,8 +18,8 @@ from agent.orders_of import PF, cleaning, nic, server, server_id, vf
 from lab_host import LabHost
 from lanekeeper.lab import guest
 from lanekeeper.lab.cache import DEFAULT_CACHE, Cache
-from lanekeeper.protocol import Desired, HostState, ServerWanted
-from running import LANEKEEPER, until
+from lanekeeper.protocol import Desired, DeviceWanted, HostState, ServerWanted
+from running import LANEKEEPER, dying_at, until
 
 pytestmark = pytest.mark.lab
 
@@ -30,6 +30,7 @@ DEVICE_SPEC = """[pci]
 device_spec = {"vendor_id": "8086", "product_id": "10ca", "address": "0000:21:*", \
 "physical_network": "physnet1"}
 device_spec = {"vendor_id": "1af4"}
+device_spec = {"vendor_id": "1b36", "address": "0000:22:00.1"}
 """
 PREPARE = f"""set -e
 cd /sys/bus/pci/devices/{PF}
@@ -39,6 +40,31 @@ echo 3 > sriov_numvfs
 ip link set "$(ls net)" down
 modprobe igbvf
 """
+DRIVE = "0000:22:00.0"
+DRIVES_VF = "0000:22:00.1"
+# The drive's first VF gets a controller's means and its only namespace, which the PF had.
+PREPARE_DRIVE = f"""set -e
+modprobe nvme
+cd /sys/bus/pci/devices/{DRIVE}
+path=/dev/$(ls nvme)
+echo 0 > sriov_drivers_autoprobe
+echo 1 > sriov_numvfs
+nvme virt-mgmt $path -c 1 -r 1 -a 8 -n 1
+nvme virt-mgmt $path -c 1 -r 0 -a 8 -n 2
+nvme virt-mgmt $path -c 1 -r 0 -a 9 -n 0
+nvme detach-ns $path -n 1 -c 0 || true
+nvme attach-ns $path -n 1 -c 1 || true
+"""
+DRIVE_BACK = f"""
+cd /sys/bus/pci/devices/{DRIVE}
+path=/dev/$(ls nvme)
+nvme detach-ns $path -n 1 -c 1
+nvme virt-mgmt $path -c 1 -r 0 -a 7 -n 0
+echo 0 > sriov_numvfs
+echo 1 > sriov_drivers_autoprobe
+nvme attach-ns $path -n 1 -c 0
+"""
+OF_THE_FIRST = "lanekeeper: what the first guest has written"
 WITHIN_S = 240
 
 
@@ -56,17 +82,27 @@ class Host:
         told += ["--token", self.controller.token, "--state-dir", STATE]
         self.lab.done(LANEKEEPER, "agent", "enroll", *told)
 
-    def start_agent(self) -> int:
-        """Start it in the background; returns its process id in the lab host."""
+    def start_agent(self, dies_at: str = "") -> int:
+        """Start it in the background; returns its process id in the lab host.
+
+        With *dies_at* it kills itself at that point.
+        """
         words = [LANEKEEPER, "agent", "run", "--state-dir", STATE, "--config-file", CONFIG]
+        if dies_at:
+            words = ["env", *(f"{name}={at}" for name, at in dying_at(dies_at).items()), *words]
         answer = self.lab.channel.ask("spawn", argv=words, log=LOG)
         return int(answer["pid"])
 
-    def order(self, **values: Any) -> HostState:
-        """Order a new state, and return what the host says once it has worked it through."""
+    def give_order(self, **values: Any) -> Desired:
+        """Order a new state, whatever comes of it."""
         self._generation += 1
         desired = Desired(generation=self._generation, mark="m", **values)
         self.controller.order("lab", desired)
+        return desired
+
+    def order(self, **values: Any) -> HostState:
+        """Order a new state, and return what the host says once it has worked it through."""
+        desired = self.give_order(**values)
         try:
             until(lambda: self._obeys(desired), f"the host obeys {desired.generation}", WITHIN_S)
             return self.controller.state("lab")
@@ -244,3 +280,42 @@ def test_a_device_of_a_strangers_guest_is_not_touched(host: Host) -> None:
         assert host.driver(vf(2).address) == "vfio-pci"
     finally:
         host.lab.done("virsh", "destroy", "stranger")
+
+
+def test_what_one_guest_writes_to_an_nvme_vf_the_next_one_cannot_read(host: Host) -> None:
+    """The host writes in the guest's place, over the VF; the agent is killed once it has erased."""
+    host.shell(f"pkill -f '[a]gent run --state-dir {STATE}' || true")
+    host.shell(PREPARE_DRIVE)
+    try:
+        host.give_to_driver(DRIVES_VF, "nvme")
+        disk = until(lambda: host.shell("ls /dev/nvme*n1 2>/dev/null || true"), "a disk", WITHIN_S)
+        write = f"yes '{OF_THE_FIRST}' | dd of={disk} bs=1M count=64 oflag=direct iflag=fullblock"
+        host.shell(write)
+        look = f"dd if={disk} bs=1M iflag=direct status=none | grep -c '{OF_THE_FIRST}' || true"
+        assert int(host.shell(look)) > 1_000_000
+        host.shell(f"echo {DRIVES_VF} > /sys/bus/pci/drivers/nvme/unbind")
+
+        wanted = DeviceWanted(
+            device_id="drive", address=DRIVES_VF, vendor_id="1b36", product_id="0010"
+        )
+        died = host.start_agent("agent.clean.nvme.erased")
+        host.give_order(cleaning=[cleaning(wanted)])
+        runs = f"tr -d '\\0' < /proc/{died}/cmdline 2>/dev/null || true"  # empty once it is dead
+        until(lambda: not host.shell(runs), "the agent has killed itself", WITHIN_S)
+        assert host.controller.state("lab").cleaned == []
+        host.start_agent()
+        (told,) = host.order(cleaning=[cleaning(wanted)]).cleaned
+        assert (told.clean, told.problem) == (True, "")
+        assert told.steps[-3:] == [
+            "nvme format (user data erase): namespace 1",
+            "nvme read back: 64 blocks hold nothing of what they held",
+            "driver none",
+        ]
+        assert host.driver(DRIVES_VF) == "none"
+
+        host.give_to_driver(DRIVES_VF, "nvme")
+        until(lambda: host.shell(f"ls {disk} 2>/dev/null || true"), "the disk is back", WITHIN_S)
+        assert host.shell(f"cmp -n 67108864 {disk} /dev/zero && echo same") == "same"
+    finally:
+        host.shell(f"echo {DRIVES_VF} > /sys/bus/pci/devices/{DRIVES_VF}/driver/unbind || true")
+        host.shell(DRIVE_BACK)

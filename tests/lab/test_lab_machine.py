@@ -21,6 +21,7 @@ SPEC = LabSpec(
     folder=Path("/run/h1"),
     busybox=Path("/cache/tools/busybox"),
     disk=Path("/run/h1/disk.img"),
+    drive=Path("/run/h1/drive.img"),
     controller_port=8443,
 )
 

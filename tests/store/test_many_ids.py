@@ -79,7 +79,7 @@ def test_a_list_by_what_is_free_names_no_provider_in_its_statement(database: Dat
             address=f"0000:{number // 256:02x}:{number % 256 // 8:02x}.{number % 8}",
             vendor_id="8086", product_id="10c9", dev_type="type-PCI", resource_class="CUSTOM_A",
         )
-        for number in range(40)
+        for number in range(60)
     ]  # fmt: skip
 
     def fill(connection: sa.Connection) -> None:
@@ -98,5 +98,5 @@ def test_a_list_by_what_is_free_names_no_provider_in_its_statement(database: Dat
 
         free = provider_list(connection, ProviderFilter(resources=(("CUSTOM_A", 1),)))
         none = provider_list(connection, ProviderFilter(resources=(("CUSTOM_A", 2),)))
-    assert (len(free), none) == (40, [])
+    assert (len(free), none) == (60, [])
     assert max(values) < len(devices)

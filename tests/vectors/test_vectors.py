@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,6 @@ FILES = tuple(find_files(Path(__file__).parent))
 
 ON_A_SITE = {"nova/placement", "nova/server_lifecycle"}
 """Kinds that need a whole site, with a database."""
-OPEN = {
-    "pl-used-vf-spec-removed-one-of-two": "another of two equal VFs is taken than in the case",
-}
-"""Cases that fail, and why; each has to fail still."""
 
 
 def answerable() -> list[Any]:
@@ -30,17 +25,12 @@ def answerable() -> list[Any]:
             file.kind,
             data,
             id=f"{file.kind}:{data['id']}",
-            marks=[*([pytest.mark.service] if file.kind in ON_A_SITE else []), *_open(data["id"])],
+            marks=[pytest.mark.service] if file.kind in ON_A_SITE else [],
         )
         for file in FILES
         if file.kind in ADAPTERS
         for data in file.cases
     ]
-
-
-def _open(case_id: str) -> list[Any]:
-    found = [reason for pattern, reason in OPEN.items() if fnmatchcase(case_id, pattern)]
-    return [pytest.mark.xfail(reason=found[0], strict=True)] if found else []
 
 
 @pytest.mark.parametrize(("kind", "data"), answerable())

@@ -1,14 +1,15 @@
 """Making a device as if nobody had ever held it.
 
-VF settings back to rest, the function reset, the driver that it had before, everything read back,
-and the operator's own programs, if there are some for it. A device that cannot be shown to be clean
-is not.
+VF settings back to rest, the function reset, an NVMe drive erased, the driver that it had before,
+everything read back, and the operator's own programs, if there are some for it. A device that
+cannot be shown to be clean is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
@@ -21,8 +22,9 @@ from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import environment_of
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.driver import is_vfio
+from lanekeeper.domain.pci.nvme import NVME
 from lanekeeper.host.machine import AT_REST, Machine, differences
-from lanekeeper.host.vfio import is_vfio
 from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.protocol import CleaningState, CleaningWanted, DeviceWanted
 
@@ -30,6 +32,8 @@ _NETWORK = 0x02  # base class; PCI Code and ID Assignment Specification
 
 RunHook = Callable[[Sequence[str], Mapping[str, str], float], str]
 """``host.hook.run_hook``."""
+EraseNvme = Callable[[PciDevice, Callable[[], float]], Iterator[str]]
+"""``host.nvme.NvmeEraser.erase``."""
 
 log = structlog.get_logger()
 
@@ -51,14 +55,17 @@ class Cleaner:
         hypervisor: Hypervisor,
         drivers: DriverRecord,
         stopwatch: Stopwatch,
+        *,
         run_hook: RunHook | None = None,
+        erase_nvme: EraseNvme | None = None,
     ) -> None:
-        """Without *run_hook* (a simulated machine) the operator's programs are noted, not run."""
+        """Without *run_hook* and *erase_nvme* (a simulated machine) what they do is only noted."""
         self._machine = machine
         self._hypervisor = hypervisor
         self._drivers = drivers
         self._stopwatch = stopwatch
         self._run_hook = run_hook
+        self._erase_nvme = erase_nvme
 
     def clean(self, wanted: CleaningWanted, view: View) -> CleaningState:
         """Clean one device; a second time does no harm.
@@ -71,11 +78,13 @@ class Cleaner:
         with _telling(steps):
             self._check(address, wanted, view)
             reached("agent.clean.before")
-            for step in self._steps(address):
+            for step in self._steps(address, started, view):
                 steps.append(step)
                 self._check_time(address, started, view)
+                reached("agent.clean.step")
             for step in self._hooks(address, started, view):
                 steps.append(step)
+                reached("agent.clean.step")
         reached("agent.clean.after")
         self._drivers.give_back(function_of(self._machine, self._machine.device(address)))
         return CleaningState(
@@ -86,14 +95,15 @@ class Cleaner:
             seconds=round(self._stopwatch() - started, 3),
         )
 
-    def _check_time(self, address: PciAddress, started: float, view: View) -> None:
-        """Raises HostFault once it has taken too long; a step itself cannot be cut off."""
+    def _check_time(self, address: PciAddress, started: float, view: View) -> float:
+        """Return the seconds that are left. Raises HostFault once it has taken too long."""
         took_s, most_s = self._stopwatch() - started, view.cleaning_timeout_s
         if took_s > most_s:
             raise HostFault(
                 f"cleaning {address} took {took_s:.0f} s, longer than {most_s:g} s",
                 hint="[lanekeeper] cleaning_timeout_s of this host's agent says how long it may",
             )
+        return most_s - took_s
 
     def _check(self, address: PciAddress, wanted: CleaningWanted, view: View) -> None:
         if not view.may_touch(address):
@@ -106,7 +116,7 @@ class Cleaner:
             raise Conflict(f"{address} is in the hands of guest {holder}")
         check_identity(self._machine, self._machine.device(address), wanted.device)
 
-    def _steps(self, address: PciAddress) -> Iterator[str]:
+    def _steps(self, address: PciAddress, started: float, view: View) -> Iterator[str]:
         """Carry out the steps; yields what each has done."""
         device = self._machine.device(address)
         driver = self._driver_before(device)
@@ -117,11 +127,22 @@ class Cleaner:
         self._machine.reset(address)
         yield "function reset"
         yield from self._rest_vf(device)  # a reset may bring back what firmware remembers
+        if device.class_code >> 8 == NVME and view.erase_nvme:
+            # Whoever goes on after an end in between finds the driver that is only for this.
+            self._drivers.remember({function_of(self._machine, device): driver})
+            yield from self._erase(address, partial(self._check_time, address, started, view))
         self._machine.bind(address, driver)
         found = self._machine.device(address).driver
         if found != driver:
             raise HostFault(f"{address} is on driver {found or 'none'}, not on {driver or 'none'}")
         yield f"driver {driver or 'none'}"
+
+    def _erase(self, address: PciAddress, left: Callable[[], float]) -> Iterator[str]:
+        """Erase the drive behind a function, which its kernel's driver has for so long."""
+        if self._erase_nvme is None:
+            yield "nvme: not erased on a simulated machine"
+            return
+        yield from self._erase_nvme(self._machine.device(address), left)
 
     def _hooks(self, address: PciAddress, started: float, view: View) -> Iterator[str]:
         """Run the operator's programs for the device, each within its time and what is left."""
@@ -133,9 +154,7 @@ class Cleaner:
             if self._run_hook is None:
                 yield f"hook {name}: not run on a simulated machine"
                 continue
-            self._check_time(address, started, view)
-            left_s = view.cleaning_timeout_s - (self._stopwatch() - started)
-            limit_s = min(hook.timeout_s, left_s)
+            limit_s = min(hook.timeout_s, self._check_time(address, started, view))
             told = self._run_hook(hook.arguments(device), environment_of(device), limit_s)
             yield f"hook {name}" + (f": {told}" if told else "")
 

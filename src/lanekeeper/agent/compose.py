@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lanekeeper.agent.cleaning import Cleaner, RunHook
+from lanekeeper.agent.cleaning import Cleaner, EraseNvme, RunHook
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.guests import SHUTDOWN_WAIT_S, Workshop
@@ -44,10 +44,12 @@ def compose(
     management: Interfaces = no_interfaces,
     timing: Timing | None = None,
     run_hook: RunHook | None = None,
+    erase_nvme: EraseNvme | None = None,
 ) -> Agent:
     """Return the agent of the enrolled host whose directory is *state*; it does nothing yet.
 
-    Without *run_hook* the operator's cleaning hooks are noted and not run.
+    Without *run_hook* the operator's cleaning hooks are noted and not run, without *erase_nvme* no
+    drive is erased.
     """
     timing = timing or Timing()
     directories = GuestDirectories(state.servers)
@@ -68,7 +70,14 @@ def compose(
             stopwatch=timing.stopwatch,
             shutdown_wait_s=timing.shutdown_wait_s,
         ),
-        cleaner=Cleaner(machine, hypervisor, drivers, timing.stopwatch, run_hook),
+        cleaner=Cleaner(
+            machine,
+            hypervisor,
+            drivers,
+            timing.stopwatch,
+            run_hook=run_hook,
+            erase_nvme=erase_nvme,
+        ),
         sweep=ImageSweep(images, directories, hypervisor, timing.stopwatch),
         stopwatch=timing.stopwatch,
         look_every_s=timing.look_every_s,

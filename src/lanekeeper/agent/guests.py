@@ -23,8 +23,8 @@ from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.host.machine import Machine
-from lanekeeper.host.vfio import is_vfio
 from lanekeeper.hypervisor.config_drive import config_drive
 from lanekeeper.hypervisor.driver import (
     Blueprint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
@@ -17,12 +17,15 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
+from lanekeeper.domain.pci.devname import Pins, pinned, renamed
 from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.listing import Listed, list_devices
+from lanekeeper.domain.pci.unit import Unit, units
 from lanekeeper.host.machine import Scan
 from lanekeeper.hypervisor.driver import Capacity
 from lanekeeper.protocol import DeviceFact, DeviceHealth, HostFacts, HostHealth
 
+_UNNAMED: Pins = {}
 _ALL = Cpus()
 """Guests float over every CPU."""
 
@@ -36,6 +39,7 @@ class Policy:
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         cleaning_timeout_s: what one try to clean a device may take.
         cpus: which of the host's CPUs guests get.
+        erase_nvme: whether NVMe drives are erased when they are cleaned.
         cleaning_hooks: programs that have to succeed before a device is clean.
         image_cache: when images that nothing needs are removed.
     """
@@ -45,6 +49,7 @@ class Policy:
     excluded: frozenset[PciAddress] = frozenset()
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    erase_nvme: bool = True
     cleaning_hooks: Sequence[CleaningHook] = ()
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
@@ -57,6 +62,7 @@ class Policy:
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
             cpus=config.cpus,
+            erase_nvme=config.lanekeeper.erase_nvme,
             cleaning_hooks=config.lanekeeper.cleaning_hooks,
             image_cache=config.image_cache,
         )
@@ -72,7 +78,8 @@ class View:
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         slots: physical slots of cards, by the address of what is no VF.
-        cleaning_timeout_s, cleaning_hooks, cpus, image_cache: as the policy has them.
+        units: first address of those that belong together, by the address of each.
+        cleaning_timeout_s, erase_nvme, cleaning_hooks, cpus, image_cache: as the policy has them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -81,8 +88,10 @@ class View:
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
+    units: Mapping[PciAddress, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    erase_nvme: bool = True
     cleaning_hooks: Sequence[CleaningHook] = ()
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
@@ -90,13 +99,15 @@ class View:
         return address in self.listed
 
 
-def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
+def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _UNNAMED) -> View:
     """Match what was scanned with *policy*; set aside what must not or cannot be used.
 
     *management* names the interfaces that carry the agent's own traffic: a function that has one
     of them is not for guests. VFs of such a PF are; they do not change what the PF does.
+    *pins* say which card an entry means that names an interface.
     """
-    listing = list_devices(policy.specs, scan.devices)
+    specs = pinned(policy.specs, pins)
+    listing = list_devices(specs, scan.devices)
     by_address = {device.address: device for device in scan.devices}
     carriers = [one.device for one in listing.listed if one.device.netdev in management]
     orphans = [
@@ -106,6 +117,9 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
     ]
     aside = {device.address for device in (*carriers, *orphans)} | policy.excluded
     listed = {one.device.address: one for one in listing.listed if one.device.address not in aside}
+    tied = list(units(scan.devices))
+    bound = {one: why for unit in tied for one, why in _bound(unit, listed)}
+    listed = {address: one for address, one in listed.items() if address not in bound}
     parents = {
         address: by_address[address]
         for one in listed.values()
@@ -117,15 +131,19 @@ def view(scan: Scan, policy: Policy, management: frozenset[str]) -> View:
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         management=management,
         slots=scan.slots,
+        units=dict(_named(tied, listed)),
         cleaning_timeout_s=policy.cleaning_timeout_s,
         cpus=policy.cpus,
+        erase_nvme=policy.erase_nvme,
         cleaning_hooks=policy.cleaning_hooks,
         image_cache=policy.image_cache,
         problems=(
             *listing.problems,
+            *renamed(specs, scan.devices),
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
             *map(_carries, carriers),
             *map(_is_orphan, orphans),
+            *(f"{address} is set aside: {why}" for address, why in bound.items()),
         ),
     )
 
@@ -138,7 +156,10 @@ def facts(
     Its cells are the kernel's *nodes*; where those are not known, the hypervisor's.
     """
     found = cells(nodes) if nodes else capacity.cells
-    listed = [fact_of(one.device, one, view.slots) for one in view.listed.values()]
+    listed = [
+        fact_of(one.device, one, view.slots, view.units.get(address))
+        for address, one in view.listed.items()
+    ]
     parents = [fact_of(device, None, view.slots) for device in view.parents.values()]
     return HostFacts(
         host_name=host_name,
@@ -168,7 +189,10 @@ def health(view: View, read: Callable[[PciDevice], Reading]) -> HostHealth:
 
 
 def fact_of(
-    device: PciDevice, listed: Listed | None, slots: Mapping[PciAddress, str]
+    device: PciDevice,
+    listed: Listed | None,
+    slots: Mapping[PciAddress, str],
+    unit: str | None = None,
 ) -> DeviceFact:
     return DeviceFact(
         address=str(device.address),
@@ -188,6 +212,7 @@ def fact_of(
         mac=device.mac,
         serial=device.serial,
         slot=slots.get(device.address),
+        unit=unit,
         label=f"pci_{str(device.address).translate(_NODE_NAME)}",
     )
 
@@ -218,6 +243,21 @@ def _carries(device: PciDevice) -> str:
         f"{device.address} is set aside: its interface {device.netdev} carries this host's "
         "management traffic; leave it out of device_spec"
     )
+
+
+def _bound(unit: Unit, listed: Collection[PciAddress]) -> Iterator[tuple[PciAddress, str]]:
+    """The listed members of a unit that cannot be given away, each with the reason."""
+    if obstacle := unit.obstacle(listed):
+        yield from ((one.address, obstacle) for one in unit.members if one.address in listed)
+
+
+def _named(
+    tied: Iterable[Unit], listed: Collection[PciAddress]
+) -> Iterator[tuple[PciAddress, str]]:
+    for unit in tied:
+        ours = [one.address for one in unit.members if one.address in listed]
+        if len(ours) > 1:
+            yield from ((address, str(ours[0])) for address in ours)
 
 
 def _is_orphan(device: PciDevice) -> str:

@@ -14,8 +14,9 @@ from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.senses import Interfaces, no_interfaces, refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import Unavailable
-from lanekeeper.host.hook import run_hook
+from lanekeeper.host.hook import run_bounded, run_hook
 from lanekeeper.host.linux import LinuxMachine
+from lanekeeper.host.nvme import NvmeEraser
 from lanekeeper.hypervisor.driver import Hypervisor
 
 SYSTEM_URI = "qemu:///system"
@@ -42,7 +43,14 @@ def real_agent(
     hypervisor = _libvirt(state, libvirt_uri, kvm)
     management = _management(client.url)
     agent = compose(
-        state, client, machine, hypervisor, policy, management=management, run_hook=run_hook
+        state,
+        client,
+        machine,
+        hypervisor,
+        policy,
+        management=management,
+        run_hook=run_hook,
+        erase_nvme=NvmeEraser(partial(run_bounded, errors_apart=True), machine.bind).erase,
     )
     return agent, client
 

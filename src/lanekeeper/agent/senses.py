@@ -10,6 +10,7 @@ from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.agent.vf_settings import vf_of
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.devname import Pins, pin
 from lanekeeper.domain.pci.listing import list_devices
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.machine import Machine
@@ -57,6 +58,7 @@ class Senses:
         self._directories = directories
         self._policy = policy
         self._management = management
+        self._pins: Pins = {}
         self.vfs = VfReadings()
 
     def check(self, policy: Policy) -> None:
@@ -69,7 +71,9 @@ class Senses:
 
     def view(self) -> View:
         """Scan the bus. Raises HostFault."""
-        return view(self._machine.scan(), self._policy, self._management())
+        scan = self._machine.scan()
+        self._pins = pin(self._policy.specs, scan.devices, self._pins)
+        return view(scan, self._policy, self._management(), self._pins)
 
     def facts(self, host_name: str, seen: View) -> HostFacts:
         """Raises Unavailable, HostFault: hypervisor or kernel do not tell the host's size."""

@@ -18,7 +18,7 @@ from lanekeeper.agent.plan import (
     StartGuest,
     StopGuest,
 )
-from lanekeeper.protocol import CleaningWanted, Desired, ServerWanted
+from lanekeeper.protocol import CleaningWanted, Desired, DeviceWanted, ServerWanted
 
 Kind = Literal["guest", "vf settings", "cleaning"]
 
@@ -88,7 +88,7 @@ def task_of(action: Action) -> Task:
                 action=action,
                 identity=_cleaning(wanted),
                 subject=device.device_id,
-                touches=frozenset({device.device_id, device.address}),
+                touches=frozenset({device.device_id, *_places(device)}),
                 event="device clean",
                 device=device.address,
             )
@@ -129,9 +129,14 @@ def task_of(action: Action) -> Task:
                 action=action,
                 identity=Identity("guest", server.id, _order(server)),
                 subject=server.id,
-                touches=frozenset({server.id, *(device.address for device in own)}),
+                touches=frozenset({server.id, *(place for one in own for place in _places(one))}),
                 event=_EVENTS[type(action)],
             )
+
+
+def _places(device: DeviceWanted) -> tuple[str, ...]:
+    """Its address, and that of those that are handled one after the other with it."""
+    return (device.address,) if device.unit is None else (device.address, f"unit {device.unit}")
 
 
 def cleanings(desired: Desired) -> Iterator[Identity]:

@@ -34,6 +34,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="STATE",
         help="in this state alone: available, held, cleaning, quarantined or missing",
     )
+    listing.add_argument(
+        "--needs-attention",
+        action="store_true",
+        help="those alone that wait for somebody: quarantined, spent, not well, or away with a "
+        "guest",
+    )
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(handler=run_list)
     show = verbs.add_parser("show", help="show one device")
@@ -56,6 +62,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_list(parsed: argparse.Namespace) -> int:
     """Print devices, one a line."""
     query = {key: value for key in ("host", "state") if (value := getattr(parsed, key)) is not None}
+    if parsed.needs_attention:
+        query["needs_attention"] = "true"
     cloud, devices = connect(), list[dict[str, Any]]()
     while True:
         page = cloud.get(_PATH, **query)["devices"]
@@ -130,11 +138,16 @@ def _path_of(device: str) -> str:
 
 
 def list_text(devices: list[dict[str, Any]]) -> str:
-    """The devices that guests may have; PFs that are told for their VFs alone are left out."""
+    """The devices that guests may have; PFs that are told for their VFs alone are left out.
+
+    What is only given away together has one ``unit``; where there is none the column is left out.
+    """
+    has_units = any(one["unit"] for one in devices)
     rows = [
         (
             one["host"],
             one["address"],
+            *((one["unit"] or "-",) if has_units else ()),
             f"{one['vendor_id']}:{one['product_id']}",
             one["physical_network"] or one["resource_class"] or "-",
             _standing(one),
@@ -145,7 +158,9 @@ def list_text(devices: list[dict[str, Any]]) -> str:
         for one in devices
         if one["listed"]
     ]
-    return table(("host", "address", "device", "serves", "state", "health", "holder", "id"), rows)
+    unit = ("unit",) if has_units else ()
+    head = ("host", "address", *unit, "device", "serves", "state", "health", "holder", "id")
+    return table(head, rows)
 
 
 def _standing(one: dict[str, Any]) -> str:

@@ -105,6 +105,15 @@ class Own(Section, frozen=True):
             multiple=True,
         ),
     ] = ()
+    erase_nvme: Annotated[
+        bool,
+        Option(
+            "lanekeeper",
+            "erase_nvme",
+            "Whether NVMe drives are erased (by Sanitize or Format, and read back) before they are "
+            "clean. Without it a cleaning hook has to. Of the host's agent.",
+        ),
+    ] = True
     agent_down_s: Annotated[
         float,
         Meta(ge=5, le=86_400),

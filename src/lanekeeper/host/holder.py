@@ -19,6 +19,7 @@ from typing import Protocol
 from lanekeeper.domain.errors import HostFault, Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.holder import Holder, HolderKind
 from lanekeeper.host.attribute import names, read_bytes, read_text
 
@@ -46,7 +47,7 @@ def read_holders(root: Path, devices: Iterable[PciDevice]) -> Holders:
     if captured is not None:
         return decode_holders(captured)
     found = dict(_guests(root))
-    held = [one for one in devices if _is_vfio(one) and one.address not in found]
+    held = [one for one in devices if is_vfio(one.driver) and one.address not in found]
     return found | _processes(root, held) if held else found
 
 
@@ -66,11 +67,6 @@ def decode_holders(text: bytes) -> Holders:
         return {PciAddress.parse(address): holder for address, holder in found.items()}
     except (msgspec.MsgspecError, Invalid) as error:
         raise HostFault(f"/{CAPTURED} makes no sense: {error}") from error
-
-
-def _is_vfio(device: PciDevice) -> bool:
-    """Variant drivers are called so, too: ``mlx5_vfio_pci``, ``nvgrace_gpu_vfio_pci``."""
-    return "vfio" in (device.driver or "")
 
 
 def _guests(root: Path) -> Iterator[tuple[PciAddress, Holder]]:

@@ -1,4 +1,4 @@
-"""Running a program of the operator's so that it can neither hang, flood nor outstay its welcome.
+"""Running a program so that it can neither hang, flood nor outstay its welcome.
 
 Its environment is what it is given and nothing of ours, it reads nothing, what it prints is
 bounded, and when it ends, or its time does, everything that it started is killed with it.
@@ -12,9 +12,10 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from lanekeeper.domain.errors import HostFault
 
@@ -26,18 +27,52 @@ _TOLD = 200
 
 
 def run_hook(arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> str:
-    """Run a program to its end; returns the last line that it printed, at most 200 characters.
+    """Run a program of the operator's; returns the last line that it printed, cut at 200.
+
+    Raises as ``run_bounded``.
+    """
+    return _last_line(run_bounded(arguments, environment, timeout_s))
+
+
+def run_bounded(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    timeout_s: float,
+    *,
+    errors_apart: bool = False,
+) -> bytes:
+    """Run a program to its end; returns what it printed.
+
+    *errors_apart* leaves out what it says on standard error, unless it fails.
 
     Raises:
         HostFault: it could not be started, failed, took too long, or printed too much.
     """
+    if not errors_apart:
+        return _run(arguments, environment, timeout_s, subprocess.STDOUT, lambda output: output)
+    with TemporaryFile() as errors:
+
+        def told(_output: bytes) -> bytes:
+            errors.seek(0)
+            return errors.read(OUTPUT_BYTES)
+
+        return _run(arguments, environment, timeout_s, errors.fileno(), told)
+
+
+def _run(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    timeout_s: float,
+    stderr: int,
+    complaint: Callable[[bytes], bytes],
+) -> bytes:
     name, mark = arguments[0], uuid.uuid4().hex
     try:
         process = subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             cwd="/",
             env={**environment, _MARK: mark},
             umask=0o077,
@@ -51,12 +86,16 @@ def run_hook(arguments: Sequence[str], environment: Mapping[str, str], timeout_s
         output = _output(process, name, timeout_s)
     finally:
         _end(process, mark)
-    last = output.decode("utf-8", "replace").strip().rpartition("\n")[2][:_TOLD]
     if process.returncode:
         code = process.returncode
         how = f"exit code {code}" if code > 0 else f"signal {-code}"
+        last = _last_line(complaint(output))
         raise HostFault(f"{name} failed with {how}: {last or 'it printed nothing'}")
-    return last
+    return output
+
+
+def _last_line(output: bytes) -> str:
+    return output.decode("utf-8", "replace").strip().rpartition("\n")[2][:_TOLD]
 
 
 def _output(process: subprocess.Popen[bytes], name: str, timeout_s: float) -> bytes:

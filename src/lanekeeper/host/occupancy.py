@@ -14,9 +14,9 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.hostplan.action import BindVf, Change, SetVfCount
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.holder import HolderKind
 from lanekeeper.host.holder import read_holders
-from lanekeeper.host.vfio import is_vfio
 
 
 class Bus(Protocol):

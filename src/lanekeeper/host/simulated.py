@@ -20,6 +20,7 @@ import msgspec
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress, vf_address
+from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 from lanekeeper.host.attribute import link_name, read_text, refusals, write_text
 from lanekeeper.host.linux import LinuxMachine
@@ -29,7 +30,6 @@ from lanekeeper.host.simulated_eswitch import SimulatedEswitch
 from lanekeeper.host.simulated_switch import SimulatedSwitch
 from lanekeeper.host.tree import plant
 from lanekeeper.host.vf_settings import forget_settings, kept_settings, settings_file
-from lanekeeper.host.vfio import is_vfio
 
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""

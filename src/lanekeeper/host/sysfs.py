@@ -214,6 +214,7 @@ class PciSysfs:
             numa_node=None if numa_node < 0 else numa_node,
             pcie_root=_root_port(home),
             iommu_group=whole(group, "iommu_group") if group else None,
+            has_reset=parent is not None or os.path.lexists(f"{home}/reset"),
             total_vfs=total_vfs,
             num_vfs=_number(home, "sriov_numvfs", 0, total_vfs) if total_vfs else 0,
             driver=driver,

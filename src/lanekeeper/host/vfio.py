@@ -12,12 +12,10 @@ from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.driver import is_vfio, keeps_group
 from lanekeeper.host.attribute import Write, link_name, names, read_text, write_text
 
 _DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]{0,63}")
-# Drivers that leave DMA to whoever owns the group. Source: Linux struct device_driver,
-# driver_managed_dma, set by these and by VFIO's.
-_HARMLESS = frozenset({"pci-stub", "pcieport", "shpchp"})
 
 
 class Vfio:
@@ -91,18 +89,12 @@ class Vfio:
         return tuple(member for member in self.group(address) if not self._harmless(member))
 
     def _harmless(self, address: PciAddress) -> bool:
-        driver = self.driver(address)
-        if driver is None or driver in _HARMLESS or is_vfio(driver):
+        if not keeps_group(self.driver(address)):
             return True
         return (read_text(f"{self._home(address)}/class") or "").startswith("0x0604")
 
     def _home(self, address: PciAddress) -> str:
         return f"{self._bus}/devices/{address}"
-
-
-def is_vfio(driver: str | None) -> bool:
-    """Whether a driver hands functions to guests: vfio-pci or a variant such as mlx5_vfio_pci."""
-    return driver is not None and "vfio" in driver
 
 
 def _is_address(name: str) -> bool:

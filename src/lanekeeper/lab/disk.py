@@ -11,6 +11,7 @@ from pathlib import Path
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.lab.program import run
 
+DRIVE_MIB = 64
 SIZE_MIB = 4096  # the file has holes: 2 MiB are taken at first
 LAYER = "files"
 """The folder on it that lies over the outer machine's root."""
@@ -22,10 +23,15 @@ _REPLAYED = 1  # e2fsck's exit code when it has corrected something
 
 def make(path: Path) -> None:
     """Make an empty disk at *path*. Raises Unavailable, HostFault."""
-    with path.open("wb") as file:
-        file.truncate(SIZE_MIB * _MIB)
-    path.chmod(0o600)
+    make_blank(path, SIZE_MIB)
     run(["mkfs.ext4", "-q", "-F", "-m", "0", "-J", "size=16", "-E", _MADE_LATER, str(path)])
+
+
+def make_blank(path: Path, size_mib: int) -> None:
+    """Make a file of zeros that takes no room yet."""
+    with path.open("wb") as file:
+        file.truncate(size_mib * _MIB)
+    path.chmod(0o600)
 
 
 def read(path: Path, name: str) -> bytes:

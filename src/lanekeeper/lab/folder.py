@@ -6,6 +6,7 @@ launch.json    what the stage program was told
 lab.json       what runs: written once the lab is ready
 initramfs.img  the lab host's, with this lab's name in it
 disk.img       what the lab host wrote
+drive.img      what its NVMe drive holds
 port0 …        command ports (Unix sockets), port0.lock … who uses them
 console.log    the lab host's serial console;  qemu.log  what QEMU itself said
 tree, empty    what the lab host sees is mounted there, in QEMU's mount namespace only
@@ -78,6 +79,10 @@ class LabFolder:
     @property
     def disk(self) -> Path:
         return self.path / "disk.img"
+
+    @property
+    def drive(self) -> Path:
+        return self.path / "drive.img"
 
     @property
     def console(self) -> Path:

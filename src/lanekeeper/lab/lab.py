@@ -172,6 +172,7 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
         folder=folder.path,
         busybox=wanted.cache.busybox,
         disk=folder.disk,
+        drive=folder.drive,
         controller_port=wanted.controller_port,
         acceleration=choice,
         memory_mib=wanted.memory_mib,
@@ -181,6 +182,7 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
     compileall.compile_dir(Path(__file__).parents[1], quiet=2)
     (folder.path / "empty").mkdir(exist_ok=True)
     disk.make(spec.disk)
+    disk.make_blank(spec.drive, disk.DRIVE_MIB)
     base = initramfs.build(wanted.cache).read_bytes()
     write_whole(spec.initramfs, pad(base) + settings(wanted, spec))
     opened = [*own_folders(), wanted.cache.root.resolve(), *wanted.opened]

@@ -38,6 +38,7 @@ class LabSpec:
         folder: where its sockets and its console log go.
         busybox: forwards connections to the controller.
         disk: the image that keeps what the lab host writes.
+        drive: what the NVMe drive holds.
         controller_port: TCP port of the controller on the outer machine's loopback.
     """
 
@@ -48,6 +49,7 @@ class LabSpec:
     folder: Path
     busybox: Path
     disk: Path
+    drive: Path
     controller_port: int
     acceleration: Acceleration = Acceleration.TCG
     memory_mib: int = 3072
@@ -166,6 +168,8 @@ def _cards(spec: LabSpec) -> Iterator[str]:
     yield from ("-device", f"nvme-subsys,id=nvme,nqn=lanekeeper-{spec.name}")
     functions = "sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4"
     yield from ("-device", f"nvme,serial=lab-{spec.name},subsys=nvme,bus=slot3,{functions}")
+    yield from ("-drive", f"if=none,id=drive,format=raw,file={escape(spec.drive)}")
+    yield from ("-device", "nvme-ns,drive=drive,nsid=1")
 
 
 def _disk(spec: LabSpec) -> Iterator[str]:

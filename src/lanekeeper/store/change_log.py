@@ -206,10 +206,14 @@ _SOURCES = (
         "device",
         (
             *("id", "provider_id", "resource_class", "state", "present", "unfit"),
-            *("reserved", "listed"),
+            *("reserved", "listed", "unit"),
             *("pf_id", "address", "vendor_id", "product_id", "dev_type", "tags"),
         ),
-        _OWN,
+        # What one of a unit has become decides for all.
+        "SELECT ROW.provider_id AS provider_id WHERE ROW.provider_id IS NOT NULL "
+        "UNION SELECT device.provider_id FROM device WHERE ROW.unit IS NOT NULL "
+        "AND device.provider_id IS NOT NULL AND device.host_id = ROW.host_id "
+        "AND device.unit = ROW.unit",
         True,
     ),
     _Source(
@@ -222,9 +226,14 @@ _SOURCES = (
     _Source(
         "card",
         ("pf_device_id", "whole_holder", "parts_held"),
-        # Whether a card is held decides how many of its PF and of its VFs are free.
-        "SELECT DISTINCT device.provider_id AS provider_id FROM device WHERE device.provider_id "
-        "IS NOT NULL AND (device.id = ROW.pf_device_id OR device.pf_id = ROW.pf_device_id)",
+        # Whether a card is held decides how many of its PF and of its VFs are free, and so what
+        # of their units is.
+        "SELECT device.provider_id AS provider_id FROM device WHERE device.provider_id "
+        "IS NOT NULL AND (device.id = ROW.pf_device_id OR device.pf_id = ROW.pf_device_id) "
+        "UNION SELECT mate.provider_id FROM device JOIN device AS mate "
+        "ON mate.host_id = device.host_id AND mate.unit = device.unit "
+        "WHERE mate.provider_id IS NOT NULL "
+        "AND (device.id = ROW.pf_device_id OR device.pf_id = ROW.pf_device_id)",
         True,
     ),
 )

@@ -26,6 +26,7 @@ def flavor(**more: object) -> Flavor:
         {"hw:cpu_policy": "shared"},
         {"hw:mem_page_size": "small"},
         {"group_policy": "none"},
+        {"group_policy": "isolate"},
         {"myorg:cost-centre": "42"},
     ],
 )
@@ -47,7 +48,6 @@ def test_what_can_be_honoured_passes(specs: dict[str, str]) -> None:
         "resources1:VGPU",
         "trait:HW_CPU_X86_AVX",
         "trait1:CUSTOM_A",
-        "group_policy",
         "aggregate_instance_extra_specs:pci",
         "capabilities:cpu_info",
         "capabilities:num_instances",

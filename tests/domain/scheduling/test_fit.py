@@ -133,3 +133,27 @@ def brute(needs: list[DeviceNeed], devices: list[HostDevice]) -> bool:
         if fits and not any(device.pf_id in taken for device in chosen):
             return True
     return False
+
+
+def test_isolated_devices_come_of_a_card_each() -> None:
+    one, two = (vf(name, "a", product_id=1) for name in ("a0", "a1"))
+    devices = [one, two, vf("b0", "b", product_id=2), pf("c"), vf("c0", "c", product_id=1)]
+    both = [need("any", 2, product_ids=(1, 2)), need("whole", whole=True)]
+    found = fit_devices(both, devices, isolate=True)
+    assert addresses(found) == ["a0", "b0", "c"]
+    said = reason(fit_devices([need("one", 3, product_ids=(1,))], devices, isolate=True))
+    assert said.startswith("one together need 3 devices of as many cards (group_policy=isolate)")
+    assert "and 2 have such a device free" in said
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 4), max_size=10), st.integers(1, 5))
+def test_isolated_devices_are_found_exactly_when_there_are_so_many_cards(
+    cards: list[int], count: int
+) -> None:
+    devices = [vf(f"{place}", f"card{card}") for place, card in enumerate(cards)]
+    found = fit_devices([need("n", count)], devices, isolate=True)
+    if isinstance(found, Shortfall):
+        assert len(set(cards)) < count
+    else:
+        assert len({given.device.pf_id for given in found}) == count

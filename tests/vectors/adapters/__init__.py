@@ -19,6 +19,7 @@ from vectors.adapters import (
     placing,
     pools,
     ports,
+    query,
     scheduling,
     vf,
     xml,
@@ -45,6 +46,7 @@ ADAPTERS: Mapping[str, Adapter] = {
     "nova/numa": placing.requests,
     "nova/filter_weigher": scheduling.filter_weigher,
     "nova/numa_policy_resolution": scheduling.numa_policy_resolution,
+    "nova/placement_query": query.placement_query,
     "nova/pools": pools.pools,
     "nova/ports": ports.ports,
     "nova/discovery": discovery.discovery,
@@ -67,7 +69,6 @@ ADAPTERS: Mapping[str, Adapter] = {
 
 NOT_YET = frozenset(
     {
-        "nova/placement_query",
         "neutron/agent_loop",
         "neutron/fdb_extension",
         "neutron/legacy_pci_vendor_list",

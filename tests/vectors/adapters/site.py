@@ -2,7 +2,8 @@
 hosts whose agents report what a case's configuration lists.
 
 Providers are compared by total, reserved and used, and by traits without OWNER_NOVA, which says
-whose they are: here they are the controller's own.
+whose they are: here they are the controller's own. Of equal devices any may be taken: where another
+one is than in the case, the two change places from then on.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def site(data: Data) -> Iterator[Answer]:
             story = _Story(world)
             for number, step in enumerate(data["steps"]):
                 said = {"step": number, **story.take(step)}
-                expected = {"step": number, **told(step["expect"])}
+                if step["op"] == "boot":
+                    story.exchange(step, said)
+                expected = {"step": number, **story.told(step["expect"])}
                 yield Answer(said, expected)
                 if said != expected:  # from here on it is another world
                     return
@@ -65,6 +68,35 @@ class _Story:
         self.world = world
         self.hosts: dict[str, dict[str, Any]] = {}
         self.servers: dict[str, str] = {}
+        self.places: dict[tuple[str, str], str] = {}
+
+    def exchange(self, step: Data, said: Mapping[str, Any]) -> None:
+        """Have equal devices change places where another one was taken than in the case."""
+        name = step["server"]
+        for host_name, theirs in self.told(step["expect"]).get("devices", {}).items():
+            ours = said.get("devices", {}).get(host_name, {})
+            shown = {one["address"]: one for one in self.hosts[host_name]["devices"]}
+            wanted = [one for one, by in theirs.items() if by == name and ours.get(one) != name]
+            taken = [one for one, by in ours.items() if by == name and theirs.get(one) != name]
+            for address in wanted:
+                kind = _kind(shown[address])
+                alike = [one for one in taken if _kind(shown[one]) == kind]
+                for one in alike[:1]:
+                    taken.remove(one)
+                    self.places |= {(host_name, address): one, (host_name, one): address}
+
+    def told(self, expect: Data) -> dict[str, Any]:
+        """What Nova said, with our addresses."""
+        said = told(expect)
+        if "devices" in said:
+            said["devices"] = {
+                host_name: {
+                    self.places.get((host_name, address), address): by
+                    for address, by in devices.items()
+                }
+                for host_name, devices in said["devices"].items()
+            }
+        return said
 
     def take(self, step: Data) -> dict[str, Any]:
         before = self._view()
@@ -188,6 +220,10 @@ def _providers(connection: sa.Connection) -> dict[str, Any]:
                 "traits": sorted(traits),
             }
     return found
+
+
+def _kind(one: Data) -> tuple[object, ...]:
+    return tuple(one.get(key) for key in ("parent_addr", "dev_type", "product_id", "numa_node"))
 
 
 def told(expect: Data) -> dict[str, Any]:

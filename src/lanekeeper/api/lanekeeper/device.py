@@ -31,12 +31,14 @@ def _view(device: Device) -> dict[str, object]:
 def index(call: Call[None]) -> dict[str, object]:
     """List devices, at most 1000; of one host with ``?host=NAME``, of one state with ``?state=``.
 
+    ``?needs_attention=true`` lists those alone that wait for somebody.
     ``?limit=N`` asks for less, ``?marker=ID`` for those after a device: the last of a list before.
     """
     found = list_devices(
         call.site,
         call.asked("host"),
         call.asked("state"),
+        waiting=_flag(call, "needs_attention"),
         after=call.asked("marker"),
         limit=_limit(call),
     )
@@ -74,6 +76,13 @@ def history(call: Call[None]) -> dict[str, object]:
             for one in found
         ]
     }
+
+
+def _flag(call: Call[None], name: str) -> bool:
+    value = call.asked(name)
+    if value not in (None, "true", "false"):
+        raise Invalid(f"{name} {value[:40]!r} is neither true nor false")
+    return value == "true"
 
 
 def _limit(call: Call[None]) -> int:

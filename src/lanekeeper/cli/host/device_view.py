@@ -9,6 +9,7 @@ from typing import Any
 from lanekeeper.cli.table import table
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.unit import units
 from lanekeeper.domain.pci.vf_settings import LinkState
 from lanekeeper.host.inventory import Inventory
 
@@ -30,8 +31,15 @@ def is_bridge(device: PciDevice) -> bool:
 def devices_text(
     inventory: Inventory, chosen: Sequence[PciDevice], branches: Branches = PLAIN
 ) -> Iterator[str]:
-    """PFs with their VFs below them, everything else in bus order; then what was set aside."""
+    """PFs with their VFs below them, everything else in bus order; then what of it belongs
+    together, and what was set aside.
+    """
     yield table(_HEAD, list(_rows(inventory, chosen, branches)))
+    shown = {device.address for device in chosen}
+    for unit in units(inventory.devices):
+        members = [str(one.address) for one in unit.members]
+        if any(one.address in shown for one in unit.members):
+            yield f"only together: {', '.join(members)} (they share {unit.tie})"
     for name, reason in inventory.faults:
         yield f"set aside: {name}: {reason}"
 
@@ -95,6 +103,10 @@ def _or_dash(value: object) -> str:
 def inventory_json(inventory: Inventory, chosen: Iterable[PciDevice]) -> dict[str, Any]:
     return {
         "devices": [_shown(inventory, device) for device in chosen],
+        "units": [
+            {"members": [str(one.address) for one in unit.members], "tie": unit.tie}
+            for unit in units(inventory.devices)
+        ],
         "set_aside": [{"name": name, "reason": reason} for name, reason in inventory.faults],
     }
 

@@ -191,6 +191,7 @@ def _device(claim: Mapping[str, Any], alias: str = "") -> DeviceWanted:
         managed=claim["tags"].get("managed", "true") == "true",
         alias=alias,
         card_serial=claim["card_serial"],
+        unit=claim["unit"],
     )
 
 

@@ -21,6 +21,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import (
     check_offered,
     check_properties,
+    isolates,
     numa_policy,
     root_policy,
 )
@@ -170,6 +171,7 @@ def check_wants(
         host=host,
         topology=topology_of(flavor, properties),
         pcie_root=root_policy(flavor.extra_specs),
+        isolate=isolates(flavor.extra_specs),
         pack_cells=site.config.compute.pack_cells,
         project_id=caller.project_id,
         flavor_name=flavor.name,

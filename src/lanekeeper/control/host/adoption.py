@@ -5,7 +5,8 @@ While it is frozen the host is the truth of what runs there, and the rows give w
 
 * a guest that both know stays, in the power and with the devices that it has;
 * a guest that only the host knows is made a server again, from the memo that the agent keeps with
-  each order; where that is not enough it is listed, and its devices are set aside;
+  each order; where that is not enough it is listed, its devices are set aside, and the host takes
+  no new servers until somebody enables it, since nothing counts what such a guest takes of it;
 * a server that only the rows know has lost its guest: it becomes an ERROR, its devices are cleaned.
 
 Then the host's next order gets a generation above any that it has seen, and the host obeys again.
@@ -34,7 +35,7 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.profile import binding_profile
 from lanekeeper.domain.topology.fit import Seat
 from lanekeeper.protocol import HostState, ServerState
-from lanekeeper.store.compute.capacity import device_facts
+from lanekeeper.store.compute.capacity import device_facts, host_enabled_set
 from lanekeeper.store.compute.memo import memo_port_put, memo_server_insert
 from lanekeeper.store.compute.server import (
     ServerRecord,
@@ -110,6 +111,8 @@ def adopt_host(site: Site, caller: Caller, host_id: str, *, dry_run: bool = Fals
         host_frozen_set(connection, host_id, "")
         if lost:
             desired_adopt(connection, host_id, *parse_stamp(lost))
+        if adoption.unknown:
+            host_enabled_set(connection, host_id, enabled=False, reason=_uncounted(adoption))
         desired_touch(connection, host_id)
         return adoption
 
@@ -119,6 +122,14 @@ def adopt_host(site: Site, caller: Caller, host_id: str, *, dry_run: bool = Fals
         return rehearsed.adoption
     site.bells.ring(host_id)
     return adoption
+
+
+def _uncounted(adoption: Adoption) -> str:
+    guests = ", ".join(one.id for one in adoption.unknown)
+    return (
+        "guests that could not be read back run here, and nothing counts their CPUs and memory: "
+        f"{guests}; look at them, then enable the host"
+    )
 
 
 def _told(site: Site, connection: sa.Connection, record: HostRecord) -> HostState:

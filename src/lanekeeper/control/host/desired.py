@@ -64,6 +64,7 @@ def _cleaning(row: sa.RowMapping) -> CleaningWanted:
             product_id=row["product_id"],
             managed=row["tags"].get("managed", "true") == "true",
             card_serial=row["card_serial"],
+            unit=row["unit"],
         ),
         round=row["cleaning_round"],
         pf_address=row["pf_address"],

@@ -42,6 +42,7 @@ class Device:
         state_reason: why it is quarantined.
         slot: the physical slot of its card, as the chassis numbers them.
         moved_from: its address before it was told at this one, since *moved_at*.
+        unit: the first address of those that are only given away together; None for what is alone.
         reserved: ``spent``, ``reserved`` or ``retired`` while it is kept from new guests.
         health: what is wrong with it or its PF, one line each; *unfit* is for what it is kept back.
         holder, holder_name: the server's, or None.
@@ -67,6 +68,7 @@ class Device:
     netdev: str | None
     physical_network: str | None
     resource_class: str | None
+    unit: str | None = None
     reserved: str = ""
     unfit: str = ""
     health: Sequence[str] = ()
@@ -80,12 +82,15 @@ def list_devices(
     host_name: str | None = None,
     state: str | None = None,
     *,
+    waiting: bool = False,
     after: str | None = None,
     limit: int = PAGE,
 ) -> list[Device]:
     """Functions that hosts tell of, or one host tells of, by host and address.
 
-    At most *limit* of them, beginning after the one whose id is *after*.
+    With *waiting* only those for which somebody has to do something: quarantined, spent and clean
+    again, not well, or away with a guest. At most *limit* of them, beginning after the one whose id
+    is *after*.
 
     Raises:
         Invalid: there is no such state (the message has those that there are), no such device as
@@ -100,6 +105,7 @@ def list_devices(
         host_name=host_name,
         state=None if state == MISSING else state,
         present=None if state is None else state != MISSING,
+        waiting=waiting,
         after=after,
         limit=limit,
     )
@@ -202,6 +208,7 @@ def _device(row: sa.RowMapping, health: Sequence[str]) -> Device:
         netdev=row["netdev"],
         physical_network=row["physical_network"],
         resource_class=row["resource_class"],
+        unit=row["unit"],
         reserved=row["reserved"],
         unfit=row["unfit"],
         health=health,

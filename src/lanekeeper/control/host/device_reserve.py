@@ -22,6 +22,7 @@ from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.device.device import device_host
 from lanekeeper.store.device.listing import DeviceFilter, device_rows
 from lanekeeper.store.device.reserve import reserve_set
+from lanekeeper.store.device.unit import unit_mates
 from lanekeeper.store.host.desired import host_lock
 from lanekeeper.store.placement.inventory import inventories_of
 
@@ -32,55 +33,69 @@ _NAMED = 3
 
 
 def release_device(site: Site, device_id: str) -> Device:
-    """Have a device that is spent, set aside or retired serve again.
+    """Have a device that is spent, set aside or retired serve again, and what belongs with it.
 
     Raises:
         NotFound: no device has this id.
-        Conflict: nothing keeps it back, or its cleaning is not done.
+        Conflict: nothing keeps it back, or the cleaning of one of them is not done.
     """
 
-    def back(row: sa.RowMapping) -> Reserve:
-        if row["reserved"] == Reserve.NOT:
+    def check(rows: Sequence[sa.RowMapping]) -> None:
+        first, *_ = rows
+        if all(row["reserved"] == Reserve.NOT for row in rows):
             raise Conflict(
-                f"device {row['address']} on {row['host_name']} is neither spent, reserved nor "
-                f"retired: it is {row['state']}",
+                f"device {first['address']} on {first['host_name']} is neither spent, reserved nor "
+                f"retired: it is {first['state']}",
                 hint="only what is kept back is released",
             )
-        if problem := _not_back(row):
-            raise _refusal([problem])
-        return Reserve.NOT
+        if problems := [problem for row in rows if (problem := _not_back(row))]:
+            raise _refusal(problems)
 
-    return _change(site, device_id, back)
+    return _change(site, device_id, Reserve.NOT, check)
 
 
 def retire_device(site: Site, device_id: str) -> Device:
-    """Take a device out for good, until it is released. Who holds it keeps it till then.
+    """Take a device out, and what belongs with it, until it is released. A holder keeps it so long.
 
     Raises:
         NotFound: no device has this id.
     """
-    return _change(site, device_id, lambda _: Reserve.RETIRED)
+    return _change(site, device_id, Reserve.RETIRED, lambda _: None)
 
 
-def _change(site: Site, device_id: str, decide: Callable[[sa.RowMapping], Reserve]) -> Device:
-    def work(connection: sa.Connection) -> tuple[str, Reserve]:
+def _change(
+    site: Site,
+    device_id: str,
+    reserve: Reserve,
+    check: Callable[[Sequence[sa.RowMapping]], None],
+) -> Device:
+    """Keep a device back, or no more, with all that belongs together with it, it first."""
+
+    def work(connection: sa.Connection) -> list[sa.RowMapping]:
         home = device_host(connection, device_id)
         if home is None:
             raise NotFound(f"no device has the id {device_id[:80]}")
         host_lock(connection, home)
-        for row in device_rows(connection, DeviceFilter(id=device_id)):
-            reserve = decide(row)
-            if reserve != row["reserved"]:
-                reserve_set(connection, device_id, reserve, site.clock())
-            return row["reserved"], reserve
-        raise NotFound(f"no device has the id {device_id[:80]}")
+        rows = [
+            row
+            for one in (device_id, *unit_mates(connection, [device_id]))
+            for row in device_rows(connection, DeviceFilter(id=one))
+        ]
+        check(rows)
+        changed = [row for row in rows if row["reserved"] != reserve]
+        for row in changed:
+            reserve_set(connection, row["id"], reserve, site.clock())
+        return changed
 
-    before, after = site.database.write(work)
-    found = show_device(site, device_id)
-    log.info(
-        "device.reserved", host=found.host, address=found.address, before=before, after=after.value
-    )
-    return found
+    for row in site.database.write(work):
+        log.info(
+            "device.reserved",
+            host=row["host_name"],
+            address=row["address"],
+            before=row["reserved"],
+            after=reserve.value,
+        )
+    return show_device(site, device_id)
 
 
 def reserve_inventories(
@@ -104,8 +119,7 @@ def reserve_inventories(
         Invalid: the provider has none of a class.
     """
     provider = existing(connection, provider_id)
-    assert provider.parent_id is not None, "devices hang on their host"
-    host_lock(connection, provider.parent_id)
+    host_lock(connection, provider.root_id)  # devices hang on their host
     provider = existing(connection, provider_id)
     moved = bump(connection, provider, generation)
     have = {name: one.record for name, one in inventories_of(connection, provider_id).items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 
 from lanekeeper.control.compute.server import guest_reported
+from lanekeeper.control.host.device_provider import provide
 from lanekeeper.control.host.health import review_host
 from lanekeeper.control.host.partition import check_partition, listed_entries
 from lanekeeper.control.host.stock import cell_stocks, host_stocks
@@ -20,11 +19,12 @@ from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Invalid, clause
 from lanekeeper.domain.pci.device import DeviceType
-from lanekeeper.domain.pci.resource_class import resource_class_of, traits_of
+from lanekeeper.domain.pci.resource_class import resource_class_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
-from lanekeeper.store.device.device import device_provider_set, devices_in_orders
+from lanekeeper.store.device.device import devices_in_orders
 from lanekeeper.store.device.life import cleaning_began, device_cleaned
 from lanekeeper.store.device.report import DeviceRow, Merged, devices_merge
+from lanekeeper.store.device.reserve import device_kept_back
 from lanekeeper.store.host.desired import (
     desired_knows,
     desired_obeyed,
@@ -42,14 +42,8 @@ from lanekeeper.store.host.host import (
 )
 from lanekeeper.store.network.port import ports_follow
 from lanekeeper.store.placement.host_provider import (
-    device_provider_id,
-    device_providers_retire,
-    host_providers_hold,
     inventory_ensure,
-    provider_ensure,
-    provider_traits_set,
 )
-from lanekeeper.store.placement.namesake import provider_names
 from lanekeeper.store.topology.cell import cell_stocks_ensure
 
 log = structlog.get_logger("lanekeeper.host")
@@ -93,7 +87,7 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         check_partition(connection, host_id, listed)
         if merged.moved:
             ports_follow(connection, [one.id for one in merged.moved], now)
-        _provide(connection, record, facts.devices, merged.ids, now)
+        provide(connection, record, facts.devices, merged.ids, now)
         if not record.frozen_reason:
             review_host(connection, host_id, {}, rules, now)
         inventory_ensure(connection, host_id, host_stocks(config, facts), now)
@@ -153,48 +147,6 @@ def _device_row(fact: DeviceFact) -> DeviceRow:
     )
 
 
-def _provide(
-    connection: sa.Connection,
-    record: HostRecord,
-    devices: list[DeviceFact],
-    ids: Mapping[str, str],
-    now: datetime,
-) -> None:
-    """Give the host, each PF and each plain device that lists something its provider and traits."""
-    traits: dict[str, set[str]] = defaultdict(set)
-    for fact in devices:
-        if fact.listed:
-            traits[fact.parent or fact.address] |= traits_of(fact.tags)
-    providers = {address: device_provider_id(record.id, ids[address]) for address in sorted(traits)}
-    wanted = {id_: f"{record.name}_{address.upper()}" for address, id_ in providers.items()}
-    names = provider_names(connection, {record.id: record.name, **wanted})
-    host_providers_hold(connection, record.id, names)
-    provider_ensure(
-        connection,
-        record.id,
-        name=names[record.id],
-        parent_id=None,
-        owner="host",
-        host_id=record.id,
-        now=now,
-    )
-    device_providers_retire(connection, record.id, ids.values(), names, now)
-    for address, provider_id in providers.items():
-        provider_ensure(
-            connection,
-            provider_id,
-            name=names[provider_id],
-            parent_id=record.id,
-            owner="device",
-            host_id=record.id,
-            now=now,
-        )
-        provider_traits_set(connection, provider_id, traits[address])
-    for fact in devices:
-        owner = providers.get(fact.parent or fact.address) if fact.listed else None
-        device_provider_set(connection, ids[fact.address], owner)
-
-
 def report_state(site: Site, host_id: str, state: HostState) -> None:
     """Take over what has become of guests and of cleaning; what was reported before is no news.
 
@@ -225,6 +177,10 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
     reached("controller.report.after")
     for one in closed:
         CLEANING.labels(one.outcome).observe(one.seconds)
+        if one.waits:
+            log.warning(
+                "device.needs_attention", device=one.device_id, reason=one.waits, host=host_id
+            )
     if changed:
         reached("controller.report.changed")
         site.bells.ring(host_id)
@@ -232,10 +188,18 @@ def report_state(site: Site, host_id: str, state: HostState) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Cleaned:
-    """A cleaning round that has ended: ``clean`` or ``quarantined``, and how long it was open."""
+    """A cleaning round that has ended.
 
+    Attributes:
+        outcome: ``clean`` or ``quarantined``.
+        seconds: how long it was open.
+        waits: why somebody has to do something before it serves again; empty when nobody has.
+    """
+
+    device_id: str
     outcome: str
     seconds: float
+    waits: str
 
 
 def _cleaned(
@@ -257,7 +221,15 @@ def _cleaned(
     )
     if not closed or began is None:
         return None
-    return _Cleaned("quarantined" if problem else "clean", (now - began).total_seconds())
+    waits = (
+        f"quarantined: {problem}" if problem else device_kept_back(connection, cleaned.device_id)
+    )
+    return _Cleaned(
+        cleaned.device_id,
+        "quarantined" if problem else "clean",
+        (now - began).total_seconds(),
+        waits,
+    )
 
 
 def check_history(site: Site, host_id: str, after: str) -> HostRecord:

@@ -55,8 +55,14 @@ def placed_servers_are_consumers(records: Records) -> Iterator[Finding]:
 
 
 def servers_have_what_they_asked_for(records: Records) -> Iterator[Finding]:
-    """A placed server has as many devices for each of its requests as it asked for, no others."""
-    claimed = Counter((claim["consumer_id"], claim["request_id"]) for claim in records.claim)
+    """A placed server has as many devices for each of its requests as it asked for, no others
+    but what comes along with these.
+    """
+    claimed = Counter(
+        (claim["consumer_id"], claim["request_id"])
+        for claim in records.claim
+        if claim["request_id"] != claim["device_id"]
+    )
     for server in records.server:
         if server["host_id"] is None:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from lanekeeper.control.verify.finding import BUG, Finding
@@ -105,6 +105,22 @@ def pfs_and_vfs_are_not_held_together(records: Records) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def units_have_one_holder(records: Records) -> Iterator[Finding]:
+    """What can only be given away together has not more than one holder."""
+    holders = {claim["device_id"]: claim["consumer_id"] for claim in records.claim}
+    by_unit: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for device in records.device:
+        if device["unit"] is not None and device["id"] in holders:
+            by_unit[device["host_id"], device["unit"]].add(holders[device["id"]])
+    for (_, unit), its in sorted(by_unit.items()):
+        if len(its) > 1:
+            yield Finding(
+                invariant="device.unit", table="device", row=unit,
+                problem=f"{', '.join(sorted(its))} each hold a part of what belongs together",
+                remedy=BUG,
+            )  # fmt: skip
+
+
 def vfs_hang_on_their_pf(records: Records) -> Iterator[Finding]:
     """Exactly VFs have a PF, and it is a PF of the same host."""
     devices = records.by_id("device")
@@ -136,11 +152,12 @@ def devices_belong_to_their_providers(records: Records) -> Iterator[Finding]:
     for device in records.device:
         provider = providers.get(device["provider_id"] or "")
         own = device_provider_id(device["host_id"], device["pf_id"] or device["id"])
+        parent = provider["parent_id"] if provider else None
         if device["provider_id"] and provider is None:
             problem = f"its provider {device['provider_id']} is not there"
         elif provider and provider["host_id"] != device["host_id"]:
             problem = f"its provider {provider['name']} is another host's"
-        elif device["present"] and device["listed"] and device["provider_id"] != own:
+        elif device["present"] and device["listed"] and own not in (device["provider_id"], parent):
             problem = f"it counts for provider {device['provider_id']}, not for {own}"
         elif device["present"] and not device["listed"] and device["provider_id"]:
             problem = "it is not listed and counts for a provider"

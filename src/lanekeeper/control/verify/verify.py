@@ -22,6 +22,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     device.pfs_have_cards,
     device.cards_are_counted_right,
     device.pfs_and_vfs_are_not_held_together,
+    device.units_have_one_holder,
     device.vfs_hang_on_their_pf,
     device.devices_belong_to_their_providers,
     placement.used_is_what_is_allocated,

@@ -42,9 +42,10 @@ NUMA_POLICY_PROPERTY = "hw_pci_numa_affinity_policy"
 
 ROOT_POLICY_SPEC = "lanekeeper:pcie_root"
 GROUP_POLICY_SPEC = "group_policy"
-_ANY_PF, _GROUP_POLICIES = "none", ("none", "isolate")
+_ISOLATE = "isolate"
+_GROUP_POLICIES = ("none", _ISOLATE)
 
-_KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC, ROOT_POLICY_SPEC, RATE_SPEC})
+_KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC, ROOT_POLICY_SPEC, GROUP_POLICY_SPEC, RATE_SPEC})
 _VIF = "quota:vif_"
 _MEANINGFUL = (
     "accel:",
@@ -118,8 +119,8 @@ def check_values(specs: Mapping[str, str]) -> None:
             _numa_policy(value, key)
         elif key == ROOT_POLICY_SPEC:
             root_policy(specs)
-        elif key == GROUP_POLICY_SPEC and value not in _GROUP_POLICIES:
-            raise Invalid(f"{key} {value[:40]!r} is none of {', '.join(_GROUP_POLICIES)}")
+        elif key == GROUP_POLICY_SPEC:
+            isolates(specs)
         elif is_topology_spec(key):
             check_spec(key, value)
 
@@ -158,6 +159,18 @@ def root_policy(specs: Mapping[str, str]) -> RootPolicy:
         ) from error
 
 
+def isolates(specs: Mapping[str, str]) -> bool:
+    """Whether each of a server's devices has to come from another card.
+
+    Raises:
+        Invalid: ``group_policy`` is neither none nor isolate.
+    """
+    text = specs.get(GROUP_POLICY_SPEC, "none")
+    if text not in _GROUP_POLICIES:
+        raise Invalid(f"{GROUP_POLICY_SPEC} {text[:40]!r} is none of {', '.join(_GROUP_POLICIES)}")
+    return text == _ISOLATE
+
+
 def check_offered(flavor: Flavor, filters: Collection[str] = ()) -> None:
     """Make sure that everything this flavor asks for can be given.
 
@@ -175,7 +188,7 @@ def check_offered(flavor: Flavor, filters: Collection[str] = ()) -> None:
                 hint=f"use a flavor with {what} 0",
             )
     for key, value in sorted(flavor.extra_specs.items()):
-        if key in _KNOWN or is_topology_spec(key) or (key, value) == (GROUP_POLICY_SPEC, _ANY_PF):
+        if key in _KNOWN or is_topology_spec(key):
             continue
         if key.startswith(CAPABILITY_SCOPE) and not _is_known(key):
             raise NotOffered(

@@ -61,6 +61,7 @@ class PciDevice:
         numa_node: None when firmware names no node (sysfs says -1).
         pcie_root: address of the root port above it; None for what is on a root bus itself.
         iommu_group: None when no IOMMU translates for this function.
+        has_reset: whether the kernel can reset it without the functions beside it.
         total_vfs: the most VFs this PF can create; 0 unless ``dev_type`` is PF.
         num_vfs: how many it has now.
         driver: kernel driver that is bound, or None.
@@ -79,6 +80,7 @@ class PciDevice:
     numa_node: int | None = None
     pcie_root: str | None = None
     iommu_group: int | None = None
+    has_reset: bool = True
     total_vfs: int = 0
     num_vfs: int = 0
     driver: str | None = None

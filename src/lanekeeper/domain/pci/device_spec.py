@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from lanekeeper.domain.errors import Error, Invalid
+from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.address_pattern import AddressExpressions, AddressPattern, open_or_hex
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.flag import parse_flag
@@ -25,6 +26,7 @@ class DeviceSpec:
 
     Attributes:
         devname: netdev name of a PF (then its VFs are selected too) or of one VF.
+        pinned: the function that *devname* means, once that has been looked up.
         tags: every other key, as text. Flags are ``true`` or ``false``; null counts as absent,
             except for ``physical_network``, where it becomes the empty text: for ports of
             networks without one.
@@ -39,6 +41,7 @@ class DeviceSpec:
     devname: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     source: str = field(default="", compare=False)
+    pinned: PciAddress | None = None
 
     @classmethod
     def parse(cls, entry: object, *, source: str = "", strict: bool = False) -> Self:
@@ -114,6 +117,8 @@ class DeviceSpec:
     def _names(self, device: PciDevice, pf: PciDevice | None) -> bool:
         if self.devname is None:
             return True
+        if self.pinned is not None:
+            return self.pinned in (device.address, pf.address if pf is not None else None)
         return self.devname in (device.netdev, pf.netdev if pf is not None else None)
 
 

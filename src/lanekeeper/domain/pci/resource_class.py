@@ -96,6 +96,11 @@ def traits_of(tags: Mapping[str, str]) -> frozenset[str]:
     return frozenset(traits)
 
 
+def networks_of(traits: frozenset[str]) -> frozenset[str]:
+    """Those of *traits* that name a physical network."""
+    return frozenset(one for one in traits if one.startswith(PHYSICAL_NETWORK_PREFIX))
+
+
 @lru_cache
 def physical_network_trait(physical_network: str) -> str:
     """Name the trait of providers that reach *physical_network*: ``CUSTOM_PHYSNET_PHYSNET1``.

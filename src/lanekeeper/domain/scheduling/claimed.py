@@ -44,9 +44,13 @@ def claimed(request: ServerRequest, choice: Choice, server_id: str) -> HostView:
 
 
 def _devices(devices: tuple[HostDevice, ...], given: Collection[str]) -> tuple[HostDevice, ...]:
-    """Those that are given are held, and what is on the other side of their cards is blocked."""
+    """Those that are given are held, with the rest of their units; what is on the other side of
+    their cards is blocked.
+    """
     if not given:
         return devices
+    units = {one.unit for one in devices if one.id in given and one.unit is not None}
+    given = {one.id for one in devices if one.id in given or one.unit in units}
     parts = Counter(one.pf_id for one in devices if one.id in given and one.pf_id is not None)
 
     def after(one: HostDevice) -> HostDevice:

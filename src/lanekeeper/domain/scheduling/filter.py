@@ -161,7 +161,9 @@ def physical_network(request: ServerRequest, host: HostView) -> Verdict | None:
 
 
 def devices(request: ServerRequest, host: HostView) -> Verdict | None:
-    found = fit_devices(request.needs, host.devices) if request.needs else ()
+    found = (
+        fit_devices(request.needs, host.devices, isolate=request.isolate) if request.needs else ()
+    )
     if not isinstance(found, Shortfall):
         return None
     return Verdict(

@@ -31,9 +31,15 @@ class _Unit:
 
 
 def fit_devices(
-    needs: Sequence[DeviceNeed], devices: Sequence[HostDevice], guest: Locality = ANYWHERE
+    needs: Sequence[DeviceNeed],
+    devices: Sequence[HostDevice],
+    guest: Locality = ANYWHERE,
+    *,
+    isolate: bool = False,
 ) -> tuple[Given, ...] | Shortfall:
     """Give every need its devices, whatever the order in which they are named.
+
+    With *isolate* each device comes from another card.
 
     A PF and its VFs are never given together. Earlier alternatives of an alias are preferred, then
     what is nearest to the *guest*, then what can least beside what is asked, so that trusted
@@ -47,9 +53,12 @@ def fit_devices(
         if shortfall := short_alone(need, devices, guest):
             return shortfall
     units = [_Unit(need, index) for need in needs for index in range(need.request.count)]
-    found = _place(units, free, guest) if wanted <= len(free) else None
+    place = _place_apart if isolate else _place
+    found = place(units, free, guest) if wanted <= len(free) else None
     if found is not None:
         return tuple(found)
+    if isolate:
+        return _too_close(needs, units, free, guest)
     names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
     most = most_matched([_wishes(unit, free, guest) for unit in units]) if units else 0
     return Shortfall(
@@ -75,6 +84,48 @@ def _place(
             pairs += [(unit, rest[thing]) for unit, thing in zip(parts, given, strict=True)]
             return [Given(device, unit.need.id, unit.index) for unit, device in pairs]
     return None
+
+
+def _place_apart(
+    units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
+) -> list[Given] | None:
+    """Match units with cards; each then gets the best device of its own."""
+    best = [_best_by_card(unit, free, guest) for unit in units]
+    cards = {card: number for number, card in enumerate(dict.fromkeys(c for b in best for c in b))}
+    given = match_all([[cards[card] for card in one] for one in best])
+    if given is None:
+        return None
+    names = list(cards)
+    return [
+        Given(mine[names[number]], unit.need.id, unit.index)
+        for unit, mine, number in zip(units, best, given, strict=True)
+    ]
+
+
+def _best_by_card(
+    unit: _Unit, free: Sequence[HostDevice], guest: Locality
+) -> dict[str, HostDevice]:
+    """The best device of each card that has one that would do, the best card first."""
+    found: dict[str, HostDevice] = {}
+    for thing in _wishes(unit, free, guest):
+        found.setdefault(free[thing].pf_id or free[thing].id, free[thing])
+    return found
+
+
+def _too_close(
+    needs: Sequence[DeviceNeed],
+    units: Sequence[_Unit],
+    free: Sequence[HostDevice],
+    guest: Locality,
+) -> Shortfall:
+    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    cards = {card for unit in units for card in _best_by_card(unit, free, guest)}
+    return Shortfall(
+        names,
+        f"{', '.join(names)} together need {len(units)} devices of as many cards "
+        f"(group_policy=isolate), and {len(cards)} have such a device free",
+        "use group_policy=none in the flavor, or free devices on other cards",
+    )
 
 
 def _wants_whole(need: DeviceNeed) -> bool:

@@ -28,6 +28,7 @@ class Standing(StrEnum):
     RESERVED = "reserved through Placement"
     RETIRED = "retired"
     UNFIT = "not well"
+    TIED = "tied to a function that is not free"
     BLOCKED = "blocked by its card's other side"
     MISSING = "missing"
 
@@ -44,6 +45,7 @@ class HostDevice:
         numa_node: None where the firmware names none.
         provider_id: the resource provider that counts it, where that matters.
         pcie_root: the root port that it hangs on; None for none, or where the host does not tell.
+        unit: what is given away together, by a name of its host's; None for what is so alone.
     """
 
     id: str
@@ -57,6 +59,7 @@ class HostDevice:
     numa_node: int | None = None
     provider_id: str | None = None
     pcie_root: str | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +262,7 @@ class ServerRequest:
         host: the name of the one host that may be taken; None leaves it open.
         topology: NUMA nodes, pinned CPUs and pages that it asks for; None for none of it.
         pcie_root: whether its devices have to hang on one root port, or should.
+        isolate: whether each of its devices has to come from another card.
         pack_cells: fill NUMA cells that others are on before empty ones.
         project_id: whose server it is.
         flavor_name, extra_specs: the flavor's.
@@ -276,6 +280,7 @@ class ServerRequest:
     host: str | None = None
     topology: GuestTopology | None = None
     pcie_root: RootPolicy = RootPolicy.ANY
+    isolate: bool = False
     pack_cells: bool = False
     project_id: str | None = None
     flavor_name: str = ""

@@ -34,7 +34,7 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
     for seats in _seatings(request, host):
         is_seated, guest = True, locality(seats, host)
         for devices in _together(request, host.devices):
-            given = fit_devices(request.needs, devices, guest)
+            given = fit_devices(request.needs, devices, guest, isolate=request.isolate)
             if isinstance(given, Shortfall):
                 short = short or given
                 continue

@@ -33,6 +33,10 @@ _REMEDIES: Mapping[Standing, str] = {
         "see on the host why devices are gone (lspci, dmesg): what is back is offered again by "
         "itself"
     ),
+    Standing.TIED: (
+        "see which function of its unit is not free (lanekeeper device list): all of them are "
+        "given away together"
+    ),
     Standing.BLOCKED: (
         "delete the servers that hold the card's other side, its PF or its VFs (lanekeeper device "
         "list names them)"

@@ -185,7 +185,11 @@ def _cpu(server: ServerWanted, *, kvm: bool) -> Element:
 
 def _devices(blueprint: Blueprint) -> Element:
     files = blueprint.files
-    devices = tag("devices", tag("controller", type="usb", model="none"))
+    devices = tag(
+        "devices",
+        tag("controller", type="usb", model="none"),
+        tag("controller", type="pci", index="0", model="pcie-root"),
+    )
     devices.extend(tag("controller", type="pci", model="pcie-root-port") for _ in _ports(blueprint))
     if files.disk is not None:
         devices.append(_disk(str(files.disk), "qcow2", "vda"))

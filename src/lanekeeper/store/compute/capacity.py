@@ -23,7 +23,7 @@ from lanekeeper.domain.scheduling.host import (
 )
 from lanekeeper.store.batch import batches
 from lanekeeper.store.compute.aggregate import aggregates_by_host, zone_by_host
-from lanekeeper.store.device.free import IS_FREE, ITS_CARD
+from lanekeeper.store.device.free import IS_FREE, IS_TIED, ITS_CARD
 from lanekeeper.store.tables import (
     card,
     device,
@@ -219,8 +219,10 @@ def _devices(
             device.c.pf_id,
             device.c.numa_node,
             device.c.pcie_root,
+            device.c.unit,
             card.c.parts_held,
             IS_FREE.label("free"),
+            IS_TIED.label("tied"),
             pf.c.listed.label("pf_listed"),
             pf.c.driver.label("pf_driver"),
         )
@@ -253,12 +255,13 @@ def _device(row: sa.RowMapping) -> HostDevice:
         whole_offered=bool(row["pf_listed"]),
         numa_node=row["numa_node"],
         pcie_root=row["pcie_root"],
+        unit=row["unit"],
     )
 
 
 def _standing(row: sa.RowMapping) -> Standing:
-    """Where a device stands; a clean one may be kept back, unfit, or blocked by its card, held or
-    dirty the other way.
+    """Where a device stands; a clean one may be kept back, unfit, tied to one that is not free, or
+    blocked by its card, held or dirty the other way.
     """
     standing = _STANDING[row["state"]]
     if standing is not Standing.FREE or row["free"]:
@@ -267,7 +270,9 @@ def _standing(row: sa.RowMapping) -> Standing:
         return Standing.MISSING
     if row["reserved"]:
         return _RESERVED[row["reserved"]]
-    return Standing.UNFIT if row["unfit"] else Standing.BLOCKED
+    if row["unfit"]:
+        return Standing.UNFIT
+    return Standing.TIED if row["tied"] else Standing.BLOCKED
 
 
 def device_facts(

@@ -83,6 +83,7 @@ def devices_in_orders(connection: sa.Connection, host_id: str) -> list[tuple[Any
             device.c.present,
             device.c.vf_index,
             device.c.tags,
+            device.c.unit,
             pf.c.address.label("pf_address"),
             pf.c.netdev,
         )

@@ -2,7 +2,8 @@
 
 A device is free when it is clean, its host tells of it, its health does not forbid it, nobody keeps
 it back, and its card is not held the other way: the PF of a VF as a whole, or some VF of a PF. What
-is not listed is nobody's to count or to choose.
+can only be given away together with others is free when all of them are. What is not listed is
+nobody's to count or to choose.
 """
 
 from __future__ import annotations
@@ -20,11 +21,47 @@ IS_FIT = device.c.unfit == ""
 IS_UNRESERVED = device.c.reserved == Reserve.NOT
 """It is not spent, retired, or reserved through Placement."""
 IS_FOR_ONE_GUEST = device.c.tags["one_time_use"].as_string() == "true"
-_IS_BARRED = sa.or_(
-    card.c.whole_holder.is_not(None),
-    sa.and_(device.c.dev_type == DeviceType.PF, sa.func.coalesce(card.c.parts_held, 0) > 0),
+NEEDS_ATTENTION = sa.or_(
+    sa.and_(device.c.present, device.c.state == DeviceState.QUARANTINED),
+    sa.and_(IS_CLEAN, device.c.reserved == Reserve.SPENT),
+    sa.and_(device.c.present, device.c.listed, ~IS_FIT),
+    sa.and_(~device.c.present, device.c.state == DeviceState.HELD),
 )
-IS_FREE = sa.and_(IS_CLEAN, IS_FIT, IS_UNRESERVED, ~_IS_BARRED)
+"""Nothing happens to it until somebody does something: it is quarantined, spent and clean again,
+kept back as not well, or away although a guest holds it."""
+_MATE, _MATES_CARD = device.alias("mate"), card.alias("mates_card")
+
+
+def _is_barred(one: sa.FromClause, its_card: sa.FromClause) -> sa.ColumnElement[bool]:
+    in_parts = sa.and_(
+        one.c.dev_type == DeviceType.PF, sa.func.coalesce(its_card.c.parts_held, 0) > 0
+    )
+    return sa.or_(its_card.c.whole_holder.is_not(None), in_parts)
+
+
+_TYING = (
+    sa.select(_MATE.c.id)
+    .outerjoin(
+        _MATES_CARD, _MATES_CARD.c.pf_device_id == sa.func.coalesce(_MATE.c.pf_id, _MATE.c.id)
+    )
+    .where(
+        _MATE.c.host_id == device.c.host_id,
+        _MATE.c.unit == device.c.unit,
+        _MATE.c.id != device.c.id,
+        _MATE.c.present,
+        sa.or_(
+            _MATE.c.state != DeviceState.AVAILABLE,
+            _MATE.c.unfit != "",
+            _MATE.c.reserved != Reserve.NOT,
+            _is_barred(_MATE, _MATES_CARD),
+        ),
+    )
+    .correlate(device)
+)
+IS_TIED = sa.and_(device.c.unit.is_not(None), sa.exists(_TYING))
+"""Another function, without which no guest gets it, is not free."""
+_IS_FREE_ALONE = sa.and_(IS_CLEAN, IS_FIT, IS_UNRESERVED, ~_is_barred(device, card))
+IS_FREE = sa.and_(_IS_FREE_ALONE, ~IS_TIED)
 """Of a device that is joined with its card."""
 
 

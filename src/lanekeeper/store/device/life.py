@@ -24,9 +24,11 @@ from lanekeeper.store.device.free import (
     is_barred,
 )
 from lanekeeper.store.device.history import What, history_write
+from lanekeeper.store.device.unit import unit_mates
 from lanekeeper.store.tables import claim, device
 
 TAKEN = "lanekeeper.device.taken"
+_PLACE = [device.c[name] for name in ("id", "host_id", "pf_id", "dev_type", "address", "unit")]
 _SPENT_IF_ONCE = sa.case((IS_FOR_ONE_GUEST, Reserve.SPENT), else_=device.c.reserved)
 
 
@@ -52,7 +54,9 @@ def claim_insert(
     *,
     is_new: bool = True,
 ) -> None:
-    """Give every picked device to *consumer_id*, or none of them.
+    """Give every picked device to *consumer_id*, and what belongs together with it, or nothing.
+
+    What comes along that was not picked is claimed under its own id in place of a request's.
 
     Whoever claims on a host has called ``host_lock`` before, so rivals wait for each other there;
     the order of devices and cards within does not matter then. What is not new is held already, as
@@ -63,32 +67,48 @@ def claim_insert(
         Conflict: a device is no longer available, or its PF or its VFs are held. The transaction
             must be left; the caller picks again from what is free then.
     """
-    taken = []
-    for pick in sorted(picks, key=lambda pick: pick.device_id):
-        row = _step(
-            connection,
-            pick.device_id,
-            now,
-            IS_CLEAN,
-            *((device.c.listed, IS_FIT, IS_UNRESERVED) if is_new else ()),
-            state=DeviceState.HELD,
-            reserved=_SPENT_IF_ONCE,
-        )
-        if row is None:
-            raise Conflict(f"device {pick.device_id} is no longer available", code=TAKEN)
-        _check_card(connection, row)
-        connection.execute(
-            claim.insert().values(
-                device_id=pick.device_id,
-                consumer_id=consumer_id,
-                request_id=pick.request_id,
-                index=pick.index,
-                created_at=now,
-            )
-        )
-        card_recount(connection, row.pf_id or row.id)
-        taken.append(row)
+    conditions = (IS_CLEAN, *((device.c.listed, IS_FIT, IS_UNRESERVED) if is_new else ()))
+    taken = [
+        _claim(connection, consumer_id, pick, conditions, now)
+        for pick in sorted(picks, key=lambda pick: pick.device_id)
+    ]
+    if is_new and any(row.unit for row in taken):
+        taken += [
+            _claim(connection, consumer_id, Pick(mate, mate), conditions, now)
+            for mate in unit_mates(connection, [row.id for row in taken])
+        ]
     history_write(connection, taken, What.CLAIMED, now, consumer_id=consumer_id)
+
+
+def _claim(
+    connection: sa.Connection,
+    consumer_id: str,
+    pick: Pick,
+    conditions: Sequence[sa.ColumnElement[bool]],
+    now: datetime,
+) -> sa.Row[Any]:
+    row = _step(
+        connection,
+        pick.device_id,
+        now,
+        *conditions,
+        state=DeviceState.HELD,
+        reserved=_SPENT_IF_ONCE,
+    )
+    if row is None:
+        raise Conflict(f"device {pick.device_id} is no longer available", code=TAKEN)
+    _check_card(connection, row)
+    connection.execute(
+        claim.insert().values(
+            device_id=pick.device_id,
+            consumer_id=consumer_id,
+            request_id=pick.request_id,
+            index=pick.index,
+            created_at=now,
+        )
+    )
+    card_recount(connection, row.pf_id or row.id)
+    return row
 
 
 def claim_adopt(
@@ -157,12 +177,16 @@ def claim_release(
     """Take every device back from *consumer_id* (of *request_id* only, if given).
 
     They go to cleaning and start a new cleaning round; a card stays held that way until they are
-    clean. A second call finds nothing and does nothing. Returns the devices' ids, in id order.
+    clean. What came along with a device goes with it. A second call finds nothing and does nothing.
+    Returns the devices' ids, in id order.
     """
     mine = sa.select(claim.c.device_id).where(claim.c.consumer_id == consumer_id)
-    if request_id is not None:
-        mine = mine.where(claim.c.request_id == request_id)
     ids = tuple(connection.scalars(mine.order_by(claim.c.device_id)))
+    if request_id is not None:
+        asked = set(connection.scalars(mine.where(claim.c.request_id == request_id)))
+        along = claim.c.request_id == claim.c.device_id
+        asked |= set(unit_mates(connection, asked)) & set(connection.scalars(mine.where(along)))
+        ids = tuple(one for one in ids if one in asked)
     released = []
     for device_id in ids:
         gone = connection.execute(
@@ -276,7 +300,5 @@ def _step(
         device.update()
         .where(device.c.id == device_id, *conditions)
         .values(**changed, generation=device.c.generation + 1)
-        .returning(
-            device.c.id, device.c.host_id, device.c.pf_id, device.c.dev_type, device.c.address
-        )
+        .returning(*_PLACE)
     ).one_or_none()

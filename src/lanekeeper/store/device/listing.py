@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from lanekeeper.store.device.free import NEEDS_ATTENTION
 from lanekeeper.store.tables import claim, device, host, server
 
 
@@ -15,6 +16,7 @@ class DeviceFilter:
 
     Attributes:
         present: whether its host tells of it.
+        waiting: those alone that wait for somebody (``free.NEEDS_ATTENTION``).
         after: id of a device; those that come after it in the order of a list.
         limit: how many at the most.
     """
@@ -26,6 +28,7 @@ class DeviceFilter:
     provider_id: str | None = None
     resource_class: str | None = None
     present: bool | None = None
+    waiting: bool = False
     after: str | None = None
     limit: int | None = None
 
@@ -66,6 +69,8 @@ def device_rows(connection: sa.Connection, wanted: DeviceFilter = EVERY) -> list
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.waiting:
+        query = query.where(NEEDS_ATTENTION)
     if wanted.after is not None:
         last = sa.select(*_PLACE).join(host, host.c.id == device.c.host_id)
         place = connection.execute(last.where(device.c.id == wanted.after)).one()

@@ -39,6 +39,7 @@ class DeviceRow:
     numa_node: int | None = None
     pcie_root: str | None = None
     iommu_group: int | None = None
+    unit: str | None = None
     driver: str | None = None
     netdev: str | None = None
     mac: str | None = None

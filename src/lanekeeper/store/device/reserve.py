@@ -42,3 +42,9 @@ def held_once_spend(connection: sa.Connection, host_id: str) -> None:
         )
         .values(reserved=Reserve.SPENT, generation=device.c.generation + 1)
     )
+
+
+def device_kept_back(connection: sa.Connection, device_id: str) -> str:
+    """For what a device is kept back (spent, reserved, retired); empty where it is not."""
+    mine = sa.select(device.c.reserved).where(device.c.id == device_id)
+    return connection.scalar(mine) or ""

@@ -34,9 +34,12 @@ class HostInventory:
         return int((self.total - self.reserved) * self.ratio)
 
 
-def device_provider_id(host_id: str, device_id: str) -> str:
-    """Id of a PF's (or plain device's) provider: it follows the device, not its address."""
-    return str(uuid.uuid5(uuid.UUID(host_id), device_id))
+def device_provider_id(host_id: str, device_id: str, traits: Collection[str] = ()) -> str:
+    """Id of a PF's (or plain device's) provider: it follows the device, not its address.
+
+    With *traits*, of the provider below it for those of its VFs that have these.
+    """
+    return str(uuid.uuid5(uuid.UUID(host_id), " ".join((device_id, *sorted(traits)))))
 
 
 def provider_ensure(
@@ -59,7 +62,7 @@ def provider_ensure(
                 id=provider_id,
                 name=name,
                 parent_id=parent_id,
-                root_id=parent_id or provider_id,
+                root_id=host_id,
                 owner=owner,
                 host_id=host_id,
                 updated_at=now,
@@ -95,36 +98,31 @@ def host_tree_hold(connection: sa.Connection, host_id: str) -> None:
 def device_providers_retire(
     connection: sa.Connection,
     host_id: str,
-    device_ids: Collection[str],
     wanted: Mapping[str, str],
     now: datetime,
 ) -> None:
-    """Take their names from the providers of devices that *host_id* has no more, or elsewhere.
+    """Remove providers of devices of *host_id* that are not *wanted* (id to name).
 
-    A name follows the address, where another device may be by now. What nobody refers to goes;
-    the rest is called ``NAME#<first 8 characters of its id>`` until its device is back. So is one
-    whose name another one is to have, by *wanted* (id to name), until it gets its own. Whoever
+    What nobody refers to goes. What a guest holds is kept, under its name, too: a device that no
+    entry lists any more is where it was. Only a name that another one is to have is taken away:
+    its provider is called ``NAME#<first 8 characters of its id>`` until it gets its own. Whoever
     calls this has called ``host_providers_hold``, so that nobody comes to refer to one meanwhile.
     """
     owners = {name: id_ for id_, name in wanted.items()}
-    there = {device_provider_id(host_id, device_id) for device_id in device_ids}
     rows = connection.execute(
-        sa.select(resource_provider.c.id, resource_provider.c.name).where(
-            resource_provider.c.host_id == host_id, resource_provider.c.owner == "device"
-        )
+        sa.select(resource_provider.c.id, resource_provider.c.name)
+        .where(resource_provider.c.host_id == host_id, resource_provider.c.owner == "device")
+        # What is below a card's provider goes before that.
+        .order_by(resource_provider.c.parent_id == host_id)
     ).all()
     for row in rows:
         mine = resource_provider.c.id == row.id
-        if row.id in there:
-            if owners.get(row.name, row.id) != row.id:
-                _rename(connection, row.id, row.name, now)
-            continue
-        if not _is_referred_to(connection, row.id):
+        if row.id not in wanted and not _is_referred_to(connection, row.id):
             connection.execute(
                 device.update().where(device.c.provider_id == row.id).values(provider_id=None)
             )
             connection.execute(resource_provider.delete().where(mine))
-        else:
+        elif owners.get(row.name, row.id) != row.id:
             _rename(connection, row.id, row.name, now)
 
 

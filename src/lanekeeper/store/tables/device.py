@@ -31,6 +31,7 @@ device = Table(
     Column("numa_node", sa.Integer),
     Column("pcie_root", sa.Text),
     Column("iommu_group", sa.Integer),
+    Column("unit", sa.Text),
     Column("driver", sa.Text),
     Column("netdev", sa.Text),
     Column("mac", sa.Text),
@@ -61,6 +62,13 @@ device = Table(
         unique=True,
         sqlite_where=sa.text("present"),
         postgresql_where=sa.text("present"),
+    ),
+    Index(
+        "ix_device_unit",
+        "host_id",
+        "unit",
+        sqlite_where=sa.text("unit IS NOT NULL"),
+        postgresql_where=sa.text("unit IS NOT NULL"),
     ),
     comment="One PCI function. Its identity (serial, slot) is in columns, its id is a surrogate.",
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
 from lanekeeper.domain.hostplan.survey import Survey
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.driver import is_vfio, keeps_group
 
 OWN = Kind("iommu-groups", Severity.OK, "Each VF has an IOMMU group of its own.")
 SHARED = Kind(
@@ -59,9 +60,6 @@ _PCI_BRIDGE = 0x0604  # class and subclass; PCI Code and ID Assignment Specifica
 # Linux include/uapi/linux/pci_regs.h: source validation, request and completion redirect,
 # upstream forwarding; what the kernel asks of a bridge before it splits a group.
 _ACS_NEEDED = 0x1D
-# Drivers that leave DMA to whoever owns the group: Linux struct device_driver,
-# driver_managed_dma.
-_HARMLESS = frozenset({"pci-stub", "pcieport", "shpchp"})
 
 
 def _groups(survey: Survey) -> Iterator[Finding]:
@@ -117,7 +115,7 @@ def _viable(survey: Survey) -> Iterator[Finding]:
     by_name = {str(device.address): device for device in survey.host.devices}
     for number, members in sorted(survey.host.iommu_groups.items()):
         present = [by_name[name] for name in members if name in by_name]
-        if len(present) < 2 or not any("vfio" in (d.driver or "") for d in present):  # noqa: PLR2004  # alone
+        if len(present) < 2 or not any(is_vfio(d.driver) for d in present):  # noqa: PLR2004  # alone
             continue
         holding = [device for device in present if _holds(device)]
         if holding:
@@ -131,9 +129,7 @@ def _viable(survey: Survey) -> Iterator[Finding]:
 
 
 def _holds(device: PciDevice) -> bool:
-    if device.driver is None or device.driver in _HARMLESS or "vfio" in device.driver:
-        return False
-    return device.class_code >> 8 != _PCI_BRIDGE
+    return keeps_group(device.driver) and device.class_code >> 8 != _PCI_BRIDGE
 
 
 def _override(survey: Survey) -> Iterator[Finding]:
