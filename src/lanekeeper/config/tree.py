@@ -52,6 +52,7 @@ class Pci(Section, frozen=True):
             "entry that selects a device wins, for its tags too.",
             old=(("pci", "passthrough_whitelist"), ("DEFAULT", "pci_passthrough_whitelist")),
             multiple=True,
+            of_agent=True,
         ),
     ] = ()
     alias: Annotated[
@@ -138,6 +139,7 @@ class SriovNic(Section, frozen=True):
             "physical_device_mappings",
             "PFs that reach each physical network: PHYSNET:INTERFACE, separated by commas.",
             parse=parse_device_mappings,
+            of_agent=True,
         ),
     ] = msgspec.field(default_factory=dict)
     exclude_devices: Annotated[
@@ -147,6 +149,7 @@ class SriovNic(Section, frozen=True):
             "exclude_devices",
             "VFs that are left alone: INTERFACE:ADDRESS;ADDRESS, separated by commas.",
             parse=parse_excluded_devices,
+            of_agent=True,
         ),
     ] = msgspec.field(default_factory=dict)
     resource_provider_bandwidths: Annotated[
@@ -156,6 +159,7 @@ class SriovNic(Section, frozen=True):
             "resource_provider_bandwidths",
             "Read, not obeyed (no bandwidth is counted): INTERFACE:EGRESS:INGRESS, in kbit/s.",
             parse=parse_bandwidths,
+            of_agent=True,
         ),
     ] = msgspec.field(default_factory=dict)
     resource_provider_inventory_defaults: Annotated[
@@ -165,6 +169,7 @@ class SriovNic(Section, frozen=True):
             "resource_provider_inventory_defaults",
             "What bandwidth inventories have beside their total: KEY:NUMBER, with commas.",
             parse=parse_inventory_defaults,
+            of_agent=True,
         ),
     ] = InventoryDefaults()
 
@@ -174,7 +179,13 @@ class Compute(Section, frozen=True):
 
     host: Annotated[
         str | None,
-        Option("DEFAULT", "host", "Name of this host; its own where unset.", parse=parse_name),
+        Option(
+            "DEFAULT",
+            "host",
+            "Name of this host; its own where unset.",
+            parse=parse_name,
+            at_start=True,
+        ),
     ] = None
     cpu_allocation_ratio: Annotated[
         float,
@@ -184,6 +195,7 @@ class Compute(Section, frozen=True):
             "cpu_allocation_ratio",
             "VCPUs that are lent out for each CPU.",
             also=(("DEFAULT", "initial_cpu_allocation_ratio"),),
+            at_start=True,
         ),
     ] = 4.0
     ram_allocation_ratio: Annotated[
@@ -194,6 +206,7 @@ class Compute(Section, frozen=True):
             "ram_allocation_ratio",
             "Memory that is lent out for each byte that is there.",
             also=(("DEFAULT", "initial_ram_allocation_ratio"),),
+            at_start=True,
         ),
     ] = 1.0
     disk_allocation_ratio: Annotated[
@@ -204,20 +217,38 @@ class Compute(Section, frozen=True):
             "disk_allocation_ratio",
             "Disk that is lent out for each byte that is there.",
             also=(("DEFAULT", "initial_disk_allocation_ratio"),),
+            at_start=True,
         ),
     ] = 1.0
     reserved_host_cpus: Annotated[
-        int, Meta(ge=0), Option("DEFAULT", "reserved_host_cpus", "CPUs kept for the host.")
+        int,
+        Meta(ge=0),
+        Option(
+            "DEFAULT",
+            "reserved_host_cpus",
+            "CPUs kept for the host.",
+            at_start=True,
+        ),
     ] = 0
     reserved_host_memory_mb: Annotated[
         int,
         Meta(ge=0),
-        Option("DEFAULT", "reserved_host_memory_mb", "Memory kept for the host, in MiB."),
+        Option(
+            "DEFAULT",
+            "reserved_host_memory_mb",
+            "Memory kept for the host, in MiB.",
+            at_start=True,
+        ),
     ] = 512
     reserved_host_disk_mb: Annotated[
         int,
         Meta(ge=0),
-        Option("DEFAULT", "reserved_host_disk_mb", "Disk kept for the host, in MiB."),
+        Option(
+            "DEFAULT",
+            "reserved_host_disk_mb",
+            "Disk kept for the host, in MiB.",
+            at_start=True,
+        ),
     ] = 0
     pack_cells: Annotated[
         bool,
@@ -240,6 +271,7 @@ class Cpus(Section, frozen=True):
             "CPUs of this host that are given to one guest's CPU each, as hw:cpu_policy=dedicated "
             "asks: 4-15,^8. None where unset.",
             parse=parse_cpu_set,
+            of_agent=True,
         ),
     ] = frozenset()
     cpu_shared_set: Annotated[
@@ -250,6 +282,7 @@ class Cpus(Section, frozen=True):
             "CPUs of this host that guests' other CPUs float over. Where unset all are, or none "
             "where cpu_dedicated_set is set.",
             parse=parse_cpu_set,
+            of_agent=True,
         ),
     ] = frozenset()
     reserved_huge_pages: Annotated[
@@ -261,6 +294,7 @@ class Cpus(Section, frozen=True):
             "node:0,size:2048,count:64; repeatable.",
             parse=parse_reserved_pages,
             multiple=True,
+            of_agent=True,
         ),
     ] = ()
 
@@ -290,6 +324,7 @@ class Own(Section, frozen=True):
             "Where the controller answers: HOST:PORT, http://HOST:PORT (loopback only) or "
             "https://HOST:PORT, separated by commas.",
             parse=parse_listen,
+            at_start=True,
         ),
     ] = ("127.0.0.1:8774",)
     database_url_file: Annotated[
@@ -298,11 +333,18 @@ class Own(Section, frozen=True):
             "lanekeeper",
             "database_url_file",
             "File that holds the database's URL; a SQLite file in the state directory where unset.",
+            at_start=True,
         ),
     ] = None
     region: Annotated[
         str,
-        Option("lanekeeper", "region", "The region that the catalog names.", parse=parse_name),
+        Option(
+            "lanekeeper",
+            "region",
+            "The region that the catalog names.",
+            parse=parse_name,
+            at_start=True,
+        ),
     ] = "RegionOne"
     refuse_unschedulable: Annotated[
         bool,
@@ -358,7 +400,8 @@ class Own(Section, frozen=True):
             "lanekeeper",
             "cleaning_timeout_s",
             "Seconds that one try to clean a device may take before it counts as failed; after "
-            "four such tries it is quarantined. Of the host's agent.",
+            "four such tries it is quarantined.",
+            of_agent=True,
         ),
     ] = 120.0
     cleaning_hooks: Annotated[
@@ -368,9 +411,10 @@ class Own(Section, frozen=True):
             "cleaning_hooks",
             "A program that has to succeed before a device is clean, a JSON object: command (a "
             "list; {address} stands for the device's), vendor_id, product_id, class (its first "
-            "2, 4 or 6 digits), timeout_s (60); repeatable, run in order. Of the host's agent.",
+            "2, 4 or 6 digits), timeout_s (60); repeatable, run in order.",
             parse=CleaningHook.parse,
             multiple=True,
+            of_agent=True,
         ),
     ] = ()
     agent_down_s: Annotated[
@@ -428,6 +472,7 @@ class Own(Section, frozen=True):
             "metrics_token_file",
             "File with the bearer token that /metrics needs away from loopback; without one it is "
             "answered on loopback only.",
+            at_start=True,
         ),
     ] = ""
 
