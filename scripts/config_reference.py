@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from lanekeeper.config import Config
-from lanekeeper.config.change import is_read_at_start
+from lanekeeper.config.change import AGENT, CONTROLLER, PLACEMENT, is_read_at_start
 from lanekeeper.config.names import GONE, bounds_in_words, options, sections
 from lanekeeper.config.option import Option
 from lanekeeper.domain.topology.cpu_set import format_cpu_set
@@ -35,8 +35,12 @@ later values win, repeatable keys add up. Without any, the shipped sample applie
 * A key that is neither Lanekeeper's nor OpenStack's gets a warning that names the nearest one;
   in `[lanekeeper]` and `[health]` it is an error.
 * SIGHUP (`systemctl reload`) has a running program read its files again, the policy file too. Of
-  what is wrong the log tells, and all stays as it was. A key that is read at the start only stays
-  as it was in any case, and is named.
+  what is wrong the log tells, with file and line, and all stays as it was. No request and no guest
+  is interrupted. In the tables below, `live` says which programs go on with a new value (`up` is
+  controller and agent in one); a key with `restart` stays as it was, and is named in the log.
+* A device that a guest holds and that a new `device_spec` covers no more stays the guest's, who
+  runs on and can be deleted. It shows as missing, and nobody else gets it: the agent does not touch
+  what is not listed, so it is cleaned, and free, only after it was listed again.
 * OpenStack's other keys are passed over in silence.
 * `$name` and `${name}` stand for another key's value, of the same section or `[DEFAULT]`.
 * Of a `custom.yml`, `nova_pci_alias` and `nova_pci_passthrough_whitelist` are read.
@@ -62,13 +66,22 @@ def reference() -> str:
     parts = [_HEAD]
     for part, section in sections().items():
         parts += [f"\n## {_title(part)}\n\n{(section.__doc__ or '').strip()}\n"]
-        parts += ["\n| key | default | meaning |\n| --- | --- | --- |\n"]
+        parts += ["\n| key | default | SIGHUP | meaning |\n| --- | --- | --- | --- |\n"]
         for name, option in _options_of(part):
-            parts.append(f"| `{option.name}` | {_shown(part, name)} | {_meaning(part, name)} |\n")
+            cells = (f"`{option.name}`", _shown(part, name), taken(part, name))
+            parts.append(f"| {' | '.join(cells)} | {_meaning(part, name)} |\n")
     parts.append("\n## Keys that are gone\n\n")
     for (section_name, key), why in GONE.items():
         parts.append(f"* `[{_cased(section_name)}] {key}`: {why}.\n")
     return "".join(parts)
+
+
+def taken(part: str, name: str) -> str:
+    """Say which running programs take a new value over, or that none does."""
+    if is_read_at_start(part, name):
+        return "restart"
+    readers = (one for one in (CONTROLLER, AGENT, PLACEMENT) if one.reads(part, name))
+    return "live: " + ", ".join(one.name for one in readers)
 
 
 def sample() -> str:
@@ -106,8 +119,10 @@ def _meaning(part: str, name: str, *, marks: bool = True) -> str:
         for one in get_args(hint)
         if isinstance(one, msgspec.Meta)
     ]
-    if is_read_at_start(part, name):
+    if not marks and is_read_at_start(part, name):
         words.append("Read at the start only.")
+    if not marks and option.of_agent:
+        words.append("Of the host's agent.")
     for what, names in (("Old name", option.old), ("Also", option.also)):
         tick = "`" if marks else ""
         words += [f"{what}: {tick}[{section}] {key}{tick}." for section, key in names]

@@ -112,6 +112,10 @@ class Process:
         """Wait for its end; return its exit code, negative for a signal."""
         return self._child.wait(within_s)
 
+    def interrupt(self) -> None:
+        """Ask it to end as Ctrl-C does."""
+        self._child.send_signal(signal.SIGINT)
+
     def stop(self) -> int:
         """Ask it to end (SIGTERM) and return its exit code."""
         self._child.terminate()

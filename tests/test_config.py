@@ -209,11 +209,11 @@ def test_filters_that_do_nothing_here_and_one_that_cannot_be_left_out_are_named(
     read: Reader,
 ) -> None:
     loaded = read(
-        "[filter_scheduler]\nenabled_filters = ComputeFilter, IoOpsFilter,NUMATopologyFilter\n"
+        "[filter_scheduler]\nenabled_filters = ComputeFilter, MetricsFilter,NUMATopologyFilter\n"
     )
     idle, unchecked = loaded.warnings
     place = "nova.conf:2: [filter_scheduler] enabled_filters"
-    assert idle == f"{place}: no host is turned away by IoOpsFilter here"
+    assert idle == f"{place}: no host is turned away by MetricsFilter here"
     assert "PciPassthroughFilter is not among them; devices are checked all the same" in unchecked
     both = read("[filter_scheduler]\nenabled_filters = AllHostsFilter,PciPassthroughFilter\n")
     assert both.warnings == ()

@@ -21,6 +21,7 @@ from lanekeeper.domain.errors import Error, Invalid, Unavailable
 _NOUNS = {
     "up": "lanekeeper.cli.up",
     "controller": "lanekeeper.cli.up",
+    "simulate": "lanekeeper.cli.simulate",
     "placement": "lanekeeper.cli.placement",
     "agent": "lanekeeper.cli.agent",
     "host": "lanekeeper.cli.host",

@@ -17,7 +17,8 @@ from running import LANEKEEPER, Process, running, until
 pytestmark = pytest.mark.service
 
 VF = '"vendor_id": "8086", "product_id": "10ca"'
-FIRST = f'[pci]\ndevice_spec = {{{VF}, "address": "0000:21:*", "physical_network": "physnet1"}}\n'
+PORTS = ', "physical_network": "physnet1"'
+FIRST = f'[pci]\ndevice_spec = {{{VF}, "address": "0000:21:*"{PORTS}}}\n'
 ALIAS = f'alias = {{"name": "nic", {VF}}}\n'
 SECOND = f'device_spec = {{{VF}, "address": "0000:41:*", "physical_network": "physnet1"}}\n'
 
@@ -56,9 +57,8 @@ def test_a_running_controller_and_its_hosts_take_over_what_can_change(tmp_path: 
 
 
 def listed(http: Any) -> set[str]:
-    with http() as client:
-        devices = client.get("/lanekeeper/v1/devices").json()["devices"]
-    return {one["address"][:7] for one in devices if one["listed"]}
+    mine = (one for one in devices(http) if one["listed"] and one["state"] != "missing")
+    return {one["address"][:7] for one in mine}
 
 
 def test_what_is_wrong_changes_nothing_and_is_said(tmp_path: Path) -> None:
@@ -164,3 +164,64 @@ def test_a_terminal_that_has_gone_ends_it(tmp_path: Path) -> None:
 
     until(has_ended, "its end")
     assert not (tmp_path / "state" / "lanekeeper.db-wal").exists()  # closed, not killed
+
+
+def test_filters_change_and_a_held_device_stays_its_guests(tmp_path: Path) -> None:
+    config = tmp_path / "nova.conf"
+    config.write_text(f"{FIRST.replace(PORTS, '')}{ALIAS}")
+    with running(tmp_path / "state", config_files=[config]) as instance:
+        compute, image = instance.sdk.compute, instance.sdk.image
+        flavor = compute.create_flavor(name="nic", ram=64, vcpus=1, disk=1)
+        compute.create_flavor_extra_specs(flavor, {"pci_passthrough:alias": "nic:1"})
+        base = image.create_image(
+            name="base", data=b"x" * 512, disk_format="raw", container_format="bare", wait=True
+        )
+
+        def made(name: str) -> Any:
+            body = {"image_id": base.id, "flavor_id": flavor.id, "networks": "none"}
+            return compute.create_server(name=name, **body)
+
+        server = compute.wait_for_server(made("first"), interval=0.1, wait=30)
+        config.write_text(
+            f"[pci]\n{SECOND}"
+            "[filter_scheduler]\nenabled_filters = NumInstancesFilter\n"
+            "max_instances_per_host = 1\npci_weight_multiplier = 3\n"
+        )
+        told = hang_up(instance.process, "config.reloaded")
+        assert set(told["changed"]) == {
+            *("[pci] device_spec", "[pci] alias"),
+            *(f"[filter_scheduler] {key}" for key in ("enabled_filters", "max_instances_per_host")),
+            "[filter_scheduler] pci_weight_multiplier",
+        }
+        until(lambda: listed(instance.http) == {"0000:41"}, "the hosts' new devices")
+        assert held(instance.http) == [server.id]
+        assert compute.get_server(server.id).status == "ACTIVE"
+
+        compute.delete_flavor_extra_specs_property(flavor.id, "pci_passthrough:alias")
+        second = compute.wait_for_server(
+            made("second"), status="ERROR", failures=[], interval=0.1, wait=30
+        )
+        assert "servers" in second.fault["message"]
+        compute.delete_server(server.id)
+        compute.wait_for_delete(server, interval=0.1, wait=30)
+        assert held(instance.http) == []
+        assert states(instance.http) == {"missing"}
+        config.write_text(f"{FIRST.replace(PORTS, '')}{ALIAS}")
+        hang_up(instance.process, "config.reloaded")
+        until(lambda: states(instance.http) == {"available"}, "it is listed again, and clean")
+
+
+def devices(http: Any) -> list[dict[str, Any]]:
+    with http() as client:
+        told: list[dict[str, Any]] = client.get("/lanekeeper/v1/devices").json()["devices"]
+    return told
+
+
+def held(http: Any) -> list[str]:
+    return [one["holder"] for one in devices(http) if one["holder"]]
+
+
+def states(http: Any) -> set[str]:
+    """Of the VFs that the first configuration lists."""
+    mine = (one for one in devices(http) if one["address"].startswith("0000:21"))
+    return {one["state"] for one in mine if one["dev_type"] == "type-VF"}

@@ -84,11 +84,14 @@ def rotate(state: StateDir) -> None:
         client.desired("", 0)
 
 
-def client_of(state: StateDir) -> Client:
-    """Connect to the controller that this host is enrolled with. Raises Invalid when it is not."""
+def client_of(state: StateDir, transport: httpx.BaseTransport | None = None) -> Client:
+    """Connect to the controller that this host is enrolled with. Raises Invalid when it is not.
+
+    *transport* is the way there, where it is not one of its own.
+    """
     url = state.enrolled().controller
     authority = state.authority() if url.startswith("https:") else None
-    return Client(url, state.host_id(), state.credential, authority)
+    return Client(url, state.host_id(), state.credential, authority, transport)
 
 
 def checked_url(url: str) -> None:

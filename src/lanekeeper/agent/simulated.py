@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread
@@ -14,8 +13,8 @@ from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
-from lanekeeper.host.simulated import SimulatedMachine, plant_lab
-from lanekeeper.host.tree import plant
+from lanekeeper.host.simulated import SimulatedMachine
+from lanekeeper.host.simulated_shared import planted
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
 
 
@@ -91,22 +90,8 @@ def simulated_agent(
     state: StateDir, policy: Policy, *, tree: str | None = None, timing: Timing | None = None
 ) -> tuple[Agent, Client]:
     """Return the agent of a simulated, enrolled host, and its client, which outlives it."""
-    machine = SimulatedMachine(_planted(state.path / "machine", tree))
+    machine = SimulatedMachine(planted(state.path / "machine", tree))
     refuse_contradictions(machine, policy)
     hypervisor = SimulatedHypervisor(state.simulated_guests, machine)
     client = client_of(state)
     return compose(state, client, machine, hypervisor, policy, timing=timing), client
-
-
-def _planted(home: Path, tree: str | None) -> Path:
-    """Plant the machine once; half a tree, from a process that was killed, is planted anew."""
-    if not home.exists():
-        fresh = home.with_name("machine.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        if tree is None:
-            plant_lab(fresh)
-        else:
-            plant(tree, fresh)
-        fresh.rename(home)
-    return home

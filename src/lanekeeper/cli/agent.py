@@ -18,8 +18,8 @@ from lanekeeper.agent.real import SYSTEM_URI, real_agent
 from lanekeeper.agent.state_dir import StateDir, not_enrolled
 from lanekeeper.cli import agent_fleet, exit_code, logs
 from lanekeeper.cli.host.captured import captured_text
-from lanekeeper.cli.reload import AGENT_PARTS, hangups, reread
-from lanekeeper.config import Config, load
+from lanekeeper.cli.reload import hangups, reread
+from lanekeeper.config import Config, change, load
 from lanekeeper.config.file import read_text
 from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated
 
@@ -163,7 +163,7 @@ class _Rereading:
     config: Config
 
     def __call__(self) -> None:
-        reread(self.arguments.config_file, self.config, AGENT_PARTS, self._take)
+        reread(self.arguments.config_file, self.config, change.AGENT, self._take)
 
     def _take(self, config: Config) -> None:
         policy = Policy.of(config)

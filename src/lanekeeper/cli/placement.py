@@ -22,7 +22,7 @@ from lanekeeper.api.root.health import operating_routes
 from lanekeeper.cli import logs
 from lanekeeper.cli.exit_code import DONE
 from lanekeeper.cli.listen import Listen
-from lanekeeper.cli.reload import PLACEMENT_PARTS, hangups, reread
+from lanekeeper.cli.reload import hangups, reread
 from lanekeeper.cli.serving import (
     Door,
     database_arguments,
@@ -34,7 +34,7 @@ from lanekeeper.cli.serving import (
 )
 from lanekeeper.cli.state_dir import PLACEMENT, owned
 from lanekeeper.clock import utc_now
-from lanekeeper.config import Config, load
+from lanekeeper.config import Config, change, load
 from lanekeeper.control.housekeeping import TRIM_EVERY_S, trim
 from lanekeeper.control.identity.authority import write_server_files
 from lanekeeper.control.identity.outside import Outside
@@ -152,7 +152,7 @@ def _reread(arguments: argparse.Namespace, running: Running) -> None:
         running.enforcer.load(_policy_file(arguments, config))
         running.site.config = config
 
-    reread(arguments.config_file, running.site.config, PLACEMENT_PARTS, take)
+    reread(arguments.config_file, running.site.config, change.PLACEMENT, take)
 
 
 @contextmanager

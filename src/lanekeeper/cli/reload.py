@@ -10,23 +10,17 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
 from lanekeeper.config import Config, load
-from lanekeeper.config.change import change
+from lanekeeper.config.change import Program, change
 from lanekeeper.domain.errors import Error
 
 log = structlog.get_logger("lanekeeper.config")
-
-CONTROLLER_PARTS = (
-    *("pci", "ml2", "sriov_nic", "compute", "cpus", "rules", "lanekeeper", "placement", "health"),
-)
-PLACEMENT_PARTS = ("rules", "lanekeeper", "placement", "keystone", "cors")
-AGENT_PARTS = ("sriov_nic", "pci", "cpus")
 
 _END = 0
 
@@ -85,19 +79,19 @@ def _has_terminal() -> bool:
 
 
 def reread(
-    files: Sequence[Path], now: Config, parts: Collection[str], take: Callable[[Config], None]
+    files: Sequence[Path], now: Config, program: Program, take: Callable[[Config], None]
 ) -> None:
     """Read *files* once more and have *take* go on with what they say.
 
     Args:
         files: as the program was given them.
         now: what holds.
-        parts: what of the configuration concerns the program.
+        program: says what of the configuration is its business.
         take: goes on with another configuration, or raises an Error and has changed nothing.
     """
     try:
         loaded = load(files)
-        found = change(now, loaded.config, parts)
+        found = change(now, loaded.config, program)
         take(found.config)
     except Error as error:
         _tell_refused(error)

@@ -52,13 +52,13 @@ PLACEMENT = Home(
 
 
 @contextmanager
-def owned(path: Path) -> Iterator[None]:
+def owned(path: Path, who: str = "controller") -> Iterator[None]:
     """Make *path* this process's alone; what is made from now on is private.
 
     A directory that is there already is taken as it is or not at all: its mode is never changed.
 
     Raises:
-        Conflict: another controller works with it.
+        Conflict: another *who* works with it.
         Invalid: it cannot be had, is another user's, or is open to others and not our own.
     """
     os.umask(0o077)
@@ -74,18 +74,18 @@ def owned(path: Path) -> Iterator[None]:
             hint="name a directory that this user may make: --state-dir DIR",
         ) from error
     try:
-        _lock(handle, path)
+        _lock(handle, path, who)
         yield
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, path: Path) -> None:
+def _lock(handle: int, path: Path, who: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise Conflict(
-            f"another controller works with {path}",
+            f"another {who} works with {path}",
             hint="stop it, or name another --state-dir",
         ) from error
 

@@ -21,10 +21,10 @@ from lanekeeper.cli.controller import Controller, Options, controller
 from lanekeeper.cli.exit_code import DONE
 from lanekeeper.cli.host.captured import captured_text
 from lanekeeper.cli.listen import Listen
-from lanekeeper.cli.reload import CONTROLLER_PARTS, hangups, reread
+from lanekeeper.cli.reload import hangups, reread
 from lanekeeper.cli.serving import database_arguments, database_url, until_told
 from lanekeeper.cli.state_dir import CONTROLLER
-from lanekeeper.config import Config, load
+from lanekeeper.config import Config, change, load
 from lanekeeper.control.host.enrolment import create_token
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid, Unavailable
@@ -149,7 +149,8 @@ def _reread(
         for host in hosts:
             host.obey(policy)
 
-    reread(arguments.config_file, running.site.config, CONTROLLER_PARTS, take)
+    program = change.UP if hosts else change.CONTROLLER
+    reread(arguments.config_file, running.site.config, program, take)
 
 
 def _options(arguments: argparse.Namespace) -> Options:

@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
 
 from lanekeeper.config.names import options
+from lanekeeper.config.option import Option, Section
 from lanekeeper.config.tree import Config
 
 _PARTS_AT_START = frozenset({"keystone", "cors"})
-_AT_START = frozenset(
-    {
-        ("lanekeeper", "listen"),
-        ("lanekeeper", "database_url_file"),
-        ("lanekeeper", "region"),  # clouds.yaml and openrc name it too
-        ("lanekeeper", "metrics_token_file"),
-        ("placement", "auth_strategy"),
-        ("placement", "connection"),
-        ("placement", "enforce_new_defaults"),
-        # Hosts' inventories are made of these when hosts tell of themselves anew.
-        ("compute", "host"),
-        ("compute", "cpu_allocation_ratio"),
-        ("compute", "ram_allocation_ratio"),
-        ("compute", "disk_allocation_ratio"),
-        ("compute", "reserved_host_cpus"),
-        ("compute", "reserved_host_memory_mb"),
-        ("compute", "reserved_host_disk_mb"),
-    }
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One that reads configuration.
+
+    Attributes:
+        parts: of these it reads what is not for the host's agent.
+        has_agent: whether it reads what is.
+        own: of ``[lanekeeper]`` it reads these keys alone; empty for all that *parts* says.
+    """
+
+    name: str
+    parts: frozenset[str] = frozenset()
+    has_agent: bool = False
+    own: frozenset[str] = frozenset()
+
+    def reads(self, part: str, name: str) -> bool:
+        if options()[part, name].of_agent:
+            return self.has_agent
+        return part in self.parts and (part != "lanekeeper" or not self.own or name in self.own)
+
+
+CONTROLLER = Program(
+    "controller",
+    frozenset({"pci", "ml2", "compute", "scheduler", "rules", "lanekeeper", "placement", "health"}),
+)
+AGENT = Program("agent", has_agent=True)
+UP = Program("up", CONTROLLER.parts, has_agent=True)
+PLACEMENT = Program(
+    "placement",
+    frozenset({"rules", "lanekeeper", "placement", "keystone", "cors"}),
+    own=frozenset({"database_url_file", "metrics_token_file", "body_bytes_max"}),
 )
 
 
@@ -48,24 +64,27 @@ class Change:
 
 def is_read_at_start(part: str, name: str) -> bool:
     """Whether a program takes this value once, when it starts."""
-    return part in _PARTS_AT_START or (part, name) in _AT_START
+    return part in _PARTS_AT_START or options()[part, name].at_start
 
 
-def change(now: Config, new: Config, parts: Collection[str]) -> Change:
-    """Hold *new* against *now*; *parts* names what of it concerns the program."""
+def change(now: Config, new: Config, program: Program) -> Change:
+    """Hold *new* against *now*, in the eyes of *program*; what it does not read stays."""
     taken: list[str] = []
     kept: list[str] = []
-    sections = {}
-    for part in parts:
-        before, after = getattr(now, part), getattr(new, part)
-        old = {}
-        for (owner, name), option in options().items():
-            if owner != part or getattr(before, name) == getattr(after, name):
-                continue
-            if is_read_at_start(part, name):
-                old[name] = getattr(before, name)
-                kept.append(option.name)
-            else:
-                taken.append(option.name)
-        sections[part] = msgspec.structs.replace(after, **old)
+    sections: dict[str, Section] = {}
+    for part, name, option in _differing(now, new, program):
+        if is_read_at_start(part, name):
+            kept.append(option.name)
+            continue
+        taken.append(option.name)
+        section = sections.get(part, getattr(now, part))
+        value = getattr(getattr(new, part), name)
+        sections[part] = msgspec.structs.replace(section, **{name: value})
     return Change(msgspec.structs.replace(now, **sections), tuple(taken), tuple(kept))
+
+
+def _differing(now: Config, new: Config, program: Program) -> Iterator[tuple[str, str, Option]]:
+    for (part, name), option in options().items():
+        before, after = getattr(now, part), getattr(new, part)
+        if program.reads(part, name) and getattr(before, name) != getattr(after, name):
+            yield part, name, option

@@ -17,7 +17,13 @@ class Compute(Section, frozen=True):
 
     host: Annotated[
         str | None,
-        Option("DEFAULT", "host", "Name of this host; its own where unset.", parse=parse_name),
+        Option(
+            "DEFAULT",
+            "host",
+            "Name of this host; its own where unset.",
+            parse=parse_name,
+            at_start=True,
+        ),
     ] = None
     cpu_allocation_ratio: Annotated[
         float,
@@ -27,6 +33,7 @@ class Compute(Section, frozen=True):
             "cpu_allocation_ratio",
             "VCPUs that are lent out for each CPU.",
             also=(("DEFAULT", "initial_cpu_allocation_ratio"),),
+            at_start=True,
         ),
     ] = 4.0
     ram_allocation_ratio: Annotated[
@@ -37,6 +44,7 @@ class Compute(Section, frozen=True):
             "ram_allocation_ratio",
             "Memory that is lent out for each byte that is there.",
             also=(("DEFAULT", "initial_ram_allocation_ratio"),),
+            at_start=True,
         ),
     ] = 1.0
     disk_allocation_ratio: Annotated[
@@ -47,20 +55,38 @@ class Compute(Section, frozen=True):
             "disk_allocation_ratio",
             "Disk that is lent out for each byte that is there.",
             also=(("DEFAULT", "initial_disk_allocation_ratio"),),
+            at_start=True,
         ),
     ] = 1.0
     reserved_host_cpus: Annotated[
-        int, Meta(ge=0), Option("DEFAULT", "reserved_host_cpus", "CPUs kept for the host.")
+        int,
+        Meta(ge=0),
+        Option(
+            "DEFAULT",
+            "reserved_host_cpus",
+            "CPUs kept for the host.",
+            at_start=True,
+        ),
     ] = 0
     reserved_host_memory_mb: Annotated[
         int,
         Meta(ge=0),
-        Option("DEFAULT", "reserved_host_memory_mb", "Memory kept for the host, in MiB."),
+        Option(
+            "DEFAULT",
+            "reserved_host_memory_mb",
+            "Memory kept for the host, in MiB.",
+            at_start=True,
+        ),
     ] = 512
     reserved_host_disk_mb: Annotated[
         int,
         Meta(ge=0),
-        Option("DEFAULT", "reserved_host_disk_mb", "Disk kept for the host, in MiB."),
+        Option(
+            "DEFAULT",
+            "reserved_host_disk_mb",
+            "Disk kept for the host, in MiB.",
+            at_start=True,
+        ),
     ] = 0
     pack_cells: Annotated[
         bool,
@@ -83,6 +109,7 @@ class Cpus(Section, frozen=True):
             "CPUs of this host that are given to one guest's CPU each, as hw:cpu_policy=dedicated "
             "asks: 4-15,^8. None where unset.",
             parse=parse_cpu_set,
+            of_agent=True,
         ),
     ] = frozenset()
     cpu_shared_set: Annotated[
@@ -93,6 +120,7 @@ class Cpus(Section, frozen=True):
             "CPUs of this host that guests' other CPUs float over. Where unset all are, or none "
             "where cpu_dedicated_set is set.",
             parse=parse_cpu_set,
+            of_agent=True,
         ),
     ] = frozenset()
     reserved_huge_pages: Annotated[
@@ -104,5 +132,6 @@ class Cpus(Section, frozen=True):
             "node:0,size:2048,count:64; repeatable.",
             parse=parse_reserved_pages,
             multiple=True,
+            of_agent=True,
         ),
     ] = ()

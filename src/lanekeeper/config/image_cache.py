@@ -13,7 +13,7 @@ _EACH_MINUTE_S = 60
 
 
 class ImageCacheManager(Section, frozen=True):
-    """Images that a host has fetched for its guests, and when they go. Of the host's agent."""
+    """Images that a host has fetched for its guests, and when they go."""
 
     manager_interval: Annotated[
         int,
@@ -24,6 +24,7 @@ class ImageCacheManager(Section, frozen=True):
             "Seconds between two looks for cached images that nothing needs; 0 is 60 seconds, -1 "
             "never looks.",
             old=(("DEFAULT", "image_cache_manager_interval"),),
+            of_agent=True,
         ),
     ] = 2400
     remove_unused_base_images: Annotated[
@@ -34,6 +35,7 @@ class ImageCacheManager(Section, frozen=True):
             "Remove a cached image that no guest's disk is built on and that no server of the "
             "host is to be made from.",
             old=(("DEFAULT", "remove_unused_base_images"),),
+            of_agent=True,
         ),
     ] = True
     remove_unused_original_minimum_age_seconds: Annotated[
@@ -44,6 +46,7 @@ class ImageCacheManager(Section, frozen=True):
             "remove_unused_original_minimum_age_seconds",
             "Seconds that such an image is kept after it was last seen in use.",
             old=(("DEFAULT", "remove_unused_original_minimum_age_seconds"),),
+            of_agent=True,
         ),
     ] = 86_400
 

@@ -85,6 +85,7 @@ class SriovNic(Section, frozen=True):
             "physical_device_mappings",
             "PFs that reach each physical network: PHYSNET:INTERFACE, separated by commas.",
             parse=parse_device_mappings,
+            of_agent=True,
         ),
     ] = msgspec.field(default_factory=dict)
     exclude_devices: Annotated[
@@ -94,6 +95,7 @@ class SriovNic(Section, frozen=True):
             "exclude_devices",
             "VFs that are left alone: INTERFACE:ADDRESS;ADDRESS, separated by commas.",
             parse=parse_excluded_devices,
+            of_agent=True,
         ),
     ] = msgspec.field(default_factory=dict)
     resource_provider_bandwidths: Annotated[
@@ -103,6 +105,7 @@ class SriovNic(Section, frozen=True):
             "resource_provider_bandwidths",
             "Read, not obeyed (no bandwidth is counted): INTERFACE:EGRESS:INGRESS, in kbit/s.",
             parse=parse_bandwidths,
+            of_agent=True,
         ),
     ] = msgspec.field(default_factory=dict)
     resource_provider_inventory_defaults: Annotated[
@@ -112,5 +115,6 @@ class SriovNic(Section, frozen=True):
             "resource_provider_inventory_defaults",
             "What bandwidth inventories have beside their total: KEY:NUMBER, with commas.",
             parse=parse_inventory_defaults,
+            of_agent=True,
         ),
     ] = InventoryDefaults()

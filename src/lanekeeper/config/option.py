@@ -24,6 +24,8 @@ class Option:
         parse: turns the text into the field's value; None for what msgspec can check alone.
         multiple: the key may be repeated; every value counts, in order.
         is_path: names a file; a relative path begins where the configuration file lies.
+        at_start: a program takes the value once, when it starts; SIGHUP changes nothing.
+        of_agent: the host's agent reads it, and no controller.
     """
 
     section: str
@@ -34,6 +36,8 @@ class Option:
     parse: Callable[[str], Any] | None = None
     multiple: bool = False
     is_path: bool = False
+    at_start: bool = False
+    of_agent: bool = False
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ class Own(Section, frozen=True):
             "Where the controller answers: HOST:PORT, http://HOST:PORT (loopback only) or "
             "https://HOST:PORT, separated by commas.",
             parse=parse_listen,
+            at_start=True,
         ),
     ] = ("127.0.0.1:8774",)
     database_url_file: Annotated[
@@ -30,11 +31,18 @@ class Own(Section, frozen=True):
             "lanekeeper",
             "database_url_file",
             "File that holds the database's URL; a SQLite file in the state directory where unset.",
+            at_start=True,
         ),
     ] = None
     region: Annotated[
         str,
-        Option("lanekeeper", "region", "The region that the catalog names.", parse=parse_name),
+        Option(
+            "lanekeeper",
+            "region",
+            "The region that the catalog names.",
+            parse=parse_name,
+            at_start=True,
+        ),
     ] = "RegionOne"
     refuse_unschedulable: Annotated[
         bool,
@@ -90,7 +98,8 @@ class Own(Section, frozen=True):
             "lanekeeper",
             "cleaning_timeout_s",
             "Seconds that one try to clean a device may take before it counts as failed; after "
-            "four such tries it is quarantined. Of the host's agent.",
+            "four such tries it is quarantined.",
+            of_agent=True,
         ),
     ] = 120.0
     cleaning_hooks: Annotated[
@@ -100,9 +109,10 @@ class Own(Section, frozen=True):
             "cleaning_hooks",
             "A program that has to succeed before a device is clean, a JSON object: command (a "
             "list; {address} stands for the device's), vendor_id, product_id, class (its first "
-            "2, 4 or 6 digits), timeout_s (60); repeatable, run in order. Of the host's agent.",
+            "2, 4 or 6 digits), timeout_s (60); repeatable, run in order.",
             parse=CleaningHook.parse,
             multiple=True,
+            of_agent=True,
         ),
     ] = ()
     erase_nvme: Annotated[
@@ -111,7 +121,8 @@ class Own(Section, frozen=True):
             "lanekeeper",
             "erase_nvme",
             "Whether NVMe drives are erased (by Sanitize or Format, and read back) before they are "
-            "clean. Without it a cleaning hook has to. Of the host's agent.",
+            "clean. Without it a cleaning hook has to.",
+            of_agent=True,
         ),
     ] = True
     agent_down_s: Annotated[
@@ -169,5 +180,6 @@ class Own(Section, frozen=True):
             "metrics_token_file",
             "File with the bearer token that /metrics needs away from loopback; without one it is "
             "answered on loopback only.",
+            at_start=True,
         ),
     ] = ""

@@ -21,6 +21,7 @@ class Pci(Section, frozen=True):
             "entry that selects a device wins, for its tags too.",
             old=(("pci", "passthrough_whitelist"), ("DEFAULT", "pci_passthrough_whitelist")),
             multiple=True,
+            of_agent=True,
         ),
     ] = ()
     alias: Annotated[

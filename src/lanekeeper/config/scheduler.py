@@ -25,8 +25,7 @@ class Scheduler(Section, frozen=True):
             "named is refused. ComputeFilter: hosts that are down. PciPassthroughFilter and "
             "NUMATopologyFilter are obeyed even where they are not named; what is disabled, "
             "frozen, full or in another zone is never taken. Not offered, and turning no host "
-            "away: AggregateIoOpsFilter, IoOpsFilter, JsonFilter, MetricsFilter and "
-            "SimpleCIDRAffinityFilter.",
+            "away: JsonFilter, MetricsFilter and SimpleCIDRAffinityFilter.",
             old=(("DEFAULT", "scheduler_default_filters"),),
             parse=parse_filters,
         ),
@@ -120,6 +119,17 @@ class Scheduler(Section, frozen=True):
             old=(("DEFAULT", "max_instances_per_host"),),
         ),
     ] = 50
+    max_io_ops_per_host: Annotated[
+        int,
+        Meta(ge=0),
+        Option(
+            "filter_scheduler",
+            "max_io_ops_per_host",
+            "IoOpsFilter: servers that a host builds at a time at most; AggregateIoOpsFilter: "
+            "where no aggregate of it says otherwise.",
+            old=(("DEFAULT", "max_io_ops_per_host"),),
+        ),
+    ] = 8
     isolated_hosts: Annotated[
         tuple[str, ...],
         Option(
@@ -165,6 +175,7 @@ class Scheduler(Section, frozen=True):
             image_separator=self.aggregate_image_properties_isolation_separator,
             default_architecture=self.image_properties_default_architecture,
             servers_max=self.max_instances_per_host,
+            builds_max=self.max_io_ops_per_host,
             isolated_hosts=frozenset(self.isolated_hosts),
             isolated_images=frozenset(self.isolated_images),
             isolated_restrict=self.restrict_isolated_hosts_to_isolated_images,

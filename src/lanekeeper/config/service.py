@@ -25,6 +25,7 @@ class Placement(Section, frozen=True):
             "[keystone_authtoken]; noauth2, by what the token says, on loopback only.",
             old=(("DEFAULT", "auth_strategy"),),
             parse=one_of("keystone", "noauth2"),
+            at_start=True,
         ),
     ] = "keystone"
     connection: Annotated[
@@ -33,6 +34,7 @@ class Placement(Section, frozen=True):
             "placement_database",
             "connection",
             "URL of lanekeeper placement's database where no option of the command names one.",
+            at_start=True,
         ),
     ] = ""
     sync_on_startup: Annotated[
@@ -100,6 +102,7 @@ class Placement(Section, frozen=True):
             "enforce_new_defaults",
             "Whether Placement's rules are those of the roles service and reader alone, without "
             "the older ones beside them that let an admin do everything.",
+            at_start=True,
         ),
     ] = True
 

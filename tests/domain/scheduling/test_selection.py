@@ -34,7 +34,11 @@ from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell
 from lanekeeper.domain.topology.guest import CpuPolicy, GuestCell, GuestTopology
 
 SETTINGS = FilterSettings(
-    servers_max=3, isolated_hosts=frozenset({"h1"}), isolated_images=frozenset({"i1"})
+    servers_max=3,
+    builds_max=2,
+    builds={"h1": 2, "h2": 1},
+    isolated_hosts=frozenset({"h1"}),
+    isolated_images=frozenset({"i1"}),
 )
 PORT = need("port p", physical_network="physnet1")
 NETWORK_VF = vf("a", tags={"physical_network": "physnet1"})

@@ -35,6 +35,28 @@ def test_a_host_has_so_many_servers_at_most(
 
 
 @pytest.mark.parametrize(
+    ("name", "said", "builds", "passes"),
+    [
+        ("IoOpsFilter", "9", 1, True),
+        ("IoOpsFilter", "9", 2, False),
+        ("AggregateIoOpsFilter", "", 2, False),
+        ("AggregateIoOpsFilter", "many", 2, False),
+        ("AggregateIoOpsFilter", "3", 2, True),
+        ("AggregateIoOpsFilter", "1", 1, False),
+    ],
+)
+def test_a_host_builds_so_many_servers_at_a_time(
+    name: str, said: str, builds: int, passes: bool
+) -> None:
+    metadata = {"max_io_ops_per_host": said} if said else {}
+    view = host("h1", aggregates=(HostAggregate.of("a", metadata),))
+    settings = FilterSettings(builds_max=2, builds={"h1": builds, "h2": 9})
+    verdict = first_verdict(server(), view, filters_of([name], settings))
+    assert (verdict is None) is passes
+    assert verdict is None or f"is building {builds} servers" in verdict.reason
+
+
+@pytest.mark.parametrize(
     ("restrict", "where", "image", "passes"),
     [
         (True, "kept", "mine", True),

@@ -93,7 +93,7 @@ def show_schema(call: Call[None]) -> dict[str, object]:
 
 
 def show_definition_schema(call: Call[None]) -> dict[str, object]:
-    """Show a schema of metadata definitions, of which there are none."""
+    """Show a schema of metadata definitions: anything, since nobody may write them."""
     return {"name": call.path["noun"][:64], "properties": {}, "additionalProperties": True}
 
 
@@ -142,16 +142,6 @@ def list_tasks(call: Call[None]) -> dict[str, object]:
     return {"tasks": []}
 
 
-def list_namespaces(call: Call[None]) -> dict[str, object]:
-    """List metadata definitions: none."""
-    del call
-    return {
-        "namespaces": [],
-        "first": "/v2/metadefs/namespaces",
-        "schema": "/v2/schemas/metadefs/namespaces",
-    }
-
-
 _ONE = "/v2/images/{image}"
 _MEMBERS = _ONE + "/members"
 _SHARE = Policy("add_member", MEMBER)
@@ -166,12 +156,6 @@ ROWS: tuple[Row[Any], ...] = (
     ),
     Row(method="GET", path="/v2/info/import", handler=list_import_methods, policy=_READ),
     Row(method="GET", path="/v2/info/stores", handler=list_stores, policy=_READ),
-    Row(
-        method="GET",
-        path="/v2/metadefs/namespaces",
-        handler=list_namespaces,
-        policy=Policy("get_metadef_namespaces", READER),
-    ),
     Row(method="GET", path=_MEMBERS, handler=list_members, policy=Policy("get_members", READER)),
     Row(method="POST", path=_MEMBERS, handler=refuse_member, policy=_SHARE),
     Row(

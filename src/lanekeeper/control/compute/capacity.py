@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.filter_choice import filters_now
 from lanekeeper.control.compute.question import Question, wants_of
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.scheduling.capacity import Capacity, capacity_of
-from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.fleet import Fleet
 
 
@@ -34,12 +34,11 @@ def capacity(
     """
     with site.database.read() as connection:
         request = wants_of(connection, site, caller, question).request
-    scheduler = site.config.scheduler
     return capacity_of(
         request,
         _without(site.hosts(), without),
-        filters_of(scheduler.enabled_filters, scheduler.filter_settings),
-        multipliers=scheduler.multipliers,
+        filters_now(site),
+        multipliers=site.config.scheduler.multipliers,
         most=most,
     )
 

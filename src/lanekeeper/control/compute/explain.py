@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.filter_choice import filters_now
 from lanekeeper.control.compute.question import Question, wants_of
 from lanekeeper.control.compute.server import server_seen
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.scheduling.filter import Filter, Verdict
-from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
 from lanekeeper.domain.scheduling.selection import (
@@ -79,11 +79,15 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     """
     with site.database.read() as connection:
         request = wants_of(connection, site, caller, question).request
-    scheduler, fleet = site.config.scheduler, site.hosts()
+    filters, fleet = filters_now(site), site.hosts()
     request = located(request, fleet)
-    filters = filters_of(scheduler.enabled_filters, scheduler.filter_settings)
     selection = select_hosts(
-        request, fleet, filters, multipliers=scheduler.multipliers, choices=_EACH_TOLD, whole=True
+        request,
+        fleet,
+        filters,
+        multipliers=site.config.scheduler.multipliers,
+        choices=_EACH_TOLD,
+        whole=True,
     )
     answers = [_fitting(choice, rank) for rank, choice in enumerate(selection.choices, 1)]
     if selection.fitting > len(answers):

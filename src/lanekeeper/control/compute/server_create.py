@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.filter_choice import filters_now
 from lanekeeper.control.compute.guest import images_of
 from lanekeeper.control.compute.server import end_server, event_of, fault
 from lanekeeper.control.compute.server_draft import draft_server, requests_of
@@ -25,7 +26,6 @@ from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Conflict, Error, NoCapacity
 from lanekeeper.domain.scheduling.filter import claimable
-from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.member_view import member_rejections
 from lanekeeper.domain.scheduling.selection import (
     Choice,
@@ -126,15 +126,14 @@ def _create(
 
 
 def _select(site: Site, order: Order, left_out: Collection[str]) -> Selection:
-    scheduler, fleet = site.config.scheduler, site.hosts()
-    filters = filters_of(scheduler.enabled_filters, scheduler.filter_settings)
+    filters, fleet = filters_now(site), site.hosts()
     if left_out:
         filters = (claimable(left_out), *filters)
     return select_hosts(
         located(order.request, fleet),
         fleet,
         filters,
-        multipliers=scheduler.multipliers,
+        multipliers=site.config.scheduler.multipliers,
         whole=len(fleet) <= _TOLD,
     )
 

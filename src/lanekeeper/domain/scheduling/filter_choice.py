@@ -32,6 +32,9 @@ OF_NOVA: Mapping[str, _Make] = {
         by_aggregate.image_isolation(settings.image_namespace, settings.image_separator),
     ),
     "AggregateInstanceExtraSpecsFilter": _just(by_aggregate.EXTRA_SPECS),
+    "AggregateIoOpsFilter": lambda settings: (
+        by_server.io_ops(settings.builds, settings.builds_max, by_aggregate=True),
+    ),
     "AggregateMultiTenancyIsolation": _just(by_aggregate.TENANTS),
     "AggregateNumInstancesFilter": lambda settings: (
         by_server.num_instances(settings.servers_max, by_aggregate=True),
@@ -43,6 +46,9 @@ OF_NOVA: Mapping[str, _Make] = {
     "DifferentHostFilter": _just(by_server.DIFFERENT_HOST),
     "ImagePropertiesFilter": lambda settings: (
         by_platform.image_properties(settings.default_architecture),
+    ),
+    "IoOpsFilter": lambda settings: (
+        by_server.io_ops(settings.builds, settings.builds_max, by_aggregate=False),
     ),
     "IsolatedHostsFilter": lambda settings: (
         by_server.isolated_hosts(
@@ -63,6 +69,9 @@ OF_NOVA: Mapping[str, _Make] = {
 Source: nova ``scheduler/filters``. Zones, amounts and disabled services are Placement's business
 in Nova and cannot be left out there either (``scheduler/request_filter.py``).
 """
+
+COUNT_BUILDS = frozenset({"AggregateIoOpsFilter", "IoOpsFilter"})
+"""Those that ask how many servers a host is building: ``FilterSettings.builds``."""
 
 _AS_NOVA = FilterSettings()
 

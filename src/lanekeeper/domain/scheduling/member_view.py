@@ -35,6 +35,8 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "aggregate_images": ("is not for this image", f"use another image, or {_ASK}"),
         "num_instances": ("has as many servers as it may", _ASK),
         "aggregate_num_instances": ("has as many servers as it may", _ASK),
+        "io_ops": ("is building as many servers as it may", f"wait, or {_ASK}"),
+        "aggregate_io_ops": ("is building as many servers as it may", f"wait, or {_ASK}"),
         "isolated_hosts": ("is not for this image", f"use another image, or {_ASK}"),
         "image_properties": ("is not for this image", f"use another image, or {_ASK}"),
         "capabilities": ("is not for this flavor", f"use another flavor, or {_ASK}"),

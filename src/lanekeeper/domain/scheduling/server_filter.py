@@ -1,12 +1,12 @@
 """Filters by the servers that a host has already.
 
 Source: nova ``scheduler/filters/affinity_filter.py``, ``num_instances_filter.py``,
-``isolated_hosts_filter.py``.
+``io_ops_filter.py``, ``isolated_hosts_filter.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -125,6 +125,33 @@ def num_instances(most: int, *, by_aggregate: bool) -> Filter:
         )
 
     code = "aggregate_num_instances" if by_aggregate else "num_instances"
+    why.__name__ = code
+    return _by_view(why, lambda request: True)
+
+
+def io_ops(builds: Mapping[str, int], most: int, *, by_aggregate: bool) -> Filter:
+    """Keep servers from hosts that have *most* or more to build, or as many as an aggregate says.
+
+    Of what Nova counts as heavy on disks (``compute/stats.py``, io_workload) there are only builds.
+    """
+
+    def why(request: ServerRequest, host: HostView) -> Verdict | None:
+        limit = most
+        if by_aggregate:
+            limit = _least(values_of(host.aggregates, "max_io_ops_per_host"), most)
+        count = builds.get(host.id, 0)
+        if count < limit:
+            return None
+        return Verdict(
+            code=code,
+            reason=f"is building {count} servers, {limit} are the most at a time",
+            remedy="wait until some are built, add a host, or raise "
+            + ("the aggregate's " if by_aggregate else "[filter_scheduler] ")
+            + "max_io_ops_per_host",
+            facts={"count": count, "most": limit},
+        )
+
+    code = "aggregate_io_ops" if by_aggregate else "io_ops"
     why.__name__ = code
     return _by_view(why, lambda request: True)
 

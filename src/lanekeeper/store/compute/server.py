@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.compute.event import ServerEvent
-from lanekeeper.domain.compute.server import Life
+from lanekeeper.domain.compute.server import Life, VmState
 from lanekeeper.store.aging import Aging
 from lanekeeper.store.batch import batches
 from lanekeeper.store.tables import console, host, server, server_event, server_group_member
@@ -147,6 +147,16 @@ def servers_counted(connection: sa.Connection, host_name: str) -> int:
     """How many servers a host has."""
     mine = sa.select(sa.func.count()).join_from(server, host).where(host.c.name == host_name)
     return connection.scalar(mine) or 0
+
+
+def building_by_host(connection: sa.Connection) -> dict[str, int]:
+    """Host id to how many servers are being built there; a host without any is left out."""
+    rows = connection.execute(
+        sa.select(server.c.host_id, sa.func.count())
+        .where(server.c.vm_state == VmState.BUILDING, server.c.host_id.is_not(None))
+        .group_by(server.c.host_id)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def servers_named(connection: sa.Connection, host_id: str | None = None) -> list[ServerName]:

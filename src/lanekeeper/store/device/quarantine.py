@@ -18,25 +18,28 @@ from lanekeeper.store.tables import device, host, quarantine
 _UNFINISHED = "its host was removed before it had been cleaned"
 _UNCLEAN = (DeviceState.QUARANTINED, DeviceState.CLEANING)
 _FACTS = ("vendor_id", "product_id", "dev_type", "vf_index")
+_PF = device.alias("pf")
+_KNOWN = (
+    sa.select(
+        device,
+        host.c.name.label("host_name"),
+        sa.func.coalesce(device.c.serial, _PF.c.serial).label("card_serial"),
+        sa.func.coalesce(_PF.c.address, device.c.address).label("card_address"),
+    )
+    .join(host, host.c.id == device.c.host_id)
+    .outerjoin(_PF, _PF.c.id == device.c.pf_id)
+)
+# Made once: it is asked for each device of a new host, and takes longer to make than to answer.
+_TOLD = _KNOWN.where(device.c.id == sa.bindparam("told"))
 
 
 def quarantine_keep(connection: sa.Connection, host_id: str, now: datetime) -> None:
     """Remember what of a host is quarantined, still dirty or reserved, before its rows go."""
-    pf = device.alias("pf")
     rows = connection.execute(
-        sa.select(
-            device,
-            host.c.name.label("host_name"),
-            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
-            sa.func.coalesce(pf.c.address, device.c.address).label("card_address"),
-        )
-        .join(host, host.c.id == device.c.host_id)
-        .outerjoin(pf, pf.c.id == device.c.pf_id)
-        .where(
+        _KNOWN.where(
             device.c.host_id == host_id,
             sa.or_(device.c.state.in_(_UNCLEAN), ~IS_UNRESERVED),
-        )
-        .order_by(device.c.present)  # of two at one address the one that is there comes last
+        ).order_by(device.c.present)  # of two at one address the one that is there comes last
     ).mappings()
     for row in list(rows):
         key = {"host_name": row["host_name"], "address": row["address"]}
@@ -61,22 +64,7 @@ def quarantine_apply(connection: sa.Connection, device_id: str, now: datetime) -
     is quarantined.
     """
     kept = quarantine.c
-    pf = device.alias("pf")
-    row = (
-        connection.execute(
-            sa.select(
-                device,
-                host.c.name.label("host_name"),
-                sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
-                sa.func.coalesce(pf.c.address, device.c.address).label("card_address"),
-            )
-            .join(host, host.c.id == device.c.host_id)
-            .outerjoin(pf, pf.c.id == device.c.pf_id)
-            .where(device.c.id == device_id)
-        )
-        .mappings()
-        .one()
-    )
+    row = connection.execute(_TOLD, {"told": device_id}).mappings().one()
     serial = row["card_serial"]
     here = sa.and_(kept.host_name == row["host_name"], kept.address == row["address"])
     if serial:

@@ -1,0 +1,139 @@
+"""Many simulated machines that are alike: one directory for all, until something is done to one.
+
+A fleet's hosts are captured machines over and over, and most of them are at rest. So a machine
+reads the pattern, whose every answer is kept, and is planted only when it is first written to.
+"""
+
+from __future__ import annotations
+
+import shutil
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+from lanekeeper.domain.hostplan.observed import NumaNode
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.health import Reading
+from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.host.machine import Scan, VfChange
+from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.host.tree import plant
+
+
+def planted(home: Path, tree: str | None) -> Path:
+    """Plant a machine once; half a tree, from a process that was killed, is planted anew.
+
+    *tree* is a captured machine's text; None is the lab's host after its policy.
+
+    Raises:
+        Invalid: it is no captured machine.
+    """
+    if not home.exists():
+        fresh = home.with_name(f"{home.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        if tree is None:
+            plant_lab(fresh)
+        else:
+            plant(tree, fresh)
+        fresh.rename(home)
+    return home
+
+
+class Pattern(SimulatedMachine):
+    """What machines are like; nobody writes to *root*, so each thing is read once."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._scan = cache(super().scan)
+        self._nodes_read = cache(super().nodes)
+        self._health = cache(super().health)
+
+    def scan(self) -> Scan:
+        return self._scan()
+
+    def nodes(self) -> tuple[NumaNode, ...]:
+        return self._nodes_read()
+
+    def health(self, device: PciDevice) -> Reading:
+        return self._health(device)
+
+
+class SharedMachine:
+    """See ``host.machine.Machine``: *pattern*, or what became of it, then in *home*."""
+
+    def __init__(self, pattern: Pattern, home: Path) -> None:
+        self._pattern = pattern
+        self._home = home
+        self._lock = Lock()
+        self._own = SimulatedMachine(home) if home.exists() else None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether nothing was ever done to it."""
+        return self._own is None
+
+    @property
+    def now(self) -> SimulatedMachine:
+        """The machine to read."""
+        return self._own or self._pattern
+
+    def own(self) -> SimulatedMachine:
+        """The machine to write to; planted where it was not."""
+        with self._lock:
+            if self._own is None:
+                fresh = self._home.with_name(f"{self._home.name}.new")
+                shutil.rmtree(fresh, ignore_errors=True)
+                shutil.copytree(self._pattern.root, fresh, symlinks=True)
+                fresh.rename(self._home)
+                self._own = SimulatedMachine(self._home)
+            return self._own
+
+    def scan(self) -> Scan:
+        return self.now.scan()
+
+    def device(self, address: PciAddress) -> PciDevice:
+        return self.now.device(address)
+
+    def health(self, device: PciDevice) -> Reading:
+        return self.now.health(device)
+
+    def vf_settings(self, pf: PciAddress, index: int) -> VfSettings:
+        return self.now.vf_settings(pf, index)
+
+    def all_vf_settings(self, pf: PciAddress) -> dict[int, VfSettings]:
+        return self.now.all_vf_settings(pf)
+
+    def write_vf_settings(self, pf: PciAddress, index: int, change: VfChange) -> tuple[str, ...]:
+        return self.own().write_vf_settings(pf, index, change)
+
+    def bind(self, address: PciAddress, driver: str | None) -> None:
+        self.own().bind(address, driver)
+
+    def reset(self, address: PciAddress) -> None:
+        self.own().reset(address)
+
+    def iommu_group(self, address: PciAddress) -> tuple[PciAddress, ...]:
+        return self.now.iommu_group(address)
+
+    def blockers(self, address: PciAddress) -> tuple[PciAddress, ...]:
+        return self.now.blockers(address)
+
+    def nodes(self) -> tuple[NumaNode, ...]:
+        return self.now.nodes()
+
+    def vf_addresses(self, pf: PciAddress) -> dict[int, PciAddress]:
+        return self.now.vf_addresses(pf)
+
+    def create_vfs(self, pf: PciAddress, count: int) -> None:
+        self.own().create_vfs(pf, count)
+
+    def set_autoprobe(self, pf: PciAddress, enabled: bool) -> None:
+        self.own().set_autoprobe(pf, enabled)
+
+    def set_link(self, pf: PciAddress, up: bool) -> None:
+        self.own().set_link(pf, up)
+
+    def keep_huge_pages(self, node: int, size_kib: int, pages: int) -> None:
+        self.own().keep_huge_pages(node, size_kib, pages)
