@@ -172,3 +172,30 @@ def test_a_port_in_use_is_refused(
     shared.openstack("server", "create", *arguments, "--wait", gone_afterwards("holder"))
     assert "409" in shared.refused("server", "create", *arguments, gone_afterwards("thief"))
     assert shared.openstack("server", "list", "--name", "thief") == []
+
+
+def test_a_card_comes_to_a_server_that_runs_and_goes_again(
+    shared: Instance, surroundings: Surroundings, gone_afterwards: Remember
+) -> None:
+    name, port = gone_afterwards("plugged"), surroundings.port()
+    arguments = surroundings.server_arguments(surroundings.plain)
+    made = shared.openstack("server", "create", *arguments, "--wait", name)
+    shared.done("server", "add", "port", name, port)
+    shared.done("server", "add", "network", name, surroundings.network)
+    bound = shared.openstack("port", "show", port)
+    assert bound["device_id"] == made["id"]
+
+    def states() -> list[str]:
+        ports = shared.sdk.network.ports(device_id=made["id"])
+        return [one.status for one in ports]
+
+    until(lambda: states() == ["ACTIVE", "ACTIVE"], "both ports are ACTIVE")
+    assert "409" in shared.refused("server", "add", "port", name, port)
+    shared.done("server", "remove", "port", name, port)
+    until(
+        lambda: shared.sdk.network.get_port(bound["id"]).device_id == "",
+        "the guest has let go of the port",
+    )
+    shared.done("server", "remove", "network", name, surroundings.network)
+    until(lambda: states() == [], "the port made for the server is gone")
+    shared.done("port", "delete", port)
