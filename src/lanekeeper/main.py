@@ -57,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 hint="run this as the user that owns it, or as root",
             )
         )
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has gone; the interpreter's own complaint helps nobody
+        return exit_code.NO
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -65,9 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_code.tell(Unavailable(f"what this prints cannot be written: {error.strerror}"))
     except KeyboardInterrupt:
         return exit_code.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has gone; the interpreter's own complaint helps nobody
-        return exit_code.NO
     return code
 
 
