@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from host.planted import CAPTURED_LAB, SAMPLE_POLICY
-from lanekeeper import __version__
+from lanekeeper import __version__, crash
 from lanekeeper.host.simulated import lab_tree
 from lanekeeper.host.tree import plant
 from lanekeeper.main import main
@@ -416,3 +416,58 @@ def test_a_reader_that_goes_away_does_not_stop_a_change(machine: tuple[str, str]
         os.close(writing)
     assert done.returncode == 1
     assert call("plan", *machine, *POLICY) == 0
+
+
+def _cut_off(machine: tuple[str, str]) -> None:
+    """Have an apply of the sample policy killed in the middle."""
+    words = [sys.executable, "-m", "lanekeeper.main", "host", "apply", *machine, *POLICY]
+    environment = {**os.environ, crash.VARIABLE: "host-journal-write:9"}
+    ended = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert ended.returncode < 0 or ended.returncode == 137, ended
+
+
+def test_a_change_that_was_cut_off_is_told_and_goes_on(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("check", *machine)
+    _cut_off(machine)
+    capsys.readouterr()
+    assert call("plan", *machine, *POLICY) == 1
+    assert capsys.readouterr().out.startswith("change 1 was cut off; `lanekeeper host apply` goes")
+    assert call("apply", *machine, *POLICY) == 0
+    told = capsys.readouterr()
+    assert "change 1 was cut off" in told.err
+    assert call("plan", *machine) == 0
+
+
+def test_a_change_that_was_cut_off_goes_back_before_another_policy(
+    machine: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("check", *machine)
+    _cut_off(machine)
+    text = 'version: 1\npersist: false\npfs:\n  - {pf: "0000:41:00.0", vfs: %d}\n'
+    many, one = tmp_path / "many.yaml", tmp_path / "one.yaml"
+    many.write_text(text % 8)
+    one.write_text(text % 1)
+    capsys.readouterr()
+    assert call("apply", *machine, "--policy", str(many)) == 1
+    told = capsys.readouterr()
+    assert "(it is of another policy); `lanekeeper host apply` takes it back first" in told.out
+    assert "vfs-above-total" in told.out
+    assert call("apply", *machine, "--policy", str(one)) == 0
+    assert "takes it back first" in capsys.readouterr().err
+    devices = Path(machine[1]) / "sys/bus/pci/devices"
+    counts = [
+        (devices / pf / "sriov_numvfs").read_text().strip()
+        for pf in ("0000:21:00.0", "0000:41:00.0")
+    ]
+    assert counts == ["0", "1"]
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(machine: tuple[str, str]) -> None:
+    words = [sys.executable, "-m", "lanekeeper.main", "host", "show", *machine]
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (1, b"")

@@ -142,10 +142,11 @@ class Executor:
                     raise
             return self._forward(journal)
 
-    def resume(self) -> Outcome | None:
+    def resume(self, policy: str | None = None) -> Outcome | None:
         """Finish what a process that died has left; None when nothing was left.
 
-        What was to be confirmed, and was not, goes back.
+        What was to be confirmed, and was not, goes back; so does a change that applied another
+        policy than *policy*, where one is wanted.
 
         Raises:
             Conflict: another change is at work, or still waits for its confirmation.
@@ -156,7 +157,12 @@ class Executor:
         with locked(self.directory):
             self._require_none_waits()
             unfinished = [journal for journal in self._journals() if not journal.is_finished]
-            return self.settle(unfinished[-1]) if unfinished else None
+            if not unfinished:
+                return None
+            change = unfinished[-1]
+            if change.is_of_another(policy):
+                return self._back(change, "it was cut off, and another policy is wanted now")
+            return self.settle(change)
 
     def settle(self, journal: Journal, reason: str = "") -> Outcome:
         """Bring an unfinished change to its end, held ones back; the caller holds the lock.

@@ -122,6 +122,10 @@ class Journal:
         """Whether it goes back unless somebody confirms it."""
         return self.head.hold_s is not None
 
+    def is_of_another(self, policy: str | None) -> bool:
+        """Whether it was cut off on its way to another policy than the one that is wanted now."""
+        return self.course is Course.FORWARD and policy not in (None, self.head.policy)
+
     def begun(self) -> list[int]:
         """Return the numbers of the steps that were begun and not undone, last first."""
         states = (StepState.DOING, StepState.DONE)

@@ -12,7 +12,13 @@ from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.arguments import CONFIRM_WITHIN_S
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import changes_of, executor_of, guardian_of
+from lanekeeper.cli.host.changing import (
+    changes_of,
+    executor_of,
+    guardian_of,
+    unfinished_of,
+    unfinished_text,
+)
 from lanekeeper.cli.host.image import apply_image
 from lanekeeper.cli.host.output import report, show
 from lanekeeper.cli.host.plan import show_plan
@@ -40,11 +46,19 @@ def apply_host(arguments: argparse.Namespace) -> int:
         return apply_image(arguments)
     with target_of(arguments) as target:
         policy = policy_of(arguments, target)
+        unfinished = unfinished_of(target)
         if arguments.dry_run:
-            return show_plan(arguments, policy, read_host(target.root, program()))
+            host = read_host(target.root, program())
+            return show_plan(arguments, policy, host, unfinished)
         require_changeable(target)
+        wanted = policy.text if arguments.policy is not None else None
+        if unfinished is not None:
+            host = read_host(target.root, program())
+            if unfinished.is_of_another(wanted) and plan(policy, host).refusals:
+                return show_plan(arguments, policy, host, unfinished)
+            print(unfinished_text(unfinished, wanted), file=sys.stderr)
         with interruption() as interrupted:
-            left = executor_of(target, progress(arguments), interrupted.reason).resume()
+            left = executor_of(target, progress(arguments), interrupted.reason).resume(wanted)
             if left is not None:
                 if left.left or interrupted.signal or _was_this_one(left, policy, target):
                     document = {"resumed": view.outcome_json(left)}

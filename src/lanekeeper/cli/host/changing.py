@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from lanekeeper.cli.host.target import Target
-from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
 from lanekeeper.host.apply import Executor, Stop, never
 from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.hold import Guardian, guardian_for
+from lanekeeper.host.journal import DIRECTORY, Course, Journal, journals
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.occupancy import Occupancy
 from lanekeeper.host.simulated import SimulatedMachine
@@ -19,7 +19,22 @@ from lanekeeper.host.stage import Progress, silent
 
 def changes_of(target: Target) -> Path:
     """Return where the journals of its changes are."""
-    return target.root / journal.DIRECTORY
+    return target.root / DIRECTORY
+
+
+def unfinished_of(target: Target) -> Journal | None:
+    """The change that a process which died has left; None where all are finished."""
+    left = [change for change in journals(changes_of(target)) if not change.is_finished]
+    return left[-1] if left else None
+
+
+def unfinished_text(change: Journal, policy: str | None) -> str:
+    """Say what becomes first of a change that was left, where *policy* is to be applied."""
+    forward = change.course is Course.FORWARD and not change.is_held
+    if forward and not change.is_of_another(policy):
+        return f"change {change.id} was cut off; `lanekeeper host apply` goes on with it first"
+    why = " (it is of another policy)" if change.is_of_another(policy) else ""
+    return f"change {change.id} was cut off{why}; `lanekeeper host apply` takes it back first"
 
 
 def now_of(target: Target) -> Now:

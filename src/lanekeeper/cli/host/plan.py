@@ -7,6 +7,7 @@ import argparse
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
+from lanekeeper.cli.host.changing import unfinished_of, unfinished_text
 from lanekeeper.cli.host.image import plan_image
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.policy import policy_of
@@ -16,6 +17,7 @@ from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.host.facts import read_host
+from lanekeeper.host.journal import Journal
 
 
 def plan_host(arguments: argparse.Namespace) -> int:
@@ -25,12 +27,22 @@ def plan_host(arguments: argparse.Namespace) -> int:
     with target_of(arguments) as target:
         policy = policy_of(arguments, target)
         host = read_host(target.root, program())
-    return show_plan(arguments, policy, host)
+        return show_plan(arguments, policy, host, unfinished_of(target))
 
 
-def show_plan(arguments: argparse.Namespace, policy: Policy, host: HostFacts) -> int:
+def show_plan(
+    arguments: argparse.Namespace,
+    policy: Policy,
+    host: HostFacts,
+    unfinished: Journal | None = None,
+) -> int:
+    """Print the plan, and which change has to be brought to its end before it."""
     found = plan(policy, host)
-    lines = nova_conf(policy, host) if found.is_empty else ()
-    text = [*view.plan_text(found), *(["", "[pci]", *lines] if lines else [])]
-    show(arguments, {**view.plan_json(found), "nova_conf": list(lines)}, text)
-    return exit_code.DONE if found.is_empty else exit_code.NO
+    is_done = found.is_empty and unfinished is None
+    lines = nova_conf(policy, host) if is_done else ()
+    wanted = policy.text if arguments.policy is not None else None
+    first = [unfinished_text(unfinished, wanted), ""] if unfinished is not None else []
+    text = [*first, *view.plan_text(found), *(["", "[pci]", *lines] if lines else [])]
+    left = {} if unfinished is None else {"id": unfinished.id, "course": unfinished.course}
+    show(arguments, {**view.plan_json(found), "nova_conf": list(lines), "unfinished": left}, text)
+    return exit_code.DONE if is_done else exit_code.NO
