@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from lanekeeper.domain.hostplan.persistence import (
     grub_lines,
 )
 from lanekeeper.domain.hostplan.plan import plan
+from lanekeeper.domain.hostplan.policy.kernel import ModuleOptions
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
 from lanekeeper.domain.hostplan.policy.selector import PfSelector
@@ -340,3 +342,27 @@ def test_one_address_for_two_vfs_is_refused(entries: list[dict[str, object]]) ->
     assert len(twice) == 1
     assert "would be the address of VF" in twice[0].reason
     assert made.steps == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"kernel_arguments": ("vfio-pci.ids=10de:2236,8086:10c9",)}, "gives vfio-pci every 8086"),
+        (
+            {"module_options": (ModuleOptions("vfio-pci", ("ids=8086:10C9:8086:a03c",)),)},
+            "ids=8086:10C9:8086:a03c gives vfio-pci",
+        ),
+        ({"blacklist": ("igb",)}, "igb would not load at boot"),
+        ({"kernel_arguments": ("module_blacklist=nouveau,igb",)}, "keeps igb from loading"),
+    ],
+)
+def test_words_to_the_kernel_may_not_take_the_management_nic(
+    words: dict[str, Any], said: str
+) -> None:
+    facts = host(interfaces=MANAGEMENT)
+    (refusal,) = plan(Policy(**words), facts).refusals
+    assert (refusal.code, said in refusal.reason) == ("management-nic", True)
+    assert "ens1 (0000:21:00.0) with it, which carries 10.0.0.0/8" in refusal.reason
+    allowed = plan(Policy(manage_management=True, **words), facts)
+    assert "management-nic" not in {one.code for one in allowed.refusals}
+    assert not plan(Policy(**words), host()).refusals

@@ -16,6 +16,7 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, State
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.boot_taking import boot_taking_refusals
 from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
 from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_refusals,
@@ -58,6 +59,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *module_refusals(host, chosen),
         *blacklist_refusals(policy, host, chosen),
         *boot_refusals(booted, host),
+        *boot_taking_refusals(booted, host),
     ]
     options, counts = [*option_steps(policy, host, chosen)], [*max_vfs_steps(policy, host, chosen)]
     steps = [
