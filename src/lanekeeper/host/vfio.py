@@ -11,13 +11,11 @@ import re
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
+from lanekeeper.domain.hostplan.isolation import HARMLESS
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.attribute import Write, link_name, names, read_text, write_text
 
 _DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]{0,63}")
-# Drivers that leave DMA to whoever owns the group. Source: Linux struct device_driver,
-# driver_managed_dma, set by these and by VFIO's.
-_HARMLESS = frozenset({"pci-stub", "pcieport", "shpchp"})
 
 
 class Vfio:
@@ -92,7 +90,7 @@ class Vfio:
 
     def _harmless(self, address: PciAddress) -> bool:
         driver = self.driver(address)
-        if driver is None or driver in _HARMLESS or is_vfio(driver):
+        if driver is None or driver in HARMLESS or is_vfio(driver):
             return True
         return (read_text(f"{self._home(address)}/class") or "").startswith("0x0604")
 

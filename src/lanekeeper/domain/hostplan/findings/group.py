@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
+from lanekeeper.domain.hostplan.isolation import PCI_BRIDGE, holds_group
 from lanekeeper.domain.hostplan.survey import Survey
-from lanekeeper.domain.pci.device import PciDevice
 
 OWN = Kind("iommu-groups", Severity.OK, "Each VF has an IOMMU group of its own.")
 SHARED = Kind(
@@ -55,13 +55,9 @@ RESERVED = Kind(
     "exclude the slot from shared memory in the firmware (HPE: conrep or RBSU), or renew it",
 )
 
-_PCI_BRIDGE = 0x0604  # class and subclass; PCI Code and ID Assignment Specification
 # Linux include/uapi/linux/pci_regs.h: source validation, request and completion redirect,
 # upstream forwarding; what the kernel asks of a bridge before it splits a group.
 _ACS_NEEDED = 0x1D
-# Drivers that leave DMA to whoever owns the group: Linux struct device_driver,
-# driver_managed_dma.
-_HARMLESS = frozenset({"pci-stub", "pcieport", "shpchp"})
 
 
 def _groups(survey: Survey) -> Iterator[Finding]:
@@ -84,7 +80,7 @@ def _groups(survey: Survey) -> Iterator[Finding]:
 def _shared(survey: Survey) -> Iterator[tuple[int, set[str]]]:
     host = survey.host
     sriov = {str(d.address) for d in host.devices if d.parent or d.total_vfs}
-    bridges = {str(d.address) for d in host.devices if d.class_code >> 8 == _PCI_BRIDGE}
+    bridges = {str(d.address) for d in host.devices if d.class_code >> 8 == PCI_BRIDGE}
     for number, members in sorted(host.iommu_groups.items()):
         others = set(members) - bridges
         if others & sriov and len(others) > 1:
@@ -119,7 +115,7 @@ def _viable(survey: Survey) -> Iterator[Finding]:
         present = [by_name[name] for name in members if name in by_name]
         if len(present) < 2 or not any("vfio" in (d.driver or "") for d in present):  # noqa: PLR2004  # alone
             continue
-        holding = [device for device in present if _holds(device)]
+        holding = [device for device in present if holds_group(device)]
         if holding:
             drivers = ", ".join(f"{d.address} is on {d.driver}" for d in holding)
             yield NOT_VIABLE.found(
@@ -128,12 +124,6 @@ def _viable(survey: Survey) -> Iterator[Finding]:
                 f"/sys/kernel/iommu_groups/{number}/devices: {drivers}",
                 f"bind {', '.join(str(d.address) for d in holding)} to vfio-pci or to no driver",
             )
-
-
-def _holds(device: PciDevice) -> bool:
-    if device.driver is None or device.driver in _HARMLESS or "vfio" in device.driver:
-        return False
-    return device.class_code >> 8 != _PCI_BRIDGE
 
 
 def _override(survey: Survey) -> Iterator[Finding]:
