@@ -137,7 +137,7 @@ def test_a_place_is_not_counted_past_a_card_that_cannot_be_read() -> None:
         {"version": 1, "pfs": [{"pf": {"ids": "8086:10c9", "index": 0}, "vfs": 1}]}
     )
     seen = host(devices=(pf_at(OTHER_PF, "ens2"),), device_faults=((str(PF), "EIO"),))
-    _, (refusal,) = choose(policy, seen)
+    (refusal,) = choose(policy, seen).refusals
     assert (refusal.code, refusal.subject) == ("pf-order-unknown", "pfs[0]")
     assert "0000:21:00.0 cannot be read" in refusal.reason
     assert "serial" in refusal.fix
