@@ -39,6 +39,8 @@ def _card(text: str, number: int) -> Iterator[str]:
     driver = facts.get("driver")
     yield from _function(above, address, (vendor, product, code, node), group, driver)
     home = f"sys/devices/{above}/{address}"
+    if "vga" in facts:
+        yield f"{home}/boot_vga = {facts['vga']}"
     if total:
         yield f"{home}/sriov_totalvfs = {total}"
         yield f"{home}/sriov_numvfs = {vfs}"

@@ -24,3 +24,18 @@ def test_what_is_mounted_is_found_below_its_function_through_lvm(tmp_path: Path)
 
 def test_a_tree_without_mounts_has_none(tmp_path: Path) -> None:
     assert read_mounted(tmp_path) == {}
+
+
+def test_swap_counts_and_a_drive_below_its_nvme_subsystem_has_the_functions_of_its_paths(
+    tmp_path: Path,
+) -> None:
+    path = "sys/devices/pci0000:00/0000:02:00.0/nvme/nvme0/nvme0c0n1"
+    drive = "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1"
+    tree = f"""
+proc/swaps = Filename Type Size Used Priority\\n/dev/nvme0n1p3 partition 8 0 -2
+{path}/size = 1
+{drive}/nvme0n1p3/partition = 3
+sys/class/block/nvme0c0n1 -> ../../../{path}
+sys/class/block/nvme0n1p3 -> ../../../{drive}/nvme0n1p3
+"""
+    assert read_mounted(plant(tree, tmp_path)) == {PciAddress.parse("0000:02:00.0"): ("swap",)}

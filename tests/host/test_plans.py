@@ -71,6 +71,8 @@ def test_what_is_planned_can_be_done_and_taken_back(name: str, tmp_path: Path) -
         "igbvf",
         "mlx5_core",
         "nvme",
+        "nouveau",
+        "snd_hda_intel",
     ):
         (root / "sys/bus/pci/drivers" / driver).mkdir(parents=True, exist_ok=True)
     machine = SimulatedMachine(root)

@@ -10,6 +10,7 @@ from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan.action import (
     AddBridge,
     AddPort,
+    BindDevice,
     BindVf,
     Change,
     LoadModule,
@@ -87,7 +88,7 @@ class Actor:
                 self._machine.create_vfs(PciAddress.parse(action.pf), action.count)
             case SetLink():
                 self._machine.set_link(PciAddress.parse(action.pf), action.up)
-            case BindVf():
+            case BindVf() | BindDevice():
                 self._bind(action)
             case WriteVfSettings():
                 self._write_settings(action)
@@ -116,7 +117,10 @@ class Actor:
         if not (self._root / "sys/module" / name.replace("-", "_")).exists():
             self._run(["modprobe", name])
 
-    def _bind(self, action: BindVf) -> None:
+    def _bind(self, action: BindVf | BindDevice) -> None:
+        if isinstance(action, BindDevice):
+            self._machine.bind(PciAddress.parse(action.address), action.driver)
+            return
         address = self._machine.vf_addresses(PciAddress.parse(action.pf)).get(action.index)
         if address is not None:
             self._machine.bind(address, action.driver)

@@ -8,7 +8,7 @@ from lanekeeper.host.text_line import BOOT_FILES, BOOT_WORDS, LIMIT_FILES, LIMIT
 
 _DEVICE = frozenset(
     "uevent vendor device class revision subsystem_vendor subsystem_device numa_node enable "  # noqa: SIM905
-    "driver_override reset reset_method resource max_link_speed current_link_speed "
+    "driver_override boot_vga reset reset_method resource max_link_speed current_link_speed "
     "max_link_width current_link_width aer_dev_correctable aer_dev_fatal aer_dev_nonfatal "
     "sriov_totalvfs sriov_numvfs sriov_offset sriov_stride sriov_vf_device "
     "sriov_drivers_autoprobe ari_enabled subordinate_bus_number config vpd label acpi_index "
@@ -40,6 +40,7 @@ KEPT = (
     "proc/version",
     "proc/interrupts",
     "proc/self/mounts",
+    "proc/swaps",
     "proc/net/route",
     "proc/net/ipv6_route",
     "proc/net/if_inet6",

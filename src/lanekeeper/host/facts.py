@@ -15,6 +15,7 @@ from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.altname import read_altnames
 from lanekeeper.host.attribute import names, read_bytes, read_text, whole
 from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
+from lanekeeper.host.disk import read_mounted
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.initramfs import update_command
@@ -32,6 +33,7 @@ from lanekeeper.host.vpd import read_serial
 _REMAPPED = re.compile(r"\bIR-(?:PCI-MSIX?|IO-APIC)[^\s]*")
 _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capability Register, IR
 _KIB = 1024
+_DISPLAY = 0x03  # the base class; PCI Code and ID Assignment Specification
 _NO_GROUPS: dict[int, tuple[str, ...]] = {}
 _NO_INTERFACES: tuple[Interface, ...] = ()
 _NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
@@ -62,6 +64,7 @@ def read_host(
     units = tuple(part("IOMMU units", lambda: names(str(root / "sys/class/iommu")), _NO_NAMES))
     interfaces = part("interfaces", lambda: read_interfaces(root), _NO_INTERFACES)
     pfs = tuple(device for device in scan.devices if device.total_vfs)
+    whole = tuple(device for device in scan.devices if device.parent is None)
     release = part("the kernel's version", lambda: read_release(root), "")
     return HostFacts(
         release=release,
@@ -99,24 +102,33 @@ def read_host(
         directories=read_directories(root),
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),
         program=program,
-        slots=part("physical slots", lambda: read_slots(root, pfs), {}),
-        serials=_serials(root, pfs, told),
+        slots=part("physical slots", lambda: read_slots(root, whole), {}),
+        serials=_serials(root, whole, told),
         altnames=_altnames(root, interfaces, told),
         vf_settings=read_vf_settings(root, pfs, told),
         holders=part("who holds what", lambda: read_holders(root, scan.devices), {}),
         representors=part("representors", lambda: read_representors(root), {}),
+        boot_displays=part("graphics", lambda: _boot_displays(root, whole), frozenset()),
+        mounted=part("what is mounted", lambda: read_mounted(root), {}),
         offload=read_offload(root, pfs, told),
     )
 
 
-def _serials(root: Path, pfs: tuple[PciDevice, ...], faults: Faults) -> dict[PciAddress, str]:
+def _serials(root: Path, whole: tuple[PciDevice, ...], faults: Faults) -> dict[PciAddress, str]:
     home = str(root / "sys/bus/pci/devices")
-    paths = {pf.address: f"{home}/{pf.address}/vpd" for pf in pfs}
+    paths = {one.address: f"{home}/{one.address}/vpd" for one in whole}
     found = {
         address: faults.part(f"VPD of {address}", partial(read_serial, path), None)
         for address, path in paths.items()
     }
     return {address: serial for address, serial in found.items() if serial is not None}
+
+
+def _boot_displays(root: Path, whole: tuple[PciDevice, ...]) -> frozenset[PciAddress]:
+    """Source: Linux ``Documentation/ABI/testing/sysfs-bus-pci``, boot_vga: of VGA controllers."""
+    home = f"{root}/sys/bus/pci/devices"
+    displays = (one.address for one in whole if one.class_code >> 16 == _DISPLAY)
+    return frozenset(at for at in displays if read_text(f"{home}/{at}/boot_vga") == "1")
 
 
 def _altnames(

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.hostplan.action import BindVf, Change, SetVfCount
+from lanekeeper.domain.errors import Conflict, NotFound
+from lanekeeper.domain.hostplan.action import BindDevice, BindVf, Change, SetVfCount
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio
@@ -88,9 +88,12 @@ class Occupancy:
         Raises:
             HostFault: that cannot be read.
         """
-        if not isinstance(did, BindVf) or not isinstance(undo, BindVf):
+        if isinstance(did, BindDevice) and isinstance(undo, BindDevice):
+            vf = self._present(undo.address)
+        elif isinstance(did, BindVf) and isinstance(undo, BindVf):
+            vf = self._vfs(undo.pf).get(undo.index)
+        else:
             return False
-        vf = self._vfs(undo.pf).get(undo.index)
         return vf is not None and is_vfio(vf.driver) and vf.driver not in (did.driver, undo.driver)
 
     def _taken_by(self, action: Change) -> Sequence[PciDevice]:
@@ -99,7 +102,17 @@ class Occupancy:
         if isinstance(action, BindVf):
             vf = self._vfs(action.pf).get(action.index)
             return [vf] if vf is not None and vf.driver not in (None, action.driver) else []
+        if isinstance(action, BindDevice):
+            device = self._present(action.address)
+            is_taken = device is not None and device.driver not in (None, action.driver)
+            return [device] if device is not None and is_taken else []
         return []
+
+    def _present(self, address: str) -> PciDevice | None:
+        try:
+            return self._bus.device(PciAddress.parse(address))
+        except NotFound:
+            return None
 
     def _vfs(self, pf: str) -> dict[int, PciDevice]:
         addresses = self._bus.vf_addresses(PciAddress.parse(pf))

@@ -13,7 +13,7 @@ from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_LINK
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.domain.hostplan.policy.selector import PfSelector
+from lanekeeper.domain.hostplan.policy.selector import DeviceSelector
 from lanekeeper.domain.hostplan.step import Plan, Refusal
 from lanekeeper.domain.hostplan.survey import Survey, version_numbers
 
@@ -144,7 +144,7 @@ def test_huge_pages_are_told_for_each_node() -> None:
 
 
 def test_a_policy_that_holds_differs_or_is_refused() -> None:
-    entry = PfPolicy(path="pfs[0]", selector=PfSelector(address=PF), vfs=2)
+    entry = PfPolicy(path="pfs[0]", selector=DeviceSelector(address=PF), vfs=2)
     policy = Policy(pfs=(entry,), persist=False)
     ready = replace(READY, autoprobe={PF: False})
     (holds,) = policy_findings(policy, plan(policy, ready))

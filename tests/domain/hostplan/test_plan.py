@@ -28,7 +28,7 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.kernel import ModuleOptions
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
-from lanekeeper.domain.hostplan.policy.selector import PfSelector
+from lanekeeper.domain.hostplan.policy.selector import DeviceSelector
 from lanekeeper.domain.hostplan.step import Impact, Plan
 
 DOWN = (
@@ -37,8 +37,8 @@ DOWN = (
 )
 
 
-def wants(vfs: int = 7, selector: PfSelector | None = None, **changed: object) -> Policy:
-    entry = PfPolicy(path="pfs[0]", selector=selector or PfSelector(address=PF), vfs=vfs)
+def wants(vfs: int = 7, selector: DeviceSelector | None = None, **changed: object) -> Policy:
+    entry = PfPolicy(path="pfs[0]", selector=selector or DeviceSelector(address=PF), vfs=vfs)
     for name in [n for n in changed if n in ("vf_driver", "link_up")]:
         entry = replace(entry, **{name: changed.pop(name)})  # type: ignore[arg-type]
     policy = Policy(pfs=(entry,), persist=False)
@@ -118,7 +118,7 @@ def test_vfio_is_loaded_where_it_can_be() -> None:
     [
         (wants(8), host(), "vfs-above-total", "8 VFs asked", "at most vfs: 7"),
         (
-            wants(selector=PfSelector(netdev="eth9")),
+            wants(selector=DeviceSelector(netdev="eth9")),
             host(),
             "pf-not-found",
             "no PF has netdev eth9",
@@ -160,8 +160,8 @@ def test_what_cannot_be_is_refused_whole(
 
 def test_two_entries_for_one_pf_are_refused_naming_both() -> None:
     entries = (
-        PfPolicy(path="pfs[0]", selector=PfSelector(address=PF), vfs=1),
-        PfPolicy(path="pfs[1]", selector=PfSelector(ids=(0x8086, 0x10C9)), vfs=2),
+        PfPolicy(path="pfs[0]", selector=DeviceSelector(address=PF), vfs=1),
+        PfPolicy(path="pfs[1]", selector=DeviceSelector(ids=(0x8086, 0x10C9)), vfs=2),
     )
     (refusal,) = plan(Policy(pfs=entries), host()).refusals
     assert refusal.reason == "0000:21:00.0 is chosen by pfs[0] and by pfs[1]"
@@ -177,7 +177,7 @@ def test_the_management_nic_is_refused_without_an_explicit_word() -> None:
     (refusal,) = plan(wants(), facts).refusals
     assert (refusal.code, refusal.reason) == ("management-nic", "ens1 carries 10.0.0.0/8")
     assert plan(wants(manage_management=True), facts).steps
-    assert plan(wants(selector=PfSelector(address=OTHER_PF)), facts).steps
+    assert plan(wants(selector=DeviceSelector(address=OTHER_PF)), facts).steps
 
 
 def test_a_management_nic_that_is_so_already_is_no_refusal() -> None:
@@ -264,7 +264,7 @@ drivers = st.lists(st.sampled_from([None, "igbvf"]), max_size=7)
 entries = st.builds(
     PfPolicy,
     path=st.just("pfs[0]"),
-    selector=st.just(PfSelector(address=PF)),
+    selector=st.just(DeviceSelector(address=PF)),
     vfs=st.integers(0, 7),
     vf_driver=st.sampled_from(["none", "auto", "igbvf"]),
     link_up=st.sampled_from([True, None]),

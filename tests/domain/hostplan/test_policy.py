@@ -9,29 +9,29 @@ from lanekeeper.domain.hostplan.nova_conf import nova_conf
 from lanekeeper.domain.hostplan.policy.policy import parse_policy
 from lanekeeper.domain.hostplan.policy.purpose import Purpose
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
-from lanekeeper.domain.hostplan.policy.selector import PfSelector
+from lanekeeper.domain.hostplan.policy.selector import DeviceSelector
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device_spec import DeviceSpec
 from lanekeeper.domain.pci.listing import list_devices
 
 
-def selector(value: object) -> PfSelector:
+def selector(value: object) -> DeviceSelector:
     return parse_policy({"version": 1, "pfs": [{"pf": value, "vfs": 0}]}).pfs[0].selector
 
 
 @pytest.mark.parametrize(
     ("value", "found"),
     [
-        ("0000:21:00.0", PfSelector(address=PF)),
-        ("21:00.0", PfSelector(address=PF)),
-        ("ens1", PfSelector(netdev="ens1")),
-        ({"address": "21:00.0"}, PfSelector(address=PF)),
-        ({"netdev": "ens1"}, PfSelector(netdev="ens1")),
-        ({"ids": "8086:10C9", "index": 1}, PfSelector(ids=(0x8086, 0x10C9), index=1)),
-        ({"index": 0}, PfSelector(index=0)),
+        ("0000:21:00.0", DeviceSelector(address=PF)),
+        ("21:00.0", DeviceSelector(address=PF)),
+        ("ens1", DeviceSelector(netdev="ens1")),
+        ({"address": "21:00.0"}, DeviceSelector(address=PF)),
+        ({"netdev": "ens1"}, DeviceSelector(netdev="ens1")),
+        ({"ids": "8086:10C9", "index": 1}, DeviceSelector(ids=(0x8086, 0x10C9), index=1)),
+        ({"index": 0}, DeviceSelector(index=0)),
     ],
 )
-def test_a_pf_is_chosen_by_address_name_ids_or_place(value: object, found: PfSelector) -> None:
+def test_a_pf_is_chosen_by_address_name_ids_or_place(value: object, found: DeviceSelector) -> None:
     assert selector(value) == found
 
 
@@ -48,13 +48,14 @@ def test_a_pf_is_chosen_by_address_name_ids_or_place(value: object, found: PfSel
     ],
 )
 def test_all_that_is_given_must_hold(value: object, chosen: list[PciAddress]) -> None:
-    assert [pf.address for pf in selector(value).select(host())] == chosen
+    assert [pf.address for pf in selector(value).select(host().pfs, host())] == chosen
 
 
 def test_a_vf_is_never_chosen() -> None:
     pf = pf_at(PF, "ens1", num_vfs=1)
     (vf,) = vfs_of(pf, [None])
-    assert PfSelector(address=vf.address).select(host(devices=(pf, vf))) == ()
+    facts = host(devices=(pf, vf))
+    assert DeviceSelector(address=vf.address).select(facts.pfs, facts) == ()
 
 
 def test_what_is_left_out_has_a_safe_default() -> None:
@@ -136,7 +137,7 @@ def test_a_place_is_not_counted_past_a_card_that_cannot_be_read() -> None:
         {"version": 1, "pfs": [{"pf": {"ids": "8086:10c9", "index": 0}, "vfs": 1}]}
     )
     seen = host(devices=(pf_at(OTHER_PF, "ens2"),), device_faults=((str(PF), "EIO"),))
-    _, (refusal,) = choose(policy, seen)
+    (refusal,) = choose(policy, seen).refusals
     assert (refusal.code, refusal.subject) == ("pf-order-unknown", "pfs[0]")
     assert "0000:21:00.0 cannot be read" in refusal.reason
     assert "serial" in refusal.fix

@@ -10,7 +10,7 @@ from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import parse_policy
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
-from lanekeeper.domain.hostplan.policy.selector import FIELDS, PfSelector
+from lanekeeper.domain.hostplan.policy.selector import FIELDS, DeviceSelector
 
 CARD = pf_at(OTHER_PF, "ens2", vendor_id=0x15B3, product_id=0x1017, driver="mlx5_core", numa_node=1)
 NAMED = host(
@@ -21,7 +21,7 @@ NAMED = host(
 )
 
 
-def selector(value: object) -> PfSelector:
+def selector(value: object) -> DeviceSelector:
     return parse_policy({"version": 1, "pfs": [{"pf": value, "vfs": 0}]}).pfs[0].selector
 
 
@@ -46,11 +46,11 @@ def selector(value: object) -> PfSelector:
     ids=str,
 )
 def test_each_field_selects(value: object) -> None:
-    assert selector(value).select(NAMED) == (CARD,)
+    assert selector(value).select(NAMED.pfs, NAMED) == (CARD,)
 
 
 def test_a_serial_is_that_of_the_capability_too() -> None:
-    (found,) = selector({"serial": "001b21ffffaa0101"}).select(NAMED)
+    (found,) = selector({"serial": "001b21ffffaa0101"}).select(NAMED.pfs, NAMED)
     assert found.address == PF
 
 
@@ -128,8 +128,8 @@ _values: dict[str, Any] = {
 
 @given(st.fixed_dictionaries({}, optional=_values).filter(bool))
 def test_more_fields_never_select_more(fields: dict[str, Any]) -> None:
-    whole = set(selector(fields).select(NAMED))
-    each = [set(selector({key: value}).select(NAMED)) for key, value in fields.items()]
+    whole = set(selector(fields).select(NAMED.pfs, NAMED))
+    each = [set(selector({key: value}).select(NAMED.pfs, NAMED)) for key, value in fields.items()]
     assert whole == set.intersection(*each)
     assert set(fields) <= set(FIELDS)
 
@@ -137,7 +137,7 @@ def test_more_fields_never_select_more(fields: dict[str, Any]) -> None:
 @given(st.fixed_dictionaries({}, optional=_values).filter(bool))
 def test_a_near_miss_is_one_field_away(fields: dict[str, Any]) -> None:
     chosen = selector(fields)
-    for near in chosen.near_misses(NAMED):
+    for near in chosen.near_misses(NAMED.pfs, NAMED):
         field = near.partition("but for ")[2].partition(",")[0]
         rest = {key: value for key, value in fields.items() if key != field}
-        assert not rest or selector(rest).select(NAMED)
+        assert not rest or selector(rest).select(NAMED.pfs, NAMED)

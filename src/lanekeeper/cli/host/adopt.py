@@ -18,7 +18,7 @@ from lanekeeper.host.survey import read_survey
 
 _HEAD = """\
 # The host as `lanekeeper host adopt` found it; a plan for this file changes no device.
-# Whom the VFs serve no host knows: add physical_network or alias to each entry of pfs.
+# Whom the VFs and devices serve no host knows: add physical_network or alias to each entry.
 """
 
 

@@ -67,6 +67,16 @@ class BindVf(Action, frozen=True):
         return f"give VF {self.index} of {self.pf} {whom}"
 
 
+class BindDevice(Action, frozen=True):
+    """Give the function at *address* to *driver*, or to none."""
+
+    address: str
+    driver: str | None
+
+    def __str__(self) -> str:
+        return f"give {self.address} to {self.driver or 'no driver'}"
+
+
 class WriteVfSettings(Action, frozen=True):
     """Write what the PF holds for VF *index*; None leaves a setting.
 
@@ -303,6 +313,7 @@ Change = (
     | SetVfCount
     | SetLink
     | BindVf
+    | BindDevice
     | WriteVfSettings
     | SetEswitchMode
     | SetMigratable
@@ -332,6 +343,7 @@ Passing = (
     | SetVfCount
     | SetLink
     | BindVf
+    | BindDevice
     | WriteVfSettings
     | SetEswitchMode
     | SetMigratable

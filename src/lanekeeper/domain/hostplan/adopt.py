@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from lanekeeper.domain.hostplan.steps.vf import may_be_in_a_guest
 from lanekeeper.domain.hostplan.survey import Survey
 from lanekeeper.domain.pci.device import PciDevice
 
+_IDS = re.compile(r"vfio[-_]pci(?:\.| .*?\b)ids=([0-9A-Fa-f:,]+)")
 _ARGUMENTS = frozenset(
     (
         *("intel_iommu", "amd_iommu", "iommu", "iommu.passthrough", "intremap", "vfio-pci.ids"),
@@ -52,6 +54,7 @@ def adopt(survey: Survey) -> tuple[dict[str, Any], tuple[Lost, ...]]:
         "kernel_arguments": arguments,
         "huge_pages": list(_huge_pages(host)),
         "pfs": [_entry(pf, host) for pf in with_vfs],
+        "devices": [_device(device) for device in _given_away(host)],
         "ovs": dict(_switch(host)),
     }
     return {key: value for key, value in document.items() if value}, tuple(_lost(survey))
@@ -78,6 +81,18 @@ def _entry(pf: PciDevice, host: HostFacts) -> dict[str, Any]:
     wishes = [(vf.vf_index or 0, _wish(vf, host, auto=auto)) for vf in host.vfs_of(pf.address)]
     ranges = list(_ranges(wishes, common_driver))
     return {**entry, "ranges": ranges} if ranges else entry
+
+
+def _given_away(host: HostFacts) -> Iterator[PciDevice]:
+    """Yield the functions that wait for guests whole; one that a guest has is that guest's."""
+    for device in host.whole:
+        is_for_guests = device.driver is not None and "vfio" in device.driver
+        if is_for_guests and not device.num_vfs and device.address not in host.holders:
+            yield device
+
+
+def _device(device: PciDevice) -> dict[str, Any]:
+    return {"device": str(device.address), "driver": device.driver}
 
 
 def _wish(vf: PciDevice, host: HostFacts, *, auto: bool) -> dict[str, Any]:
@@ -169,7 +184,18 @@ def _lost(survey: Survey) -> Iterator[Lost]:
             )
         if host.offload.modes.get(pf.address) == SWITCHDEV:
             yield Lost(f"eswitch of {pf.address}", f"devlink keeps its mode until a reboot; {unit}")
+    yield from _lost_devices(survey, unit)
     yield from _lost_pages(host, unit)
+
+
+def _lost_devices(survey: Survey, unit: str) -> Iterator[Lost]:
+    """Tell which functions would go back to the host's drivers."""
+    words = " ".join((*survey.host.cmdline, *(line.text for line in survey.modprobe)))
+    by_ids = {ids.lower() for found in _IDS.findall(words) for ids in found.split(",")}
+    for device in _given_away(survey.host):
+        if f"{device.vendor_id:04x}:{device.product_id:04x}" not in by_ids:
+            why = f"no vfio-pci.ids= or options vfio-pci ids= names its kind; {unit}"
+            yield Lost(f"driver {device.driver} of {device.address}", why)
 
 
 def _lost_pages(host: HostFacts, unit: str) -> Iterator[Lost]:

@@ -1,57 +1,129 @@
-"""Which PF each entry of a policy means."""
+"""Which functions each entry of a policy means."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.policy.device import DevicePolicy
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.policy.selector import DeviceSelector
 from lanekeeper.domain.hostplan.step import Refusal
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 
 Chosen = list[tuple[PfPolicy, PciDevice]]
+ChosenDevices = list[tuple[DevicePolicy, PciDevice]]
 
 
-def choose(policy: Policy, host: HostFacts) -> tuple[Chosen, list[Refusal]]:
-    """Find the PF that each entry means; an entry that means none, or another's, is refused."""
-    chosen: Chosen = []
-    refusals: list[Refusal] = []
+class _Kind(StrEnum):
+    PF = "PF"
+    DEVICE = "device"
+
+
+class _Entry(Protocol):
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def selector(self) -> DeviceSelector: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the entries of ``pfs`` and those of ``devices`` mean; *refusals* where they mean none.
+
+    An entry that means what an earlier one has is refused, and does not have it.
+    """
+
+    pfs: Chosen
+    devices: ChosenDevices
+    refusals: tuple[Refusal, ...]
+
+
+def choose(policy: Policy, host: HostFacts) -> Choice:
+    """Find the functions that each entry means."""
     owners: dict[PciAddress, str] = {}
+    refusals: list[Refusal] = []
+    pfs: Chosen = []
     for entry in policy.pfs:
-        found = entry.selector.select(host)
-        if entry.selector.index is not None and host.device_faults:
-            refusals.append(_order_unknown(entry, host))
-        if not found:
-            refusals.append(_nothing_selected(entry, host))
-        for pf in found:
-            if pf.address in owners:
-                refusals.append(_two_owners(entry, owners[pf.address], pf))
-            else:
-                owners[pf.address] = entry.path
-                chosen.append((entry, pf))
-    return chosen, refusals
+        found = entry.selector.select(host.pfs, host)
+        refusals += _wrong(_Kind.PF, entry, found, host, owners)
+        pfs += [(entry, pf) for pf in _own(entry, found, owners)]
+    devices: ChosenDevices = []
+    for whole in policy.devices:
+        found = whole.selector.select(host.whole, host)
+        refusals += _wrong(_Kind.DEVICE, whole, found, host, owners)
+        devices += [(whole, device) for device in _own(whole, found, owners)]
+    return Choice(pfs, devices, tuple(refusals))
 
 
-def _nothing_selected(entry: PfPolicy, host: HostFacts) -> Refusal:
-    there = ", ".join(f"{pf.address} ({pf.netdev or 'no netdev'})" for pf in host.pfs)
-    reason = f"no PF has {entry.selector}"
+def _own(
+    entry: _Entry, found: Sequence[PciDevice], owners: dict[PciAddress, str]
+) -> Iterator[PciDevice]:
+    """Yield those of *found* that no entry had before, and note that *entry* has them."""
+    for device in found:
+        if owners.setdefault(device.address, entry.path) == entry.path:
+            yield device
+
+
+def _wrong(
+    kind: _Kind,
+    entry: _Entry,
+    found: Sequence[PciDevice],
+    host: HostFacts,
+    owners: dict[PciAddress, str],
+) -> Iterator[Refusal]:
+    if entry.selector.index is not None and host.device_faults:
+        yield _order_unknown(kind, entry, host)
+    if not found:
+        yield _nothing_selected(kind, entry, host)
+    for device in found:
+        if device.address in owners:
+            yield _two_owners(kind, entry, owners[device.address], device)
+
+
+def _nothing_selected(kind: _Kind, entry: _Entry, host: HostFacts) -> Refusal:
+    reason = f"no {kind} has {entry.selector}"
     for name, fault in host.device_faults:
         if name == str(entry.selector.address):
             reason = f"{reason}: the function there is set aside, since {fault}"
-    near = "; ".join(entry.selector.near_misses(host))
-    fix = f"{near}. PFs here: {there}" if near else f"PFs here: {there or 'none'}"
-    return Refusal("pf-not-found", entry.path, reason, fix)
+    among, fix = _offered(kind, entry, host)
+    near = "; ".join(entry.selector.near_misses(among, host))
+    code = f"{kind.lower()}-not-found"
+    return Refusal(code, entry.path, reason, f"{near}. {fix}" if near else fix)
 
 
-def _order_unknown(entry: PfPolicy, host: HostFacts) -> Refusal:
+def _offered(kind: _Kind, entry: _Entry, host: HostFacts) -> tuple[tuple[PciDevice, ...], str]:
+    """Return what could have been chosen, and how that is said."""
+    if kind is _Kind.PF:
+        there = ", ".join(f"{pf.address} ({pf.netdev or 'no netdev'})" for pf in host.pfs)
+        return host.pfs, f"PFs here: {there or 'none'}"
+    vfs = tuple(device for device in host.devices if device.parent is not None)
+    if found := entry.selector.select(vfs, host):
+        fix = "the entry of its PF in pfs gives a VF its driver: vf_driver, or ranges"
+        return host.whole, f"{found[0].address} is a VF of {found[0].parent}; {fix}"
+    return host.whole, "`lanekeeper host show` lists what is here"
+
+
+def _order_unknown(kind: _Kind, entry: _Entry, host: HostFacts) -> Refusal:
     """A card that cannot be read is no card that can be counted: the next one would be taken."""
     names = ", ".join(name for name, _ in host.device_faults)
-    reason = f"index {entry.selector.index} counts PFs, and {names} cannot be read: it may be one"
+    index = f"index {entry.selector.index}"
+    reason = f"{index} counts {kind}s, and {names} cannot be read: it may be one"
     return Refusal(
-        "pf-order-unknown", entry.path, reason, "select by address, serial or slot, or mend it"
+        f"{kind.lower()}-order-unknown",
+        entry.path,
+        reason,
+        "select by address, serial or slot, or mend it",
     )
 
 
-def _two_owners(entry: PfPolicy, other: str, pf: PciDevice) -> Refusal:
-    reason = f"{pf.address} is chosen by {other} and by {entry.path}"
-    return Refusal("pf-chosen-twice", entry.path, reason, "let one entry choose each PF")
+def _two_owners(kind: _Kind, entry: _Entry, other: str, device: PciDevice) -> Refusal:
+    reason = f"{device.address} is chosen by {other} and by {entry.path}"
+    fix = f"let one entry choose each {kind}"
+    return Refusal(f"{kind.lower()}-chosen-twice", entry.path, reason, fix)

@@ -1,6 +1,7 @@
 """The lines of a ``[pci]`` section that say to Nova, or to Lanekeeper's agent, what a policy says.
 
-Only VFs are listed, never their PF: a PF listed beside its own VFs could be given away whole.
+Of an entry of ``pfs`` only VFs are listed, never their PF: a PF listed beside its own VFs could be
+given away whole.
 
 Source: nova configuration reference, ``[pci] device_spec`` and ``[pci] alias``.
 """
@@ -12,8 +13,10 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.policy.device import DevicePolicy
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.policy.purpose import Purpose
 from lanekeeper.domain.hostplan.policy.vf import VfWish
 from lanekeeper.domain.pci.device import PciDevice
 
@@ -22,19 +25,20 @@ _PLACED = ("resource_class", "traits")
 
 
 def nova_conf(policy: Policy, host: HostFacts) -> tuple[str, ...]:
-    """Return ``device_spec`` and ``alias`` lines for the VFs that are there now, each once.
+    """Return ``device_spec`` and ``alias`` lines for the functions that are there now, each once.
 
     A PF whose VFs are all wanted alike has one entry: by the bus, or, where a bus has VFs of two
     PFs, by the PF's address with the VFs' ids. Where ranges differ each VF has its own, since a
     ``device_spec`` knows no ranges.
     """
-    chosen, _ = choose(policy, host)
-    lines = (
+    chosen = choose(policy, host)
+    lines = [
         line
-        for entry, pf in chosen
+        for entry, pf in chosen.pfs
         for vf in host.vfs_of(pf.address)[: entry.vfs]
         for line in _lines(entry, entry.of(vf.vf_index or 0), vf, _whole(host, pf, vf))
-    )
+    ]
+    lines += [line for entry, device in chosen.devices for line in _device_lines(entry, device)]
     # device_spec first, as the guides have it; sorted() keeps the order within each.
     return tuple(sorted(dict.fromkeys(lines), key=lambda line: line.startswith("alias")))
 
@@ -52,13 +56,24 @@ def _lines(entry: PfPolicy, wish: VfWish, vf: PciDevice, whole: str) -> Iterator
     purpose = wish.purpose
     if purpose is None:
         return
-    given = {"vendor_id": f"{vf.vendor_id:04x}", "product_id": f"{vf.product_id:04x}"}
     alike = len(entry.wishes) == 1
-    spec = {**given, "address": whole if alike else str(vf.address)}
+    yield from _said(vf, whole if alike else str(vf.address), purpose, wish.tags)
+
+
+def _device_lines(entry: DevicePolicy, device: PciDevice) -> Iterator[str]:
+    if entry.purpose is not None:
+        yield from _said(device, str(device.address), entry.purpose, entry.tags)
+
+
+def _said(
+    device: PciDevice, address: str, purpose: Purpose, tags: tuple[tuple[str, str], ...]
+) -> Iterator[str]:
+    given = {"vendor_id": f"{device.vendor_id:04x}", "product_id": f"{device.product_id:04x}"}
+    spec = {**given, "address": address}
     if purpose.physical_network is not None:
         spec["physical_network"] = purpose.physical_network
-    yield f"device_spec = {json.dumps({**spec, **dict(wish.tags)})}"
+    yield f"device_spec = {json.dumps({**spec, **dict(tags)})}"
     if purpose.alias is not None:
-        placed = {key: value for key, value in wish.tags if key in _PLACED}
-        alias = {**given, "device_type": "type-VF", "name": purpose.alias, **placed}
+        placed = {key: value for key, value in tags if key in _PLACED}
+        alias = {**given, "device_type": str(device.dev_type), "name": purpose.alias, **placed}
         yield f"alias = {json.dumps(alias)}"

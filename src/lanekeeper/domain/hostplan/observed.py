@@ -12,6 +12,8 @@ from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.holder import Holder
 from lanekeeper.domain.pci.vf_settings import VfSettings
 
+_BRIDGE = 0x06  # the base class; PCI Code and ID Assignment Specification
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumaNode:
@@ -85,6 +87,8 @@ class HostFacts:
         vf_settings: what each PF holds for its VFs; a PF that could not be asked is not there.
         holders: who has a function in use: guests, and processes where no record names a guest.
         representors: names of the interfaces that stand for VFs in an eswitch, by PF and index.
+        boot_displays: of the graphics functions the one that the firmware wrote its screen to.
+        mounted: what the host keeps on the disks of each function, as places where it is mounted.
         offload: of cards with an eswitch, and of the switch above them.
     """
 
@@ -125,11 +129,22 @@ class HostFacts:
     vf_settings: Mapping[PciAddress, Mapping[int, VfSettings]] = field(default_factory=dict)
     holders: Mapping[PciAddress, Holder] = field(default_factory=dict)
     representors: Mapping[tuple[PciAddress, int], str] = field(default_factory=dict)
+    boot_displays: frozenset[PciAddress] = frozenset()
+    mounted: Mapping[PciAddress, tuple[str, ...]] = field(default_factory=dict)
     offload: Offload = field(default_factory=Offload)
 
     @property
     def pfs(self) -> tuple[PciDevice, ...]:
         return tuple(device for device in self.devices if device.dev_type is DeviceType.PF)
+
+    @property
+    def whole(self) -> tuple[PciDevice, ...]:
+        """Those that can be given away whole: no VFs, no bridges."""
+        return tuple(
+            device
+            for device in self.devices
+            if device.parent is None and device.class_code >> 16 != _BRIDGE
+        )
 
     def vfs_of(self, pf: PciAddress) -> tuple[PciDevice, ...]:
         """Return the VFs of *pf* in the order of their index."""

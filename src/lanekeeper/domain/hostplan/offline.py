@@ -69,6 +69,7 @@ def _pending(
         yield f"kernel argument {argument} is active from {later} on"
     wanted = {
         "PFs and their VFs": policy.pfs,
+        "whole devices": policy.devices,
         "huge pages": policy.huge_pages,
         "Open vSwitch": policy.ovs.settings,
     }

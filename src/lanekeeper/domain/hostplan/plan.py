@@ -17,6 +17,12 @@ from lanekeeper.domain.hostplan.step import Plan, State
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.boot_taking import boot_taking_refusals
+from lanekeeper.domain.hostplan.steps.device import (
+    device_pending,
+    device_refusals,
+    device_states,
+    device_steps,
+)
 from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
 from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_refusals,
@@ -48,29 +54,32 @@ from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
 
 def plan(policy: Policy, host: HostFacts) -> Plan:
     """Return what turns *host* into what *policy* says; empty when it is so already."""
-    chosen, refusals = choose(policy, host)
+    choice = choose(policy, host)
+    chosen = choice.pfs
     overruling = overruling_arguments(policy, host, chosen)
     booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
     refusals = [
-        *refusals,
+        *choice.refusals,
         *pf_refusals(policy, host, chosen),
         *mac_refusals(chosen),
+        *device_refusals(policy, host, choice.devices),
         *huge_page_refusals(policy, host),
-        *module_refusals(host, chosen),
-        *blacklist_refusals(policy, host, chosen),
+        *module_refusals(host, choice),
+        *blacklist_refusals(policy, host, choice),
         *boot_refusals(booted, host),
         *boot_taking_refusals(booted, host),
     ]
     options, counts = [*option_steps(policy, host, chosen)], [*max_vfs_steps(policy, host, chosen)]
     steps = [
         *options,
-        *module_steps(host, chosen),
+        *module_steps(host, choice),
         *huge_page_steps(policy, host),
         *(step for entry, pf in chosen for step in pf_steps(entry, pf, host)),
+        *(step for entry, one in choice.devices for step in device_steps(entry, one, host)),
         *switch_steps(policy, host, chosen),
         *counts,
         *module_load_steps(policy, host),
-        *rule_steps(policy, host, chosen),
+        *rule_steps(policy, host, choice),
         *initramfs_steps(host, [*options, *counts]),
         *persist_steps(policy, host),
         *boot_steps(booted, host),
@@ -81,10 +90,12 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *max_vfs_pending(policy, host, chosen),
         *boot_pending(booted, host),
         *(text for entry, pf in chosen for text in pf_pending(entry, pf, host)),
+        *(text for entry, one in choice.devices for text in device_pending(entry, one, host)),
         *switch_pending(policy, host, chosen),
     ]
     states = [
         *(state for entry, pf in chosen for state in pf_states(entry, pf, host)),
+        *(state for entry, one in choice.devices for state in device_states(entry, one)),
         *huge_page_states(policy, host),
         *argument_states(booted, host),
     ]

@@ -14,6 +14,7 @@ class Impact(StrEnum):
     NONE = "none"
     LINK = "the PF's link may flap"
     VFS_GONE = "the PF's VFs are destroyed"
+    TAKEN = "the host loses the device"
     REBOOT = "takes effect after a reboot"
 
 

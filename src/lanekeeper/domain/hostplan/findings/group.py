@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
+from lanekeeper.domain.hostplan.isolation import PCI_BRIDGE, holds_group
 from lanekeeper.domain.hostplan.survey import Survey
-from lanekeeper.domain.pci.device import PciDevice
-from lanekeeper.domain.pci.driver import is_vfio, keeps_group
+from lanekeeper.domain.pci.driver import is_vfio
 
 OWN = Kind("iommu-groups", Severity.OK, "Each VF has an IOMMU group of its own.")
 SHARED = Kind(
@@ -56,7 +56,6 @@ RESERVED = Kind(
     "exclude the slot from shared memory in the firmware (HPE: conrep or RBSU), or renew it",
 )
 
-_PCI_BRIDGE = 0x0604  # class and subclass; PCI Code and ID Assignment Specification
 # Linux include/uapi/linux/pci_regs.h: source validation, request and completion redirect,
 # upstream forwarding; what the kernel asks of a bridge before it splits a group.
 _ACS_NEEDED = 0x1D
@@ -82,7 +81,7 @@ def _groups(survey: Survey) -> Iterator[Finding]:
 def _shared(survey: Survey) -> Iterator[tuple[int, set[str]]]:
     host = survey.host
     sriov = {str(d.address) for d in host.devices if d.parent or d.total_vfs}
-    bridges = {str(d.address) for d in host.devices if d.class_code >> 8 == _PCI_BRIDGE}
+    bridges = {str(d.address) for d in host.devices if d.class_code >> 8 == PCI_BRIDGE}
     for number, members in sorted(host.iommu_groups.items()):
         others = set(members) - bridges
         if others & sriov and len(others) > 1:
@@ -117,7 +116,7 @@ def _viable(survey: Survey) -> Iterator[Finding]:
         present = [by_name[name] for name in members if name in by_name]
         if len(present) < 2 or not any(is_vfio(d.driver) for d in present):  # noqa: PLR2004  # alone
             continue
-        holding = [device for device in present if _holds(device)]
+        holding = [device for device in present if holds_group(device)]
         if holding:
             drivers = ", ".join(f"{d.address} is on {d.driver}" for d in holding)
             yield NOT_VIABLE.found(
@@ -126,10 +125,6 @@ def _viable(survey: Survey) -> Iterator[Finding]:
                 f"/sys/kernel/iommu_groups/{number}/devices: {drivers}",
                 f"bind {', '.join(str(d.address) for d in holding)} to vfio-pci or to no driver",
             )
-
-
-def _holds(device: PciDevice) -> bool:
-    return keeps_group(device.driver) and device.class_code >> 8 != _PCI_BRIDGE
 
 
 def _override(survey: Survey) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from lanekeeper.domain.hostplan.policy.reading import (
     read_mapping,
     read_text,
 )
-from lanekeeper.domain.hostplan.policy.selector import PfSelector, read_selector
+from lanekeeper.domain.hostplan.policy.selector import DeviceSelector, read_selector
 from lanekeeper.domain.hostplan.policy.vf import (
     WISHES,
     VfDriver,
@@ -50,7 +50,7 @@ class PfPolicy:
     """
 
     path: str
-    selector: PfSelector
+    selector: DeviceSelector
     vfs: int
     purpose: Purpose | None = None
     vf_driver: str = VfDriver.NONE

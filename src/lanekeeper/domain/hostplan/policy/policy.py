@@ -1,13 +1,15 @@
 """What an operator wants of one host's PFs and kernel, as its policy file says it.
 
 A policy is read from a plain mapping; who read the file knows its lines. Each entry of ``pfs``
-chooses one PF and says how many VFs it has and whom they serve.
+chooses one PF and says how many VFs it has and whom they serve; each of ``devices`` chooses
+functions that are given away whole.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lanekeeper.domain.hostplan.policy.device import DevicePolicy, read_device
 from lanekeeper.domain.hostplan.policy.kernel import (
     HugePages,
     ModuleOptions,
@@ -27,10 +29,11 @@ from lanekeeper.domain.hostplan.policy.switch import SwitchPolicy, read_switch
 
 VERSION = 1
 FIELDS = (
-    *("version", "pfs", "kernel_arguments", "huge_pages", "module_options", "ovs"),
+    *("version", "pfs", "devices", "kernel_arguments", "huge_pages", "module_options", "ovs"),
     *("blacklist", "persist", "manage_management", "boot"),
 )
 _PFS_MAX = 256
+_DEVICES_MAX = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class Policy:
     """A whole policy.
 
     Attributes:
+        devices: functions that go to guests whole.
         kernel_arguments: what the kernel command line must hold after the next boot.
         blacklist: modules that do not load by themselves at boot.
         persist: whether the policy is restored at each boot.
@@ -47,6 +51,7 @@ class Policy:
     """
 
     pfs: tuple[PfPolicy, ...] = ()
+    devices: tuple[DevicePolicy, ...] = ()
     kernel_arguments: tuple[str, ...] = ()
     huge_pages: tuple[HugePages, ...] = ()
     module_options: tuple[ModuleOptions, ...] = ()
@@ -68,8 +73,10 @@ def parse_policy(document: object, text: str = "") -> Policy:
     if top.get("version") != VERSION or isinstance(top.get("version"), bool):
         raise PolicyInvalid("version", f"is {top.get('version')!r}", hint=f"version: {VERSION}")
     entries = read_list(top.get("pfs", []), "pfs", _PFS_MAX)
+    devices = read_list(top.get("devices", []), "devices", _DEVICES_MAX)
     return Policy(
         pfs=tuple(read_pf(entry, f"pfs[{at}]") for at, entry in enumerate(entries)),
+        devices=tuple(read_device(one, f"devices[{at}]") for at, one in enumerate(devices)),
         kernel_arguments=read_arguments(top.get("kernel_arguments", []), "kernel_arguments"),
         huge_pages=read_huge_pages(top.get("huge_pages", []), "huge_pages"),
         module_options=read_module_options(top.get("module_options", {}), "module_options"),

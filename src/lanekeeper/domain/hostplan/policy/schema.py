@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lanekeeper.domain.hostplan.policy import kernel, pf, policy, purpose, selector, switch, vf
+from lanekeeper.domain.hostplan.policy import (
+    device,
+    kernel,
+    pf,
+    policy,
+    purpose,
+    selector,
+    switch,
+    vf,
+)
 from lanekeeper.domain.hostplan.policy.reading import VFS_MAX
 
 _ADDRESS = r"^[0-9a-fA-F:.*]+$"
@@ -34,6 +43,7 @@ def schema() -> dict[str, Any]:
             {
                 "version": {"const": policy.VERSION},
                 "pfs": {"type": "array", "items": _pf(), "description": "one entry for each PF"},
+                "devices": _list(_device(), "functions that go to guests whole"),
                 "kernel_arguments": _list(
                     _text(kernel.ARGUMENT), "what the kernel is started with from the next boot on"
                 ),
@@ -81,6 +91,18 @@ def _pf() -> dict[str, Any]:
     return {**_object(fields, pf.FIELDS, required=("pf", "vfs")), **_ONE_PURPOSE}
 
 
+def _device() -> dict[str, Any]:
+    wishes = _wishes()
+    allow = _list({"enum": list(device.Allow)}, "what the host may lose with it")
+    fields = {
+        "device": _selector(device.OF_THE_HOST),
+        "driver": _or_null(_text(vf.DRIVER), "the driver that is to have it"),
+        **{name: wishes[name] for name in (*_BOTH, "tags")},
+        "allow": {"anyOf": [allow, {"type": "null"}]},
+    }
+    return {**_object(fields, device.FIELDS, required=("device",)), **_ONE_PURPOSE}
+
+
 def _wishes() -> dict[str, Any]:
     tags: dict[str, Any] = {name: {} for name in vf.TAGS}
     return {
@@ -103,7 +125,7 @@ def _range() -> dict[str, Any]:
     return {**_object(fields, ("vfs", *vf.WISHES), required=("vfs",)), **_ONE_PURPOSE}
 
 
-def _selector() -> dict[str, Any]:
+def _selector(without: tuple[str, ...] = ()) -> dict[str, Any]:
     words = {
         "address": {"type": "string", "pattern": _ADDRESS},
         "netdev": _text(selector.NETDEV),
@@ -119,7 +141,8 @@ def _selector() -> dict[str, Any]:
         "index": {"type": "integer", "minimum": 0, "maximum": VFS_MAX},
     }
     fields = {name: {"anyOf": [kind, {"type": "null"}]} for name, kind in words.items()}
-    whole = {**_object(fields, selector.FIELDS), "minProperties": 1}
+    known = tuple(name for name in selector.FIELDS if name not in without)
+    whole = {**_object({name: fields[name] for name in known}, known), "minProperties": 1}
     description = "address, glob, interface, or a mapping of which all must hold"
     return {"anyOf": [{"type": "string", "minLength": 1}, whole], "description": description}
 

@@ -1,9 +1,9 @@
-"""Which PF an entry of a policy means, and what kept a PF from being it."""
+"""Which functions an entry of a policy means, and what kept one from being it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -38,8 +38,8 @@ FIELDS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PfSelector:
-    """Which PF is meant; all that is given must hold.
+class DeviceSelector:
+    """Which functions are meant; all that is given must hold.
 
     Attributes:
         address: one address, or a glob as ``device_spec`` has it.
@@ -48,7 +48,7 @@ class PfSelector:
         serial: of the vital product data or of the PCIe capability; blanks, dashes, colons and
             case do not count.
         slot: name of the physical slot.
-        index: place among the PFs that the rest selects, in bus order, from 0.
+        index: place among those that the rest selects, in bus order, from 0.
     """
 
     address: PciAddress | AddressPattern | None = None
@@ -64,47 +64,47 @@ class PfSelector:
     numa_node: int | None = None
     index: int | None = None
 
-    def select(self, host: HostFacts) -> tuple[PciDevice, ...]:
-        """Return the PFs that are meant, in bus order."""
-        found = tuple(pf for pf in host.pfs if not any(self.mismatches(pf, host)))
+    def select(self, among: Sequence[PciDevice], host: HostFacts) -> tuple[PciDevice, ...]:
+        """Return those of *among* that are meant, in bus order."""
+        found = tuple(one for one in among if not any(self.mismatches(one, host)))
         return found if self.index is None else found[self.index : self.index + 1]
 
-    def mismatches(self, pf: PciDevice, host: HostFacts) -> Iterator[tuple[str, str, str]]:
-        """Yield what keeps *pf* from being meant: field, what is asked, what the PF has."""
-        if self.address is not None and not _covers(self.address, pf.address):
-            yield "address", str(self.address), str(pf.address)
-        yield from _differs("netdev", self.netdev, pf.netdev)
-        altnames = host.altnames.get(pf.address, ())
+    def mismatches(self, device: PciDevice, host: HostFacts) -> Iterator[tuple[str, str, str]]:
+        """Yield what keeps *device* from being meant: field, what is asked, what it has."""
+        if self.address is not None and not _covers(self.address, device.address):
+            yield "address", str(self.address), str(device.address)
+        yield from _differs("netdev", self.netdev, device.netdev)
+        altnames = host.altnames.get(device.address, ())
         if self.altname is not None and self.altname not in altnames:
             yield "altname", self.altname, ", ".join(altnames)
-        ids = f"{pf.vendor_id:04x}:{pf.product_id:04x}"
+        ids = f"{device.vendor_id:04x}:{device.product_id:04x}"
         yield from _differs("ids", self.ids and f"{self.ids[0]:04x}:{self.ids[1]:04x}", ids)
         yield from _differs("vendor", self.vendor, ids[:4])
         yield from _differs("product", self.product, ids[5:])
-        code = f"{pf.class_code:06x}"
+        code = f"{device.class_code:06x}"
         yield from _differs("class", self.class_code, code[: len(self.class_code or "")])
-        serials = [text for text in (host.serials.get(pf.address), pf.serial) if text]
+        serials = [text for text in (host.serials.get(device.address), device.serial) if text]
         if self.serial is not None and _plain(self.serial) not in map(_plain, serials):
             yield "serial", self.serial, ", ".join(serials)
-        yield from _differs("slot", self.slot, host.slots.get(pf.address))
-        yield from _differs("driver", self.driver, pf.driver)
-        node = None if pf.numa_node is None else str(pf.numa_node)
+        yield from _differs("slot", self.slot, host.slots.get(device.address))
+        yield from _differs("driver", self.driver, device.driver)
+        node = None if device.numa_node is None else str(device.numa_node)
         yield from _differs("numa_node", _text(self.numa_node), node)
 
-    def near_misses(self, host: HostFacts) -> Iterator[str]:
-        """Say which PFs would be meant but for one field, the likeliest first."""
-        whole = [pf for pf in host.pfs if not any(self.mismatches(pf, host))]
+    def near_misses(self, among: Sequence[PciDevice], host: HostFacts) -> Iterator[str]:
+        """Say which of *among* would be meant but for one field, the likeliest first."""
+        whole = [one for one in among if not any(self.mismatches(one, host))]
         if self.index is not None and whole:
             yield f"index {self.index} is beyond the {len(whole)} that the rest selects"
         but_one = []
-        for pf in host.pfs:
-            wrong = list(self.mismatches(pf, host))
+        for device in among:
+            wrong = list(self.mismatches(device, host))
             if len(wrong) == 1:
                 (field, asked, has) = wrong[0]
                 likeness = SequenceMatcher(None, asked, has).ratio()
                 alike = likeness >= VERY_NEAR and field != "address"  # all addresses are alike
                 if alike or self._fields > 1:
-                    but_one.append((-likeness, pf.address, field, has))
+                    but_one.append((-likeness, device.address, field, has))
         for _, address, field, has in sorted(but_one):
             yield f"{address} but for {field}, which is {has or 'not known'} there"
 
@@ -148,7 +148,7 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def read_selector(value: object, path: str) -> PfSelector:
+def read_selector(value: object, path: str) -> DeviceSelector:
     """Read an address, a glob, an interface's name, or a mapping. Raises PolicyInvalid."""
     if isinstance(value, str):
         return _from_word(value, path)
@@ -169,7 +169,7 @@ def read_selector(value: object, path: str) -> PfSelector:
         return found and found.lower()
 
     node, index = fields.get("numa_node"), fields.get("index")
-    return PfSelector(
+    return DeviceSelector(
         address=_address(fields["address"], f"{path}.address") if "address" in fields else None,
         netdev=text("netdev", NETDEV, "as ens1"),
         altname=text("altname", ALTNAME, "as enp33s0f0np0, from `ip link`"),
@@ -185,15 +185,15 @@ def read_selector(value: object, path: str) -> PfSelector:
     )
 
 
-def _from_word(value: str, path: str) -> PfSelector:
+def _from_word(value: str, path: str) -> DeviceSelector:
     try:
-        return PfSelector(address=PciAddress.parse(value))
+        return DeviceSelector(address=PciAddress.parse(value))
     except Invalid:
         if "*" in value or ":" in value:
-            return PfSelector(address=_address(value, path))
+            return DeviceSelector(address=_address(value, path))
     if NETDEV.fullmatch(value):
-        return PfSelector(netdev=value)
-    return PfSelector(altname=read_text(value, path, ALTNAME, "an address or a netdev name"))
+        return DeviceSelector(netdev=value)
+    return DeviceSelector(altname=read_text(value, path, ALTNAME, "an address or a netdev name"))
 
 
 def _address(value: object, path: str) -> PciAddress | AddressPattern:

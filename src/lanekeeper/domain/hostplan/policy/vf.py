@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -115,7 +115,7 @@ def read_wish(given: Mapping[str, Any], path: str, vfs: int) -> VfWish:
             None if driver is None else read_text(driver, f"{path}.vf_driver", DRIVER, right)
         ),
         purpose=read_purpose(given, path),
-        tags=tuple(_tags(given.get("tags"), f"{path}.tags")),
+        tags=read_tags(given.get("tags"), f"{path}.tags"),
         mac=None if mac is None else _mac(mac, f"{path}.mac", vfs),
         **{
             name: None if given.get(name) is None else read_flag(given[name], f"{path}.{name}")
@@ -158,7 +158,8 @@ def _refuse_overlaps(ranges: Sequence[VfRange]) -> None:
             raise PolicyInvalid(f"{later.path}.vfs", message, hint="let one range hold each VF")
 
 
-def _tags(value: object, path: str) -> Iterator[tuple[str, str]]:
+def read_tags(value: object, path: str) -> tuple[tuple[str, str], ...]:
+    """Read keys of a ``device_spec``. Raises PolicyInvalid."""
     given = dict(read_mapping({} if value is None else value, path, TAGS))
     if isinstance(given.get("traits"), list):
         given["traits"] = ",".join(map(str, given["traits"]))
@@ -166,7 +167,7 @@ def _tags(value: object, path: str) -> Iterator[tuple[str, str]]:
         spec = DeviceSpec.parse(given, strict=True)
     except Invalid as error:
         raise PolicyInvalid(path, str(error), hint=error.hint) from error
-    yield from spec.tags.items()
+    return tuple(spec.tags.items())
 
 
 def _mac(value: object, path: str, vfs: int) -> str:

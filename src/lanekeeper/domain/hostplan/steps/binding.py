@@ -1,7 +1,9 @@
-"""Steps by which VFs get their drivers however they come: at boot, or made by somebody else.
+"""Steps by which functions get their drivers however they come: at boot, or made by somebody.
 
 The unit makes VFs and binds them. What is written here holds besides: no driver takes a new VF that
-is to have none, and one that is for a VFIO driver is for no other.
+is to have none, and one that is for a VFIO driver is for no other; a device that is given away
+whole is for its driver alone. The rules are kept out of the first root file system: where addresses
+have moved, one of them could take the host's own disk there.
 
 Source: Linux ``Documentation/ABI/testing/sysfs-bus-pci``, driver_override and
 sriov_drivers_autoprobe; udev(7); modules-load.d(5).
@@ -12,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.choice import Chosen
+from lanekeeper.domain.hostplan.choice import Choice
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.policy.device import DevicePolicy
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Step
@@ -28,15 +31,20 @@ def module_load_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
     if policy.persist:
         text = "".join(f"{name}\n" for name in wanted_modules(policy, host))
         why = "VFIO drivers are there before VFs are"
+        if policy.devices:
+            why = "drivers for guests are there before the devices are asked for"
         yield from own_file_steps(host, persistence.MODULES_LOAD_FILE, text, why)
 
 
-def rule_steps(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Step]:
-    """Write udev rules that keep other drivers from these VFs."""
+def rule_steps(policy: Policy, host: HostFacts, chosen: Choice) -> Iterator[Step]:
+    """Write udev rules that keep other drivers from these VFs and devices."""
     if policy.persist:
-        lines = (line for entry, pf in chosen for line in _rules(entry, pf, host))
+        lines = [line for entry, pf in chosen.pfs for line in _rules(entry, pf, host)]
+        devices = [_device_rule(entry, device) for entry, device in chosen.devices]
         why = "VFs that somebody else makes get no other driver"
-        yield from own_file_steps(host, persistence.UDEV_FILE, "".join(lines), why)
+        if devices:
+            why = "from the start of the next boot no other driver takes these devices"
+        yield from own_file_steps(host, persistence.UDEV_FILE, "".join([*lines, *devices]), why)
 
 
 def _rules(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[str]:
@@ -51,8 +59,17 @@ def _rules(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[str]:
             yield _rule(address, "driver_override", driver)
 
 
-def _rule(address: PciAddress, attribute: str, value: str) -> str:
+def _device_rule(entry: DevicePolicy, device: PciDevice) -> str:
+    """Name the kind of device too: an address may have moved to another one by the next boot."""
+    kind = (
+        f'ATTR{{vendor}}=="0x{device.vendor_id:04x}", ATTR{{device}}=="0x{device.product_id:04x}"'
+    )
+    return _rule(device.address, "driver_override", entry.driver, kind)
+
+
+def _rule(address: PciAddress, attribute: str, value: str, kind: str = "") -> str:
     match = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{address}"'
+    match = f"{match}, {kind}" if kind else match
     return f'{match}, ATTR{{{attribute}}}="{value}"\n'
 
 

@@ -3,51 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import LoadModule
-from lanekeeper.domain.hostplan.choice import Chosen
+from lanekeeper.domain.hostplan.choice import Choice, Chosen
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.policy.device import VFIO
 from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER, PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.reading import VERY_NEAR
 from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
 from lanekeeper.domain.hostplan.steps.files import own_file_steps
 
-VFIO = "vfio-pci"
 _ORDER = "softdep "
 
 
-def module_steps(host: HostFacts, chosen: Chosen) -> Iterator[Step]:
-    """Load the drivers that wanted VFs need, where they are missing and there."""
-    if any(entry.vfs for entry, _ in chosen):
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """A driver that the entry at *path* names by *key*; *why* it is loaded."""
+
+    driver: str
+    path: str
+    key: str
+    why: str
+
+
+def module_steps(host: HostFacts, chosen: Choice) -> Iterator[Step]:
+    """Load the drivers that wanted VFs and devices need, where they are missing and there."""
+    if any(entry.vfs for entry, _ in chosen.pfs):
         yield from _load(host, VFIO, "guests get devices through vfio-pci")
-    for driver, entry in _named(entry for entry, _ in chosen):
-        migrates = entry.live_migration and driver == MIGRATION_DRIVER
-        why = "it moves the VFs' state with a running guest"
-        yield from _load(host, driver, why if migrates else f"{entry.path} names it as vf_driver")
+    for need in _needs(chosen):
+        yield from _load(host, need.driver, need.why)
 
 
-def module_refusals(host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:
+def module_refusals(host: HostFacts, chosen: Choice) -> Iterator[Refusal]:
     """Refuse drivers that this kernel does not have, before anything is given to them."""
-    for driver, entry in _named(entry for entry, _ in chosen):
+    for need in _needs(chosen):
+        driver = need.driver
         if is_missing(driver, host):
             kernel = f"kernel {host.release}" if host.release else "the kernel"
-            reason = f"vf_driver is {driver}, and {kernel} has no such module"
+            reason = f"{need.key} is {driver}, and {kernel} has no such module"
             there = sorted({*host.drivers, *(_driver(name) for name in host.loadable)})
             near = get_close_matches(driver, there, n=1, cutoff=VERY_NEAR)
             meant = f"did you mean {near[0]}? " if near else ""
             fix = f"{meant}install the kernel's package that has it, or name another driver"
-            yield Refusal("vf-driver-missing", entry.path, reason, fix)
+            code = f"{need.key.replace('_', '-')}-missing"
+            yield Refusal(code, need.path, reason, fix)
 
 
 def wanted_modules(policy: Policy, host: HostFacts) -> tuple[str, ...]:
-    """Return the VFIO drivers that guests of this policy need, where the kernel has them."""
-    if not any(entry.vfs for entry in policy.pfs):
-        return ()
-    named = (driver for driver, _ in _named(policy.pfs) if "vfio" in driver)
-    return tuple(name for name in dict.fromkeys((VFIO, *named)) if not is_missing(name, host))
+    """Return the drivers that guests of this policy need, where the kernel has them.
+
+    Of those that VFs are for only VFIO's: the kernel loads the others when VFs appear.
+    """
+    found = [VFIO] if any(entry.vfs for entry in policy.pfs) else []
+    found += [driver for driver, _ in _named(policy.pfs) if "vfio" in driver]
+    found += [entry.driver for entry in policy.devices]
+    return tuple(name for name in dict.fromkeys(found) if not is_missing(name, host))
 
 
 def is_missing(driver: str, host: HostFacts) -> bool:
@@ -65,6 +79,20 @@ def _named(entries: Iterable[PfPolicy]) -> Iterator[tuple[str, PfPolicy]]:
             if wish.named_driver:
                 found.setdefault(wish.named_driver, entry)
     yield from found.items()
+
+
+def _needs(chosen: Choice) -> Iterator[_Need]:
+    """Yield each driver that is named, with the first entry that names it."""
+    found: dict[str, _Need] = {}
+    for driver, entry in _named(entry for entry, _ in chosen.pfs):
+        migrates = entry.live_migration and driver == MIGRATION_DRIVER
+        why = "it moves the VFs' state with a running guest"
+        why = why if migrates else f"{entry.path} names it as vf_driver"
+        found[driver] = _Need(driver, entry.path, "vf_driver", why)
+    for whole, _ in chosen.devices:
+        why = f"{whole.path} is for it"
+        found.setdefault(whole.driver, _Need(whole.driver, whole.path, "driver", why))
+    yield from found.values()
 
 
 def _is_there(driver: str, host: HostFacts) -> bool:
@@ -132,12 +160,11 @@ def _order(chosen: Chosen) -> Iterator[str]:
         yield f"{_ORDER}{own} pre: {' '.join(dict.fromkeys(drivers))}\n"
 
 
-def blacklist_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:
+def blacklist_refusals(policy: Policy, host: HostFacts, chosen: Choice) -> Iterator[Refusal]:
     """Refuse to keep from loading what the policy itself needs."""
-    needed = {_module(pf.driver): f"it drives {pf.address}" for _, pf in chosen if pf.driver}
+    needed = {_module(pf.driver): f"it drives {pf.address}" for _, pf in chosen.pfs if pf.driver}
     needed |= {
-        _module(driver): f"{entry.path} names it as vf_driver"
-        for driver, entry in _named(entry for entry, _ in chosen)
+        _module(need.driver): f"{need.path} names it as {need.key}" for need in _needs(chosen)
     }
     needed |= {_module(name): "guests need it" for name in wanted_modules(policy, host)}
     for at, module in enumerate(policy.blacklist):
