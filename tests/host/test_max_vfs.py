@@ -129,7 +129,7 @@ def test_the_last_word_is_what_the_doctor_judges(tmp_path: Path, words: str, sho
 def test_only_counts_of_the_policys_drivers_are_overruled(tmp_path: Path) -> None:
     _with_argument(tmp_path, DEBIAN)
     facts = read_host(tmp_path)
-    chosen, _ = choose(load_policy(POLICY, "p"), facts)
+    chosen = choose(load_policy(POLICY, "p"), facts).pfs
     assert overruling_arguments(load_policy(POLICY, "p"), facts, chosen) == ("igb.max_vfs=0",)
     loose = load_policy(f"{POLICY}persist: false\n", "p")
     assert overruling_arguments(loose, facts, chosen) == ()
