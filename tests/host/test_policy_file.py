@@ -76,7 +76,7 @@ def test_what_is_wrong_is_named_with_line_and_field(text: str, message: str) -> 
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        (GOOD + "pfss: []", "known here: version, pfs, kernel_arguments"),
+        (GOOD + "pfss: []", "known here: version, pfs, devices, kernel_arguments"),
         (GOOD.replace('"0000:21:00.0"', "21:00.0"), 'quote it: pf: "0000:21:00.0"'),
         ("version: 2", "version: 1"),
         (GOOD + "kernel_arguments: [intel_iommu=pt]", "intel_iommu=on and iommu=pt"),
