@@ -40,7 +40,7 @@ from lanekeeper.protocol import (
 from lanekeeper.store.compute.server import server_get, servers_of_host
 from lanekeeper.store.database import Database
 from lanekeeper.store.device.device import claims_of, devices_to_clean
-from lanekeeper.store.host.host import host_insert, hosts_seen
+from lanekeeper.store.host.host import host_insert, host_told_by_name, hosts_seen
 from lanekeeper.store.image.image import image_insert
 from lanekeeper.store.network.port import port_create
 from lanekeeper.store.tables import metadata, network, segment, subnet
@@ -161,7 +161,9 @@ class Fleet:
         """Enrol a host, if it is not there yet, and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
         now = self.hands()
-        if name not in self.hosts:
+        with self.site.database.read() as connection:
+            is_there = host_told_by_name(connection, name) is not None
+        if not is_there:
             self.site.database.write(lambda c: host_insert(c, host_id, name, f"hash {name}", now))
         facts = HostFacts(
             host_name=name,

@@ -58,7 +58,7 @@ class NetworkWanted:
     external: bool = False
     port_security_enabled: bool = True
     mtu: int | None = None
-    qos_policy_id: str | None = DEFAULT_POLICY
+    qos_policy_id: str | None = None
     tags: tuple[str, ...] = ()
 
 
