@@ -314,6 +314,7 @@ class ServerWanted(Wire, frozen=True):
     Attributes:
         generation: grows with every change of what is wanted of this server.
         reboots: grows with every reboot that was asked for; the agent remembers what it obeyed.
+        leaving: addresses of functions that the guest, if it runs, has to let go of.
         config_drive: path below the drive to content, already rendered; empty for no drive.
         metadata: small strings that the domain carries in its <metadata>.
         cells: its NUMA nodes; empty for a guest that floats over the whole host.
@@ -335,6 +336,7 @@ class ServerWanted(Wire, frozen=True):
     kernel_arguments: str = ""
     nics: list[NicWanted] = []
     devices: list[DeviceWanted] = []
+    leaving: list[str] = []
     config_drive: dict[str, str] = {}
     reboots: int = 0
     metadata: dict[str, str] = {}

@@ -130,15 +130,23 @@ def test_cards_of_a_running_guest_come_and_go_before_the_note_is_made() -> None:
     assert plan(Desired(generation=2, mark="m", servers=[both]), seen(here)) == (
         AttachNic(both, nic(4)),
     )
-    none = server(1, generation=2)
+    none = server(1, generation=2, leaving=[vf(3).address])
     assert plan(Desired(generation=2, mark="m", servers=[none]), seen(here)) == (
         DetachDevice(none, at(3)),
     )
-    other = server(1, generation=2, nics=[nic(4)])
+    other = server(1, generation=2, nics=[nic(4)], leaving=[vf(3).address])
     goes, comes = plan(Desired(generation=2, mark="m", servers=[other]), seen(here))
     assert (goes, comes) == (DetachDevice(other, at(3)), AttachNic(other, nic(4)))
     assert task_of(goes).identity != task_of(comes).identity
     assert task_of(goes).endless
+
+
+def test_a_card_that_is_named_nowhere_stays_with_its_guest() -> None:
+    silent = server(1, generation=2)
+    here = guest("running", generation=1, holds=3)
+    assert plan(Desired(generation=2, mark="m", servers=[silent]), seen(here)) == (
+        RecordGeneration(silent),
+    )
 
 
 def test_a_guest_that_is_off_gets_its_cards_when_it_starts() -> None:

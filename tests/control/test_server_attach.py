@@ -94,7 +94,7 @@ def test_a_port_is_the_servers_until_its_guest_has_let_go(world: Fleet) -> None:
     device = wanted(world).nics[0].device
     tell(world, server_id, device.address)
     detach_card(world.site, MEMBER, server_id, port.id)
-    assert wanted(world).nics == []
+    assert (wanted(world).nics, wanted(world).leaving) == ([], [device.address])
     tell(world, server_id, device.address, problem="has it still", late=1)
     held = show_port(world.site, ADMIN, port.id)
     assert (held.device_id, desired_of(world.site, world.hosts["h1"]).cleaning) == (server_id, [])

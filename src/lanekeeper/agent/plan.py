@@ -1,7 +1,8 @@
 """What to do next on a host: the wanted state compared with what is there. Pure.
 
 Absence is never an order. A guest is destroyed only because its id stands in ``absent``, a device
-is cleaned only because it stands in ``cleaning``; what is named nowhere stays as it is.
+is taken from one that runs only because it stands in the server's ``leaving``, and cleaned only
+because it stands in ``cleaning``; what is named nowhere stays as it is.
 
 A guest is started because its generation has not been obeyed yet, not because it does not run:
 one that ended by itself after its start is reported, and the controller decides.
@@ -163,14 +164,13 @@ def _run(server: ServerWanted, guest: Guest | None, observed: Observed) -> Itera
 
 
 def _plug(server: ServerWanted, guest: Guest) -> Iterator[Action]:
-    """Bring the cards of a running guest to what is wanted, what goes first."""
+    """Bring the cards of a running guest to what is wanted, what leaves first."""
     held = {one.address for one in guest.devices}
-    cards = {PciAddress.parse(nic.device.address): nic for nic in server.nics}
-    others = {PciAddress.parse(device.address) for device in server.devices}
-    for address in sorted(held - set(cards) - others):
-        yield DetachDevice(server, address)
-    for address, nic in cards.items():
-        if address not in held:
+    for text in server.leaving:
+        if (address := PciAddress.parse(text)) in held:
+            yield DetachDevice(server, address)
+    for nic in server.nics:
+        if PciAddress.parse(nic.device.address) not in held:
             yield AttachNic(server, nic)
 
 

@@ -133,6 +133,11 @@ def render(facts: GuestFacts) -> ServerWanted:
             for port in facts.ports
             if port.id in claim_by_port and not is_given_up(facts.record, port)
         ],
+        leaving=[
+            claim_by_port[port.id]["address"]
+            for port in facts.ports
+            if port.id in claim_by_port and is_given_up(facts.record, port)
+        ],
         devices=[
             _device(claim, _alias(record, claim["request_id"]))
             for claim in facts.claims
