@@ -93,35 +93,21 @@ def task_of(action: Action) -> Task:
                 device=device.address,
             )
         case AttachNic(server, nic):
-            address = nic.device.address
+            order = f"{_order(server)} with {nic.device.address}"
+            return _of_one(action, "device attach", Identity("guest", server.id, order), nic.device)
+        case DetachDevice(server, address):
             return Task(
                 action=action,
-                identity=Identity("guest", server.id, f"{_order(server)} with {address}"),
+                identity=Identity("guest", server.id, f"{_order(server)} without {address}"),
                 subject=server.id,
-                touches=frozenset({server.id, address}),
-                event="device attach",
-                device=address,
-            )
-        case DetachDevice(server, gone):
-            return Task(
-                action=action,
-                identity=Identity("guest", server.id, f"{_order(server)} without {gone}"),
-                subject=server.id,
-                touches=frozenset({server.id, str(gone)}),
+                touches=frozenset({server.id, str(address)}),
                 event="device detach",
                 endless=True,  # the guest may let go any time, and has the device until then
-                device=str(gone),
+                device=str(address),
             )
         case ApplyVfSettings(server, nic):
-            return Task(
-                action=action,
-                identity=Identity("vf settings", nic.device.device_id, _order(server)),
-                subject=server.id,
-                touches=frozenset({server.id, nic.device.address}),
-                event="vf settings apply",
-                endless=True,
-                device=nic.device.address,
-            )
+            identity = Identity("vf settings", nic.device.device_id, _order(server))
+            return _of_one(action, "vf settings apply", identity, nic.device, endless=True)
         case _:
             server = action.server
             own = [*(nic.device for nic in server.nics), *server.devices]
@@ -132,6 +118,26 @@ def task_of(action: Action) -> Task:
                 touches=frozenset({server.id, *(place for one in own for place in _places(one))}),
                 event=_EVENTS[type(action)],
             )
+
+
+def _of_one(
+    action: AttachNic | ApplyVfSettings,
+    event: str,
+    identity: Identity,
+    device: DeviceWanted,
+    *,
+    endless: bool = False,
+) -> Task:
+    """What is done with one card of a server."""
+    return Task(
+        action=action,
+        identity=identity,
+        subject=action.server.id,
+        touches=frozenset({action.server.id, *_places(device)}),
+        event=event,
+        endless=endless,
+        device=device.address,
+    )
 
 
 def _places(device: DeviceWanted) -> tuple[str, ...]:

@@ -109,9 +109,9 @@ def _policy_id(row: sa.RowMapping) -> str | None:
 
     Source: neutron ``objects/ports.py``, ``services/qos/qos_plugin.py``.
     """
-    if row["qos_policy_id"] or row["device_owner"].startswith("network:"):
-        return row["qos_policy_id"]  # type: ignore[no-any-return]
-    return row["qos_network_policy_id"]  # type: ignore[no-any-return]
+    own: str | None = row["qos_policy_id"]
+    theirs: str | None = row["qos_network_policy_id"]
+    return own if own or row["device_owner"].startswith("network:") else theirs
 
 
 def _record(
