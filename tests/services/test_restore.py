@@ -154,7 +154,10 @@ def end_all(on: Stage, truth: dict[str, str], port: str) -> None:
 
 
 def test_a_guest_that_nobody_can_name_keeps_its_devices(on: Stage) -> None:
-    """The host has forgotten what it was told; the guest is listed, its devices set aside."""
+    """The host has forgotten what it was told; the guest is listed, its devices set aside.
+
+    The host takes new servers again when somebody who has looked at that guest enables it.
+    """
     state = ("--state-dir", str(on.state_dir))
     backup = on.home / "backup.db"
     on.start_controller()
@@ -179,6 +182,9 @@ def test_a_guest_that_nobody_can_name_keeps_its_devices(on: Stage) -> None:
     aside = {row["address"] for row in rows.devices.values() if row["state"] == "quarantined"}
     assert aside == held.keys()
     assert "0 rows are wrong" in on.lanekeeper("verify", *state)
+    (service,) = on.ask("GET", f"/compute/v2.1/os-services?host={HOST}")["services"]
+    assert lost in service["disabled_reason"]
+    on.ask("PUT", f"/compute/v2.1/os-services/{service['id']}", {"status": "enabled"})
     fresh = on.create_server()
     on.await_active(fresh)
     assert on.guests().keys() == {lost, fresh}
