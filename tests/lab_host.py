@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from running import pick_port
 
 AGAIN = "LANEKEEPER_LAB_AGAIN"
 SHARED_FIXTURE = "lab_host"
-COMMAND_WITHIN_S = 240.0
+COMMAND_WITHIN_S = 600.0
 
 # What a test may have left in the shared host: guests, VFs and what belongs to them.
 RESTORE = """
@@ -182,18 +182,48 @@ def lab(wanted: Wanted, watch: Watch, *, shared: bool = False) -> Iterator[LabHo
         down(wanted.name, wanted.state)
 
 
+class SharedHost:
+    """The host that modules share, booted when one first asks; anew where one left it unusable."""
+
+    def __init__(self, state: Path, watch: Watch) -> None:
+        self._state, self._watch = state, watch
+        self._stack = ExitStack()
+        self._there: tuple[LabHost, str] | None = None
+
+    def get(self) -> tuple[LabHost, str]:
+        """Give it, and how it looked when nothing had been done to it."""
+        if self._there is None:
+            wanted = Wanted(name="t1", state=self._state, controller_port=pick_port())
+            host = self._stack.enter_context(lab(wanted, self._watch, shared=True))
+            self._there = host, host.shell(LOOK)
+        return self._there
+
+    def restore(self) -> None:
+        """Make it bare again; one that cannot be made so is ended. Raises what came in between."""
+        assert self._there is not None
+        host, bare = self._there
+        try:
+            host.shell(RESTORE)
+            assert host.shell(LOOK).splitlines() == bare.splitlines()
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        self._there = None
+        self._stack.close()
+
+
 @pytest.fixture(scope="session")
-def shared_lab_host(lab_state: Path, lab_watch: Watch) -> Iterator[tuple[LabHost, str]]:
-    """The shared host, and how it looked when nothing had been done to it."""
-    wanted = Wanted(name="t1", state=lab_state, controller_port=pick_port())
-    with lab(wanted, lab_watch, shared=True) as host:
-        yield host, host.shell(LOOK)
+def shared_lab_host(lab_state: Path, lab_watch: Watch) -> Iterator[SharedHost]:
+    shared = SharedHost(lab_state, lab_watch)
+    yield shared
+    shared.end()
 
 
 @pytest.fixture(scope="module")
-def lab_host(shared_lab_host: tuple[LabHost, str]) -> Iterator[LabHost]:
+def lab_host(shared_lab_host: SharedHost) -> Iterator[LabHost]:
     """The shared host, bare: no VFs, links down, no guests. After each module it is so again."""
-    host, bare = shared_lab_host
+    host, _ = shared_lab_host.get()
     yield host
-    host.shell(RESTORE)
-    assert host.shell(LOOK).splitlines() == bare.splitlines()
+    shared_lab_host.restore()

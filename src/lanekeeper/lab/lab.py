@@ -24,7 +24,7 @@ from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder, Running
 from lanekeeper.lab.libvirt import start_libvirt
 from lanekeeper.lab.machine import MEMORY_MIB_MAX, MEMORY_MIB_MIN, LabSpec, arguments
 
-READY_TIMEOUT_S = 300.0
+READY_TIMEOUT_S = 900.0
 POLL_S = 0.1
 STARTER_PATIENCE_S = 20.0
 FAILURE = "LAB-FAIL"

@@ -15,7 +15,7 @@ from lanekeeper.lab.channel import Channel
 from lanekeeper.lab.folder import LabFolder, Running
 from lanekeeper.lab.program import run
 
-TIMEOUT_S = 180.0
+TIMEOUT_S = 420.0
 
 
 def start_libvirt(

@@ -15,7 +15,7 @@ from lanekeeper.lab.lab import Say, launch
 from lanekeeper.lab.libvirt import start_libvirt
 from lanekeeper.lab.machine import with_kernel_arguments
 
-GOES_DOWN_WITHIN_S = 60.0
+GOES_DOWN_WITHIN_S = 180.0
 
 
 def reboot(folder: LabFolder, cache: Cache, say: Say, *, libvirt: bool | None = None) -> Running:

@@ -32,7 +32,7 @@ ENVIRONMENT = {
 }
 MODULES = ("virtio_console", "virtio_net", "igb", "nvme", "vfio-pci", "tun", "vhost_net")
 UDEVD = "/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd"
-UDEV_TIMEOUT_S = 60
+UDEV_TIMEOUT_S = 180
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - made, not used
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from lanekeeper.domain.errors import HostFault, Unavailable
 
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 360
 LIBVIRTD = Path("/usr/sbin/libvirtd")
 SOCKET = Path("/run/libvirt/libvirt-sock")
 CAPABILITIES = Path("/var/cache/libvirt/qemu/capabilities")

@@ -18,7 +18,7 @@ from threading import Thread
 
 WANTS = Path("/etc/systemd/system/multi-user.target.wants")
 LOG = Path("/run/lab/units.log")
-ONESHOT_TIMEOUT_S = 240
+ONESHOT_TIMEOUT_S = 600
 _FAILED_TO_START = 203  # systemd.exec(5), EXIT_EXEC
 
 Say = Callable[[str], None]
