@@ -7,11 +7,12 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["postgres", "running", "lab_host"]
+pytest_plugins = ["postgres", "databases", "running", "lab_host"]
 
 # Fixtures that start something, and the ring that a test belongs to because it asks for one.
 _RING_BY_FIXTURE = {
     "database_url": "service",
+    "empty_database_url": "service",
     "postgresql": "service",
     "own_postgresql": "service",
 }

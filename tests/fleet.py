@@ -17,6 +17,7 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from databases import make_tables
 from lanekeeper.api.app import application, bearer
 from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.row import Face
@@ -43,7 +44,7 @@ from lanekeeper.store.device.device import claims_of, devices_to_clean
 from lanekeeper.store.host.host import host_insert, host_told_by_name, hosts_seen
 from lanekeeper.store.image.image import image_insert
 from lanekeeper.store.network.port import port_create
-from lanekeeper.store.tables import metadata, network, segment, subnet
+from lanekeeper.store.tables import network, segment, subnet
 
 PROJECT, OTHER_PROJECT = "1" * 32, "2" * 32
 ALIASES = (
@@ -325,7 +326,7 @@ def fleet(
 ) -> Iterator[Fleet]:
     """A site on an empty database, with hosts h1 to hN."""
     with Database(database_url) as database:
-        metadata.create_all(database.engine)
+        make_tables(database.engine)
         hands = Hands()
         site = Site(
             database=database, config=settings or config(), clock=hands, state_dir=state_dir

@@ -1,7 +1,4 @@
-"""A private PostgreSQL for tests: its own directory, a Unix socket, no TCP, gone afterwards.
-
-Tests ask for ``database_url`` and run on SQLite and on PostgreSQL, each with an empty database.
-"""
+"""A private PostgreSQL for tests: its own directory, a Unix socket, no TCP, gone afterwards."""
 
 from __future__ import annotations
 
@@ -235,15 +232,3 @@ def own_postgresql() -> Iterator[Own]:
         finally:
             own.cluster.resume()
             own.cluster.stop()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database of this test's own, once of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/lanekeeper.db"
-        return
-    cluster: PostgreSQL = request.getfixturevalue("postgresql")
-    name = cluster.create()
-    yield cluster.url(name)
-    cluster.drop(name)

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from databases import make_tables
 from lanekeeper.api.app import application, bearer
 from lanekeeper.api.identity.face import FACE as IDENTITY
 from lanekeeper.api.policy import Enforcer
@@ -23,7 +24,6 @@ from lanekeeper.control.identity.token import authenticate_token
 from lanekeeper.control.identity.token_memory import TokenMemory
 from lanekeeper.control.site import Site
 from lanekeeper.store.database import Database
-from lanekeeper.store.tables import metadata
 
 
 @dataclass
@@ -139,7 +139,7 @@ def world(url: str, state_dir: Path, faces: Iterable[Face] = (IDENTITY,)) -> Ite
     """A fresh installation on *url*."""
     hands = Hands()
     with Database(url) as database:
-        metadata.create_all(database.engine)
+        make_tables(database.engine)
         site = Site(
             database=database,
             config=Config(),

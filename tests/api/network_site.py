@@ -13,6 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from databases import make_tables
 from lanekeeper.api.app import application, bearer
 from lanekeeper.api.network.face import FACE
 from lanekeeper.api.policy import Enforcer
@@ -24,7 +25,7 @@ from lanekeeper.domain.network.vlan import VlanRange
 from lanekeeper.protocol import DeviceFact, HostFacts
 from lanekeeper.store.database import Database
 from lanekeeper.store.host.host import host_insert
-from lanekeeper.store.tables import host, metadata, server
+from lanekeeper.store.tables import host, server
 
 START = datetime(2026, 11, 20, 21, 26, 44, tzinfo=UTC)
 HOST_ID = "11111111-1111-1111-1111-111111111111"
@@ -187,7 +188,7 @@ def world(database_url: str, state_dir: Path) -> Iterator[World]:
     )
     hands = Hands()
     with Database(database_url) as database:
-        metadata.create_all(database.engine)
+        make_tables(database.engine)
         database.write(lambda c: host_insert(c, HOST_ID, "h1", "secret", START))
         site = Site(database=database, config=Config(ml2=ml2), clock=hands, state_dir=state_dir)
         app = application(site, [FACE], {"": _who}, Enforcer([FACE]))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from databases import make_tables
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.identity.authority import (
@@ -22,7 +23,6 @@ from lanekeeper.control.identity.authority import (
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.store.database import Database
-from lanekeeper.store.tables import metadata
 
 pytestmark = pytest.mark.service
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.service
 @pytest.fixture
 def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
     with Database(database_url) as database:
-        metadata.create_all(database.engine)
+        make_tables(database.engine)
         yield Site(database=database, config=Config(), clock=utc_now, state_dir=tmp_path / "state")
 
 

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.service
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_an_empty_database_is_anybodys_and_stays_theirs(database_url: str) -> None:
-    with Database(database_url) as database:
+def test_an_empty_database_is_anybodys_and_stays_theirs(empty_database_url: str) -> None:
+    with Database(empty_database_url) as database:
         for kind in Kind:  # nobody has made anything in it yet
             upgrade(database.engine, kind=kind)
         values = {"id": "p", "name": "p", "root_id": "p", "updated_at": NOW}
@@ -44,9 +44,9 @@ def test_an_empty_database_is_anybodys_and_stays_theirs(database_url: str) -> No
     ],
 )
 def test_a_strangers_database_is_left_as_it_is(
-    database_url: str, tables: tuple[str, ...], words: str
+    empty_database_url: str, tables: tuple[str, ...], words: str
 ) -> None:
-    with Database(database_url) as database:
+    with Database(empty_database_url) as database:
         with database.engine.begin() as connection:
             for name in tables:
                 connection.execute(sa.text(f"CREATE TABLE {name} (version_num TEXT)"))
@@ -58,8 +58,8 @@ def test_a_strangers_database_is_left_as_it_is(
             assert sorted(sa.inspect(connection).get_table_names()) == sorted(tables)
 
 
-def test_a_later_versions_database_is_told_by_its_revision(database_url: str) -> None:
-    with Database(database_url) as database:
+def test_a_later_versions_database_is_told_by_its_revision(empty_database_url: str) -> None:
+    with Database(empty_database_url) as database:
         upgrade(database.engine)
         with database.engine.begin() as connection:
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))

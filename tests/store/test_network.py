@@ -11,6 +11,7 @@ from typing import TypeVar
 import pytest
 import sqlalchemy as sa
 
+from databases import make_tables
 from lanekeeper.domain.errors import Conflict, Error, NotFound, Stale
 from lanekeeper.domain.network.binding import vif_details
 from lanekeeper.domain.network.network import NetworkWanted
@@ -47,7 +48,6 @@ from lanekeeper.store.network.port import (
 )
 from lanekeeper.store.network.subnet import subnet_delete, subnet_insert
 from lanekeeper.store.row import row_update
-from lanekeeper.store.tables import metadata
 
 pytestmark = pytest.mark.service
 
@@ -64,7 +64,7 @@ PROFILE = {
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     with Database(database_url) as database:
-        metadata.create_all(database.engine)
+        make_tables(database.engine)
         database.write(lambda c: add_network(c, NET, 15))
         yield database
 
