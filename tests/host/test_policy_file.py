@@ -85,3 +85,32 @@ def test_files_that_cannot_be_policies(tmp_path: Path) -> None:
         read_policy(tmp_path / "absent")
     with pytest.raises(Invalid, match="cannot be read: Is a directory"):
         read_policy(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "where", "quoted"),
+    [
+        ("[isolcpus=1,2]", "p:5:31: the comma ends the value isolcpus=1, and 2", "isolcpus=1,2"),
+        (
+            "[iommu=pt, isolcpus=managed_irq,domain,2-5, quiet]",
+            "p:5:51: the comma ends the value isolcpus=managed_irq, and domain",
+            "isolcpus=managed_irq,domain,2-5",
+        ),
+        ("[pci=realloc,assign-busses]", "p:5:32: the comma ends", "pci=realloc,assign-busses"),
+        ("[isolcpus=1, 2]", r"p:5: kernel_arguments\[1\]: is 2, which is no", "isolcpus=1,2"),
+        ("[isolcpus=1, 2-3]", r"p:5: kernel_arguments\[1\]: is '2-3', which", "isolcpus=1,2-3"),
+    ],
+)
+def test_an_argument_that_yaml_splits_is_to_be_quoted(
+    written: str, where: str, quoted: str
+) -> None:
+    with pytest.raises(Invalid, match=where) as caught:
+        load_policy(f"{GOOD}kernel_arguments: {written}\n", "p")
+    assert f'quote it: "{quoted}"' in caught.value.hint
+    kept = load_policy(f'{GOOD}kernel_arguments: ["{quoted}"]\n', "p").kernel_arguments
+    assert kept == (quoted,)
+
+
+def test_arguments_without_blanks_between_them_are_not_parts_of_one() -> None:
+    kept = load_policy(f"{GOOD}kernel_arguments: [intel_iommu=on,iommu=pt,hugepages=4]\n", "p")
+    assert kept.kernel_arguments == ("intel_iommu=on", "iommu=pt", "hugepages=4")

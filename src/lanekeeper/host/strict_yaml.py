@@ -112,9 +112,27 @@ class Document:
 
     def _sequence(self, path: str, depth: int) -> list[Any]:
         found: list[Any] = []
+        before: yaml.Event | None = None
         while not self._loader.check_event(yaml.SequenceEndEvent):
+            event = self._loader.peek_event()
+            self._refuse_split(before, event)
             found.append(self._value(f"{path}[{len(found)}]", depth + 1))
+            before = event
         return found
+
+    def _refuse_split(self, before: yaml.Event | None, event: yaml.Event) -> None:
+        """Refuse a comma that seems to be part of one value: ``[isolcpus=1,2]``."""
+        if not (isinstance(before, yaml.ScalarEvent) and isinstance(event, yaml.ScalarEvent)):
+            return
+        between = self._text[_end(before).index : _begin(event).index]
+        if between != "," or before.style is not None or event.style is not None:
+            return
+        if "=" not in before.value or "=" in event.value:
+            return
+        whole = re.match(r"[^\s\]]*", self._text[_begin(before).index :])
+        text = whole[0].rstrip(",") if whole else ""
+        what = f"the comma ends the value {before.value}, and {event.value} is one of its own"
+        raise _at(event, what, f'quote it: "{text}"; two values have a blank behind the comma')
 
     def _mapping(self, path: str, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
