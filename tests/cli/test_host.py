@@ -196,7 +196,7 @@ def test_a_simulated_machine_is_captured(
     [
         ("version: 1\npfs: 7\n", "policy.yaml:2: pfs: is 7, not a list"),
         ("versoin: 1\n", "policy.yaml:1: versoin: unknown key"),
-        ("{", "policy.yaml:1: not YAML"),
+        ("{", "policy.yaml:1:2: the file ends where"),
     ],
 )
 @pytest.mark.parametrize("verb", ["check", "plan", "apply"])

@@ -1,5 +1,8 @@
 """The policy that describes a host: a plan for it changes no device, and it says what is lost."""
 
+import json
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,11 +15,16 @@ from lanekeeper.domain.hostplan.action import (
     LoadModule,
     MakeDirectory,
     MakeLink,
+    ReplaceText,
+    RunProgram,
     UpdateBootLoader,
     WriteFile,
 )
-from lanekeeper.domain.hostplan.adopt import adopt
+from lanekeeper.domain.hostplan.adoption.adoption import adopt
+from lanekeeper.domain.hostplan.adoption.vf import ranges_of
 from lanekeeper.domain.hostplan.plan import plan
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.holder import Holder, HolderKind
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.simulated import plant_lab
@@ -35,7 +43,7 @@ captured/vf-settings = {"0000:3b:00.0":{"1":{"mac":"02:00:00:00:01:00","trust":t
 @pytest.mark.parametrize("name", NAMES)
 def test_a_plan_for_the_adopted_policy_changes_no_device(name: str, tmp_path: Path) -> None:
     root = host_of(name, tmp_path)
-    text = policy_text(*adopt(read_survey(root)))
+    text = policy_text(adopt(read_survey(root)))
     found = plan(load_policy(text, "p"), read_host(root))
     assert found.refusals == ()
     assert [step.do for step in found.steps if not isinstance(step.do, FILES)] == []
@@ -43,10 +51,11 @@ def test_a_plan_for_the_adopted_policy_changes_no_device(name: str, tmp_path: Pa
 
 def test_each_vf_is_described_and_what_a_reboot_takes_is_said(tmp_path: Path) -> None:
     root = plant(with_cards(HEALTHY, CARD), tmp_path)
-    document, lost = adopt(read_survey(root))
+    found = adopt(read_survey(root))
+    document, lost = found.document, found.lost
     (entry,) = [each for each in document["pfs"] if each["pf"] == "0000:3b:00.0"]
     assert entry["vf_driver"] == "auto"
-    assert entry["ranges"] == [{"vfs": "1-1", "mac": "02:00:00:00:01:00", "trust": True}]
+    assert entry["ranges"] == [{"vfs": 1, "mac": "02:00:00:00:01:00", "trust": True}]
     said = [str(each) for each in lost]
     assert any("VFs of 0000:3b:00.0" in each and "no max_vfs" in each for each in said)
     assert any("mac, trust of VFs of 0000:3b:00.0" in each for each in said)
@@ -55,7 +64,7 @@ def test_each_vf_is_described_and_what_a_reboot_takes_is_said(tmp_path: Path) ->
 
 
 def test_a_host_whose_unit_brings_all_back_loses_nothing(tmp_path: Path) -> None:
-    assert adopt(read_survey(plant(HEALTHY, tmp_path)))[1] == ()
+    assert adopt(read_survey(plant(HEALTHY, tmp_path))).lost == ()
 
 
 def test_the_policy_is_printed_or_written_once(
@@ -77,6 +86,170 @@ def test_a_command_line_that_repeats_itself_is_adopted_by_its_last_words(tmp_pat
     root = plant(HEALTHY, tmp_path)
     given = "quiet iommu=off intel_iommu=on hugepages=1 iommu=pt intel_iommu=on hugepages=1"
     (root / "proc/cmdline").write_text(given)
-    text = policy_text(*adopt(read_survey(root)))
+    text = policy_text(adopt(read_survey(root)))
     wanted = ("hugepages=1", "iommu=pt", "intel_iommu=on", "hugepages=1")
     assert load_policy(text, "p").kernel_arguments == wanted
+
+
+def adopted(root: Path) -> tuple[str, list[str]]:
+    """Return the policy's text, and the notes, of the host below *root*; a plan for it is fine."""
+    found = adopt(read_survey(root))
+    text = policy_text(found)
+    planned = plan(load_policy(text, "p"), read_host(root))
+    assert planned.refusals == ()
+    files = (*FILES, ReplaceText, RunProgram)
+    assert [step.do for step in planned.steps if not isinstance(step.do, files)] == []
+    return text, [str(note) for note in found.notes]
+
+
+def host(directory: Path, cmdline: str = "", changes: str = "") -> Path:
+    root = plant(with_cards(HEALTHY, changes), directory)
+    if cmdline:
+        (root / "proc/cmdline").write_text(f"quiet {cmdline}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "wanted", "wrong"),
+    [
+        ("intel_iommu=pt", ("intel_iommu=on", "iommu=pt"), "intel_iommu=pt"),
+        ("iommu=pt intel_iommu=pt", ("intel_iommu=on", "iommu=pt"), "intel_iommu=pt"),
+        ("amd_iommu=pt", ("iommu=pt",), "amd_iommu=pt"),
+    ],
+)
+def test_a_spelling_that_the_kernel_passes_over_is_adopted_as_it_is_meant(
+    tmp_path: Path, cmdline: str, wanted: tuple[str, ...], wrong: str
+) -> None:
+    text, notes = adopted(host(tmp_path, cmdline))
+    assert load_policy(text, "p").kernel_arguments == wanted
+    why = f"in place of {wrong}, which the kernel passes over"
+    assert f"  # {why}\n  - {wanted[0]}\n" in text
+    assert f"kernel argument {wanted[0]}: {why}" in notes
+
+
+def test_without_a_known_boot_loader_what_is_meant_is_set_by_hand(tmp_path: Path) -> None:
+    text, notes = adopted(host(tmp_path, "intel_iommu=pt iommu=pt", "- etc/default/grub"))
+    assert load_policy(text, "p").kernel_arguments == ("iommu=pt",)
+    assert any("intel_iommu=on iommu=pt is meant, which has to be set by hand" in n for n in notes)
+
+
+@pytest.mark.parametrize(
+    ("argument", "risk"),
+    [
+        ("intremap=off", "interrupts are not remapped: a guest that owns a device can inject"),
+        ("pcie_acs_override=downstream,multifunction", "IOMMU groups look separate that are not"),
+        ("pci=realloc,disable_acs_redir=0000:00:01.0", "IOMMU groups look separate that are not"),
+        ("vfio_iommu_type1.allow_unsafe_interrupts=1", "a guest that owns a device can inject"),
+        ("vfio-pci.ids=8086:10c9", "vfio-pci takes every device of these kinds"),
+    ],
+)
+def test_a_dangerous_argument_is_told_and_commented(
+    tmp_path: Path, argument: str, risk: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = host(tmp_path / "host", f"intel_iommu=on {argument}")
+    text, notes = adopted(root)
+    assert argument in load_policy(text, "p").kernel_arguments
+    assert [note for note in notes if note.startswith(f"kernel argument {argument}: {risk}")]
+    above = next(before for before, line in _pairs(text) if argument in line)
+    assert above.startswith(f"  # {risk}")
+    file = tmp_path / "policy.yaml"
+    assert main(["host", "adopt", "--root", str(root), "--output", str(file)]) == 0
+    assert f"to know: kernel argument {argument}: {risk}" in capsys.readouterr().out
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    lines = text[text.index("kernel_arguments:") :].splitlines()
+    return list(pairwise(lines))
+
+
+def test_what_keeps_the_iommu_off_or_fits_no_policy_is_left_out_and_told(tmp_path: Path) -> None:
+    cmdline = "iommu=pt amd_iommu=off pci=resource_alignment=20@0000:21:00.0;0000:41:00.0"
+    text, notes = adopted(host(tmp_path, cmdline))
+    assert load_policy(text, "p").kernel_arguments == ("iommu=pt",)
+    assert any("amd_iommu=off: left out: it keeps the IOMMU off" in note for note in notes)
+    assert any("has characters that a policy does not take" in note for note in notes)
+
+
+def test_dangerous_module_options_are_told_where_they_stand(tmp_path: Path) -> None:
+    options = "etc/modprobe.d/v.conf = options vfio_iommu_type1 allow_unsafe_interrupts=1"
+    active = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode = Y"
+    _, notes = adopted(host(tmp_path, changes=f"{options}\n{active}"))
+    assert any(n.startswith("/etc/modprobe.d/v.conf:1 has") and "can inject" in n for n in notes)
+    assert any("enable_unsafe_noiommu_mode is Y: devices are given away" in n for n in notes)
+
+
+HELD = {
+    "0": {"mac": "02:00:00:00:01:00", "trust": True},
+    "1": {"vlan": 7, "qos": 3, "spoofchk": False, "link_state": 1, "max_tx_rate": 100},
+}
+VFIO_CARD = f"""\
+{CARD.splitlines()[0].replace("iavf", "vfio-pci")}
+captured/vf-settings = {json.dumps({"0000:3b:00.0": HELD})}
+"""
+
+
+def test_settings_of_vfs_that_wait_on_vfio_are_kept(tmp_path: Path) -> None:
+    text, notes = adopted(host(tmp_path, changes=VFIO_CARD))
+    (entry,) = [one for one in yaml.safe_load(text)["pfs"] if one["pf"] == "0000:3b:00.0"]
+    driver = {"vf_driver": "vfio-pci"}
+    assert entry["ranges"] == [
+        {"vfs": 0, **driver, "mac": "02:00:00:00:01:00", "trust": True},
+        {"vfs": 1, **driver, "spoofchk": False},
+        {"vfs": "2-3", **driver},
+    ]
+    for told in ("VLAN", "link state", "transmit rates"):
+        assert any(note.startswith(f"{told} of VFs of 0000:3b:00.0: ") for note in notes), told
+    assert any("7 with priority 3 of VF 1: a policy has no key for it" in note for note in notes)
+
+
+def test_settings_of_a_vf_that_a_guest_has_are_that_guests_and_named(tmp_path: Path) -> None:
+    root = host(tmp_path, changes=VFIO_CARD)
+    held = {PciAddress.parse("0000:3b:10.0"): Holder(HolderKind.GUEST, "web-1")}
+    survey = read_survey(root)
+    found = adopt(replace(survey, host=replace(survey.host, holders=held)))
+    (entry,) = [one for one in found.document["pfs"] if one["pf"] == "0000:3b:00.0"]
+    assert entry["ranges"][0] == {"vfs": 0, "vf_driver": "vfio-pci"}
+    why = "left out, since they are those of whoever has it: MAC 02:00:00:00:01:00, trust on"
+    assert f"settings of VF 0000:3b:10.0 (guest web-1): {why}" in [*map(str, found.notes)]
+
+
+def test_neighbours_with_one_address_are_no_range_that_counts_up() -> None:
+    wish = {"vf_driver": "none", "mac": "02:00:00:00:01:00"}
+    assert [one["vfs"] for one in ranges_of([(0, wish), (1, wish)], "none")] == [0, 1]
+
+
+def test_what_is_set_aside_is_named(tmp_path: Path) -> None:
+    _, notes = adopted(host_of("garbage-attributes", tmp_path))
+    (note,) = [note for note in notes if note.startswith("0000:3b:00.0: is set aside, since ")]
+    assert "sriov_totalvfs is 'many'" in note
+
+
+IGB = """\
++ card 0000:3b:00.0 ids=8086:10c9 driver=igb vf=10ca total=7 netdev=ens3f0
+etc/modprobe.d/igb.conf = options igb max_vfs=2
+"""
+
+
+def test_max_vfs_is_taken_over_by_counts_and_said(tmp_path: Path) -> None:
+    root = host(tmp_path, "intel_iommu=on igb.max_vfs=9", IGB)
+    text, notes = adopted(root)
+    (entry,) = [one for one in yaml.safe_load(text)["pfs"] if one["pf"] == "0000:21:00.0"]
+    assert entry["vfs"] == 2
+    told = [note for note in notes if "max_vfs" in note]
+    assert len(told) == 2
+    assert all("the policy has the 2 VFs of 0000:21:00.0 instead" in note for note in told)
+    assert 'add {pf: "0000:3b:00.0", vfs: 2} to pfs' in told[0]
+    assert 'add {pf: "0000:3b:00.0", vfs: 7} to pfs' in told[1]
+    steps = plan(load_policy(text, "p"), read_host(root)).steps
+    assert [s.do.path for s in steps if isinstance(s.do, ReplaceText)] == [
+        "etc/modprobe.d/igb.conf"
+    ]
+
+
+def test_max_vfs_of_a_driver_without_vfs_stays_and_is_said(tmp_path: Path) -> None:
+    card = "+ card 0000:3b:00.0 ids=8086:10fb driver=ixgbe vf=10ed total=63 netdev=ens3f0"
+    grub = 'etc/default/grub = GRUB_CMDLINE_LINUX="intel_iommu=on iommu=pt ixgbe.max_vfs=4"'
+    _, notes = adopted(host(tmp_path, changes=f"{card}\n{grub}"))
+    (note,) = [note for note in notes if "max_vfs" in note]
+    assert note.startswith("kernel argument ixgbe.max_vfs=4 of the next boot: it stays as it is")
+    assert 'add {pf: "0000:3b:00.0", vfs: 4} to pfs' in note

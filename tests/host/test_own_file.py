@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from host.planted import SAMPLE_POLICY, simulated, snapshot
-from lanekeeper.domain.hostplan.action import WriteFile
-from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_FILE, UNIT_LINK, unit_text
+from lanekeeper.domain.hostplan.action import RemoveDirectory, WriteFile
+from lanekeeper.domain.hostplan.persistence import (
+    GRUB_FILE,
+    POLICY_FILE,
+    UNIT_FILE,
+    UNIT_LINK,
+    unit_text,
+)
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.host.facts import read_host
+from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.policy_file import read_policy
+from lanekeeper.host.tree import plant
 from lanekeeper.main import main
 
 
@@ -73,3 +82,88 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / POLICY_FILE)
     found = plan(read_policy(SAMPLE_POLICY), read_host(tmp_path))
     assert [r.subject for r in found.refusals] == [f"/{POLICY_FILE}"]
+
+
+IMAGE = """\
+# lanekeeper tree 1
+etc/default/grub = GRUB_CMDLINE_LINUX="quiet"
+usr/sbin/update-grub = x
+usr/bin/lanekeeper = x
+usr/lib/systemd/systemd = x
+"""
+DIRECTORIES = [
+    "etc/lanekeeper",
+    "etc/modules-load.d",
+    "etc/systemd",
+    "var/lib",
+    "var/lib/lanekeeper-host/originals",
+]
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize("name", DIRECTORIES)
+def test_a_file_where_a_directory_belongs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], offline: bool, name: str
+) -> None:
+    if offline:
+        plant(IMAGE, tmp_path)
+        where = ["--root", str(tmp_path), "--offline"]
+    else:
+        simulated(tmp_path)
+        where = ["--simulate", str(tmp_path)]
+    shutil.rmtree(tmp_path / name, ignore_errors=True)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine\n")
+    said = refused(tmp_path, capsys, *where)
+    assert f"refused: /{name}: there is a regular file, and a directory of Lanekeeper's" in said
+    assert "move it away" in said
+    assert str(tmp_path) not in said
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (GRUB_FILE, f"refused: /{GRUB_FILE}: there is a directory, and a file of Lanekeeper's"),
+        ("etc/default/grub", "/etc/default/grub is to be mended first, it is a directory"),
+        (
+            "etc/default/grub.d/50-mine.cfg",
+            "/etc/default/grub.d/50-mine.cfg is to be mended first, it is a directory",
+        ),
+    ],
+)
+def test_a_directory_where_the_boot_loaders_settings_belong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], offline: bool, name: str, said: str
+) -> None:
+    if offline:
+        plant(IMAGE, tmp_path)
+        where = ["--root", str(tmp_path), "--offline"]
+    else:
+        simulated(tmp_path)
+        (tmp_path / "proc/cmdline").write_text("quiet\n")
+        (tmp_path / "etc/default/grub").write_text('GRUB_CMDLINE_LINUX="quiet"\n')
+        where = ["--simulate", str(tmp_path)]
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir(parents=True)
+    assert said in refused(tmp_path, capsys, *where)
+
+
+def test_what_cannot_be_read_is_named_as_it_is_called_in_the_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(IMAGE, tmp_path)
+    (tmp_path / "boot/loader/entries/a.conf").mkdir(parents=True)
+    (tmp_path / "etc/kernel/cmdline").mkdir(parents=True)
+    (tmp_path / "boot/loader/entries/b.conf").write_text("options quiet\n")
+    where = ["--root", str(tmp_path), "--offline", "--policy", str(SAMPLE_POLICY)]
+    main(["host", "plan", *where])
+    said = "".join(capsys.readouterr())
+    assert "lanekeeper-image" not in said
+    assert "/tmp/" not in said
+
+
+def test_a_directory_that_became_a_file_is_no_obstacle_to_going_back(tmp_path: Path) -> None:
+    actor = FileActor(tmp_path)
+    (tmp_path / "made").write_text("somebody's\n")
+    actor.do(RemoveDirectory("made"))
+    assert (tmp_path / "made").read_text() == "somebody's\n"

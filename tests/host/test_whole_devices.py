@@ -9,7 +9,7 @@ from host.test_plans import HEALTHY, PLANS, host_of
 from lanekeeper.cli.host.adopt import policy_text
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.hostplan.action import BindDevice
-from lanekeeper.domain.hostplan.adopt import adopt
+from lanekeeper.domain.hostplan.adoption.adoption import adopt
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
 from lanekeeper.domain.hostplan.offline import offline_plan
 from lanekeeper.domain.hostplan.persistence import UDEV_FILE
@@ -128,13 +128,14 @@ def test_without_an_iommu_group_a_device_waits_for_the_next_boot(tmp_path: Path)
 
 def test_what_is_given_away_is_adopted_and_what_a_reboot_takes_is_said(tmp_path: Path) -> None:
     bare = plant(with_cards(HEALTHY, f"{TAKEN}\n- etc/systemd"), tmp_path / "a")
-    document, lost = adopt(read_survey(bare))
+    found = adopt(read_survey(bare))
+    document, lost = found.document, found.lost
     assert document["devices"] == [{"device": "0000:3b:00.0", "driver": "vfio-pci"}]
     assert any("driver vfio-pci of 0000:3b:00.0: no vfio-pci.ids=" in str(one) for one in lost)
-    assert "device: '0000:3b:00.0'" in policy_text(document, lost)
+    assert "device: '0000:3b:00.0'" in policy_text(found)
     options = "etc/modprobe.d/guests.conf = options vfio-pci ids=10de:2531,144d:a80a"
     named = plant(with_cards(HEALTHY, f"{TAKEN}\n- etc/systemd\n{options}"), tmp_path / "b")
-    assert not any("0000:3b:00.0" in str(one) for one in adopt(read_survey(named))[1])
+    assert not any("0000:3b:00.0" in str(one) for one in adopt(read_survey(named)).lost)
 
 
 def test_an_image_leaves_devices_to_the_unit(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from lanekeeper.host.altname import read_altnames
 from lanekeeper.host.attribute import names, read_bytes, read_text, whole
 from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.disk import read_mounted
-from lanekeeper.host.fault import Faults
+from lanekeeper.host.fault import Faults, named_below
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import read_interfaces, read_representors
@@ -55,6 +55,11 @@ def read_host(
     Raises:
         HostFault: the kernel refused a read. A device that cannot be read is not that.
     """
+    with named_below(root):
+        return _read_host(root, program, faults)
+
+
+def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
     part = (faults or Faults(keep=False)).part
     told = faults or Faults(keep=True)  # what programs and cards say is needed by few policies
     bus = PciSysfs(root)

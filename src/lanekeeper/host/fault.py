@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from lanekeeper.domain.errors import HostFault
@@ -30,3 +32,12 @@ class Faults:
                 raise
             self.found.append((name, str(error)))
             return absent
+
+
+@contextmanager
+def named_below(root: Path) -> Iterator[None]:
+    """Have a HostFault name files as they are called on the host, wherever its tree lies."""
+    try:
+        yield
+    except HostFault as error:
+        raise HostFault(str(error).replace(f"{root}/", "/"), hint=error.hint) from error

@@ -29,9 +29,9 @@ from lanekeeper.domain.hostplan.action import (
     Respell,
     WriteFile,
 )
+from lanekeeper.domain.hostplan.persistence import ORIGINALS
 from lanekeeper.host.inside import inside
 
-ORIGINALS = "var/lib/lanekeeper-host/originals"
 _MODE = 0o644
 _EXECUTABLE = 0o111
 _EDITED = ".edited-"  # GRUB, udev, modprobe, dracut and systemd pass over such names
@@ -221,7 +221,7 @@ def _remove_if_empty(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
 
 

@@ -20,7 +20,7 @@ from lanekeeper.domain.hostplan.persistence import (
     POLICY_FILE,
     UNIT_LINK,
     WRITTEN,
-    directories_of,
+    every_directory,
 )
 from lanekeeper.host import journal
 from lanekeeper.host.apply import Executor, Stop
@@ -101,9 +101,8 @@ class Image:
     def _copied(self) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="lanekeeper-image-") as directory:
             copy = Path(directory)
-            for name in _directories():
-                if self.at(name).is_dir():
-                    (copy / name).mkdir(parents=True, exist_ok=True)
+            for name in every_directory():
+                self._copy_directory(name, copy / name)
             for name in dict.fromkeys(n for p in _PATTERNS for n in self._matching(p)):
                 self._copy(name, copy / name)
             yield copy
@@ -118,6 +117,15 @@ class Image:
                 found = [f"{f}/{part}".lstrip("/") for f in found]
         return (name for name in found if os.path.lexists(self.at(name).parent))
 
+    def _copy_directory(self, name: str, to: Path) -> None:
+        """Make it without what is in it; of what is none that it is there is all that counts."""
+        with refusals(f"look at /{name} of the image"):
+            is_there, path = os.path.lexists(inside(self.root, name)), self.at(name)
+            if path.is_dir():
+                to.mkdir(parents=True, exist_ok=True)
+            elif is_there:
+                to.touch()
+
     def _copy(self, name: str, to: Path) -> None:
         path = self.at(name)
         with refusals(f"look at {self.root / name}"):
@@ -131,7 +139,7 @@ class Image:
         if path.is_dir():
             to.mkdir(parents=True, exist_ok=True)
         elif not path.is_file():
-            raise HostFault(f"{self.root / name} is neither a file nor a directory")
+            raise HostFault(f"/{name} of the image is neither a file nor a directory")
         else:
             data = b"" if name.startswith(_BY_NAME) else read_bytes(str(path), _FILE_BYTES_MAX)
             to.parent.mkdir(parents=True, exist_ok=True)
@@ -155,8 +163,3 @@ class _FilesOnly:
         """Raises HostFault, as every doer."""
         with refusals(f"keep a copy of /{path}, which was edited"):
             return self._files.keep_edit(path, known)
-
-
-def _directories() -> Iterator[str]:
-    for name in (*WRITTEN, UNIT_LINK):
-        yield from directories_of(name)

@@ -24,6 +24,7 @@ import msgspec
 from lanekeeper import crash
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.action import Change, Passing, WriteFile
+from lanekeeper.domain.hostplan.persistence import CHANGES
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.deadline import Deadline
@@ -31,7 +32,7 @@ from lanekeeper.host.deadline import Deadline
 KEPT = 20
 """How many of the last changes stay, whatever became of them."""
 
-DIRECTORY = "var/lib/lanekeeper-host/changes"
+DIRECTORY = CHANGES
 _FORMAT = 2
 _STEP_BYTES = 256  # of its marks: begun, ended, undone
 _COURSES_BYTES = 4096  # with the reasons

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from lanekeeper.domain.hostplan.persistence import UNIT_LINK, WRITTEN, directories_of
+from lanekeeper.domain.hostplan.persistence import UNIT_LINK, WRITTEN, every_directory
 from lanekeeper.host.attribute import link_name, refusals
 
 _KINDS = (
@@ -34,21 +34,25 @@ def read_own_files(root: Path) -> dict[str, str | None]:
 def read_obstacles(root: Path) -> dict[str, str]:
     """Return the paths where something else lies than a plan would write, and what. HostFault."""
     found: dict[str, str] = {}
-    for name in (*WRITTEN, UNIT_LINK):
+    directories = every_directory()
+    for name in (*directories, *WRITTEN, UNIT_LINK):
         path = root / name
         with refusals(f"look at {path}"):
             try:
                 mode = path.lstat().st_mode
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            is_right = path.is_symlink() if name == UNIT_LINK else path.is_file()
+            if name in directories:
+                is_right = path.is_dir()
+            else:
+                is_right = path.is_symlink() if name == UNIT_LINK else path.is_file()
         if not is_right:
             kinds = (words for is_kind, words in _KINDS if is_kind(mode))
-            found[name] = next(kinds, "a device, a pipe or a socket")
+            what = next(kinds, "a device, a pipe or a socket")
+            found[name] = what.replace("no file", "no directory") if name in directories else what
     return found
 
 
 def read_directories(root: Path) -> frozenset[str]:
     """Return those directories of the files that are there."""
-    wanted = {path for name in (*WRITTEN, UNIT_LINK) for path in directories_of(name)}
-    return frozenset(name for name in wanted if (root / name).is_dir())
+    return frozenset(name for name in every_directory() if (root / name).is_dir())

@@ -1,16 +1,19 @@
 """Which PF is meant: every field by itself, all together, and what nearly was."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at
+from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at, vfs_of
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import parse_policy
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
 from lanekeeper.domain.hostplan.policy.selector import FIELDS, DeviceSelector
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import DeviceType
 
 CARD = pf_at(OTHER_PF, "ens2", vendor_id=0x15B3, product_id=0x1017, driver="mlx5_core", numa_node=1)
 NAMED = host(
@@ -72,7 +75,54 @@ def test_what_nearly_was_meant_is_named(value: object, near: str) -> None:
     (refusal,) = plan(policy, NAMED).refusals
     assert refusal.code == "pf-not-found"
     assert refusal.fix.startswith(near)
-    assert "PFs here: 0000:21:00.0 (ens1), 0000:41:00.0 (ens2)" in refusal.fix
+    assert "PFs here: 0000:21:00.0 (ens1" in refusal.fix
+
+
+NIC = replace(
+    pf_at(PciAddress.parse("0000:21:00.1"), "ens1b"), total_vfs=0, dev_type=DeviceType.PCI
+)
+BRIDGE = replace(NIC, address=PciAddress.parse("0000:00:01.0"), class_code=0x060400, netdev=None)
+VF = replace(vfs_of(NAMED.pfs[0], ["igbvf"] * 3)[2], netdev="ens1v2")
+CROWDED = replace(NAMED, devices=(*NAMED.devices, NIC, BRIDGE, VF))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (
+            str(VF.address),
+            f'{VF.address} (ens1v2, igbvf) is VF 2 of 0000:21:00.0 (ens1, igb): name the PF, pf: "',
+        ),
+        ("ens1v2", f"{VF.address} (ens1v2, igbvf) is VF 2 of 0000:21:00.0"),
+        ("0000:21:00.1", "0000:21:00.1 (ens1b, igb) is no PF: it has no SR-IOV, or"),
+        ("ens1b", "of the same card 0000:21:00.0 can have VFs"),
+        ("0000:00:01.0", "0000:00:01.0 (igb) is a bridge"),
+        ("0000:41:00.1", "that card has no function 1, but 0000:41:00.0"),
+        ("enp65s0f0np0", "enp65s0f0np0 is another name of 0000:41:00.0: altname: enp65s0f0np0"),
+        ({"altname": "ens2"}, "ens2 is the interface's own name: netdev: ens2"),
+        ("enp65s0f0np1", "enp65s0f0np0 is the nearest name, that of 0000:41:00.0"),
+        ({"altname": "enp65s0f0-card"}, "0000:41:00.0 but for altname, which is enp65s0f0np0"),
+        ({"serial": "00-1b-21-ff-ff-aa-01-02"}, "0000:21:00.0 but for serial, which is 00-1b-21"),
+        ({"slot": "7"}, "PFs here: 0000:21:00.0 (ens1, slot 4), 0000:41:00.0 (ens2, slot 4-1)"),
+        ({"serial": "X"}, "0000:41:00.0 (ens2, serial MT1943X01234)"),
+        ({"vendor": "1077"}, "0000:21:00.0 (ens1, vendor 8086)"),
+    ],
+    ids=str,
+)
+def test_what_is_there_instead_of_a_pf_is_told(value: object, told: str) -> None:
+    policy = parse_policy({"version": 1, "persist": False, "pfs": [{"pf": value, "vfs": 0}]})
+    (refusal,) = plan(policy, CROWDED).refusals
+    assert refusal.code == "pf-not-found"
+    assert told in refusal.fix
+
+
+def test_a_bridge_and_a_function_that_is_not_there_are_told_of_whole_devices() -> None:
+    devices = [{"device": "0000:00:01.0"}, {"device": "0000:41:00.3"}, {"device": str(VF.address)}]
+    policy = parse_policy({"version": 1, "persist": False, "devices": devices})
+    bridge, absent, vf = [one for one in plan(policy, CROWDED).refusals if "found" in one.code]
+    assert bridge.fix.startswith("0000:00:01.0 is a bridge, which no guest can have")
+    assert absent.fix.startswith("that card has no function 3, but 0000:41:00.0")
+    assert vf.fix.startswith(f"{VF.address} is a VF of 0000:21:00.0; the entry of its PF")
 
 
 def test_what_is_like_nothing_here_is_given_no_near_miss() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import yaml
 
@@ -13,7 +13,8 @@ from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.hostplan.adopt import Lost, adopt
+from lanekeeper.domain.hostplan.adoption.adoption import Adopted, adopt
+from lanekeeper.domain.hostplan.adoption.note import Note
 from lanekeeper.host.survey import read_survey
 
 _HEAD = """\
@@ -23,14 +24,13 @@ _HEAD = """\
 
 
 def adopt_host(arguments: argparse.Namespace) -> int:
-    """Write the policy that describes the machine, and say what a reboot would take away."""
+    """Write the policy that describes the machine, and say what has to be known of it."""
     with target_of(arguments) as target:
-        document, lost = adopt(read_survey(target.root, program()))
-    text = policy_text(document, lost)
+        found = adopt(read_survey(target.root, program()))
     if arguments.json:
-        told = [{"setting": each.setting, "why": each.why} for each in lost]
-        show(arguments, {"policy": document, "lost_by_a_reboot": told}, ())
+        show(arguments, _document(found), ())
         return exit_code.DONE
+    text = policy_text(found)
     if arguments.output is None:
         sys.stdout.write(text)
         return exit_code.DONE
@@ -40,15 +40,63 @@ def adopt_host(arguments: argparse.Namespace) -> int:
     except OSError as error:
         hint = "name a file that is not there yet"
         raise Invalid(f"cannot write {arguments.output}: {error.strerror}", hint=hint) from error
-    print(f"{arguments.output}: {len(document.get('pfs', []))} PFs.")
-    for each in lost:
+    print(f"{arguments.output}: {len(found.document.get('pfs', []))} PFs.")
+    for each in found.lost:
         print(f"would not survive a reboot: {each}")
+    for note in found.notes:
+        print(f"to know: {note}")
     return exit_code.DONE
 
 
-def policy_text(document: dict[str, Any], lost: tuple[Lost, ...]) -> str:
-    """Return the policy as a file, with what would be lost in comments."""
-    lines = [f"#   {each}\n" for each in lost]
-    told = ["# Would not survive a reboot without `lanekeeper host apply`:\n", *lines]
-    body = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=100)
-    return _HEAD + "".join(told if lost else ()) + body
+def _document(found: Adopted) -> dict[str, object]:
+    return {
+        "policy": found.document,
+        "lost_by_a_reboot": [{"setting": one.setting, "why": one.why} for one in found.lost],
+        "notes": [
+            {"subject": one.subject, "says": one.says, "path": one.path} for one in found.notes
+        ],
+    }
+
+
+def policy_text(found: Adopted) -> str:
+    """Return the policy as a file, with what has to be known of it in comments."""
+    parts = [_HEAD]
+    if found.lost:
+        parts.append("# Would not survive a reboot without `lanekeeper host apply`:\n")
+        parts += _comments(found.lost)
+    if found.notes:
+        parts.append("# To know:\n")
+        parts += _comments(found.notes)
+    notes = {note.path: note for note in found.notes}
+    for key, value in found.document.items():
+        told = [notes.get(f"{key}[{at}]") for at in range(len(value))] if _is_list(value) else []
+        if any(told):
+            parts += [f"{key}:\n", *_with_comments(value, told)]
+        else:
+            # A mapping of plain words alone would be put between braces.
+            parts.append(
+                _yaml({key: value}, flow=None if isinstance(value, list | dict) else False)
+            )
+    return "".join(parts)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _with_comments(values: Iterable[object], told: Iterable[Note | None]) -> Iterator[str]:
+    """Yield a line for each value, below what has to be known of it."""
+    for value, note in zip(values, told, strict=True):
+        if note is not None:
+            yield f"  # {note.says}\n"
+        yield f"  {_yaml([value], flow=False)}"
+
+
+def _comments(lines: Iterable[object]) -> Iterator[str]:
+    """Yield each in a line of a comment; what files of the host say may have more lines."""
+    return (f"#   {' '.join(str(line).split())}\n" for line in lines)
+
+
+def _yaml(value: object, *, flow: bool | None = None) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=flow, width=100)
+    return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from lanekeeper.domain.hostplan.near_miss import instead_of_device, instead_of_pf, near_names, told
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.device import DevicePolicy
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
@@ -92,22 +93,29 @@ def _nothing_selected(kind: _Kind, entry: _Entry, host: HostFacts) -> Refusal:
     for name, fault in host.device_faults:
         if name == str(entry.selector.address):
             reason = f"{reason}: the function there is set aside, since {fault}"
-    among, fix = _offered(kind, entry, host)
-    near = "; ".join(entry.selector.near_misses(among, host))
+    among = host.pfs if kind is _Kind.PF else host.whole
+    instead = instead_of_pf if kind is _Kind.PF else instead_of_device
+    near = [*instead(entry.selector, host), *entry.selector.near_misses(among, host)]
+    near += [] if near else near_names(entry.selector, among, host)
     code = f"{kind.lower()}-not-found"
-    return Refusal(code, entry.path, reason, f"{near}. {fix}" if near else fix)
+    return Refusal(code, entry.path, reason, ". ".join(_fix(kind, entry, among, host, near)))
 
 
-def _offered(kind: _Kind, entry: _Entry, host: HostFacts) -> tuple[tuple[PciDevice, ...], str]:
-    """Return what could have been chosen, and how that is said."""
+def _fix(
+    kind: _Kind,
+    entry: _Entry,
+    among: Sequence[PciDevice],
+    host: HostFacts,
+    near: Sequence[str],
+) -> Iterator[str]:
+    """Say what was probably meant, and what is there."""
+    if near:
+        yield "; ".join(near)
     if kind is _Kind.PF:
-        there = ", ".join(f"{pf.address} ({pf.netdev or 'no netdev'})" for pf in host.pfs)
-        return host.pfs, f"PFs here: {there or 'none'}"
-    vfs = tuple(device for device in host.devices if device.parent is not None)
-    if found := entry.selector.select(vfs, host):
-        fix = "the entry of its PF in pfs gives a VF its driver: vf_driver, or ranges"
-        return host.whole, f"{found[0].address} is a VF of {found[0].parent}; {fix}"
-    return host.whole, "`lanekeeper host show` lists what is here"
+        there = ", ".join(told(pf, entry.selector, host) for pf in among)
+        yield f"PFs here: {there or 'none'}"
+    else:
+        yield "`lanekeeper host show` lists what is here"
 
 
 def _order_unknown(kind: _Kind, entry: _Entry, host: HostFacts) -> Refusal:

@@ -16,6 +16,10 @@ ENTRY_ID = "lanekeeper"
 MODULES_LOAD_FILE = "etc/modules-load.d/lanekeeper.conf"
 UDEV_FILE = "etc/udev/rules.d/60-lanekeeper.rules"  # before 80-drivers.rules, which loads drivers
 
+CHANGES = "var/lib/lanekeeper-host/changes"
+ORIGINALS = "var/lib/lanekeeper-host/originals"
+"""Where journals are kept, and files from before the first change."""
+
 WRITTEN = (
     *(POLICY_FILE, UNIT_FILE, GRUB_FILE, ENTRY_SCRIPT),
     *(MODPROBE_FILE, DRACUT_FILE, MODULES_LOAD_FILE, UDEV_FILE),
@@ -89,3 +93,9 @@ def directories_of(path: str) -> tuple[str, ...]:
     """Return the directories above *path*, from the top."""
     parts = path.split("/")[:-1]
     return tuple("/".join(parts[:length]) for length in range(1, len(parts) + 1))
+
+
+def every_directory() -> tuple[str, ...]:
+    """Return all that a plan may make or a change needs, each before those in it."""
+    inner = (f"{CHANGES}/", f"{ORIGINALS}/", *WRITTEN, UNIT_LINK)
+    return tuple(dict.fromkeys(path for name in inner for path in directories_of(name)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lanekeeper.domain.hostplan.boot_loader import BootSettings, Loader
+from lanekeeper.domain.hostplan.persistence import GRUB_FILE
 from lanekeeper.host.attribute import read_bytes, read_text
 from lanekeeper.host.boot import entry, grub
 
@@ -44,7 +46,7 @@ def read_boot_loader(root: Path) -> BootLoader:
     # Debian's grub-common brings a drop-in wherever it is installed, so one alone says nothing.
     has_settings = grub.SETTINGS in texts or (bool(texts) and not entries)
     damaged = (grub.damage(name, text) for name, text in texts.items())
-    doubt = next(filter(None, damaged), "") or _doubt(
+    doubt = next(filter(None, (*_no_files(root, files), *damaged)), "") or _doubt(
         root, has_settings and not with_entries, bool(entries), images
     )
     if doubt or not (texts or entries):
@@ -114,9 +116,16 @@ def _is_systemd_boot(root: Path) -> bool:
     return entry.running_loader(root).startswith("systemd-boot")
 
 
+def _no_files(root: Path, names: tuple[str, ...]) -> Iterator[str]:
+    """Say which settings are directories, which a shell does not read; a plan refuses its own."""
+    for name in names:
+        if name != GRUB_FILE and (root / name).is_dir():
+            yield f"/{name} is to be mended first, it is a directory"
+
+
 def _text(root: Path, name: str) -> str | None:
-    """Return a file as it stands, to the last blank."""
-    data = read_bytes(str(root / name))
+    """Return a file as it stands, to the last blank; None for none."""
+    data = None if (root / name).is_dir() else read_bytes(str(root / name))
     return None if data is None else data.decode("utf-8", "surrogateescape")
 
 

@@ -218,7 +218,7 @@ def _numbers(survey: Survey) -> Iterator[Finding]:
 
 def _max_vfs(survey: Survey) -> Iterator[Finding]:
     """Read the module option, which counts for all cards of a driver, one number each or one."""
-    for module, counts, source in _options(survey):
+    for module, counts, source in max_vfs_options(survey):
         pfs = [pf for pf in survey.host.pfs if (pf.driver or "").replace("-", "_") == module]
         wanted = [int(count) for count in counts.split(",") if count]
         for number, pf in enumerate(pfs):
@@ -242,7 +242,8 @@ def _max_vfs(survey: Survey) -> Iterator[Finding]:
         )
 
 
-def _options(survey: Survey) -> Iterator[tuple[str, str, str]]:
+def max_vfs_options(survey: Survey) -> Iterator[tuple[str, str, str]]:
+    """Yield each ``max_vfs`` that counts: module, numbers with commas between, where it stands."""
     for line in survey.modprobe:
         words = line.text.split()
         if words[0] == "options" and len(words) > 1:

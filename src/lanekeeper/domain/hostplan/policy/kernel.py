@@ -61,9 +61,10 @@ class ModuleOptions:
 
 def read_arguments(value: object, path: str) -> tuple[str, ...]:
     """Read arguments for the kernel command line. Raises PolicyInvalid."""
+    given = read_list(value, path, _ARGUMENTS_MAX)
     found = tuple(
-        read_text(argument, f"{path}[{at}]", ARGUMENT, "one argument such as iommu=pt")
-        for at, argument in enumerate(read_list(value, path, _ARGUMENTS_MAX))
+        _argument(argument, f"{path}[{at}]", given[at - 1] if at else "")
+        for at, argument in enumerate(given)
     )
     for at, argument in enumerate(found):
         key, _, count = argument.partition("=")
@@ -74,6 +75,14 @@ def read_arguments(value: object, path: str) -> tuple[str, ...]:
             raise PolicyInvalid(f"{path}[{at}]", reason, hint=NO_ARGUMENTS[argument])
     _refuse_contradictions(found, path)
     return found
+
+
+def _argument(value: object, path: str, before: object) -> str:
+    """Read one argument. What is a number or begins with one is a part of that *before*."""
+    if "=" in str(before) and str(value)[:1].isdecimal() and not isinstance(value, bool):
+        hint = f'quote it: "{before},{value}"; in a list YAML parts values at commas'
+        raise PolicyInvalid(path, f"is {value!r:.60}, which is no argument", hint=hint)
+    return read_text(value, path, ARGUMENT, "one argument such as iommu=pt")
 
 
 def _refuse_contradictions(arguments: tuple[str, ...], path: str) -> None:

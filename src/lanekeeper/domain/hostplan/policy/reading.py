@@ -88,6 +88,11 @@ def read_flag(value: object, path: str) -> bool:
 
 
 def read_text(value: object, path: str, pattern: re.Pattern[str], right: str) -> str:
+    if isinstance(value, bool | int | float):
+        # YAML 1.1 has no, off, on and yes for booleans, and 3:10 for a number.
+        kind = "true or false" if isinstance(value, bool) else "a number"
+        hint = f"{right}; in quotes, since without them YAML takes it for {kind}"
+        raise PolicyInvalid(path, f"is {value!r:.60}", hint=hint)
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise PolicyInvalid(path, f"is {value!r:.60}", hint=right)
     return value

@@ -101,7 +101,7 @@ class DeviceSelector:
             wrong = list(self.mismatches(device, host))
             if len(wrong) == 1:
                 (field, asked, has) = wrong[0]
-                likeness = SequenceMatcher(None, asked, has).ratio()
+                likeness = max(_likeness(asked, each) for each in has.split(", "))
                 alike = likeness >= VERY_NEAR and field != "address"  # all addresses are alike
                 if alike or self._fields > 1:
                     but_one.append((-likeness, device.address, field, has))
@@ -129,6 +129,10 @@ class DeviceSelector:
             "index": self.index,
         }
         return ", ".join(f"{key} {value}" for key, value in given.items() if value is not None)
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, _plain(one), _plain(other)).ratio()
 
 
 def _covers(wanted: PciAddress | AddressPattern, address: PciAddress) -> bool:

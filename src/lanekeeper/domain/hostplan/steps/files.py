@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import (
@@ -15,6 +15,12 @@ from lanekeeper.domain.hostplan.action import (
 )
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
+
+_OF_CHANGES = tuple(
+    path
+    for kept in (persistence.CHANGES, persistence.ORIGINALS)
+    for path in persistence.directories_of(f"{kept}/")
+)
 
 
 def file_steps(
@@ -49,12 +55,14 @@ def own_file_steps(
         yield Step(RemoveFile(path), (WriteFile(path, before),), why, impact)
 
 
-def obstacle_refusals(steps: Iterable[Step], host: HostFacts) -> Iterator[Refusal]:
-    """Refuse to put a file or a link where something of another kind lies."""
+def obstacle_refusals(steps: Collection[Step], host: HostFacts) -> Iterator[Refusal]:
+    """Refuse to put a file, a link or a directory where something of another kind lies."""
+    places = dict.fromkeys(_OF_CHANGES, "directory")
     for step in steps:
-        path = getattr(step.do, "path", "")
+        kind = {MakeLink: "link", MakeDirectory: "directory"}.get(type(step.do), "file")
+        places[getattr(step.do, "path", "")] = kind
+    for path, wanted in places.items() if steps else ():
         if path in host.obstacles:
-            wanted = "link" if isinstance(step.do, MakeLink) else "file"
             reason = f"there is {host.obstacles[path]}, and a {wanted} of Lanekeeper's goes there"
             yield Refusal("path-taken", f"/{path}", reason, "see what it is for, and move it away")
 

@@ -40,7 +40,8 @@ def boot_refusals(policy: Policy, host: HostFacts) -> Iterator[Refusal]:
     if absent and host.configured_cmdline is None:
         code = "boot-loader-ambiguous" if host.boot.doubt else "boot-loader-unknown"
         why = host.boot.doubt or "no boot loader that is known sets the kernel arguments"
-        fix = f"add {' '.join(absent)} to the kernel command line by hand"
+        first = "settle that, or " if host.boot.doubt else ""
+        fix = f"{first}add {' '.join(absent)} to the kernel command line by hand"
         yield Refusal(code, "kernel_arguments", f"{why} (looked at {looked})", fix)
     if host.configured_cmdline is None or not wanted:
         return
