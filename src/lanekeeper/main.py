@@ -35,6 +35,7 @@ _NOUNS = {
     "admin": "lanekeeper.cli.admin",
     "lab": "lanekeeper.cli.lab",
 }
+_COLUMNS = 80
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,10 +72,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Asks the terminal for its width itself: argparse loads shutil and its archivers for that."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """As ``shutil.get_terminal_size``: what the environment says, else the terminal, else 80."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    with suppress(AttributeError, ValueError, OSError):
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _COLUMNS  # type: ignore[union-attr]
+    return _COLUMNS
+
+
 class _Parser(argparse.ArgumentParser):
     """Has the very noun or verb complain that was given wrong words, with its own usage."""
 
     _given: Sequence[str] = ()
+
+    def __init__(self, **told: Any) -> None:
+        super().__init__(**{"formatter_class": _Formatter, **told})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self._given = list(args or ())
@@ -101,7 +122,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         description="PCI devices and SR-IOV for KVM guests, from bare silicon to a running server.",
     )
     parser.add_argument("--version", action="version", version=f"lanekeeper {__version__}")
-    subparsers = parser.add_subparsers(dest="noun", required=True, metavar="NOUN")
+    subparsers = parser.add_subparsers(dest="noun", required=True, metavar="NOUN", prog=parser.prog)
     word = next((word for word in given if not word.startswith("-")), "")
     wanted = [_NOUNS[word]] if word in _NOUNS else _NOUNS.values()
     if given[:1] == ["--version"]:

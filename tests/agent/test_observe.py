@@ -11,7 +11,7 @@ from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device_spec import parse_option
 from lanekeeper.domain.pci.devname import pin
-from lanekeeper.host.machine import DeviceFault, Scan
+from lanekeeper.host.scan import DeviceFault, Scan
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.simulated_bus import insert_card
 from lanekeeper.hypervisor.guest_files import GuestDirectories

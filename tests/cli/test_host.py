@@ -118,7 +118,8 @@ def test_a_filter_chooses_or_says_what_is_near(
     assert shown("--netdev", "ens2") == card
     assert shown("--address", "41:11.*") == {f"0000:41:11.{n}" for n in (0, 2, 4)}
     for words, told in (
-        (("--pf", "0000:41:10.0"), "0000:41:00.0"),
+        (("--pf", "0000:41:10.0"), "that is VF 0 of 0000:41:00.0: --pf 0000:41:00.0"),
+        (("--pf", "0000:00:02.0"), "what is there has no SR-IOV; there are PFs such as"),
         (("--pf", "x"), "'x' is not a PCI address"),
         (("--netdev", "ens22"), "there are interfaces such as ens2"),
         (("--address", "0000:43:00.0"), "there are functions such as 0000:41:00.0"),

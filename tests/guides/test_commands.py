@@ -22,7 +22,7 @@ from lanekeeper.cli import agent, up
 from lanekeeper.config import Config, load
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.host.device import list_devices
-from lanekeeper.host.machine import Scan
+from lanekeeper.host.scan import Scan
 from lanekeeper.protocol import DeviceFact
 
 pytestmark = pytest.mark.service

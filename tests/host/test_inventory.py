@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from host.planted import ONE_PF_TWO_VFS
+from host.test_names import vpd
 from lanekeeper.cli.host.device_view import devices_text, inventory_json
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
@@ -106,3 +107,18 @@ def test_a_capture_keeps_who_holds_what_and_no_secret_of_a_guest(tmp_path: Path)
     assert (after.holders, after.settings) == (before.holders, before.settings)
     assert after.holders[vf].name == "web"
     assert after.settings[pf][0].vlan == 15
+
+
+def test_slot_and_serial_are_shown_where_they_are_known(tmp_path: Path) -> None:
+    bare = read_inventory(plant(ONE_PF_TWO_VFS, tmp_path / "bare"), live=False)
+    assert "SLOT" not in "\n".join(devices_text(bare, bare.devices))
+    root = plant(ONE_PF_TWO_VFS + "sys/bus/pci/slots/4/address = 0000:3b:00\n", tmp_path / "known")
+    (root / "sys/bus/pci/devices/0000:3b:00.0/vpd").write_bytes(vpd((b"SN", b"MT1943X01234")))
+    known = read_inventory(root, live=False)
+    head, pf, vf, *_ = "\n".join(devices_text(known, known.devices)).splitlines()
+    assert head.split()[-3:] == ["SLOT", "SERIAL", "HOLDER"]
+    assert pf.split()[-3:] == ["4", "MT1943X01234", "-"]
+    assert vf.split()[-3:] == ["-", "-", "-"]
+    first, second, *_ = inventory_json(known, known.devices)["devices"]
+    assert (first["slot"], first["vpd_serial"], first["serial"]) == ("4", "MT1943X01234", None)
+    assert (second["slot"], second["vpd_serial"]) == (None, None)

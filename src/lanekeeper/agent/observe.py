@@ -21,7 +21,7 @@ from lanekeeper.domain.pci.devname import Pins, pinned, renamed
 from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.domain.pci.unit import Unit, units
-from lanekeeper.host.machine import Scan
+from lanekeeper.host.scan import Scan
 from lanekeeper.hypervisor.driver import Capacity
 from lanekeeper.protocol import DeviceFact, DeviceHealth, HostFacts, HostHealth
 

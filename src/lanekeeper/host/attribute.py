@@ -60,6 +60,26 @@ def read_text(path: str) -> str | None:
     return None if data is None else data.decode("utf-8", "replace").strip()
 
 
+def read_attribute(path: str) -> bytes | None:
+    """Return one attribute of sysfs, by the one read that gives all of it; None when there is none.
+
+    Raises:
+        HostFault: the kernel refused it.
+
+    Source: Linux ``Documentation/filesystems/sysfs.rst``: an attribute is a page at most.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, _CHUNK)
+        finally:
+            os.close(descriptor)
+    except _GONE:
+        return None
+    except OSError as error:
+        raise HostFault(f"cannot read {path}: {error.strerror}") from error
+
+
 def read_lines(path: str) -> list[str]:
     """Return every line of a file, empty ones too; none for no file. Raises HostFault."""
     return (read_bytes(path) or b"").decode("utf-8", "replace").splitlines()

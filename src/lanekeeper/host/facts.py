@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 from lanekeeper.domain.errors import NotFound
@@ -20,15 +19,15 @@ from lanekeeper.host.fault import Faults, named_below
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import read_interfaces, read_representors
-from lanekeeper.host.machine import Scan
 from lanekeeper.host.modprobe import read_vf_counts
 from lanekeeper.host.offload import read_offload
 from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
+from lanekeeper.host.scan import Scan
 from lanekeeper.host.slot import read_slots
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.topology import cpu_list, read_nodes
 from lanekeeper.host.vf_settings import read_vf_settings
-from lanekeeper.host.vpd import read_serial
+from lanekeeper.host.vpd import read_serials
 
 _REMAPPED = re.compile(r"\bIR-(?:PCI-MSIX?|IO-APIC)[^\s]*")
 _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capability Register, IR
@@ -108,7 +107,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),
         program=program,
         slots=part("physical slots", lambda: read_slots(root, whole), {}),
-        serials=_serials(root, whole, told),
+        serials=read_serials(root, whole, told),
         altnames=_altnames(root, interfaces, told),
         vf_settings=read_vf_settings(root, pfs, told),
         holders=part("who holds what", lambda: read_holders(root, scan.devices), {}),
@@ -117,16 +116,6 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         mounted=part("what is mounted", lambda: read_mounted(root), {}),
         offload=read_offload(root, pfs, told),
     )
-
-
-def _serials(root: Path, whole: tuple[PciDevice, ...], faults: Faults) -> dict[PciAddress, str]:
-    home = str(root / "sys/bus/pci/devices")
-    paths = {one.address: f"{home}/{one.address}/vpd" for one in whole}
-    found = {
-        address: faults.part(f"VPD of {address}", partial(read_serial, path), None)
-        for address, path in paths.items()
-    }
-    return {address: serial for address, serial in found.items() if serial is not None}
 
 
 def _boot_displays(root: Path, whole: tuple[PciDevice, ...]) -> frozenset[PciAddress]:

@@ -20,7 +20,9 @@ from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import Holders, read_holders
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.vf_settings import Settings, read_vf_settings, were_kept
+from lanekeeper.host.vpd import read_serials
 
+_BRIDGE = 0x06  # base class; PCI Code and ID Assignment Specification
 _NOBODY: Holders = {}
 _NOTHING: Settings = {}
 
@@ -32,6 +34,8 @@ class Inventory:
     Attributes:
         links: of functions with an interface: ``up 10000 Mbit/s``, ``no carrier``, ``down``.
         settings: what PFs hold for their VFs, by PF and index; without PFs that were not asked.
+        slots: names of physical slots, by the function in them.
+        serials: what the vital product data says, beside the number of the PCIe capability.
         faults: what was set aside, by name, with the reason.
     """
 
@@ -39,7 +43,13 @@ class Inventory:
     links: Mapping[PciAddress, str] = field(default_factory=dict)
     settings: Mapping[PciAddress, Mapping[int, VfSettings]] = field(default_factory=dict)
     holders: Mapping[PciAddress, Holder] = field(default_factory=dict)
+    slots: Mapping[PciAddress, str] = field(default_factory=dict)
+    serials: Mapping[PciAddress, str] = field(default_factory=dict)
     faults: tuple[tuple[str, str], ...] = ()
+
+    def serial_of(self, device: PciDevice) -> str | None:
+        """The number printed on the card, where it is known; else that of the capability."""
+        return self.serials.get(device.address) or device.serial
 
     def settings_of(self, device: PciDevice) -> VfSettings | None:
         """What the PF of *device* holds for it; None for what is no VF, or has none."""
@@ -64,8 +74,14 @@ def read_inventory(root: Path, *, live: bool) -> Inventory:
         links=_links(root, scan.devices, faults),
         settings=read_vf_settings(root, scan.devices, faults) if is_known else _NOTHING,
         holders=holders,
+        slots=scan.slots,
+        serials=read_serials(root, filter(_may_be_a_card, scan.devices), faults),
         faults=tuple(faults.found),
     )
+
+
+def _may_be_a_card(device: PciDevice) -> bool:
+    return device.parent is None and device.class_code >> 16 != _BRIDGE
 
 
 def _links(root: Path, devices: tuple[PciDevice, ...], faults: Faults) -> dict[PciAddress, str]:

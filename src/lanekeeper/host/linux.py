@@ -12,8 +12,9 @@ from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.attribute import Write, read_text, write_text
 from lanekeeper.host.health import read_health
-from lanekeeper.host.machine import Scan, VfChange
+from lanekeeper.host.machine import VfChange
 from lanekeeper.host.netlink import VfLinks
+from lanekeeper.host.scan import Scan
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.topology import read_nodes
 from lanekeeper.host.vfio import Vfio

@@ -7,8 +7,8 @@ when the kernel is done; none of them retries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 from lanekeeper.domain.hostplan.observed import NumaNode
@@ -16,6 +16,7 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.vf_settings import NO_MAC, LinkState, VfSettings
+from lanekeeper.host.scan import Scan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,32 +82,6 @@ def narrowed(wanted: VfChange, found: VfSettings) -> VfChange:
     missing |= {name for name in _REPORTED_BY_SOME if getattr(found, name) is None}
     done: dict[str, Any] = {name: None for name in changed_fields(wanted) if name not in missing}
     return replace(wanted, **done)
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceFault:
-    """A function that could not be read. It is set aside; the others are as good as ever.
-
-    Attributes:
-        name: what the kernel calls it, as a rule its address.
-        reason: one sentence for the operator.
-    """
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """Every PCI function in bus order, and those that could not be read.
-
-    Attributes:
-        slots: the physical slot's name for each that sits in one and is no VF.
-    """
-
-    devices: tuple[PciDevice, ...]
-    faults: tuple[DeviceFault, ...] = ()
-    slots: Mapping[PciAddress, str] = field(default_factory=dict)
 
 
 class Machine(Protocol):

@@ -16,7 +16,8 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.vf_settings import VfSettings
-from lanekeeper.host.machine import Scan, VfChange
+from lanekeeper.host.machine import VfChange
+from lanekeeper.host.scan import Scan
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.tree import plant
 

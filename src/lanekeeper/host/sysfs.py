@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFound
@@ -20,14 +21,17 @@ from lanekeeper.host.attribute import (
     link_name,
     link_target,
     names,
-    read_bytes,
+    read_attribute,
     read_text,
     whole,
     write_text,
 )
-from lanekeeper.host.machine import DeviceFault, Scan
+from lanekeeper.host.scan import DeviceFault, Scan
 from lanekeeper.host.slot import read_slots
 
+_CLASS_AND_ID = re.compile(
+    rb"^PCI_CLASS=([0-9A-F]{1,6})\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})$", re.MULTILINE
+)
 _PCI_ID = re.compile(rb"^PCI_ID=([0-9A-F]{4}):([0-9A-F]{4})$", re.MULTILINE)
 _PCI_CLASS = re.compile(rb"^PCI_CLASS=([0-9A-F]{1,6})$", re.MULTILINE)
 _REPRESENTOR = re.compile(r"(c\d+)?pf\d+(vf|sf)\d+")
@@ -38,6 +42,22 @@ _CONFIG_BYTES = 4096
 _ID_MAX, _CLASS_MAX = 0xFFFF, 0xFFFFFF
 _VFS_MAX = 0xFFFF  # PCI Express Base Specification, SR-IOV capability: TotalVFs has 16 bits
 _NODE_MAX = 1023  # Linux include/linux/numa.h, with the largest CONFIG_NODES_SHIFT
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What a PF and its VFs share: read once, however many VFs there are.
+
+    Attributes:
+        root: the PF's root port. VFs hang below the same, also those on a bus of their own.
+        indices: of the VFs, by name.
+
+    Source: Linux drivers/pci/iov.c, virtfn_add_bus().
+    """
+
+    pf: PciAddress
+    root: str | None
+    indices: dict[str, int]
 
 
 class PciSysfs:
@@ -65,10 +85,10 @@ class PciSysfs:
         """
         found: list[PciDevice] = []
         faults: list[DeviceFault] = []
-        indices: dict[str, dict[str, int]] = {}
+        families: dict[str, _Family] = {}
         for name in names(self._devices):
             try:
-                found.append(self._read(name, PciAddress.parse(name), indices))
+                found.append(self._read(name, PciAddress.parse(name), families))
             except NotFound as error:
                 if os.path.lexists(self._home(name)):
                     faults.append(DeviceFault(name, str(error)))
@@ -187,10 +207,8 @@ class PciSysfs:
     def _home(self, name: str) -> str:
         return f"{self._devices}/{name}"
 
-    def _read(
-        self, name: str, address: PciAddress, indices: dict[str, dict[str, int]]
-    ) -> PciDevice:
-        """Read one function; *indices* remembers the VF links of PFs met on the way."""
+    def _read(self, name: str, address: PciAddress, families: dict[str, _Family]) -> PciDevice:
+        """Read one function; *families* remembers the PFs of VFs met on the way."""
         home = self._home(name)
         vendor_id, product_id, class_code = _identity(home, name)
         parent = link_name(f"{home}/physfn")
@@ -198,9 +216,8 @@ class PciSysfs:
         numa_node = _number(home, "numa_node", -1, _NODE_MAX, absent=-1)
         driver = link_name(f"{home}/driver")
         netdev = _netdev(home, driver) if class_code >> 16 in (0x00, 0x02) else None
-        if parent and parent not in indices:
-            indices[parent] = self._virtfns(parent)
-        if parent and name not in indices[parent]:
+        family = self._family(parent, families) if parent else None
+        if family and name not in family.indices:
             raise HostFault(f"no virtfn link of its PF {parent} leads to it")
         group = link_name(f"{home}/iommu_group")
         return PciDevice(
@@ -209,10 +226,10 @@ class PciSysfs:
             product_id=product_id,
             class_code=class_code,
             dev_type=_dev_type(parent, total_vfs),
-            parent=PciAddress.parse(parent) if parent else None,
-            vf_index=indices[parent][name] if parent else None,
+            parent=family.pf if family else None,
+            vf_index=family.indices[name] if family else None,
             numa_node=None if numa_node < 0 else numa_node,
-            pcie_root=_root_port(home),
+            pcie_root=family.root if family else _root_port(home),
             iommu_group=whole(group, "iommu_group") if group else None,
             has_reset=parent is not None or os.path.lexists(f"{home}/reset"),
             total_vfs=total_vfs,
@@ -222,6 +239,12 @@ class PciSysfs:
             mac=self._of_interface(home, netdev, "address") if netdev else None,
             serial=None if parent or class_code >> 16 == _BRIDGE else self._serial_once(address),
         )
+
+    def _family(self, pf: str, families: dict[str, _Family]) -> _Family:
+        if pf not in families:
+            root = _root_port(self._home(pf))
+            families[pf] = _Family(PciAddress.parse(pf), root, self._virtfns(pf))
+        return families[pf]
 
     def _of_interface(self, home: str, netdev: str, attribute: str) -> str | None:
         text = read_text(f"{home}/net/{netdev}/{attribute}")
@@ -242,7 +265,10 @@ class PciSysfs:
 
 def _identity(home: str, name: str) -> tuple[int, int, int]:
     """Return vendor, product and class; from ``uevent`` because that is one file, not three."""
-    uevent = read_bytes(f"{home}/uevent") or b""
+    uevent = read_attribute(f"{home}/uevent") or b""
+    both = _CLASS_AND_ID.search(uevent)
+    if both:
+        return int(both[2], 16), int(both[3], 16), int(both[1], 16)
     ids, class_code = _PCI_ID.search(uevent), _PCI_CLASS.search(uevent)
     if ids and class_code:
         return int(ids[1], 16), int(ids[2], 16), int(class_code[1], 16)
@@ -265,9 +291,10 @@ def _id(text: str, attribute: str, most: int) -> int:
 
 
 def _number(home: str, attribute: str, least: int, most: int, absent: int = 0) -> int:
-    text = read_text(f"{home}/{attribute}")
-    if text is None:
+    data = read_attribute(f"{home}/{attribute}")
+    if data is None:
         return absent
+    text = data.decode("utf-8", "replace").strip()
     number = whole(text, attribute)
     if not least <= number <= most:
         raise HostFault(f"{attribute} is {text[:40]!r}, not within {least} to {most}")

@@ -33,7 +33,6 @@ HEADER = "# lanekeeper tree 1"
 _END = re.compile(r"^# end of (\d+) entries$", re.MULTILINE)
 _BUS = "sys/bus/pci/devices"
 FILE_BYTES_MAX = 2**20
-_SIGNS = ("sys/bus", "sys/devices", "sys/class", "sys/module", "proc/cpuinfo", "proc/cmdline")
 _LONG = {"n": b"\n", "t": b"\t", "\\": b"\\"}
 _ESCAPED = re.compile(r"\\(x[0-9a-f]{2}|n|t|\\)")
 _BROKEN = re.compile(r"\\(?!x[0-9a-f]{2}|n|t|\\)")
@@ -179,17 +178,6 @@ def _plant_one(path: Path, entry: Entry) -> None:
     else:
         feed = b"\n" if entry.kind is Kind.LINE else b""
         path.write_bytes(entry.content + feed)
-
-
-def is_machine(root: Path) -> bool:
-    """Whether *root* has anything of what a running Linux shows of itself.
-
-    A directory named ``sys`` or ``proc`` is no sign yet: /proc itself has a ``sys``.
-
-    Raises:
-        OSError: *root* may not be looked into.
-    """
-    return any((root / sign).exists() for sign in _SIGNS)
 
 
 def _escape(data: bytes, also: str = "") -> str:

@@ -6,10 +6,28 @@ one (0x90) keywords of two letters with a length of one byte.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.attribute import read_bytes
+from lanekeeper.host.fault import Faults
 
 _READ_ONLY, _LARGE, _END = 0x90, 0x80, 0x78
 _BYTES_MAX = 4096
+
+
+def read_serials(root: Path, devices: Iterable[PciDevice], faults: Faults) -> dict[PciAddress, str]:
+    """Return the serial number of each of *devices* that says one."""
+    home = str(root / "sys/bus/pci/devices")
+    paths = {one.address: f"{home}/{one.address}/vpd" for one in devices}
+    found = {
+        address: faults.part(f"VPD of {address}", partial(read_serial, path), None)
+        for address, path in paths.items()
+    }
+    return {address: serial for address, serial in found.items() if serial is not None}
 
 
 def read_serial(path: str) -> str | None:

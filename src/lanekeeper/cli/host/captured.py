@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.host.tree import is_machine, plant, require_whole
+
+_SIGNS = ("sys/bus", "sys/devices", "sys/class", "sys/module", "proc/cpuinfo", "proc/cmdline")
 
 
 def captured_text(file: Path) -> str:
@@ -51,7 +52,7 @@ def _is_directory(root: Path, option: str) -> bool:
 def _checked(found: Path, root: Path, option: str) -> Path:
     """Return *found*, which *root* names. Raises Invalid: it is no machine."""
     try:
-        is_there = is_machine(found)
+        is_there = _is_machine(found)
     except OSError as error:
         raise Invalid(f"{option} {root}: {error.strerror}") from error
     if not is_there:
@@ -61,8 +62,21 @@ def _checked(found: Path, root: Path, option: str) -> Path:
     return found
 
 
+def _is_machine(root: Path) -> bool:
+    """Whether *root* has anything of what a running Linux shows of itself.
+
+    A directory named ``sys`` or ``proc`` is no sign yet: /proc itself has a ``sys``.
+
+    Raises:
+        OSError: *root* may not be looked into.
+    """
+    return any((root / sign).exists() for sign in _SIGNS)
+
+
 def _planted(file: Path, directory: Path, option: str) -> Path:
     """Build the captured machine in *file* below *directory*. Raises Invalid."""
+    from lanekeeper.host.tree import plant, require_whole  # a directory does without
+
     try:
         text = file.read_text("utf-8")
         require_whole(text)

@@ -14,10 +14,12 @@ from lanekeeper.domain.pci.vf_settings import LinkState
 from lanekeeper.host.inventory import Inventory
 
 _BRIDGE = 0x06
+_NOTHING = "-"
 _HEAD = (
     *("ADDRESS", "TYPE", "IDS", "NUMA", "GROUP", "DRIVER"),
-    *("NETDEV", "MAC", "VLAN", "LINK", "HOLDER"),
+    *("NETDEV", "MAC", "VLAN", "LINK", "SLOT", "SERIAL", "HOLDER"),
 )
+_WHERE_KNOWN = ("SLOT", "SERIAL")
 FINE, PLAIN = ("├─ ", "└─ "), ("|- ", "`- ")
 """What VFs hang on, for terminals that know such characters and for those that do not."""
 
@@ -34,7 +36,7 @@ def devices_text(
     """PFs with their VFs below them, everything else in bus order; then what of it belongs
     together, and what was set aside.
     """
-    yield table(_HEAD, list(_rows(inventory, chosen, branches)))
+    yield table(*_without_empty(list(_rows(inventory, chosen, branches))))
     shown = {device.address for device in chosen}
     for unit in units(inventory.devices):
         members = [str(one.address) for one in unit.members]
@@ -42,6 +44,16 @@ def devices_text(
             yield f"only together: {', '.join(members)} (they share {unit.tie})"
     for name, reason in inventory.faults:
         yield f"set aside: {name}: {reason}"
+
+
+def _without_empty(
+    rows: list[tuple[str, ...]],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return head and rows without the columns that hosts may know nothing of."""
+    empty = {_HEAD.index(name) for name in _WHERE_KNOWN}
+    empty = {at for at in empty if all(row[at] == _NOTHING for row in rows)}
+    kept = [at for at in range(len(_HEAD)) if at not in empty]
+    return tuple(_HEAD[at] for at in kept), [tuple(row[at] for at in kept) for row in rows]
 
 
 def _rows(
@@ -76,6 +88,8 @@ def _row(inventory: Inventory, device: PciDevice, branch: str) -> tuple[str, ...
         _or_dash(mac),
         _or_dash(vlan or None),
         _link(inventory, device),
+        _or_dash(inventory.slots.get(device.address)),
+        _or_dash(inventory.serial_of(device)),
         _or_dash(inventory.holders.get(device.address)),
     )
 
@@ -97,7 +111,7 @@ def _link(inventory: Inventory, device: PciDevice) -> str:
 
 
 def _or_dash(value: object) -> str:
-    return "-" if value is None else str(value)
+    return _NOTHING if value is None else str(value)
 
 
 def inventory_json(inventory: Inventory, chosen: Iterable[PciDevice]) -> dict[str, Any]:
@@ -116,6 +130,8 @@ def _shown(inventory: Inventory, device: PciDevice) -> dict[str, Any]:
     return {
         **device_json(device),
         "link": inventory.links.get(device.address),
+        "slot": inventory.slots.get(device.address),
+        "vpd_serial": inventory.serials.get(device.address),
         "settings": None if settings is None else _settings_json(asdict(settings)),
         "holder": None if holder is None else asdict(holder),
     }

@@ -65,7 +65,12 @@ def _of_pf(devices: Devices, text: str) -> Devices:
     found = tuple(one for one in devices if address in (one.address, one.parent))
     if not any(one.dev_type is DeviceType.PF for one in found):
         pfs = [str(one.address) for one in devices if one.dev_type is DeviceType.PF]
-        raise NotFound(f"--pf {text}: no PF is there", hint=_near(str(address), pfs, "PFs"))
+        near = _near(str(address), pfs, "PFs")
+        for one in found:
+            if one.address == address:
+                is_vf = f"that is VF {one.vf_index} of {one.parent}: --pf {one.parent}"
+                near = is_vf if one.parent else f"what is there has no SR-IOV; {near}"
+        raise NotFound(f"--pf {text}: no PF is there", hint=near)
     return found
 
 
