@@ -80,6 +80,12 @@ def devices_to_clean(connection: sa.Connection, host_id: str) -> list[sa.RowMapp
     return list(rows.mappings())
 
 
+def devices_known(connection: sa.Connection, host_id: str) -> bool:
+    """Whether a host has ever told of a device that is not forgotten."""
+    mine = sa.select(device.c.id).where(device.c.host_id == host_id).limit(1)
+    return connection.execute(mine).first() is not None
+
+
 def devices_in_orders(connection: sa.Connection, host_id: str) -> list[tuple[Any, ...]]:
     """What a host's orders say of its devices: equal before and after means orders still hold."""
     rows = connection.execute(
