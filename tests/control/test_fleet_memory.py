@@ -14,6 +14,8 @@ import sqlalchemy as sa
 
 from fleet import Fleet, fleet
 from lanekeeper.control.compute.fleet import FleetMemory
+from lanekeeper.control.host.device import list_devices
+from lanekeeper.control.host.device_reserve import retire_device
 from lanekeeper.control.host.removal import remove_host
 from lanekeeper.domain.errors import Conflict, Unavailable
 from lanekeeper.domain.scheduling.fleet import Fleet as Hosts
@@ -46,6 +48,15 @@ def test_a_fleet_follows_whatever_is_written(world: Fleet) -> None:
         if step % 4 == 0:
             check(world, often, *([seldom] if step % 40 == 0 else []))
     check(world, often, seldom)
+
+
+def test_what_no_provider_counts_is_followed_too(world: Fleet) -> None:
+    memory = FleetMemory()
+    world.host("h1", [])  # its devices are gone, and with them their providers
+    check(world, memory)
+    gone = next(one for one in list_devices(world.site) if one.host == "h1" and one.listed)
+    retire_device(world.site, gone.id)
+    check(world, memory)
 
 
 def check(world: Fleet, *following: FleetMemory, now: datetime = NOW) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from lanekeeper.domain.placement.listing import ProviderFilter
 from lanekeeper.store.batch import MOST, batches
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import device_provider_set
+from lanekeeper.store.device.device import devices_provide
 from lanekeeper.store.device.report import DeviceRow, devices_merge
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.placement.allocation import (
@@ -86,7 +86,7 @@ def test_a_list_by_what_is_free_names_no_provider_in_its_statement(database: Dat
         host_insert(connection, HOST, "h1", "secret", NOW)
         for address, id_ in devices_merge(connection, HOST, devices, NOW).ids.items():
             provider_insert(connection, id_, name=address, parent_id=None, root_id=id_, now=NOW)
-            device_provider_set(connection, id_, id_)
+            devices_provide(connection, {id_: id_})
 
     database.write(fill)
     values: list[int] = []

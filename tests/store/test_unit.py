@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ from lanekeeper.domain.scheduling.host import Standing
 from lanekeeper.store.change_log import change_log_now, change_log_since
 from lanekeeper.store.compute.capacity import host_views
 from lanekeeper.store.database import Database
-from lanekeeper.store.device.device import device_provider_set
+from lanekeeper.store.device.device import devices_provide
 from lanekeeper.store.device.health import fitness_set
 from lanekeeper.store.device.life import Pick, claim_insert, claim_release, device_cleaned
 from lanekeeper.store.device.report import DeviceRow, devices_merge
@@ -44,8 +43,8 @@ class Host:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.ids = database.write(lambda c: devices_merge(c, HOST, [GPU, SOUND, LONE], NOW).ids)
-        for one in self.ids.values():
-            database.write(partial(device_provider_set, device_id=one, provider_id=f"p {one}"))
+        owners = {one: f"p {one}" for one in self.ids.values()}
+        database.write(lambda c: devices_provide(c, owners))
         self.gpu, self.sound, self.lone = (self.ids[one.address] for one in (GPU, SOUND, LONE))
 
     def take(self, consumer: str, *device_ids: str) -> None:

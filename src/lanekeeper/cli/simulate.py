@@ -7,9 +7,7 @@ import random
 import re
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from lanekeeper.agent.fleet import Kind, Part
@@ -30,6 +28,7 @@ HOSTS_MAX = 10_000
 _PROCESSES_MAX = 64
 _PER_PROCESS = 250
 _AT_ONCE = 8
+_TOKENS_AT_ONCE = 500
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,40}", re.ASCII)
 _HOME = Path("/var/lib/lanekeeper/fleet")
 
@@ -189,12 +188,11 @@ def _is_known(home: Path) -> bool:
 
 
 def _tokens(cloud: Cloud, names: Sequence[str]) -> Mapping[str, str]:
+    tokens: dict[str, str] = {}
     if names:
         say(f"enrolling {len(names)} new hosts at {cloud.login.base_url}")
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        made = pool.map(partial(_token, cloud), names)
-        return dict(zip(names, made, strict=True))
-
-
-def _token(cloud: Cloud, name: str) -> str:
-    return str(cloud.post("/lanekeeper/v1/enrolments", {"host_name": name})["token"])
+    for first in range(0, len(names), _TOKENS_AT_ONCE):
+        some = names[first : first + _TOKENS_AT_ONCE]
+        made = cloud.post("/lanekeeper/v1/enrolments", {"host_names": list(some)})["tokens"]
+        tokens |= {name: str(made[name]) for name in some}
+    return tokens

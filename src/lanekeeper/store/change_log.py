@@ -209,8 +209,9 @@ _SOURCES = (
             *("reserved", "listed", "unit"),
             *("pf_id", "address", "vendor_id", "product_id", "dev_type", "tags"),
         ),
-        # What one of a unit has become decides for all.
-        "SELECT ROW.provider_id AS provider_id WHERE ROW.provider_id IS NOT NULL "
+        # What is away has no provider any more, and its host has it still. What one of a unit has
+        # become decides for all.
+        "SELECT coalesce(ROW.provider_id, ROW.host_id) AS provider_id "
         "UNION SELECT device.provider_id FROM device WHERE ROW.unit IS NOT NULL "
         "AND device.provider_id IS NOT NULL AND device.host_id = ROW.host_id "
         "AND device.unit = ROW.unit",

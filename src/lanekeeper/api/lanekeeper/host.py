@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from lanekeeper.api.row import ADMIN, Call, Policy, Row, Strict
 from lanekeeper.control.host.adoption import Adoption, adopt_host
-from lanekeeper.control.host.enrolment import create_token, revoke_credential
+from lanekeeper.control.host.enrolment import create_token, create_tokens, revoke_credential
 from lanekeeper.control.host.standing import HostView, list_hosts
+from lanekeeper.domain.errors import Invalid
 
 MANAGE = Policy("lanekeeper:hosts:manage", ADMIN)
 
 
+_MANY = 1000
+
+
 class TokenBody(Strict, frozen=True):
-    """``host_name`` empty lets any host use the token."""
+    """``host_name`` empty lets any host use the token; ``host_names`` asks for one for each."""
 
     host_name: str = ""
+    host_names: Annotated[list[str], Meta(min_length=1, max_length=_MANY)] | None = None
 
 
 def _view(host: HostView) -> dict[str, Any]:
@@ -42,7 +49,12 @@ def index(call: Call[None]) -> dict[str, Any]:
 
 
 def create_enrolment(call: Call[TokenBody]) -> dict[str, Any]:
-    """Make a one-time token with which a host's agent enrols."""
+    """Make a one-time token with which a host's agent enrols, or one for each of many."""
+    names = call.body.host_names
+    if names is not None:
+        if call.body.host_name or "" in names:
+            raise Invalid("host_names: name each host, and leave host_name out")
+        return {"tokens": create_tokens(call.site, names)}
     token = create_token(call.site, call.body.host_name)
     return {"token": token, "host_name": call.body.host_name}
 

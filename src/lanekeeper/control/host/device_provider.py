@@ -17,14 +17,15 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.resource_class import networks_of, traits_of
 from lanekeeper.protocol import DeviceFact
-from lanekeeper.store.device.device import device_provider_set
+from lanekeeper.store.device.device import devices_provide
 from lanekeeper.store.host.host import HostRecord
 from lanekeeper.store.placement.host_provider import (
+    HostProvider,
     device_provider_id,
     device_providers_retire,
     host_providers_hold,
-    provider_ensure,
-    provider_traits_set,
+    providers_ensure,
+    providers_traits_set,
 )
 from lanekeeper.store.placement.namesake import provider_names
 
@@ -42,30 +43,18 @@ def provide(
         connection, {record.id: record.name, **{one.id: one.name for one in offers}}
     )
     host_providers_hold(connection, record.id, names)
-    provider_ensure(
-        connection,
-        record.id,
-        name=names[record.id],
-        parent_id=None,
-        owner="host",
-        host_id=record.id,
-        now=now,
-    )
+    root = HostProvider(id=record.id, name=names[record.id], parent_id=None, owner="host")
+    providers_ensure(connection, record.id, [root], now)
     owners = {address: one.id for one in offers for address in one.addresses}
-    for fact in devices:  # before what they leave is looked at
-        device_provider_set(connection, ids[fact.address], owners.get(fact.address))
+    # Before what they leave is looked at.
+    devices_provide(connection, {ids[one.address]: owners.get(one.address) for one in devices})
     device_providers_retire(connection, record.id, names, now)
-    for one in offers:
-        provider_ensure(
-            connection,
-            one.id,
-            name=names[one.id],
-            parent_id=one.parent_id,
-            owner="device",
-            host_id=record.id,
-            now=now,
-        )
-        provider_traits_set(connection, one.id, set(one.traits))
+    below = [
+        HostProvider(id=one.id, name=names[one.id], parent_id=one.parent_id, owner="device")
+        for one in offers
+    ]
+    providers_ensure(connection, record.id, below, now)
+    providers_traits_set(connection, {one.id: one.traits for one in offers})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 import uuid
+from collections.abc import Collection
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -17,8 +18,8 @@ from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated
 from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.host.host import (
     HostRecord,
-    enrolment_insert,
     enrolment_use,
+    enrolments_insert,
     host_by_credential,
     host_by_name,
     host_credential_next,
@@ -43,12 +44,22 @@ def create_token(site: Site, host_name: str = "") -> str:
     Raises:
         Invalid: *host_name* is not a host name.
     """
-    if host_name:
-        check_host_name(host_name)
-    token = f"lk1.{open_authority(site).fingerprint}.{secrets.token_urlsafe(24)}"
-    expires_at = site.clock() + TOKEN_LIFE
-    site.database.write(lambda c: enrolment_insert(c, _hash(token), host_name, expires_at))
-    return token
+    return create_tokens(site, [host_name])[host_name]
+
+
+def create_tokens(site: Site, host_names: Collection[str]) -> dict[str, str]:
+    """Make a token for each of many hosts, by name, in one transaction.
+
+    Raises:
+        Invalid: one is not a host name; none has a token then.
+    """
+    for name in filter(None, host_names):
+        check_host_name(name)
+    fingerprint, expires_at = open_authority(site).fingerprint, site.clock() + TOKEN_LIFE
+    tokens = {name: f"lk1.{fingerprint}.{secrets.token_urlsafe(24)}" for name in host_names}
+    hashes = {_hash(token): name for name, token in tokens.items()}
+    site.database.write(lambda c: enrolments_insert(c, hashes, expires_at))
+    return tokens
 
 
 def enrol(site: Site, token: str, host_id: str, host_name: str) -> str:

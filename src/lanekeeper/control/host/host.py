@@ -21,7 +21,7 @@ from lanekeeper.domain.errors import Conflict, Invalid, clause
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
-from lanekeeper.store.device.device import devices_in_orders
+from lanekeeper.store.device.device import devices_in_orders, devices_known
 from lanekeeper.store.device.life import cleaning_began, device_cleaned
 from lanekeeper.store.device.report import DeviceRow, Merged, devices_merge
 from lanekeeper.store.device.reserve import device_kept_back
@@ -75,8 +75,9 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         if record.frozen_reason:
             frozen_report_put(connection, host_id, facts_told=True)
         host_facts_set(connection, host_id, plain, now)
-        before = devices_in_orders(connection, host_id)
-        listed = listed_entries(connection, host_id)
+        is_new = not devices_known(connection, host_id)  # then nothing can be contradicted
+        before = [] if is_new else devices_in_orders(connection, host_id)
+        listed = {} if is_new else listed_entries(connection, host_id)
         merged = devices_merge(
             connection,
             host_id,
@@ -84,7 +85,8 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
             now,
             accept_exchanged=site.config.lanekeeper.accept_exchanged_devices,
         )
-        check_partition(connection, host_id, listed)
+        if not is_new:
+            check_partition(connection, host_id, listed)
         if merged.moved:
             ports_follow(connection, [one.id for one in merged.moved], now)
         provide(connection, record, facts.devices, merged.ids, now)
@@ -92,7 +94,7 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
             review_host(connection, host_id, {}, rules, now)
         inventory_ensure(connection, host_id, host_stocks(config, facts), now)
         cell_stocks_ensure(connection, host_id, cell_stocks(config, facts))
-        changed = devices_in_orders(connection, host_id) != before
+        changed = not is_new and devices_in_orders(connection, host_id) != before
         if changed:
             desired_touch(connection, host_id)
         return record, merged, changed

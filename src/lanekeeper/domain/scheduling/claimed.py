@@ -64,7 +64,24 @@ def _devices(devices: tuple[HostDevice, ...], given: Collection[str]) -> tuple[H
         standing = Standing.BLOCKED if is_free and is_barred else one.standing
         return replace(one, standing=standing, parts_held=held)
 
-    return tuple(map(after, devices))
+    return _with_ties(tuple(map(after, devices)))
+
+
+def _with_ties(devices: tuple[HostDevice, ...]) -> tuple[HostDevice, ...]:
+    """What is free, and cannot be had since another function of its unit is not free."""
+    tying = {
+        one.unit
+        for one in devices
+        if one.unit is not None and one.standing not in (Standing.FREE, Standing.MISSING)
+    }
+    if not tying:
+        return devices
+    return tuple(
+        replace(one, standing=Standing.TIED)
+        if one.standing is Standing.FREE and one.unit in tying
+        else one
+        for one in devices
+    )
 
 
 def _cell(cell: HostCell, seats: Collection[Seat]) -> HostCell:

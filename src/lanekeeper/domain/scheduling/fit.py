@@ -10,6 +10,7 @@ from lanekeeper.domain.matching import match_all, most_matched
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.scheduling.shortfall import Shortfall, alternative_of, short_alone
+from lanekeeper.domain.scheduling.tied import Units, choose_tied, clash, units_of
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality
 
 
@@ -36,31 +37,38 @@ def fit_devices(
     guest: Locality = ANYWHERE,
     *,
     isolate: bool = False,
+    units: Units | None = None,
 ) -> tuple[Given, ...] | Shortfall:
     """Give every need its devices, whatever the order in which they are named.
 
     With *isolate* each device comes from another card.
 
-    A PF and its VFs are never given together. Earlier alternatives of an alias are preferred, then
-    what is nearest to the *guest*, then what can least beside what is asked, so that trusted
-    devices are not wasted. VFs come from the fullest card where the PF itself may be lent out, so
-    that whole PFs stay whole, and from the emptiest one elsewhere, so that servers share the wire
-    evenly.
+    A PF and its VFs are never given together, nor what brings them along; *units* says what comes
+    with what, where some of that is not among *devices*. Earlier alternatives of an alias are
+    preferred, then what is nearest to the *guest*, then what can least beside what is asked, so
+    that trusted devices are not wasted. VFs come from the fullest card where the PF itself may be
+    lent out, so that whole PFs stay whole, and from the emptiest one elsewhere, so that servers
+    share the wire evenly.
     """
     wanted = sum(need.request.count for need in needs)
     free = [device for device in devices if device.standing is Standing.FREE]
     for need in needs:
         if shortfall := short_alone(need, devices, guest):
             return shortfall
-    units = [_Unit(need, index) for need in needs for index in range(need.request.count)]
+    asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
     place = _place_apart if isolate else _place
-    found = place(units, free, guest) if wanted <= len(free) else None
+    found = place(asked, free, guest) if wanted <= len(free) else None
+    units = units_of(free) if units is None else units
+    if found is not None and clash((one.device for one in found), units):
+        wishes = [_wishes(one, free, guest) for one in asked]
+        chosen = choose_tied(wishes, free, units, apart=isolate)
+        return _tied(needs) if chosen is None else _given(asked, [free[one] for one in chosen])
     if found is not None:
         return tuple(found)
     if isolate:
-        return _too_close(needs, units, free, guest)
+        return _too_close(needs, asked, free, guest)
     names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
-    most = most_matched([_wishes(unit, free, guest) for unit in units]) if units else 0
+    most = most_matched([_wishes(unit, free, guest) for unit in asked]) if asked else 0
     return Shortfall(
         names,
         f"{', '.join(names)} together need {wanted} devices and at most {most} can be had together"
@@ -100,6 +108,23 @@ def _place_apart(
         Given(mine[names[number]], unit.need.id, unit.index)
         for unit, mine, number in zip(units, best, given, strict=True)
     ]
+
+
+def _given(units: Sequence[_Unit], devices: Sequence[HostDevice]) -> tuple[Given, ...]:
+    return tuple(
+        Given(device, unit.need.id, unit.index) for unit, device in zip(units, devices, strict=True)
+    )
+
+
+def _tied(needs: Sequence[DeviceNeed]) -> Shortfall:
+    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    return Shortfall(
+        names,
+        f"{', '.join(names)} can each be had, and not together: a PF that is given away together "
+        "with one of these excludes its VFs",
+        "ask for them in two servers, or see which functions belong together (lanekeeper device "
+        "list) and have the firmware or another slot part them",
+    )
 
 
 def _best_by_card(

@@ -207,6 +207,8 @@ def _shape(
             device.pf_id is None,
             device.whole_offered,
             where(device),
+            # By name: what belongs together may be of several cards.
+            () if device.unit is None else (device.address, device.unit),
         )
         cards[device.pf_id or device.id][kind] += 1
     return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))

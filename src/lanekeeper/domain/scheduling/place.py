@@ -10,6 +10,7 @@ from functools import partial
 from lanekeeper.domain.scheduling.fit import Given, fit_devices
 from lanekeeper.domain.scheduling.host import HostDevice, HostView, ServerRequest, Standing
 from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.scheduling.tied import units_of
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality, RootPolicy
 from lanekeeper.domain.topology.fit import Seat, seatings, why_not
 
@@ -31,10 +32,12 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
     best: tuple[int, Place] | None = None
     short: Shortfall | None = None
     is_seated = False
+    # All of the host's: some of a unit may be on another root port.
+    units = units_of(one for one in host.devices if one.standing is Standing.FREE)
     for seats in _seatings(request, host):
         is_seated, guest = True, locality(seats, host)
         for devices in _together(request, host.devices):
-            given = fit_devices(request.needs, devices, guest, isolate=request.isolate)
+            given = fit_devices(request.needs, devices, guest, isolate=request.isolate, units=units)
             if isinstance(given, Shortfall):
                 short = short or given
                 continue

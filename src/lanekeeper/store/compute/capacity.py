@@ -35,6 +35,7 @@ from lanekeeper.store.tables import (
 )
 from lanekeeper.store.topology.cell import host_cells
 
+_PF = device.alias("pf")  # to make one takes longer than to ask
 _PLATFORM = ("architecture", "hypervisor", "hypervisor_version")
 _STANDING: Mapping[str, Standing] = {
     DeviceState.AVAILABLE: Standing.FREE,
@@ -202,7 +203,6 @@ def _devices(
     connection: sa.Connection, host_ids: Sequence[str] | None
 ) -> dict[str, list[HostDevice]]:
     """Host id to its listed devices, by address; those that are missing, too."""
-    pf = device.alias("pf")
     query = (
         sa.select(
             device.c.id,
@@ -223,11 +223,11 @@ def _devices(
             card.c.parts_held,
             IS_FREE.label("free"),
             IS_TIED.label("tied"),
-            pf.c.listed.label("pf_listed"),
-            pf.c.driver.label("pf_driver"),
+            _PF.c.listed.label("pf_listed"),
+            _PF.c.driver.label("pf_driver"),
         )
         .outerjoin(card, ITS_CARD)
-        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .outerjoin(_PF, _PF.c.id == device.c.pf_id)
         .where(device.c.listed)
         .order_by(device.c.host_id, device.c.address)
     )
@@ -281,17 +281,16 @@ def device_facts(
     """Devices by id: their columns and ``card_serial``, and of their PF ``pf_address``,
     ``pf_netdev``, ``pf_mac``, ``pf_driver``.
     """
-    pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
             device,
-            pf.c.address.label("pf_address"),
-            pf.c.netdev.label("pf_netdev"),
-            pf.c.mac.label("pf_mac"),
-            pf.c.driver.label("pf_driver"),
-            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
+            _PF.c.address.label("pf_address"),
+            _PF.c.netdev.label("pf_netdev"),
+            _PF.c.mac.label("pf_mac"),
+            _PF.c.driver.label("pf_driver"),
+            sa.func.coalesce(device.c.serial, _PF.c.serial).label("card_serial"),
         )
-        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .outerjoin(_PF, _PF.c.id == device.c.pf_id)
         .where(device.c.id.in_(device_ids))
     )
     return {row["id"]: dict(row) for row in rows.mappings()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.store.batch import batches
 from lanekeeper.store.device.free import IS_UNRESERVED
 from lanekeeper.store.tables import claim, device, host
+
+_PF = device.alias("pf")  # to make one takes longer than to ask
 
 
 def claims_of(connection: sa.Connection, consumer_id: str) -> list[sa.RowMapping]:
@@ -30,11 +33,10 @@ def claims_of(connection: sa.Connection, consumer_id: str) -> list[sa.RowMapping
 
 def pf_drivers(connection: sa.Connection, request_ids: Collection[str]) -> dict[str, str | None]:
     """Request id to the driver of the PF whose VF was claimed for it; no other requests."""
-    pf = device.alias("pf")
     query = (
-        sa.select(claim.c.request_id, pf.c.driver)
+        sa.select(claim.c.request_id, _PF.c.driver)
         .join(device, device.c.id == claim.c.device_id)
-        .join(pf, pf.c.id == device.c.pf_id)
+        .join(_PF, _PF.c.id == device.c.pf_id)
     )
     found: dict[str, str | None] = {}
     for some in batches(request_ids):
@@ -43,25 +45,31 @@ def pf_drivers(connection: sa.Connection, request_ids: Collection[str]) -> dict[
     return found
 
 
-def device_provider_set(connection: sa.Connection, device_id: str, provider_id: str | None) -> None:
-    connection.execute(
-        device.update()
-        .where(device.c.id == device_id, device.c.provider_id.is_distinct_from(provider_id))
-        .values(provider_id=provider_id)
-    )
+def devices_provide(connection: sa.Connection, owners: Mapping[str, str | None]) -> None:
+    """Have each device (by id) counted by this provider, or by none; most are so already."""
+    lost: dict[str | None, list[str]] = defaultdict(list)
+    for some in batches(owners):
+        found = sa.select(device.c.id, device.c.provider_id).where(device.c.id.in_(some))
+        for row in connection.execute(found):
+            if row.provider_id != owners[row.id]:
+                lost[owners[row.id]].append(row.id)
+    for provider_id, ids in lost.items():
+        for some in batches(ids):
+            connection.execute(
+                device.update().where(device.c.id.in_(some)).values(provider_id=provider_id)
+            )
 
 
 def devices_to_clean(connection: sa.Connection, host_id: str) -> list[sa.RowMapping]:
     """Devices of a host that wait for cleaning, with their PF's address, by address."""
-    pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
             device,
-            pf.c.address.label("pf_address"),
-            pf.c.netdev.label("pf_netdev"),
-            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
+            _PF.c.address.label("pf_address"),
+            _PF.c.netdev.label("pf_netdev"),
+            sa.func.coalesce(device.c.serial, _PF.c.serial).label("card_serial"),
         )
-        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .outerjoin(_PF, _PF.c.id == device.c.pf_id)
         .where(
             device.c.host_id == host_id,
             device.c.present,
@@ -72,22 +80,27 @@ def devices_to_clean(connection: sa.Connection, host_id: str) -> list[sa.RowMapp
     return list(rows.mappings())
 
 
+def devices_known(connection: sa.Connection, host_id: str) -> bool:
+    """Whether a host has ever told of a device that is not forgotten."""
+    mine = sa.select(device.c.id).where(device.c.host_id == host_id).limit(1)
+    return connection.execute(mine).first() is not None
+
+
 def devices_in_orders(connection: sa.Connection, host_id: str) -> list[tuple[Any, ...]]:
     """What a host's orders say of its devices: equal before and after means orders still hold."""
-    pf = device.alias("pf")
     rows = connection.execute(
         sa.select(
             device.c.id,
             device.c.address,
-            sa.func.coalesce(device.c.serial, pf.c.serial).label("card_serial"),
+            sa.func.coalesce(device.c.serial, _PF.c.serial).label("card_serial"),
             device.c.present,
             device.c.vf_index,
             device.c.tags,
             device.c.unit,
-            pf.c.address.label("pf_address"),
-            pf.c.netdev,
+            _PF.c.address.label("pf_address"),
+            _PF.c.netdev,
         )
-        .outerjoin(pf, pf.c.id == device.c.pf_id)
+        .outerjoin(_PF, _PF.c.id == device.c.pf_id)
         .where(
             device.c.host_id == host_id,
             device.c.state.in_((DeviceState.HELD, DeviceState.CLEANING)),

@@ -7,11 +7,13 @@ PF's function, and the VF's index.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.store.batch import batches
 from lanekeeper.store.device.free import IS_UNRESERVED
 from lanekeeper.store.tables import device, host, quarantine
 
@@ -29,8 +31,6 @@ _KNOWN = (
     .join(host, host.c.id == device.c.host_id)
     .outerjoin(_PF, _PF.c.id == device.c.pf_id)
 )
-# Made once: it is asked for each device of a new host, and takes longer to make than to answer.
-_TOLD = _KNOWN.where(device.c.id == sa.bindparam("told"))
 
 
 def quarantine_keep(connection: sa.Connection, host_id: str, now: datetime) -> None:
@@ -57,14 +57,39 @@ def quarantine_keep(connection: sa.Connection, host_id: str, now: datetime) -> N
         )
 
 
-def quarantine_apply(connection: sa.Connection, device_id: str, now: datetime) -> bool:
-    """Quarantine a device that has just been told of, if it is one that was not clean.
+def quarantine_apply(
+    connection: sa.Connection, device_ids: Sequence[str], now: datetime
+) -> frozenset[str]:
+    """Quarantine those of a host's devices, just told of, that were not clean.
 
-    One that was reserved is so again. From then on its own row says all that. Returns whether it
-    is quarantined.
+    One that was reserved is so again. From then on its own row says all that. Returns the ids of
+    those that are quarantined.
     """
+    rows = [
+        row
+        for some in batches(device_ids)
+        for row in connection.execute(_KNOWN.where(device.c.id.in_(some))).mappings()
+    ]
+    if not _anything_kept(connection, rows):
+        return frozenset()
+    return frozenset(row["id"] for row in rows if _apply(connection, row, now))
+
+
+def _anything_kept(connection: sa.Connection, rows: Sequence[sa.RowMapping]) -> bool:
+    """Whether one of these may be known: most hosts are new, and then none of theirs is."""
     kept = quarantine.c
-    row = connection.execute(_TOLD, {"told": device_id}).mappings().one()
+    names = {row["host_name"] for row in rows}
+    serials = {row["card_serial"] for row in rows if row["card_serial"]}
+    return any(
+        connection.execute(sa.select(kept.address).where(column.in_(some)).limit(1)).first()
+        for column, values in ((kept.host_name, names), (kept.serial, serials))
+        for some in batches(values)
+    )
+
+
+def _apply(connection: sa.Connection, row: sa.RowMapping, now: datetime) -> bool:
+    """Have one be as it was; whether it is quarantined."""
+    kept = quarantine.c
     serial = row["card_serial"]
     here = sa.and_(kept.host_name == row["host_name"], kept.address == row["address"])
     if serial:
@@ -84,7 +109,7 @@ def quarantine_apply(connection: sa.Connection, device_id: str, now: datetime) -
     if not found.reason:
         dirty = {}
     connection.execute(
-        device.update().where(device.c.id == device_id).values(reserved=found.reserved, **dirty)
+        device.update().where(device.c.id == row["id"]).values(reserved=found.reserved, **dirty)
     )
     return bool(found.reason)
 

@@ -133,17 +133,13 @@ def devices_merge(
     devices_move(connection, {one.id: one.address for one in moved}, now)
     back = {row["id"] for row in found.values() if not row["present"]}
     devices_return(connection, back - {one.id for one in moved})
-    ids: dict[str, str] = {}
-    # PFs first: a VF's row names its PF's.
-    for fact in sorted(told, key=lambda fact: (fact.parent is not None, fact.address)):
-        row = found.get(fact.address)
-        if row is None:
-            pf_id = ids.get(fact.parent) if fact.parent else None
-            doubt = doubted.get(fact.address)
-            made = _insert(connection, host_id, fact, pf_id, now=now, doubt=doubt)
-            ids[fact.address] = made
-            continue
-        ids[fact.address] = _update(connection, row, fact)
+    ids = {
+        fact.address: _update(connection, found[fact.address], fact)
+        for fact in told
+        if fact.address in found
+    }
+    new = [fact for fact in told if fact.address not in found]
+    ids |= _insert(connection, host_id, new, ids, doubted, now=now)
     held_once_spend(connection, host_id)
     return Merged(ids, moved, _asides(connection, ids, doubted))
 
@@ -202,33 +198,54 @@ def _update(connection: sa.Connection, row: sa.RowMapping, fact: DeviceRow) -> s
 def _insert(
     connection: sa.Connection,
     host_id: str,
-    fact: DeviceRow,
-    pf_id: str | None,
+    new: Sequence[DeviceRow],
+    known: Mapping[str, str],
+    doubted: Mapping[str, Doubt],
     *,
     now: datetime,
-    doubt: Doubt | None,
-) -> str:
-    device_id = str(uuid.uuid4())
-    connection.execute(
-        device.insert().values(
-            id=device_id,
-            host_id=host_id,
-            address=fact.address,
-            pf_id=pf_id,
-            state=DeviceState.AVAILABLE if doubt is None else DeviceState.QUARANTINED,
-            state_reason="" if doubt is None else doubt.reason,
-            state_at=now,
+) -> dict[str, str]:
+    """Make rows of what is *new*, all at once; returns their ids by address.
+
+    Args:
+        connection: in a transaction that holds the host.
+        host_id: whose they are.
+        new: what has no row; its PFs are among it or among what is *known*.
+        known: ids by address of what has one.
+        doubted: what is to be quarantined, by address.
+        now: since when they are as they are.
+    """
+    if not new:
+        return {}
+    ids = {fact.address: str(uuid.uuid4()) for fact in new}
+    pfs = {**known, **ids}
+    rows = [
+        {
+            "id": ids[fact.address],
+            "host_id": host_id,
+            "address": fact.address,
+            "pf_id": pfs[fact.parent] if fact.parent else None,
+            "state": DeviceState.QUARANTINED if fact.address in doubted else DeviceState.AVAILABLE,
+            "state_reason": doubted[fact.address].reason if fact.address in doubted else "",
+            "state_at": now,
             **_values(fact),
-        )
-    )
-    if fact.dev_type == DeviceType.PF:
-        connection.execute(card.insert().values(pf_device_id=device_id))
-    if quarantine_apply(connection, device_id, now) or doubt is not None:
-        card_recount(connection, pf_id or device_id)
+        }
+        # A VF's row names its PF's, which comes first.
+        for fact in sorted(new, key=lambda fact: (fact.parent is not None, fact.address))
+    ]
+    connection.execute(device.insert(), rows)
+    cards = [{"pf_device_id": row["id"]} for row in rows if row["dev_type"] == DeviceType.PF]
+    if cards:
+        connection.execute(card.insert(), cards)
+    dirty = quarantine_apply(connection, [row["id"] for row in rows], now)
+    for row in rows:
+        doubt = doubted.get(row["address"])
+        if doubt is None and row["id"] not in dirty:
+            continue
+        card_recount(connection, row["pf_id"] or row["id"])
+        place = [device_place(connection, row["id"])]
         why = {"reason": doubt.reason if doubt else _AS_BEFORE}
-        place = [device_place(connection, device_id)]
         history_write(connection, place, What.QUARANTINED, now, detail=why)
-    return device_id
+    return ids
 
 
 def _asides(

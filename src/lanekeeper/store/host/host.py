@@ -287,13 +287,15 @@ def hosts_refused(connection: sa.Connection, refused: Mapping[str, datetime]) ->
         )
 
 
-def enrolment_insert(
-    connection: sa.Connection, token_hash: str, host_name: str, expires_at: datetime
+def enrolments_insert(
+    connection: sa.Connection, host_names: Mapping[str, str], expires_at: datetime
 ) -> None:
-    """Note a one-time token; *host_name* empty lets any host use it."""
-    connection.execute(
-        enrolment.insert().values(token_hash=token_hash, host_name=host_name, expires_at=expires_at)
-    )
+    """Note one-time tokens, by hash; a host name that is empty lets any host use its token."""
+    rows = [
+        {"token_hash": hash_, "host_name": name, "expires_at": expires_at}
+        for hash_, name in host_names.items()
+    ]
+    connection.execute(enrolment.insert(), rows)
 
 
 def enrolment_use(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from lanekeeper.store.placement.hold import providers_hold, trees_hold
+from lanekeeper.store.batch import batches
+from lanekeeper.store.placement.hold import generations_bump, providers_hold, trees_hold
 from lanekeeper.store.placement.namesake import named_apart
 from lanekeeper.store.tables import (
     allocation,
@@ -42,38 +44,52 @@ def device_provider_id(host_id: str, device_id: str, traits: Collection[str] = (
     return str(uuid.uuid5(uuid.UUID(host_id), " ".join((device_id, *sorted(traits)))))
 
 
-def provider_ensure(
-    connection: sa.Connection,
-    provider_id: str,
-    *,
-    name: str,
-    parent_id: str | None,
-    owner: str,
-    host_id: str,
-    now: datetime,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostProvider:
+    """A provider that a host, or one of its devices, is to have; *owner* says which of them."""
+
+    id: str
+    name: str
+    parent_id: str | None
+    owner: str
+
+
+def providers_ensure(
+    connection: sa.Connection, host_id: str, wanted: Sequence[HostProvider], now: datetime
 ) -> None:
-    """Make the provider, or rename it where the name has changed."""
-    row = connection.execute(
-        sa.select(resource_provider.c.name).where(resource_provider.c.id == provider_id)
-    ).one_or_none()
-    if row is None:
-        connection.execute(
-            resource_provider.insert().values(
-                id=provider_id,
-                name=name,
-                parent_id=parent_id,
-                root_id=host_id,
-                owner=owner,
-                host_id=host_id,
-                updated_at=now,
+    """Make a host's providers, parents before what is below them, or rename what is there."""
+    names = _names(connection, [one.id for one in wanted])
+    new = [
+        {
+            "id": one.id,
+            "name": one.name,
+            "parent_id": one.parent_id,
+            "root_id": host_id,
+            "owner": one.owner,
+            "host_id": host_id,
+            "updated_at": now,
+        }
+        for one in wanted
+        if one.id not in names
+    ]
+    if new:
+        connection.execute(resource_provider.insert(), new)
+    for one in wanted:
+        if names.get(one.id, one.name) != one.name:
+            connection.execute(
+                resource_provider.update()
+                .where(resource_provider.c.id == one.id)
+                .values(name=one.name, updated_at=now)
             )
-        )
-    elif row.name != name:
-        connection.execute(
-            resource_provider.update()
-            .where(resource_provider.c.id == provider_id)
-            .values(name=name, updated_at=now)
-        )
+
+
+def _names(connection: sa.Connection, provider_ids: Collection[str]) -> dict[str, str]:
+    columns = sa.select(resource_provider.c.id, resource_provider.c.name)
+    return {
+        row.id: row.name
+        for some in batches(provider_ids)
+        for row in connection.execute(columns.where(resource_provider.c.id.in_(some)))
+    }
 
 
 def host_providers_hold(connection: sa.Connection, host_id: str, wanted: Mapping[str, str]) -> None:
@@ -148,30 +164,22 @@ def _is_referred_to(connection: sa.Connection, provider_id: str) -> bool:
     return any(connection.execute(one.limit(1)).first() for one in (held, below, *own))
 
 
-def provider_traits_set(connection: sa.Connection, provider_id: str, traits: set[str]) -> None:
-    """Make *traits* the provider's; the generation grows only where something changed."""
-    have = set(
-        connection.scalars(
-            sa.select(provider_trait.c.trait).where(provider_trait.c.provider_id == provider_id)
-        )
-    )
-    if have == traits:
-        return
-    connection.execute(provider_trait.delete().where(provider_trait.c.provider_id == provider_id))
-    if traits:
-        connection.execute(
-            provider_trait.insert(),
-            [{"provider_id": provider_id, "trait": trait} for trait in sorted(traits)],
-        )
-    provider_touch(connection, provider_id)
-
-
-def provider_touch(connection: sa.Connection, provider_id: str) -> None:
-    connection.execute(
-        resource_provider.update()
-        .where(resource_provider.c.id == provider_id)
-        .values(generation=resource_provider.c.generation + 1)
-    )
+def providers_traits_set(connection: sa.Connection, wanted: Mapping[str, Collection[str]]) -> None:
+    """Make these the traits of each provider (by id); a generation grows only where it changes."""
+    have: dict[str, set[str]] = defaultdict(set)
+    for some in batches(wanted):
+        found = sa.select(provider_trait).where(provider_trait.c.provider_id.in_(some))
+        for row in connection.execute(found):
+            have[row.provider_id].add(row.trait)
+    changed = [id_ for id_, traits in wanted.items() if have[id_] != set(traits)]
+    for some in batches(id_ for id_ in changed if have[id_]):
+        connection.execute(provider_trait.delete().where(provider_trait.c.provider_id.in_(some)))
+    rows = [
+        {"provider_id": id_, "trait": trait} for id_ in changed for trait in sorted(wanted[id_])
+    ]
+    if rows:
+        connection.execute(provider_trait.insert(), rows)
+    generations_bump(connection, changed)
 
 
 def inventory_ensure(
@@ -186,6 +194,7 @@ def inventory_ensure(
         sa.select(inventory).where(inventory.c.provider_id == provider_id)
     ).mappings()
     have = {row["resource_class"]: row for row in rows}
+    new: list[dict[str, object]] = []
     changed = False
     for name, stock in sorted(stocks.items()):
         values = {
@@ -196,30 +205,23 @@ def inventory_ensure(
             "max_unit": stock.total,
         }
         row = have.get(name)
+        mine = (inventory.c.provider_id == provider_id, inventory.c.resource_class == name)
         if stock.total == 0 and row is not None:
             values |= {"total": row["total"], "reserved": row["total"], "max_unit": row["total"]}
         if stock.total == 0 and (row is None or not row["used"]):
             if row is None:
                 continue
-            connection.execute(
-                inventory.delete().where(
-                    inventory.c.provider_id == provider_id, inventory.c.resource_class == name
-                )
-            )
+            connection.execute(inventory.delete().where(*mine))
         elif row is None:
-            connection.execute(
-                inventory.insert().values(
-                    provider_id=provider_id, resource_class=name, updated_at=now, **values
-                )
+            new.append(
+                {"provider_id": provider_id, "resource_class": name, "updated_at": now, **values}
             )
         elif any(row[key] != value for key, value in values.items()):
-            connection.execute(
-                inventory.update()
-                .where(inventory.c.provider_id == provider_id, inventory.c.resource_class == name)
-                .values(updated_at=now, **values)
-            )
+            connection.execute(inventory.update().where(*mine).values(updated_at=now, **values))
         else:
             continue
         changed = True
+    if new:
+        connection.execute(inventory.insert(), new)
     if changed:
-        provider_touch(connection, provider_id)
+        generations_bump(connection, [provider_id])

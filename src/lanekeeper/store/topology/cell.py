@@ -20,19 +20,20 @@ def cell_stocks_ensure(connection: sa.Connection, host_id: str, told: Stocks) ->
     mine = cell_stock.c.host_id == host_id
     rows = connection.execute(sa.select(cell_stock).where(mine)).mappings()
     have = {(row["cell"], row["what"]): row for row in rows}
+    new: list[dict[str, object]] = []
     for (cell, what), amount in sorted(told.items()):
         values = {"total": amount.total, "capacity": amount.capacity}
         row = have.pop((cell, what), None)
         if row is None:
-            connection.execute(
-                cell_stock.insert().values(host_id=host_id, cell=cell, what=what, used=0, **values)
-            )
+            new.append({"host_id": host_id, "cell": cell, "what": what, "used": 0, **values})
         elif any(row[key] != value for key, value in values.items()):
             connection.execute(
                 cell_stock.update()
                 .where(mine, cell_stock.c.cell == cell, cell_stock.c.what == what)
                 .values(**values)
             )
+    if new:
+        connection.execute(cell_stock.insert(), new)
     for (cell, what), row in sorted(have.items()):
         gone = (mine, cell_stock.c.cell == cell, cell_stock.c.what == what)
         if row["used"]:

@@ -1,0 +1,115 @@
+"""Devices that bring others along: what of it excludes each other, and how to choose then.
+
+Who is given one function of a unit gets all of them (``domain.pci.unit``). So a PF may come along
+with a choice that names another function, and its VFs are nobody's then.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.scheduling.host import HostDevice
+
+Units = Mapping[str, Sequence[HostDevice]]
+"""What is given away together, by the unit's name."""
+
+
+def units_of(devices: Iterable[HostDevice]) -> Units:
+    found: dict[str, list[HostDevice]] = defaultdict(list)
+    for one in devices:
+        if one.unit is not None:
+            found[one.unit].append(one)
+    return found
+
+
+def clash(chosen: Iterable[HostDevice], units: Units) -> bool:
+    """Whether a PF and VFs of its card would be given together, named or brought along."""
+    every = {one.id: one for mine in chosen for one in _with_mates(mine, units)}.values()
+    whole = {one.id for one in every if one.offered.dev_type is DeviceType.PF}
+    return any(one.pf_id in whole for one in every)
+
+
+def _with_mates(device: HostDevice, units: Units) -> Sequence[HostDevice]:
+    return (device,) if device.unit is None else units[device.unit]
+
+
+def choose_tied(
+    wishes: Sequence[Sequence[int]],
+    free: Sequence[HostDevice],
+    units: Units,
+    *,
+    apart: bool = False,
+) -> list[int] | None:
+    """One device for each list of wishes, such that nothing clashes; None where there is no way.
+
+    Args:
+        wishes: positions in *free*, the best first, of what would do for each.
+        free: what there is.
+        units: what comes with what.
+        apart: no two from one card.
+    """
+    return _Search(wishes, free, units, apart=apart).run()
+
+
+class _Search:
+    """Tries one after the other; who has the least to choose from first."""
+
+    def __init__(
+        self,
+        wishes: Sequence[Sequence[int]],
+        free: Sequence[HostDevice],
+        units: Units,
+        *,
+        apart: bool,
+    ) -> None:
+        self._wishes, self._free, self._units, self._apart = wishes, free, units, apart
+        self._order = sorted(range(len(wishes)), key=lambda number: len(wishes[number]))
+        self._takers: dict[int, list[int]] = defaultdict(list)
+        for number, some in enumerate(wishes):
+            for position in some:
+                self._takers[position].append(number)
+        self._chosen: dict[int, int] = {}
+
+    def run(self) -> list[int] | None:
+        if not self._from(0):
+            return None
+        return [self._chosen[number] for number in range(len(self._wishes))]
+
+    def _from(self, step: int) -> bool:
+        if step == len(self._order):
+            return True
+        number = self._order[step]
+        tried: set[object] = set()
+        for position in self._wishes[number]:
+            kind = self._kind(position)
+            if kind in tried or not self._may_have(position):
+                continue
+            tried.add(kind)
+            self._chosen[number] = position
+            if self._from(step + 1):
+                return True
+            del self._chosen[number]
+        return False
+
+    def _may_have(self, position: int) -> bool:
+        taken: Collection[int] = self._chosen.values()
+        if position in taken:
+            return False
+        mine = self._free[position]
+        others = [self._free[one] for one in taken]
+        if self._apart and any(_card(mine) == _card(one) for one in others):
+            return False
+        return not clash((mine, *others), self._units)
+
+    def _kind(self, position: int) -> object:
+        """Devices of one kind are interchangeable: if one of them leads nowhere, none does."""
+        device = self._free[position]
+        is_pf = device.offered.dev_type is DeviceType.PF
+        where = device.id if is_pf or device.pf_id is None else device.pf_id
+        return where, device.unit, tuple(self._takers[position])
+
+
+def _card(device: HostDevice) -> str:
+    return device.pf_id or device.id

@@ -1,0 +1,92 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.scheduling.hosts import need, pf, vf
+from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.pci.request import matches
+from lanekeeper.domain.scheduling.fit import fit_devices
+from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice
+from lanekeeper.domain.scheduling.shortfall import Shortfall
+
+
+def tied(*devices: HostDevice) -> list[HostDevice]:
+    return [replace(one, unit=devices[0].address) for one in devices]
+
+
+TWO_PORTS = [*tied(pf("p0"), pf("p1")), vf("p0v0", "p0"), vf("p1v0", "p1")]
+
+
+def test_a_pf_is_not_given_with_a_vf_of_one_that_comes_along() -> None:
+    found = fit_devices([need("whole", whole=True), need("part")], TWO_PORTS)
+    assert isinstance(found, Shortfall)
+    assert found.names == ("whole", "part")
+    assert "a PF that is given away together with one of these excludes its VFs" in found.reason
+
+
+def test_of_two_ways_the_one_is_found_that_brings_nothing_along() -> None:
+    found = fit_devices([need("whole", whole=True), need("part")], [*TWO_PORTS, vf("p2v0", "p2")])
+    assert not isinstance(found, Shortfall)
+    given_to = {one.need_id: one.device.id for one in found}
+    assert given_to["part"] == "p2v0"
+
+
+_cards = st.lists(st.integers(0, 2), min_size=1, max_size=3)  # VFs of each PF
+_ties = st.lists(st.sampled_from(("", "x", "y")), min_size=9, max_size=9)
+_kinds = st.lists(st.booleans(), max_size=4)  # whether a whole PF is wanted
+
+
+@settings(max_examples=300)
+@given(_cards, _ties, _kinds, st.booleans())
+def test_devices_are_found_exactly_when_there_is_a_way(
+    cards: list[int], ties: list[str], kinds: list[bool], isolate: bool
+) -> None:
+    devices = [
+        one
+        for card, number in enumerate(cards)
+        for one in (pf(f"p{card}"), *(vf(f"p{card}v{part}", f"p{card}") for part in range(number)))
+    ]
+    devices = [replace(one, unit=ties[at] or None) for at, one in enumerate(devices)]
+    if excludes(devices, devices, only_units=True):
+        return  # an agent gives nothing of such a unit away
+    needs = [need(f"n{place}", whole=whole) for place, whole in enumerate(kinds)]
+    found = fit_devices(needs, devices, isolate=isolate)
+    assert isinstance(found, Shortfall) != brute(needs, devices, isolate=isolate)
+    if not isinstance(found, Shortfall):
+        assert right([one.device for one in found], devices, isolate=isolate)
+
+
+def brute(needs: list[DeviceNeed], devices: list[HostDevice], *, isolate: bool) -> bool:
+    """Whether some choice of devices, one for each need, is right."""
+    return any(
+        all(
+            matches(wanted.request.alternatives[0], device.offered)
+            for wanted, device in zip(needs, chosen, strict=True)
+        )
+        and right(chosen, devices, isolate=isolate)
+        for chosen in permutations(devices, len(needs))
+    )
+
+
+def right(chosen: Sequence[HostDevice], devices: list[HostDevice], *, isolate: bool) -> bool:
+    cards = {one.pf_id or one.id for one in chosen}
+    if isolate and len(cards) < len(chosen):
+        return False
+    return len({one.id for one in chosen}) == len(chosen) and not excludes(chosen, devices)
+
+
+def excludes(
+    chosen: Sequence[HostDevice], devices: list[HostDevice], *, only_units: bool = False
+) -> bool:
+    """Whether a PF and a VF of it are among these and what they bring along; or are in one unit."""
+    units = {one.unit for one in chosen if one.unit}
+    every = [*chosen, *(one for one in devices if one.unit in units)]
+    return any(
+        one.pf_id == other.id and (not only_units or (one.unit == other.unit and one.unit))
+        for one in every
+        for other in every
+        if other.offered.dev_type is DeviceType.PF
+    )
