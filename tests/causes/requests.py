@@ -8,6 +8,12 @@ from causes.case import Asked, Cause, World, instead
 from fleet import ADMIN, OTHER_PROJECT, PROJECT
 from lanekeeper.config.scheduler import Scheduler
 from lanekeeper.control.compute.server_group import create_group
+from lanekeeper.control.identity.limit import (
+    NewLimit,
+    create_registered_limits,
+    list_registered_limits,
+    update_registered_limit,
+)
 from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.network.port import VnicType
 from lanekeeper.domain.scheduling.filter_choice import OF_NOVA
@@ -23,6 +29,20 @@ def others_alias(world: World) -> Asked:
     world.fleet.host("h1")
     world.alias(name="a1", project_ids=[OTHER_PROJECT])
     return Asked(flavor=world.flavor(pci_passthrough__alias="a1:1"))
+
+
+def over_quota(world: World) -> Asked:
+    world.fleet.host("h1")
+    wanted = [NewLimit(resource_name="servers", amount=1)]
+    create_registered_limits(world.fleet.site, wanted)
+    asked = Asked(flavor=world.flavor())
+    world.create(asked)
+    return asked
+
+
+def raised_limit(world: World, asked: Asked) -> None:
+    (registered,) = list_registered_limits(world.fleet.site)
+    update_registered_limit(world.fleet.site, registered.id, {"default_limit": 2})
 
 
 def of_vnic_type(vnic_type: VnicType) -> Any:
@@ -122,6 +142,14 @@ CAUSES = (
         helps="the operator adds the project to project_ids of the alias",
         make=others_alias,
         mend=lambda world, asked: world.alias(name="a1", project_ids=[OTHER_PROJECT, PROJECT]),
+    ),
+    Cause(
+        id="quota",
+        what="the project would have more than its quota of servers, a class or an alias",
+        says="Quota exceeded for servers: requested 1, already used 1 of 1",
+        helps="delete servers of the project, or have an admin raise the limit",
+        make=over_quota,
+        mend=raised_limit,
     ),
     Cause(
         id="vnic-type-normal",

@@ -13,8 +13,9 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from fleet import ADMIN, Fleet, fleet, lab_devices, pf_and_vfs
+from fleet import ADMIN, PROJECT, Fleet, fleet, lab_devices, pf_and_vfs
 from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.quota import quota_of
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_nic import NicAsked
@@ -22,6 +23,7 @@ from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.adoption import Adoption, adopt_host
 from lanekeeper.control.host.desired import desired_of
 from lanekeeper.control.host.host import check_history, report_facts, report_state
+from lanekeeper.control.identity.limit import NewLimit, create_registered_limits
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict
@@ -140,6 +142,17 @@ def test_a_server_comes_back_as_it_was(world: World) -> None:
     assert again.generation == told.generation  # nothing is to be done
     assert desired_of(world.fleet.site, world.host).generation > 900
     assert world.is_sound()
+
+
+def test_it_comes_back_whatever_the_quota_and_counts_as_before(world: World) -> None:
+    told, site = world.create(), world.fleet.site
+    before = quota_of(site, ADMIN, PROJECT).used
+    world.forget(told.id)
+    create_registered_limits(site, [NewLimit(resource_name="servers", amount=0)])
+    world.freeze(guest(told))
+    assert world.adopt().made == (told.id,)
+    assert quota_of(site, ADMIN, PROJECT).used == before
+    assert before["alias:a1"] == 1
 
 
 def test_a_port_that_is_still_there_is_taken_again(world: World) -> None:

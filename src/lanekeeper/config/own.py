@@ -173,6 +173,24 @@ class Own(Section, frozen=True):
             "How many such events of servers that are gone are kept at most, the youngest ones.",
         ),
     ] = 100_000
+    usage_kept_days: Annotated[
+        int,
+        Meta(ge=1, le=36_500),
+        Option(
+            "lanekeeper",
+            "usage_kept_days",
+            "Days that it is kept how long a server ran that is gone (openstack usage list).",
+        ),
+    ] = 400
+    usage_kept_max: Annotated[
+        int,
+        Meta(ge=1000, le=100_000_000),
+        Option(
+            "lanekeeper",
+            "usage_kept_max",
+            "Of how many such servers that is kept at most, those that went last.",
+        ),
+    ] = 1_000_000
     metrics_token_file: Annotated[
         str,
         Option(

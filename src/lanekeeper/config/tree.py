@@ -13,6 +13,7 @@ from lanekeeper.config.network import Ml2, SriovNic
 from lanekeeper.config.option import Section
 from lanekeeper.config.own import Own
 from lanekeeper.config.pci import Pci
+from lanekeeper.config.quota import Quota
 from lanekeeper.config.rules import Rules
 from lanekeeper.config.scheduler import Scheduler
 from lanekeeper.config.service import Cors, Keystone, Placement
@@ -29,6 +30,7 @@ __all__ = [
     "Own",
     "Pci",
     "Placement",
+    "Quota",
     "Rules",
     "Scheduler",
     "SriovNic",
@@ -48,6 +50,7 @@ class Config(Section, frozen=True):
     image_cache: ImageCacheManager = ImageCacheManager()
     lanekeeper: Own = Own()
     placement: Placement = Placement()
+    quota: Quota = Quota()
     health: Health = Health()
     keystone: Keystone = Keystone()
     cors: Cors = Cors()

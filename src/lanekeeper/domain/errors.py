@@ -4,6 +4,7 @@ Error:
     ├── Invalid          the request is wrong and will stay wrong: change it
     ├── Unauthenticated  nobody knows who asks: log in
     ├── Forbidden        the caller may not: ask someone who may
+    │   └── OverQuota    the project would have more than its quota: free some, or have it raised
     ├── NotFound         no such thing, or not yours to see
     ├── Conflict         the world moved on (stale generation, device taken): re-read, retry
     │   └── Stale        what the caller named as its precondition is not so: re-read
@@ -49,6 +50,10 @@ class Unauthenticated(Error):
 
 class Forbidden(Error):
     """The caller is known but lacks the role. Someone with the role has to act."""
+
+
+class OverQuota(Forbidden):
+    """The project would have more than its quota. The caller frees some, or an admin raises it."""
 
 
 class NotFound(Error):

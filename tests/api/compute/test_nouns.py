@@ -9,6 +9,9 @@ from starlette.testclient import TestClient
 
 from fleet import OTHER_PROJECT, PROJECT, Fleet, fleet
 from lanekeeper.api.compute.face import FACE
+from lanekeeper.control.identity.limit import NewLimit, create_limits, create_registered_limits
+from lanekeeper.domain.identity.project import Project
+from lanekeeper.store.identity.project import project_insert
 
 pytestmark = pytest.mark.service
 
@@ -353,16 +356,45 @@ def test_hosts_are_for_admins(world: Fleet) -> None:
 # Quotas and the rest ------------------------------------------------------------------------------
 
 
-def test_everything_is_unlimited_and_cannot_be_limited(world: Fleet, http: TestClient) -> None:
+def test_without_limits_everything_is_unlimited(world: Fleet, http: TestClient) -> None:
     quotas = http.get(f"{URL}/os-quota-sets/{PROJECT}").json()["quota_set"]
     assert quotas.pop("id") == PROJECT
     assert set(quotas.values()) == {-1}
     assert "floating_ips" not in quotas
-    assert http.put(f"{URL}/os-quota-sets/{PROJECT}", json={}).status_code == 501
     stranger = world.client(FACE, who="stranger")
     assert stranger.get(f"{URL}/os-quota-sets/{PROJECT}").status_code == 403
     limits = http.get(f"{URL}/limits?reserved=False").json()["limits"]["absolute"]
     assert (limits["maxTotalInstances"], limits["totalInstancesUsed"]) == (-1, 0)
+
+
+def test_limits_are_shown_by_novas_names_and_set_in_identity(
+    world: Fleet, http: TestClient
+) -> None:
+    amounts = {"servers": 5, "class:VCPU": 6, "alias:a1": 1}
+    create_registered_limits(
+        world.site, [NewLimit(resource_name=name, amount=n) for name, n in amounts.items()]
+    )
+    new = Project(id=PROJECT, name="p")
+    world.site.database.write(lambda c: project_insert(c, new))
+    own = NewLimit(resource_name="class:VCPU", amount=8, project_id=PROJECT)
+    create_limits(world.site, [own])
+    path = f"{URL}/os-quota-sets/{PROJECT}"
+    shown = http.get(path).json()["quota_set"]
+    assert (shown["instances"], shown["cores"], shown["ram"]) == (5, 8, -1)
+    for by_default in (
+        http.get(f"{path}/defaults").json()["quota_set"],
+        http.get(f"{URL}/os-quota-class-sets/default").json()["quota_class_set"],
+    ):
+        assert (by_default["instances"], by_default["cores"]) == (5, 6)
+    detail = http.get(f"{path}/detail").json()["quota_set"]
+    assert detail["cores"] == {"limit": 8, "in_use": 0, "reserved": 0}
+    limits = http.get(f"{URL}/limits").json()["limits"]["absolute"]
+    assert (limits["maxTotalInstances"], limits["maxTotalCores"]) == (5, 8)
+    for method in ("PUT", "DELETE"):
+        answer = http.request(method, path, json={"quota_set": {"instances": 9}})
+        assert answer.status_code == 403
+        assert f"--project {PROJECT} --resource-limit N servers" in answer.text
+    assert http.get(path).json()["quota_set"] == shown
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Quotas and limits over HTTP: everything is unlimited, and cannot be limited yet."""
+"""Quotas and limits over HTTP, as Nova shows unified limits: they are set in Identity."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from lanekeeper.api.compute.value import at_least
 from lanekeeper.api.row import ADMIN, ANYONE, READER, Call, Policy, Row
-from lanekeeper.control.compute.usage import Usage, usage_of
-from lanekeeper.domain.errors import Invalid, NotOffered
+from lanekeeper.control.compute.quota import default_limits, quota_of
+from lanekeeper.domain.compute.quota import SERVERS, Amounts, Limits, of_class
+from lanekeeper.domain.errors import Forbidden, Invalid
+from lanekeeper.domain.identity.limit import UNLIMITED
 
 _SHOW = Policy("os_compute_api:os-quota-sets:show", READER)
 _DEFAULTS = Policy("os_compute_api:os-quota-sets:defaults", ANYONE)
@@ -15,7 +17,6 @@ _UPDATE = Policy("os_compute_api:os-quota-sets:update", ADMIN)
 _LIMITS = Policy("os_compute_api:limits", ANYONE)
 _CLASSES = Policy("os_compute_api:os-quota-class-sets:show", ADMIN)
 
-UNLIMITED = -1
 RESOURCES: tuple[tuple[str, str], ...] = (
     ("cores", ""),
     ("fixed_ips", "2.35"),
@@ -34,6 +35,12 @@ RESOURCES: tuple[tuple[str, str], ...] = (
 )
 """What quotas speak of, and the last microversion that has it; empty for all."""
 
+_COUNTED = {"instances": SERVERS, "cores": of_class("VCPU"), "ram": of_class("MEMORY_MB")}
+"""What is counted of them, by its name among the limits; nothing holds the others.
+
+Source: nova ``limit/placement.py``, LEGACY_LIMITS.
+"""
+_LIMITED = {"maxTotalInstances": "instances", "maxTotalCores": "cores", "maxTotalRAMSize": "ram"}
 _LIMIT_NAMES: tuple[tuple[str, str], ...] = (
     ("maxImageMeta", "2.38"),
     ("maxPersonality", "2.56"),
@@ -62,43 +69,56 @@ def _beyond(call: Call[Any], until: str) -> bool:
 def show(call: Call[None]) -> dict[str, object]:
     """Show a project's quotas."""
     project_id = call.path["project_id"]
-    usage_of(call.site, call.caller, project_id)
-    return _unlimited(call, project_id)
+    return _quota_set(call, project_id, quota_of(call.site, call.caller, project_id).limits)
 
 
 def defaults(call: Call[None]) -> dict[str, object]:
     """Show what quotas a project has by default."""
-    return _unlimited(call, call.path["project_id"])
+    return _quota_set(call, call.path["project_id"], default_limits(call.site))
 
 
-def _unlimited(call: Call[Any], project_id: str) -> dict[str, object]:
-    names = _names(call, RESOURCES)
-    return {"quota_set": {"id": project_id, **dict.fromkeys(names, UNLIMITED)}}
+def _quota_set(call: Call[Any], project_id: str, limits: Limits) -> dict[str, object]:
+    shown = {name: _limit(limits, name) for name in _names(call, RESOURCES)}
+    return {"quota_set": {"id": project_id, **shown}}
+
+
+def _limit(limits: Limits, name: str) -> int:
+    return limits.limit_of(_COUNTED[name]) if name in _COUNTED else UNLIMITED
+
+
+def _used(used: Amounts, name: str) -> int:
+    return used.get(_COUNTED[name], 0) if name in _COUNTED else 0
 
 
 def detail(call: Call[None]) -> dict[str, object]:
     """Show a project's quotas with what is used of them."""
     project_id = call.path["project_id"]
-    used = _used(usage_of(call.site, call.caller, project_id))
+    quota = quota_of(call.site, call.caller, project_id)
     shown = {
-        name: {"limit": UNLIMITED, "in_use": used.get(name, 0), "reserved": 0}
+        name: {
+            "limit": _limit(quota.limits, name),
+            "in_use": _used(quota.used, name),
+            "reserved": 0,
+        }
         for name in _names(call, RESOURCES)
     }
     return {"quota_set": {"id": project_id, **shown}}
 
 
-def _used(usage: Usage) -> dict[str, int]:
-    return {"instances": usage.servers, "cores": usage.vcpus, "ram": usage.ram_mib}
-
-
 def update(call: Call[Any]) -> None:
     """Limit a project."""
-    raise NotOffered("quotas are not offered: everything is unlimited")
+    raise Forbidden(
+        "quotas are not set here: they are unified limits, which Identity has",
+        hint="openstack registered limit create --service nova --default-limit N servers for all "
+        "projects, openstack limit create --service nova --project "
+        f"{call.path['project_id'][:80]} --resource-limit N servers for one; class:VCPU and "
+        "class:MEMORY_MB are cores and ram",
+    )
 
 
 def quota_class(call: Call[None]) -> dict[str, object]:
     """Show the quotas that every project has."""
-    shown = _unlimited(call, call.path["id"])["quota_set"]
+    shown = _quota_set(call, call.path["id"], default_limits(call.site))["quota_set"]
     return {"quota_class_set": shown}
 
 
@@ -107,12 +127,14 @@ def limits(call: Call[None]) -> dict[str, object]:
     asked = call.asked("tenant_id") or call.caller.project_id
     if asked is None:
         raise Invalid("limits are a project's: use a token with a project scope, or tenant_id")
-    usage = usage_of(call.site, call.caller, asked)
-    absolute = dict.fromkeys(_names(call, _LIMIT_NAMES), UNLIMITED)
+    quota = quota_of(call.site, call.caller, asked)
+    absolute = {
+        name: _limit(quota.limits, _LIMITED.get(name, name)) for name in _names(call, _LIMIT_NAMES)
+    }
     absolute |= {
-        "totalCoresUsed": usage.vcpus,
-        "totalInstancesUsed": usage.servers,
-        "totalRAMUsed": usage.ram_mib,
+        "totalCoresUsed": _used(quota.used, "cores"),
+        "totalInstancesUsed": _used(quota.used, "instances"),
+        "totalRAMUsed": _used(quota.used, "ram"),
         "totalServerGroupsUsed": 0,
     }
     if not at_least(call, "2.36"):

@@ -10,6 +10,7 @@ from lanekeeper.api.identity import (
     assignment,
     catalog,
     domain,
+    limit,
     project,
     role,
     token,
@@ -28,6 +29,7 @@ _ROWS: tuple[Row[Any], ...] = (
     *application_credential.ROWS,
     *role.ROWS,
     *assignment.ROWS,
+    *limit.ROWS,
 )
 
 FACE = Face(name="identity", prefix="/identity", rows=_ROWS, envelope=identity_fault)

@@ -10,9 +10,11 @@ from typing import Any
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.filter_choice import filters_now
 from lanekeeper.control.compute.question import Question, wants_of
+from lanekeeper.control.compute.quota import check_quota
 from lanekeeper.control.compute.server import server_seen
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.event import ServerEvent
+from lanekeeper.domain.compute.quota import asked_by, with_devices
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
@@ -75,10 +77,12 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
 
     Raises:
         Invalid: something that is named does not exist, or could not be given to any server.
+        OverQuota: the project may not have it, wherever it fits.
         Forbidden, Conflict, NotOffered: as in a creation.
     """
     with site.database.read() as connection:
         request = wants_of(connection, site, caller, question).request
+        check_quota(connection, site, request.project_id, asked_by(request))
     filters, fleet = filters_now(site), site.hosts()
     request = located(request, fleet)
     selection = select_hosts(
@@ -100,6 +104,8 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
         answers += [_rejected(one) for one in selection.rejections]
     if selection.choices:
         first = selection.choices[0]
+        with site.database.read() as connection:
+            check_quota(connection, site, request.project_id, _taken(request, first))
         summary = (
             f"{selection.fitting} of {len(fleet)} hosts fit; {first.host.name} would be "
             f"taken{_with(_addresses(first), _cells(first))}."
@@ -173,6 +179,14 @@ def list_refusals(site: Site, limit: int) -> list[ServerEvent]:
     """Servers that found no host, the latest first; at most *limit*."""
     with site.database.read() as connection:
         return [event for event in refusal_list(connection, limit) if "rejections" in event.detail]
+
+
+def _taken(request: ServerRequest, choice: Choice) -> dict[str, int]:
+    """What such a server takes there, with what comes along with its devices."""
+    ids = {given.device.id for given in choice.given}
+    units = {given.device.unit for given in choice.given} - {None}
+    devices = (one for one in choice.host.devices if one.id in ids or one.unit in units)
+    return with_devices(asked_by(request), (one.offered.resource_class for one in devices))
 
 
 def _fitting(choice: Choice, rank: int) -> HostAnswer:

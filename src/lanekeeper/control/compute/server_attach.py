@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.quota import within_quota
 from lanekeeper.control.compute.server import event_of, ready, server_held, unlocked, want
 from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics
 from lanekeeper.control.compute.server_port import bind_port, port_of
@@ -43,6 +44,7 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
         Invalid: the port or network is not there or cannot be carried; the host has no device for
             it, and why.
         Conflict: the server is in no state for that, or the port is in use.
+        OverQuota: the project may have no more of such devices.
     """
     now = site.clock()
 
@@ -55,7 +57,8 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
         (nic,) = check_nics(connection, caller, [asked], policy)
         host = _host(connection, site, record, now)
         given = _device(connection, caller, record, nic, host)
-        port = _take(connection, record, nic, given=given, host=host, now=now)
+        with within_quota(connection, site, record.project_id):
+            port = _take(connection, record, nic, given=given, host=host, now=now)
         event_insert(connection, event_of(record, caller, "attach_interface", now))
         return port, host.id
 

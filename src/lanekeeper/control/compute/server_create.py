@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.filter_choice import filters_now
 from lanekeeper.control.compute.guest import images_of
+from lanekeeper.control.compute.quota import check_quota, within_quota
 from lanekeeper.control.compute.server import end_server, event_of, fault
 from lanekeeper.control.compute.server_draft import draft_server, requests_of
 from lanekeeper.control.compute.server_order import NewServer, Order, check_order
@@ -23,8 +24,9 @@ from lanekeeper.control.metrics import CLAIMS, LOST_RACES, REFUSALS
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
 from lanekeeper.domain.compute.event import ServerEvent
+from lanekeeper.domain.compute.quota import asked_by
 from lanekeeper.domain.compute.server import VmState
-from lanekeeper.domain.errors import Conflict, Error, NoCapacity
+from lanekeeper.domain.errors import Conflict, Error, NoCapacity, OverQuota
 from lanekeeper.domain.scheduling.filter import claimable
 from lanekeeper.domain.scheduling.member_view import member_rejections
 from lanekeeper.domain.scheduling.selection import (
@@ -57,19 +59,22 @@ def create_servers(site: Site, caller: Caller, asked: NewServer) -> list[ServerR
 
     Raises:
         Invalid, Forbidden, Conflict, NotOffered: the request is wrong; see ``check_order``.
+        OverQuota: the project may not have *min_count* more.
         NoCapacity: ``[lanekeeper] refuse_unschedulable`` is set and fewer than *min_count* fit.
 
     After an error none is left: those that a host was told of already get a tombstone.
     """
     with site.database.read() as connection:
         order = check_order(connection, site, caller, asked)
+        least = asked_by(order.request, asked.min_count)
+        check_quota(connection, site, order.project_id, least)
     reservation_id = f"r-{uuid.uuid4().hex[:8]}"
     made: list[ServerRecord] = []
     for index in range(asked.max_count):
         try:
             made.append(_create(site, caller, order, reservation_id, index))
         except Error as error:
-            if isinstance(error, NoCapacity) and len(made) >= asked.min_count:
+            if isinstance(error, NoCapacity | OverQuota) and len(made) >= asked.min_count:
                 break
             _take_back(site, caller, made)
             raise
@@ -100,6 +105,7 @@ def _create(
             continue
         tried.add(attempt)
         placing = _Placing(
+            site=site,
             order=order,
             caller=caller,
             draft=draft,
@@ -151,6 +157,7 @@ def _key(seat: Seat) -> tuple[int, tuple[int, ...]]:
 class _Placing:
     """One attempt to give a server its place."""
 
+    site: Site
     order: Order
     caller: Caller
     draft: ServerRecord
@@ -165,6 +172,7 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     Raises:
         Conflict: somebody else was faster, the host was disabled or frozen since it was chosen, or
             the image was deleted; the transaction must be left.
+        OverQuota: the project would have more than it may.
     """
     draft, host, order = placing.draft, placing.choice.host, placing.order
     host_lock_usable(connection, host.id)
@@ -172,6 +180,12 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     if group is not None:
         server_group_hold(connection, group.id, host.id)
     hold_images(connection, images_of(draft))
+    with within_quota(connection, placing.site, draft.project_id):
+        return _take_all(connection, placing)
+
+
+def _take_all(connection: sa.Connection, placing: _Placing) -> ServerRecord:
+    draft, host, order = placing.draft, placing.choice.host, placing.order
     consumer_put(
         connection,
         draft.id,
@@ -186,8 +200,14 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
         port_of(connection, nic, order.project_id, order.groups, placing.now) for nic in order.nics
     ]
     request_ids = {nic.need.id: port.id for nic, port in zip(order.nics, ports, strict=True)}
+    aliases = {need.id: need.request.alias_name for need in order.request.needs}
     picks = [
-        Pick(given.device.id, request_ids.get(given.need_id, given.need_id), given.index)
+        Pick(
+            given.device.id,
+            request_ids.get(given.need_id, given.need_id),
+            given.index,
+            aliases.get(given.need_id),
+        )
         for given in placing.choice.given
     ]
     claim_insert(connection, draft.id, picks, placing.now)
@@ -211,8 +231,8 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
         device_requests=requests_of(order, request_ids),
     )
     server_insert(connection, placed)
-    if group is not None:
-        server_group_join(connection, group.id, placed.id)
+    if order.request.group is not None:
+        server_group_join(connection, order.request.group.id, placed.id)
     event_insert(connection, _created(placing, placed))
     desired_touch(connection, host.id)
     reached("controller.claim.written")
@@ -236,6 +256,7 @@ def _unplaced(
 
     Raises:
         NoCapacity: the operator wants that refused instead.
+        OverQuota: such a server, too, is one, and the project may have no more.
     """
     for rejection in selection.rejections:
         REFUSALS.labels(rejection.verdict.code).inc(rejection.count)
@@ -252,7 +273,8 @@ def _unplaced(
     )  # fmt: skip
 
     def work(connection: sa.Connection) -> ServerRecord:
-        server_insert(connection, failed)
+        with within_quota(connection, site, failed.project_id):
+            server_insert(connection, failed)
         if order.request.group is not None:
             server_group_join(connection, order.request.group.id, failed.id)
         event_insert(connection, event)

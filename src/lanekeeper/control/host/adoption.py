@@ -248,8 +248,14 @@ class _Reading:
         told, here = memo["server"], self.host
         if server_get(self.connection, guest.id) is not None:
             raise Conflict(f"server {guest.id} is another host's by the rows")
+        aliases = {one["id"]: one.get("alias") for one in told.get("device_requests", ())}
         picks = [
-            Pick(self._device(one["address"]), one["request_id"], one["index"])
+            Pick(
+                self._device(one["address"]),
+                one["request_id"],
+                one["index"],
+                aliases.get(one["request_id"]),
+            )
             for one in memo["claims"]
         ]
         addresses = {one["address"] for one in memo["claims"]}

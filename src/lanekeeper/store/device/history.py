@@ -10,7 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.store.aging import Aging
-from lanekeeper.store.tables import device, device_event, host, server, server_event
+from lanekeeper.store.tables import (
+    claim,
+    consumer,
+    device,
+    device_event,
+    host,
+    server,
+    server_event,
+)
 
 
 class What(StrEnum):
@@ -50,6 +58,31 @@ def history_write(
     ]
     if noted:
         connection.execute(device_event.insert(), noted)
+
+
+def holdings_of(connection: sa.Connection, consumer_id: str) -> dict[str, dict[str, Any]]:
+    """Device id to what is to be known of a claim when it has ended: since when, whose, as what."""
+    query = (
+        sa.select(
+            claim.c.device_id,
+            claim.c.created_at,
+            claim.c.alias,
+            device.c.resource_class,
+            consumer.c.project_id,
+        )
+        .join(device, device.c.id == claim.c.device_id)
+        .outerjoin(consumer, consumer.c.id == claim.c.consumer_id)
+        .where(claim.c.consumer_id == consumer_id)
+    )
+    return {
+        row.device_id: {
+            "since": row.created_at.isoformat(),
+            "project_id": row.project_id,
+            "resource_class": row.resource_class,
+            "alias": row.alias,
+        }
+        for row in connection.execute(query)
+    }
 
 
 def device_place(connection: sa.Connection, device_id: str) -> sa.Row[Any]:

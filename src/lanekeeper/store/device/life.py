@@ -23,7 +23,7 @@ from lanekeeper.store.device.free import (
     IS_UNRESERVED,
     is_barred,
 )
-from lanekeeper.store.device.history import What, history_write
+from lanekeeper.store.device.history import What, history_write, holdings_of
 from lanekeeper.store.device.unit import unit_mates
 from lanekeeper.store.tables import claim, device
 
@@ -39,11 +39,13 @@ class Pick:
     Attributes:
         request_id: the port's id, or one uuid per alias entry of a server.
         index: which unit of that request, from 0.
+        alias: of ``[pci] alias``, by which it was asked for; None for a port's.
     """
 
     device_id: str
     request_id: str
     index: int = 0
+    alias: str | None = None
 
 
 def claim_insert(
@@ -104,6 +106,7 @@ def _claim(
             consumer_id=consumer_id,
             request_id=pick.request_id,
             index=pick.index,
+            alias=pick.alias,
             created_at=now,
         )
     )
@@ -187,7 +190,7 @@ def claim_release(
         along = claim.c.request_id == claim.c.device_id
         asked |= set(unit_mates(connection, asked)) & set(connection.scalars(mine.where(along)))
         ids = tuple(one for one in ids if one in asked)
-    released = []
+    released, holdings = [], holdings_of(connection, consumer_id)
     for device_id in ids:
         gone = connection.execute(
             claim.delete().where(claim.c.device_id == device_id, claim.c.consumer_id == consumer_id)
@@ -195,7 +198,9 @@ def claim_release(
         if gone.rowcount == 1:
             row = _to_cleaning(connection, device_id, now, DeviceState.HELD)
             released += [row] if row is not None else []
-    history_write(connection, released, What.RELEASED, now, consumer_id=consumer_id)
+    for row in released:
+        detail = holdings[row.id]
+        history_write(connection, [row], What.RELEASED, now, consumer_id=consumer_id, detail=detail)
     return ids
 
 

@@ -145,6 +145,21 @@ server_event = Table(
     Column("at", Moment, nullable=False, index=True),
     comment="What was asked of a server and what came of it; kept after the server has gone.",
 )
+ended_server = Table(
+    "ended_server",
+    metadata,
+    Column("id", sa.Integer, primary_key=True),
+    Column("server_id", sa.Text, nullable=False),
+    Column("name", sa.Text, nullable=False),
+    Column("project_id", sa.Text, nullable=False),
+    Column("flavor_name", sa.Text, nullable=False),
+    number_column("vcpus"),
+    number_column("ram_mib"),
+    number_column("disk_gib"),
+    Column("launched_at", Moment, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    comment="Servers that ran and are gone, for what they used; at is when. Kept for a time.",
+)
 console = Table(
     "console",
     metadata,

@@ -135,6 +135,7 @@ claim = Table(
     Column("consumer_id", sa.Text, nullable=False, index=True),
     Column("request_id", sa.Text, nullable=False),
     Column("index", sa.Integer, nullable=False, default=0),
+    Column("alias", sa.Text),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("consumer_id", "request_id", "index"),
     comment="Who holds a device. A device has one holder because this key says so.",

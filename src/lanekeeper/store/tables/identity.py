@@ -11,6 +11,7 @@ from lanekeeper.store.tables.column import (
     id_column,
     json_column,
     metadata,
+    number_column,
     text_column,
 )
 
@@ -84,6 +85,27 @@ application_credential = Table(
     flag_column("unrestricted", default=False),
     Column("expires_at", Moment),
     UniqueConstraint("user_id", "name"),
+)
+registered_limit = Table(
+    "registered_limit",
+    metadata,
+    id_column(),
+    Column("resource_name", sa.Text, nullable=False, unique=True),
+    Column("region_id", sa.Text),
+    number_column("default_limit"),
+    Column("description", sa.Text),
+    comment="How much of a resource each project may have that has no limit of its own; of nova.",
+)
+project_limit = Table(
+    "project_limit",
+    metadata,
+    id_column(),
+    Column("project_id", sa.Text, ForeignKey("project.id", ondelete="CASCADE"), nullable=False),
+    Column("registered_id", sa.Text, ForeignKey("registered_limit.id"), nullable=False, index=True),
+    number_column("resource_limit"),
+    Column("description", sa.Text),
+    UniqueConstraint("project_id", "registered_id"),
+    comment="What one project may have in place of the registered limit.",
 )
 revocation = Table(
     "revocation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Table
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table
 
 from lanekeeper.store.tables.column import Moment, id_column, metadata, number_column, text_column
 
@@ -62,6 +62,7 @@ consumer = Table(
     Column("type", sa.Text),
     number_column("generation"),
     Column("updated_at", Moment, nullable=False),
+    Index("ix_consumer_project_id", "project_id"),
 )
 resource_class = Table("resource_class", metadata, Column("name", sa.Text, primary_key=True))
 trait = Table("trait", metadata, Column("name", sa.Text, primary_key=True))
