@@ -164,8 +164,6 @@ class _Reader:
                 f"{option.name} is read and not obeyed: ports of type direct are bound without "
                 "sriovnicswitch, too",
             )
-        if option.key == "resource_provider_bandwidths" and value:
-            self._warn(entry, f"{option.name} is read and not obeyed: no bandwidth is counted here")
         if option.key == "enabled_filters":
             self._notice_filters(entry, option.name)
 
@@ -327,7 +325,11 @@ def _check_together(config: Config, reader: _Reader) -> None:
     if option in reader.found:
         _attempt(reader.found[option][-1], option, lambda: _check_apart(config.cpus))
     nic = config.sriov_nic
-    for name in ("exclude_devices", "resource_provider_bandwidths"):
+    for name in (
+        "exclude_devices",
+        "resource_provider_bandwidths",
+        "resource_provider_hypervisors",
+    ):
         option = options()["sriov_nic", name]
         if option in reader.found:
             _attempt(

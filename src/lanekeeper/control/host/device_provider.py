@@ -15,8 +15,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from lanekeeper.control.host.bandwidth_provider import bandwidth_offers, provide_bandwidth
 from lanekeeper.domain.pci.resource_class import networks_of, traits_of
-from lanekeeper.protocol import DeviceFact
+from lanekeeper.protocol import DeviceFact, HostFacts
 from lanekeeper.store.device.device import device_provider_set
 from lanekeeper.store.host.host import HostRecord
 from lanekeeper.store.placement.host_provider import (
@@ -32,15 +33,19 @@ from lanekeeper.store.placement.namesake import provider_names
 def provide(
     connection: sa.Connection,
     record: HostRecord,
-    devices: list[DeviceFact],
+    facts: HostFacts,
     ids: Mapping[str, str],
     now: datetime,
 ) -> None:
-    """Give the host, and each card that lists something, its providers and traits."""
+    """Give the host, each card that lists something, and each interface whose bandwidth is counted
+    its providers and traits.
+    """
+    devices = facts.devices
     offers = list(_offers(record, devices, ids))
-    names = provider_names(
-        connection, {record.id: record.name, **{one.id: one.name for one in offers}}
-    )
+    carried = bandwidth_offers(connection, record, facts)
+    wanted = {record.id: record.name} | {one.id: one.name for one in offers}
+    wanted |= {one.id: one.name for one in carried}
+    names = provider_names(connection, wanted)
     host_providers_hold(connection, record.id, names)
     provider_ensure(
         connection,
@@ -66,6 +71,7 @@ def provide(
             now=now,
         )
         provider_traits_set(connection, one.id, set(one.traits))
+    provide_bandwidth(connection, record, carried, names, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lanekeeper.domain.matching import match_all, most_matched
+from lanekeeper.domain.network.promise import NOTHING
 from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.pci.vf_ability import VfAbility
+from lanekeeper.domain.scheduling.bandwidth import shared_cards
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
-from lanekeeper.domain.scheduling.shortfall import Shortfall, alternative_of, short_alone
+from lanekeeper.domain.scheduling.shortfall import (
+    Shortfall,
+    alternative_of,
+    short_alone,
+    short_of_bandwidth,
+)
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality
 
 
@@ -45,7 +53,7 @@ def fit_devices(
     what is nearest to the *guest*, then what can least beside what is asked, so that trusted
     devices are not wasted. VFs come from the fullest card where the PF itself may be lent out, so
     that whole PFs stay whole, and from the emptiest one elsewhere, so that servers share the wire
-    evenly.
+    evenly. What is promised to ports is taken from the cards of their own devices.
     """
     wanted = sum(need.request.count for need in needs)
     free = [device for device in devices if device.standing is Standing.FREE]
@@ -57,6 +65,9 @@ def fit_devices(
     found = place(units, free, guest) if wanted <= len(free) else None
     if found is not None:
         return tuple(found)
+    if any(need.promise for need in needs):
+        bare = fit_devices(without_promises(needs), devices, guest, isolate=isolate)
+        return bare if isinstance(bare, Shortfall) else short_of_bandwidth(needs, free)
     if isolate:
         return _too_close(needs, units, free, guest)
     names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
@@ -69,6 +80,11 @@ def fit_devices(
     )
 
 
+def without_promises(needs: Sequence[DeviceNeed]) -> tuple[DeviceNeed, ...]:
+    """The same needs where bandwidth does not matter."""
+    return tuple(replace(need, promise=NOTHING) for need in needs)
+
+
 def _place(
     units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
 ) -> list[Given] | None:
@@ -78,11 +94,24 @@ def _place(
     for chosen in _whole_choices(whole, parts, free, guest):
         gone = {device.id for device in chosen}
         rest = [device for device in free if device.id not in gone and device.pf_id not in gone]
-        given = match_all([_wishes(unit, rest, guest) for unit in parts])
+        given = _match(parts, rest, guest)
         if given is not None:
             pairs = [*zip(whole, chosen, strict=True)]
             pairs += [(unit, rest[thing]) for unit, thing in zip(parts, given, strict=True)]
             return [Given(device, unit.need.id, unit.index) for unit, device in pairs]
+    return None
+
+
+def _match(
+    units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
+) -> Sequence[int] | None:
+    """Match units with devices whose cards keep all that they promise together."""
+    wishes = [_wishes(unit, free, guest) for unit in units]
+    promises = [unit.need.promise for unit in units]
+    for some in shared_cards(promises, wishes, [device.bandwidth for device in free]):
+        given = match_all(some)
+        if given is not None:
+            return given
     return None
 
 
@@ -181,6 +210,7 @@ def _wishes(unit: _Unit, free: Sequence[HostDevice], guest: Locality) -> list[in
         (
             rank,
             guest.distance(device.numa_node),
+            _cannot_keep(unit, device),
             _spare(device),
             device.parts_held * (-1 if device.whole_offered else 1),
             device.address,
@@ -190,6 +220,11 @@ def _wishes(unit: _Unit, free: Sequence[HostDevice], guest: Locality) -> list[in
         if (rank := _rank(unit, device, guest)) is not None
     ]
     return [position for *_, position in sorted(ranked)]
+
+
+def _cannot_keep(unit: _Unit, device: HostDevice) -> bool:
+    """Whether what a port is promised to send could not be set on the VF, only counted."""
+    return bool(unit.need.promise.egress_kbps) and VfAbility.MIN_RATE in device.offered.lacks
 
 
 def _spare(device: HostDevice) -> int:
@@ -203,5 +238,7 @@ def _rank(unit: _Unit, device: HostDevice, guest: Locality) -> int | None:
     if need.providers and device.provider_id != need.providers[unit.index]:
         return None
     if not guest.allows(need.request.numa_policy, device.numa_node):
+        return None
+    if need.promise and (device.bandwidth is None or device.bandwidth.lacks(need.promise)):
         return None
     return alternative_of(need, device)
