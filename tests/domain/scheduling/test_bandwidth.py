@@ -58,7 +58,7 @@ def test_ports_of_one_server_share_cards_so_that_all_fit() -> None:
     asked = [port("p", 3_000), port("q", 4_000), port("r", 3_000), port("s", 3_000)]
     found = fit_devices(asked, here)
     assert not isinstance(found, Shortfall)
-    on = {one.need_id: one.device.pf_id for one in found}
+    on = {one.need_id: str(one.device.pf_id) for one in found}
     assert on["q"] == "b"
     assert sorted(on.values()) == ["a", "a", "b", "b"]
 
