@@ -31,6 +31,7 @@ from lanekeeper.domain.image.record import ImageRecord, Status, Visibility
 from lanekeeper.domain.network.port import PortRecord, PortWanted, VnicType
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.protocol import (
+    BandwidthFact,
     CleaningState,
     DeviceFact,
     HostFacts,
@@ -158,6 +159,7 @@ class Fleet:
         mappings: Sequence[str] = ("physnet1",),
         cells: Sequence[NumaCell] = (),
         architecture: str = "",
+        bandwidths: Sequence[BandwidthFact] = (),
     ) -> str:
         """Enrol a host, if it is not there yet, and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
@@ -175,6 +177,7 @@ class Fleet:
             mappings={one: ["ens21f0"] for one in mappings},
             cells=list(cells),
             architecture=architecture,
+            bandwidths=list(bandwidths),
         )
         report_facts(self.site, host_id, facts)
         self.hosts[name] = host_id

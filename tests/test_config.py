@@ -198,11 +198,30 @@ def test_a_refused_line_names_the_one_that_was_meant(
 
 def test_what_is_read_and_not_obeyed_is_said(read: Reader) -> None:
     text = "[sriov_nic]\nphysical_device_mappings = p:e1\nresource_provider_bandwidths = e1:10:10\n"
-    drivers, bandwidths = read("[ml2]\nmechanism_drivers = openvswitch\n" + text).warnings
+    (drivers,) = read("[ml2]\nmechanism_drivers = openvswitch\n" + text).warnings
     place = "nova.conf:2: [ml2] mechanism_drivers"
     assert drivers.startswith(f"{place} is read and not obeyed")
-    assert "resource_provider_bandwidths is read and not obeyed" in bandwidths
     assert read("[ml2]\nmechanism_drivers = openvswitch,sriovnicswitch\n").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "entry"),
+    [
+        ("resource_provider_bandwidths = e2:10:10", "'e2'"),
+        ("resource_provider_bandwidths = e1:ten:10", "'e1:ten:10'"),
+        ("resource_provider_bandwidths = e1:10:10,e1:5:5", "'e1' twice"),
+        ("resource_provider_hypervisors = e2:host-a", "'e2'"),
+        ("resource_provider_hypervisors = e1", "'e1'"),
+        ("resource_provider_inventory_defaults = total:7", "'total:7'"),
+        ("resource_provider_inventory_defaults = reserved:-1", "'reserved:-1'"),
+    ],
+)
+def test_a_wrong_word_on_bandwidth_is_named_with_its_line(
+    read: Reader, line: str, entry: str
+) -> None:
+    text = f"[sriov_nic]\nphysical_device_mappings = p:e1\n{line}\n"
+    with pytest.raises(Invalid, match=rf"nova.conf:3: .*{re.escape(entry)}"):
+        read(text)
 
 
 def test_filters_that_do_nothing_here_and_one_that_cannot_be_left_out_are_named(

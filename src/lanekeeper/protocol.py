@@ -126,12 +126,32 @@ class NumaCell(Wire, frozen=True):
     pages: list[PagesFact] = []
 
 
+class BandwidthFact(Wire, frozen=True):
+    """What an interface carries, kbit/s as guests see it, by the agent's configuration.
+
+    Attributes:
+        egress_kbps, ingress_kbps: None where nothing is said of that direction.
+        reserved, min_unit, max_unit, step_size, allocation_ratio: of both inventories; max_unit
+            None for the whole.
+    """
+
+    interface: str
+    egress_kbps: int | None = None
+    ingress_kbps: int | None = None
+    reserved: int = 0
+    min_unit: int = 1
+    max_unit: int | None = None
+    step_size: int = 1
+    allocation_ratio: float = 1.0
+
+
 class HostFacts(Wire, frozen=True):
     """What changes seldom on a host: its size, its devices, what the agent can do.
 
     Attributes:
         protocol: the agent's protocol version.
         mappings: physical network to the PFs (netdev names) that reach it, for port binding.
+        bandwidths: what interfaces carry that ports can be promised; an older agent tells of none.
         problems: devices or settings that were set aside, each one sentence.
     """
 
@@ -147,6 +167,7 @@ class HostFacts(Wire, frozen=True):
     cells: list[NumaCell] = []
     devices: list[DeviceFact] = []
     mappings: dict[str, list[str]] = {}
+    bandwidths: list[BandwidthFact] = []
     problems: list[str] = []
 
 

@@ -3,9 +3,9 @@
 One table for the test that goes through them and for the page that lists them, docs/explain.md.
 """
 
-from causes import devices, hosts, requests
+from causes import bandwidth, devices, hosts, requests
 from causes.case import Cause
 
-CAUSES: tuple[Cause, ...] = (*requests.CAUSES, *hosts.CAUSES, *devices.CAUSES)
+CAUSES: tuple[Cause, ...] = (*requests.CAUSES, *hosts.CAUSES, *devices.CAUSES, *bandwidth.CAUSES)
 
 __all__ = ["CAUSES", "Cause"]

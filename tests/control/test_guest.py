@@ -22,7 +22,7 @@ from lanekeeper.control.network.qos import create_policies, create_rule, delete_
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid, NotOffered
 from lanekeeper.domain.network.qos import QosPolicyWanted, RuleType
-from lanekeeper.protocol import ServerWanted
+from lanekeeper.protocol import BandwidthFact, ServerWanted
 
 pytestmark = pytest.mark.service
 
@@ -32,6 +32,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGc5cLzWz2k3xV0c1CBY6oAwXzV1z0p6pZ2m8
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Fleet]:
     with fleet(f"sqlite:///{tmp_path}/x.db", tmp_path) as made:
+        made.host("h1", bandwidths=[BandwidthFact(interface="ens21f0", egress_kbps=10_000)])
         yield made
 
 

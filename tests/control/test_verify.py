@@ -209,6 +209,14 @@ BROKEN: dict[str, tuple[str, Break]] = {
         "inventory.used",
         lambda c, b: c.execute(_set(t.inventory, b.allocation[0]["provider_id"], used=7)),
     ),
+    "bandwidth that no port holds": (
+        "port.bandwidth",
+        lambda c, b: c.execute(
+            t.resource_provider.update()
+            .where(t.resource_provider.c.id == b.allocation[0]["provider_id"])
+            .values(owner="bandwidth")
+        ),
+    ),
     "a capacity of another age": (
         "inventory.capacity",
         lambda c, b: c.execute(_set(t.inventory, _root(b), capacity=3)),

@@ -383,10 +383,6 @@ def vague_trust(data: Data) -> bool:
     return value is not None and _word(value) not in _TRUE | _FALSE
 
 
-def bandwidth_asked(data: Data) -> bool:
-    return bool((data["port"] or {}).get("resource_request"))
-
-
 # --- discovery and migration -----------------------------------------------------------------
 
 
@@ -466,3 +462,30 @@ def only_what_rules_say(data: Data, answer: Answer) -> dict[str, int]:
     kinds = {rule["type"] for rule in data["input"]["rules"]}
     said = {"max_tx_rate": "bandwidth_limit", "min_tx_rate": "minimum_bandwidth"}
     return {name: rate if said[name] in kinds else 0 for name, rate in answer.expected.items()}
+
+
+# --- Neutron's agent ------------------------------------------------------------------------------
+
+
+def without_tunnels(data: Data, answer: Answer) -> list[str]:
+    return [name for name in answer.expected if name != "CUSTOM_NETWORK_TUNNEL_PROVIDER"]
+
+
+def vfs_still_coming(data: Data) -> bool:
+    """The kernel is to have more VFs than it shows yet."""
+    given = data["input"]
+    number = given.get("numvfs")
+    return bool(number) and number.isdigit() and len(given["vfs"]) < int(number)
+
+
+def vfs_that_are_there(data: Data, answer: Answer) -> dict[str, int]:
+    given = data["input"]
+    return {
+        vf["pci"]: int(index)
+        for index, vf in given["vfs"].items()
+        if vf["pci"] not in given["exclude"]
+    }
+
+
+def vendor_asked_about(data: Data) -> bool:
+    return "profile" in data["input"]

@@ -10,6 +10,7 @@ from typing import Literal, Self
 from lanekeeper import __version__
 from lanekeeper.agent.cells import cells, cpus_not_there, for_guests
 from lanekeeper.config.image_cache import ImageCacheManager
+from lanekeeper.config.network import SriovNic
 from lanekeeper.config.tree import Config, Cpus
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan.observed import NumaNode
@@ -23,7 +24,7 @@ from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.domain.pci.unit import Unit, units
 from lanekeeper.host.scan import Scan
 from lanekeeper.hypervisor.driver import Capacity
-from lanekeeper.protocol import DeviceFact, DeviceHealth, HostFacts, HostHealth
+from lanekeeper.protocol import BandwidthFact, DeviceFact, DeviceHealth, HostFacts, HostHealth
 
 _UNNAMED: Pins = {}
 _ALL = Cpus()
@@ -37,6 +38,8 @@ class Policy:
     Attributes:
         mappings: physical network to interfaces, ``[sriov_nic] physical_device_mappings``.
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
+        bandwidths: what interfaces carry, ``[sriov_nic] resource_provider_bandwidths``.
+        hypervisors: interface to the host below which it is said to be counted.
         cleaning_timeout_s: what one try to clean a device may take.
         cpus: which of the host's CPUs guests get.
         erase_nvme: whether NVMe drives are erased when they are cleaned.
@@ -47,6 +50,8 @@ class Policy:
     specs: Sequence[DeviceSpec] = ()
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: frozenset[PciAddress] = frozenset()
+    bandwidths: Sequence[BandwidthFact] = ()
+    hypervisors: Mapping[str, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
     erase_nvme: bool = True
@@ -60,6 +65,8 @@ class Policy:
             specs=config.pci.device_spec,
             mappings=config.sriov_nic.physical_device_mappings,
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
+            bandwidths=tuple(_bandwidths(config.sriov_nic)),
+            hypervisors=dict(_hypervisors(config.sriov_nic)),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
             cpus=config.cpus,
             erase_nvme=config.lanekeeper.erase_nvme,
@@ -77,6 +84,7 @@ class View:
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
+        bandwidths, hypervisors: as the policy has them.
         slots: physical slots of cards, by the address of what is no VF.
         units: first address of those that belong together, by the address of each.
         cleaning_timeout_s, erase_nvme, cleaning_hooks, cpus, image_cache: as the policy has them.
@@ -85,6 +93,8 @@ class View:
     listed: Mapping[PciAddress, Listed]
     parents: Mapping[PciAddress, PciDevice]
     mappings: Mapping[str, Sequence[str]]
+    bandwidths: Sequence[BandwidthFact] = ()
+    hypervisors: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
@@ -129,6 +139,8 @@ def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _U
         listed=listed,
         parents=parents,
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
+        bandwidths=policy.bandwidths,
+        hypervisors=policy.hypervisors,
         management=management,
         slots=scan.slots,
         units=dict(_named(tied, listed)),
@@ -143,6 +155,9 @@ def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _U
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
             *map(_carries, carriers),
             *map(_is_orphan, orphans),
+            *_uncounted(
+                policy.bandwidths, [*(one.device for one in listed.values()), *parents.values()]
+            ),
             *(f"{address} is set aside: {why}" for address, why in bound.items()),
         ),
     )
@@ -173,7 +188,12 @@ def facts(
         cells=[for_guests(cell, view.cpus) for cell in found],
         devices=sorted([*listed, *parents], key=lambda fact: PciAddress.parse(fact.address)),
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
-        problems=[*view.problems, *cpus_not_there(found, view.cpus)],
+        bandwidths=list(view.bandwidths),
+        problems=[
+            *view.problems,
+            *cpus_not_there(found, view.cpus),
+            *_elsewhere(view.hypervisors, host_name),
+        ],
     )
 
 
@@ -236,6 +256,50 @@ def _derived_mappings(
         if network and pf is not None and pf.netdev:
             reach.setdefault(network, {})[pf.netdev] = None
     return ((network, tuple(sorted(names))) for network, names in reach.items())
+
+
+def _bandwidths(nic: SriovNic) -> Iterator[BandwidthFact]:
+    defaults = nic.resource_provider_inventory_defaults
+    for interface, carried in sorted(nic.resource_provider_bandwidths.items()):
+        yield BandwidthFact(
+            interface=interface,
+            egress_kbps=carried.egress_kbps,
+            ingress_kbps=carried.ingress_kbps,
+            reserved=defaults.reserved,
+            min_unit=defaults.min_unit,
+            max_unit=defaults.max_unit,
+            step_size=defaults.step_size,
+            allocation_ratio=defaults.allocation_ratio,
+        )
+
+
+def _hypervisors(nic: SriovNic) -> Iterator[tuple[str, str]]:
+    default = nic.resource_provider_default_hypervisor
+    for interface in sorted(nic.resource_provider_bandwidths):
+        if host := nic.resource_provider_hypervisors.get(interface, default):
+            yield interface, host
+
+
+def _elsewhere(hypervisors: Mapping[str, str], host_name: str) -> Iterator[str]:
+    for interface, host in hypervisors.items():
+        if host != host_name:
+            yield (
+                f"the bandwidth of {interface} is counted here, on {host_name}, and not on {host}, "
+                "which [sriov_nic] resource_provider_hypervisors or "
+                "resource_provider_default_hypervisor names"
+            )
+
+
+def _uncounted(bandwidths: Iterable[BandwidthFact], devices: Sequence[PciDevice]) -> Iterator[str]:
+    """Interfaces that are none of a listed device's card; a PF without one may be any of them."""
+    cards = [device for device in devices if device.dev_type is not DeviceType.VF]
+    if all(card.netdev for card in cards):
+        names = {card.netdev for card in cards}
+        yield from (
+            f"the bandwidth of {one.interface} is not counted: no listed device is of its card"
+            for one in bandwidths
+            if one.interface not in names
+        )
 
 
 def _carries(device: PciDevice) -> str:

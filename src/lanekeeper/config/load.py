@@ -31,6 +31,7 @@ from lanekeeper.config.tree import Config, Cpus
 from lanekeeper.config.value import split_list
 from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.network.mapping import check_interfaces
+from lanekeeper.domain.network.vendor_list import parse_vendor_list
 from lanekeeper.domain.pci import alias, device_spec
 from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.domain.scheduling.filter_choice import OF_NOVA
@@ -164,8 +165,6 @@ class _Reader:
                 f"{option.name} is read and not obeyed: ports of type direct are bound without "
                 "sriovnicswitch, too",
             )
-        if option.key == "resource_provider_bandwidths" and value:
-            self._warn(entry, f"{option.name} is read and not obeyed: no bandwidth is counted here")
         if option.key == "enabled_filters":
             self._notice_filters(entry, option.name)
 
@@ -196,7 +195,7 @@ class _Reader:
                 hint=f"did you mean {hint}?" if hint else "the reference lists all keys",
             )
         if gone := GONE.get((section, key)):
-            self._warn(entry, f"{shown} no longer exists: {gone}")
+            self._warn(entry, f"{shown} no longer exists: {gone}{_wrong(key, entry.value)}")
         elif key not in openstack_options().get(section, ()):
             self._warn(
                 entry,
@@ -210,6 +209,17 @@ class _Reader:
     def _add(self, warning: str) -> None:
         if warning not in self.warnings:
             self.warnings.append(warning)
+
+
+def _wrong(key: str, value: str) -> str:
+    """What is wrong with the value of a key that nothing reads; empty where nothing is known."""
+    if key != "supported_pci_vendor_devs":
+        return ""
+    try:
+        parse_vendor_list(value)
+    except Invalid as error:
+        return f"; it was wrong, too: {error}"
+    return ""
 
 
 def _home(entry: Entry) -> tuple[str, str]:
@@ -327,7 +337,11 @@ def _check_together(config: Config, reader: _Reader) -> None:
     if option in reader.found:
         _attempt(reader.found[option][-1], option, lambda: _check_apart(config.cpus))
     nic = config.sriov_nic
-    for name in ("exclude_devices", "resource_provider_bandwidths"):
+    for name in (
+        "exclude_devices",
+        "resource_provider_bandwidths",
+        "resource_provider_hypervisors",
+    ):
         option = options()["sriov_nic", name]
         if option in reader.found:
             _attempt(

@@ -17,6 +17,7 @@ from lanekeeper.domain.network.mapping import (
     parse_device_mappings,
     parse_excluded_devices,
     parse_inventory_defaults,
+    parse_named_hypervisors,
 )
 from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 from lanekeeper.domain.pci.address import PciAddress
@@ -103,7 +104,8 @@ class SriovNic(Section, frozen=True):
         Option(
             "sriov_nic",
             "resource_provider_bandwidths",
-            "Read, not obeyed (no bandwidth is counted): INTERFACE:EGRESS:INGRESS, in kbit/s.",
+            "What PFs carry that ports can be promised: INTERFACE:EGRESS:INGRESS, in kbit/s as "
+            "guests see it, separated by commas; empty for a direction of which nothing is.",
             parse=parse_bandwidths,
             of_agent=True,
         ),
@@ -118,3 +120,23 @@ class SriovNic(Section, frozen=True):
             of_agent=True,
         ),
     ] = InventoryDefaults()
+    resource_provider_hypervisors: Annotated[
+        Mapping[str, str],
+        Option(
+            "sriov_nic",
+            "resource_provider_hypervisors",
+            "Hosts below which Neutron counts bandwidth: INTERFACE:HOST, separated by commas. Here "
+            "it is always the host that has the interface; another name is told as a problem.",
+            parse=parse_named_hypervisors,
+            of_agent=True,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    resource_provider_default_hypervisor: Annotated[
+        str | None,
+        Option(
+            "sriov_nic",
+            "resource_provider_default_hypervisor",
+            "The same for all interfaces that resource_provider_hypervisors does not name.",
+            of_agent=True,
+        ),
+    ] = None

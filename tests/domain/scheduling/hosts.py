@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lanekeeper.domain.network.promise import NOTHING, Promise
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.request import Alternative, DeviceRequest, Offered
+from lanekeeper.domain.scheduling.bandwidth import CardBandwidth
 from lanekeeper.domain.scheduling.host import (
     DeviceNeed,
     HostDevice,
@@ -28,15 +30,20 @@ def vf(
     parts_held: int = 0,
     whole_offered: bool = False,
     tags: Mapping[str, str] | None = None,
+    bandwidth: CardBandwidth | None = None,
+    pf_driver: str | None = None,
 ) -> HostDevice:
     return HostDevice(
         id=name,
         address=name,
-        offered=Offered.from_text("8086", f"{product_id:04x}", DeviceType.VF, tags or {}),
+        offered=Offered.from_text(
+            "8086", f"{product_id:04x}", DeviceType.VF, tags or {}, pf_driver=pf_driver
+        ),
         standing=standing,
         pf_id=pf,
         parts_held=parts_held,
         whole_offered=whole_offered,
+        bandwidth=bandwidth,
     )
 
 
@@ -56,6 +63,7 @@ def need(
     product_ids: tuple[int, ...] = (VF_OF,),
     whole: bool = False,
     physical_network: str | None = None,
+    promise: Promise = NOTHING,
 ) -> DeviceNeed:
     """Devices of any of *product_ids*, the first preferred, or whole PFs."""
     kind = DeviceType.PF if whole else None
@@ -77,6 +85,7 @@ def need(
             ),
         ),
         physical_network=physical_network,
+        promise=promise,
     )
 
 

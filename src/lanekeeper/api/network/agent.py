@@ -46,7 +46,29 @@ def view(agent: NetworkAgent) -> View:
             "device_mappings": {name: list(pfs) for name, pfs in agent.device_mappings.items()},
             "devices": agent.devices,
             "extensions": [],
+            "resource_provider_bandwidths": {
+                one.interface: {"egress": one.egress_kbps, "ingress": one.ingress_kbps}
+                for one in agent.bandwidths
+            },
+            "resource_provider_hypervisors": dict.fromkeys(
+                (one.interface for one in agent.bandwidths), agent.host_name
+            ),
+            "resource_provider_inventory_defaults": _defaults(agent),
         },
+    }
+
+
+def _defaults(agent: NetworkAgent) -> View:
+    """What inventories have beside their total: an agent has one word for all of them."""
+    if not agent.bandwidths:
+        return {}
+    one = agent.bandwidths[0]
+    most = {} if one.max_unit is None else {"max_unit": one.max_unit}
+    return most | {
+        "allocation_ratio": one.allocation_ratio,
+        "min_unit": one.min_unit,
+        "step_size": one.step_size,
+        "reserved": one.reserved,
     }
 
 

@@ -27,6 +27,8 @@ _EXTENSIONS = {
     "network-ip-availability": "Network IP Availability",
     "pagination": "Pagination support",
     "port-numa-affinity-policy": "Port NUMA affinity policy",
+    "port-resource-request": "Port Resource Request",
+    "port-resource-request-groups": "Port Resource Request Groups",
     "port-security": "Port Security",
     "port-trusted-vif": "Port trusted vif",
     "project-id": "project_id field enabled",

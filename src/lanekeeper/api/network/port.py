@@ -40,6 +40,7 @@ from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, PortWanted
 from lanekeeper.domain.network.profile import LENGTH_MAX
 
 _SEE_BINDING = Policy("get_port:binding:host_id", ADMIN)
+_SEE_REQUEST = Policy("get_port:resource_request", ADMIN)
 _SAY_HOST = Policy("create_port:binding:host_id", ADMIN)
 _SAY_PROFILE = Policy("create_port:binding:profile", ADMIN)
 _SAY_TRUSTED = Policy("create_port:trusted", ADMIN)
@@ -291,20 +292,33 @@ def _pairs(pairs: Sequence[PairBody]) -> tuple[dict[str, str], ...]:
 
 def _views(call: Call[Any], ports: Sequence[PortRecord]) -> list[View]:
     binding = call.may(_SEE_BINDING)
-    return [view(port, binding=binding) for port in ports]
+    request = call.may(_SEE_REQUEST)
+    return [view(port, binding=binding, request=request) for port in ports]
 
 
 _READ = Policy("get_port", READER)
 ROWS: tuple[Row[Any], ...] = (
-    Row(method="GET", path="/v2.0/ports", handler=list_, policy=_READ, asks=(_SEE_BINDING,)),
-    Row(method="GET", path="/v2.0/ports/{id}", handler=show, policy=_READ, asks=(_SEE_BINDING,)),
+    Row(
+        method="GET",
+        path="/v2.0/ports",
+        handler=list_,
+        policy=_READ,
+        asks=(_SEE_BINDING, _SEE_REQUEST),
+    ),
+    Row(
+        method="GET",
+        path="/v2.0/ports/{id}",
+        handler=show,
+        policy=_READ,
+        asks=(_SEE_BINDING, _SEE_REQUEST),
+    ),
     Row(
         method="POST",
         path="/v2.0/ports",
         handler=create,
         accepts=CreatePort,
         policy=Policy("create_port", MEMBER),
-        asks=(_SEE_BINDING, _SAY_HOST, _SAY_PROFILE, _SAY_TRUSTED),
+        asks=(_SEE_BINDING, _SEE_REQUEST, _SAY_HOST, _SAY_PROFILE, _SAY_TRUSTED),
         status=HTTPStatus.CREATED,
     ),
     Row(
@@ -313,7 +327,14 @@ ROWS: tuple[Row[Any], ...] = (
         handler=update,
         accepts=UpdatePort,
         policy=Policy("update_port", MEMBER),
-        asks=(_SEE_BINDING, _CHANGE_HOST, _CHANGE_PROFILE, _CHANGE_TRUSTED, _CHANGE_MAC),
+        asks=(
+            _SEE_BINDING,
+            _SEE_REQUEST,
+            _CHANGE_HOST,
+            _CHANGE_PROFILE,
+            _CHANGE_TRUSTED,
+            _CHANGE_MAC,
+        ),
     ),
     Row(
         method="DELETE",

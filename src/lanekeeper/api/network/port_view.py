@@ -8,6 +8,7 @@ from lanekeeper.api.network.listing import Match, View
 from lanekeeper.api.network.moment import moment
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.address import parse_mac
+from lanekeeper.domain.network.bandwidth import resource_request
 from lanekeeper.domain.network.port import PortRecord
 
 HOST, PROFILE, VIF_TYPE, VIF_DETAILS, VNIC_TYPE = (
@@ -28,8 +29,8 @@ ATTRIBUTES = frozenset(
 )
 
 
-def view(port: PortRecord, *, binding: bool) -> View:
-    """Show a port; with its place on a host for those who may see it."""
+def view(port: PortRecord, *, binding: bool, request: bool) -> View:
+    """Show a port; with its place on a host, and what it asks of one, for those who may see it."""
     shown: View = {
         "id": port.id,
         "name": port.name,
@@ -52,7 +53,6 @@ def view(port: PortRecord, *, binding: bool) -> View:
         "propagate_uplink_status": port.propagate_uplink_status,
         "trusted": port.trusted,
         "numa_affinity_policy": port.numa_affinity_policy,
-        "resource_request": None,
         "ip_allocation": "immediate" if port.fixed_ips else "none",
         VNIC_TYPE: str(port.vnic_type),
         "tags": list(port.tags),
@@ -60,6 +60,10 @@ def view(port: PortRecord, *, binding: bool) -> View:
         "updated_at": moment(port.updated_at),
         "revision_number": port.revision,
     }
+    if request:
+        shown["resource_request"] = resource_request(
+            port.id, port.qos_rules, port.vnic_type, port.physical_network
+        )
     return shown | (_binding(port) if binding else {})
 
 

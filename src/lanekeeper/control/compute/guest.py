@@ -17,7 +17,7 @@ from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.metadata import network_data
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
-from lanekeeper.domain.network.vf_wanted import flavor_rates, link_state, vf_rates
+from lanekeeper.domain.network.vf_wanted import flavor_rates, link_state, rates_settable, vf_rates
 from lanekeeper.domain.topology.fit import Seat
 from lanekeeper.domain.topology.guest import EmulatorPolicy
 from lanekeeper.domain.topology.guest_spec import EMULATOR_SPEC
@@ -207,6 +207,7 @@ def _alias(record: ServerRecord, request_id: str) -> str:
 
 def _nic(port: PortRecord, claim: Mapping[str, Any], extra_specs: Mapping[str, str]) -> NicWanted:
     rates = vf_rates(port.qos_rules) if port.qos_rules else flavor_rates(extra_specs)
+    rates = rates_settable(rates, claim["pf_driver"])
     link = link_state(
         admin_state_up=port.admin_state_up, propagate_uplink_status=port.propagate_uplink_status
     )

@@ -10,7 +10,12 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.quota import within_quota
 from lanekeeper.control.compute.server import event_of, ready, server_held, unlocked, want
 from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics
-from lanekeeper.control.compute.server_port import bind_port, port_of
+from lanekeeper.control.compute.server_port import (
+    bind_port,
+    check_promised,
+    port_of,
+    promised_amounts,
+)
 from lanekeeper.control.metrics import CLAIMS
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import numa_policy
@@ -26,6 +31,7 @@ from lanekeeper.store.compute.capacity import device_facts, host_views
 from lanekeeper.store.compute.server import ServerRecord, event_insert
 from lanekeeper.store.device.life import Pick, claim_insert
 from lanekeeper.store.network.port import port_show, ports_of_server
+from lanekeeper.store.placement.allocation import amounts_change
 from lanekeeper.store.topology.claim import seats_of
 
 _STATES = (VmState.ACTIVE, VmState.STOPPED)
@@ -125,7 +131,9 @@ def _take(
     now: datetime,
 ) -> PortRecord:
     """Take the device, give the port to the server, and say so to its host."""
+    amounts_change(connection, record.id, promised_amounts([nic.need], [given]))
     port = port_of(connection, nic, record.project_id, None, now)
+    check_promised(connection, {port.id: nic})
     claim_insert(connection, record.id, [Pick(given.device.id, port.id)], now)
     facts = device_facts(connection, [given.device.id])
     device = facts[given.device.id]

@@ -18,7 +18,12 @@ from lanekeeper.control.compute.quota import check_quota, within_quota
 from lanekeeper.control.compute.server import end_server, event_of, fault
 from lanekeeper.control.compute.server_draft import draft_server, requests_of
 from lanekeeper.control.compute.server_order import NewServer, Order, check_order
-from lanekeeper.control.compute.server_port import bind_port, port_of
+from lanekeeper.control.compute.server_port import (
+    bind_port,
+    check_promised,
+    port_of,
+    promised_amounts,
+)
 from lanekeeper.control.image.image import hold_images
 from lanekeeper.control.metrics import CLAIMS, LOST_RACES, REFUSALS
 from lanekeeper.control.site import Site
@@ -44,7 +49,7 @@ from lanekeeper.store.compute.server import ServerRecord, event_insert, server_g
 from lanekeeper.store.compute.server_group import APART, server_group_hold, server_group_join
 from lanekeeper.store.device.life import TAKEN, Pick, claim_insert
 from lanekeeper.store.host.desired import UNUSABLE, desired_touch, host_lock, host_lock_usable
-from lanekeeper.store.placement.allocation import FULL, allocation_take
+from lanekeeper.store.placement.allocation import FULL, amounts_take
 from lanekeeper.store.placement.consumer import consumer_put
 from lanekeeper.store.topology.claim import CELL_FULL, cells_claim
 
@@ -194,11 +199,17 @@ def _take_all(connection: sa.Connection, placing: _Placing) -> ServerRecord:
         kind="INSTANCE",
         now=placing.now,
     )
-    allocation_take(connection, draft.id, host.id, order.request.amounts)
+    amounts_take(
+        connection,
+        draft.id,
+        {(host.id, name): amount for name, amount in order.request.amounts.items()}
+        | promised_amounts(order.request.needs, placing.choice.given),
+    )
     cells_claim(connection, draft.id, host.id, placing.choice.seats)
     ports = [
         port_of(connection, nic, order.project_id, order.groups, placing.now) for nic in order.nics
     ]
+    check_promised(connection, dict(zip([port.id for port in ports], order.nics, strict=True)))
     request_ids = {nic.need.id: port.id for nic, port in zip(order.nics, ports, strict=True)}
     aliases = {need.id: need.request.alias_name for need in order.request.needs}
     picks = [

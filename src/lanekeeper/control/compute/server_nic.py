@@ -13,6 +13,7 @@ from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import PortRecord, VnicType
+from lanekeeper.domain.network.promise import promise_of
 from lanekeeper.domain.network.segment import physical_segment
 from lanekeeper.domain.network.vf_wanted import abilities_for, abilities_needed, check_carried
 from lanekeeper.domain.pci.alias import NumaPolicy
@@ -130,6 +131,7 @@ def _nic_on_network(
         name=f"a port on network {network.name or network.id}",
         request=request,
         physical_network=physical,
+        promise=promise_of(rules),
     )
     return Nic(need=need, network=network, fixed_ip=asked.fixed_ip, tag=asked.tag)
 
@@ -155,6 +157,7 @@ def port_need(port: PortRecord, policy: NumaPolicy | None = None) -> DeviceNeed:
         name=f"port {port.name or port.id}",
         request=request,
         physical_network=port.physical_network,
+        promise=promise_of(port.qos_rules),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +11,18 @@ import sqlalchemy as sa
 
 from lanekeeper.control.compute.server_nic import Nic
 from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.network.bandwidth import allocation_of
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.port import PortRecord, PortStatus, VnicType
 from lanekeeper.domain.network.profile import binding_profile
-from lanekeeper.domain.scheduling.host import HostView
+from lanekeeper.domain.network.promise import promise_of
+from lanekeeper.domain.scheduling.fit import Given
+from lanekeeper.domain.scheduling.host import DeviceNeed, HostView
 from lanekeeper.protocol import ServerState
 from lanekeeper.store.compute.server import ServerRecord, event_failed
 from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.device.life import claim_release
+from lanekeeper.store.network.bandwidth import amounts_of, rules_hold
 from lanekeeper.store.network.port import (
     port_attach,
     port_create_for_server,
@@ -26,6 +31,7 @@ from lanekeeper.store.network.port import (
     port_status,
     ports_of_server,
 )
+from lanekeeper.store.placement.allocation import amounts_change
 
 
 def port_of(
@@ -49,6 +55,34 @@ def port_of(
         tags=(nic.tag,) if nic.tag else (),
         now=now,
     )
+
+
+def promised_amounts(
+    needs: Iterable[DeviceNeed], given: Iterable[Given]
+) -> dict[tuple[str, str], int]:
+    """What ports are promised, (provider id, class) to units: each of the card of its device."""
+    promises = {need.id: need.promise for need in needs if need.promise}
+    amounts = Counter[tuple[str, str]]()
+    for one in given:
+        if one.need_id in promises:
+            assert one.device.bandwidth is not None, "the device was chosen for its bandwidth"
+            amounts.update(amounts_of(one.device.bandwidth.provider_id, promises[one.need_id]))
+    return dict(amounts)
+
+
+def check_promised(connection: sa.Connection, nics: Mapping[str, Nic]) -> None:
+    """Make sure that ports, by id, are promised now what was looked for, and stay so until the
+    commit.
+
+    Raises:
+        Conflict: a rule, or what policy counts, was changed meanwhile.
+    """
+    for port_id, rules in rules_hold(connection, nics.keys()).items():
+        if promise_of(rules) != nics[port_id].need.promise:
+            raise Conflict(
+                f"Port {port_id}: what its QoS policy promises was changed meanwhile",
+                hint="try again",
+            )
 
 
 def bind_port(
@@ -90,7 +124,10 @@ def bind_port(
             vf_index=device["vf_index"],
             pf_mac=device["pf_mac"],
             mac=device["mac"],
+            allocation=allocation_of(port, device["carrier_id"]),
         ),
+        bandwidth_provider_id=device["carrier_id"],
+        held=promise_of(port.qos_rules),
         vif_type=bound.vif_type,
         vif_details=bound.vif_details,
         now=now,
@@ -159,6 +196,9 @@ def ports_plugged(
 def _let_go(
     connection: sa.Connection, record: ServerRecord, port: PortRecord, now: datetime
 ) -> None:
+    if port.bandwidth_provider_id is not None:
+        back = amounts_of(port.bandwidth_provider_id, port.held, -1)
+        amounts_change(connection, record.id, back)
     claim_release(connection, record.id, now, request_id=port.id)
     if port.created_by_server:
         port_delete(connection, port.id, held_by=record.id)

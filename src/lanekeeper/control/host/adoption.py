@@ -29,6 +29,7 @@ from lanekeeper.control.compute.server_release import release_server
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.host.host import parse_stamp
 from lanekeeper.control.host.standing import why_silent
+from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import PowerState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict
@@ -50,6 +51,7 @@ from lanekeeper.store.device.life import Pick, claim_adopt, device_set_aside
 from lanekeeper.store.device.listing import DeviceFilter, device_rows
 from lanekeeper.store.host.desired import desired_adopt, desired_touch, host_lock
 from lanekeeper.store.host.host import HostRecord, frozen_report_get, host_frozen_set, host_get
+from lanekeeper.store.network.port import ports_of_server
 from lanekeeper.store.placement.allocation import allocation_take
 from lanekeeper.store.placement.consumer import consumer_put
 from lanekeeper.store.topology.claim import cells_claim
@@ -284,6 +286,12 @@ class _Reading:
             profile = {**port["binding_profile"], **_profile(by_request[port["id"]])}
             port_told = {**port, "binding_profile": profile, "device_id": guest.id}
             memo_port_put(self.connection, port_told, mine, self.now)
+        settle_bandwidth(
+            self.connection,
+            ports_of_server(self.connection, guest.id),
+            self.now,
+            even_if_full=True,
+        )
         memo_server_insert(
             self.connection,
             told,

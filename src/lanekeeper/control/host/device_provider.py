@@ -15,8 +15,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from lanekeeper.control.host.bandwidth_provider import bandwidth_offers, provide_bandwidth
 from lanekeeper.domain.pci.resource_class import networks_of, traits_of
-from lanekeeper.protocol import DeviceFact
+from lanekeeper.protocol import DeviceFact, HostFacts
 from lanekeeper.store.device.device import devices_provide
 from lanekeeper.store.host.host import HostRecord
 from lanekeeper.store.placement.host_provider import (
@@ -33,15 +34,19 @@ from lanekeeper.store.placement.namesake import provider_names
 def provide(
     connection: sa.Connection,
     record: HostRecord,
-    devices: list[DeviceFact],
+    facts: HostFacts,
     ids: Mapping[str, str],
     now: datetime,
 ) -> None:
-    """Give the host, and each card that lists something, its providers and traits."""
+    """Give the host, each card that lists something, and each interface whose bandwidth is counted
+    its providers and traits.
+    """
+    devices = facts.devices
     offers = list(_offers(record, devices, ids))
-    names = provider_names(
-        connection, {record.id: record.name, **{one.id: one.name for one in offers}}
-    )
+    carried = bandwidth_offers(connection, record, facts)
+    wanted = {record.id: record.name} | {one.id: one.name for one in offers}
+    wanted |= {one.id: one.name for one in carried}
+    names = provider_names(connection, wanted)
     host_providers_hold(connection, record.id, names)
     root = HostProvider(id=record.id, name=names[record.id], parent_id=None, owner="host")
     providers_ensure(connection, record.id, [root], now)
@@ -55,6 +60,7 @@ def provide(
     ]
     providers_ensure(connection, record.id, below, now)
     providers_traits_set(connection, {one.id: one.traits for one in offers})
+    provide_bandwidth(connection, record, carried, names, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
             check_partition(connection, host_id, listed)
         if merged.moved:
             ports_follow(connection, [one.id for one in merged.moved], now)
-        provide(connection, record, facts.devices, merged.ids, now)
+        provide(connection, record, facts, merged.ids, now)
         if not record.frozen_reason:
             review_host(connection, host_id, {}, rules, now)
         inventory_ensure(connection, host_id, host_stocks(config, facts), now)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.network.scope import missing, sees_all
 from lanekeeper.control.site import Site
 from lanekeeper.domain.network.binding import HostNetwork
+from lanekeeper.protocol import BandwidthFact
 from lanekeeper.store.host.host import HostTold, hosts_told
 
 AGENT_TYPE = "NIC Switch agent"
@@ -32,6 +35,7 @@ class NetworkAgent:
     description: str
     device_mappings: Mapping[str, tuple[str, ...]]
     devices: int
+    bandwidths: tuple[BandwidthFact, ...]
     created_at: datetime
     heartbeat_at: datetime | None
 
@@ -95,6 +99,7 @@ def _agent(site: Site, host: HostTold) -> NetworkAgent:
         description=host.frozen_reason or host.disabled_reason,
         device_mappings=mappings,
         devices=sum(1 for network in tagged if network),
+        bandwidths=tuple(msgspec.convert(host.facts.get("bandwidths", ()), list[BandwidthFact])),
         created_at=host.created_at,
         heartbeat_at=host.seen_at,
     )

@@ -14,6 +14,7 @@ from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.port import lock_holders, touch_holders
 from lanekeeper.control.network.port_able import check_settings
+from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.network.port_rules import check_policy
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
 from lanekeeper.control.site import Site
@@ -115,7 +116,7 @@ def update_network(
         NotFound, Forbidden: not there, or another project's.
         Stale: the revision is another one.
         Invalid: MTU or VLAN id out of bounds, or ports hold the present VLAN id.
-        Conflict: codes VlanIdInUse, InvalidSharedSetting.
+        Conflict: codes VlanIdInUse, InvalidSharedSetting, QosPlacementAllocationUpdateConflict.
     """
     now = site.clock()
 
@@ -135,6 +136,7 @@ def update_network(
         if _TOLD_TO_HOSTS & set(values):
             ports = _ports_on(connection, network_id)
             check_settings(connection, ports)
+            settle_bandwidth(connection, ports, now)
             hosts = touch_holders(connection, ports)
         if present.shared and values.get("shared") is False:
             _check_unshare(connection, present)

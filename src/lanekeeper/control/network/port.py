@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.agent import host_network
 from lanekeeper.control.network.port_able import check_settings
+from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.network.port_rules import (
     PortChange,
     check_create,
@@ -100,7 +101,8 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
     Raises:
         NotFound, Forbidden: not there, or another project's.
         Stale: the revision is another one.
-        Invalid, Conflict: codes PortBound, PortInUse, MacAddressInUse and those of addresses.
+        Invalid, Conflict: codes PortBound, PortInUse, MacAddressInUse, those of addresses, and
+            QosPlacementAllocationUpdateConflict.
     """
     now = site.clock()
 
@@ -129,6 +131,8 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         changed = _visible(connection, caller, port_id)
         if not _TOLD_TO_HOSTS.isdisjoint(change.values) or rebinds:
             check_settings(connection, [changed])
+            settle_bandwidth(connection, [changed], now)
+            changed = _visible(connection, caller, port_id)
         if rebinds and changed.host_name:
             changed = _bind(connection, site, changed)
         told = held and not _TOLD_TO_HOSTS.isdisjoint(change.values)

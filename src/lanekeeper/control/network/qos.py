@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.port import lock_holders, touch_holders
 from lanekeeper.control.network.port_able import check_settings
+from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, NotFound
@@ -138,7 +139,8 @@ def create_rule(
 
     Raises:
         NotFound, Forbidden: as ``update_policy``.
-        Conflict: codes QoSRulesConflict, QoSRuleParameterConflict, QosRuleNotSupported.
+        Conflict: codes QoSRulesConflict, QoSRuleParameterConflict, QosRuleNotSupported,
+            QosPlacementAllocationUpdateConflict.
     """
     rule = QosRule(id=str(uuid.uuid4()), type=kind, **values)
     changed = _change_rules(site, caller, policy_id, lambda rules: [*rules, rule])
@@ -225,6 +227,7 @@ def _change_rules(
         row_change_list(connection, tables.qos_policy, policy_id, "rules", stored, now=now)
         ports = _ports_with(connection, policy_id)
         check_settings(connection, ports)
+        settle_bandwidth(connection, ports, now)
         hosts = touch_holders(connection, ports)
         return visible_policy(connection, caller, policy_id), hosts
 

@@ -174,6 +174,11 @@ def _check_line(
             f"what is held of {provider.name} follows servers and ports",
             hint="ask for the device with a flavor's alias or with a port",
         )
+    if provider.owner == "bandwidth":
+        raise Conflict(
+            f"what is held of {provider.name} follows ports",
+            hint="give a port a QoS policy with a minimum_bandwidth rule",
+        )
     stock = provider.stocks.get(name)
     if stock is None:
         check_classes(

@@ -224,4 +224,10 @@ def inventory_owner(connection: sa.Connection, provider_id: str) -> ProviderRow:
             f"the inventory of {provider.name} is counted from its devices",
             hint=_LISTED,
         )
+    if provider.owner == "bandwidth":
+        raise Conflict(
+            f"the inventory of {provider.name} is what its host's agent is configured with",
+            hint="[sriov_nic] resource_provider_bandwidths and resource_provider_inventory_defaults"
+            " of that host change it",
+        )
     return owned(connection, provider_id, "changed")

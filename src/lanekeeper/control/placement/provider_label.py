@@ -50,6 +50,11 @@ def put_traits(site: Site, provider_id: str, generation: int | None, traits: set
                 f"the traits of {provider.name} follow its device_spec entry",
                 hint="name them there: traits=CUSTOM_A,CUSTOM_B",
             )
+        if provider.owner == "bandwidth":
+            raise Conflict(
+                f"the traits of {provider.name} follow the networks that its interface reaches",
+                hint="[sriov_nic] physical_device_mappings of its host says which",
+            )
         if generation not in (None, provider.generation):
             raise Conflict(STALE, code=CONCURRENT)
         check_traits(connection, traits)

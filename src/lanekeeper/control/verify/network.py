@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from lanekeeper.control.verify.finding import BUG, Finding, key_of
+from lanekeeper.domain.network.promise import EGRESS, INGRESS
 from lanekeeper.domain.network.segment import NetworkType
 from lanekeeper.store.records import Records, Row
 
@@ -35,6 +36,27 @@ def ports_are_where_their_servers_are(records: Records) -> Iterator[Finding]:
             problem = _slot(port, devices.get(claim["device_id"]))
         if problem:
             yield _port(port["id"], problem)
+
+
+def ports_hold_what_is_allocated(records: Records) -> Iterator[Finding]:
+    """What is allocated of bandwidth is what the ports of its consumer hold of it."""
+    carriers = {row["id"] for row in records.resource_provider if row["owner"] == "bandwidth"}
+    held: Counter[tuple[str, str, str]] = Counter()
+    for port in records.port:
+        provider_id = port["bandwidth_provider_id"]
+        if provider_id is not None:
+            amounts = {EGRESS: port["egress_kbps"], INGRESS: port["ingress_kbps"]}
+            held.update({(port["device_id"], provider_id, name): n for name, n in amounts.items()})
+    told: Counter[tuple[str, str, str]] = Counter()
+    for row in records.allocation:
+        if row["provider_id"] in carriers:
+            told[row["consumer_id"], row["provider_id"], row["resource_class"]] += row["used"]
+    for key in sorted({*held, *told}):
+        if held[key] != told[key]:
+            yield Finding(
+                invariant="port.bandwidth", table="allocation", row=key_of(*key),
+                problem=f"{told[key]} are allocated, and its ports hold {held[key]}", remedy=BUG,
+            )  # fmt: skip
 
 
 def _slot(port: Row, device: Row | None) -> str:

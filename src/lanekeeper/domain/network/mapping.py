@@ -106,6 +106,19 @@ def parse_hypervisors(
 
     Source: neutron-lib ``utils/helpers.py``, parse_mappings; neutron ``sriov_nic_agent.py``.
     """
+    named = parse_named_hypervisors(text, mappings)
+    interfaces = dict.fromkeys(name for names in mappings.values() for name in names)
+    return {interface: named.get(interface, default) for interface in interfaces}
+
+
+def parse_named_hypervisors(
+    text: str, mappings: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, str]:
+    """Read those alone that ``resource_provider_hypervisors`` names.
+
+    Raises:
+        Invalid: as ``parse_hypervisors``.
+    """
     named: dict[str, str] = {}
     for entry in _entries(text):
         interface, *rest = (piece.strip() for piece in entry.split(":"))
@@ -113,8 +126,7 @@ def parse_hypervisors(
             raise Invalid(f"resource_provider_hypervisors {entry!r} is not INTERFACE:HOST")
         _check_interface("resource_provider_hypervisors", interface, named, mappings)
         named[interface] = rest[0]
-    interfaces = dict.fromkeys(name for names in mappings.values() for name in names)
-    return {interface: named.get(interface, default) for interface in interfaces}
+    return named
 
 
 @dataclass(frozen=True, slots=True)

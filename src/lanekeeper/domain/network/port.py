@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from lanekeeper.domain.network.promise import NOTHING, Promise
 from lanekeeper.domain.network.qos import QosRule
 from lanekeeper.domain.network.segment import NetworkType, Segment, physical_segment
 
@@ -112,6 +113,8 @@ class PortRecord:
         binding_failure: why ``vif_type`` is binding_failed; else empty.
         created_by_server: made for a server that was given a network; goes with the server.
         qos_rules: of its own policy, else of its network's.
+        bandwidth_provider_id: whose bandwidth it holds; None while it holds none.
+        held: how much of it, which is what its rules promise unless that changes just now.
         segments: those of its network, in order.
         mtu: of its network, bytes.
     """
@@ -145,6 +148,8 @@ class PortRecord:
     qos_policy_id: str | None = None
     qos_network_policy_id: str | None = None
     qos_rules: tuple[QosRule, ...] = ()
+    bandwidth_provider_id: str | None = None
+    held: Promise = NOTHING
     allowed_address_pairs: tuple[Mapping[str, str], ...] = ()
     security_groups: tuple[str, ...] = ()
     extra_dhcp_opts: tuple[Mapping[str, Any], ...] = ()

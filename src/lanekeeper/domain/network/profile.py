@@ -41,11 +41,13 @@ def binding_profile(
     pf_mac: str | None = None,
     mac: str | None = None,
     capabilities: Sequence[str] = (),
+    allocation: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Describe the device that serves a port, as Nova would.
 
     *physical_network* is the tag of the device_spec entry and always present in the answer;
-    *serial*, *vf_index* and *pf_mac* count for VFs, *mac* for PFs, each when known.
+    *serial*, *vf_index* and *pf_mac* count for VFs, *mac* for PFs, each when known. *allocation* is
+    the port's request group to the provider whose bandwidth it holds.
     """
     profile: dict[str, Any] = {
         "pci_vendor_info": f"{vendor_id}:{product_id}",
@@ -59,6 +61,8 @@ def binding_profile(
             profile["capabilities"] = list(capabilities)
     elif dev_type == DeviceType.PF and mac is not None:
         profile["device_mac_address"] = mac
+    if allocation:
+        profile["allocation"] = dict(allocation)
     return profile
 
 

@@ -64,10 +64,19 @@ def abilities_needed(port: PortRecord) -> frozenset[VfAbility]:
 
 
 def abilities_for(rules: Iterable[QosRule]) -> frozenset[VfAbility]:
-    """What has to be set for QoS rules, and not every driver can."""
-    rates = vf_rates(rules)
-    needed = {VfAbility.MAX_RATE: rates.max_tx, VfAbility.MIN_RATE: rates.min_tx}
-    return frozenset(ability for ability, rate in needed.items() if rate)
+    """What has to be set for QoS rules, and not every driver can.
+
+    A guarantee holds without a driver that can: nobody else is promised the same bandwidth of the
+    card. It is set where it can be.
+    """
+    return frozenset({VfAbility.MAX_RATE} if vf_rates(rules).max_tx else ())
+
+
+def rates_settable(rates: VfRates, driver: str | None) -> VfRates:
+    """What of *rates* a PF with this driver is told: a guarantee where it can set one."""
+    if VfAbility.MIN_RATE in lacking(driver):
+        return VfRates(max_tx=rates.max_tx)
+    return rates
 
 
 def check_able(port: PortRecord, driver: str | None) -> None:
@@ -90,7 +99,6 @@ _ASKED_BY: Mapping[VfAbility, str] = {
     VfAbility.LINK_STATE: "admin_state_up false and propagate_uplink_status false need it",
     VfAbility.TRUST: "trusted true needs it",
     VfAbility.MAX_RATE: "a QoS rule of type bandwidth_limit needs it",
-    VfAbility.MIN_RATE: "a QoS rule of type minimum_bandwidth needs it",
 }
 
 

@@ -5,10 +5,11 @@ The database's claim (``store/device/life.py``, ``store/topology/claim.py``) doe
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 
+from lanekeeper.domain.network.promise import Promise
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.scheduling.host import (
     HostDevice,
@@ -35,7 +36,9 @@ def claimed(request: ServerRequest, choice: Choice, server_id: str) -> HostView:
             name: Stock(host.stock(name).capacity, host.stock(name).used + amount)
             for name, amount in amounts.items()
         },
-        devices=_devices(host.devices, {given.device.id for given in choice.given}),
+        devices=_less_bandwidth(
+            _devices(host.devices, {given.device.id for given in choice.given}), request, choice
+        ),
         cells=tuple(_cell(cell, choice.seats) for cell in host.cells),
         servers=host.servers | {server_id},
         groups=groups,
@@ -79,6 +82,25 @@ def _with_ties(devices: tuple[HostDevice, ...]) -> tuple[HostDevice, ...]:
     return tuple(
         replace(one, standing=Standing.TIED)
         if one.standing is Standing.FREE and one.unit in tying
+        else one
+        for one in devices
+    )
+
+
+def _less_bandwidth(
+    devices: tuple[HostDevice, ...], request: ServerRequest, choice: Choice
+) -> tuple[HostDevice, ...]:
+    """The cards have promised what the server's ports are promised."""
+    promises = {need.id: need.promise for need in request.needs if need.promise}
+    made: dict[str, list[Promise]] = defaultdict(list)
+    for given in choice.given:
+        if given.need_id in promises and given.device.bandwidth is not None:
+            made[given.device.bandwidth.provider_id].append(promises[given.need_id])
+    if not made:
+        return devices
+    return tuple(
+        replace(one, bandwidth=one.bandwidth.after(made[one.bandwidth.provider_id]))
+        if one.bandwidth is not None and one.bandwidth.provider_id in made
         else one
         for one in devices
     )

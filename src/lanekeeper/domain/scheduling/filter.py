@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lanekeeper.domain.scheduling.fit import fit_devices
+from lanekeeper.domain.scheduling.fit import fit_devices, without_promises
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet, Numbers
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.place import place
@@ -162,7 +162,9 @@ def physical_network(request: ServerRequest, host: HostView) -> Verdict | None:
 
 def devices(request: ServerRequest, host: HostView) -> Verdict | None:
     found = (
-        fit_devices(request.needs, host.devices, isolate=request.isolate) if request.needs else ()
+        fit_devices(without_promises(request.needs), host.devices, isolate=request.isolate)
+        if request.needs
+        else ()
     )
     if not isinstance(found, Shortfall):
         return None
@@ -171,6 +173,24 @@ def devices(request: ServerRequest, host: HostView) -> Verdict | None:
         reason=found.reason,
         remedy=found.remedy,
         facts={"needs": list(found.names)} | ({"unfit": list(found.unfit)} if found.unfit else {}),
+    )
+
+
+def bandwidth(request: ServerRequest, host: HostView) -> Verdict | None:
+    """What ports are promised, each from the PF of its own device; ``devices`` speaks of those."""
+    if not any(need.promise for need in request.needs) or devices(request, host) is not None:
+        return None
+    found = fit_devices(request.needs, host.devices, isolate=request.isolate)
+    if not isinstance(found, Shortfall):
+        return None
+    return Verdict(
+        code="bandwidth",
+        reason=found.reason,
+        remedy=found.remedy,
+        facts={
+            "needs": list(found.names),
+            "promised": {need.name: need.promise.amounts for need in request.needs if need.promise},
+        },
     )
 
 
@@ -251,6 +271,7 @@ ALIVE = Filter(host_alive, lambda request, fleet: fleet.thawed & fleet.alive)
 ENABLED = Filter(host_enabled, lambda request, fleet: fleet.enabled)
 NETWORKS = Filter(physical_network, _reaches_all)
 DEVICES = Filter(devices, alike=lambda fleet: fleet.shapes.column)
+BANDWIDTH = Filter(bandwidth, alike=lambda fleet: fleet.shapes.column)
 PCPUS = Filter(pcpu, _has("PCPU"))
 NUMA = Filter(numa, alike=lambda fleet: fleet.numa_shapes.column)
 
@@ -265,6 +286,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter(disk, _has("DISK_GB")),
     NETWORKS,
     DEVICES,
+    BANDWIDTH,
     NUMA,
 )
 """In the order of asking: what an operator said, what a host is, what it has."""

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lanekeeper.domain.matching import match_all, most_matched
+from lanekeeper.domain.network.promise import NOTHING
 from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.pci.vf_ability import VfAbility
+from lanekeeper.domain.scheduling.bandwidth import shared_cards
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
-from lanekeeper.domain.scheduling.shortfall import Shortfall, alternative_of, short_alone
+from lanekeeper.domain.scheduling.shortfall import (
+    Shortfall,
+    alternative_of,
+    short_alone,
+    short_of_bandwidth,
+)
 from lanekeeper.domain.scheduling.tied import Units, choose_tied, clash, units_of
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality
 
@@ -48,7 +56,7 @@ def fit_devices(
     preferred, then what is nearest to the *guest*, then what can least beside what is asked, so
     that trusted devices are not wasted. VFs come from the fullest card where the PF itself may be
     lent out, so that whole PFs stay whole, and from the emptiest one elsewhere, so that servers
-    share the wire evenly.
+    share the wire evenly. What is promised to ports is taken from the cards of their own devices.
     """
     wanted = sum(need.request.count for need in needs)
     free = [device for device in devices if device.standing is Standing.FREE]
@@ -60,11 +68,13 @@ def fit_devices(
     found = place(asked, free, guest) if wanted <= len(free) else None
     units = units_of(free) if units is None else units
     if found is not None and clash((one.device for one in found), units):
-        wishes = [_wishes(one, free, guest) for one in asked]
-        chosen = choose_tied(wishes, free, units, apart=isolate)
+        chosen = _match_tied(asked, free, guest, units, apart=isolate)
         return _tied(needs) if chosen is None else _given(asked, [free[one] for one in chosen])
     if found is not None:
         return tuple(found)
+    if any(need.promise for need in needs):
+        bare = fit_devices(without_promises(needs), devices, guest, isolate=isolate, units=units)
+        return bare if isinstance(bare, Shortfall) else short_of_bandwidth(needs, free)
     if isolate:
         return _too_close(needs, asked, free, guest)
     names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
@@ -77,6 +87,11 @@ def fit_devices(
     )
 
 
+def without_promises(needs: Sequence[DeviceNeed]) -> tuple[DeviceNeed, ...]:
+    """The same needs where bandwidth does not matter."""
+    return tuple(replace(need, promise=NOTHING) for need in needs)
+
+
 def _place(
     units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
 ) -> list[Given] | None:
@@ -86,12 +101,44 @@ def _place(
     for chosen in _whole_choices(whole, parts, free, guest):
         gone = {device.id for device in chosen}
         rest = [device for device in free if device.id not in gone and device.pf_id not in gone]
-        given = match_all([_wishes(unit, rest, guest) for unit in parts])
+        given = _match(parts, rest, guest)
         if given is not None:
             pairs = [*zip(whole, chosen, strict=True)]
             pairs += [(unit, rest[thing]) for unit, thing in zip(parts, given, strict=True)]
             return [Given(device, unit.need.id, unit.index) for unit, device in pairs]
     return None
+
+
+def _match(
+    units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
+) -> Sequence[int] | None:
+    """Match units with devices whose cards keep all that they promise together."""
+    found = (match_all(wishes) for wishes in _kept_wishes(units, free, guest))
+    return next((given for given in found if given is not None), None)
+
+
+def _match_tied(
+    asked: Sequence[_Unit],
+    free: Sequence[HostDevice],
+    guest: Locality,
+    units: Units,
+    *,
+    apart: bool,
+) -> Sequence[int] | None:
+    """The same where devices bring others along."""
+    found = (
+        choose_tied(wishes, free, units, apart=apart) for wishes in _kept_wishes(asked, free, guest)
+    )
+    return next((given for given in found if given is not None), None)
+
+
+def _kept_wishes(
+    units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
+) -> Iterator[Sequence[Sequence[int]]]:
+    """What each unit wishes for, in every way in which the cards keep what they promise."""
+    wishes = [_wishes(unit, free, guest) for unit in units]
+    promises = [unit.need.promise for unit in units]
+    yield from shared_cards(promises, wishes, [device.bandwidth for device in free])
 
 
 def _place_apart(
@@ -206,6 +253,7 @@ def _wishes(unit: _Unit, free: Sequence[HostDevice], guest: Locality) -> list[in
         (
             rank,
             guest.distance(device.numa_node),
+            _cannot_keep(unit, device),
             _spare(device),
             device.parts_held * (-1 if device.whole_offered else 1),
             device.address,
@@ -215,6 +263,11 @@ def _wishes(unit: _Unit, free: Sequence[HostDevice], guest: Locality) -> list[in
         if (rank := _rank(unit, device, guest)) is not None
     ]
     return [position for *_, position in sorted(ranked)]
+
+
+def _cannot_keep(unit: _Unit, device: HostDevice) -> bool:
+    """Whether what a port is promised to send could not be set on the VF, only counted."""
+    return bool(unit.need.promise.egress_kbps) and VfAbility.MIN_RATE in device.offered.lacks
 
 
 def _spare(device: HostDevice) -> int:
@@ -228,5 +281,7 @@ def _rank(unit: _Unit, device: HostDevice, guest: Locality) -> int | None:
     if need.providers and device.provider_id != need.providers[unit.index]:
         return None
     if not guest.allows(need.request.numa_policy, device.numa_node):
+        return None
+    if need.promise and (device.bandwidth is None or device.bandwidth.lacks(need.promise)):
         return None
     return alternative_of(need, device)

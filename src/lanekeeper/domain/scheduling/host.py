@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lanekeeper.domain.compute.server_group import GroupPolicy
+from lanekeeper.domain.network.promise import NOTHING as NO_BANDWIDTH
+from lanekeeper.domain.network.promise import Promise
 from lanekeeper.domain.pci.request import DeviceRequest, Offered
+from lanekeeper.domain.scheduling.bandwidth import CardBandwidth
 from lanekeeper.domain.topology.affinity import RootPolicy
 from lanekeeper.domain.topology.cell import HostCell
 from lanekeeper.domain.topology.guest import GuestTopology
@@ -46,6 +49,7 @@ class HostDevice:
         provider_id: the resource provider that counts it, where that matters.
         pcie_root: the root port that it hangs on; None for none, or where the host does not tell.
         unit: what is given away together, by a name of its host's; None for what is so alone.
+        bandwidth: what its card can promise; None where nothing is counted.
     """
 
     id: str
@@ -60,6 +64,7 @@ class HostDevice:
     provider_id: str | None = None
     pcie_root: str | None = None
     unit: str | None = None
+    bandwidth: CardBandwidth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,7 @@ def _shape(
             device.unfit,
             device.pf_id is None,
             device.whole_offered,
+            device.bandwidth.key if device.bandwidth else (),
             where(device),
             # By name: what belongs together may be of several cards.
             () if device.unit is None else (device.address, device.unit),
@@ -230,6 +236,7 @@ class DeviceNeed:
         name: how people call it: ``alias a1``, ``port web``.
         physical_network: the network that a port has to reach; None for an alias.
         providers: of each unit, where an allocation has already said; else empty.
+        promise: bandwidth that the card has to have for it.
     """
 
     id: str
@@ -237,6 +244,7 @@ class DeviceNeed:
     request: DeviceRequest
     physical_network: str | None = None
     providers: tuple[str, ...] = ()
+    promise: Promise = NO_BANDWIDTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

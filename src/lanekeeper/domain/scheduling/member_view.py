@@ -64,6 +64,11 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "",
             f"ask for fewer devices, delete a server that holds some and wait a moment, or {_ASK}",
         ),
+        "bandwidth": (
+            "has no network card with enough bandwidth left for a port",
+            "lower min_kbps of the port's minimum_bandwidth rule, delete a server whose ports are "
+            f"promised some and wait a moment, or {_ASK}",
+        ),
         "numa": (
             "has no NUMA cells with CPUs, memory and devices for the guest near to each other",
             "use a flavor with fewer or smaller NUMA nodes, or with hw:pci_numa_affinity_policy "

@@ -44,6 +44,15 @@ _REMEDIES: Mapping[Standing, str] = {
     Standing.HELD: "delete a server that holds such a device, or add devices",
 }
 """What frees a device, the easiest first."""
+_MORE_BANDWIDTH = (
+    "lower min_kbps of the port's minimum_bandwidth rule, delete a server whose ports are promised "
+    "some of that PF, or say that the PF carries more in [sriov_nic] resource_provider_bandwidths "
+    "of this host"
+)
+_NO_BANDWIDTH = (
+    "say what the PF carries in [sriov_nic] resource_provider_bandwidths of this host "
+    "(INTERFACE:EGRESS:INGRESS, in kbit/s)"
+)
 _NEARER: Mapping[NumaPolicy, str] = {
     NumaPolicy.REQUIRED: "use the policy socket or preferred, or devices on the guest's nodes",
     NumaPolicy.SOCKET: "use the policy preferred, or devices on the sockets of the guest's nodes",
@@ -157,3 +166,32 @@ def _nearest(need: DeviceNeed, devices: Sequence[HostDevice]) -> tuple[str, str]
 def _mend(found: Sequence[Mismatch]) -> str:
     remedies = [one.remedy for one in found]
     return "; and ".join(dict.fromkeys(remedies)) if all(remedies) else _LIST_SOME
+
+
+def short_of_bandwidth(needs: Sequence[DeviceNeed], free: Sequence[HostDevice]) -> Shortfall:
+    """Which cards lack how much for needs that are promised bandwidth, and would fit without."""
+    asking = [need for need in needs if need.promise]
+    for need in asking:
+        fitting = [device for device in free if alternative_of(need, device) is not None]
+        lacks = list(dict.fromkeys(_lacking(need, device) for device in fitting))
+        if all(lacks):
+            counted = any(device.bandwidth is not None for device in fitting)
+            return Shortfall(
+                (need.name,),
+                f"{need.name} has free devices and no bandwidth: {_listed(lacks)}",
+                _MORE_BANDWIDTH if counted else _NO_BANDWIDTH,
+            )
+    names = tuple(dict.fromkeys(need.name for need in asking))
+    return Shortfall(
+        names,
+        f"{', '.join(names)} together are promised more than the PFs of free devices have left, "
+        "each port from one PF",
+        _MORE_BANDWIDTH,
+    )
+
+
+def _lacking(need: DeviceNeed, device: HostDevice) -> str:
+    """What the device's card lacks for a need; empty when it lacks nothing."""
+    if device.bandwidth is None:
+        return "their PF has no bandwidth to promise"
+    return device.bandwidth.lacks(need.promise)

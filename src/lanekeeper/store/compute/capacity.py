@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from lanekeeper.domain.compute.aggregate import Aggregate
 from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.domain.pci.request import Offered
+from lanekeeper.domain.scheduling.bandwidth import CardBandwidth
 from lanekeeper.domain.scheduling.host import (
     DEFAULT_ZONE,
     Aggregates,
@@ -24,6 +25,7 @@ from lanekeeper.domain.scheduling.host import (
 from lanekeeper.store.batch import batches
 from lanekeeper.store.compute.aggregate import aggregates_by_host, zone_by_host
 from lanekeeper.store.device.free import IS_FREE, IS_TIED, ITS_CARD
+from lanekeeper.store.placement.bandwidth_provider import Stocks, bandwidth_stocks
 from lanekeeper.store.tables import (
     card,
     device,
@@ -140,13 +142,17 @@ def hosts_heard(
 def provider_hosts(
     connection: sa.Connection, provider_ids: Collection[str] | None = None
 ) -> dict[str, str]:
-    """The host of each provider, all or of *provider_ids*, that devices of a host hang on."""
+    """The host of each provider, all or of *provider_ids*, that devices of a host hang on, or that
+    has their bandwidth.
+    """
     found: dict[str, str] = {}
     query = sa.select(device.c.provider_id, device.c.host_id).distinct()
     query = query.where(device.c.provider_id.is_not(None))
+    carry = sa.select(resource_provider.c.id, resource_provider.c.host_id)
+    carry = carry.where(resource_provider.c.owner == "bandwidth")
     for some in [None] if provider_ids is None else batches(provider_ids):
-        rows = connection.execute(_only(query, device.c.provider_id, some))
-        found |= {row[0]: row[1] for row in rows}
+        for part, column in ((query, device.c.provider_id), (carry, resource_provider.c.id)):
+            found |= {row[0]: row[1] for row in connection.execute(_only(part, column, some))}
     return found
 
 
@@ -221,6 +227,12 @@ def _devices(
             device.c.pcie_root,
             device.c.unit,
             card.c.parts_held,
+            sa.func.coalesce(_PF.c.bandwidth_provider_id, device.c.bandwidth_provider_id).label(
+                "bandwidth_provider_id"
+            ),
+            sa.func.coalesce(_PF.c.netdev, _PF.c.address, device.c.netdev, device.c.address).label(
+                "interface"
+            ),
             IS_FREE.label("free"),
             IS_TIED.label("tied"),
             _PF.c.listed.label("pf_listed"),
@@ -232,12 +244,14 @@ def _devices(
         .order_by(device.c.host_id, device.c.address)
     )
     devices: dict[str, list[HostDevice]] = defaultdict(list)
+    cards = bandwidth_stocks(connection, host_ids)
     for row in connection.execute(_only(query, device.c.host_id, host_ids)).mappings():
-        devices[row["host_id"]].append(_device(row))
+        stocks = cards.get(row["bandwidth_provider_id"] or "")
+        devices[row["host_id"]].append(_device(row, stocks))
     return devices
 
 
-def _device(row: sa.RowMapping) -> HostDevice:
+def _device(row: sa.RowMapping, stocks: Stocks | None) -> HostDevice:
     return HostDevice(
         id=row["id"],
         address=row["address"],
@@ -256,6 +270,9 @@ def _device(row: sa.RowMapping) -> HostDevice:
         numa_node=row["numa_node"],
         pcie_root=row["pcie_root"],
         unit=row["unit"],
+        bandwidth=None
+        if stocks is None
+        else CardBandwidth(row["bandwidth_provider_id"], row["interface"], stocks),
     )
 
 
@@ -279,7 +296,7 @@ def device_facts(
     connection: sa.Connection, device_ids: Collection[str]
 ) -> dict[str, Mapping[str, Any]]:
     """Devices by id: their columns and ``card_serial``, and of their PF ``pf_address``,
-    ``pf_netdev``, ``pf_mac``, ``pf_driver``.
+    ``pf_netdev``, ``pf_mac``, ``pf_driver``; ``carrier_id`` has the card's bandwidth.
     """
     rows = connection.execute(
         sa.select(
@@ -288,6 +305,9 @@ def device_facts(
             _PF.c.netdev.label("pf_netdev"),
             _PF.c.mac.label("pf_mac"),
             _PF.c.driver.label("pf_driver"),
+            sa.func.coalesce(_PF.c.bandwidth_provider_id, device.c.bandwidth_provider_id).label(
+                "carrier_id"
+            ),
             sa.func.coalesce(device.c.serial, _PF.c.serial).label("card_serial"),
         )
         .outerjoin(_PF, _PF.c.id == device.c.pf_id)

@@ -51,7 +51,11 @@ def memos_read(connection: sa.Connection, server_ids: Collection[str]) -> dict[s
     )
     for row in _rows(connection, claims):
         memos[row["consumer_id"]]["claims"].append(dict(row))
-    taken = sa.select(allocation).where(allocation.c.consumer_id.in_(server_ids))
+    taken = (  # of the host itself; what ports hold of cards is with the ports
+        sa.select(allocation)
+        .join(server, server.c.id == allocation.c.consumer_id)
+        .where(server.c.id.in_(server_ids), allocation.c.provider_id == server.c.host_id)
+    )
     for row in _rows(connection, taken):
         memos[row["consumer_id"]]["amounts"][row["resource_class"]] = row["used"]
     for consumer_id, seats in seats_of(connection, server_ids).items():
@@ -74,6 +78,9 @@ def memo_server_insert(connection: sa.Connection, told: Mapping[str, Any], **cha
         raise Conflict(f"there is a server {values['id']} already")
 
 
+_NO_BANDWIDTH = {"bandwidth_provider_id": None, "egress_kbps": 0, "ingress_kbps": 0}
+
+
 def memo_port_put(
     connection: sa.Connection,
     told: Mapping[str, Any],
@@ -82,11 +89,13 @@ def memo_port_put(
 ) -> None:
     """Put a port back as *told*, held by its ``device_id``; it is made anew if it is not there.
 
+    It holds no bandwidth yet.
+
     Raises:
         Conflict: another server has it, or its MAC or an address was given to somebody else. The
             transaction, or its savepoint, must be left.
     """
-    values = _values(port, told) | {"updated_at": now}
+    values = _values(port, told) | {"updated_at": now, **_NO_BANDWIDTH}
     there = sa.select(port.c.device_id).where(port.c.id == values["id"])
     holder = connection.scalar(there)
     if holder is None:

@@ -25,6 +25,7 @@ from lanekeeper.domain.network.port import (
     VnicType,
 )
 from lanekeeper.domain.network.profile import users_part
+from lanekeeper.domain.network.promise import NOTHING, Promise
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port_row import port_records, port_values
 from lanekeeper.store.network.subnet import address_take, subnets_on
@@ -186,11 +187,13 @@ def port_attach(
     vif_type: VifType,
     vif_details: Mapping[str, Any],
     now: datetime,
+    bandwidth_provider_id: str | None = None,
+    held: Promise = NOTHING,
 ) -> None:
     """Give a port that nobody holds to a server on a host; its status becomes BUILD.
 
     *profile* (see ``domain/network/profile.py``) is laid over what the user wrote. A whole card's
-    port takes the card's MAC.
+    port takes the card's MAC. What it holds of its card's bandwidth, *held*, the caller has taken.
 
     Raises:
         NotFound: code PortNotFound.
@@ -207,6 +210,9 @@ def port_attach(
             vif_type=vif_type,
             vif_details=dict(vif_details),
             binding_failure="",
+            bandwidth_provider_id=bandwidth_provider_id if held else None,
+            egress_kbps=held.egress_kbps,
+            ingress_kbps=held.ingress_kbps,
             status=up,
             revision=port.c.revision + 1,
             updated_at=now,
@@ -318,6 +324,9 @@ def unbound() -> dict[str, Any]:
         "vif_details": {},
         "binding_failure": "",
         "status": PortStatus.DOWN,
+        "bandwidth_provider_id": None,
+        "egress_kbps": 0,
+        "ingress_kbps": 0,
     }
 
 

@@ -18,6 +18,7 @@ from lanekeeper.domain.network.port import (
     VifType,
     VnicType,
 )
+from lanekeeper.domain.network.promise import Promise
 from lanekeeper.domain.network.qos import QosRule
 from lanekeeper.domain.network.segment import Segment
 from lanekeeper.store.network.network import segments_of
@@ -148,6 +149,8 @@ def _record(
         qos_policy_id=row["qos_policy_id"],
         qos_network_policy_id=row["qos_network_policy_id"],
         qos_rules=rules,
+        bandwidth_provider_id=row["bandwidth_provider_id"],
+        held=Promise(row["egress_kbps"], row["ingress_kbps"]),
         allowed_address_pairs=tuple(row["allowed_address_pairs"]),
         security_groups=tuple(row["security_groups"]),
         extra_dhcp_opts=tuple(row["extra_dhcp_opts"]),

@@ -68,15 +68,74 @@ def allocation_take(
         Conflict: an inventory would rise above its capacity, or is not there. The transaction
             must be left.
     """
-    wanted = {(provider_id, name): amount for name, amount in amounts.items() if amount}
-    generations_bump(connection, [provider_id])
+    amounts_take(
+        connection, consumer_id, {(provider_id, name): amount for name, amount in amounts.items()}
+    )
+
+
+def amounts_take(
+    connection: sa.Connection, consumer_id: str, amounts: Mapping[tuple[str, str], int]
+) -> None:
+    """Take *amounts*, (provider id, class) to units, for who holds nothing of these; or nothing.
+
+    Raises:
+        Conflict: as ``allocation_take``.
+    """
+    wanted = {place: amount for place, amount in amounts.items() if amount}
+    generations_bump(connection, {provider_id for provider_id, _ in amounts})
     if not use_change(connection, wanted):
-        asked = ", ".join(f"{amount} {name}" for (_, name), amount in sorted(wanted.items()))
-        raise Conflict(f"provider {provider_id} has not all of {asked} left", code=FULL)
+        raise _not_left(wanted)
     allocations_insert(
         connection,
         [Allocation(consumer_id, provider, name, n) for (provider, name), n in wanted.items()],
     )
+
+
+def amounts_change(
+    connection: sa.Connection,
+    consumer_id: str,
+    changes: Mapping[tuple[str, str], int],
+    *,
+    even_if_full: bool = False,
+) -> None:
+    """Have a consumer hold more or less, (provider id, class) to units; or nothing is changed.
+
+    With *even_if_full* what it is known to hold is written down, whatever there is.
+
+    Raises:
+        Conflict: as ``allocation_take``.
+    """
+    wanted = {place: change for place, change in changes.items() if change}
+    generations_bump(connection, {provider_id for provider_id, _ in wanted})
+    if even_if_full:
+        _use_set(connection, wanted)
+    elif not use_change(connection, wanted):
+        raise _not_left(wanted)
+    for (provider_id, name), change in sorted(wanted.items()):
+        mine = (
+            allocation.c.consumer_id == consumer_id,
+            allocation.c.provider_id == provider_id,
+            allocation.c.resource_class == name,
+        )
+        more = allocation.update().where(*mine).values(used=allocation.c.used + change)
+        if connection.execute(more).rowcount == 0:
+            line = Allocation(consumer_id, provider_id, name, change)
+            allocations_insert(connection, [line])
+        connection.execute(allocation.delete().where(*mine, allocation.c.used <= 0))
+
+
+def _use_set(connection: sa.Connection, changes: Mapping[tuple[str, str], int]) -> None:
+    for (provider_id, name), change in sorted(changes.items()):
+        connection.execute(
+            inventory.update()
+            .where(inventory.c.provider_id == provider_id, inventory.c.resource_class == name)
+            .values(used=inventory.c.used + change)
+        )
+
+
+def _not_left(wanted: Mapping[tuple[str, str], int]) -> Conflict:
+    asked = "; ".join(f"{n} {name} of {provider}" for (provider, name), n in sorted(wanted.items()))
+    return Conflict(f"not all of this is left: {asked}", code=FULL)
 
 
 def allocation_drop(connection: sa.Connection, consumer_id: str) -> None:

@@ -25,11 +25,18 @@ from lanekeeper.store.tables import (
 
 @dataclass(frozen=True, slots=True)
 class HostInventory:
-    """One inventory of a host: ``capacity = int((total - reserved) * ratio)``."""
+    """One inventory of a host: ``capacity = int((total - reserved) * ratio)``.
+
+    Attributes:
+        max_unit: None for *total*.
+    """
 
     total: int
     reserved: int = 0
     ratio: float = 1.0
+    min_unit: int = 1
+    max_unit: int | None = None
+    step_size: int = 1
 
     @property
     def capacity(self) -> int:
@@ -202,7 +209,9 @@ def inventory_ensure(
             "reserved": stock.reserved,
             "allocation_ratio": stock.ratio,
             "capacity": stock.capacity,
-            "max_unit": stock.total,
+            "min_unit": stock.min_unit,
+            "max_unit": stock.total if stock.max_unit is None else stock.max_unit,
+            "step_size": stock.step_size,
         }
         row = have.get(name)
         mine = (inventory.c.provider_id == provider_id, inventory.c.resource_class == name)

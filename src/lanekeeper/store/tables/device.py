@@ -47,6 +47,7 @@ device = Table(
     Column("physical_network", sa.Text),
     Column("resource_class", sa.Text),
     Column("provider_id", sa.Text, index=True),
+    Column("bandwidth_provider_id", sa.Text),
     Column("state", sa.Text, nullable=False),
     text_column("state_reason"),
     text_column("unfit"),

@@ -133,6 +133,9 @@ port = Table(
     Column("trusted", sa.Boolean),
     Column("numa_affinity_policy", sa.Text),
     Column("qos_policy_id", sa.Text, ForeignKey("qos_policy.id"), index=True),
+    Column("bandwidth_provider_id", sa.Text),
+    number_column("egress_kbps"),
+    number_column("ingress_kbps"),
     json_column("allowed_address_pairs", list),
     json_column("security_groups", list),
     json_column("extra_dhcp_opts", list),
@@ -144,7 +147,8 @@ port = Table(
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("network_id", "mac_address"),
     Index("ix_port_device_id", "device_id"),
-    comment="binding_host is a host's name, as clients write it; binding_failure says why not.",
+    comment="binding_host is a host's name, as clients write it; binding_failure says why not; "
+    "bandwidth_provider_id is whose bandwidth it holds while a server has it, and how much.",
 )
 address = Table(
     "address",

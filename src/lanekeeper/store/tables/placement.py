@@ -18,7 +18,8 @@ resource_provider = Table(
     text_column("owner", "api"),
     Column("host_id", sa.Text, ForeignKey("host.id", ondelete="CASCADE"), index=True),
     Column("updated_at", Moment, nullable=False),
-    comment="owner: api (made by a client, theirs whole), host, or device (inventory is derived).",
+    comment="owner: api (made by a client, theirs whole), host, device (inventory is derived), or "
+    "bandwidth (a host's interface, as its agent is configured).",
 )
 inventory = Table(
     "inventory",
