@@ -399,7 +399,7 @@ def test_var_that_cannot_be_written_changes_nothing(
     Path(machine[1], "var").write_text("a file in the way, as root may write read-only modes")
     capsys.readouterr()
     assert call("apply", *machine, *POLICY) == 1
-    assert "error: cannot make" in capsys.readouterr().err
+    assert "refused: /var: there is a regular file" in capsys.readouterr().out
     assert call("plan", *machine, *POLICY) == 1
     assert "create 7 VFs on 0000:21:00.0" in capsys.readouterr().out
 

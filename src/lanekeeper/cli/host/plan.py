@@ -10,12 +10,13 @@ from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.changing import unfinished_of, unfinished_text
 from lanekeeper.cli.host.image import plan_image
 from lanekeeper.cli.host.output import show
+from lanekeeper.cli.host.planning import plan_here
 from lanekeeper.cli.host.policy import policy_of
 from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.hostplan.nova_conf import nova_conf
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Journal
 
@@ -27,17 +28,18 @@ def plan_host(arguments: argparse.Namespace) -> int:
     with target_of(arguments) as target:
         policy = policy_of(arguments, target)
         host = read_host(target.root, program())
-        return show_plan(arguments, policy, host, unfinished_of(target))
+        found = plan_here(policy, host, target)
+        return show_plan(arguments, policy, host, found, unfinished_of(target))
 
 
 def show_plan(
     arguments: argparse.Namespace,
     policy: Policy,
     host: HostFacts,
+    found: Plan,
     unfinished: Journal | None = None,
 ) -> int:
     """Print the plan, and which change has to be brought to its end before it."""
-    found = plan(policy, host)
     is_done = found.is_empty and unfinished is None
     lines = nova_conf(policy, host) if is_done else ()
     wanted = policy.text if arguments.policy is not None else None
