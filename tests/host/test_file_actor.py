@@ -23,9 +23,10 @@ from lanekeeper.domain.hostplan.action import (
     RunProgram,
     WriteFile,
 )
+from lanekeeper.domain.hostplan.persistence import ORIGINALS
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.file_actor import ORIGINALS, FileActor
+from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import Course
 
 NAME = "etc/settings"

@@ -14,11 +14,11 @@ from host.boot.distribution import DEBIAN, RED_HAT_7, RED_HAT_9, SYSTEMD_BOOT
 from host.planted import SAMPLE_POLICY, snapshot
 from host.test_apply_killed import killed
 from lanekeeper.domain.hostplan.action import SetVfCount, WriteFile
+from lanekeeper.domain.hostplan.persistence import ORIGINALS
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host import journal
 from lanekeeper.host.facts import read_host
-from lanekeeper.host.file_actor import ORIGINALS
 from lanekeeper.host.journal import Course, Head, StepState
 from lanekeeper.host.policy_file import read_policy
 from lanekeeper.host.tree import plant
