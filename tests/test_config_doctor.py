@@ -275,3 +275,15 @@ def test_anchors_do_not_make_a_value_grow_without_bound(look: Looker) -> None:
         write_files("==> a.yml <==\n" + "\n".join(rows) + "\n", look.directory)
     ).unreadable
     assert "larger than any list of devices" in reason
+
+
+def test_what_follows_from_one_cause_is_told_once(look: Looker) -> None:
+    spec = '{"vendor_id": "8086", "product_id": "10cb", "address": "0000:99:*.*"'
+    text = (
+        f'[pci]\ndevice_spec = {spec}, "physical_network": "physnet1"}}\n'
+        'alias = {"vendor_id": "8086", "product_id": "10cb", "name": "a1"}\n'
+        "[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n"
+    )
+    found = [one.id for one in look(text, on_host=True).findings]
+    assert "host-spec-idle" in found
+    assert not {"host-alias-nothing", "host-network-nothing"} & {*found}

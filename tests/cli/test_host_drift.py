@@ -121,6 +121,8 @@ def test_an_unfinished_change_is_drift(host: Drifting) -> None:
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     before = path.read_bytes()
     assert host.drift(1)["unfinished"] == [{"id": 1, "course": "forward"}]
+    hint = "`lanekeeper host apply` goes on with it first; `lanekeeper host rollback` takes it back"
+    assert hint in host.text()
     assert path.read_bytes() == before
 
 

@@ -47,6 +47,13 @@ def test_a_tree_shows_the_finding_and_the_healthy_one_does_not(case: Case, tmp_p
         assert any(wanted in finding.evidence for finding in found), found
 
 
+def test_a_name_that_sysfs_does_not_have_makes_no_vfs(tmp_path: Path) -> None:
+    wrong = "etc/rc.local = #!/bin/sh\\necho 8 > /sys/class/net/ens1/device/sriov_numb"
+    found = [one.id for one in findings(derive(HEALTHY, wrong), tmp_path)]
+    assert "sysfs-name-misspelt" in found
+    assert "vfs-from-rc-local" not in found
+
+
 def test_every_kind_has_a_case_and_every_case_a_kind() -> None:
     known = {kind.id for kind in KINDS} - {kind.id for kind in POLICY_KINDS}
     assert {case.finding for case in CASES} == known

@@ -102,11 +102,24 @@ def test_what_is_left_for_the_first_boot_is_said(
     said = capsys.readouterr().out
     assert "pending: run update-grub: the boot menu is made from these files; the unit" in said
     assert "pending: run update-initramfs -u -k all in the image (chroot)" in said
-    assert "pending: kernel argument intel_iommu=on is active from the boot after that on" in said
+    second = "from the second boot of this image on"
+    assert f"pending: kernel argument intel_iommu=on is active {second}" in said
     assert "pending: PFs and their VFs: the unit sets them at each boot" in said
     menu = (debian / "boot/grub/grub.cfg").read_text()
     assert "iommu" not in menu
     assert (debian / ORIGINALS).exists() is False
+
+
+def test_of_an_image_it_is_said_when_it_boots_not_when_this_machine_does(
+    debian: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "loose.yaml"
+    policy.write_text("version: 1\nkernel_arguments: [iommu=pt]\npersist: false\n")
+    assert host("plan", debian, "--policy", str(policy)) == 1
+    said = capsys.readouterr().out
+    assert "impact  active when this image boots" in said
+    assert "pending: kernel argument iommu=pt is active when this image boots" in said
+    assert "reboot" not in said
 
 
 @pytest.mark.parametrize("entry", ["every", "separate"])

@@ -1,10 +1,12 @@
+import json
 from pathlib import Path
 
 import pytest
 
-from host.planted import SAMPLE_POLICY
+from host.planted import SAMPLE_POLICY, simulated
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.host.policy_file import load_policy, read_policy
+from lanekeeper.host.policy_file import PolicyFileInvalid, load_policy, read_policy
+from lanekeeper.main import main
 
 GOOD = 'version: 1\npfs:\n  - pf: "0000:21:00.0"\n    vfs: 7\n'
 
@@ -114,3 +116,117 @@ def test_an_argument_that_yaml_splits_is_to_be_quoted(
 def test_arguments_without_blanks_between_them_are_not_parts_of_one() -> None:
     kept = load_policy(f"{GOOD}kernel_arguments: [intel_iommu=on,iommu=pt,hugepages=4]\n", "p")
     assert kept.kernel_arguments == ("intel_iommu=on", "iommu=pt", "hugepages=4")
+
+
+MUCH = """\
+version: 2
+pfs:
+  - pf: "0000:21:00.0"
+    vfs: seven
+    link: down
+    trust: maybe
+    colour: red
+  - vfs: 2
+    ranges:
+      - {vfs: "5-6", mac: nonsense}
+      - {vfs: 0, spoofchk: 1}
+devices:
+  - {device: {netdev: ens1}, allow: [everything], drivers: x}
+kernel_arguments: [intel_iommu=pt, "a b", quiet, quiet]
+huge_pages:
+  - {node: -1, size: 3M, pages: 1}
+  - {node: 0, size: 2M}
+module_options:
+  igb: [max_vfs=7, "a b"]
+  "no module": [x=1]
+blacklist: ["a b", igbvf]
+ovs: {hw_offload: 1, max_idle_ms: x}
+boot: {entry: all}
+persist: 1
+"""
+PLACES = """\
+1 version
+4 pfs[0].vfs
+5 pfs[0].link
+6 pfs[0].trust
+7 pfs[0].colour
+8 pfs[1]
+10 pfs[1].ranges[0].vfs
+10 pfs[1].ranges[0].mac
+11 pfs[1].ranges[1].spoofchk
+13 devices[0].drivers
+13 devices[0].allow[0]
+13 devices[0].device
+14 kernel_arguments[0]
+14 kernel_arguments[1]
+14 kernel_arguments[3]
+16 huge_pages[0].node
+16 huge_pages[0].size
+17 huge_pages[1]
+19 module_options.igb[0]
+19 module_options.igb[1]
+20 module_options.no module
+21 blacklist[0]
+22 ovs.hw_offload
+22 ovs.max_idle_ms
+23 boot.entry
+24 persist
+"""
+
+
+def test_all_that_is_wrong_is_told_at_once_in_the_order_of_lines() -> None:
+    with pytest.raises(PolicyFileInvalid) as caught:
+        load_policy(MUCH, "p")
+    told = [(part.line, part.path) for part in caught.value.parts]
+    wanted = [line.split(maxsplit=1) for line in PLACES.splitlines()]
+    assert sorted(told) == sorted((int(line), path) for line, path in wanted)
+    assert [line for line, _ in told] == sorted(line for line, _ in told)
+    assert all(part.hint for part in caught.value.parts)
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply", "check"])
+def test_it_is_told_on_stderr_and_as_json(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated(tmp_path / "host")
+    file = tmp_path / "p.yaml"
+    file.write_text(GOOD.replace("7", "seven") + "persist: 1\n")
+    call = ["host", verb, "--simulate", str(tmp_path / "host"), "--policy", str(file)]
+    assert main(call) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [line[:5] for line in said.err.splitlines()] == ["error", "hint:"] * 2
+    assert main([*call, "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)["errors"]
+    assert [(one["line"], one["path"]) for one in told] == [(4, "pfs[0].vfs"), (5, "persist")]
+    assert told[0]["file"] == str(file)
+    assert told[0]["hint"] == "a whole number from 0 to 65535"
+
+
+@pytest.mark.parametrize("argument", ["intel_iommu=off", "amd_iommu=off", "iommu=off"])
+@pytest.mark.parametrize(
+    ("user", "place", "line"),
+    [
+        (f"{GOOD}    vf_driver: vfio-pci\n", "pfs[0].vf_driver", 5),
+        (
+            f"{GOOD}    ranges:\n      - {{vfs: 0, vf_driver: vfio-pci}}\n",
+            "pfs[0].ranges[0].vf_driver",
+            6,
+        ),
+        (
+            f"{GOOD}    live_migration: true\n",
+            "pfs[0].live_migration",
+            5,
+        ),
+        ('version: 1\ndevices: \n  - device: "0000:41:00.0"\n', "devices[0].driver", 3),
+    ],
+)
+def test_an_iommu_that_is_off_contradicts_vfio(
+    argument: str, user: str, place: str, line: int
+) -> None:
+    with pytest.raises(PolicyFileInvalid) as caught:
+        load_policy(f"{user}kernel_arguments: [{argument}]\n", "p")
+    assert f"kernel_arguments[0]: {argument} stands beside {place}, which is " in str(caught.value)
+    assert f"({place} is in line {line})" in str(caught.value)
+    assert caught.value.path == "kernel_arguments[0]"
+    assert load_policy(f"{GOOD}kernel_arguments: [{argument}]\n", "p")

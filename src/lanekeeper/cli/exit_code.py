@@ -24,7 +24,8 @@ def ended_by(number: signal.Signals) -> int:
 
 def tell(error: errors.Error) -> int:
     """Print ``error: …`` and, when known, ``hint: …`` to stderr; return the exit code."""
-    print(f"error: {error}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+    for part in error.parts:
+        print(f"error: {part}", file=sys.stderr)
+        if part.hint:
+            print(f"hint: {part.hint}", file=sys.stderr)
     return next(code for kind, code in _CODES if isinstance(error, kind))

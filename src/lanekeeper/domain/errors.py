@@ -39,6 +39,11 @@ class Error(Exception):
         self.hint = hint
         self.code = code
 
+    @property
+    def parts(self) -> tuple[Error, ...]:
+        """Each of what went wrong, where that is several things; else this alone."""
+        return (self,)
+
 
 class Invalid(Error):
     """The request is wrong and will stay wrong. The caller changes it."""

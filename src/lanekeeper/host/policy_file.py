@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lanekeeper.domain.errors import Invalid
@@ -17,7 +18,7 @@ def read_policy(path: Path) -> Policy:
     """Read the policy at *path*.
 
     Raises:
-        Invalid: unreadable, not YAML, or wrong at one place; the message names file and line.
+        Invalid: unreadable, not YAML, or wrong; the message names file and line of all that is.
     """
     try:
         with path.open("rb") as file:
@@ -43,9 +44,51 @@ def load_policy(text: str, source: str) -> Policy:
     try:
         return parse_policy(document.value, text)
     except PolicyInvalid as error:
-        where = f"{source}:{document.line(error.path)}"
-        raise Invalid(f"{where}: {error}", hint=error.hint) from error
+        found = [_located(part, document, source) for part in error.parts]
+        found.sort(key=lambda each: each.line)
+        raise PolicyFileInvalid.joined(found) from error
 
 
-def _placed(error: YamlInvalid, source: str) -> Invalid:
-    return Invalid(f"{source}:{error.line}:{error.column}: {error}", hint=error.hint)
+class PolicyFileInvalid(Invalid):
+    """A policy's file is wrong, at one place or at several.
+
+    Attributes:
+        source: the file. *line* counts from 1; *path* is the field's, empty where there is none.
+        message: what is wrong, without its place.
+    """
+
+    def __init__(
+        self, source: str, place: str, message: str, *, hint: str = "", path: str = ""
+    ) -> None:
+        super().__init__(f"{source}:{place}: {message}", hint=hint)
+        self.source = source
+        self.line = int(place.partition(":")[0])
+        self.path = path
+        self.message = message
+        self._parts: tuple[PolicyFileInvalid, ...] = ()
+
+    @classmethod
+    def joined(cls, found: Sequence[PolicyFileInvalid]) -> PolicyFileInvalid:
+        """Return one for all of *found*: that itself, if it is only one."""
+        if len(found) == 1:
+            return found[0]
+        first = found[0]
+        whole = cls(first.source, str(first.line), first.message, hint=first.hint)
+        whole.args = ("\n".join(map(str, found)),)
+        whole._parts = tuple(found)
+        return whole
+
+    @property
+    def parts(self) -> tuple[PolicyFileInvalid, ...]:
+        return self._parts or (self,)
+
+
+def _located(error: PolicyInvalid, document: Document, source: str) -> PolicyFileInvalid:
+    line = document.line(error.path)
+    other = document.line(error.beside) if error.beside else line
+    message = f"{error} ({error.beside} is in line {other})" if other != line else str(error)
+    return PolicyFileInvalid(source, str(line), message, hint=error.hint, path=error.path)
+
+
+def _placed(error: YamlInvalid, source: str) -> PolicyFileInvalid:
+    return PolicyFileInvalid(source, f"{error.line}:{error.column}", str(error), hint=error.hint)

@@ -5,7 +5,7 @@ import pytest
 
 from domain.hostplan.hosts import OTHER_PF, PF, host, pf_at, vfs_of
 from lanekeeper.domain.hostplan.choice import choose
-from lanekeeper.domain.hostplan.nova_conf import nova_conf
+from lanekeeper.domain.hostplan.nova_conf import nova_conf, sriov_nic
 from lanekeeper.domain.hostplan.policy.policy import parse_policy
 from lanekeeper.domain.hostplan.policy.purpose import Purpose
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
@@ -106,6 +106,35 @@ def test_what_nova_conf_would_say() -> None:
         f'alias = {{{ids}, "device_type": "type-VF", "name": "a1"}}',
     )
     assert nova_conf(policy, host()) == ()
+    assert sriov_nic(policy, host(devices=devices)) == ("physical_device_mappings = physnet1:ens1",)
+    assert sriov_nic(policy, host()) == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"eswitch": "switchdev", "physical_network": "physnet1"},
+        {"physical_network": "physnet1", "tags": {"remote_managed": "true"}},
+        {"alias": "a1"},
+        {"vfs": 0, "physical_network": "physnet1"},
+    ],
+)
+def test_the_sriov_agent_is_told_of_its_own_ports_alone(other: dict[str, object]) -> None:
+    pf = pf_at(PF, "ens1", num_vfs=0 if other.get("vfs") == 0 else 2)
+    devices = (pf, *vfs_of(pf, [None] * pf.num_vfs))
+    entry = {"pf": "ens1", "vfs": 2, **other}
+    found = sriov_nic(parse_policy({"version": 1, "pfs": [entry]}), host(devices=devices))
+    assert found == ()
+
+
+def test_a_pf_of_two_networks_is_mapped_to_both() -> None:
+    pf = pf_at(PF, "ens1", num_vfs=2)
+    ranges = [{"vfs": 1, "physical_network": "physnet2"}]
+    entry = {"pf": "ens1", "vfs": 2, "physical_network": "physnet1", "ranges": ranges}
+    facts = host(devices=(pf, *vfs_of(pf, [None, None])))
+    assert sriov_nic(parse_policy({"version": 1, "pfs": [entry]}), facts) == (
+        "physical_device_mappings = physnet1:ens1,physnet2:ens1",
+    )
 
 
 def test_ports_of_one_card_are_listed_each_for_itself() -> None:

@@ -22,6 +22,7 @@ from lanekeeper.cli.host.changing import (
 from lanekeeper.cli.host.image import apply_image
 from lanekeeper.cli.host.output import report, show
 from lanekeeper.cli.host.plan import show_plan
+from lanekeeper.cli.host.planning import plan_here
 from lanekeeper.cli.host.policy import policy_of, policy_path
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
@@ -30,7 +31,6 @@ from lanekeeper.domain.hostplan.action import TakeEdit, WriteFile
 from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
-from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
@@ -49,13 +49,15 @@ def apply_host(arguments: argparse.Namespace) -> int:
         unfinished = unfinished_of(target)
         if arguments.dry_run:
             host = read_host(target.root, program())
-            return show_plan(arguments, policy, host, unfinished)
+            found = plan_here(policy, host, target)
+            return show_plan(arguments, policy, host, found, unfinished)
         require_changeable(target)
         wanted = policy.text if arguments.policy is not None else None
         if unfinished is not None:
             host = read_host(target.root, program())
-            if unfinished.is_of_another(wanted) and plan(policy, host).refusals:
-                return show_plan(arguments, policy, host, unfinished)
+            found = plan_here(policy, host, target)
+            if unfinished.is_of_another(wanted) and found.refusals:
+                return show_plan(arguments, policy, host, found, unfinished)
             print(unfinished_text(unfinished, wanted), file=sys.stderr)
         with interruption() as interrupted:
             left = executor_of(target, progress(arguments), interrupted.reason).resume(wanted)
@@ -107,7 +109,7 @@ class _Planner:
         if self._arguments.policy is None:
             self._policy = _still_there(self._arguments, self.target)
         host = read_host(self.target.root, program())
-        found = plan(self._policy, host)
+        found = plan_here(self._policy, host, self.target)
         if self._arguments.policy is None and not found.refusals:
             found = replace(found, steps=(*self._edited(), *found.steps))
         self.found = found
@@ -138,8 +140,10 @@ def _apply(
         show(arguments, document, view.plan_text(found))
         return exit_code.NO if found.refusals else exit_code.DONE
     document["outcome"] = view.outcome_json(outcome)
-    show(arguments, document, view.outcome_text(outcome))
-    if outcome.course in (journal.Course.APPLIED, journal.Course.UNCONFIRMED):
+    is_done = outcome.course in (journal.Course.APPLIED, journal.Course.UNCONFIRMED)
+    pending = [f"pending: {each}" for each in found.pending] if is_done else []
+    show(arguments, document, [*pending, *view.outcome_text(outcome)])
+    if is_done:
         propose()
         return _verify(propose.found.is_empty, len(propose.found.steps))
     return _code(outcome, interrupted)
@@ -164,5 +168,6 @@ def _code(outcome: Outcome, interrupted: Interruption) -> int:
 def _verify(is_empty: bool, steps: int) -> int:
     if is_empty:
         return exit_code.DONE
-    print(f"error: {steps} steps are still to do: the machine did not keep them", file=sys.stderr)
+    left = "1 step is" if steps == 1 else f"{steps} steps are"
+    print(f"error: {left} still to do: the machine did not keep it", file=sys.stderr)
     return exit_code.NO

@@ -10,13 +10,12 @@ from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.policy import policy_path
+from lanekeeper.cli.host.policy import policy_at, policy_path
 from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.findings.finding import Severity, worst
 from lanekeeper.domain.hostplan.findings.policy import policy_findings
 from lanekeeper.domain.hostplan.plan import plan
-from lanekeeper.host.policy_file import read_policy
 from lanekeeper.host.survey import read_survey
 
 
@@ -27,7 +26,7 @@ def check_host(arguments: argparse.Namespace) -> int:
         findings = check(survey)
         path = policy_path(arguments, target)
         if path is not None:
-            policy = read_policy(path)
+            policy = policy_at(arguments, path)
             findings += policy_findings(policy, plan(policy, survey.host))
     text = view.findings_text(findings, colour=_colour())
     show(arguments, {"findings": view.findings_json(findings)}, text)

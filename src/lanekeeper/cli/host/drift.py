@@ -11,7 +11,7 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import changes_of
+from lanekeeper.cli.host.changing import changes_of, unfinished_text
 from lanekeeper.cli.host.image import image_of, plan_for
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.target import target_of
@@ -90,6 +90,10 @@ def _text(
         yield f"the kept policy cannot be applied: {wrong}"
     for change in unfinished:
         yield f"change {change.id} is not finished: {change.course}"
+        keeps = f"`lanekeeper host confirm {change.id}` keeps it"
+        waits = change.course is Course.UNCONFIRMED
+        what = keeps if waits else unfinished_text(change, None)
+        yield f"    {what}; `lanekeeper host rollback` takes it back"
     for file in files:
         yield f"/{file.path} {file.what} since change {file.change}"
         yield from (f"    {line}" for line in file.diff)

@@ -116,7 +116,7 @@ def rollback_image(arguments: argparse.Namespace) -> int:
 
 
 def _policy(arguments: argparse.Namespace, image: Image) -> Policy:
-    return policy_at(arguments.policy or image.policy_file)
+    return policy_at(arguments, arguments.policy or image.policy_file)
 
 
 def plan_for(policy: Policy, image: Image) -> Plan:

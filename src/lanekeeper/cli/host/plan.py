@@ -10,12 +10,13 @@ from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.changing import unfinished_of, unfinished_text
 from lanekeeper.cli.host.image import plan_image
 from lanekeeper.cli.host.output import show
+from lanekeeper.cli.host.planning import plan_here
 from lanekeeper.cli.host.policy import policy_of
 from lanekeeper.cli.host.target import target_of
-from lanekeeper.domain.hostplan.nova_conf import nova_conf
+from lanekeeper.domain.hostplan.nova_conf import nova_conf, sriov_nic
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Journal
 
@@ -27,22 +28,29 @@ def plan_host(arguments: argparse.Namespace) -> int:
     with target_of(arguments) as target:
         policy = policy_of(arguments, target)
         host = read_host(target.root, program())
-        return show_plan(arguments, policy, host, unfinished_of(target))
+        found = plan_here(policy, host, target)
+        return show_plan(arguments, policy, host, found, unfinished_of(target))
 
 
 def show_plan(
     arguments: argparse.Namespace,
     policy: Policy,
     host: HostFacts,
+    found: Plan,
     unfinished: Journal | None = None,
 ) -> int:
     """Print the plan, and which change has to be brought to its end before it."""
-    found = plan(policy, host)
     is_done = found.is_empty and unfinished is None
-    lines = nova_conf(policy, host) if is_done else ()
+    sections = {
+        "pci": nova_conf(policy, host) if is_done else (),
+        "sriov_nic": sriov_nic(policy, host) if is_done else (),
+    }
     wanted = policy.text if arguments.policy is not None else None
     first = [unfinished_text(unfinished, wanted), ""] if unfinished is not None else []
-    text = [*first, *view.plan_text(found), *(["", "[pci]", *lines] if lines else [])]
+    text = [*first, *view.plan_text(found)]
+    for name, lines in sections.items():
+        text += ["", f"[{name}]", *lines] if lines else []
     left = {} if unfinished is None else {"id": unfinished.id, "course": unfinished.course}
-    show(arguments, {**view.plan_json(found), "nova_conf": list(lines), "unfinished": left}, text)
+    conf = {"nova_conf": list(sections["pci"]), "sriov_nic": list(sections["sriov_nic"])}
+    show(arguments, {**view.plan_json(found), **conf, "unfinished": left}, text)
     return exit_code.DONE if is_done else exit_code.NO

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.target import Target
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
 from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.host.policy_file import read_policy
+from lanekeeper.host.policy_file import PolicyFileInvalid, read_policy
 
 
 def policy_path(arguments: argparse.Namespace, target: Target) -> Path | None:
@@ -21,12 +22,27 @@ def policy_path(arguments: argparse.Namespace, target: Target) -> Path | None:
 
 
 def policy_of(arguments: argparse.Namespace, target: Target) -> Policy:
-    return policy_at(policy_path(arguments, target))
+    return policy_at(arguments, policy_path(arguments, target))
 
 
-def policy_at(path: Path | None) -> Policy:
+def policy_at(arguments: argparse.Namespace, path: Path | None) -> Policy:
     """Read the policy at *path*. Raises Invalid, without a path too."""
     if path is None:
         hint = "--policy FILE; packaging/policy.sample.yaml is one"
         raise Invalid(f"no policy is given, and /{POLICY_FILE} is not there", hint=hint)
-    return read_policy(path)
+    try:
+        return read_policy(path)
+    except PolicyFileInvalid as error:
+        if arguments.json:
+            show(arguments, {"errors": [*map(_error_json, error.parts)]}, ())
+        raise
+
+
+def _error_json(error: PolicyFileInvalid) -> dict[str, object]:
+    return {
+        "file": error.source,
+        "line": error.line,
+        "path": error.path,
+        "message": error.message,
+        "hint": error.hint,
+    }

@@ -83,7 +83,7 @@ def plan_text(plan: Plan) -> Iterator[str]:
     elif plan.is_empty:
         yield "Nothing to do: the host is as the policy wants it."
     else:
-        yield f"{len(plan.steps)} steps."
+        yield "1 step." if len(plan.steps) == 1 else f"{len(plan.steps)} steps."
 
 
 def _whom(step: Step) -> str:

@@ -156,19 +156,19 @@ def _twice(case: Case) -> Iterator[Hit]:
 
 def _alias_nothing(case: Case) -> Iterator[Hit]:
     found = case.coverage
-    if found is None or not case.specs:
-        return
+    if found is None or not found[1].listed:
+        return  # each entry is told already that it lists nothing
     host, covered = found
     for name, alias in covered.aliases.items():
         if not alias.devices:
             one = next(one for one, spec in case.good_aliases if spec.name == name)
-            near = f"; nearest is {alias.nearest}" if alias.nearest else ": none is listed at all"
+            near = f"; nearest is {alias.nearest}" if alias.nearest else ""
             yield Hit(one.source, f"no device of {host.name} does for {name}{near}", "", str(one))
 
 
 def _network_nothing(case: Case) -> Iterator[Hit]:
     found, line = case.coverage, case.last(MAPPINGS)
-    if found is None or not case.specs or line is None:
+    if found is None or not found[1].listed or line is None:
         return
     served = {name.casefold() for name in found[1].networks}
     for name in case.value(MAPPINGS):

@@ -1,4 +1,4 @@
-"""The lines of a ``[pci]`` section that say to Nova, or to Lanekeeper's agent, what a policy says.
+"""The lines of configuration that say to Nova, Neutron or Lanekeeper's agent what a policy says.
 
 Of an entry of ``pfs`` only VFs are listed, never their PF: a PF listed beside its own VFs could be
 given away whole.
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.device import DevicePolicy
-from lanekeeper.domain.hostplan.policy.pf import PfPolicy
+from lanekeeper.domain.hostplan.policy.pf import SWITCHDEV, PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.purpose import Purpose
 from lanekeeper.domain.hostplan.policy.vf import VfWish
@@ -41,6 +41,26 @@ def nova_conf(policy: Policy, host: HostFacts) -> tuple[str, ...]:
     lines += [line for entry, device in chosen.devices for line in _device_lines(entry, device)]
     # device_spec first, as the guides have it; sorted() keeps the order within each.
     return tuple(sorted(dict.fromkeys(lines), key=lambda line: line.startswith("alias")))
+
+
+def sriov_nic(policy: Policy, host: HostFacts) -> tuple[str, ...]:
+    """Return what says to Neutron's SR-IOV agent, or to Lanekeeper's, which PFs reach a network.
+
+    Left out is what that agent has no part in: in switchdev mode Open vSwitch has the ports, and
+    those of remote_managed VFs are the card's own.
+
+    Source: Neutron ``conf/plugins/ml2/drivers/mech_sriov/agent_common.py``,
+    physical_device_mappings.
+    """
+    found: dict[str, None] = {}
+    for entry, pf in choose(policy, host).pfs:
+        mode = entry.eswitch or host.offload.modes.get(pf.address)
+        for wish in entry.wishes if mode != SWITCHDEV and pf.netdev and pf.num_vfs else ():
+            is_remote = dict(wish.tags).get("remote_managed", "").lower() in ("true", "1")
+            network = wish.purpose and wish.purpose.physical_network
+            if network and not is_remote:
+                found[f"{network}:{pf.netdev}"] = None
+    return (f"physical_device_mappings = {','.join(found)}",) if found else ()
 
 
 def _whole(host: HostFacts, pf: PciDevice, vf: PciDevice) -> str:

@@ -7,6 +7,7 @@ pages are left to the unit; so is every command, since none of the image's can r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from lanekeeper.domain.hostplan.action import Change, UpdateBootLoader
 from lanekeeper.domain.hostplan.observed import HostFacts
@@ -32,7 +33,7 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
             *boot_steps(policy, host),
         ]
     )
-    files, rest = Plan(tuple(steps)).file_part()
+    files, rest = Plan(tuple(map(_in_image, steps))).file_part()
     refusals = (
         *boot_refusals(policy, host),
         *obstacle_refusals(files, host),
@@ -40,6 +41,10 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
     )
     pending = tuple(_pending(policy, host, files, rest))
     return Plan(() if refusals else files, refusals, pending)
+
+
+def _in_image(step: Step) -> Step:
+    return replace(step, impact=Impact.IMAGE) if step.impact is Impact.REBOOT else step
 
 
 def commands_after(changes: Iterable[Change], host: HostFacts) -> tuple[tuple[str, ...], ...]:
@@ -63,10 +68,10 @@ def _pending(
         if UpdateBootLoader(command) not in [step.do for step in rest]:
             # Nothing at the first boot can tell that this one is missing.
             yield f"run {' '.join(command)} in the image (chroot): it reads files of this plan"
-    boots = [step for step in rest if step.impact is Impact.REBOOT]
+    boots = [step for step in rest if step.impact is Impact.IMAGE]
     for argument in policy.kernel_arguments if boots else ():
-        later = "the boot after that" if by_unit else "the next boot"
-        yield f"kernel argument {argument} is active from {later} on"
+        later = "from the second boot of this image on" if by_unit else "when this image boots"
+        yield f"kernel argument {argument} is active {later}"
     wanted = {
         "PFs and their VFs": policy.pfs,
         "whole devices": policy.devices,

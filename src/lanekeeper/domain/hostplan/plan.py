@@ -49,6 +49,7 @@ from lanekeeper.domain.hostplan.steps.pf import (
     pf_states,
     pf_steps,
 )
+from lanekeeper.domain.hostplan.steps.purpose import purpose_refusals
 from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
 
 
@@ -63,6 +64,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *pf_refusals(policy, host, chosen),
         *mac_refusals(chosen),
         *device_refusals(policy, host, choice.devices),
+        *purpose_refusals(choice),
         *huge_page_refusals(policy, host),
         *module_refusals(host, choice),
         *blacklist_refusals(policy, host, choice),

@@ -16,6 +16,7 @@ class Impact(StrEnum):
     VFS_GONE = "the PF's VFs are destroyed"
     TAKEN = "the host loses the device"
     REBOOT = "takes effect after a reboot"
+    IMAGE = "active when this image boots"
 
 
 @dataclass(frozen=True, slots=True)

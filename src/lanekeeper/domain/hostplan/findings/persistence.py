@@ -100,8 +100,17 @@ def _names_one(line: Line) -> bool:
     return "/sys/" in line.text or "ATTR" in line.text
 
 
+def _sysfs_names(line: Line) -> Iterator[str]:
+    """Yield what of sysfs a line names that begins with ``sriov``."""
+    for found in _SYSFS_NAME.findall(line.text):
+        yield found.removeprefix("device/")
+
+
 def _rc_local(survey: Survey) -> Iterator[Finding]:
     for line in survey.boot:
+        wrong = [name not in _NAMES for name in _sysfs_names(line)]
+        if wrong and all(wrong):
+            continue  # makes no VFs, and is another finding
         if _is_rc_local(line) and "sriov_" in line.text:
             yield RC_LOCAL.found(
                 f"/{line.path}",
@@ -114,8 +123,7 @@ def _rc_local(survey: Survey) -> Iterator[Finding]:
 
 def _misspelt(survey: Survey) -> Iterator[Finding]:
     for line in survey.boot:
-        for found in _SYSFS_NAME.findall(line.text):
-            name = found.removeprefix("device/")
+        for name in _sysfs_names(line):
             if name in _NAMES:
                 continue
             near = get_close_matches(name, _NAMES, n=1)

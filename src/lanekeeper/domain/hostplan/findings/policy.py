@@ -42,7 +42,8 @@ def policy_findings(policy: Policy, found: Plan) -> tuple[Finding, ...]:
     )
     if found.steps:
         first = f"first: {found.steps[0].do}"
-        summary = f"{len(found.steps)} steps away from the policy"
+        steps = "1 step" if len(found.steps) == 1 else f"{len(found.steps)} steps"
+        summary = f"{steps} away from the policy"
         return (*refused, DIFFERS.found("host", summary, first))
     if refused:
         return refused

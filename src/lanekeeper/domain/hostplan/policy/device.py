@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.purpose import Purpose, read_purpose
-from lanekeeper.domain.hostplan.policy.reading import (
-    PolicyInvalid,
-    read_list,
-    read_mapping,
-    read_text,
-)
+from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid, read_list, read_text
 from lanekeeper.domain.hostplan.policy.selector import DeviceSelector, read_selector
 from lanekeeper.domain.hostplan.policy.vf import DRIVER, VfDriver, read_tags
 
@@ -52,18 +48,22 @@ class DevicePolicy:
 
 def read_device(entry: object, path: str) -> DevicePolicy:
     """Read one entry of ``devices``. Raises PolicyInvalid."""
-    fields = read_mapping(entry, path, FIELDS)
-    if "device" not in fields:
-        raise PolicyInvalid(path, "device is missing", hint=_EXAMPLE)
-    driver = fields.get("driver")
-    return DevicePolicy(
-        path=path,
-        selector=_selector(fields["device"], f"{path}.device"),
-        driver=VFIO if driver is None else _driver(driver, f"{path}.driver"),
-        purpose=read_purpose(fields, path),
-        tags=read_tags(fields.get("tags"), f"{path}.tags"),
-        allow=frozenset(_allowed(fields.get("allow") or [], f"{path}.allow")),
-    )
+    with Problems() as problems:
+        fields = problems.mapping(entry, path, FIELDS)
+        driver = fields.get("driver")
+        if "device" not in fields:
+            problems.note(PolicyInvalid(path, "device is missing", hint=_EXAMPLE))
+        allowed = problems.read(_allowed, fields.get("allow") or [], f"{path}.allow")
+        return DevicePolicy(
+            path=path,
+            selector=problems.read(_selector, fields.get("device"), f"{path}.device")
+            if "device" in fields
+            else DeviceSelector(),
+            driver=VFIO if driver is None else problems.read(_driver, driver, f"{path}.driver"),
+            purpose=problems.read(read_purpose, fields, path),
+            tags=problems.read(read_tags, fields.get("tags"), f"{path}.tags"),
+            allow=frozenset(allowed or ()),
+        )
 
 
 def _selector(value: object, path: str) -> DeviceSelector:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key
+from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.reading import (
     PolicyInvalid,
     read_count,
     read_list,
-    read_mapping,
     read_text,
 )
 
@@ -62,18 +62,13 @@ class ModuleOptions:
 def read_arguments(value: object, path: str) -> tuple[str, ...]:
     """Read arguments for the kernel command line. Raises PolicyInvalid."""
     given = read_list(value, path, _ARGUMENTS_MAX)
-    found = tuple(
-        _argument(argument, f"{path}[{at}]", given[at - 1] if at else "")
-        for at, argument in enumerate(given)
-    )
-    for at, argument in enumerate(found):
-        key, _, count = argument.partition("=")
-        if key.endswith(".max_vfs") and count.strip("0,"):
-            raise PolicyInvalid(f"{path}[{at}]", _NO_WAY, hint=_BY_SYSFS)
-        if argument in NO_ARGUMENTS:
-            reason = f"{argument} does nothing: the kernel says that it does not know it"
-            raise PolicyInvalid(f"{path}[{at}]", reason, hint=NO_ARGUMENTS[argument])
-    _refuse_contradictions(found, path)
+    with Problems() as problems:
+        found = tuple(
+            problems.read(_argument, argument, f"{path}[{at}]", given[at - 1] if at else "")
+            for at, argument in enumerate(given)
+        )
+        for problem in _contradictions(found, path):
+            problems.note(problem)
     return found
 
 
@@ -82,23 +77,29 @@ def _argument(value: object, path: str, before: object) -> str:
     if "=" in str(before) and str(value)[:1].isdecimal() and not isinstance(value, bool):
         hint = f'quote it: "{before},{value}"; in a list YAML parts values at commas'
         raise PolicyInvalid(path, f"is {value!r:.60}, which is no argument", hint=hint)
-    return read_text(value, path, ARGUMENT, "one argument such as iommu=pt")
+    argument = read_text(value, path, ARGUMENT, "one argument such as iommu=pt")
+    key, _, count = argument.partition("=")
+    if key.endswith(".max_vfs") and count.strip("0,"):
+        raise PolicyInvalid(path, _NO_WAY, hint=_BY_SYSFS)
+    if argument in NO_ARGUMENTS:
+        reason = f"{argument} does nothing: the kernel says that it does not know it"
+        raise PolicyInvalid(path, reason, hint=NO_ARGUMENTS[argument])
+    return argument
 
 
-def _refuse_contradictions(arguments: tuple[str, ...], path: str) -> None:
-    """Refuse two that speak of one thing: which of them holds is the kernel's affair."""
+def _contradictions(arguments: Sequence[str | None], path: str) -> Iterator[PolicyInvalid]:
+    """Name each that speaks of what an earlier one does: which holds is the kernel's affair."""
     for at, argument in enumerate(arguments):
         for before, other in enumerate(arguments[:at]):
-            if not _is_about_the_same(argument, other):
+            if argument is None or other is None or not _is_about_the_same(argument, other):
                 continue
-            both = f"stands beside {path}[{before}], which is {other}"
-            if argument == other:
-                raise PolicyInvalid(f"{path}[{at}]", f"{argument} {both}", hint="drop one of them")
-            raise PolicyInvalid(
-                f"{path}[{at}]",
-                f"{argument} {both}: only one of them can hold",
-                hint="drop one of them; several settings of one argument are joined by commas",
-            )
+            both = f"{argument} stands beside {path}[{before}], which is {other}"
+            hint = "drop one of them"
+            if argument != other:
+                both = f"{both}: only one of them can hold"
+                hint = f"{hint}; several settings of one argument are joined by commas"
+            yield PolicyInvalid(f"{path}[{at}]", both, hint=hint, beside=f"{path}[{before}]")
+            break
 
 
 def last_words(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -120,32 +121,37 @@ def _is_about_the_same(one: str, other: str) -> bool:
 
 def read_huge_pages(value: object, path: str) -> tuple[HugePages, ...]:
     """Read the pools; two for one node and size are refused. Raises PolicyInvalid."""
-    entries = enumerate(read_list(value, path, _POOLS_MAX))
     found: dict[tuple[int, int], HugePages] = {}
-    for at, entry in entries:
-        pool = _pool(entry, f"{path}[{at}]")
-        key = (pool.node, pool.size_kib)
-        if key in found:
-            message = f"is for the same node and size as {found[key].path}"
-            raise PolicyInvalid(pool.path, message, hint="drop one of them")
-        found[key] = pool
+    with Problems() as problems:
+        pools = problems.each(_pool, read_list(value, path, _POOLS_MAX), path)
+        for pool in filter(None, pools):
+            first = found.setdefault((pool.node, pool.size_kib), pool)
+            if first is not pool:
+                message = f"is for the same node and size as {first.path}"
+                hint = "drop one of them"
+                problems.note(PolicyInvalid(pool.path, message, hint=hint, beside=first.path))
     return tuple(found.values())
 
 
 def _pool(entry: object, path: str) -> HugePages:
-    given = read_mapping(entry, path, HUGE_PAGES)
-    for name in HUGE_PAGES:
-        if name not in given:
-            raise PolicyInvalid(path, f"{name} is missing", hint="{node: 0, size: 2M, pages: 512}")
-    size = given["size"]
-    if size not in SIZES_KIB:
-        raise PolicyInvalid(
-            f"{path}.size", f"is {size!r:.60}", hint=f"one of {', '.join(SIZES_KIB)}"
+    with Problems() as problems:
+        given = problems.mapping(entry, path, HUGE_PAGES)
+        for name in HUGE_PAGES:
+            if name not in given:
+                hint = "{node: 0, size: 2M, pages: 512}"
+                problems.note(PolicyInvalid(path, f"{name} is missing", hint=hint))
+        return HugePages(
+            path,
+            problems.read(read_count, given.get("node", 0), f"{path}.node", NODES_MAX),
+            problems.read(_size, given.get("size", "2M"), f"{path}.size"),
+            problems.read(read_count, given.get("pages", 0), f"{path}.pages", PAGES_MAX),
         )
-    node = read_count(given["node"], f"{path}.node", NODES_MAX)
-    return HugePages(
-        path, node, SIZES_KIB[size], read_count(given["pages"], f"{path}.pages", PAGES_MAX)
-    )
+
+
+def _size(value: object, path: str) -> int:
+    if not isinstance(value, str) or value not in SIZES_KIB:
+        raise PolicyInvalid(path, f"is {value!r:.60}", hint=f"one of {', '.join(SIZES_KIB)}")
+    return SIZES_KIB[value]
 
 
 def read_module_options(value: object, path: str) -> tuple[ModuleOptions, ...]:
@@ -156,26 +162,31 @@ def read_module_options(value: object, path: str) -> tuple[ModuleOptions, ...]:
         )
     if len(value) > _MODULES_MAX:
         raise PolicyInvalid(path, f"has {len(value)} entries", hint=f"at most {_MODULES_MAX}")
-    return tuple(_options(module, options, path) for module, options in value.items())
+    with Problems() as problems:
+        return tuple(problems.read(_options, *each, path) for each in value.items())
 
 
 def read_blacklist(value: object, path: str) -> tuple[str, ...]:
     """Read modules that are not to load by themselves, each once. Raises PolicyInvalid."""
-    names = (
-        read_text(module, f"{path}[{at}]", MODULE, "a module's name, as igbvf")
-        for at, module in enumerate(read_list(value, path, _MODULES_MAX))
-    )
+    with Problems() as problems:
+        names = problems.each(_blacklisted, read_list(value, path, _MODULES_MAX), path)
     return tuple(dict.fromkeys(names))
 
 
+def _blacklisted(value: object, path: str) -> str:
+    return read_text(value, path, MODULE, "a module's name, as igbvf")
+
+
 def _options(module: object, value: object, path: str) -> ModuleOptions:
-    name = read_text(module, path, MODULE, "a module's name as key")
+    name = read_text(module, f"{path}.{module}", MODULE, "a module's name as key")
     where = f"{path}.{name}"
-    options = tuple(
-        read_text(option, f"{where}[{at}]", OPTION, "one option such as prof_sel=2")
-        for at, option in enumerate(read_list(value, where, _ARGUMENTS_MAX))
-    )
-    for at, option in enumerate(options):
-        if option.partition("=")[0] == "max_vfs":
-            raise PolicyInvalid(f"{where}[{at}]", _NO_WAY, hint=_BY_SYSFS)
+    with Problems() as problems:
+        options = problems.each(_option, read_list(value, where, _ARGUMENTS_MAX), where)
     return ModuleOptions(name, options)
+
+
+def _option(value: object, path: str) -> str:
+    option = read_text(value, path, OPTION, "one option such as prof_sel=2")
+    if option.partition("=")[0] == "max_vfs":
+        raise PolicyInvalid(path, _NO_WAY, hint=_BY_SYSFS)
+    return option

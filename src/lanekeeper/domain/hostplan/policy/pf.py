@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.purpose import Purpose
 from lanekeeper.domain.hostplan.policy.reading import (
+    VFS_MAX,
     PolicyInvalid,
     read_count,
     read_flag,
-    read_mapping,
     read_text,
 )
 from lanekeeper.domain.hostplan.policy.selector import DeviceSelector, read_selector
@@ -95,26 +96,39 @@ class PfPolicy:
 
 def read_pf(entry: object, path: str) -> PfPolicy:
     """Read one entry of ``pfs``. Raises PolicyInvalid."""
-    fields = read_mapping(entry, path, FIELDS)
-    for name in ("pf", "vfs"):
-        if name not in fields:
-            raise PolicyInvalid(path, f"{name} is missing", hint=_EXAMPLE[name])
-    migration = read_flag(fields.get("live_migration", False), f"{path}.live_migration")
-    vfs = read_count(fields["vfs"], f"{path}.vfs")
-    wish = read_wish(fields, path, vfs)
+    with Problems() as problems:
+        fields = problems.mapping(entry, path, FIELDS)
+        for name in ("pf", "vfs"):
+            if name not in fields:
+                problems.note(PolicyInvalid(path, f"{name} is missing", hint=_EXAMPLE[name]))
+        selector = problems.read(_selector, fields, path)
+        migration = problems.read(
+            read_flag, fields.get("live_migration", False), f"{path}.live_migration"
+        )
+        vfs = problems.read(read_count, fields.get("vfs", VFS_MAX), f"{path}.vfs")
+        most = VFS_MAX if vfs is None else vfs  # what is said of VFs is read in any case
+        wish = problems.read(read_wish, fields, path, 1 if vfs is None else vfs)
+        link = problems.read(_link, fields.get("link", "up"), f"{path}.link")
+        ranges = problems.read(read_ranges, fields.get("ranges") or [], f"{path}.ranges", most)
+        eswitch = problems.read(_eswitch, fields, path, migration=bool(migration))
+        bridge = problems.read(_bridge, fields.get("ovs_bridge"), f"{path}.ovs_bridge")
     return PfPolicy(
         path=path,
-        selector=read_selector(fields["pf"], f"{path}.pf"),
+        selector=selector,
         vfs=vfs,
         purpose=wish.purpose,
         vf_driver=_driver(wish, path, migration=migration),
-        link_up=_link(fields.get("link", "up"), f"{path}.link"),
+        link_up=link,
         wish=replace(wish, purpose=None, vf_driver=None),
-        ranges=read_ranges(fields.get("ranges") or [], f"{path}.ranges", vfs),
-        eswitch=_eswitch(fields, path, migration=migration),
+        ranges=ranges,
+        eswitch=eswitch,
         live_migration=migration,
-        ovs_bridge=_bridge(fields.get("ovs_bridge"), f"{path}.ovs_bridge"),
+        ovs_bridge=bridge,
     )
+
+
+def _selector(fields: Mapping[str, Any], path: str) -> DeviceSelector:
+    return read_selector(fields["pf"], f"{path}.pf") if "pf" in fields else DeviceSelector()
 
 
 def _driver(wish: VfWish, path: str, *, migration: bool) -> str:

@@ -7,7 +7,9 @@ functions that are given away whole.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from lanekeeper.domain.hostplan.policy.device import DevicePolicy, read_device
 from lanekeeper.domain.hostplan.policy.kernel import (
@@ -19,6 +21,7 @@ from lanekeeper.domain.hostplan.policy.kernel import (
     read_module_options,
 )
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy, read_pf
+from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.reading import (
     PolicyInvalid,
     read_flag,
@@ -28,10 +31,22 @@ from lanekeeper.domain.hostplan.policy.reading import (
 from lanekeeper.domain.hostplan.policy.switch import SwitchPolicy, read_switch
 
 VERSION = 1
+_IOMMU_OFF = "intel_iommu=off", "amd_iommu=off", "iommu=off"
 FIELDS = (
     *("version", "pfs", "devices", "kernel_arguments", "huge_pages", "module_options", "ovs"),
     *("blacklist", "persist", "manage_management", "boot"),
 )
+_READERS: dict[str, tuple[Callable[[Any, str], Any], Any]] = {
+    "kernel_arguments": (read_arguments, []),
+    "huge_pages": (read_huge_pages, []),
+    "module_options": (read_module_options, {}),
+    "blacklist": (read_blacklist, []),
+    "ovs": (read_switch, {}),
+    "persist": (read_flag, True),
+    "manage_management": (read_flag, False),
+}
+"""How each key of its own is read, and what counts where it is left out."""
+
 _PFS_MAX = 256
 _DEVICES_MAX = 256
 
@@ -67,26 +82,31 @@ def parse_policy(document: object, text: str = "") -> Policy:
     """Read a policy from what a YAML or JSON reader gives.
 
     Raises:
-        PolicyInvalid: with the path of the field, what is wrong and what would be right.
+        PolicyInvalid: with the path of the field, what is wrong and what would be right; of all
+            that is wrong.
     """
-    top = read_mapping(document, "", FIELDS)
-    if top.get("version") != VERSION or isinstance(top.get("version"), bool):
-        raise PolicyInvalid("version", f"is {top.get('version')!r}", hint=f"version: {VERSION}")
-    entries = read_list(top.get("pfs", []), "pfs", _PFS_MAX)
-    devices = read_list(top.get("devices", []), "devices", _DEVICES_MAX)
-    return Policy(
-        pfs=tuple(read_pf(entry, f"pfs[{at}]") for at, entry in enumerate(entries)),
-        devices=tuple(read_device(one, f"devices[{at}]") for at, one in enumerate(devices)),
-        kernel_arguments=read_arguments(top.get("kernel_arguments", []), "kernel_arguments"),
-        huge_pages=read_huge_pages(top.get("huge_pages", []), "huge_pages"),
-        module_options=read_module_options(top.get("module_options", {}), "module_options"),
-        blacklist=read_blacklist(top.get("blacklist", []), "blacklist"),
-        ovs=read_switch(top.get("ovs", {}), "ovs"),
-        persist=read_flag(top.get("persist", True), "persist"),
-        manage_management=read_flag(top.get("manage_management", False), "manage_management"),
-        separate_entry=_separate_entry(top.get("boot", {})),
-        text=text,
-    )
+    with Problems() as problems:
+        top = problems.mapping(document, "", FIELDS)
+        problems.read(_version, top.get("version"))
+        entries = problems.read(read_list, top.get("pfs", []), "pfs", _PFS_MAX)
+        devices = problems.read(read_list, top.get("devices", []), "devices", _DEVICES_MAX)
+        policy = Policy(
+            pfs=problems.each(read_pf, entries or (), "pfs"),
+            devices=problems.each(read_device, devices or (), "devices"),
+            **{
+                name: problems.read(reader, top.get(name, absent), name)
+                for name, (reader, absent) in _READERS.items()
+            },
+            separate_entry=problems.read(_separate_entry, top.get("boot", {})),
+            text=text,
+        )
+    _refuse_without_iommu(policy)
+    return policy
+
+
+def _version(value: object) -> None:
+    if value != VERSION or isinstance(value, bool):
+        raise PolicyInvalid("version", f"is {value!r}", hint=f"version: {VERSION}")
 
 
 def _separate_entry(value: object) -> bool:
@@ -95,3 +115,35 @@ def _separate_entry(value: object) -> bool:
         hint = "entry: every, or entry: separate"
         raise PolicyInvalid("boot.entry", f"is {entry!r}", hint=hint)
     return bool(entry == "separate")
+
+
+def _refuse_without_iommu(policy: Policy) -> None:
+    """Refuse to switch off what every VFIO driver needs."""
+    users = [*_vfio_users(policy)]
+    with Problems() as problems:
+        for at, argument in enumerate(policy.kernel_arguments):
+            if argument in _IOMMU_OFF and users:
+                where, driver = users[0]
+                problems.note(
+                    PolicyInvalid(
+                        f"kernel_arguments[{at}]",
+                        f"{argument} stands beside {where}, which is {driver}: "
+                        "without an IOMMU no guest can have a device",
+                        hint=f"drop {argument}; intel_iommu=on and iommu=pt switch it on",
+                        beside=where,
+                    )
+                )
+
+
+def _vfio_users(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield where a VFIO driver is asked for, and which."""
+    for entry in policy.pfs:
+        if "vfio" in entry.vf_driver and entry.vfs:
+            key = "live_migration" if entry.live_migration else "vf_driver"
+            yield f"{entry.path}.{key}", entry.vf_driver
+        for each in entry.ranges:
+            if "vfio" in (each.wish.vf_driver or ""):
+                yield f"{each.path}.vf_driver", str(each.wish.vf_driver)
+    for whole in policy.devices:
+        if "vfio" in whole.driver:
+            yield f"{whole.path}.driver", whole.driver

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -35,29 +35,58 @@ VFS_MAX = 65535  # TotalVFs is 16 bits wide; PCI Express Base Specification, SR-
 
 
 class PolicyInvalid(Invalid):
-    """The policy is wrong at one place. The operator changes it.
+    """The policy is wrong at one place, or at several at once. The operator changes it.
 
     Attributes:
         path: where, as ``pfs[0].vfs``; empty for the whole.
+        beside: the other place, where two contradict each other.
     """
 
-    def __init__(self, path: str, message: str, *, hint: str = "") -> None:
+    def __init__(self, path: str, message: str, *, hint: str = "", beside: str = "") -> None:
         super().__init__(f"{path}: {message}" if path else message, hint=hint)
         self.path = path
+        self.beside = beside
+        self._parts: tuple[PolicyInvalid, ...] = ()
+
+    @property
+    def parts(self) -> tuple[PolicyInvalid, ...]:
+        return self._parts or (self,)
+
+    @classmethod
+    def joined(cls, errors: Sequence[PolicyInvalid]) -> PolicyInvalid:
+        """Return one for all of *errors*: that itself, if it is only one."""
+        parts = tuple(part for error in errors for part in error.parts)
+        if len(parts) == 1:
+            return parts[0]
+        whole = cls("", "\n".join(map(str, parts)), hint=parts[0].hint)
+        whole._parts = parts
+        return whole
 
 
-def read_mapping(value: object, path: str, known: Sequence[str]) -> Mapping[str, Any]:
+def require_mapping(value: object, path: str, known: Sequence[str]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         kind = "nothing" if value is None else f"a {type(value).__name__}"
         raise PolicyInvalid(path, f"is {kind}, not a mapping", hint=f"keys: {', '.join(known)}")
+    return value
+
+
+def read_mapping(value: object, path: str, known: Sequence[str]) -> Mapping[str, Any]:
+    found = require_mapping(value, path, known)
+    wrong = [*unknown_keys(found, path, known)]
+    if wrong:
+        raise PolicyInvalid.joined(wrong)
+    return found
+
+
+def unknown_keys(
+    value: Mapping[str, Any], path: str, known: Sequence[str]
+) -> Iterator[PolicyInvalid]:
     for key in value:
         if key not in known:
             where = f"{path}.{key}" if path else str(key)
             near = near_miss(str(key), known)
             meant = f"did you mean {near}? " if near else ""
-            hint = f"{meant}known here: {', '.join(known)}"
-            raise PolicyInvalid(where, "unknown key", hint=hint)
-    return value
+            yield PolicyInvalid(where, "unknown key", hint=f"{meant}known here: {', '.join(known)}")
 
 
 def near_miss(word: str, known: Sequence[str]) -> str | None:

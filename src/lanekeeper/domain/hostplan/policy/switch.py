@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lanekeeper.domain.hostplan.policy.reading import read_count, read_flag, read_mapping
+from lanekeeper.domain.hostplan.policy.problems import Problems
+from lanekeeper.domain.hostplan.policy.reading import read_count, read_flag
 
 FIELDS = ("hw_offload", "max_idle_ms")
 MAX_IDLE_MS = 2**31 - 1
@@ -35,9 +36,11 @@ class SwitchPolicy:
 
 def read_switch(value: object, path: str) -> SwitchPolicy:
     """Read ``ovs``. Raises PolicyInvalid."""
-    given = read_mapping(value, path, FIELDS)
-    offload, idle = given.get("hw_offload"), given.get("max_idle_ms")
-    return SwitchPolicy(
-        hw_offload=None if offload is None else read_flag(offload, f"{path}.hw_offload"),
-        max_idle_ms=None if idle is None else read_count(idle, f"{path}.max_idle_ms", MAX_IDLE_MS),
-    )
+    with Problems() as problems:
+        given = problems.mapping(value, path, FIELDS)
+        offload, idle = given.get("hw_offload"), given.get("max_idle_ms")
+        if offload is not None:
+            offload = problems.read(read_flag, offload, f"{path}.hw_offload")
+        if idle is not None:
+            idle = problems.read(read_count, idle, f"{path}.max_idle_ms", MAX_IDLE_MS)
+        return SwitchPolicy(hw_offload=offload, max_idle_ms=idle)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.purpose import Purpose, read_purpose
 from lanekeeper.domain.hostplan.policy.reading import (
     VFS_MAX,
@@ -110,31 +111,42 @@ def read_wish(given: Mapping[str, Any], path: str, vfs: int) -> VfWish:
     """Read the wish in *given*, for *vfs* VFs. Raises PolicyInvalid."""
     driver, mac = given.get("vf_driver"), given.get("mac")
     right = "none, auto or a driver's name"
-    return VfWish(
-        vf_driver=(
-            None if driver is None else read_text(driver, f"{path}.vf_driver", DRIVER, right)
-        ),
-        purpose=read_purpose(given, path),
-        tags=read_tags(given.get("tags"), f"{path}.tags"),
-        mac=None if mac is None else _mac(mac, f"{path}.mac", vfs),
-        **{
-            name: None if given.get(name) is None else read_flag(given[name], f"{path}.{name}")
+    with Problems() as problems:
+        if driver is not None:
+            driver = problems.read(read_text, driver, f"{path}.vf_driver", DRIVER, right)
+        flags = {
+            name: problems.read(read_flag, given[name], f"{path}.{name}")
             for name in ("trust", "spoofchk")
-        },
-    )
+            if given.get(name) is not None
+        }
+        return VfWish(
+            vf_driver=driver,
+            purpose=problems.read(read_purpose, given, path),
+            tags=problems.read(read_tags, given.get("tags"), f"{path}.tags"),
+            mac=None if mac is None else problems.read(_mac, mac, f"{path}.mac", vfs),
+            **flags,
+        )
 
 
 def read_ranges(value: object, path: str, vfs: int) -> tuple[VfRange, ...]:
     """Read the ranges of a PF with *vfs* VFs. Raises PolicyInvalid."""
     entries = enumerate(read_list(value, path, _RANGES_MAX))
-    found = [_range(entry, f"{path}[{at}]", vfs) for at, entry in entries]
+    with Problems() as problems:
+        found = [problems.read(_range, entry, f"{path}[{at}]", vfs) for at, entry in entries]
     _refuse_overlaps(found)
     return tuple(found)
 
 
 def _range(entry: object, path: str, vfs: int) -> VfRange:
-    given = read_mapping(entry, path, ("vfs", *WISHES))
-    where, value = f"{path}.vfs", given.get("vfs")
+    with Problems() as problems:
+        given = problems.mapping(entry, path, ("vfs", *WISHES))
+        whole = problems.read(_first_and_last, given.get("vfs"), f"{path}.vfs", vfs)
+        first, last = whole or (0, 0)
+        wish = problems.read(read_wish, given, path, last - first + 1)
+    return VfRange(path=path, first=first, last=last, wish=wish)
+
+
+def _first_and_last(value: object, where: str, vfs: int) -> tuple[int, int]:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     found = RANGE.fullmatch(text) if isinstance(text, str) else None
     if found is None:
@@ -145,7 +157,7 @@ def _range(entry: object, path: str, vfs: int) -> VfRange:
     if last >= vfs:
         there = f"0-{vfs - 1}" if vfs else "none, since vfs is 0"
         raise PolicyInvalid(where, f"{value} is beyond the PF's {vfs} VFs", hint=f"VFs: {there}")
-    return VfRange(path=path, first=first, last=last, wish=read_wish(given, path, last - first + 1))
+    return first, last
 
 
 def _refuse_overlaps(ranges: Sequence[VfRange]) -> None:

@@ -162,12 +162,31 @@ def _order(chosen: Chosen) -> Iterator[str]:
 
 def blacklist_refusals(policy: Policy, host: HostFacts, chosen: Choice) -> Iterator[Refusal]:
     """Refuse to keep from loading what the policy itself needs."""
-    needed = {_module(pf.driver): f"it drives {pf.address}" for _, pf in chosen.pfs if pf.driver}
+    needed = {
+        _module(pf.driver): f"it drives {pf.address} of {entry.path}"
+        for entry, pf in chosen.pfs
+        if pf.driver
+    }
     needed |= {
         _module(need.driver): f"{need.path} names it as {need.key}" for need in _needs(chosen)
     }
     needed |= {_module(name): "guests need it" for name in wanted_modules(policy, host)}
-    for at, module in enumerate(policy.blacklist):
+    for subject, module in _kept_from_loading(policy):
         if _module(module) in needed:
             reason = f"{module} would not load at boot, and {needed[_module(module)]}"
-            yield Refusal("blacklist-needed", f"blacklist[{at}]", reason, f"take {module} out")
+            yield Refusal("blacklist-needed", subject, reason, f"take {module} out")
+
+
+def _kept_from_loading(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield each module that is not to load, and the place that says so.
+
+    Source: Linux ``Documentation/admin-guide/kernel-parameters.txt``, module_blacklist;
+    modprobe(8) reads modprobe.blacklist, as ``blacklist`` in modprobe.d.
+    """
+    for at, module in enumerate(policy.blacklist):
+        yield f"blacklist[{at}]", module
+    for at, argument in enumerate(policy.kernel_arguments):
+        key, _, modules = argument.partition("=")
+        if key in ("module_blacklist", "modprobe.blacklist"):
+            for module in filter(None, modules.split(",")):
+                yield f"kernel_arguments[{at}] ({argument})", module

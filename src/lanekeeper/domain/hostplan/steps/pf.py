@@ -20,6 +20,8 @@ from lanekeeper.domain.hostplan.step import Impact, Refusal, State, Step
 from lanekeeper.domain.hostplan.steps import migration, vf
 from lanekeeper.domain.pci.device import PciDevice
 
+_NETWORK = 0x02  # base class; PCI Code and ID Assignment Specification
+
 
 def pf_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:
     """Refuse what the host cannot do, what a guest would lose, and what may cut the host off."""
@@ -105,7 +107,8 @@ def pf_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
         if pf.num_vfs == entry.vfs:
             why = "the eswitch changes its mode only without VFs"
         none = SetVfCount(address, 0)
-        yield Step(SetVfCount(address, entry.vfs), (none,), why, Impact.LINK, _traffic(pf, host))
+        impact = Impact.LINK if pf.class_code >> 16 == _NETWORK else Impact.NONE
+        yield Step(SetVfCount(address, entry.vfs), (none,), why, impact, _traffic(pf, host))
     yield from vf.setting_steps(entry, pf, host, fresh=fresh)
     yield from migration.migratable_steps(entry, pf, host, fresh=fresh)
     yield from vf.driver_steps(entry, pf, host, fresh=fresh)

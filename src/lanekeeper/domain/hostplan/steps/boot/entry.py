@@ -12,7 +12,7 @@ from lanekeeper.domain.hostplan.action import ReplaceText
 from lanekeeper.domain.hostplan.boot_loader import with_arguments
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
-from lanekeeper.domain.hostplan.steps.boot.grub import lacking
+from lanekeeper.domain.hostplan.steps.boot.grub import lacking, quoted
 
 KERNEL_INSTALL = "etc/kernel/cmdline"
 
@@ -23,14 +23,14 @@ def entry_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
         missing = lacking(wanted, given)
         if missing:
             text = host.boot.texts[path]
-            yield _step(path, *_options(text, missing), f"it lacks {' '.join(missing)}")
+            yield _step(path, *_options(text, missing), f"it lacks {quoted(missing)}")
     kept = host.boot.texts.get(KERNEL_INSTALL)
     missing = lacking(wanted, tuple((kept or "").split()))
     if kept is not None and missing:
         # No note: kernel-install of older systemd takes every line for arguments.
         old = _last_line(kept)
         new = f"{' '.join(with_arguments(tuple(old.split()), missing))}\n"
-        why = f"entries of new kernels would lack {' '.join(missing)}"
+        why = f"entries of new kernels would lack {quoted(missing)}"
         yield _step(KERNEL_INSTALL, old, new, why)
 
 

@@ -27,7 +27,7 @@ def grub_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
     if missing:
         kept = dropped_in(_own_text(host))
         arguments = (*(word for word in kept if word not in missing), *missing)
-        why = f"the boot loader does not give {' '.join(missing)}"
+        why = f"the boot loader does not give {quoted(missing)}"
         files += setting_steps(
             host, arguments, saved="GRUB_DEFAULT=saved" in _own_text(host), why=why
         )
@@ -69,6 +69,11 @@ def update_steps(host: HostFacts, files: list[Step]) -> Iterator[Step]:
 
 def lacking(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(argument for argument in wanted if not argument_holds(argument, arguments))
+
+
+def quoted(arguments: tuple[str, ...]) -> str:
+    """Return *arguments* such that a bare word among them is no part of the sentence."""
+    return ", ".join(f"'{argument}'" for argument in arguments)
 
 
 def dropped_in(text: str) -> tuple[str, ...]:

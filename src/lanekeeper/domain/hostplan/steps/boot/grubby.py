@@ -13,6 +13,7 @@ from lanekeeper.domain.hostplan.action import Change, Respell, RunProgram
 from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key, displaced
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.step import Impact, Step
+from lanekeeper.domain.hostplan.steps.boot.grub import quoted
 
 _ALL = ("grubby", "--update-kernel=ALL")
 
@@ -28,7 +29,7 @@ def grubby_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
     do = RunProgram((*_ALL, *_option("remove-args", keys), *_option("args", missing)), files)
     back = RunProgram((*_ALL, *_option("remove-args", _removal(missing)), *_option("args", old)))
     undo: tuple[Change, ...] = (back, *(Respell(path, host.boot.texts[path]) for path in files))
-    why = f"entries of the boot menu lack {' '.join(missing)}"
+    why = f"entries of the boot menu lack {quoted(missing)}"
     yield Step(do, undo, why, Impact.REBOOT)
 
 

@@ -16,6 +16,7 @@ from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.boot.grub import (
     dropped_in,
     lacking,
+    quoted,
     setting_steps,
     update_steps,
 )
@@ -40,7 +41,7 @@ def separate_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
     files: list[Step] = []
     if missing or not given:
         words = (*(word for word in given if word not in missing), *missing)
-        why = f"an entry with {' '.join(words)}, beside those without"
+        why = f"an entry with {quoted(words)}, beside those without"
         text = persistence.entry_script(words)
         files += file_steps(host, persistence.ENTRY_SCRIPT, text, why, Impact.REBOOT, mode=0o755)
     if host.boot.default != _SAVED:
