@@ -246,6 +246,28 @@ def test_wrong_usage_says_what_would_be_right(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("driver", "meant"), [("igbv", "igbvf"), ("vfio-pcie", "vfio-pci"), ("nonsense", "")]
+)
+def test_a_driver_that_no_kernel_has_is_refused_in_simulation_too(
+    driver: str,
+    meant: str,
+    machine: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    entry = f"pfs:\n  - {{pf: ens1, vfs: 2, vf_driver: {driver}}}\n"
+    policy.write_text(f"version: 1\n{entry}devices:\n  - {{device: '22:00.0', driver: {driver}}}\n")
+    assert call("plan", *machine, "--policy", str(policy)) == 1
+    out = capsys.readouterr().out
+    assert f"vf_driver is {driver}, and kernel 6.12.95+deb12-amd64 has no such module" in out
+    assert (f"did you mean {meant}?" in out) == bool(meant)
+    assert call("apply", *machine, "--policy", str(policy)) == 1
+    assert call("show", *machine, "--json") == 0
+    assert '"vf_index": 0' not in capsys.readouterr().out
+
+
 def test_root_and_simulate_exclude_each_other(machine: tuple[str, str]) -> None:
     with pytest.raises(SystemExit) as caught:
         call("check", *machine, "--root", "/")

@@ -22,9 +22,11 @@ from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress, vf_address
 from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
-from lanekeeper.host.attribute import link_name, read_text, refusals, write_text
+from lanekeeper.host.attribute import link_name, names, read_text, refusals, write_text
+from lanekeeper.host.facts import read_release
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.machine import VfChange, changed_fields
+from lanekeeper.host.modprobe import modules_listed, read_loadable
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.simulated_eswitch import SimulatedEswitch
 from lanekeeper.host.simulated_switch import SimulatedSwitch
@@ -87,6 +89,7 @@ class SimulatedMachine(LinuxMachine):
     def _run(self, arguments: list[str]) -> None:
         match arguments:
             case ["modprobe", name]:
+                self._require_module(name)
                 (self.root / "sys/module" / name.replace("-", "_")).mkdir(exist_ok=True)
                 if name in _NATURAL.values() or is_vfio(name):
                     (self.root / "sys/bus/pci/drivers" / name).mkdir(parents=True, exist_ok=True)
@@ -103,6 +106,16 @@ class SimulatedMachine(LinuxMachine):
                 SimulatedSwitch(self.root).run(words)
             case _:
                 raise HostFault(f"a simulated machine does not run {' '.join(arguments)}")
+
+    def _require_module(self, name: str) -> None:
+        """Know what the directory's kernel lists, has loaded or drives cards with, and no other."""
+        release = read_release(self.root)
+        known = {*_NATURAL.values(), *read_loadable(self.root, release)}
+        known |= {*names(str(self.root / "sys/module"))}
+        listed = release and (self.root / modules_listed(release)).exists()
+        if name.replace("-", "_") in known or (is_vfio(name) and not listed):
+            return
+        raise HostFault(f"modprobe: module {name} not found in /lib/modules/{release}")
 
 
 class SimulatedKernel:
