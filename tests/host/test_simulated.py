@@ -19,13 +19,13 @@ from lanekeeper.host.machine import (
     differences,
     narrowed,
 )
-from lanekeeper.host.simulated import SimulatedMachine, lab_tree, plant_lab
+from lanekeeper.host.simulated import SimulatedMachine, machine_tree, plant_lab
 from lanekeeper.host.tree import plant
 from lanekeeper.main import main
 
 
 def test_modprobe_knows_the_modules_of_its_kernel_and_no_other(tmp_path: Path) -> None:
-    machine = SimulatedMachine(plant(lab_tree(), tmp_path))
+    machine = SimulatedMachine(plant(machine_tree(), tmp_path))
     machine.run(["modprobe", "mlx5_vfio_pci"])
     assert (tmp_path / "sys/bus/pci/drivers/mlx5_vfio_pci").is_dir()
     for name in ("igbvff", "vfio-pcie"):

@@ -36,7 +36,7 @@ from lanekeeper.host.vf_settings import forget_settings, kept_settings, settings
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
 
-LAB_TREE = "lab-host.tree"
+LAB_TREE, MODULES_TREE = "lab-host.tree", "lab-modules.tree"
 _NATURAL = {
     **{(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0x0010): "nvme"},
     **{(0x8086, 0x10ED): "ixgbevf", (0x8086, 0x154C): "iavf", (0x8086, 0x1889): "iavf"},
@@ -55,6 +55,11 @@ def never(_path: str, _text: str) -> int:
 def lab_tree() -> str:
     """Return the lab's host before its policy: two 82576, one NVMe with SR-IOV, no VFs."""
     return files("lanekeeper.host.data").joinpath(LAB_TREE).read_text("utf-8")
+
+
+def machine_tree() -> str:
+    """Return the lab's host with the list of its kernel's modules, which captures leave out."""
+    return lab_tree() + files("lanekeeper.host.data").joinpath(MODULES_TREE).read_text("utf-8")
 
 
 def plant_lab(directory: Path) -> Path:
