@@ -401,6 +401,18 @@ def test_a_damaged_journal_is_listed_as_such(
     assert "move the file away" in capsys.readouterr().err
 
 
+def test_a_damaged_journal_does_not_keep_check_from_looking(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("apply", *machine, *POLICY)
+    (Path(machine[1]) / "var/lib/lanekeeper-host/changes/000001.jsonl").write_text("{}\n")
+    capsys.readouterr()
+    assert call("check", *machine) == 1
+    out = capsys.readouterr().out
+    assert "change-unreadable" in out
+    assert "move the file away to go on without this change's undo" in out
+
+
 def test_each_stage_is_numbered_and_json_is_alone(
     machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -457,6 +469,10 @@ def test_a_change_that_was_cut_off_is_told_and_goes_on(
     capsys.readouterr()
     assert call("plan", *machine, *POLICY) == 1
     assert capsys.readouterr().out.startswith("change 1 was cut off; `lanekeeper host apply` goes")
+    assert call("check", *machine, *POLICY) == 1
+    found = capsys.readouterr().out
+    assert "change-unfinished" in found
+    assert "change 1 was cut off; `lanekeeper host apply` goes on with it first" in found
     assert call("apply", *machine, *POLICY) == 0
     told = capsys.readouterr()
     assert "change 1 was cut off" in told.err

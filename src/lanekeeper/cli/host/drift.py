@@ -11,7 +11,7 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import changes_of
+from lanekeeper.cli.host.changing import changes_of, unfinished_text
 from lanekeeper.cli.host.image import image_of, plan_for
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.target import target_of
@@ -23,7 +23,7 @@ from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Journal, digest, journals
 from lanekeeper.host.policy_file import load_policy, read_policy
-from lanekeeper.host.written import Edited, edited
+from lanekeeper.host.written import EDITED, Edited, edited
 
 
 def drift_host(arguments: argparse.Namespace) -> int:
@@ -89,9 +89,9 @@ def _text(
     if wrong:
         yield f"the kept policy cannot be applied: {wrong}"
     for change in unfinished:
-        yield f"change {change.id} is not finished: {change.course}"
+        yield unfinished_text(change, None)
     for file in files:
-        yield f"/{file.path} {file.what} since change {file.change}"
+        yield f"/{file.path} {file.what} since change {file.change}{_meaning(file)}"
         yield from (f"    {line}" for line in file.diff)
     for step in found.steps:
         yield f"to do: {step.do} ({step.why})"
@@ -99,5 +99,14 @@ def _text(
         yield f"refused: {refusal.subject}: {refusal.reason} ({refusal.code})"
     for pending in found.pending:
         yield f"pending: {pending}"
-    if found.steps or files:
+    if any(file.path == POLICY_FILE and file.what == EDITED for file in files):
+        yield "`lanekeeper host apply` applies the policy as it reads now; `host plan` says how."
+    elif found.steps or files:
         yield "`lanekeeper host apply` brings the policy back; `host plan` says how."
+
+
+def _meaning(file: Edited) -> str:
+    """Say of the policy itself that what is to do comes of its edit."""
+    if file.path != POLICY_FILE or file.what != EDITED:
+        return ""
+    return " applied it: `lanekeeper host plan` shows what the new text would change"
