@@ -247,6 +247,28 @@ def test_wrong_usage_says_what_would_be_right(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("driver", "meant"), [("igbv", "igbvf"), ("vfio-pcie", "vfio-pci"), ("nonsense", "")]
+)
+def test_a_driver_that_no_kernel_has_is_refused_in_simulation_too(
+    driver: str,
+    meant: str,
+    machine: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    entry = f"pfs:\n  - {{pf: ens1, vfs: 2, vf_driver: {driver}}}\n"
+    policy.write_text(f"version: 1\n{entry}devices:\n  - {{device: '22:00.0', driver: {driver}}}\n")
+    assert call("plan", *machine, "--policy", str(policy)) == 1
+    out = capsys.readouterr().out
+    assert f"vf_driver is {driver}, and kernel 6.12.95+deb12-amd64 has no such module" in out
+    assert (f"did you mean {meant}?" in out) == bool(meant)
+    assert call("apply", *machine, "--policy", str(policy)) == 1
+    assert call("show", *machine, "--json") == 0
+    assert '"vf_index": 0' not in capsys.readouterr().out
+
+
 def test_root_and_simulate_exclude_each_other(machine: tuple[str, str]) -> None:
     with pytest.raises(SystemExit) as caught:
         call("check", *machine, "--root", "/")
@@ -380,6 +402,18 @@ def test_a_damaged_journal_is_listed_as_such(
     assert "move the file away" in capsys.readouterr().err
 
 
+def test_a_damaged_journal_does_not_keep_check_from_looking(
+    machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("apply", *machine, *POLICY)
+    (Path(machine[1]) / "var/lib/lanekeeper-host/changes/000001.jsonl").write_text("{}\n")
+    capsys.readouterr()
+    assert call("check", *machine) == 1
+    out = capsys.readouterr().out
+    assert "change-unreadable" in out
+    assert "move the file away to go on without this change's undo" in out
+
+
 def test_each_stage_is_numbered_and_json_is_alone(
     machine: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -437,6 +471,10 @@ def test_a_change_that_was_cut_off_is_told_and_goes_on(
     capsys.readouterr()
     assert call("plan", *machine, *POLICY) == 1
     assert capsys.readouterr().out.startswith("change 1 was cut off; `lanekeeper host apply` goes")
+    assert call("check", *machine, *POLICY) == 1
+    found = capsys.readouterr().out
+    assert "change-unfinished" in found
+    assert "change 1 was cut off; `lanekeeper host apply` goes on with it first" in found
     assert call("apply", *machine, *POLICY) == 0
     told = capsys.readouterr()
     assert "change 1 was cut off" in told.err

@@ -72,7 +72,14 @@ def test_a_file_that_somebody_edited_is_shown_with_the_difference(host: Drifting
     assert (file["path"], file["what"], file["change"]) == (POLICY, "was edited", 1)
     assert next(line for line in file["diff"] if "vfs: 6" in line).startswith("+")
     assert "remove VFs of 0000:21:00.0" in [step["text"] for step in found["steps"]]
-    assert "+    vfs: 6" in host.text()
+    text = host.text()
+    assert "+    vfs: 6" in text
+    assert (
+        f"/{POLICY} was edited since change 1 applied it: "
+        "`lanekeeper host plan` shows what the new text would change" in text
+    )
+    assert "`lanekeeper host apply` applies the policy as it reads now" in text
+    assert "brings the policy back" not in text
 
 
 def test_files_that_are_gone_or_lead_elsewhere(host: Drifting) -> None:
@@ -121,9 +128,39 @@ def test_an_unfinished_change_is_drift(host: Drifting) -> None:
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     before = path.read_bytes()
     assert host.drift(1)["unfinished"] == [{"id": 1, "course": "forward"}]
-    hint = "`lanekeeper host apply` goes on with it first; `lanekeeper host rollback` takes it back"
-    assert hint in host.text()
+    assert "`lanekeeper host rollback` takes it back" in host.text()
     assert path.read_bytes() == before
+    assert "change 1 was cut off; `lanekeeper host apply` goes on with it first" in host.text()
+
+
+def test_a_change_that_waits_for_its_confirmation_was_not_cut_off(host: Drifting) -> None:
+    path = host.root / "var/lib/lanekeeper-host/changes/000001.jsonl"
+    path.write_text(path.read_text().replace('"applied"', '"waiting for confirmation"'))
+    text = host.text()
+    assert "change 1 waits for its confirmation: `lanekeeper host confirm 1` keeps it" in text
+    assert "cut off" not in text
+
+
+def test_the_copies_that_a_rollback_would_keep_are_told_beforehand(
+    host: Drifting, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*words: str) -> str:
+        capsys.readouterr()
+        assert host.call("rollback", *words) == 0
+        return capsys.readouterr().out
+
+    assert "kept:" not in told("--dry-run")
+    unit = host.root / "etc/systemd/system/lanekeeper-host.service"
+    unit.write_text(f"{unit.read_text()}# mine\n")
+    name = "etc/systemd/system/lanekeeper-host.service"
+    ahead = told("--dry-run")
+    assert f"kept: /{name} was edited; a copy of that will be /{name}.edited-1" in ahead
+    assert json.loads(told("--dry-run", "--json"))["kept"] == [
+        f"/{name} was edited; a copy of that will be /{name}.edited-1"
+    ]
+    assert not unit.with_name(f"{unit.name}.edited-1").exists()
+    assert f"kept: /{name} was edited; a copy of that is /{name}.edited-1" in told()
+    assert unit.with_name(f"{unit.name}.edited-1").read_text().endswith("# mine\n")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")

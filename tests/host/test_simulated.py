@@ -19,8 +19,19 @@ from lanekeeper.host.machine import (
     differences,
     narrowed,
 )
-from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.host.simulated import SimulatedMachine, machine_tree, plant_lab
+from lanekeeper.host.tree import plant
 from lanekeeper.main import main
+
+
+def test_modprobe_knows_the_modules_of_its_kernel_and_no_other(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant(machine_tree(), tmp_path))
+    machine.run(["modprobe", "mlx5_vfio_pci"])
+    assert (tmp_path / "sys/bus/pci/drivers/mlx5_vfio_pci").is_dir()
+    for name in ("igbvff", "vfio-pcie"):
+        with pytest.raises(HostFault, match=f"modprobe: module {name} not found in /lib/modules/6"):
+            machine.run(["modprobe", name])
+        assert not (tmp_path / "sys/module" / name.replace("-", "_")).exists()
 
 
 def test_the_default_host_is_the_labs_after_its_policy(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from lanekeeper.cli import exit_code
-from lanekeeper.domain.errors import Unavailable
+from lanekeeper.domain.errors import HostFault, Unavailable
 from lanekeeper.lab import ending
 from lanekeeper.lab.channel import Channel
 from lanekeeper.lab.folder import LabFolder, Running
+from lanekeeper.lab.lab import wait_ready
+from lanekeeper.lab.reboot import keep_panic
 from lanekeeper.lab.status import look
 from lanekeeper.main import main
 
@@ -91,3 +93,45 @@ def test_status_says_it_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert found["last_words"] == ASSERTION
     assert "has ended" in told.err
     assert look("h1", tmp_path).last_words == ASSERTION
+
+
+PANIC = (
+    "[    1.9] Run /init as init process\n"
+    "[    2.1] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
+    + "[    2.2] Call Trace: a line of it\n" * 100
+    + "[    2.3] ---[ end Kernel panic - not syncing: VFS: Unable to mount root fs ]---\n"
+)
+WHY = "its kernel panicked: VFS: Unable to mount root fs on unknown-block(0,0)"
+
+
+def test_a_panic_of_the_lab_hosts_kernel_is_told_with_its_log(tmp_path: Path) -> None:
+    folder = lab_of(tmp_path, "")
+    folder.console.write_text("login: \n")
+    assert ending.panic_told(folder) == ""
+    folder.console.write_text(PANIC)
+    with pytest.raises(Unavailable) as error:
+        Channel(folder.path).ask("reboot")
+    assert str(error.value) == (
+        f"the emulator of lab h1 has ended; {WHY}; all of it is in {folder.console}"
+    )
+    assert "lab reboot --name h1" in error.value.hint
+
+
+def test_a_start_that_ends_in_a_panic_says_so(tmp_path: Path) -> None:
+    folder = lab_of(tmp_path, "")
+    folder.console.write_text(PANIC)
+    with pytest.raises(HostFault, match="ended while it started: its kernel panicked: VFS: Un"):
+        wait_ready(folder, NO_PROCESS)
+
+
+def test_a_reboot_after_a_panic_keeps_its_log_and_says_where(tmp_path: Path) -> None:
+    folder = lab_of(tmp_path, "")
+    folder.console.write_text(PANIC)
+    told: list[str] = []
+    keep_panic(folder, told.append)
+    keep_panic(folder, told.append)
+    assert folder.panic_log.read_text() == PANIC
+    assert told == [
+        "the kernel of lab host h1 had panicked: VFS: Unable to mount root fs on "
+        f"unknown-block(0,0); see {folder.panic_log}"
+    ]

@@ -92,11 +92,16 @@ KEPT = (
     "boot/loader/entries/*.conf",
     "efi/loader/entries/*.conf",
     "boot/efi/EFI/*/grub.cfg",
+    "boot/efi/EFI/*/grubenv",
+    *(f"{home}EFI/Linux/*.efi" for home in ("boot/", "efi/", "boot/efi/")),
+    "run/ostree-booted",
     "boot/grub2/grub.cfg",
     "sys/firmware/efi/efivars/LoaderInfo-*",
     "usr/sbin/grub*-mkconfig",
     "usr/bin/grub-mkconfig",
     "usr/sbin/grubby",
+    "usr/bin/grubby",
+    "sbin/grubby",
     "etc/modprobe.d/*",
     "etc/modules-load.d/*",
     "etc/udev/rules.d/60-lanekeeper.rules",
@@ -108,6 +113,7 @@ KEPT = (
     "usr/sbin/update-grub",
     "usr/sbin/update-initramfs",
     "usr/bin/dracut",
+    "usr/sbin/dracut",
     "boot/grub/grub.cfg",
     "lib/modules/*/kernel/drivers/vfio/*",
     "lib/modules/*/kernel/drivers/vfio/pci/*",
@@ -121,8 +127,8 @@ LINES_KEPT = (
 empty, so that lines keep their numbers."""
 
 KNOWN_BY_NAME = re.compile(
-    r"^(dev|usr/s?bin|usr/lib/systemd|lib)/|^etc/grub.d/10_linux$"
-    r"|^boot/(?!(efi/)?loader/entries/|grub2?/grubenv)"
+    r"^(dev|(usr/)?s?bin|usr/lib/systemd|lib)/|^run/ostree-booted$|^etc/grub.d/10_linux$|^efi/EFI/"
+    r"|^boot/(?!(efi/)?loader/entries/|grub2?/grubenv|efi/EFI/[^/]+/grubenv)"
     r"|^sys/bus/pci/drivers_probe$|/reset$"
     r"|^sys/module/[^/]+$|^etc/systemd/system$"
 )

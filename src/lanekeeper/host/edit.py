@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from lanekeeper.domain.hostplan.action import Change, RemoveFile, TakeEdit, WriteFile
 from lanekeeper.host import journal
+from lanekeeper.host.attribute import refusals
 from lanekeeper.host.journal import Journal
 
 Keep = Callable[[str, Collection[str]], str | None]
@@ -39,11 +40,36 @@ class Edits:
     def before_undoing(self, action: Change) -> None:
         """Keep what *action* would replace, if this change neither wrote it nor found it."""
         if isinstance(action, WriteFile | RemoveFile):
-            each = (a for step in self._change.steps for a in (step.do, *step.undo))
-            written = (a for a in each if isinstance(a, WriteFile) and not isinstance(a, TakeEdit))
-            self._look(action.path, {a.text for a in written if a.path == action.path})
+            self._look(action.path, _texts(self._change, action.path))
 
     def _look(self, path: str, known: Collection[str]) -> None:
         copy = self._keep(path, known)
         if copy is not None:
             self.kept.append(f"/{path} was edited; a copy of that is /{copy}")
+
+
+def _texts(change: Journal, path: str) -> set[str]:
+    """What *change* wrote to *path*, or found there."""
+    each = (a for step in change.steps for a in (step.do, *step.undo))
+    written = (a for a in each if isinstance(a, WriteFile) and not isinstance(a, TakeEdit))
+    return {action.text for action in written if action.path == path}
+
+
+def copies_ahead(copy_of: Keep, changes: Iterable[Journal]) -> list[str]:
+    """Say which copies would be kept if *changes* were taken back in this order.
+
+    *copy_of* returns the copy of a file without making it. The first undo of a file meets what
+    somebody wrote there, the others what the first has left. Raises HostFault.
+    """
+    found: list[str] = []
+    seen: set[str] = set()
+    for change in changes:
+        for action in (a for number in change.begun() for a in change.undo_of(number)):
+            if not isinstance(action, WriteFile | RemoveFile) or action.path in seen:
+                continue
+            seen.add(action.path)
+            with refusals(f"look at /{action.path}"):
+                copy = copy_of(action.path, _texts(change, action.path))
+            if copy is not None:
+                found.append(f"/{action.path} was edited; a copy of that will be /{copy}")
+    return found

@@ -12,14 +12,14 @@ from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.altname import read_altnames
-from lanekeeper.host.attribute import names, read_bytes, read_text, whole
+from lanekeeper.host.attribute import names, read_text, whole
 from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.disk import read_mounted
 from lanekeeper.host.fault import Faults, named_below
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import read_interfaces, read_representors
-from lanekeeper.host.modprobe import read_vf_counts
+from lanekeeper.host.modprobe import modules_listed, read_loadable, read_vf_counts
 from lanekeeper.host.offload import read_offload
 from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
 from lanekeeper.host.scan import Scan
@@ -38,7 +38,6 @@ _NO_INTERFACES: tuple[Interface, ...] = ()
 _NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
 _NO_BOOT_LOADER = BootLoader(None, (), BootSettings(loader=None, update=None))
-_MODULES_DEP_BYTES_MAX = 2**24
 
 
 def read_host(
@@ -90,8 +89,8 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
             Evidence(None, "what says so cannot be read"),
         ),
         modules=part("modules", lambda: _modules(root, release), frozenset()),
-        loadable=part("modules", lambda: _loadable(root, release), frozenset()),
-        loadable_whole=bool(release) and (root / _listed(release)).exists(),
+        loadable=part("modules", lambda: read_loadable(root, release), frozenset()),
+        loadable_whole=bool(release) and (root / modules_listed(release)).exists(),
         drivers=part("drivers", lambda: _drivers(root), frozenset()),
         kvm=(root / "dev/kvm").exists(),
         unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
@@ -199,27 +198,6 @@ def _modules(root: Path, release: str) -> frozenset[str]:
     builtin = read_text(str(root / "lib/modules" / release / "modules.builtin")) if release else ""
     names_in = (line.rpartition("/")[2].partition(".ko")[0] for line in (builtin or "").split())
     return frozenset(names(str(root / "sys/module"))) | {n.replace("-", "_") for n in names_in}
-
-
-def _listed(release: str) -> str:
-    return f"lib/modules/{release}/modules.dep"
-
-
-def _loadable(root: Path, release: str) -> frozenset[str]:
-    """Return what modules.dep lists; without it the VFIO modules that lie there, as in captures.
-
-    Source: modules.dep(5): ``path: paths that it needs``.
-    """
-    if not release:
-        return frozenset()
-    data = read_bytes(str(root / _listed(release)), _MODULES_DEP_BYTES_MAX)
-    if data is not None:
-        lines = data.decode("utf-8", "replace").splitlines()
-        files = [line.partition(":")[0].rpartition("/")[2] for line in lines]
-    else:
-        vfio = root / "lib/modules" / release / "kernel/drivers/vfio"
-        files = [*names(str(vfio)), *names(str(vfio / "pci"))]
-    return frozenset(name.partition(".ko")[0].replace("-", "_") for name in files if ".ko" in name)
 
 
 def _drivers(root: Path) -> frozenset[str]:

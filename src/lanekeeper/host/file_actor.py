@@ -101,6 +101,15 @@ class FileActor:
         Raises:
             OSError: it cannot be made.
         """
+        copy = self.edit_copy(name, known)
+        if copy is not None and not os.path.lexists(at := inside(self._root, copy)):
+            path = inside(self._root, name)
+            self._write(copy, path.read_bytes(), stat.S_IMODE(path.stat().st_mode) & ~_EXECUTABLE)
+            _sync_directory(at.parent)
+        return copy
+
+    def edit_copy(self, name: str, known: Collection[str]) -> str | None:
+        """Return the copy that ``keep_edit`` would have made; changes nothing. Raises OSError."""
         path = inside(self._root, name)
         if path.is_symlink() or not path.is_file():
             return None
@@ -110,11 +119,8 @@ class FileActor:
         for number in count(1):
             copy = f"{name}{_EDITED}{number}"
             at = inside(self._root, copy)
-            if not os.path.lexists(at):
-                self._write(copy, data, stat.S_IMODE(path.stat().st_mode) & ~_EXECUTABLE)
-                _sync_directory(at.parent)
-                return copy
-            if at.is_file() and not at.is_symlink() and at.read_bytes() == data:
+            is_same = at.is_file() and not at.is_symlink() and at.read_bytes() == data
+            if is_same or not os.path.lexists(at):
                 return copy
         raise AssertionError
 

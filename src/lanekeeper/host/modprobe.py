@@ -11,6 +11,7 @@ from lanekeeper.host.attribute import names, read_bytes, read_lines, read_text
 _DIRECTORY = "etc/modprobe.d"
 _VARIANT = re.compile(r"^alias vfio_pci:(\S+) (\S+)$", re.MULTILINE)
 _ALIASES_BYTES_MAX = 2**24
+_MODULES_DEP_BYTES_MAX = 2**24
 _PARAMETERS = ("vfio", "vfio_iommu_type1", "vfio_pci", "iommufd", "kvm")
 
 
@@ -61,6 +62,28 @@ def _lines(path: str, lines: list[str]) -> list[Line]:
         if bare and not bare.startswith("#"):
             found.append(Line(path, first, bare))
     return found
+
+
+def modules_listed(release: str) -> str:
+    """Return where the modules of a kernel are listed."""
+    return f"lib/modules/{release}/modules.dep"
+
+
+def read_loadable(root: Path, release: str) -> frozenset[str]:
+    """Return what modules.dep lists; without it the VFIO modules that lie there, as in captures.
+
+    Source: modules.dep(5): ``path: paths that it needs``.
+    """
+    if not release:
+        return frozenset()
+    data = read_bytes(str(root / modules_listed(release)), _MODULES_DEP_BYTES_MAX)
+    if data is not None:
+        lines = data.decode("utf-8", "replace").splitlines()
+        files = [line.partition(":")[0].rpartition("/")[2] for line in lines]
+    else:
+        vfio = root / "lib/modules" / release / "kernel/drivers/vfio"
+        files = [*names(str(vfio)), *names(str(vfio / "pci"))]
+    return frozenset(name.partition(".ko")[0].replace("-", "_") for name in files if ".ko" in name)
 
 
 def read_parameters(root: Path) -> dict[str, str]:

@@ -22,9 +22,11 @@ from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress, vf_address
 from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
-from lanekeeper.host.attribute import link_name, read_text, refusals, write_text
+from lanekeeper.host.attribute import link_name, names, read_text, refusals, write_text
+from lanekeeper.host.facts import read_release
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.machine import VfChange, changed_fields
+from lanekeeper.host.modprobe import modules_listed, read_loadable
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.simulated_eswitch import SimulatedEswitch
 from lanekeeper.host.simulated_switch import SimulatedSwitch
@@ -34,7 +36,7 @@ from lanekeeper.host.vf_settings import forget_settings, kept_settings, settings
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
 
-LAB_TREE = "lab-host.tree"
+LAB_TREE, MODULES_TREE = "lab-host.tree", "lab-modules.tree"
 _NATURAL = {
     **{(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0x0010): "nvme"},
     **{(0x8086, 0x10ED): "ixgbevf", (0x8086, 0x154C): "iavf", (0x8086, 0x1889): "iavf"},
@@ -53,6 +55,11 @@ def never(_path: str, _text: str) -> int:
 def lab_tree() -> str:
     """Return the lab's host before its policy: two 82576, one NVMe with SR-IOV, no VFs."""
     return files("lanekeeper.host.data").joinpath(LAB_TREE).read_text("utf-8")
+
+
+def machine_tree() -> str:
+    """Return the lab's host with the list of its kernel's modules, which captures leave out."""
+    return lab_tree() + files("lanekeeper.host.data").joinpath(MODULES_TREE).read_text("utf-8")
 
 
 def plant_lab(directory: Path) -> Path:
@@ -87,6 +94,7 @@ class SimulatedMachine(LinuxMachine):
     def _run(self, arguments: list[str]) -> None:
         match arguments:
             case ["modprobe", name]:
+                self._require_module(name)
                 (self.root / "sys/module" / name.replace("-", "_")).mkdir(exist_ok=True)
                 if name in _NATURAL.values() or is_vfio(name):
                     (self.root / "sys/bus/pci/drivers" / name).mkdir(parents=True, exist_ok=True)
@@ -103,6 +111,16 @@ class SimulatedMachine(LinuxMachine):
                 SimulatedSwitch(self.root).run(words)
             case _:
                 raise HostFault(f"a simulated machine does not run {' '.join(arguments)}")
+
+    def _require_module(self, name: str) -> None:
+        """Know what the directory's kernel lists, has loaded or drives cards with, and no other."""
+        release = read_release(self.root)
+        known = {*_NATURAL.values(), *read_loadable(self.root, release)}
+        known |= {*names(str(self.root / "sys/module"))}
+        listed = release and (self.root / modules_listed(release)).exists()
+        if name.replace("-", "_") in known or (is_vfio(name) and not listed):
+            return
+        raise HostFault(f"modprobe: module {name} not found in /lib/modules/{release}")
 
 
 class SimulatedKernel:

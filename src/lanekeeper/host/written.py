@@ -13,6 +13,9 @@ from lanekeeper.host.journal import Course, Journal, StepState
 
 _BYTES_MAX = 2**22  # a policy, a unit, a boot loader's menu
 
+EDITED = "was edited"
+"""What is said of a text that is there and not as it was written."""
+
 _Written = WriteFile | RemoveFile | MakeLink | ReplaceText
 
 
@@ -104,4 +107,4 @@ def _compare_text(path: Path, number: int, action: WriteFile) -> Edited | None:
         return None
     names = (f"/{action.path} as change {number} wrote it", f"/{action.path}")
     lines = unified_diff(action.text.splitlines(), text.splitlines(), *names, lineterm="")
-    return Edited(action.path, number, "was edited", tuple(lines))
+    return Edited(action.path, number, EDITED, tuple(lines))

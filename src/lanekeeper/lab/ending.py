@@ -7,6 +7,7 @@ can prevent that; what it cost is started over.
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder
 RACE = "iotlb_to_section: Assertion"  # in QEMU's system/physmem.c
 RACE_TOLD = "the emulator ended itself (a known race in QEMU's TCG)"
 TAIL_CHARACTERS = 600
+_CONSOLE_BYTES = 2**18  # of its end: a panic has its trace behind it
+_PANIC = re.compile(r"Kernel panic - not syncing: (.*)")  # Linux kernel/panic.c
 END_PATIENCE_S = 2.0
 POLL_S = 0.05
 
@@ -40,6 +43,22 @@ def tail(path: Path) -> str:
 def last_words(folder: LabFolder) -> str:
     """The last line that QEMU itself wrote; empty when it never wrote any."""
     return next(reversed(tail(folder.qemu_log).splitlines()), "")
+
+
+def panic(folder: LabFolder) -> str:
+    """What the lab host's kernel panicked for, by its console; empty when it did not."""
+    try:
+        data = folder.console.read_bytes()[-_CONSOLE_BYTES:]
+    except FileNotFoundError:
+        return ""
+    found = _PANIC.findall(data.decode("utf-8", "replace"))
+    return found[0].strip() or "it does not say why" if found else ""
+
+
+def panic_told(folder: LabFolder) -> str:
+    """A sentence for whoever waits for a lab host whose kernel panicked; empty when it did not."""
+    words = panic(folder)
+    return f"its kernel panicked: {words}; all of it is in {folder.console}" if words else ""
 
 
 def ended_itself(folder: LabFolder) -> bool:
@@ -74,6 +93,8 @@ def account(folder: LabFolder) -> Unavailable:
     again = f"lanekeeper lab reboot {name} starts it with what is on its disk"
     over = f"lanekeeper lab down {name} && lanekeeper lab up {name} starts over; {again}"
     what = "does not answer" if _runs(folder) else "has ended"
+    panicked = panic_told(folder)
+    said += f"; {panicked}" if panicked else ""
     return Unavailable(
         f"the emulator of lab {folder.name} {what}{said}",
         hint=f"{RACE_TOLD}; {over}" if ended_itself(folder) else over,

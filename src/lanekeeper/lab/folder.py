@@ -9,6 +9,7 @@ disk.img       what the lab host wrote
 drive.img      what its NVMe drive holds
 port0 …        command ports (Unix sockets), port0.lock … who uses them
 console.log    the lab host's serial console;  qemu.log  what QEMU itself said
+panic.log      the console of the last start that ended in a panic of the kernel
 tree, empty    what the lab host sees is mounted there, in QEMU's mount namespace only
 """
 
@@ -87,6 +88,10 @@ class LabFolder:
     @property
     def console(self) -> Path:
         return self.path / "console.log"
+
+    @property
+    def panic_log(self) -> Path:
+        return self.path / "panic.log"
 
     @property
     def qemu_log(self) -> Path:

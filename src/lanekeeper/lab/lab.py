@@ -235,7 +235,8 @@ def wait_ready(folder: LabFolder, pid: int) -> None:
     channel, deadline = Channel(folder.path), time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if not process.alive(pid):
-            said = "\n".join([ending.tail(folder.console), ending.tail(folder.qemu_log)])
+            logs = [ending.tail(folder.console), ending.tail(folder.qemu_log)]
+            said = ending.panic_told(folder) or "\n".join(logs)
             raise HostFault(f"the lab host ended while it started: {said}")
         if FAILURE in (said := ending.tail(folder.console)):
             raise HostFault(f"the lab host could not start: {said}")
@@ -243,7 +244,8 @@ def wait_ready(folder: LabFolder, pid: int) -> None:
         if status and status["ready"]:
             return
         time.sleep(POLL_S)
-    raise HostFault(f"not ready after {READY_TIMEOUT_S:.0f} s: {ending.tail(folder.console)}")
+    said = ending.panic_told(folder) or ending.tail(folder.console)
+    raise HostFault(f"not ready after {READY_TIMEOUT_S:.0f} s: {said}")
 
 
 def kvm_inside(folder: LabFolder) -> bool:

@@ -42,6 +42,7 @@ def reboot(folder: LabFolder, cache: Cache, say: Say, *, libvirt: bool | None = 
             _end(folder, before.pid)
         process.end_all(folder.path)
         words = _read_menu(folder)
+        keep_panic(folder, say)
         say(f"starting lab host {folder.name} again with {words}")
         running = _start(folder, before, say)
         if libvirt is None:
@@ -56,8 +57,16 @@ def _end(folder: LabFolder, pid: int) -> None:
     if not process.wait_gone([pid], time.monotonic() + GOES_DOWN_WITHIN_S):
         raise HostFault(
             f"lab host {folder.name} did not end within {GOES_DOWN_WITHIN_S:.0f} s: "
-            f"{ending.tail(folder.console)}"
+            f"{ending.panic_told(folder) or ending.tail(folder.console)}"
         )
+
+
+def keep_panic(folder: LabFolder, say: Say) -> None:
+    """Say that the kernel had panicked, and keep its words: the next start has a log of its own."""
+    words = ending.panic(folder)
+    if words:
+        kept = folder.console.replace(folder.panic_log)
+        say(f"the kernel of lab host {folder.name} had panicked: {words}; see {kept}")
 
 
 def _read_menu(folder: LabFolder) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from lanekeeper.cli.host.image import plan_for
 from lanekeeper.host.boot.loader import read_boot_loader, read_command_line
+from lanekeeper.host.capture import capture
 from lanekeeper.host.image import Image
 from lanekeeper.host.policy_file import read_policy
 from lanekeeper.host.tree import plant
@@ -91,3 +92,23 @@ def test_a_boot_loader_that_is_not_known_says_where_it_was_looked_for(tmp_path: 
 def test_the_running_command_line(tmp_path: Path) -> None:
     plant("proc/cmdline = root=/dev/sda1  ro quiet", tmp_path)
     assert read_command_line(tmp_path) == ("root=/dev/sda1", "ro", "quiet")
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        "efi/EFI/Linux/debian-6.12.efi = PE\nefi/loader/entries/a.conf = options ro\n",
+        "boot/EFI/Linux/arch.efi = PE\nboot/loader/entries/a.conf = options ro\n",
+        "boot/efi/EFI/Linux/f.efi = PE\n",
+        "run/ostree-booted =\nboot/loader/entries/ostree-1.conf = options ro ostree=/x\n",
+        "etc/default/grub = GRUB_ENABLE_BLSCFG=true\nusr/bin/grubby = x\n"
+        "boot/loader/entries/a.conf = options $kernelopts\n"
+        "boot/efi/EFI/redhat/grubenv = # GRUB Environment Block\\nkernelopts=ro quiet\n",
+    ],
+)
+def test_a_capture_has_what_tells_the_boot_loader(tree: str, tmp_path: Path) -> None:
+    host = plant(f"proc/cmdline = ro\n{tree}", tmp_path / "host")
+    captured = plant(capture(host), tmp_path / "captured")
+    told = read_boot_loader(host)
+    assert told.arguments is not None or told.settings.loader is None
+    assert read_boot_loader(captured) == told

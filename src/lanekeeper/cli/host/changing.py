@@ -30,6 +30,9 @@ def unfinished_of(target: Target) -> Journal | None:
 
 def unfinished_text(change: Journal, policy: str | None) -> str:
     """Say what becomes first of a change that was left, where *policy* is to be applied."""
+    if change.course is Course.UNCONFIRMED:
+        keep = f"`lanekeeper host confirm {change.id}` keeps it, without that it goes back"
+        return f"change {change.id} waits for its confirmation: {keep}"
     forward = change.course is Course.FORWARD and not change.is_held
     if forward and not change.is_of_another(policy):
         return f"change {change.id} was cut off; `lanekeeper host apply` goes on with it first"

@@ -5,17 +5,25 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
+from lanekeeper.cli.host.changing import unfinished_of, unfinished_text
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.policy import policy_at, policy_path
-from lanekeeper.cli.host.target import target_of
+from lanekeeper.cli.host.target import Target, target_of
+from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.findings.check import check
-from lanekeeper.domain.hostplan.findings.finding import Severity, worst
-from lanekeeper.domain.hostplan.findings.policy import policy_findings
+from lanekeeper.domain.hostplan.findings.finding import Finding, Severity, worst
+from lanekeeper.domain.hostplan.findings.policy import (
+    UNFINISHED,
+    UNREADABLE,
+    policy_findings,
+)
 from lanekeeper.domain.hostplan.plan import plan
+from lanekeeper.host.journal import DIRECTORY, Course
 from lanekeeper.host.survey import read_survey
 
 
@@ -25,12 +33,33 @@ def check_host(arguments: argparse.Namespace) -> int:
         survey = read_survey(target.root, program())
         findings = check(survey)
         path = policy_path(arguments, target)
-        if path is not None:
-            policy = policy_at(arguments, path)
+        policy = None if path is None else policy_at(arguments, path)
+        if policy is not None:
             findings += policy_findings(policy, plan(policy, survey.host))
+        wanted = policy.text if policy is not None and arguments.policy is not None else None
+        findings += (*_unfinished(target, wanted),)
     text = view.findings_text(findings, colour=_colour())
     show(arguments, {"findings": view.findings_json(findings)}, text)
     return exit_code.NO if worst(findings) is Severity.ERROR else exit_code.DONE
+
+
+def _unfinished(target: Target, wanted: str | None) -> Iterator[Finding]:
+    """Find the change that comes before any policy, or the journal that comes before all."""
+    try:
+        change = unfinished_of(target)
+    except HostFault as error:
+        yield UNREADABLE.found("host", str(error), "the journals", fix=error.hint)
+        return
+    if change is not None:
+        is_held = change.course is Course.UNCONFIRMED
+        fix = f"lanekeeper host confirm {change.id}, or lanekeeper host rollback"
+        yield UNFINISHED.found(
+            "host",
+            unfinished_text(change, wanted),
+            f"/{DIRECTORY}/{change.path.name}",
+            severity=Severity.WARNING if is_held else None,
+            fix=fix if is_held else None,
+        )
 
 
 def _colour() -> bool:

@@ -23,7 +23,7 @@ from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Journal, digest, journals
 from lanekeeper.host.policy_file import load_policy, read_policy
-from lanekeeper.host.written import Edited, edited
+from lanekeeper.host.written import EDITED, Edited, edited
 
 
 def drift_host(arguments: argparse.Namespace) -> int:
@@ -89,13 +89,10 @@ def _text(
     if wrong:
         yield f"the kept policy cannot be applied: {wrong}"
     for change in unfinished:
-        yield f"change {change.id} is not finished: {change.course}"
-        keeps = f"`lanekeeper host confirm {change.id}` keeps it"
-        waits = change.course is Course.UNCONFIRMED
-        what = keeps if waits else unfinished_text(change, None)
-        yield f"    {what}; `lanekeeper host rollback` takes it back"
+        yield unfinished_text(change, None)
+        yield "    `lanekeeper host rollback` takes it back"
     for file in files:
-        yield f"/{file.path} {file.what} since change {file.change}"
+        yield f"/{file.path} {file.what} since change {file.change}{_meaning(file)}"
         yield from (f"    {line}" for line in file.diff)
     for step in found.steps:
         yield f"to do: {step.do} ({step.why})"
@@ -103,5 +100,14 @@ def _text(
         yield f"refused: {refusal.subject}: {refusal.reason} ({refusal.code})"
     for pending in found.pending:
         yield f"pending: {pending}"
-    if found.steps or files:
+    if any(file.path == POLICY_FILE and file.what == EDITED for file in files):
+        yield "`lanekeeper host apply` applies the policy as it reads now; `host plan` says how."
+    elif found.steps or files:
         yield "`lanekeeper host apply` brings the policy back; `host plan` says how."
+
+
+def _meaning(file: Edited) -> str:
+    """Say of the policy itself that what is to do comes of its edit."""
+    if file.path != POLICY_FILE or file.what != EDITED:
+        return ""
+    return " applied it: `lanekeeper host plan` shows what the new text would change"

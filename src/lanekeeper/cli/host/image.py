@@ -18,6 +18,8 @@ from lanekeeper.domain.hostplan.offline import commands_after, offline_plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
+from lanekeeper.host.edit import copies_ahead
+from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
 from lanekeeper.host.journal import Course, Journal, one_policy
@@ -100,8 +102,10 @@ def rollback_image(arguments: argparse.Namespace) -> int:
     image.require_files_only(wanted)
     undo = [a for each in wanted for at in each.begun() for a in each.undo_of(at)]
     if arguments.dry_run:
-        text = [*map(str, undo)] or ["Nothing to take back."]
-        return report(arguments, {"undo": [*map(str, undo)]}, text, exit_code.DONE)
+        kept = copies_ahead(FileActor(image.root).edit_copy, wanted)
+        told = [*map(str, undo), *(f"kept: {each}" for each in kept)] or ["Nothing to take back."]
+        ahead = {"undo": [*map(str, undo)], "kept": kept}
+        return report(arguments, ahead, told, exit_code.DONE)
     with interruption():
         executor = image.executor(progress(arguments), lambda: "")
         if arguments.to is not None:

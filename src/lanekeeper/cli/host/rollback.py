@@ -15,6 +15,8 @@ from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.host import journal
 from lanekeeper.host.apply import Outcome
+from lanekeeper.host.edit import copies_ahead
+from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.interruption import interruption
 
 
@@ -67,4 +69,6 @@ def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:
         for number in change.begun()
         for action in change.undo_of(number)
     ]
-    return report(arguments, {"undo": undo}, undo or ["Nothing to take back."], exit_code.DONE)
+    kept = copies_ahead(FileActor(target.root).edit_copy, reversed(wanted))
+    text = [*undo, *(f"kept: {each}" for each in kept)] or ["Nothing to take back."]
+    return report(arguments, {"undo": undo, "kept": kept}, text, exit_code.DONE)

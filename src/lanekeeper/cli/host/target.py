@@ -54,12 +54,12 @@ def target_of(arguments: argparse.Namespace) -> Iterator[Target]:
 
 
 def _simulated(directory: Path) -> Path:
-    from lanekeeper.host.simulated import lab_tree
+    from lanekeeper.host.simulated import machine_tree
     from lanekeeper.host.tree import plant
 
     try:
         if not directory.is_dir() or not any(directory.iterdir()):
-            return plant(lab_tree(), directory)
+            return plant(machine_tree(), directory)
         is_kept = (directory / "sys/bus/pci/devices").is_dir()
         is_real = (directory / "sys").is_mount()
     except OSError as error:

@@ -22,7 +22,22 @@ REFUSED = Kind(
     "Nothing of the policy is applied while something in it is refused.",
     "as the finding says",
 )
-KINDS = (HOLDS, DIFFERS, REFUSED)
+UNFINISHED = Kind(
+    "change-unfinished",
+    Severity.ERROR,
+    "A change of this host was cut off, or waits for its confirmation (a warning).",
+    "The host is neither as it was before the change nor as a policy wants it; every other change "
+    "waits for it.",
+    "lanekeeper host apply, which goes on with it or takes it back; or lanekeeper host rollback",
+)
+UNREADABLE = Kind(
+    "change-unreadable",
+    Severity.ERROR,
+    "The journal of a change cannot be read.",
+    "Nothing is changed here, nor taken back, before it is mended or moved away.",
+    "lanekeeper host changes",
+)
+KINDS = (HOLDS, DIFFERS, REFUSED, UNFINISHED, UNREADABLE)
 
 
 def policy_findings(policy: Policy, found: Plan) -> tuple[Finding, ...]:
