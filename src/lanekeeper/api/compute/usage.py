@@ -22,7 +22,7 @@ from lanekeeper.api.compute.value import (
 )
 from lanekeeper.api.row import ADMIN, READER, Call, Policy, Row
 from lanekeeper.control.compute.usage import server_usage
-from lanekeeper.domain.compute.usage import ServerSpan, usage_by_project
+from lanekeeper.domain.compute.usage import ProjectUsage, ServerSpan, usage_by_project
 from lanekeeper.domain.errors import Invalid
 
 _LIST = Policy("os_compute_api:os-simple-tenant-usage:list", ADMIN)
@@ -47,18 +47,21 @@ def list_(call: Call[None]) -> dict[str, object]:
     shown, links = _page(call, spans, "os-simple-tenant-usage")
     is_detailed = call.asked("detailed") in _YES
     usages = [
-        _project(tuple(mine), period, is_detailed=is_detailed)
-        for _, mine in groupby(shown, key=lambda span: span.project_id)
+        _project(project_id, tuple(mine), period, is_detailed=is_detailed)
+        for project_id, mine in groupby(shown, key=lambda span: span.project_id)
     ]
     return {"tenant_usages": usages, **({"tenant_usages_links": links} if links else {})}
 
 
 def show(call: Call[None]) -> dict[str, object]:
-    """Show how long each server of a project ran."""
+    """Show how long each server of a project ran.
+
+    Where none did, all is 0; Nova answers an empty object, and the stock client stumbles over it.
+    """
     project_id, period = call.path["project_id"], _period(call)
     spans = server_usage(call.site, call.caller, period.start, period.end, project_id)
     shown, links = _page(call, spans, f"os-simple-tenant-usage/{project_id}")
-    usage = _project(shown, period, is_detailed=True) if shown else {}
+    usage = _project(project_id, shown, period, is_detailed=True)
     return {"tenant_usage": usage, **({"tenant_usage_links": links} if links else {})}
 
 
@@ -107,8 +110,11 @@ def _page(
     return shown, next_link(call, path, shown[-1].server_id) if is_more else []
 
 
-def _project(spans: Sequence[ServerSpan], period: _Period, *, is_detailed: bool) -> dict[str, Any]:
-    (usage,) = usage_by_project(spans, (), period.start, period.end)
+def _project(
+    project_id: str, spans: Sequence[ServerSpan], period: _Period, *, is_detailed: bool
+) -> dict[str, Any]:
+    found = usage_by_project(spans, (), period.start, period.end)
+    usage = found[0] if found else ProjectUsage(project_id=project_id)
     servers = {"server_usages": [_server(span, period) for span in spans]} if is_detailed else {}
     return {
         "tenant_id": usage.project_id,
