@@ -28,6 +28,7 @@ _NOUNS = {
     "device": "lanekeeper.cli.device",
     "explain": "lanekeeper.cli.explain",
     "capacity": "lanekeeper.cli.capacity",
+    "usage": "lanekeeper.cli.usage",
     "inventory": "lanekeeper.cli.inventory",
     "config": "lanekeeper.cli.config",
     "verify": "lanekeeper.cli.verify",

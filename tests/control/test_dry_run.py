@@ -22,6 +22,7 @@ from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_group import create_group
 from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
+from lanekeeper.control.identity.limit import NewLimit, create_registered_limits
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.errors import Error
@@ -107,6 +108,23 @@ def port(world: Fleet, draw: random.Random, network_id: str) -> str:
     ).id
 
 
+def limits(world: Fleet, draw: random.Random) -> None:
+    """Some quotas, which some of the creations will exceed."""
+    names = (
+        "servers",
+        "class:VCPU",
+        "alias:a1",
+        "class:SRIOV_NET_VF",
+        "class:CUSTOM_PCI_8086_10CA",
+    )
+    wanted = [
+        NewLimit(resource_name=name, amount=draw.randint(1, 12))
+        for name in names
+        if draw.random() < 0.5
+    ]
+    create_registered_limits(world.site, wanted)
+
+
 def attempt(work: Callable[[], Any]) -> Any:
     """What comes of it, or the refusal as text."""
     try:
@@ -131,7 +149,9 @@ def test_a_dry_run_agrees_with_the_creation(tmp_path: Path, seed: int) -> None:
         ]
         there: list[str] = []
         seen: set[bool] = set()
-        for _ in range(_REQUESTS):
+        for number in range(_REQUESTS):
+            if number == _REQUESTS // 2:
+                limits(world, draw)
             network = draw.choice(networks)
             ports = [port(world, draw, network)] if draw.random() < 0.4 else []
             asked: dict[str, Any] = {

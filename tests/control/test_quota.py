@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -20,6 +21,7 @@ from lanekeeper.control.compute.quota import quota_of
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_attach import attach_card
 from lanekeeper.control.compute.server_create import create_servers
+from lanekeeper.control.compute.server_group import create_group
 from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.identity.limit import (
@@ -32,9 +34,12 @@ from lanekeeper.control.identity.limit import (
 )
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.compute.quota import Strategy
+from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, NotFound, OverQuota
 from lanekeeper.domain.identity.project import Project
 from lanekeeper.store.identity.project import project_insert
+from postgres import PostgreSQL
+from storm import in_threads
 
 pytestmark = pytest.mark.service
 _VF = "class:CUSTOM_PCI_8086_10CA"
@@ -237,6 +242,29 @@ def test_no_race_exceeds_a_quota(world: Fleet, resource: str) -> None:
     assert "nowhere" not in came
     assert used(world)[resource] == most
     assert used(world)["servers"] == most
+
+
+def test_who_waits_for_quota_and_group_waits_in_one_order(
+    postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    """Some find a place, which locks the group; some find none and join it all the same."""
+    rivals, rounds, before = 6, 5, postgresql.deadlocks()
+    with fleet(postgresql.url(postgresql.create()), tmp_path, hosts=rivals) as world:
+        group = create_group(world.site, ADMIN, "g", GroupPolicy.SOFT_ANTI_AFFINITY, None).id
+        sizes, image = (flavor(world), flavor(world, "large", vcpus=999)), world.image()
+        register(world, servers=1000)
+
+        def rival(number: int) -> None:
+            for round_ in range(rounds):
+                asked = NewServer(
+                    name="s", flavor_id=sizes[(number + round_) % 2], image_id=image,
+                    hints={"group": group}, host=f"h{number}",
+                )  # fmt: skip
+                create_servers(world.site, ADMIN, asked)
+
+        in_threads([partial(rival, number) for number in range(1, rivals + 1)])
+        assert used(world)["servers"] == rivals * rounds
+    assert postgresql.deadlocks() == before
 
 
 # Limits themselves --------------------------------------------------------------------------------

@@ -10,12 +10,17 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from fleet import fleet
+from fleet import ADMIN, fleet
+from lanekeeper.control.compute.flavor import create_flavor
+from lanekeeper.control.compute.server_create import create_servers
+from lanekeeper.control.compute.server_nic import NicAsked
+from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.verify.verify import verify
+from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.main import main
 from lanekeeper.store.database import Database, read_only
 from lanekeeper.store.schema import head, revision, revisions, upgrade
-from lanekeeper.store.tables import metadata
+from lanekeeper.store.tables import claim, metadata
 
 
 def test_migrations_make_the_tables_that_the_code_means(empty_database_url: str) -> None:
@@ -95,3 +100,23 @@ def test_an_earlier_database_keeps_its_rows(
 def sorted_by_key(name: str, kept: list[dict[str, Any]]) -> list[dict[str, Any]]:
     key = [column.name for column in metadata.tables[name].primary_key]
     return sorted(kept, key=lambda row: [row[column] for column in key])
+
+
+def test_claims_of_before_there_were_quotas_get_the_names_of_their_aliases(
+    database_url: str, tmp_path: Path
+) -> None:
+    with fleet(f"sqlite:///{tmp_path / 'today.db'}", tmp_path) as today:
+        specs = {"pci_passthrough:alias": "a1:2"}
+        new = Flavor(id="f", name="f", vcpus=1, ram_mib=64, disk_gib=1, extra_specs=specs)
+        create_flavor(today.site, new)
+        nic = NicAsked(network_id=today.network())
+        asked = NewServer(name="s", flavor_id="f", image_id=today.image(), networks=[nic])
+        create_servers(today.site, ADMIN, asked)
+        with Database(database_url) as database:
+            upgrade(database.engine, "0018")
+            with today.site.database.read() as source, database.engine.begin() as target:
+                assert "alias" not in copy_into(source, target)["claim"][0]
+            upgrade(database.engine)
+            with database.read() as connection:
+                names = connection.scalars(sa.select(claim.c.alias).order_by(claim.c.alias)).all()
+    assert sorted(names, key=str) == [None, "a1", "a1"]

@@ -11,6 +11,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.store.aging import Aging
 from lanekeeper.store.change_log import change_log_trim
 from lanekeeper.store.compute.server import EVENTS_OF_GONE
+from lanekeeper.store.compute.usage import USAGE
 from lanekeeper.store.device.history import HISTORY
 from lanekeeper.store.identity.token import revocation_forget, token_key_list
 
@@ -41,6 +42,7 @@ def tidy(site: Site) -> None:
     kept = site.config.lanekeeper
     _forget(site, EVENTS_OF_GONE, kept.events_kept_days, kept.events_kept_max)
     _forget(site, HISTORY, kept.device_history_kept_days, kept.device_history_kept_max)
+    _forget(site, USAGE, kept.usage_kept_days, kept.usage_kept_max)
     finish_deletions(site)
 
 

@@ -85,14 +85,25 @@ def test_what_is_within_passes_and_what_is_beyond_is_told_with_all_numbers() -> 
         "Quota exceeded for alias:a1: requested 1, already used 0 of 0; "
         "class:VCPU: requested 1, already used 4 of 4; servers: requested 2, already used 2 of 3"
     )
-    assert "openstack limit create|set --project p1" in refused.value.hint
+    assert "delete servers of the project" in refused.value.hint
 
 
-def test_who_lacks_a_registered_limit_is_told_to_make_one() -> None:
-    limits = Limits(unregistered=Unregistered(Strategy.IGNORE))
+@pytest.mark.parametrize(
+    ("limits", "command"),
+    [
+        (Limits(registered={"servers": 0}),
+         "openstack limit create --service nova --project p1 --resource-limit N servers"),
+        (Limits(registered={"servers": 9}, own={"servers": 0}),
+         "openstack limit set --resource-limit N ID, with the ID of openstack limit list "
+         "--project p1 --resource-name servers"),
+        (Limits(unregistered=Unregistered(Strategy.IGNORE)),
+         "openstack registered limit create --service nova --default-limit N servers"),
+    ],
+)  # fmt: skip
+def test_the_remedy_is_the_command_that_raises_it(limits: Limits, command: str) -> None:
     with pytest.raises(OverQuota) as refused:
         refuse_excess(limits, {}, {"servers": 1}, "p1")
-    assert "openstack registered limit create" in refused.value.hint
+    assert refused.value.hint.endswith(f"have an admin raise the limit: {command}")
 
 
 def test_what_a_server_takes() -> None:

@@ -16,6 +16,7 @@ from lanekeeper.api.compute import (
     server_group,
     server_note,
     server_part,
+    usage,
     version,
 )
 from lanekeeper.api.faults import compute_fault
@@ -32,6 +33,7 @@ _ROWS: tuple[Row[Any], ...] = (
     *aggregate.ROWS,
     *hypervisor.ROWS,
     *quota.ROWS,
+    *usage.ROWS,
     *extension.ROWS,
     *server_group.ROWS,
 )

@@ -75,7 +75,7 @@ def check_quota(
 def within_quota(connection: sa.Connection, site: Site, project_id: str) -> Iterator[None]:
     """Judge what is taken for a project in here, once all of it is taken.
 
-    Its place in the order of locks is before consumers (``store/placement/hold.py``).
+    Its place in the order of locks is behind hosts (``store/placement/hold.py``).
 
     Raises:
         OverQuota: it is too much; the transaction must be left.

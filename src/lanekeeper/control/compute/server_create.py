@@ -179,18 +179,17 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
             the image was deleted; the transaction must be left.
         OverQuota: the project would have more than it may.
     """
-    draft, host, order = placing.draft, placing.choice.host, placing.order
-    host_lock_usable(connection, host.id)
-    group = order.request.group
-    if group is not None:
-        server_group_hold(connection, group.id, host.id)
-    hold_images(connection, images_of(draft))
-    with within_quota(connection, placing.site, draft.project_id):
+    host_lock_usable(connection, placing.choice.host.id)
+    with within_quota(connection, placing.site, placing.draft.project_id):
         return _take_all(connection, placing)
 
 
 def _take_all(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     draft, host, order = placing.draft, placing.choice.host, placing.order
+    group = order.request.group
+    if group is not None:
+        server_group_hold(connection, group.id, host.id)
+    hold_images(connection, images_of(draft))
     consumer_put(
         connection,
         draft.id,
@@ -242,8 +241,8 @@ def _take_all(connection: sa.Connection, placing: _Placing) -> ServerRecord:
         device_requests=requests_of(order, request_ids),
     )
     server_insert(connection, placed)
-    if order.request.group is not None:
-        server_group_join(connection, order.request.group.id, placed.id)
+    if group is not None:
+        server_group_join(connection, group.id, placed.id)
     event_insert(connection, _created(placing, placed))
     desired_touch(connection, host.id)
     reached("controller.claim.written")

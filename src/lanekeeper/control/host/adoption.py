@@ -216,6 +216,7 @@ class _Reading:
             task_state=None,
             power_state=PowerState.NOSTATE,
             fault=fault(message, self.now),
+            launched_at=None,
             updated_at=self.now,
         )
         server_insert(self.connection, left)
@@ -238,7 +239,7 @@ class _Reading:
         try:
             with self.connection.begin_nested():
                 if before is not None:  # known with other devices: the host is right
-                    release_server(self.connection, before, self.now)
+                    release_server(self.connection, before, self.now, is_end=False)
                 self._insert(guest, _memo_of(guest))
         except (Conflict, IntegrityError) as error:
             return str(error.orig if isinstance(error, IntegrityError) else error)

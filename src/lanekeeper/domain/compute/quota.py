@@ -174,17 +174,25 @@ def refuse_excess(limits: Limits, used: Amounts, asked: Amounts, project_id: str
     found = excesses(limits, used, asked)
     if not found:
         return
-    one = found[0].resource
-    if one in limits.own or one in limits.registered:
-        asks = f"openstack limit create|set --project {project_id} --resource-limit N"
-    else:
-        asks = "openstack registered limit create --default-limit N"
     raise OverQuota(
         f"Quota exceeded for {'; '.join(map(str, found))}",
-        hint=f"delete servers of the project, or have an admin raise the limit: {asks} "
-        f"--service nova {one}",
+        hint="delete servers of the project, or have an admin raise the limit: "
+        f"{_raising(limits, found[0].resource, project_id)}",
         code=EXCEEDED,
     )
+
+
+def _raising(limits: Limits, resource: str, project_id: str) -> str:
+    """The command that raises what limits a resource, whatever that is."""
+    if resource in limits.own:
+        listing = f"openstack limit list --project {project_id} --resource-name {resource}"
+        return f"openstack limit set --resource-limit N ID, with the ID of {listing}"
+    if resource in limits.registered:
+        return (
+            f"openstack limit create --service nova --project {project_id} --resource-limit N "
+            f"{resource}"
+        )
+    return f"openstack registered limit create --service nova --default-limit N {resource}"
 
 
 def difference(before: Amounts, after: Amounts) -> dict[str, int]:

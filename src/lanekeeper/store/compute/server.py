@@ -136,13 +136,6 @@ def servers_get(connection: sa.Connection, server_ids: Sequence[str]) -> list[Se
     return [found[server_id] for server_id in server_ids if server_id in found]
 
 
-def server_flavors(connection: sa.Connection, project_id: str) -> Sequence[Mapping[str, Any]]:
-    """The flavor of each of a project's servers."""
-    return connection.scalars(
-        sa.select(server.c.flavor).where(server.c.project_id == project_id)
-    ).all()
-
-
 def servers_counted(connection: sa.Connection, host_name: str) -> int:
     """How many servers a host has."""
     mine = sa.select(sa.func.count()).join_from(server, host).where(host.c.name == host_name)

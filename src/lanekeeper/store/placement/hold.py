@@ -5,7 +5,7 @@ The order of locks. A transaction passes over what it does not need, and never g
 1. rows of **hosts**, by id (``store/host/desired.py``, ``host_lock``); below them what only who
    holds the host touches, in any order: its devices, cards and claims, its servers, and these as
    consumers. Heartbeats hold every host that is idle, and wait for none (``hosts_hold_idle``).
-   Then the server's group, its images, and its project's **quota** (``store/compute/quota.py``);
+   Then its project's **quota** (``store/compute/quota.py``), the server's group and its images;
 2. the **trees** (``trees_hold``): for who moves, renames or removes a provider, and for who makes
    one below another;
 3. **resource classes**, by name (``classes_hold``, or the UPDATE or DELETE of one);
