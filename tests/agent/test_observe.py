@@ -101,6 +101,28 @@ def test_mappings_come_from_the_tags_unless_they_are_configured(scan: Scan) -> N
     }
 
 
+def test_bandwidth_is_told_and_what_is_not_counted_of_it(tmp_path: Path, scan: Scan) -> None:
+    agent = tmp_path / "sriov_agent.ini"
+    agent.write_text(
+        "[pci]\n"
+        'device_spec = {"product_id": "10ca", "address": "21:10.*", "physical_network": "p"}\n'
+        "[sriov_nic]\n"
+        "physical_device_mappings = p:ens1,p:ens9\n"
+        "resource_provider_bandwidths = ens1:1000:,ens9:5:5\n"
+        "resource_provider_inventory_defaults = step_size:10,allocation_ratio:1.5\n"
+        "resource_provider_default_hypervisor = elsewhere\n"
+        "resource_provider_hypervisors = ens1:host\n"
+    )
+    policy = Policy.of(load([agent]).config)
+    told = facts("host", SIMULATED_HOST, view(scan, policy, NOBODY))
+    first, second = told.bandwidths
+    assert (first.interface, first.egress_kbps, first.ingress_kbps) == ("ens1", 1_000, None)
+    assert (second.step_size, second.allocation_ratio) == (10, 1.5)
+    not_counted, not_there = told.problems
+    assert not_counted.startswith("the bandwidth of ens9 is not counted")
+    assert not_there.startswith("the bandwidth of ens9 is counted here, on host, and not on else")
+
+
 def test_a_contradiction_in_the_configuration_names_its_lines(machine: SimulatedMachine) -> None:
     with pytest.raises(Invalid, match=r"device_spec entry 1.*PF 0000:21:00.0"):
         refuse_contradictions(machine, spec('{"vendor_id": "8086", "address": "0000:21:*"}'))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from fleet import ADMIN, PROJECT, Fleet, fleet, lab_devices, pf_and_vfs
 from lanekeeper.control.compute.flavor import create_flavor
@@ -24,10 +25,14 @@ from lanekeeper.control.host.adoption import Adoption, adopt_host
 from lanekeeper.control.host.desired import desired_of
 from lanekeeper.control.host.host import check_history, report_facts, report_state
 from lanekeeper.control.identity.limit import NewLimit, create_registered_limits
+from lanekeeper.control.network.port import show_port, update_port
+from lanekeeper.control.network.port_rules import PortChange
+from lanekeeper.control.network.qos import create_policies, create_rule
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.protocol import HostFacts, HostState, ServerState, ServerWanted
+from lanekeeper.domain.network.qos import QosPolicyWanted, RuleType
+from lanekeeper.protocol import BandwidthFact, HostFacts, HostState, ServerState, ServerWanted
 from lanekeeper.store import tables as t
 from lanekeeper.store.compute.server import ServerRecord, server_get
 from lanekeeper.store.host.host import host_get
@@ -75,13 +80,13 @@ class World:
         self.fleet.report(server_id, "absent")
         self.fleet.clean(self.host)
 
-    def freeze(self, *guests: ServerState) -> None:
+    def freeze(self, *guests: ServerState, bandwidths: Sequence[BandwidthFact] = ()) -> None:
         """Have the agent say that it has obeyed what nobody ordered, and what it has."""
         with pytest.raises(Conflict, match="frozen"):
             check_history(self.fleet.site, self.host, "900.feedfeed")
         facts = HostFacts(
             host_name="h1", vcpus=64, memory_mib=262144, disk_gib=2000, devices=lab_devices(),
-            mappings={"physnet1": ["ens21f0"]},
+            mappings={"physnet1": ["ens21f0"]}, bandwidths=list(bandwidths),
         )  # fmt: skip
         report_facts(self.fleet.site, self.host, facts)
         report_state(self.fleet.site, self.host, HostState(servers=list(guests)))
@@ -166,6 +171,30 @@ def test_a_port_that_is_still_there_is_taken_again(world: World) -> None:
     assert again is not None
     assert (again.device_id, again.mac, again.host_name) == (told.id, port.mac, "h1")
     assert world.is_sound()
+
+
+@pytest.mark.parametrize("carried", [10_000, 5_000, None])
+def test_a_port_holds_its_bandwidth_again_as_far_as_it_is_counted(
+    world: World, carried: int | None
+) -> None:
+    """Also more than there is now: the guest has it."""
+    fact = BandwidthFact(interface="ens21f0", egress_kbps=10_000)
+    world.fleet.host("h1", bandwidths=[fact])
+    (policy,) = create_policies(world.fleet.site, ADMIN, [QosPolicyWanted(name="q")])
+    create_rule(world.fleet.site, ADMIN, policy.id, RuleType.MINIMUM_BANDWIDTH, {"kbps": 8_000})
+    port = world.fleet.port(world.network)
+    change = PortChange(values={"qos_policy_id": policy.id})
+    update_port(world.fleet.site, ADMIN, port.id, change)
+    told = world.create(port.id)
+    world.forget(told.id)
+    now = [] if carried is None else [replace(fact, egress_kbps=carried)]
+    world.freeze(guest(told), bandwidths=now)
+    world.adopt()
+    shown = show_port(world.fleet.site, ADMIN, port.id)
+    assert shown.held.egress_kbps == (8_000 if carried else 0)
+    assert ("allocation" in shown.profile) is (carried is not None)
+    with world.fleet.site.database.read() as connection:
+        assert [one for one in verify(connection) if not one.notice] == []
 
 
 def _change_host(host_id: str, values: dict[str, Any], connection: sa.Connection) -> None:

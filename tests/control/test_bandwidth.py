@@ -1,6 +1,8 @@
 """Bandwidth is promised to ports by the cards that serve them: taken, changed and given back."""
 
+import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,11 +27,16 @@ from lanekeeper.control.network.qos import (
     show_policy,
     update_rule,
 )
+from lanekeeper.control.placement.allocation import put_allocations
 from lanekeeper.control.placement.allocation_view import show_consumer
+from lanekeeper.control.placement.consumer import ConsumerClaim
+from lanekeeper.control.placement.inventory import delete_inventory
+from lanekeeper.control.placement.provider_label import put_traits
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.network.bandwidth import group_id, interface_provider_id
+from lanekeeper.domain.network.promise import EGRESS
 from lanekeeper.domain.network.qos import Direction, QosPolicyWanted, RuleType
 from lanekeeper.protocol import BandwidthFact, DeviceFact, HostState, ServerState
 from lanekeeper.store.compute.server import ServerRecord, server_get
@@ -252,3 +259,36 @@ def test_a_guarantee_is_set_on_the_vf_where_the_driver_can(
     boot(world, port(world, policy(world, egress=6_000)))
     (server,) = desired_of(world.site, world.hosts["h1"]).servers
     assert server.nics[0].min_tx_mbps == told
+
+
+def test_of_rivals_no_more_are_promised_than_there_is(world: Fleet) -> None:
+    promised = policy(world, egress=4_000)
+    ports = [port(world, promised) for _ in range(5)]
+    flavor = create_flavor(world.site, Flavor(id="", name="m", vcpus=1, ram_mib=64, disk_gib=1))
+    image = world.image()
+
+    def create(one: str) -> bool:
+        cards = [NicAsked(port_id=one)]
+        asked = NewServer(name="s", flavor_id=flavor.id, image_id=image, networks=cards)
+        return create_servers(world.site, ADMIN, asked)[0].host_id is not None
+
+    with ThreadPoolExecutor(5) as pool:
+        placed = list(pool.map(create, ports))
+    assert sorted(placed) == [False, False, True, True, True]
+    assert used(world) == {"ens21f0": [8_000, 0], "ens41f0": [4_000]}
+
+
+def test_clients_of_placement_do_not_write_what_the_agent_tells(world: Fleet) -> None:
+    ens21f0 = interface_provider_id("h1", "ens21f0")
+    with pytest.raises(Conflict, match="its host's agent is configured with"):
+        delete_inventory(world.site, ens21f0, EGRESS)
+    with pytest.raises(Conflict, match="follow the networks that its interface reaches"):
+        put_traits(world.site, ens21f0, None, set())
+    claim = ConsumerClaim(
+        consumer_id=str(uuid.uuid4()),
+        amounts={ens21f0: {EGRESS: 1}},
+        project_id="p",
+        user_id="u",
+    )
+    with pytest.raises(Conflict, match="follows ports"):
+        put_allocations(world.site, [claim])

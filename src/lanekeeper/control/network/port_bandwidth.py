@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.bandwidth import allocation_of
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.network.promise import Promise, promise_of
+from lanekeeper.domain.network.promise import EGRESS, INGRESS, Promise, promise_of
 from lanekeeper.store.network.bandwidth import (
     CardOf,
     amounts_of,
@@ -53,7 +53,9 @@ def _settle(
     connection: sa.Connection, port: PortRecord, card: CardOf, now: datetime, *, even_if_full: bool
 ) -> None:
     wanted = promise_of(port.qos_rules)
-    if not even_if_full:
+    if even_if_full:
+        wanted = _counted(wanted, card)
+    else:
         _check(port, wanted, card)
     provider_id = card.bandwidth.provider_id if card.bandwidth is not None else None
     changes: dict[tuple[str, str], int] = {}
@@ -68,12 +70,20 @@ def _settle(
         if error.code != FULL:
             raise
         raise _refused(port, str(error)) from error
-    held = wanted if provider_id is not None else Promise()
-    port_bandwidth_set(connection, port.id, provider_id, held)
+    port_bandwidth_set(connection, port.id, provider_id, wanted)
     profile = {key: value for key, value in port.profile.items() if key != "allocation"}
     if allocation := allocation_of(port, provider_id):
         profile["allocation"] = allocation
     profile_set(connection, port.id, profile, now)
+
+
+def _counted(wanted: Promise, card: CardOf) -> Promise:
+    """What of it is of a kind that the card has an inventory of."""
+    kinds = dict(card.bandwidth.inventories) if card.bandwidth is not None else {}
+    return Promise(
+        wanted.egress_kbps if EGRESS in kinds else 0,
+        wanted.ingress_kbps if INGRESS in kinds else 0,
+    )
 
 
 def _check(port: PortRecord, wanted: Promise, card: CardOf) -> None:
