@@ -43,7 +43,8 @@ from lanekeeper.store.device.device import claims_of, devices_to_clean
 from lanekeeper.store.host.host import host_insert, host_told_by_name, hosts_seen
 from lanekeeper.store.image.image import image_insert
 from lanekeeper.store.network.port import port_create
-from lanekeeper.store.tables import metadata, network, segment, subnet
+from lanekeeper.store.tables import network, segment, subnet
+from planting import plant
 
 PROJECT, OTHER_PROJECT = "1" * 32, "2" * 32
 ALIASES = (
@@ -324,8 +325,8 @@ def fleet(
     database_url: str, state_dir: Path, settings: Config | None = None, hosts: int = 1
 ) -> Iterator[Fleet]:
     """A site on an empty database, with hosts h1 to hN."""
+    plant(database_url)
     with Database(database_url) as database:
-        metadata.create_all(database.engine)
         hands = Hands()
         site = Site(
             database=database, config=settings or config(), clock=hands, state_dir=state_dir

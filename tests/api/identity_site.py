@@ -23,7 +23,7 @@ from lanekeeper.control.identity.token import authenticate_token
 from lanekeeper.control.identity.token_memory import TokenMemory
 from lanekeeper.control.site import Site
 from lanekeeper.store.database import Database
-from lanekeeper.store.tables import metadata
+from planting import plant
 
 
 @dataclass
@@ -138,8 +138,8 @@ def project(name: str) -> dict[str, object]:
 def world(url: str, state_dir: Path, faces: Iterable[Face] = (IDENTITY,)) -> Iterator[World]:
     """A fresh installation on *url*."""
     hands = Hands()
+    plant(url)
     with Database(url) as database:
-        metadata.create_all(database.engine)
         site = Site(
             database=database,
             config=Config(),
