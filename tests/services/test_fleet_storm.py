@@ -36,8 +36,10 @@ HOSTS, CREATES = (int(number) for number in _SIZE.split(","))
 _PER_HOST = 3  # servers with two of the seven VFs that alias a1 has on the lab's host
 assert CREATES <= HOSTS * _PER_HOST, "LANEKEEPER_STORM: all of them have to fit"
 _AT_ONCE = 32 if CREATES >= 100 else 4
-_LIVES_S = (3.0, 10.0) if CREATES >= 100 else (0.5, 2.0)
-"""How long a controller lives at least and at most: in a large storm servers shall be made, too."""
+_LIVES_ANSWERS = (20, 100) if CREATES >= 100 else (0, 4)
+_LIVES_S = 60.0 if CREATES >= 100 else 4.0
+"""A controller is killed after so many answers, however long a machine takes to give them, or after
+so long: with each kill all those are lost that are under way."""
 _STORMY = ("--fail", "kill:3", "--fail-lasts", "1")
 _WITHIN_S = 60 + HOSTS * 2.0
 _STORM_WITHIN_S = 300 + CREATES * 3.0
@@ -54,6 +56,7 @@ class Controller:
     port: int = field(default_factory=pick_port)
     process: Process | None = None
     kills: int = 0
+    answered: int = 0
     failure: BaseException | None = None
     """Why it was not started again; nobody waits for an answer then."""
 
@@ -68,7 +71,7 @@ class Controller:
     def havoc(self, random: Random, over: threading.Event) -> None:
         """Kill it again and again until it is over."""
         try:
-            while not over.wait(random.uniform(*_LIVES_S)):
+            while self._lives(random.randint(*_LIVES_ANSWERS), over):
                 assert self.process is not None
                 os.kill(self.process.pid, signal.SIGKILL)
                 self.process.wait()
@@ -77,6 +80,14 @@ class Controller:
         except BaseException as error:
             self.failure = error
             raise
+
+    def _lives(self, answers: int, over: threading.Event) -> bool:
+        """Let it live until it has given so many answers; whether it is to be killed then."""
+        until, deadline = self.answered + answers, time.monotonic() + _LIVES_S
+        while self.answered < until and time.monotonic() < deadline:
+            if over.wait(0.02):
+                return False
+        return not over.is_set()
 
     def stacks(self) -> str:
         """What each of its threads is doing, as far as it says so in time."""
@@ -125,6 +136,7 @@ class Client:
                 return None
         else:
             raise AssertionError("nobody listened for a minute")
+        self._controller.answered += 1  # by many threads; it need not be exact
         return None if answer.status_code == 503 else answer
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
