@@ -31,13 +31,15 @@ NAMES = (
     "snapshot",
     "scheduling",
 )
+AT_REQUEST = ("storm", "filters")
+"""What takes too long, or needs too much, to be run with all the rest."""
 
 
 def main() -> int:
     """Run what was asked for; 3 when a figure cannot be had on this machine."""
     arguments = _parser().parse_args()
     if arguments.list:
-        for name in NAMES:
+        for name in (*NAMES, *AT_REQUEST):
             print(f"{name:10} {_first_line(name)}")
         return 0
     _say_where()
@@ -56,19 +58,35 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, *AT_REQUEST, []], metavar="NAME")
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--runs", type=int, default=5, help="samples a figure (5)")
     parser.add_argument(
-        "--hosts", type=int, nargs="+", default=[100, 1000], help="placement: hosts (100 1000)"
+        "--hosts",
+        type=int,
+        nargs="+",
+        default=[100, 1000],
+        help="placement, filters: hosts (100 1000)",
     )
     parser.add_argument(
         "--bound", type=float, default=30, help="placement: seconds to wait for one answer (30)"
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="placement: draw it too")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="placement, filters: draw it too"
+    )
     parser.add_argument("--rounds", type=int, default=100, help="oversell: rounds of rivals (100)")
     parser.add_argument(
         "--fleet", type=int, default=10000, help="snapshot, scheduling: hosts (10000)"
+    )
+    parser.add_argument(
+        "--nova",
+        type=Path,
+        default=Path(".venv-nova/bin/python"),
+        metavar="PYTHON",
+        help="filters: the Python that has Nova (.venv-nova/bin/python)",
+    )
+    parser.add_argument(
+        "--storm", default="1000,1000", metavar="HOSTS,CREATES", help="storm: (1000,1000)"
     )
     parser.add_argument("--dir", type=Path, help="where files are made; its disk is measured too")
     return parser

@@ -41,6 +41,7 @@ from lanekeeper.store.device.device import devices_to_clean
 from lanekeeper.store.network.port import port_create
 from lanekeeper.store.placement.inventory import count_of, counted
 from lanekeeper.store.tables import claim, device, metadata
+from planting import plant
 
 POLICIES = (GroupPolicy.AFFINITY, GroupPolicy.ANTI_AFFINITY, GroupPolicy.SOFT_ANTI_AFFINITY)
 HOSTS = ("h0", "h1", "h2")
@@ -51,9 +52,11 @@ _FILL = 4
 @contextmanager
 def one_database() -> Iterator[Database]:
     """A database for one world after the other: what it has compiled once it need not again."""
-    with tempfile.TemporaryDirectory() as home, Database(f"sqlite:///{home}/x.db") as database:
-        metadata.create_all(database.engine)
-        yield database
+    with tempfile.TemporaryDirectory() as home:
+        url = f"sqlite:///{home}/x.db"
+        plant(url)
+        with Database(url) as database:
+            yield database
 
 
 def _emptied(connection: sa.Connection) -> None:

@@ -11,20 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
-from lanekeeper.store.tables import metadata
 from postgres import PostgreSQL
 
 KINDS = ["sqlite", "postgresql"]
-
-
-def make_tables(engine: sa.Engine) -> None:
-    """Make what is missing, in a database that may be a copy of one that has all."""
-    if not sa.inspect(engine).has_table("host"):
-        metadata.create_all(engine)
 
 
 @pytest.fixture(scope="session")

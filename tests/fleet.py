@@ -17,7 +17,6 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from databases import make_tables
 from lanekeeper.api.app import application, bearer
 from lanekeeper.api.policy import Enforcer
 from lanekeeper.api.row import Face
@@ -46,6 +45,7 @@ from lanekeeper.store.host.host import host_insert, host_told_by_name, hosts_see
 from lanekeeper.store.image.image import image_insert
 from lanekeeper.store.network.port import port_create
 from lanekeeper.store.tables import network, segment, subnet
+from planting import plant
 
 PROJECT, OTHER_PROJECT = "1" * 32, "2" * 32
 ALIASES = (
@@ -328,8 +328,8 @@ def fleet(
     database_url: str, state_dir: Path, settings: Config | None = None, hosts: int = 1
 ) -> Iterator[Fleet]:
     """A site on an empty database, with hosts h1 to hN."""
+    plant(database_url)
     with Database(database_url) as database:
-        make_tables(database.engine)
         hands = Hands()
         site = Site(
             database=database, config=settings or config(), clock=hands, state_dir=state_dir

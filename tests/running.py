@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ CLOUD = "lanekeeper"
 _READY_WITHIN_S = 60
 _STOPPED_WITHIN_S = 15
 _COMMAND_WITHIN_S = 120
+_PORTS_FROM, _PORTS_TRIED = 10_000, 100
 
 
 def until(condition: Callable[[], Any], what: str, within_s: float = 30) -> Any:
@@ -78,6 +80,10 @@ class Process:
     @property
     def pid(self) -> int:
         return self._child.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._child.poll() is None
 
     @property
     def output(self) -> str:
@@ -243,11 +249,17 @@ class Instance:
 
 
 def pick_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that nobody listened on a moment ago.
+
+    It is none that the kernel gives to clients: whoever listens there is ended and started again,
+    and meanwhile a client that calls somebody else, or this very port, may be given it.
+    """
+    first_of_clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.SystemRandom().sample(range(_PORTS_FROM, first_of_clients), _PORTS_TRIED):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"none of {_PORTS_TRIED} ports is free")
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from databases import make_tables
 from lanekeeper.api.app import application, bearer
 from lanekeeper.api.identity.face import FACE as IDENTITY
 from lanekeeper.api.policy import Enforcer
@@ -24,6 +23,7 @@ from lanekeeper.control.identity.token import authenticate_token
 from lanekeeper.control.identity.token_memory import TokenMemory
 from lanekeeper.control.site import Site
 from lanekeeper.store.database import Database
+from planting import plant
 
 
 @dataclass
@@ -138,8 +138,8 @@ def project(name: str) -> dict[str, object]:
 def world(url: str, state_dir: Path, faces: Iterable[Face] = (IDENTITY,)) -> Iterator[World]:
     """A fresh installation on *url*."""
     hands = Hands()
+    plant(url)
     with Database(url) as database:
-        make_tables(database.engine)
         site = Site(
             database=database,
             config=Config(),

@@ -13,7 +13,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from databases import make_tables
 from lanekeeper.api.app import application, bearer
 from lanekeeper.api.network.face import FACE
 from lanekeeper.api.policy import Enforcer
@@ -26,6 +25,7 @@ from lanekeeper.protocol import DeviceFact, HostFacts
 from lanekeeper.store.database import Database
 from lanekeeper.store.host.host import host_insert
 from lanekeeper.store.tables import host, server
+from planting import plant
 
 START = datetime(2026, 11, 20, 21, 26, 44, tzinfo=UTC)
 HOST_ID = "11111111-1111-1111-1111-111111111111"
@@ -187,8 +187,8 @@ def world(database_url: str, state_dir: Path) -> Iterator[World]:
         physical_network_mtus={"physnet2": 9000},
     )
     hands = Hands()
+    plant(database_url)
     with Database(database_url) as database:
-        make_tables(database.engine)
         database.write(lambda c: host_insert(c, HOST_ID, "h1", "secret", START))
         site = Site(database=database, config=Config(ml2=ml2), clock=hands, state_dir=state_dir)
         app = application(site, [FACE], {"": _who}, Enforcer([FACE]))

@@ -103,4 +103,4 @@ def test_the_books_are_right() -> None:
 
 @pytest.mark.long
 def test_the_books_are_right_for_long() -> None:
-    _look(1500, 20)
+    _look(600, 15)

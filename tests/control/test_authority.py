@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from databases import make_tables
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.identity.authority import (
@@ -30,7 +29,6 @@ pytestmark = pytest.mark.service
 @pytest.fixture
 def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
     with Database(database_url) as database:
-        make_tables(database.engine)
         yield Site(database=database, config=Config(), clock=utc_now, state_dir=tmp_path / "state")
 
 

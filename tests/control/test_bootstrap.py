@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from databases import make_tables
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.identity.bootstrap import Bootstrap, bootstrap, write_credentials
@@ -26,7 +25,6 @@ def site_at(database: Database, state_dir: Path) -> Site:
 @pytest.fixture
 def site(database_url: str, tmp_path: Path) -> Any:
     with Database(database_url) as database:
-        make_tables(database.engine)
         yield site_at(database, tmp_path / "one")
 
 
@@ -78,7 +76,6 @@ def test_of_controllers_that_start_at_once_one_makes_the_admin(
 ) -> None:
     made: dict[int, Bootstrap | None] = {}
     with Database(database_url) as database:
-        make_tables(database.engine)
         barrier = threading.Barrier(4)
 
         def start(number: int) -> None:

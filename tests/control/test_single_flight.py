@@ -64,3 +64,17 @@ def test_a_failure_is_told_to_all_who_wait() -> None:
                 one.result(_PATIENCE_S)
     assert looks.number <= len(looks.outcomes)
     assert flight.run(lambda: 7) == 7
+
+
+def test_nobody_waits_for_ever_for_a_look_that_does_not_end() -> None:
+    looks, flight = Looks(), SingleFlight[int](lands_within_s=0.05)
+    with ThreadPoolExecutor(_WAITING + 1) as pool:
+        first = pool.submit(flight.run, looks.look)
+        assert looks.begun.acquire(timeout=_PATIENCE_S)
+        for other in [pool.submit(flight.run, looks.look) for _ in range(_WAITING)]:
+            with pytest.raises(Unavailable, match="was not read within"):
+                other.result(_PATIENCE_S)
+        looks.outcomes[0].set_result(1)
+        assert first.result(_PATIENCE_S) == 1
+        looks.outcomes[1].set_result(2)
+        assert flight.run(looks.look) == 2

@@ -1,7 +1,8 @@
 """Servers made by many at once on a simulated fleet, while agents and controllers are killed.
 
 ``LANEKEEPER_STORM=HOSTS,CREATES`` sets the size, 8,24 where it is unset; from 100 creates on they
-come 32 at a time.
+come 32 at a time. ``./dev bench storm`` is 1000,1000. Every wait ends: what takes too long fails,
+with the stacks of the controller's threads and who waits for whom in the database.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import httpx
 import pytest
 import yaml
 
+from lanekeeper.store.database import Database
 from running import LANEKEEPER, Process, pick_port, until
 
 pytestmark = pytest.mark.service
@@ -34,8 +36,15 @@ HOSTS, CREATES = (int(number) for number in _SIZE.split(","))
 _PER_HOST = 3  # servers with two of the seven VFs that alias a1 has on the lab's host
 assert CREATES <= HOSTS * _PER_HOST, "LANEKEEPER_STORM: all of them have to fit"
 _AT_ONCE = 32 if CREATES >= 100 else 4
+_LIVES_ANSWERS = (20, 100) if CREATES >= 100 else (0, 4)
+_LIVES_S = 60.0 if CREATES >= 100 else 4.0
+"""A controller is killed after so many answers, however long a machine takes to give them, or after
+so long: with each kill all those are lost that are under way."""
 _STORMY = ("--fail", "kill:3", "--fail-lasts", "1")
 _WITHIN_S = 60 + HOSTS * 2.0
+_STORM_WITHIN_S = 300 + CREATES * 3.0
+_RESTART_WITHIN_S = 120.0
+_DUMPED_WITHIN_S = 5.0
 
 
 @dataclass(slots=True)
@@ -47,6 +56,9 @@ class Controller:
     port: int = field(default_factory=pick_port)
     process: Process | None = None
     kills: int = 0
+    answered: int = 0
+    failure: BaseException | None = None
+    """Why it was not started again; nobody waits for an answer then."""
 
     def start(self) -> None:
         words = [LANEKEEPER, "controller", "--state-dir", str(self.home / "state")]
@@ -58,12 +70,33 @@ class Controller:
 
     def havoc(self, random: Random, over: threading.Event) -> None:
         """Kill it again and again until it is over."""
-        while not over.wait(random.uniform(0.5, 2.0)):
-            assert self.process is not None
-            os.kill(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.kills += 1
-            self.start()
+        try:
+            while self._lives(random.randint(*_LIVES_ANSWERS), over):
+                assert self.process is not None
+                os.kill(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+                self.kills += 1
+                self.start()
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _lives(self, answers: int, over: threading.Event) -> bool:
+        """Let it live until it has given so many answers; whether it is to be killed then."""
+        until, deadline = self.answered + answers, time.monotonic() + _LIVES_S
+        while self.answered < until and time.monotonic() < deadline:
+            if over.wait(0.02):
+                return False
+        return not over.is_set()
+
+    def stacks(self) -> str:
+        """What each of its threads is doing, as far as it says so in time."""
+        if self.process is None or not self.process.is_running:
+            return f"the controller does not run: {self.failure!r}"
+        before = len(self.process.errors)
+        os.kill(self.process.pid, signal.SIGUSR2)
+        time.sleep(_DUMPED_WITHIN_S)
+        return self.process.errors[before:]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,6 +108,7 @@ class Client:
     """Asks again where nobody answers; for what may be asked twice."""
 
     def __init__(self, controller: Controller) -> None:
+        self._controller, self._deadline = controller, time.monotonic() + _STORM_WITHIN_S
         text = (controller.home / "state/clouds.yaml").read_text()
         auth = yaml.safe_load(text)["clouds"]["lanekeeper"]["auth"]
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{controller.port}", timeout=60)
@@ -91,6 +125,8 @@ class Client:
         Where nobody listened nothing was asked, so it is asked again.
         """
         for _ in range(600):
+            assert self._controller.failure is None, "the controller was not started again"
+            assert time.monotonic() < self._deadline, f"{method} {path}: all that takes too long"
             try:
                 answer = self.http.request(method, path, json=body)
                 break
@@ -100,6 +136,7 @@ class Client:
                 return None
         else:
             raise AssertionError("nobody listened for a minute")
+        self._controller.answered += 1  # by many threads; it need not be exact
         return None if answer.status_code == 503 else answer
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
@@ -207,15 +244,15 @@ def test_nothing_is_doubled_lost_or_leaked(database_url: str, tmp_path: Path) ->
         with fleet(controller, tmp_path, *_STORMY, "--seed", str(seed)) as suffering:
             client = Client(controller)
             body = prepare(client)
-            havoc = threading.Thread(target=controller.havoc, args=(random, over))
-            havoc.start()
             began = time.monotonic()
-            try:
-                with ThreadPoolExecutor(_AT_ONCE) as pool:
-                    answers = list(pool.map(partial(create, client, body), range(CREATES)))
-            finally:
-                over.set()
-                havoc.join()
+            with ThreadPoolExecutor(1) as weather:
+                havoc = weather.submit(controller.havoc, random, over)
+                try:
+                    with ThreadPoolExecutor(_AT_ONCE) as pool:
+                        answers = list(pool.map(partial(create, client, body), range(CREATES)))
+                finally:
+                    over.set()
+                havoc.result(_RESTART_WITHIN_S)
             took_s = time.monotonic() - began
             killed = suffering.output.count("are killed for")
         with fleet(controller, tmp_path):  # the weather is calm: all must come to rest
@@ -232,6 +269,9 @@ def test_nothing_is_doubled_lost_or_leaked(database_url: str, tmp_path: Path) ->
         assert controller.process is not None
         assert controller.process.stop() == 0
         verified(controller, tmp_path, seed)
+    except BaseException as error:
+        error.add_note(f"seed {seed}\n{controller.stacks()}\n{waits(url)}")
+        raise
     finally:
         if controller.process is not None:
             controller.process.kill()
@@ -242,6 +282,19 @@ def test_nothing_is_doubled_lost_or_leaked(database_url: str, tmp_path: Path) ->
         f"{len(servers)} servers, {answers.count(None)} answers lost, controller killed "
         f"{controller.kills} times, agents' processes {killed} times"
     )
+
+
+def waits(url: str | None) -> str:
+    """Who does what in the database, and who waits for whom."""
+    if url is None:
+        return ""
+    with Database(url) as database, database.read() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT pid, state, now() - xact_start, wait_event_type, wait_event, "
+            "pg_blocking_pids(pid), left(query, 120) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return "\n".join(map(str, rows))
 
 
 def verified(controller: Controller, home: Path, seed: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from running import LANEKEEPER, Process, pick_port, running
+from running import LANEKEEPER, Process, pick_port, running, until
 
 pytestmark = pytest.mark.service
 
@@ -47,6 +48,13 @@ def test_credentials_are_readable_by_their_owner_only(tmp_path: Path) -> None:
         assert {path.name for path in holders} >= {"clouds.yaml", "openrc"}
         assert {stat.S_IMODE(path.stat().st_mode) for path in holders} == {0o600}
         assert password not in instance.process.output + instance.process.errors
+
+
+def test_it_says_what_its_threads_do(tmp_path: Path) -> None:
+    with running(tmp_path / "state") as instance:
+        os.kill(instance.process.pid, signal.SIGUSR2)
+        until(lambda: 'cli/up.py", line' in instance.process.errors, "the main thread's stack")
+        assert list(instance.sdk.compute.flavors()) is not None
 
 
 def _holds(path: Path, secret: str) -> bool:

@@ -11,7 +11,6 @@ from typing import TypeVar
 import pytest
 import sqlalchemy as sa
 
-from databases import make_tables
 from lanekeeper.domain.errors import Conflict, Error, NotFound, Stale
 from lanekeeper.domain.network.binding import vif_details
 from lanekeeper.domain.network.network import NetworkWanted
@@ -64,7 +63,6 @@ PROFILE = {
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     with Database(database_url) as database:
-        make_tables(database.engine)
         database.write(lambda c: add_network(c, NET, 15))
         yield database
 

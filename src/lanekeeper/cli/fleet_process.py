@@ -94,7 +94,7 @@ class _Process:
                 self.pipe.send(mishap)
             return
         self.child.kill()
-        self.child.join()
+        self.child.join(_ENDED_WITHIN_S)
         self.pipe.close()
         self.back_at = time.monotonic() + mishap.lasts_s
         count = len(self.part.patterns)
@@ -113,7 +113,7 @@ class _Process:
         self.child.join(_ENDED_WITHIN_S)
         if self.child.is_alive():
             self.child.kill()
-            self.child.join()
+            self.child.join(_ENDED_WITHIN_S)
 
 
 class Fleet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import gc
 import signal
 import socket
@@ -176,8 +177,12 @@ def _has_password(url: str) -> bool:
 
 @contextmanager
 def until_told() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM and SIGINT set; a second one kills as usual."""
+    """Yield an event that SIGTERM and SIGINT set; a second one kills as usual.
+
+    SIGUSR2 has the program say on its standard error what each of its threads is doing.
+    """
     told = threading.Event()
+    faulthandler.register(signal.SIGUSR2)
 
     def tell(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -189,3 +194,4 @@ def until_told() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        faulthandler.unregister(signal.SIGUSR2)

@@ -60,7 +60,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "controller",
         help="the controller alone; agents come to it",
         description="Serves all faces; hosts come in by lanekeeper agent. Prints 'ready URL' once "
-        f"it answers; SIGHUP has it read its files again, SIGTERM ends it. {_CODES}",
+        "it answers; SIGHUP has it read its files again, SIGUSR2 tell what its threads do, SIGTERM "
+        f"ends it. {_CODES}",
     )
     _common(alone)
     alone.set_defaults(handler=run_controller)
