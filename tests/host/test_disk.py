@@ -1,6 +1,9 @@
 from pathlib import Path
 
+import pytest
+
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.capture import capture
 from lanekeeper.host.disk import read_mounted
 from lanekeeper.host.tree import plant
 
@@ -39,3 +42,36 @@ sys/class/block/nvme0c0n1 -> ../../../{path}
 sys/class/block/nvme0n1p3 -> ../../../{drive}/nvme0n1p3
 """
     assert read_mounted(plant(tree, tmp_path)) == {PciAddress.parse("0000:02:00.0"): ("swap",)}
+
+
+POOL = f"""
+sys/class/block/nvme0n1p1 -> ../../../{NVME}/nvme0n1p1
+{NVME}/nvme0n1p1/partition = 1
+sys/dev/block/259:1 -> ../../../{NVME}/nvme0n1p1
+run/udev/data/b259:1 = I:123\\nE:ID_FS_LABEL=rpool\\nE:ID_SERIAL=S5GX\\nE:ID_FS_TYPE=zfs_member
+run/udev/data/b8:0 = E:ID_FS_TYPE=ext4
+run/udev/data/c1:1 = E:ID_FS_TYPE=zfs_member
+"""
+FUNCTION = PciAddress.parse("0000:01:00.0")
+
+
+@pytest.mark.parametrize(
+    ("more", "places"),
+    [
+        ("", ("the ZFS pool rpool",)),
+        ("proc/self/mounts = other/a / zfs rw\\n", ("the ZFS pool rpool",)),
+        ("proc/self/mounts = rpool/ROOT/debian / zfs rw\\n", ("the ZFS pool rpool", "/")),
+        (
+            "proc/swaps = Filename Type\\n/dev/zd0 partition 8 0 -2\n",
+            ("the ZFS pool rpool", "swap"),
+        ),
+    ],
+)
+def test_members_of_zfs_pools_are_in_use_and_captured_as_such(
+    more: str, places: tuple[str, ...], tmp_path: Path
+) -> None:
+    host = plant(POOL + more, tmp_path / "host")
+    assert read_mounted(host) == {FUNCTION: places}
+    text = capture(host)
+    assert "S5GX" not in text
+    assert read_mounted(plant(text, tmp_path / "captured")) == {FUNCTION: places}

@@ -1,9 +1,12 @@
 """Devices that go to guests whole: how they come to their driver, stay there and come back."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from domain.hostplan.hosts import PF
+from domain.hostplan.hosts import host as facts
 from host.cards import with_cards
 from host.test_plans import HEALTHY, PLANS, host_of
 from lanekeeper.cli.host.adopt import policy_text
@@ -77,10 +80,24 @@ def test_disk_and_group_are_refused_unless_they_are_allowed(tmp_path: Path) -> N
         )
     )
     cards = host.replace("etc/udev/rules.d /\n", "")
-    root_disk = policy("0000:3c:00.0")
+    data = re.sub(r"(/dev/\S+) / ", r"\1 /srv ", cards)
+    assert data != cards
+    disk = policy("0000:3c:00.0")
     both = policy("0000:3c:00.0", allow=["disk", "group"])
-    assert codes(cards, root_disk, tmp_path / "a") == ["device-has-disk", "device-group-in-use"]
-    assert codes(cards, both, tmp_path / "b") == []
+    assert codes(data, disk, tmp_path / "a") == ["device-has-disk", "device-group-in-use"]
+    assert codes(data, both, tmp_path / "b") == []
+
+
+@pytest.mark.parametrize("place", ["/", "/usr", "/var", "swap"])
+def test_what_the_host_runs_from_is_never_given_away(place: str) -> None:
+    host = facts(mounted={PF: ("/boot", place)})
+    wanted = policy(str(PF), allow=["disk", "group", "addresses"])
+    (refusal,) = [one for one in plan(wanted, host).refusals if "device-has" in one.code]
+    assert (refusal.code, refusal.reason) == (
+        "device-has-root",
+        f"the host runs from its disks: {place}",
+    )
+    assert "allow: [disk] does not give these away" in refusal.fix
 
 
 def test_a_pf_with_vfs_is_no_whole_device_and_a_vf_is_sent_to_its_pf(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ KEPT = (
     "sys/bus/pci/slots/*/address",
     "sys/class/net/*",
     "sys/class/block/*",
+    "sys/dev/block/*",
     "sys/devices/virtual/block/dm-*/dm/name",
     "sys/devices/virtual/block/*/slaves/*",
     "sys/class/iommu/*",

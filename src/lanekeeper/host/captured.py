@@ -9,6 +9,7 @@ from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.attribute import read_lines
 from lanekeeper.host.capture_list import KEPT, LINES_KEPT
+from lanekeeper.host.disk import UDEV, read_members
 from lanekeeper.host.facts import read_release
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import CAPTURED as HOLDERS
@@ -31,6 +32,7 @@ def extracts(root: Path) -> Iterator[tuple[str, str | None]]:
     yield from _read(DEVICE, lambda: _log(root))
     yield from _read(f"lib/modules/{release}/modules.alias", lambda: _variants(root, release))
     yield from _read(CAPTURED, lambda: _initramfs(root, release))
+    yield from _members(root)
     devices = PciSysfs(root).scan().devices
     yield from _read(HOLDERS, lambda: _holders(root, devices))
     yield from _read(SETTINGS, lambda: _settings(root, devices))
@@ -62,6 +64,12 @@ def _lines(root: Path) -> Iterator[tuple[str, str | None]]:
 def _holders(root: Path, devices: tuple[PciDevice, ...]) -> str:
     found = read_holders(root, devices)
     return encode_holders(found) if found else ""
+
+
+def _members(root: Path) -> Iterator[tuple[str, str]]:
+    """Of udev's records only those of ZFS, and of these only what makes them such."""
+    for one in read_members(root):
+        yield f"{UDEV}/b{one.number}", f"E:ID_FS_LABEL={one.pool}\nE:ID_FS_TYPE=zfs_member"
 
 
 def _settings(root: Path, devices: tuple[PciDevice, ...]) -> str:

@@ -14,6 +14,9 @@ from lanekeeper.domain.hostplan.step import Impact, Refusal, State, Step
 from lanekeeper.domain.hostplan.steps.vf import may_be_in_a_guest, named
 from lanekeeper.domain.pci.device import PciDevice
 
+_VITAL = frozenset({"/", "/usr", "/var", "swap"})
+"""Without these a host does not go on; the journal of its changes lies below ``/var``."""
+
 
 def device_refusals(policy: Policy, host: HostFacts, chosen: ChosenDevices) -> Iterator[Refusal]:
     """Refuse what the host would lose with a device, unless the entry allows it."""
@@ -32,7 +35,12 @@ def device_refusals(policy: Policy, host: HostFacts, chosen: ChosenDevices) -> I
             fix = "see that the host is reached otherwise; allow: [boot-vga] gives it away"
             yield Refusal("device-is-boot-vga", subject, reason, fix)
         places = host.mounted.get(device.address, ())
-        if places and Allow.DISK not in entry.allow:
+        vital = [place for place in places if place in _VITAL]
+        if vital:
+            reason = f"the host runs from its disks: {', '.join(vital)}"
+            fix = "choose another device, or move them; allow: [disk] does not give these away"
+            yield Refusal("device-has-root", subject, reason, fix)
+        elif places and Allow.DISK not in entry.allow:
             reason = f"the host has {', '.join(places)} on its disks"
             fix = "unmount them, or choose another device; allow: [disk] takes them away"
             yield Refusal("device-has-disk", subject, reason, fix)
