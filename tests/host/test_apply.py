@@ -331,8 +331,9 @@ def test_nothing_to_resume_or_take_back_makes_no_directory(tmp_path: Path) -> No
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     world = World(tmp_path)
-    (tmp_path / "etc/lanekeeper").write_text("in the way")
-    outcome = apply(world.plan(SAMPLE).steps, world.actor(), world.changes)
+    steps = world.plan(SAMPLE).steps
+    (tmp_path / "etc/lanekeeper").write_text("in the way")  # since it was planned
+    outcome = apply(steps, world.actor(), world.changes)
     assert outcome is not None
     assert "make directory /etc/lanekeeper" in outcome.failure
     assert "File exists" in outcome.failure

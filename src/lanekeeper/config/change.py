@@ -37,7 +37,8 @@ class Program:
 
 CONTROLLER = Program(
     "controller",
-    frozenset({"pci", "ml2", "compute", "scheduler", "rules", "lanekeeper", "placement", "health"}),
+    frozenset({"pci", "ml2", "compute", "scheduler", "quota", "placement", "health", "rules"})
+    | {"lanekeeper"},
 )
 AGENT = Program("agent", has_agent=True)
 UP = Program("up", CONTROLLER.parts, has_agent=True)

@@ -138,8 +138,10 @@ def devices_merge(
         for fact in told
         if fact.address in found
     }
-    new = [fact for fact in told if fact.address not in found]
-    ids |= _insert(connection, host_id, new, ids, doubted, now=now)
+    new = sorted((fact for fact in told if fact.address not in found), key=attrgetter("address"))
+    # A VF's row names its PF's; and a PF in doubt is set aside whole, while none of its VFs is.
+    for some in ([one for one in new if not one.parent], [one for one in new if one.parent]):
+        ids |= _insert(connection, host_id, some, ids, doubted, now=now)
     held_once_spend(connection, host_id)
     return Merged(ids, moved, _asides(connection, ids, doubted))
 
@@ -209,28 +211,26 @@ def _insert(
     Args:
         connection: in a transaction that holds the host.
         host_id: whose they are.
-        new: what has no row; its PFs are among it or among what is *known*.
-        known: ids by address of what has one.
+        new: what has no row.
+        known: ids by address of what has one, among it the PFs of what is new.
         doubted: what is to be quarantined, by address.
         now: since when they are as they are.
     """
     if not new:
         return {}
     ids = {fact.address: str(uuid.uuid4()) for fact in new}
-    pfs = {**known, **ids}
     rows = [
         {
             "id": ids[fact.address],
             "host_id": host_id,
             "address": fact.address,
-            "pf_id": pfs[fact.parent] if fact.parent else None,
+            "pf_id": known[fact.parent] if fact.parent else None,
             "state": DeviceState.QUARANTINED if fact.address in doubted else DeviceState.AVAILABLE,
             "state_reason": doubted[fact.address].reason if fact.address in doubted else "",
             "state_at": now,
             **_values(fact),
         }
-        # A VF's row names its PF's, which comes first.
-        for fact in sorted(new, key=lambda fact: (fact.parent is not None, fact.address))
+        for fact in new
     ]
     connection.execute(device.insert(), rows)
     cards = [{"pf_device_id": row["id"]} for row in rows if row["dev_type"] == DeviceType.PF]
