@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from postgres import PostgreSQL
 
 
-def test_each_test_gets_an_empty_database(database_url: str) -> None:
-    engine = sa.create_engine(database_url)
+def test_each_test_gets_an_empty_database(empty_database_url: str) -> None:
+    engine = sa.create_engine(empty_database_url)
     try:
         assert sa.inspect(engine).get_table_names() == []
     finally:

@@ -155,18 +155,20 @@ def test_who_waits_too_long_for_its_turn_has_changed_nothing(file: Path) -> None
     assert names(f"sqlite:///{file}") == {"CUSTOM_FIRST"}
 
 
-def test_a_reader_of_tools_makes_no_file_and_writes_nothing(file: Path, database_url: str) -> None:
+def test_a_reader_of_tools_makes_no_file_and_writes_nothing(
+    file: Path, empty_database_url: str
+) -> None:
     with (
         pytest.raises(Unavailable, match="there is no database at"),
         read_only(f"sqlite:///{file}"),
     ):
         pass
     assert not file.exists()
-    with made(database_url):
+    with made(empty_database_url):
         refused = pytest.raises(Unavailable, match=r"readonly database|read-only transaction")
-        with refused, read_only(database_url) as connection:
+        with refused, read_only(empty_database_url) as connection:
             connection.execute(trait.insert().values(name="CUSTOM_NO"))
-    assert names(database_url) == {"CUSTOM_FIRST"}
+    assert names(empty_database_url) == {"CUSTOM_FIRST"}
 
 
 # PostgreSQL ---------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def sorted_by_key(name: str, kept: list[dict[str, Any]]) -> list[dict[str, Any]]
 
 
 def test_claims_of_before_there_were_quotas_get_the_names_of_their_aliases(
-    database_url: str, tmp_path: Path
+    empty_database_url: str, tmp_path: Path
 ) -> None:
     with fleet(f"sqlite:///{tmp_path / 'today.db'}", tmp_path) as today:
         specs = {"pci_passthrough:alias": "a1:2"}
@@ -112,7 +112,7 @@ def test_claims_of_before_there_were_quotas_get_the_names_of_their_aliases(
         nic = NicAsked(network_id=today.network())
         asked = NewServer(name="s", flavor_id="f", image_id=today.image(), networks=[nic])
         create_servers(today.site, ADMIN, asked)
-        with Database(database_url) as database:
+        with Database(empty_database_url) as database:
             upgrade(database.engine, "0018")
             with today.site.database.read() as source, database.engine.begin() as target:
                 assert "alias" not in copy_into(source, target)["claim"][0]

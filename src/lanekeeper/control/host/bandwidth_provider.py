@@ -71,11 +71,13 @@ def provide_bandwidth(
     now: datetime,
 ) -> None:
     """Give a host the providers of *offers*, and have what ports hold follow their cards."""
-    below = [
-        HostProvider(id=one.id, name=names[one.id], parent_id=one.parent_id, owner="bandwidth")
+    below = {  # interfaces have the agent's provider in common
+        one.id: HostProvider(
+            id=one.id, name=names[one.id], parent_id=one.parent_id, owner="bandwidth"
+        )
         for one in offers
-    ]
-    providers_ensure(connection, record.id, below, now)
+    }
+    providers_ensure(connection, record.id, [*below.values()], now)
     providers_traits_set(connection, {one.id: one.traits for one in offers})
     for one in offers:
         stocks = {name: _stock(told) for name, told in one.inventories.items()}
