@@ -116,6 +116,9 @@ def _fix(
         yield f"PFs here: {there or 'none'}"
     else:
         yield "`lanekeeper host show` lists what is here"
+    if entry.selector.address is None:
+        for name, fault in host.device_faults:
+            yield f"{name} is set aside, since {fault}: it may be what is meant"
 
 
 def _order_unknown(kind: _Kind, entry: _Entry, host: HostFacts) -> Refusal:

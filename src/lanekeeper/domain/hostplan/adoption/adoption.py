@@ -63,7 +63,7 @@ def _notes(survey: Survey) -> Iterator[Note]:
     for name, reason in host.device_faults:
         says = f"is set aside, since {reason}: nothing of it is in the policy; mend it, adopt anew"
         yield Note(name, says)
-    for name, reason in survey.faults:
+    for name, reason in (*host.node_faults, *survey.faults):
         yield Note(name, f"not in the policy, since it cannot be read: {reason}")
     yield from max_vfs_notes(survey)
     for pf in host.pfs:
