@@ -61,8 +61,8 @@ def test_its_device_is_set_aside_and_named(tmp_path: Path, spoiled: str, reason:
 
 def test_a_name_that_finds_nothing_tells_what_is_set_aside(tmp_path: Path) -> None:
     root = captured(tmp_path, f"{HOME}/net/ens1/flags = banana")
-    (refusal,) = planned(root, "version: 1\npfs: [{pf: {netdev: ens1}, vfs: 2}]\n").refusals
-    assert f"{PF} is set aside, since /sys/class/net/ens1/flags is 'banana'" in refusal.fix
+    (unmet,) = planned(root, "version: 1\npfs: [{pf: {netdev: ens1}, vfs: 2}]\n").warnings
+    assert f"{PF} is set aside, since /sys/class/net/ens1/flags is 'banana'" in unmet.fix
 
 
 @pytest.mark.parametrize("kind", ["nr", "free"])
