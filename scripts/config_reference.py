@@ -16,7 +16,7 @@ import msgspec
 
 from lanekeeper.config import Config
 from lanekeeper.config.change import AGENT, CONTROLLER, PLACEMENT, is_read_at_start
-from lanekeeper.config.names import GONE, bounds_in_words, options, sections
+from lanekeeper.config.names import GONE, MOVED, bounds_in_words, options, sections
 from lanekeeper.config.option import Option
 from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
@@ -73,6 +73,8 @@ def reference() -> str:
     parts.append("\n## Keys that are gone\n\n")
     for (section_name, key), why in GONE.items():
         parts.append(f"* `[{_cased(section_name)}] {key}`: {why}.\n")
+    for (section_name, key), (name, why) in MOVED.items():
+        parts.append(f"* `[{_cased(section_name)}] {key}`: `{name}` today. Not read: {why}.\n")
     return "".join(parts)
 
 

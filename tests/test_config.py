@@ -263,7 +263,7 @@ def test_openstacks_own_keys_are_passed_over_in_silence(read: Reader) -> None:
             "[vendor]\nfoo = 1\n",
             "nova.conf:2: [vendor] foo is neither Lanekeeper's nor OpenStack's",
         ),
-        ("[DEFAULT]\nscheduler_available_filters = x\n", "no longer exists"),
+        ("[DEFAULT]\nscheduler_available_filters = x\n", "is now [filter_scheduler] avail"),
         (f'[pci]\ndevice_spec = {VF[:-1]}, "rack": 1}}\n', "key 'rack' selects nothing"),
     ],
 )

@@ -53,6 +53,17 @@ def test_an_old_file_is_written_in_todays_form_with_its_comments(tmp_path: Path)
     }
 
 
+@pytest.mark.parametrize("head", ["", "[DEFAULT]\n"])
+def test_a_key_that_moved_is_written_in_its_section_of_today(tmp_path: Path, head: str) -> None:
+    text = f"{head}scheduler_available_filters=nova.scheduler.filters.all_filters\n"
+    found = converted(text, tmp_path)
+    (written,) = found.files.values()
+    assert "[filter_scheduler]\n" in written
+    assert "\navailable_filters = nova.scheduler.filters.all_filters\n" in written
+    assert "no longer exists" not in written
+    assert found.left == ()
+
+
 def test_vios_aliases_become_lines_and_those_of_vsphere_alone_are_left(tmp_path: Path) -> None:
     text = (
         "==> custom.yml <==\n# our cards\nnova_pci_alias:\n"

@@ -287,3 +287,16 @@ def test_what_follows_from_one_cause_is_told_once(look: Looker) -> None:
     found = [one.id for one in look(text, on_host=True).findings]
     assert "host-spec-idle" in found
     assert not {"host-alias-nothing", "host-network-nothing"} & {*found}
+
+
+def test_a_filter_list_that_moved_is_told_where_it_is_now(look: Looker) -> None:
+    ((line, says, fix),) = look.said("[DEFAULT]\nscheduler_available_filters = a\n", "key-old")
+    assert line == 2
+    assert "an old name of Nova's" in says
+    assert fix == "[filter_scheduler] available_filters = ..., or remove the line"
+
+
+def test_a_template_that_was_not_rendered_is_told_as_one(look: Looker) -> None:
+    (reason,) = look("==> custom.yml <==\nnova_pci_alias: {{ foo }}\n").unreadable
+    assert "custom.yml:1: a key is not text" in reason
+    assert 'stands in quotes, "{{ … }}"' in reason

@@ -253,3 +253,37 @@ def test_max_vfs_of_a_driver_without_vfs_stays_and_is_said(tmp_path: Path) -> No
     (note,) = [note for note in notes if "max_vfs" in note]
     assert note.startswith("kernel argument ixgbe.max_vfs=4 of the next boot: it stays as it is")
     assert 'add {pf: "0000:3b:00.0", vfs: 4} to pfs' in note
+
+
+@pytest.mark.parametrize("entry", ["every", "separate"])
+def test_what_an_earlier_policy_wrote_is_adopted(tmp_path: Path, entry: str) -> None:
+    root = plant("etc/grub.d/10_linux = #!/bin/sh\n", plant_lab(tmp_path))
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "version: 1\nkernel_arguments: [isolcpus=4-7]\nmodule_options: {igb: [debug=1, x=2]}\n"
+        f"blacklist: [igbvf]\npersist: false\nboot: {{entry: {entry}}}\n"
+    )
+    assert main(["host", "apply", "--simulate", str(root), "--policy", str(policy)]) == 0
+    found = adopt(read_survey(root)).document
+    assert found["module_options"] == {"igb": ["debug=1", "x=2"]}
+    assert found["blacklist"] == ["igbvf"]
+    assert "isolcpus=4-7" in found["kernel_arguments"]
+    assert found.get("boot", {"entry": "every"}) == {"entry": entry}
+    text = policy_text(adopt(read_survey(root)))
+    steps = plan(load_policy(f"{text}persist: false\n", "p"), read_host(root)).steps
+    assert steps == ()
+
+
+def test_options_that_no_policy_takes_are_noted(tmp_path: Path) -> None:
+    written = r"# Written by `lanekeeper host apply`\noptions igb max_vfs=2 debug=1\n"
+    root = plant(f"etc/modprobe.d/lanekeeper.conf = {written}\n", plant_lab(tmp_path))
+    found = adopt(read_survey(root))
+    assert found.document["module_options"] == {"igb": ["debug=1"]}
+    assert any("options igb max_vfs=2" in str(note) for note in found.notes)
+
+
+def test_a_file_of_the_operators_in_that_place_is_not_adopted(tmp_path: Path) -> None:
+    mine = r"options igb debug=1\nblacklist igbvf\n"
+    root = plant(f"etc/modprobe.d/lanekeeper.conf = {mine}\n", plant_lab(tmp_path))
+    found = adopt(read_survey(root)).document
+    assert found.keys().isdisjoint({"module_options", "blacklist"})

@@ -148,6 +148,18 @@ def test_a_directory_where_the_boot_loaders_settings_belong(
     assert said in refused(tmp_path, capsys, *where)
 
 
+def test_a_link_to_nothing_where_the_boot_loaders_settings_belong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated(tmp_path)
+    (tmp_path / "proc/cmdline").write_text("quiet\n")
+    (tmp_path / "etc/default/grub").unlink()
+    (tmp_path / "etc/default/grub").symlink_to("../gone/grub")
+    said = refused(tmp_path, capsys, "--simulate", str(tmp_path))
+    broken = "it is a link to ../gone/grub, which is not there"
+    assert f"/etc/default/grub is to be mended first, {broken}" in said
+
+
 def test_what_cannot_be_read_is_named_as_it_is_called_in_the_image(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

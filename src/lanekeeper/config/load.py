@@ -18,6 +18,7 @@ from lanekeeper.config.filter_name import GONE_FILTERS, gone_in_words
 from lanekeeper.config.names import (
     GONE,
     GUIDE_NAMES,
+    MOVED,
     OWN_SECTIONS,
     bounds_in_words,
     nearest,
@@ -196,6 +197,9 @@ class _Reader:
             )
         if gone := GONE.get((section, key)):
             self._warn(entry, f"{shown} no longer exists: {gone}{_wrong(key, entry.value)}")
+        elif moved := MOVED.get((section, key)):
+            name, why = moved
+            self._warn(entry, f"{shown} is now {name}; nothing here reads it: {why}")
         elif key not in openstack_options().get(section, ()):
             self._warn(
                 entry,

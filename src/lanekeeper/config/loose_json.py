@@ -105,13 +105,24 @@ class _Plain:
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, object]:
         if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
-            raise Invalid("a key is not text")
+            raise Invalid(_no_key(key for key, _ in node.value))
         pairs = [_pair(key, value) for key, value in node.value]
         self.twice.extend(_repeated(key for key, _ in pairs))
         return {
             key: self.value(value, depth + 1) if isinstance(value, yaml.Node) else value
             for key, value in pairs
         }
+
+
+def _no_key(keys: Iterator[yaml.Node]) -> str:
+    """Say of the first key that is no text what would be right."""
+    odd = next(key for key in keys if not isinstance(key, yaml.ScalarNode))
+    if isinstance(odd, yaml.MappingNode):
+        return (
+            "a key is not text, but a mapping: is {{ … }} a template that was not rendered? "
+            'Render it; a text that is meant so stands in quotes, "{{ … }}"'
+        )
+    return "a key is not text, but a list: put it in quotes"
 
 
 def _pair(key: yaml.ScalarNode, value: yaml.Node) -> tuple[str, yaml.Node | str]:

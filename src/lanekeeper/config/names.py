@@ -16,11 +16,17 @@ from lanekeeper.config.tree import Config
 _LIKENESS = 0.8  # of difflib; 1 is equal
 OWN_SECTIONS = frozenset({"lanekeeper", "health"})
 GONE = {
-    ("default", "scheduler_available_filters"): "all filters are there; choose by enabled_filters",
     ("ml2_sriov", "supported_pci_vendor_devs"): "[pci] device_spec says which devices there are",
     ("ml2_sriov", "agent_required"): "a port is bound only where an agent reports",
 }
 """Keys of older releases that nothing replaces, and why nothing has to."""
+MOVED = {
+    ("default", "scheduler_available_filters"): (
+        "[filter_scheduler] available_filters",
+        "all filters are there; choose by enabled_filters",
+    ),
+}
+"""Keys of older releases that OpenStack has under another name, which Lanekeeper has no need of."""
 GUIDE_NAMES = {("pci", "dev_spec"): ("pci", "device_spec")}
 """Keys that guides print and OpenStack never had, and those that they mean."""
 

@@ -100,8 +100,14 @@ def write_text(path: str, text: str) -> None:
 
 def link_name(path: str) -> str | None:
     """Return the last part of the link's target; None when there is no link. Raises HostFault."""
+    way = link_way(path)
+    return None if way is None else way.rpartition("/")[2]
+
+
+def link_way(path: str) -> str | None:
+    """Return the link's target, as it is written; None when nothing is there. Raises HostFault."""
     try:
-        return os.readlink(path).rpartition("/")[2]  # noqa: PTH115  # hot path
+        return os.readlink(path)  # noqa: PTH115  # hot path
     except _GONE:
         return None
     except OSError as error:

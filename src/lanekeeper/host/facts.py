@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from lanekeeper.domain.errors import NotFound
+from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan.boot_loader import BootSettings
 from lanekeeper.domain.hostplan.observed import Evidence, HostFacts, Interface
 from lanekeeper.domain.pci.address import PciAddress
@@ -15,14 +15,13 @@ from lanekeeper.host.altname import read_altnames
 from lanekeeper.host.attribute import names, read_text, whole
 from lanekeeper.host.boot.loader import BootLoader, read_boot_loader, read_command_line
 from lanekeeper.host.disk import read_mounted
-from lanekeeper.host.fault import Faults, named_below
+from lanekeeper.host.fault import Faults, below, named_below
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import read_interfaces, read_representors
 from lanekeeper.host.modprobe import modules_listed, read_loadable, read_vf_counts
 from lanekeeper.host.offload import read_offload
 from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
-from lanekeeper.host.scan import Scan
 from lanekeeper.host.slot import read_slots
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.topology import cpu_list, read_nodes
@@ -34,9 +33,10 @@ _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capabil
 _KIB = 1024
 _DISPLAY = 0x03  # the base class; PCI Code and ID Assignment Specification
 _NO_GROUPS: dict[int, tuple[str, ...]] = {}
-_NO_INTERFACES: tuple[Interface, ...] = ()
+_NO_INTERFACES: tuple[tuple[Interface, ...], dict[PciAddress, str]] = ((), {})
 _NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
+_NO_ROUTING: dict[PciAddress, tuple[int, int]] = {}
 _NO_BOOT_LOADER = BootLoader(None, (), BootSettings(loader=None, update=None))
 
 
@@ -65,9 +65,17 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
     boot_loader = part("the boot loader", lambda: read_boot_loader(root), _NO_BOOT_LOADER)
     groups = part("IOMMU groups", lambda: _groups(root), _NO_GROUPS)
     units = tuple(part("IOMMU units", lambda: names(str(root / "sys/class/iommu")), _NO_NAMES))
-    interfaces = part("interfaces", lambda: read_interfaces(root), _NO_INTERFACES)
-    pfs = tuple(device for device in scan.devices if device.total_vfs)
-    whole = tuple(device for device in scan.devices if device.parent is None)
+    interfaces, spoiled = part("interfaces", lambda: read_interfaces(root), _NO_INTERFACES)
+    routing = part(
+        "routing numbers of VFs", lambda: _routing(root, scan.devices, spoiled), _NO_ROUTING
+    )
+    devices = tuple(device for device in scan.devices if device.address not in spoiled)
+    faults_of = {fault.name: fault.reason for fault in scan.faults}
+    faults_of |= {str(address): reason for address, reason in spoiled.items()}
+    pfs = tuple(device for device in devices if device.total_vfs)
+    whole = tuple(device for device in devices if device.parent is None)
+    of_nodes = Faults(keep=True)
+    nodes = read_nodes(root, of_nodes)
     release = part("the kernel's version", lambda: read_release(root), "")
     return HostFacts(
         release=release,
@@ -94,12 +102,13 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         drivers=part("drivers", lambda: _drivers(root), frozenset()),
         kvm=(root / "dev/kvm").exists(),
         unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
-        nodes=part("NUMA nodes", lambda: read_nodes(root), ()),
-        devices=scan.devices,
-        device_faults=tuple((fault.name, fault.reason) for fault in scan.faults),
+        nodes=nodes,
+        node_faults=below(root, of_nodes.found),
+        devices=devices,
+        device_faults=below(root, sorted(faults_of.items())),
         interfaces=interfaces,
-        autoprobe=part("autoprobe", lambda: _autoprobe(bus, scan), {}),
-        vf_routing=part("routing numbers of VFs", lambda: _routing(root, pfs), {}),
+        autoprobe=part("autoprobe", lambda: _autoprobe(bus, pfs), {}),
+        vf_routing=routing,
         files=part("files of the policy", lambda: read_own_files(root), {}),
         obstacles=part("files of the policy", lambda: read_obstacles(root), {}),
         directories=read_directories(root),
@@ -109,7 +118,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         serials=read_serials(root, whole, told),
         altnames=_altnames(root, interfaces, told),
         vf_settings=read_vf_settings(root, pfs, told),
-        holders=part("who holds what", lambda: read_holders(root, scan.devices), {}),
+        holders=part("who holds what", lambda: read_holders(root, devices), {}),
         representors=part("representors", lambda: read_representors(root), {}),
         boot_displays=part("graphics", lambda: _boot_displays(root, whole), frozenset()),
         mounted=part("what is mounted", lambda: read_mounted(root), {}),
@@ -209,23 +218,34 @@ def _unsafe_interrupts(root: Path) -> bool:
     return (read_text(str(root / parameter)) or "N") in ("Y", "1")
 
 
-def _autoprobe(bus: PciSysfs, scan: Scan) -> dict[PciAddress, bool]:
+def _autoprobe(bus: PciSysfs, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, bool]:
     found: dict[PciAddress, bool] = {}
-    for device in scan.devices:
-        if device.total_vfs:
-            try:
-                found[device.address] = bus.autoprobe(device.address)
-            except NotFound:  # before Linux 4.12 drivers always take them
-                continue
+    for pf in pfs:
+        try:
+            found[pf.address] = bus.autoprobe(pf.address)
+        except NotFound:  # before Linux 4.12 drivers always take them
+            continue
     return found
 
 
-def _routing(root: Path, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, tuple[int, int]]:
+def _routing(
+    root: Path, devices: tuple[PciDevice, ...], spoiled: dict[PciAddress, str]
+) -> dict[PciAddress, tuple[int, int]]:
+    """Read the routing numbers of PFs; why those of one make no sense goes to *spoiled*."""
     found: dict[PciAddress, tuple[int, int]] = {}
-    for pf in pfs:
-        home = root / "sys/bus/pci/devices" / str(pf.address)
-        texts = (read_text(str(home / f"sriov_{name}")) for name in ("offset", "stride"))
-        offset, stride = (whole(text or "0", f"{home}/sriov_*") for text in texts)
+    for pf in devices:
+        if not pf.total_vfs:
+            continue
+        home = f"{root}/sys/bus/pci/devices/{pf.address}"
+        try:
+            offset, stride = (_routing_number(f"{home}/sriov_{n}") for n in ("offset", "stride"))
+        except HostFault as error:
+            spoiled[pf.address] = str(error)
+            continue
         if offset:
             found[pf.address] = offset, stride
     return found
+
+
+def _routing_number(path: str) -> int:
+    return whole(read_text(path) or "0", path)

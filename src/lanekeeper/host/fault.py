@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from lanekeeper.domain.errors import HostFault
 
 T = TypeVar("T")
+
+
+class Part(Protocol):
+    """Reads one part, as ``Faults.part`` does."""
+
+    def __call__(self, name: str, read: Callable[[], T], absent: T) -> T: ...
 
 
 class Faults:
@@ -32,6 +38,11 @@ class Faults:
                 raise
             self.found.append((name, str(error)))
             return absent
+
+
+def below(root: Path, faults: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Name files as they are called on the host, wherever its captured tree lies."""
+    return tuple((name, reason.replace(f"{root}/", "/")) for name, reason in faults)
 
 
 @contextmanager

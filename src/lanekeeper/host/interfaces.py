@@ -24,8 +24,10 @@ _IPV4_MAX = 2**32 - 1
 _DEFAULT = "the default route"
 
 
-def read_interfaces(root: Path) -> tuple[Interface, ...]:
+def read_interfaces(root: Path) -> tuple[tuple[Interface, ...], dict[PciAddress, str]]:
     """Return the interfaces that PCI functions carry, by name.
+
+    One that says what no kernel would is not among them: why stands by its function, apart.
 
     An interface is the management NIC when the default route leads through it, directly or below
     a bridge, a bond or a VLAN; on a host without a default route each with an address is.
@@ -36,22 +38,27 @@ def read_interfaces(root: Path) -> tuple[Interface, ...]:
     base = root / "sys/class/net"
     carried = _carried(root, base)
     by_default = any(_DEFAULT in uses for uses in carried.values())
-    found = []
+    found, faults = [], {}
     for name in names(str(base)):
         address = _function(base / name)
         if address is None:
             continue
         uses = tuple(carried.get(name, ()))
+        try:
+            is_up = _is_up(base / name)
+        except HostFault as error:
+            faults[address] = str(error)
+            continue
         found.append(
             Interface(
                 name=name,
                 device=address,
-                is_up=_is_up(base / name),
+                is_up=is_up,
                 carries=uses,
                 is_management=_DEFAULT in uses if by_default else bool(uses),
             )
         )
-    return tuple(found)
+    return tuple(found), faults
 
 
 def _function(interface: Path) -> PciAddress | None:

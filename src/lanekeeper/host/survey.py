@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from lanekeeper.domain.hostplan.observed import HostFacts
@@ -17,7 +16,7 @@ from lanekeeper.domain.hostplan.survey import (
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.attribute import read_lines
 from lanekeeper.host.facts import read_host
-from lanekeeper.host.fault import Faults
+from lanekeeper.host.fault import Faults, below
 from lanekeeper.host.firmware import read_firmware
 from lanekeeper.host.function import read_bridges, read_functions
 from lanekeeper.host.initramfs import read_initramfs
@@ -46,11 +45,11 @@ def read_survey(root: Path, program: str = "/usr/bin/lanekeeper") -> Survey:
     modprobe, ignored = faults.part("modprobe.d", lambda: read_modprobe(root), _NO_LINES)
     boot, boot_files = faults.part("files of the boot", lambda: read_boot_lines(root), _NO_LINES)
     return Survey(
-        host=replace(host, device_faults=_below(root, host.device_faults)),
+        host=host,
         firmware=faults.part("firmware", lambda: read_firmware(root), Firmware()),
         log=faults.part("the kernel log", lambda: read_kernel_log(root), KernelLog()),
         functions=functions,
-        function_faults=_below(root, (*function_faults, *bridge_faults)),
+        function_faults=below(root, (*function_faults, *bridge_faults)),
         bridges=bridges,
         reserved=faults.part("IOMMU groups", lambda: _reserved(root, host), {}),
         netdevs=faults.part("interfaces", lambda: read_netdevs(root), ()),
@@ -67,15 +66,7 @@ def read_survey(root: Path, program: str = "/usr/bin/lanekeeper") -> Survey:
         ),
         memory_limits=faults.part("memory limits", lambda: read_memory_limits(root), ()),
         versions=read_versions(root, faults),
-        faults=_below(root, tuple(faults.found)),
-    )
-
-
-def _below(root: Path, faults: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Name files as they are called on the host, wherever its captured tree lies."""
-    prefix = f"{root}/" if root != Path("/") else ""
-    return tuple(
-        (name, reason.replace(prefix, "/") if prefix else reason) for name, reason in faults
+        faults=below(root, tuple(faults.found)),
     )
 
 

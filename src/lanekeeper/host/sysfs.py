@@ -21,25 +21,26 @@ from lanekeeper.host.attribute import (
     link_name,
     link_target,
     names,
-    read_attribute,
     read_text,
     whole,
     write_text,
 )
+from lanekeeper.host.function_file import (
+    driver_of,
+    identity,
+    number,
+    read_autoprobe,
+    require_ids,
+)
 from lanekeeper.host.scan import DeviceFault, Scan
 from lanekeeper.host.slot import read_slots
 
-_CLASS_AND_ID = re.compile(
-    rb"^PCI_CLASS=([0-9A-F]{1,6})\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})$", re.MULTILINE
-)
-_PCI_ID = re.compile(rb"^PCI_ID=([0-9A-F]{4}):([0-9A-F]{4})$", re.MULTILINE)
-_PCI_CLASS = re.compile(rb"^PCI_CLASS=([0-9A-F]{1,6})$", re.MULTILINE)
 _REPRESENTOR = re.compile(r"(c\d+)?pf\d+(vf|sf)\d+")
 _BRIDGE = 0x06  # base class; PCI Code and ID Assignment Specification
 _SERIAL_CAPABILITY = 0x0003  # Linux include/uapi/linux/pci_regs.h, PCI_EXT_CAP_ID_DSN
 _EXTENDED_AT = 0x100
 _CONFIG_BYTES = 4096
-_ID_MAX, _CLASS_MAX = 0xFFFF, 0xFFFFFF
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2})*", re.IGNORECASE)
 _VFS_MAX = 0xFFFF  # PCI Express Base Specification, SR-IOV capability: TotalVFs has 16 bits
 _NODE_MAX = 1023  # Linux include/linux/numa.h, with the largest CONFIG_NODES_SHIFT
 
@@ -125,7 +126,7 @@ class PciSysfs:
             NotFound: it has none; a network function without one has no driver.
         """
         home = self._home(str(address))
-        name = _netdev(home, link_name(f"{home}/driver"))
+        name = _netdev(home, driver_of(home))
         index = name and self._of_interface(home, name, "ifindex")
         if not name or not index:
             raise NotFound(f"{address} has no network interface", hint="is its driver loaded?")
@@ -165,10 +166,10 @@ class PciSysfs:
 
     def autoprobe(self, pf: PciAddress) -> bool:
         """Return whether drivers take VFs of *pf* as they appear. Raises NotFound, HostFault."""
-        text = read_text(f"{self._home(str(pf))}/sriov_drivers_autoprobe")
-        if text is None:
+        enabled = read_autoprobe(self._home(str(pf)))
+        if enabled is None:
             raise NotFound(f"{pf} is no PF")
-        return text == "1"
+        return enabled
 
     def reset(self, address: PciAddress) -> None:
         """Reset the function by the method that the kernel prefers, FLR where it has that.
@@ -210,11 +211,15 @@ class PciSysfs:
     def _read(self, name: str, address: PciAddress, families: dict[str, _Family]) -> PciDevice:
         """Read one function; *families* remembers the PFs of VFs met on the way."""
         home = self._home(name)
-        vendor_id, product_id, class_code = _identity(home, name)
+        vendor_id, product_id, class_code = identity(home, name)
         parent = link_name(f"{home}/physfn")
-        total_vfs = 0 if parent else _number(home, "sriov_totalvfs", 0, _VFS_MAX)
-        numa_node = _number(home, "numa_node", -1, _NODE_MAX, absent=-1)
-        driver = link_name(f"{home}/driver")
+        if parent is None:  # of a VF the kernel takes them from its PF, and there are many
+            require_ids(home)
+        total_vfs = 0 if parent else number(home, "sriov_totalvfs", 0, _VFS_MAX)
+        numa_node = number(home, "numa_node", -1, _NODE_MAX, absent=-1)
+        if total_vfs:
+            read_autoprobe(home)
+        driver = driver_of(home)
         netdev = _netdev(home, driver) if class_code >> 16 in (0x00, 0x02) else None
         family = self._family(parent, families) if parent else None
         if family and name not in family.indices:
@@ -233,10 +238,10 @@ class PciSysfs:
             iommu_group=whole(group, "iommu_group") if group else None,
             has_reset=parent is not None or os.path.lexists(f"{home}/reset"),
             total_vfs=total_vfs,
-            num_vfs=_number(home, "sriov_numvfs", 0, total_vfs) if total_vfs else 0,
+            num_vfs=number(home, "sriov_numvfs", 0, total_vfs) if total_vfs else 0,
             driver=driver,
             netdev=netdev,
-            mac=self._of_interface(home, netdev, "address") if netdev else None,
+            mac=self._mac(home, netdev) if netdev else None,
             serial=None if parent or class_code >> 16 == _BRIDGE else self._serial_once(address),
         )
 
@@ -250,6 +255,13 @@ class PciSysfs:
         text = read_text(f"{home}/net/{netdev}/{attribute}")
         return text or read_text(f"{self._interfaces}/{netdev}/{attribute}")
 
+    def _mac(self, home: str, netdev: str) -> str | None:
+        """Return the address, of an Ethernet interface or a longer one."""
+        text = self._of_interface(home, netdev, "address")
+        if text and not _MAC.fullmatch(text):
+            raise HostFault(f"address of {netdev} is {text[:40]!r}, no hardware address")
+        return text
+
     def _virtfns(self, pf: str) -> dict[str, int]:
         home = self._home(pf)
         links = [name for name in names(home) if name.startswith("virtfn")]
@@ -261,44 +273,6 @@ class PciSysfs:
         if key not in self._serials:
             self._serials[key] = self.serial(address)
         return self._serials[key]
-
-
-def _identity(home: str, name: str) -> tuple[int, int, int]:
-    """Return vendor, product and class; from ``uevent`` because that is one file, not three."""
-    uevent = read_attribute(f"{home}/uevent") or b""
-    both = _CLASS_AND_ID.search(uevent)
-    if both:
-        return int(both[2], 16), int(both[3], 16), int(both[1], 16)
-    ids, class_code = _PCI_ID.search(uevent), _PCI_CLASS.search(uevent)
-    if ids and class_code:
-        return int(ids[1], 16), int(ids[2], 16), int(class_code[1], 16)
-    vendor, product = read_text(f"{home}/vendor"), read_text(f"{home}/device")
-    if vendor is None or product is None:
-        raise NotFound(f"no PCI function at {name}: its link leads nowhere, or it has no ids")
-    code = read_text(f"{home}/class") or "0"
-    return (
-        _id(vendor, "vendor", _ID_MAX),
-        _id(product, "device", _ID_MAX),
-        _id(code, "class", _CLASS_MAX),
-    )
-
-
-def _id(text: str, attribute: str, most: int) -> int:
-    number = whole(text, attribute, 16)
-    if not 0 <= number <= most:
-        raise HostFault(f"{attribute} is {text[:40]!r}, not within 0x0 to {most:#x}")
-    return number
-
-
-def _number(home: str, attribute: str, least: int, most: int, absent: int = 0) -> int:
-    data = read_attribute(f"{home}/{attribute}")
-    if data is None:
-        return absent
-    text = data.decode("utf-8", "replace").strip()
-    number = whole(text, attribute)
-    if not least <= number <= most:
-        raise HostFault(f"{attribute} is {text[:40]!r}, not within {least} to {most}")
-    return number
 
 
 def _netdev(home: str, driver: str | None) -> str | None:

@@ -72,10 +72,10 @@ def test_a_serial_is_that_of_the_capability_too() -> None:
 )
 def test_what_nearly_was_meant_is_named(value: object, near: str) -> None:
     policy = parse_policy({"version": 1, "persist": False, "pfs": [{"pf": value, "vfs": 0}]})
-    (refusal,) = plan(policy, NAMED).refusals
-    assert refusal.code == "pf-not-found"
-    assert refusal.fix.startswith(near)
-    assert "PFs here: 0000:21:00.0 (ens1" in refusal.fix
+    (unmet,) = plan(policy, NAMED).warnings
+    assert unmet.code == "pf-not-found"
+    assert unmet.fix.startswith(near)
+    assert "PFs here: 0000:21:00.0 (ens1" in unmet.fix
 
 
 NIC = replace(
@@ -111,15 +111,15 @@ CROWDED = replace(NAMED, devices=(*NAMED.devices, NIC, BRIDGE, VF))
 )
 def test_what_is_there_instead_of_a_pf_is_told(value: object, told: str) -> None:
     policy = parse_policy({"version": 1, "persist": False, "pfs": [{"pf": value, "vfs": 0}]})
-    (refusal,) = plan(policy, CROWDED).refusals
-    assert refusal.code == "pf-not-found"
-    assert told in refusal.fix
+    (unmet,) = plan(policy, CROWDED).warnings
+    assert unmet.code == "pf-not-found"
+    assert told in unmet.fix
 
 
 def test_a_bridge_and_a_function_that_is_not_there_are_told_of_whole_devices() -> None:
     devices = [{"device": "0000:00:01.0"}, {"device": "0000:41:00.3"}, {"device": str(VF.address)}]
     policy = parse_policy({"version": 1, "persist": False, "devices": devices})
-    bridge, absent, vf = [one for one in plan(policy, CROWDED).refusals if "found" in one.code]
+    bridge, absent, vf = plan(policy, CROWDED).warnings
     assert bridge.fix.startswith("0000:00:01.0 is a bridge, which no guest can have")
     assert absent.fix.startswith("that card has no function 3, but 0000:41:00.0")
     assert vf.fix.startswith(f"{VF.address} is a VF of 0000:21:00.0; the entry of its PF")
@@ -127,8 +127,8 @@ def test_a_bridge_and_a_function_that_is_not_there_are_told_of_whole_devices() -
 
 def test_what_is_like_nothing_here_is_given_no_near_miss() -> None:
     policy = parse_policy({"version": 1, "persist": False, "pfs": [{"pf": "bond0", "vfs": 0}]})
-    (refusal,) = plan(policy, NAMED).refusals
-    assert refusal.fix.startswith("PFs here: ")
+    (unmet,) = plan(policy, NAMED).warnings
+    assert unmet.fix.startswith("PFs here: ")
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,8 @@ def _apply(
     document["outcome"] = view.outcome_json(outcome)
     is_done = outcome.course in (journal.Course.APPLIED, journal.Course.UNCONFIRMED)
     pending = [f"pending: {each}" for each in found.pending] if is_done else []
-    show(arguments, document, [*pending, *view.outcome_text(outcome)])
+    told = [*view.warnings_text(found), *pending, *view.outcome_text(outcome)]
+    show(arguments, document, told)
     if is_done:
         propose()
         return _verify(propose.found.is_empty, len(propose.found.steps))

@@ -98,6 +98,7 @@ def _text(
         yield f"to do: {step.do} ({step.why})"
     for refusal in found.refusals:
         yield f"refused: {refusal.subject}: {refusal.reason} ({refusal.code})"
+    yield from view.warnings_text(found)
     for pending in found.pending:
         yield f"pending: {pending}"
     if any(file.path == POLICY_FILE and file.what == EDITED for file in files):

@@ -17,7 +17,7 @@ from lanekeeper.config.doctor.case import Case, Line, Object, field_of, is_json,
 from lanekeeper.config.doctor.reading import UNREADABLE, ReadFile
 from lanekeeper.config.doctor.slip import slips_in, slips_of, why_not
 from lanekeeper.config.doctor.source import Source
-from lanekeeper.config.doctor.unread import homes, is_homeless, option_meant_by
+from lanekeeper.config.doctor.unread import homes, is_homeless, moved_to, option_meant_by
 from lanekeeper.config.file import NO_SECTION
 from lanekeeper.config.filter_name import GONE_FILTERS, gone_in_words
 from lanekeeper.config.names import GONE, OWN_SECTIONS
@@ -120,6 +120,8 @@ class _Writer:
     def _place(self, line: Line, role: str) -> tuple[str, str]:
         """Return file and section of today."""
         if line.option is None:
+            if moved := moved_to(line):
+                return role, moved[0].partition("]")[0][1:]
             section = line.assignment.section
             is_default = section in (NO_SECTION, "default")
             return role, "DEFAULT" if is_default else line.assignment.title
@@ -167,6 +169,9 @@ class _Writer:
         if why := GONE.get((one.section or "default", one.key)):
             yield f"# no longer exists: {why}"
             yield from _commented(lines)
+        elif moved := moved_to(line):
+            yield f"# {line.place} of older releases"
+            yield from assignment(moved[0].rpartition(" ")[2], line.value)
         elif one.section in OWN_SECTIONS:
             yield from self._leave(line, "there is no such key", lines)
         elif option := option_meant_by(line):

@@ -9,7 +9,14 @@ from lanekeeper.config.correction import corrected, meant
 from lanekeeper.config.doctor.case import Case, Line, is_secret
 from lanekeeper.config.doctor.finding import Hit, Rule, shortened
 from lanekeeper.config.doctor.source import Source
-from lanekeeper.config.doctor.unread import gone_why, homes, is_homeless, option_meant_by, unread
+from lanekeeper.config.doctor.unread import (
+    gone_why,
+    homes,
+    is_homeless,
+    moved_to,
+    option_meant_by,
+    unread,
+)
 from lanekeeper.config.file import NO_SECTION
 from lanekeeper.config.filter_name import FILTERS, GONE_FILTERS, REST, gone_in_words
 from lanekeeper.config.load import VIO_NAMES
@@ -34,6 +41,10 @@ def _old(case: Case) -> Iterator[Hit]:
     for line in case.lines:
         if line.option and line.is_old and line.assignment.section != NO_SECTION:
             yield Hit(line.source, f"{line.place} is an old name", f"{line.option.name} = ...")
+        elif moved := moved_to(line):
+            name, why = moved
+            says = f"{line.place} is an old name of Nova's; Lanekeeper reads neither, since {why}"
+            yield Hit(line.source, says, f"{name} = ..., or remove the line")
 
 
 def _outside(case: Case) -> Iterator[Hit]:
@@ -236,7 +247,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="key-old",
         severity=Severity.WARNING,
-        what="The key has another name today. It is read under the old one too.",
+        what="The key has another name today. It is read under the old one too, if it is read.",
         check=_old,
         shows=f"[DEFAULT]\npci_passthrough_whitelist = {_SPEC}\n",
         spares=f"[pci]\ndevice_spec = {_SPEC}\n",

@@ -9,6 +9,7 @@ from lanekeeper.config.doctor.case import Case, Line
 from lanekeeper.config.file import NO_SECTION
 from lanekeeper.config.names import (
     GONE,
+    MOVED,
     OWN_SECTIONS,
     nearest,
     openstack_options,
@@ -24,6 +25,12 @@ def gone_why(line: Line) -> str:
     return "" if one.is_vio else GONE.get((one.section or "default", one.key), "")
 
 
+def moved_to(line: Line) -> tuple[str, str] | None:
+    """Return today's name of a key of OpenStack's, and why Lanekeeper does not read that either."""
+    one = line.assignment
+    return None if one.is_vio else MOVED.get((one.section or "default", one.key))
+
+
 def unread(case: Case) -> Iterator[tuple[Line, str]]:
     """Yield what nobody reads, with the known name that looks most like it, or nothing."""
     for line in case.lines:
@@ -35,7 +42,8 @@ def is_unread(line: Line) -> bool:
     """Whether neither Lanekeeper nor OpenStack reads the line, nor ever did."""
     one = line.assignment
     known = one.key in openstack_options().get(one.section or "default", ())
-    return line.option is None and not one.is_vio and not known and not gone_why(line)
+    was = gone_why(line) or moved_to(line)
+    return line.option is None and not one.is_vio and not known and not was
 
 
 def meant_by(line: Line) -> str:
@@ -55,7 +63,7 @@ def is_homeless(line: Line) -> bool:
     """Whether it stands before any section and therefore means nothing to anybody."""
     one = line.assignment
     is_bare = one.section == NO_SECTION and not one.is_vio
-    return is_bare and line.option is None and not gone_why(line)
+    return is_bare and line.option is None and not gone_why(line) and not moved_to(line)
 
 
 def homes(key: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from lanekeeper.domain.hostplan.policy.device import DevicePolicy
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.selector import DeviceSelector
-from lanekeeper.domain.hostplan.step import Refusal
+from lanekeeper.domain.hostplan.step import Refusal, Unmet
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 
@@ -36,31 +36,36 @@ class _Entry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the entries of ``pfs`` and those of ``devices`` mean; *refusals* where they mean none.
+    """What the entries of ``pfs`` and those of ``devices`` mean; *unmet* are those that mean none.
 
-    An entry that means what an earlier one has is refused, and does not have it.
+    One that means a function which cannot be read is refused. So is one that means what an
+    earlier one has, and it does not have it.
     """
 
     pfs: Chosen
     devices: ChosenDevices
     refusals: tuple[Refusal, ...]
+    unmet: tuple[Unmet, ...] = ()
 
 
 def choose(policy: Policy, host: HostFacts) -> Choice:
     """Find the functions that each entry means."""
     owners: dict[PciAddress, str] = {}
     refusals: list[Refusal] = []
+    unmet: list[Unmet] = []
     pfs: Chosen = []
     for entry in policy.pfs:
         found = entry.selector.select(host.pfs, host)
         refusals += _wrong(_Kind.PF, entry, found, host, owners)
+        unmet += _unmet(_Kind.PF, entry, found, host)
         pfs += [(entry, pf) for pf in _own(entry, found, owners)]
     devices: ChosenDevices = []
     for whole in policy.devices:
         found = whole.selector.select(host.whole, host)
         refusals += _wrong(_Kind.DEVICE, whole, found, host, owners)
+        unmet += _unmet(_Kind.DEVICE, whole, found, host)
         devices += [(whole, device) for device in _own(whole, found, owners)]
-    return Choice(pfs, devices, tuple(refusals))
+    return Choice(pfs, devices, tuple(refusals), tuple(unmet))
 
 
 def _own(
@@ -81,24 +86,36 @@ def _wrong(
 ) -> Iterator[Refusal]:
     if entry.selector.index is not None and host.device_faults:
         yield _order_unknown(kind, entry, host)
-    if not found:
-        yield _nothing_selected(kind, entry, host)
+    if not found and _fault_of(entry, host):
+        yield Refusal(*_nothing_selected(kind, entry, host))
     for device in found:
         if device.address in owners:
             yield _two_owners(kind, entry, owners[device.address], device)
 
 
-def _nothing_selected(kind: _Kind, entry: _Entry, host: HostFacts) -> Refusal:
+def _unmet(
+    kind: _Kind, entry: _Entry, found: Sequence[PciDevice], host: HostFacts
+) -> Iterator[Unmet]:
+    if not found and not _fault_of(entry, host):
+        yield Unmet(*_nothing_selected(kind, entry, host))
+
+
+def _fault_of(entry: _Entry, host: HostFacts) -> str:
+    """Say why the very function that the entry names cannot be read; empty for none."""
+    return dict(host.device_faults).get(str(entry.selector.address), "")
+
+
+def _nothing_selected(kind: _Kind, entry: _Entry, host: HostFacts) -> tuple[str, str, str, str]:
+    """Return code, subject, reason and fix."""
     reason = f"no {kind} has {entry.selector}"
-    for name, fault in host.device_faults:
-        if name == str(entry.selector.address):
-            reason = f"{reason}: the function there is set aside, since {fault}"
+    if fault := _fault_of(entry, host):
+        reason = f"{reason}: the function there is set aside, since {fault}"
     among = host.pfs if kind is _Kind.PF else host.whole
     instead = instead_of_pf if kind is _Kind.PF else instead_of_device
     near = [*instead(entry.selector, host), *entry.selector.near_misses(among, host)]
     near += [] if near else near_names(entry.selector, among, host)
     code = f"{kind.lower()}-not-found"
-    return Refusal(code, entry.path, reason, ". ".join(_fix(kind, entry, among, host, near)))
+    return code, entry.path, reason, ". ".join(_fix(kind, entry, among, host, near))
 
 
 def _fix(
@@ -116,6 +133,9 @@ def _fix(
         yield f"PFs here: {there or 'none'}"
     else:
         yield "`lanekeeper host show` lists what is here"
+    if entry.selector.address is None:
+        for name, fault in host.device_faults:
+            yield f"{name} is set aside, since {fault}: it may be what is meant"
 
 
 def _order_unknown(kind: _Kind, entry: _Entry, host: HostFacts) -> Refusal:

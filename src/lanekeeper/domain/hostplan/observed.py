@@ -33,6 +33,11 @@ class NumaNode:
     siblings: tuple[tuple[int, ...], ...] = ()
 
 
+def node_name(number: int) -> str:
+    """What a node is called where something of it could not be read."""
+    return f"NUMA node {number}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
     """A network interface that a PCI function carries.
@@ -75,6 +80,8 @@ class HostFacts:
         modules: loaded or built in. ``loadable``: there to be loaded; *loadable_whole* says whether
             that is every module of this kernel, or those of VFIO alone.
         drivers: of PCI functions that are registered now.
+        device_faults: functions that are set aside, and why.
+        node_faults: what of NUMA nodes could not be read, by :func:`node_name`.
         autoprobe: of PFs.
         vf_routing: from each PF's routing number to that of its first VF, and between its VFs.
         files: text of each file that a plan may write; None for one that is not there.
@@ -115,6 +122,7 @@ class HostFacts:
     nodes: tuple[NumaNode, ...] = ()
     devices: tuple[PciDevice, ...] = ()
     device_faults: tuple[tuple[str, str], ...] = ()
+    node_faults: tuple[tuple[str, str], ...] = ()
     interfaces: tuple[Interface, ...] = ()
     autoprobe: Mapping[PciAddress, bool] = field(default_factory=dict)
     vf_routing: Mapping[PciAddress, tuple[int, int]] = field(default_factory=dict)

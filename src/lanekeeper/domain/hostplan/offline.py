@@ -16,6 +16,7 @@ from lanekeeper.domain.hostplan.step import Impact, Plan, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
+from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_of_image
 from lanekeeper.domain.hostplan.steps.module import option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 
@@ -78,6 +79,10 @@ def _pending(
         "huge pages": policy.huge_pages,
         "Open vSwitch": policy.ovs.settings,
     }
+    for source in max_vfs_of_image(host) if policy.pfs else ():
+        does = "the unit has the policy's counts hold instead, for the drivers of its PFs"
+        when = f"{does}, from the second boot on" if by_unit else "take it out"
+        yield f"{source} makes VFs on every card of the driver at boot: {when}"
     left = " and ".join(name for name, value in wanted.items() if value)
     if left and by_unit:
         yield f"{left}: the unit sets them at each boot, from the first on"

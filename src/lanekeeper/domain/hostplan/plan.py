@@ -101,7 +101,9 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *huge_page_states(policy, host),
         *argument_states(booted, host),
     ]
-    return Plan(() if refusals else once, tuple(refusals), tuple(pending), tuple(states))
+    return Plan(
+        () if refusals else once, tuple(refusals), tuple(pending), tuple(states), choice.unmet
+    )
 
 
 def argument_states(policy: Policy, host: HostFacts) -> Iterator[State]:

@@ -44,6 +44,16 @@ class Refusal:
     fix: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """An entry that nothing on this host is meant by; the rest of the policy holds without it."""
+
+    code: str
+    subject: str
+    reason: str
+    fix: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """One thing that a policy asks for, as it could be, is to be and is.
@@ -65,12 +75,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order; *refusals* forbid all of them. *pending* is what waits, and for what."""
+    """Steps in order; *refusals* forbid all of them. *pending* is what waits, and for what.
+
+    *warnings* are entries that have nothing here: a card that is gone keeps no other from its VFs.
+    """
 
     steps: tuple[Step, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     pending: tuple[str, ...] = ()
     states: tuple[State, ...] = ()
+    warnings: tuple[Unmet, ...] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lanekeeper.domain.hostplan.boot_loader import BootSettings, Loader
 from lanekeeper.domain.hostplan.persistence import GRUB_FILE
-from lanekeeper.host.attribute import read_bytes, read_text
+from lanekeeper.host.attribute import link_target, read_bytes, read_text
 from lanekeeper.host.boot import entry, grub
 
 _GRUBBY = ("usr/sbin/grubby", "usr/bin/grubby", "sbin/grubby")
@@ -117,10 +117,12 @@ def _is_systemd_boot(root: Path) -> bool:
 
 
 def _no_files(root: Path, names: tuple[str, ...]) -> Iterator[str]:
-    """Say which settings are directories, which a shell does not read; a plan refuses its own."""
+    """Say which settings are no files that a shell could read; a plan refuses its own."""
     for name in names:
         if name != GRUB_FILE and (root / name).is_dir():
             yield f"/{name} is to be mended first, it is a directory"
+        elif (way := link_target(str(root / name))) and not (root / name).exists():
+            yield f"/{name} is to be mended first, it is a link to {way}, which is not there"
 
 
 def _text(root: Path, name: str) -> str | None:

@@ -10,12 +10,18 @@ from lanekeeper.domain.hostplan.adoption.argument import adopted_arguments, opti
 from lanekeeper.domain.hostplan.adoption.lost import Lost, huge_pages_of, lost_by_a_reboot
 from lanekeeper.domain.hostplan.adoption.max_vfs import max_vfs_notes
 from lanekeeper.domain.hostplan.adoption.note import Note
+from lanekeeper.domain.hostplan.adoption.own_file import (
+    own_blacklist,
+    own_file_notes,
+    own_options,
+)
 from lanekeeper.domain.hostplan.adoption.vf import ranges_of, vf_notes, wish_of
 from lanekeeper.domain.hostplan.adoption.whole import given_away, whole_notes
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER, SWITCHDEV
 from lanekeeper.domain.hostplan.policy.policy import VERSION
 from lanekeeper.domain.hostplan.policy.vf import VfDriver
+from lanekeeper.domain.hostplan.steps.boot.separate import has_separate
 from lanekeeper.domain.hostplan.survey import Survey
 from lanekeeper.domain.pci.device import PciDevice
 
@@ -50,6 +56,9 @@ def adopt(survey: Survey) -> Adopted:
         "pfs": [_entry(pf, host) for pf in host.pfs if pf.num_vfs],
         "devices": [_device(device) for device in given_away(host)],
         "ovs": dict(_switch(host)),
+        "module_options": dict(own_options(host)),
+        "blacklist": own_blacklist(host),
+        "boot": {"entry": "separate"} if arguments and has_separate(host) else {},
     }
     return Adopted(
         {key: value for key, value in document.items() if value},
@@ -63,9 +72,10 @@ def _notes(survey: Survey) -> Iterator[Note]:
     for name, reason in host.device_faults:
         says = f"is set aside, since {reason}: nothing of it is in the policy; mend it, adopt anew"
         yield Note(name, says)
-    for name, reason in survey.faults:
+    for name, reason in (*host.node_faults, *survey.faults):
         yield Note(name, f"not in the policy, since it cannot be read: {reason}")
     yield from max_vfs_notes(survey)
+    yield from own_file_notes(host)
     for pf in host.pfs:
         yield from vf_notes(pf, host)
     yield from whole_notes(host)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.adoption.note import Note
+from lanekeeper.domain.hostplan.adoption.own_file import own_arguments
 from lanekeeper.domain.hostplan.kernel_risk import RISKY_KEYS, plain_key, risk
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.kernel import ARGUMENT, last_words
@@ -30,9 +31,10 @@ def adopted_arguments(host: HostFacts) -> tuple[tuple[str, ...], tuple[Note, ...
     kept: list[str] = []
     about: dict[str, str] = {}
     left: list[Note] = []
-    for argument in last_words(host.cmdline):
+    ours = own_arguments(host)
+    for argument in last_words((*host.cmdline, *ours)):
         subject = f"kernel argument {argument}"
-        if plain_key(argument) not in ARGUMENTS:
+        if plain_key(argument) not in ARGUMENTS and argument not in ours:
             continue
         if argument in _OFF:
             says = "left out: it keeps the IOMMU off, without which no guest can have a device"

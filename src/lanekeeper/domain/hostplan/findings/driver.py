@@ -114,7 +114,7 @@ def _faults(survey: Survey) -> Iterator[Finding]:
         yield UNREADABLE.found(name, "this function cannot be read and is set aside", reason)
     for name, reason in survey.function_faults:
         yield ATTRIBUTE.found(name, "its state cannot be read and is not judged", reason)
-    for name, reason in survey.faults:
+    for name, reason in (*survey.host.node_faults, *survey.faults):
         yield HOST_UNREADABLE.found(name, "not judged", reason)
 
 

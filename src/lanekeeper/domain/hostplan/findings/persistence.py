@@ -42,6 +42,7 @@ INITRAMFS = Kind(
 
 _COUNT = re.compile(r"sriov_numvfs|VirtualFunctions|virtual-function-count|total-vfs")
 _SYSFS_NAME = re.compile(r"[/{\"']((?:device/)?sriov_?\w*)")
+_WRITTEN = re.compile(r"\b(?:echo|printf)\s+(?:-n\s+)?[\"']?(\d{1,9})\b.*sriov_numvfs")
 # Linux Documentation/ABI/testing/sysfs-bus-pci
 _NAMES = (
     "sriov_numvfs",
@@ -92,7 +93,9 @@ def _kept(pf: PciDevice, survey: Survey) -> bool:
 
 
 def _speaks_of(line: Line, names: set[str]) -> bool:
-    return any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line.text) for name in names)
+    return any(
+        re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line.text) for name in names if name
+    )
 
 
 def _names_one(line: Line) -> bool:
@@ -114,11 +117,25 @@ def _rc_local(survey: Survey) -> Iterator[Finding]:
         if _is_rc_local(line) and "sriov_" in line.text:
             yield RC_LOCAL.found(
                 f"/{line.path}",
-                "VFs are created by rc.local, which waits for nothing and for which nothing waits",
+                "VFs are created by rc.local, which waits for nothing and for which nothing waits"
+                f"{_too_many(line, survey)}",
                 str(line),
                 "take the line out; policy: pfs: … with persist: true makes a unit that runs "
                 "before libvirtd and Open vSwitch",
             )
+
+
+def _too_many(line: Line, survey: Survey) -> str:
+    """Say what comes of a count that the card cannot have.
+
+    Source: Linux ``drivers/pci/pci-sysfs.c``, sriov_numvfs_store(): ERANGE, and nothing changes.
+    """
+    found = _WRITTEN.search(line.text)
+    for pf in survey.host.pfs if found else ():
+        most = pf.total_vfs
+        if found and int(found[1]) > most and _speaks_of(line, {str(pf.address), pf.netdev or ""}):
+            return f"; {named(pf)} can have at most {most} VFs, so that {found[1]} makes none"
+    return ""
 
 
 def _misspelt(survey: Survey) -> Iterator[Finding]:

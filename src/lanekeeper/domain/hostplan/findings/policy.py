@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Kind, Severity
 from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.domain.hostplan.step import Plan
+from lanekeeper.domain.hostplan.step import Plan, Refusal, Unmet
 
 HOLDS = Kind("policy-holds", Severity.OK, "The host is as the policy wants it.")
 DIFFERS = Kind(
@@ -22,6 +22,15 @@ REFUSED = Kind(
     "Nothing of the policy is applied while something in it is refused.",
     "as the finding says",
 )
+UNMET = Kind(
+    "policy-unmet",
+    Severity.WARNING,
+    "An entry of the policy selects nothing on this host; the id is `policy-` and the code of the "
+    "warning, `policy-pf-not-found` or `policy-device-not-found`.",
+    "Nothing is set up for this entry: a card is gone, or its selector is misspelt. The rest of "
+    "the policy is applied without it.",
+    "as the finding says",
+)
 UNFINISHED = Kind(
     "change-unfinished",
     Severity.ERROR,
@@ -37,31 +46,35 @@ UNREADABLE = Kind(
     "Nothing is changed here, nor taken back, before it is mended or moved away.",
     "lanekeeper host changes",
 )
-KINDS = (HOLDS, DIFFERS, REFUSED, UNFINISHED, UNREADABLE)
+KINDS = (HOLDS, DIFFERS, REFUSED, UNMET, UNFINISHED, UNREADABLE)
 
 
 def policy_findings(policy: Policy, found: Plan) -> tuple[Finding, ...]:
     """Say whether the host is as *policy* wants it, from the plan that was made of both."""
-    refused = tuple(
-        Finding(
-            id=f"policy-{r.code}",
-            severity=REFUSED.severity,
-            subject=r.subject,
-            summary=r.reason,
-            evidence="the policy",
-            consequence=REFUSED.consequence,
-            fix=r.fix,
-            docs=f"{PAGE}#{REFUSED.id}",
-        )
-        for r in found.refusals
+    told = (
+        *(_of_entry(REFUSED, refusal) for refusal in found.refusals),
+        *(_of_entry(UNMET, unmet) for unmet in found.warnings),
     )
     if found.steps:
         first = f"first: {found.steps[0].do}"
         steps = "1 step" if len(found.steps) == 1 else f"{len(found.steps)} steps"
         summary = f"{steps} away from the policy"
-        return (*refused, DIFFERS.found("host", summary, first))
-    if refused:
-        return refused
+        return (*told, DIFFERS.found("host", summary, first))
+    if told:
+        return told
     wanted = sum(entry.vfs for entry in policy.pfs)
     summary = f"the host is as the policy wants it ({wanted} VFs)"
     return (HOLDS.found("host", summary, "the plan is empty"),)
+
+
+def _of_entry(kind: Kind, one: Refusal | Unmet) -> Finding:
+    return Finding(
+        id=f"policy-{one.code}",
+        severity=kind.severity,
+        subject=one.subject,
+        summary=one.reason,
+        evidence="the policy",
+        consequence=kind.consequence,
+        fix=one.fix,
+        docs=f"{PAGE}#{kind.id}",
+    )

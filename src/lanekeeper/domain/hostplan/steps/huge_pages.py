@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.action import SetHugePages
-from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.observed import HostFacts, node_name
 from lanekeeper.domain.hostplan.policy.kernel import HugePages
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal, State, Step
@@ -27,6 +27,11 @@ def huge_page_refusals(policy: Policy, host: HostFacts) -> Iterator[Refusal]:
     """Refuse pools that the node cannot have, or that guests use."""
     for pool in policy.huge_pages:
         node = next((node for node in host.nodes if node.number == pool.node), None)
+        faults = [reason for name, reason in host.node_faults if name == node_name(pool.node)]
+        if faults and _now(pool, host) is None:
+            fix = "no kernel says so: mend the host, or drop the entry"
+            yield Refusal("huge-pages-unknown", pool.path, "; ".join(faults), fix)
+            continue
         if node is None:
             there = ", ".join(str(node.number) for node in host.nodes) or "none"
             reason = f"there is no NUMA node {pool.node}"

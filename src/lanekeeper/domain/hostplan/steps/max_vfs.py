@@ -52,6 +52,25 @@ def max_vfs_pending(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator
             yield f"{made}; take it out of the kernel command line: no boot loader is known here"
 
 
+def max_vfs_of_image(host: HostFacts) -> Iterator[str]:
+    """Say what an image has of it; whose cards it will meet only the machine knows that boots it.
+
+    Where a driver of the policy's PFs is meant, the plan of the first boot takes over from it.
+    """
+    for path, text in host.modprobe_texts.items():
+        for number, line in enumerate(text.splitlines(), 1):
+            words = line.split()
+            if words[:1] == ["options"] and any(map(_makes_vfs, words[2:])):
+                yield f"/{path}:{number}: {' '.join(words)}"
+    for argument in host.configured_cmdline or ():
+        if _makes_vfs(argument.partition(".")[2]):
+            yield f"kernel argument {argument}"
+
+
+def _makes_vfs(option: str) -> bool:
+    return option.startswith(_OPTION) and bool(option.removeprefix(_OPTION).strip("0,"))
+
+
 def _given(arguments: tuple[str, ...], chosen: Chosen) -> tuple[str, ...]:
     """Return those of *arguments* by which a driver of the policy's PFs makes VFs."""
     drivers = {_module(pf.driver) for _, pf in chosen if pf.driver}

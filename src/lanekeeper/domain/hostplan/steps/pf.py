@@ -18,6 +18,7 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.vf import STABLE
 from lanekeeper.domain.hostplan.step import Impact, Refusal, State, Step
 from lanekeeper.domain.hostplan.steps import migration, vf
+from lanekeeper.domain.hostplan.steps.purpose import is_network_card
 from lanekeeper.domain.pci.device import PciDevice
 
 _NETWORK = 0x02  # base class; PCI Code and ID Assignment Specification
@@ -67,6 +68,13 @@ def _impossible(entry: PfPolicy, pf: PciDevice, host: HostFacts, subject: str) -
         reason = "the mode of its eswitch is not known"
         fix = f"`devlink dev eswitch show pci/{pf.address}` has to show it; drop eswitch else"
         yield Refusal("eswitch-unknown", subject, reason, fix)
+    if entry.vfs and not is_network_card(pf) and (wanted := vf.settings_wanted(entry)):
+        reason = (
+            f"{pf.address} is no network card (class {pf.class_code:06x}): "
+            f"its VFs have no {' and no '.join(wanted)}"
+        )
+        yield Refusal("not-a-network-card", subject, reason, f"drop {', '.join(wanted)}")
+        return
     if any(wish.mac == STABLE for wish in entry.wishes) and pf.mac is None:
         reason = "mac is stable, but the PF has no address to make others of"
         yield Refusal("pf-without-mac", subject, reason, 'name a first address: mac: "02:…"')

@@ -14,6 +14,11 @@ _INFINIBAND = 0x0C06
 """PCI Code and ID Assignment Specification: a base class, and a class of another one."""
 
 
+def is_network_card(device: PciDevice) -> bool:
+    """Whether it has a port to a network, by its class."""
+    return device.class_code >> 16 == _NETWORK or device.class_code >> 8 == _INFINIBAND
+
+
 def purpose_refusals(chosen: Choice) -> Iterator[Refusal]:
     """Refuse a network for functions that have no port to one."""
     for entry, pf in chosen.pfs:
@@ -26,10 +31,10 @@ def purpose_refusals(chosen: Choice) -> Iterator[Refusal]:
 
 def _no_card(path: str, purpose: Purpose | None, device: PciDevice, what: str) -> Iterator[Refusal]:
     network = purpose and purpose.physical_network
-    code = device.class_code
-    if network is None or code >> 16 == _NETWORK or code >> 8 == _INFINIBAND:
+    if network is None or is_network_card(device):
         return
-    reason = f"{device.address} is no network card (class {code:06x}), and {what} would serve"
+    kind = f"no network card (class {device.class_code:06x})"
+    reason = f"{device.address} is {kind}, and {what} would serve"
     fix = f"alias: NAME in place of physical_network, or another {path.partition('[')[0][:-1]}"
     subject = f"{path}.physical_network ({device.address})"
     yield Refusal("not-a-network-card", subject, f"{reason} ports on {network}", fix)

@@ -13,6 +13,8 @@ from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.holder import HolderKind
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 
+_SETTINGS = ("mac", "trust", "spoofchk")
+
 
 def may_be_in_a_guest(vf: PciDevice, host: HostFacts) -> bool:
     return vf.address in host.holders or (vf.driver is not None and "vfio" in vf.driver)
@@ -55,10 +57,16 @@ def setting_pending(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator
             yield f"settings of VF {named(vf, host)} wait until no guest can have it"
 
 
+def settings_wanted(entry: PfPolicy) -> list[str]:
+    """Name what the PF is to hold for its VFs, which only a network card can."""
+    return [
+        name for name in _SETTINGS if any(getattr(wish, name) is not None for wish in entry.wishes)
+    ]
+
+
 def settings_unknown(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> bool:
     """Whether settings are wanted of VFs whose present ones could not be read."""
-    wanted = (w for w in entry.wishes if (w.mac, w.trust, w.spoofchk) != (None, None, None))
-    return any(wanted) and pf.address not in host.vf_settings
+    return bool(settings_wanted(entry)) and pf.address not in host.vf_settings
 
 
 def _written(

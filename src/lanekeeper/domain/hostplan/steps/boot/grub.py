@@ -25,11 +25,11 @@ def grub_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
     missing = lacking(wanted, host.configured_cmdline or ())
     files: list[Step] = []
     if missing:
-        kept = dropped_in(_own_text(host))
+        kept = dropped_in(own_text(host))
         arguments = (*(word for word in kept if word not in missing), *missing)
         why = f"the boot loader does not give {quoted(missing)}"
         files += setting_steps(
-            host, arguments, saved="GRUB_DEFAULT=saved" in _own_text(host), why=why
+            host, arguments, saved="GRUB_DEFAULT=saved" in own_text(host), why=why
         )
     yield from files
     stale = host.boot.menu is not None and lacking(wanted, host.boot.menu)
@@ -82,7 +82,8 @@ def dropped_in(text: str) -> tuple[str, ...]:
     return tuple(words.partition('"')[0].split())
 
 
-def _own_text(host: HostFacts) -> str:
+def own_text(host: HostFacts) -> str:
+    """Return what an earlier plan wrote for every entry, wherever this GRUB reads it."""
     if host.boot.loader is Loader.GRUB_DROP_IN:
         return host.files.get(persistence.GRUB_FILE) or ""
     block = _BLOCK.search(host.boot.texts.get(SETTINGS, ""))
