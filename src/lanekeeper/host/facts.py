@@ -19,7 +19,7 @@ from lanekeeper.host.fault import Faults, named_below
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import read_interfaces, read_representors
-from lanekeeper.host.modprobe import modules_listed, read_loadable, read_vf_counts
+from lanekeeper.host.modprobe import modules_listed, read_aliases, read_loadable, read_vf_counts
 from lanekeeper.host.offload import read_offload
 from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
 from lanekeeper.host.scan import Scan
@@ -91,6 +91,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         modules=part("modules", lambda: _modules(root, release), frozenset()),
         loadable=part("modules", lambda: read_loadable(root, release), frozenset()),
         loadable_whole=bool(release) and (root / modules_listed(release)).exists(),
+        aliases=part("modules.alias", lambda: read_aliases(root, release), {}),
         drivers=part("drivers", lambda: _drivers(root), frozenset()),
         kvm=(root / "dev/kvm").exists(),
         unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
@@ -99,6 +100,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         device_faults=tuple((fault.name, fault.reason) for fault in scan.faults),
         interfaces=interfaces,
         autoprobe=part("autoprobe", lambda: _autoprobe(bus, scan), {}),
+        vf_products=part("ids of VFs", lambda: _vf_products(root, pfs), {}),
         vf_routing=part("routing numbers of VFs", lambda: _routing(root, pfs), {}),
         files=part("files of the policy", lambda: read_own_files(root), {}),
         obstacles=part("files of the policy", lambda: read_obstacles(root), {}),
@@ -217,6 +219,17 @@ def _autoprobe(bus: PciSysfs, scan: Scan) -> dict[PciAddress, bool]:
                 found[device.address] = bus.autoprobe(device.address)
             except NotFound:  # before Linux 4.12 drivers always take them
                 continue
+    return found
+
+
+def _vf_products(root: Path, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, int]:
+    """Source: Linux ``Documentation/ABI/testing/sysfs-bus-pci``, sriov_vf_device: in hex."""
+    found: dict[PciAddress, int] = {}
+    for pf in pfs:
+        name = str(root / "sys/bus/pci/devices" / str(pf.address) / "sriov_vf_device")
+        text = read_text(name)
+        if text:
+            found[pf.address] = whole(text, name, 16)
     return found
 
 
