@@ -118,7 +118,7 @@ class Executor:
             self._require_none_waits()
             self._require_all_finished()
             proposal = propose()
-            if not proposal.steps:
+            if proposal.is_empty:
                 return None
             now = self.now()
             thin(self.directory, now.boot)
@@ -130,6 +130,7 @@ class Executor:
                 version=__version__,
                 policy=proposal.policy,
                 hold_s=None if hold is None else hold.seconds,
+                devices=None if proposal.devices is None else dict(proposal.devices),
             )
             journal = begin(self.directory, head)
             if hold is not None:

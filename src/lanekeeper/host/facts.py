@@ -19,7 +19,7 @@ from lanekeeper.host.fault import Faults, below, named_below
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import read_interfaces, read_representors
-from lanekeeper.host.modprobe import modules_listed, read_loadable, read_vf_counts
+from lanekeeper.host.modprobe import modules_listed, read_aliases, read_loadable, read_vf_counts
 from lanekeeper.host.offload import read_offload
 from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
 from lanekeeper.host.slot import read_slots
@@ -99,6 +99,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         modules=part("modules", lambda: _modules(root, release), frozenset()),
         loadable=part("modules", lambda: read_loadable(root, release), frozenset()),
         loadable_whole=bool(release) and (root / modules_listed(release)).exists(),
+        aliases=part("modules.alias", lambda: read_aliases(root, release), {}),
         drivers=part("drivers", lambda: _drivers(root), frozenset()),
         kvm=(root / "dev/kvm").exists(),
         unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
@@ -108,6 +109,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         device_faults=below(root, sorted(faults_of.items())),
         interfaces=interfaces,
         autoprobe=part("autoprobe", lambda: _autoprobe(bus, pfs), {}),
+        vf_products=part("ids of VFs", lambda: _vf_products(root, pfs), {}),
         vf_routing=routing,
         files=part("files of the policy", lambda: read_own_files(root), {}),
         obstacles=part("files of the policy", lambda: read_obstacles(root), {}),
@@ -225,6 +227,17 @@ def _autoprobe(bus: PciSysfs, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, bo
             found[pf.address] = bus.autoprobe(pf.address)
         except NotFound:  # before Linux 4.12 drivers always take them
             continue
+    return found
+
+
+def _vf_products(root: Path, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, int]:
+    """Source: Linux ``Documentation/ABI/testing/sysfs-bus-pci``, sriov_vf_device: in hex."""
+    found: dict[PciAddress, int] = {}
+    for pf in pfs:
+        name = str(root / "sys/bus/pci/devices" / str(pf.address) / "sriov_vf_device")
+        text = read_text(name)
+        if text:
+            found[pf.address] = whole(text, name, 16)
     return found
 
 

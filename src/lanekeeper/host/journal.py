@@ -58,6 +58,9 @@ class Course(StrEnum):
     TAKEN_BACK = "taken back"
 
 
+STANDING = (Course.APPLIED, Course.UNCONFIRMED)
+
+
 class Head(msgspec.Struct, frozen=True):
     """What is known of a change before it begins.
 
@@ -67,6 +70,7 @@ class Head(msgspec.Struct, frozen=True):
         policy: the text that the change was planned from; empty when not known.
         hold_s: how long it waits for its confirmation; None for one that needs none.
         boot: the kernel's id of the boot it was made in; empty when not known.
+        devices: ids of the functions that the policy meant, by address; None when not known.
     """
 
     steps: tuple[Step, ...]
@@ -76,6 +80,7 @@ class Head(msgspec.Struct, frozen=True):
     policy: str = ""
     hold_s: float | None = None
     boot: str = ""
+    devices: dict[str, str] | None = None
 
 
 class _StepMark(msgspec.Struct, frozen=True, tag="step"):
@@ -279,6 +284,12 @@ def text_left(directory: Path, path: str, before: int | None = None) -> str | No
                 if isinstance(step.do, WriteFile) and step.do.path == path:
                     left = step.do.text
     return left
+
+
+def devices_left(changes: Sequence[Journal]) -> dict[str, str] | None:
+    """The functions that the last of *changes* which stands was about; None where none says so."""
+    told = (change.head.devices for change in reversed(changes) if change.course in STANDING)
+    return next((each for each in told if each is not None), None)
 
 
 def journals(directory: Path) -> list[Journal]:

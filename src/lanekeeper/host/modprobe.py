@@ -10,6 +10,7 @@ from lanekeeper.host.attribute import names, read_bytes, read_lines, read_text
 
 _DIRECTORY = "etc/modprobe.d"
 _VARIANT = re.compile(r"^alias vfio_pci:(\S+) (\S+)$", re.MULTILINE)
+_ALIAS = re.compile(rb"^alias (?:vfio_)?pci:(\S+) (\S+)$", re.MULTILINE)
 _ALIASES_BYTES_MAX = 2**24
 _MODULES_DEP_BYTES_MAX = 2**24
 _PARAMETERS = ("vfio", "vfio_iommu_type1", "vfio_pci", "iommufd", "kvm")
@@ -96,6 +97,22 @@ def read_parameters(root: Path) -> dict[str, str]:
             if text is not None:
                 found[f"{module}.{name}"] = text
     return found
+
+
+def read_aliases(root: Path, release: str) -> dict[str, tuple[str, ...]]:
+    """Return for each module of the kernel *release* the PCI functions that it matches.
+
+    Source: modules.alias of depmod(8), as ``alias pci:PATTERN MODULE``.
+    """
+    if not release:
+        return {}
+    path = str(root / "lib/modules" / release / "modules.alias")
+    found: dict[str, list[str]] = {}
+    for pattern, module in _ALIAS.findall(read_bytes(path, _ALIASES_BYTES_MAX) or b""):
+        found.setdefault(module.decode("ascii", "replace"), []).append(
+            pattern.decode("ascii", "replace")
+        )
+    return {module.replace("-", "_"): tuple(patterns) for module, patterns in found.items()}
 
 
 def read_variants(root: Path, release: str) -> tuple[Variant, ...]:

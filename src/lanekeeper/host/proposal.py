@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.hostplan.step import Step
@@ -30,8 +30,16 @@ class Proposal:
         steps: none where nothing is to do, or something is refused.
         policy: the text that they were planned from.
         hold: None for a change that needs no confirmation.
+        devices: ids of the functions that the policy means, by address.
+        has_news: whether these are to be kept in mind even where no step is to be done.
     """
 
     steps: Sequence[Step]
     policy: str = ""
     hold: Hold | None = None
+    devices: Mapping[str, str] | None = None
+    has_news: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.steps and not self.has_news

@@ -22,7 +22,7 @@ from lanekeeper.cli.host.changing import (
 from lanekeeper.cli.host.image import apply_image
 from lanekeeper.cli.host.output import report, show
 from lanekeeper.cli.host.plan import show_plan
-from lanekeeper.cli.host.planning import plan_here
+from lanekeeper.cli.host.planning import known_devices, plan_here
 from lanekeeper.cli.host.policy import policy_of, policy_path
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
@@ -32,6 +32,7 @@ from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
 from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.replaced import identities, is_news
 from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
 from lanekeeper.host.apply import Outcome
@@ -49,13 +50,13 @@ def apply_host(arguments: argparse.Namespace) -> int:
         unfinished = unfinished_of(target)
         if arguments.dry_run:
             host = read_host(target.root, program())
-            found = plan_here(policy, host, target)
+            found = plan_here(policy, host, target, arguments.accept_replaced)
             return show_plan(arguments, policy, host, found, unfinished)
         require_changeable(target)
         wanted = policy.text if arguments.policy is not None else None
         if unfinished is not None:
             host = read_host(target.root, program())
-            found = plan_here(policy, host, target)
+            found = plan_here(policy, host, target, arguments.accept_replaced)
             if unfinished.is_of_another(wanted) and found.refusals:
                 return show_plan(arguments, policy, host, found, unfinished)
             print(unfinished_text(unfinished, wanted), file=sys.stderr)
@@ -109,12 +110,16 @@ class _Planner:
         if self._arguments.policy is None:
             self._policy = _still_there(self._arguments, self.target)
         host = read_host(self.target.root, program())
-        found = plan_here(self._policy, host, self.target)
+        accepted = self._arguments.accept_replaced
+        found = plan_here(self._policy, host, self.target, accepted)
         if self._arguments.policy is None and not found.refusals:
             found = replace(found, steps=(*self._edited(), *found.steps))
         self.found = found
         hold = _hold(self._arguments, self.target, self.found, host)
-        return Proposal(self.found.steps, self._policy.text, hold)
+        devices = identities(self._policy, host)
+        known = known_devices(host, journal.journals(changes_of(self.target)))
+        has_news = not self.found.refusals and is_news(devices, known)
+        return Proposal(self.found.steps, self._policy.text, hold, devices, has_news)
 
     def _edited(self) -> Iterator[Step]:
         """Take an edit of the kept policy into the change, so that it goes back with it."""
@@ -133,7 +138,7 @@ def _apply(
 ) -> int:
     executor = executor_of(propose.target, progress(arguments), interrupted.reason)
     # Where nothing is to do, nothing has to be locked, nor to be writable.
-    outcome = executor.apply(propose) if propose().steps else None
+    outcome = None if propose().is_empty else executor.apply(propose)
     found = propose.found
     document: dict[str, Any] = {"resumed": view.outcome_json(left), **view.plan_json(found)}
     if outcome is None:

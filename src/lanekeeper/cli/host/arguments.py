@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 
 from lanekeeper.cli.host.target import where_arguments
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
+from lanekeeper.domain.pci.address import PciAddress
 
 CONFIRM_WITHIN_S = 120.0
 """How long a change waits for its confirmation unless told otherwise; as ``netplan try``."""
@@ -55,6 +57,21 @@ def apply_arguments(parser: argparse.ArgumentParser) -> None:
         help="take the change back unless it is confirmed in time; 0 is never (default: "
         f"{CONFIRM_WITHIN_S:.0f} for the interface that carries the host's own traffic, else 0)",
     )
+    parser.add_argument(
+        "--accept-replaced",
+        type=_address,
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="the function there is another one than at the last apply, and is meant",
+    )
+
+
+def _address(text: str) -> str:
+    try:
+        return str(PciAddress.parse(text))
+    except Invalid as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seconds(text: str) -> float:

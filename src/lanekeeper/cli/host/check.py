@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import unfinished_of, unfinished_text
+from lanekeeper.cli.host.changing import changes_of, unfinished_of, unfinished_text
 from lanekeeper.cli.host.output import show
+from lanekeeper.cli.host.planning import plan_after
 from lanekeeper.cli.host.policy import policy_at, policy_path
 from lanekeeper.cli.host.target import Target, target_of
 from lanekeeper.domain.errors import HostFault
@@ -22,8 +23,7 @@ from lanekeeper.domain.hostplan.findings.policy import (
     UNREADABLE,
     policy_findings,
 )
-from lanekeeper.domain.hostplan.plan import plan
-from lanekeeper.host.journal import DIRECTORY, Course
+from lanekeeper.host.journal import DIRECTORY, Course, Journal, journals
 from lanekeeper.host.survey import read_survey
 
 
@@ -35,12 +35,21 @@ def check_host(arguments: argparse.Namespace) -> int:
         path = policy_path(arguments, target)
         policy = None if path is None else policy_at(arguments, path)
         if policy is not None:
-            findings += policy_findings(policy, plan(policy, survey.host))
+            found = plan_after(policy, survey.host, _readable(target))
+            findings += policy_findings(policy, found)
         wanted = policy.text if policy is not None and arguments.policy is not None else None
         findings += (*_unfinished(target, wanted),)
     text = view.findings_text(findings, colour=_colour())
     show(arguments, {"findings": view.findings_json(findings)}, text)
     return exit_code.NO if worst(findings) is Severity.ERROR else exit_code.DONE
+
+
+def _readable(target: Target) -> list[Journal]:
+    """Return the changes; none where one cannot be read, which is a finding of its own."""
+    try:
+        return journals(changes_of(target))
+    except HostFault:
+        return []
 
 
 def _unfinished(target: Target, wanted: str | None) -> Iterator[Finding]:

@@ -14,10 +14,10 @@ from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.changing import changes_of, unfinished_text
 from lanekeeper.cli.host.image import image_of, plan_for
 from lanekeeper.cli.host.output import show
+from lanekeeper.cli.host.planning import plan_after
 from lanekeeper.cli.host.target import target_of
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
-from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.facts import read_host
@@ -39,7 +39,7 @@ def drift_host(arguments: argparse.Namespace) -> int:
             changes = journals(changes_of(target))
             policy, wrong = _policy(target.root / POLICY_FILE, changes)
             host = read_host(target.root, program())
-            found = Plan() if policy is None else plan(policy, host)
+            found = Plan() if policy is None else plan_after(policy, host, changes)
             root = target.root
             files = edited(lambda name, _: root / name, changes)
     open_ends = [change for change in changes if not change.is_finished]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from lanekeeper.cli.host.changing import changes_of
@@ -11,21 +11,42 @@ from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import SetVfCount
 from lanekeeper.domain.hostplan.dropped import dropped
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.persistence import UDEV_FILE
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.replaced import identities_of_rules, replaced_refusals
 from lanekeeper.domain.hostplan.step import Plan
-from lanekeeper.host.journal import Course, Journal, StepState, journals
+from lanekeeper.host.journal import STANDING, Journal, StepState, devices_left, journals
 from lanekeeper.host.policy_file import load_policy
 
-_STANDING = (Course.APPLIED, Course.UNCONFIRMED)
 
-
-def plan_here(policy: Policy, host: HostFacts, target: Target) -> Plan:
+def plan_here(
+    policy: Policy, host: HostFacts, target: Target, accepted: Collection[str] = ()
+) -> Plan:
     """Plan, and name what an earlier policy asked for that stays. Raises HostFault."""
-    found = plan(policy, host)
-    standing = [each for each in journals(changes_of(target)) if each.course in _STANDING]
+    changes = journals(changes_of(target))
+    found = plan_after(policy, host, changes, accepted)
+    standing = [each for each in changes if each.course in STANDING]
     left = dropped(policy, _last_policy(standing), _made(standing), host)
     return replace(found, pending=(*found.pending, *left))
+
+
+def plan_after(
+    policy: Policy, host: HostFacts, changes: Sequence[Journal], accepted: Collection[str] = ()
+) -> Plan:
+    """Plan, and refuse what is not the function any more that *changes* were about."""
+    found = plan(policy, host)
+    known = known_devices(host, changes)
+    others = tuple(replaced_refusals(policy, host, known, accepted))
+    if not others:
+        return found
+    return replace(found, steps=(), refusals=(*others, *found.refusals))
+
+
+def known_devices(host: HostFacts, changes: Sequence[Journal]) -> dict[str, str]:
+    """Return the ids of the functions that the last change was about, by address."""
+    known = devices_left(changes)
+    return known if known is not None else identities_of_rules(host.files.get(UDEV_FILE) or "")
 
 
 def _last_policy(standing: Sequence[Journal]) -> Policy | None:

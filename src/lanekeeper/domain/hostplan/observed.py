@@ -82,7 +82,10 @@ class HostFacts:
         drivers: of PCI functions that are registered now.
         device_faults: functions that are set aside, and why.
         node_faults: what of NUMA nodes could not be read, by :func:`node_name`.
+        aliases: for each module what it matches, as ``v00008086d000010C9sv*sd*bc*sc*i*``; of a
+            captured machine those of VFIO's drivers alone.
         autoprobe: of PFs.
+        vf_products: product ids of the VFs of PFs that say it.
         vf_routing: from each PF's routing number to that of its first VF, and between its VFs.
         files: text of each file that a plan may write; None for one that is not there.
         obstacles: what lies in the place of such a file and is none, by path.
@@ -117,6 +120,7 @@ class HostFacts:
     loadable: frozenset[str] = frozenset()
     loadable_whole: bool = False
     drivers: frozenset[str] = frozenset()
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kvm: bool = False
     unsafe_interrupts: bool = False
     nodes: tuple[NumaNode, ...] = ()
@@ -125,6 +129,7 @@ class HostFacts:
     node_faults: tuple[tuple[str, str], ...] = ()
     interfaces: tuple[Interface, ...] = ()
     autoprobe: Mapping[PciAddress, bool] = field(default_factory=dict)
+    vf_products: Mapping[PciAddress, int] = field(default_factory=dict)
     vf_routing: Mapping[PciAddress, tuple[int, int]] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
     obstacles: Mapping[str, str] = field(default_factory=dict)

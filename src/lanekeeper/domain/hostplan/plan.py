@@ -37,6 +37,7 @@ from lanekeeper.domain.hostplan.steps.max_vfs import (
 )
 from lanekeeper.domain.hostplan.steps.module import (
     blacklist_refusals,
+    fit_refusals,
     module_refusals,
     module_steps,
     option_steps,
@@ -67,6 +68,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *purpose_refusals(choice),
         *huge_page_refusals(policy, host),
         *module_refusals(host, choice),
+        *fit_refusals(host, choice),
         *blacklist_refusals(policy, host, choice),
         *boot_refusals(booted, host),
         *boot_taking_refusals(booted, host),

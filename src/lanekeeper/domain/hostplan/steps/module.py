@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import LoadModule
 from lanekeeper.domain.hostplan.choice import Choice, Chosen
+from lanekeeper.domain.hostplan.driver_fit import Kind, fits, fitting, kind_of, kind_of_vfs
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.device import VFIO
 from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER, PfPolicy
@@ -51,6 +52,36 @@ def module_refusals(host: HostFacts, chosen: Choice) -> Iterator[Refusal]:
             fix = f"{meant}install the kernel's package that has it, or name another driver"
             code = f"{need.key.replace('_', '-')}-missing"
             yield Refusal(code, need.path, reason, fix)
+
+
+def fit_refusals(host: HostFacts, chosen: Choice) -> Iterator[Refusal]:
+    """Refuse drivers that cannot drive what they are named for."""
+    for entry, pf in chosen.pfs:
+        has = {vf.driver for vf in host.vfs_of(pf.address)}
+        kind = kind_of_vfs(pf, host)
+        names = [VFIO, *filter(None, has), *fitting(kind, host)]
+        for driver, _ in _named([entry]):
+            migrates = entry.live_migration and driver == MIGRATION_DRIVER  # has its own refusal
+            if driver not in has and not migrates and not _can_be(driver, kind, host):
+                need = _Need(driver, entry.path, "vf_driver", str(kind))
+                yield _misfit(need, names)
+    for whole, device in chosen.devices:
+        kind = kind_of(device)
+        names = [VFIO, *filter(None, [device.driver]), *fitting(kind, host)]
+        if whole.driver != device.driver and not _can_be(whole.driver, kind, host):
+            place = f"{whole.path} ({device.address})"
+            yield _misfit(_Need(whole.driver, place, "driver", str(kind)), names)
+
+
+def _can_be(driver: str, kind: Kind, host: HostFacts) -> bool:
+    return is_missing(driver, host) or fits(driver, kind, host)
+
+
+def _misfit(need: _Need, names: Iterable[str]) -> Refusal:
+    reason = f"{need.key} is {need.driver}, which does not drive {need.why}"
+    others = (name for name in dict.fromkeys(names) if name != need.driver)
+    fix = f"name one that does: {', '.join(others)}"
+    return Refusal(f"{need.key.replace('_', '-')}-misfit", need.path, reason, fix)
 
 
 def wanted_modules(policy: Policy, host: HostFacts) -> tuple[str, ...]:
