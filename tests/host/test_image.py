@@ -304,3 +304,46 @@ def test_an_image_that_is_full_is_as_it_was(
     said = capsys.readouterr()
     assert "No space left on device" in said.err + said.out
     assert snapshot(small) == before
+
+
+def test_what_the_policy_drops_goes_from_an_image(
+    debian: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(debian)
+    policy = tmp_path / "policy.yaml"
+    options = "module_options: {vfio_pci: [disable_idle_d3=1]}\npersist: false\n"
+    policy.write_text(f"version: 1\nkernel_arguments: [iommu=pt, hugepages=8]\n{options}")
+    assert host("apply", debian, "--policy", str(policy)) == 0
+    policy.write_text("version: 1\nkernel_arguments: [iommu=pt]\npersist: false\n")
+    assert host("apply", debian, "--policy", str(policy)) == 0
+    assert not (debian / "etc/modprobe.d/lanekeeper.conf").exists()
+    assert "hugepages" not in (debian / "etc/default/grub.d/90-lanekeeper.cfg").read_text()
+    policy.write_text("version: 1\n")
+    capsys.readouterr()
+    assert host("apply", debian, "--policy", str(policy)) == 0
+    said = capsys.readouterr().out
+    assert "update-grub: the boot menu is made from these files; do it in the image" in said
+    assert not (debian / "etc/default/grub.d/90-lanekeeper.cfg").exists()
+    assert host("plan", debian, "--policy", str(policy)) == 0
+    assert host("rollback", debian, "--to", "0") == 0
+    assert snapshot(debian) == before
+
+
+@pytest.mark.parametrize(("tree", "how"), [(RED_HAT_9, "grubby"), (SYSTEMD_BOOT, "by hand")])
+def test_where_it_cannot_go_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tree: str, how: str
+) -> None:
+    root = image(tmp_path / "image", tree)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nkernel_arguments: [hugepages=8]\n")
+    assert host("apply", root, "--policy", str(policy)) == 0
+    entry = next(iter((root / "boot/loader/entries").glob("1-5*")), None)
+    if entry is not None:  # grubby has run in the image
+        entry.write_text(entry.read_text().replace("quiet", "quiet hugepages=8"))
+    policy.write_text("version: 1\n")
+    for verb in ("plan", "apply", "plan"):
+        capsys.readouterr()
+        host(verb, root, "--policy", str(policy))
+        said = capsys.readouterr().out
+        assert "pending: kernel argument hugepages=8 is of an earlier policy" in said, verb
+        assert how in said

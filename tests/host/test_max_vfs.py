@@ -81,7 +81,7 @@ def _with_argument(root: Path, tree: str) -> SimulatedMachine:
     machine = simulated(root)
     for name in ("etc/default", "boot", "usr/sbin", "etc/grub.d"):
         shutil.rmtree(root / name, ignore_errors=True)
-    plant(tree.replace(" .\n", " = \n").replace("iommu=off", "igb.max_vfs=7"), root)
+    plant(tree.replace(" .\n", " = \n").replace("iommu=nopt", "igb.max_vfs=7"), root)
     if tree == DEBIAN:
         grub = root / "etc/default/grub"
         grub.write_text('GRUB_CMDLINE_LINUX="igb.max_vfs=7 ixgbe.max_vfs=3"\n')

@@ -224,7 +224,7 @@ def test_kernel_arguments_go_behind_all_others_and_wait_for_a_reboot() -> None:
 def test_arguments_that_an_earlier_plan_wrote_are_kept() -> None:
     text = NOTE + grub_lines(("iommu=pt",))
     facts = host(files={GRUB_FILE: text}, configured_cmdline=("iommu=pt",))
-    found = plan(Policy(kernel_arguments=("hugepages=8",), persist=False), facts)
+    found = plan(Policy(kernel_arguments=("hugepages=8", "iommu=pt"), persist=False), facts)
     write = next(step for step in found.steps if isinstance(step.do, WriteFile))
     assert isinstance(write.do, WriteFile)
     assert "iommu=pt hugepages=8" in write.do.text

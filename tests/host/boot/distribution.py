@@ -12,13 +12,13 @@ from pathlib import Path
 from host.carry import apply, rollback
 from host.planted import snapshot
 from lanekeeper.domain.errors import HostFault
+from lanekeeper.domain.hostplan.grub_variables import read_variables
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
 from lanekeeper.host.apply import Outcome
-from lanekeeper.host.boot.grub import read_variables
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.host.tree import plant
@@ -42,8 +42,8 @@ usr/sbin/grub2-mkconfig .
 usr/sbin/grubby .
 etc/grub.d/10_linux .
 boot/grub2/grubenv = saved_entry=plain
-boot/grub2/grub.cfg = menuentry 'R' {\n\tlinux16 /v root=/dev/vda1 crashkernel=auto iommu=off\n}
-etc/default/grub =| GRUB_DEFAULT=saved\nGRUB_CMDLINE_LINUX="crashkernel=auto iommu=off"
+boot/grub2/grub.cfg = menuentry 'R' {\n\tlinux16 /v root=/dev/vda1 crashkernel=auto iommu=nopt\n}
+etc/default/grub =| GRUB_DEFAULT=saved\nGRUB_CMDLINE_LINUX="crashkernel=auto iommu=nopt"
 """
 RED_HAT_9 = r"""
 usr/sbin/grubby .
@@ -55,7 +55,7 @@ boot/loader/entries/1-0-rescue.conf = linux /vmlinuz-0\noptions  root=/dev/vda1 
 """
 SYSTEMD_BOOT = r"""
 efi/loader/loader.conf = timeout 3
-efi/loader/entries/1-6.12.conf = linux /vmlinuz\noptions root=/dev/vda1\noptions rw iommu=off
+efi/loader/entries/1-6.12.conf = linux /vmlinuz\noptions root=/dev/vda1\noptions rw iommu=nopt
 efi/loader/entries/2-mine.conf =| title Mine\nlinux /vmlinuz
 etc/kernel/cmdline =| root=/dev/vda1 rw
 """
@@ -101,6 +101,8 @@ class Distribution:
                 (self.root / "boot/grub/grubenv").write_text(f"saved_entry={entry}\n")
             case ["grub-editenv", "-", "unset", "saved_entry"]:
                 (self.root / "boot/grub/grubenv").unlink()  # an empty one says the same
+            case ["grub2-editenv", "-", "unset", "saved_entry"]:
+                (self.root / "boot/grub2/grubenv").write_text("")
             case ["grub2-set-default", entry]:
                 (self.root / "boot/grub2/grubenv").write_text(f"saved_entry={entry}\n")
             case _:

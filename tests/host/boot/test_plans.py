@@ -76,13 +76,13 @@ def test_red_hat_7_keeps_the_settings_and_makes_the_menu(tmp_path: Path) -> None
     host = Distribution(tmp_path, RED_HAT_7)
     host.apply("intel_iommu=on", "iommu=pt")
     assert host.text("etc/default/grub") == (
-        'GRUB_DEFAULT=saved\nGRUB_CMDLINE_LINUX="crashkernel=auto iommu=off"\n'
+        'GRUB_DEFAULT=saved\nGRUB_CMDLINE_LINUX="crashkernel=auto iommu=nopt"\n'
         "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes it back.\n"
         "# Recovery entries of the boot menu do without these arguments.\n"
         'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT intel_iommu=on iommu=pt"\n'
     )
     assert host.ran == ["grub2-mkconfig -o /boot/grub2/grub.cfg"]
-    assert "iommu=off intel_iommu=on iommu=pt\n" in host.text("boot/grub2/grub.cfg")
+    assert "iommu=nopt intel_iommu=on iommu=pt\n" in host.text("boot/grub2/grub.cfg")
 
 
 def test_red_hat_9_asks_grubby(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.output import report, show
+from lanekeeper.cli.host.planning import earlier_policies
 from lanekeeper.cli.host.policy import policy_at
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import Change
+from lanekeeper.domain.hostplan.dropped import dropped_arguments
 from lanekeeper.domain.hostplan.offline import commands_after, offline_plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
@@ -126,6 +128,9 @@ def _policy(arguments: argparse.Namespace, image: Image) -> Policy:
 def plan_for(policy: Policy, image: Image) -> Plan:
     host = image.read(f"/{_PROGRAM}")
     found = offline_plan(policy, host)
+    earlier = earlier_policies(journal.journals(image.changes))
+    words = dropped_arguments(policy, earlier, host)
+    found = replace(found, pending=(*found.pending, *words))
     if not (policy.persist and host.has_systemd) or image.at(_PROGRAM).exists():
         return found
     lacks = f"/{_PROGRAM} is not in the image: the unit cannot do its work without it"

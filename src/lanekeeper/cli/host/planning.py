@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from lanekeeper.cli.host.changing import changes_of
 from lanekeeper.cli.host.target import Target
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import SetVfCount
-from lanekeeper.domain.hostplan.dropped import dropped
+from lanekeeper.domain.hostplan.dropped import dropped, dropped_arguments
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.persistence import UDEV_FILE
 from lanekeeper.domain.hostplan.plan import plan
@@ -28,7 +29,8 @@ def plan_here(
     found = plan_after(policy, host, changes, accepted)
     standing = [each for each in changes if each.course in STANDING]
     left = dropped(policy, _last_policy(standing), _made(standing), host)
-    return replace(found, pending=(*found.pending, *left))
+    words = dropped_arguments(policy, earlier_policies(changes), host)
+    return replace(found, pending=(*found.pending, *left, *words))
 
 
 def plan_after(
@@ -47,6 +49,14 @@ def known_devices(host: HostFacts, changes: Sequence[Journal]) -> dict[str, str]
     """Return the ids of the functions that the last change was about, by address."""
     known = devices_left(changes)
     return known if known is not None else identities_of_rules(host.files.get(UDEV_FILE) or "")
+
+
+def earlier_policies(changes: Sequence[Journal]) -> Iterator[Policy]:
+    """Yield each policy that *changes* which stand applied, but for those not taken any more."""
+    texts = (change.head.policy for change in changes if change.course in STANDING)
+    for text in dict.fromkeys(filter(None, texts)):
+        with suppress(Invalid):
+            yield load_policy(text, "an earlier policy")
 
 
 def _last_policy(standing: Sequence[Journal]) -> Policy | None:

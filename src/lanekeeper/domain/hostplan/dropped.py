@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
+from lanekeeper.domain.hostplan.boot_loader import Loader
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
@@ -35,3 +36,22 @@ def dropped(
             stay = f"{device.address} is on {whole.driver} by an earlier policy"
             back = f'{{device: "{device.address}", driver: NAME}} in devices gives it back now'
             yield f"{stay}, this one does not speak of it: it stays until a reboot; {back}"
+
+
+def dropped_arguments(policy: Policy, before: Iterable[Policy], host: HostFacts) -> Iterator[str]:
+    """Name kernel arguments of earlier policies that stay where they cannot be told from others.
+
+    Settings of GRUB have those of a policy apart from the operator's; a plan removes them there.
+    """
+    how = {
+        Loader.GRUBBY: "`grubby --update-kernel=ALL --remove-args={}` takes it out",
+        Loader.ENTRIES: "take it out of the entry files and of /etc/kernel/cmdline by hand",
+    }
+    remedy = how.get(host.boot.loader) if host.boot.loader else None
+    earlier = dict.fromkeys(word for each in before for word in each.kernel_arguments)
+    for argument in earlier if remedy else ():
+        there = any(argument in given for given in host.boot.entries.values())
+        if argument not in policy.kernel_arguments and there:
+            stays = f"kernel argument {argument} is of an earlier policy, and this one has it not"
+            why = "boot entries do not tell whose it is, so it stays"
+            yield f"{stays}: {why}; {str(remedy).format(argument)}"

@@ -15,23 +15,28 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Plan, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.boot.contradiction import contradiction_pending
+from lanekeeper.domain.hostplan.steps.boot.grub import lacking, own_overruling
 from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
 from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_of_image
 from lanekeeper.domain.hostplan.steps.module import option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
 
 _MENU = ("etc/default/grub", "etc/grub.d/")
+_BY_HAND = "do it in the image (chroot)"
 _INITRAMFS = ("etc/modprobe.d/", "etc/dracut.conf.d/")
 
 
 def offline_plan(policy: Policy, host: HostFacts) -> Plan:
     """Return the steps that give the image *host* the files of *policy*, and what is left."""
+    overruling = own_overruling(host) if policy.persist else ()
+    booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
     steps = dict.fromkeys(
         [
             *option_steps(policy, host, None),
             *module_load_steps(policy, host),
             *persist_steps(policy, host),
-            *boot_steps(policy, host),
+            *boot_steps(booted, host),
         ]
     )
     files, rest = Plan(tuple(map(_in_image, steps))).file_part()
@@ -63,8 +68,12 @@ def _pending(
     policy: Policy, host: HostFacts, files: tuple[Step, ...], rest: tuple[Step, ...]
 ) -> Iterator[str]:
     by_unit = policy.persist and host.has_systemd
-    when = "the unit does it at the first boot" if by_unit else "do it in the image (chroot)"
-    yield from (f"{step.do}: {step.why}; {when}" for step in rest)
+    when = "the unit does it at the first boot" if by_unit else _BY_HAND
+    for step in rest:
+        is_menu = isinstance(step.do, UpdateBootLoader)
+        is_told = not is_menu or lacking(policy.kernel_arguments, host.boot.menu or ())
+        yield f"{step.do}: {step.why}; {when if is_told else _BY_HAND}"
+    yield from contradiction_pending(policy, host)
     for command in commands_after((step.do for step in files), host):
         if UpdateBootLoader(command) not in [step.do for step in rest]:
             # Nothing at the first boot can tell that this one is missing.

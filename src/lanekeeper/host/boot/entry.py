@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lanekeeper.domain.hostplan.grub_variables import followed
 from lanekeeper.host.attribute import read_bytes
-from lanekeeper.host.boot.grub import followed
 from lanekeeper.host.text_line import matching
 
 ENTRIES = tuple(f"{home}/loader/entries/*.conf" for home in ("boot", "efi", "boot/efi"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from lanekeeper.host.attribute import names, read_lines, read_text
@@ -21,10 +20,8 @@ _DROP_INS = "etc/default/grub.d"
 _UPDATE = "usr/sbin/update-grub"
 _MAKERS = ("usr/sbin/grub2-mkconfig", "usr/sbin/grub-mkconfig", "usr/bin/grub-mkconfig")
 _ENVIRONMENTS = ("boot/grub2/grubenv", "boot/grub/grubenv", "boot/efi/EFI/*/grubenv")
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\udc80-\udcff]")  # as surrogateescape reads bytes
 _ONE_SETTING = 64  # lines; what is quoted over more was meant to end before
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _KERNEL = re.compile(r"\s*linux(?:16|efi)?\s+\S+(.*)")
 
 
@@ -32,14 +29,6 @@ def setting_files(root: Path) -> tuple[str, ...]:
     """Return the settings and their drop-ins, in the order they are read."""
     drop_ins = [name for name in names(str(root / _DROP_INS)) if name.endswith(".cfg")]
     return (SETTINGS, *(f"{_DROP_INS}/{name}" for name in drop_ins))
-
-
-def read_variables(texts: Sequence[str | None]) -> dict[str, str]:
-    """Return what the settings in *texts* come to."""
-    variables: dict[str, str] = {}
-    for text in texts:
-        _source(text or "", variables)
-    return variables
 
 
 def damage(name: str, text: str) -> str:
@@ -124,23 +113,3 @@ def read_environment(root: Path) -> dict[str, str]:
             lines = (line.partition("=") for line in read_lines(str(root / name)))
             return {key: value for key, sign, value in lines if sign}
     return {}
-
-
-def followed(text: str, variables: dict[str, str]) -> str:
-    """Put values in place of ``$name`` and ``${name}``; what is not known is empty."""
-    return _VARIABLE.sub(lambda name: variables.get(name[1] or name[2], ""), text)
-
-
-def _source(text: str, variables: dict[str, str]) -> None:
-    """Follow plain assignments as a shell would; anything cleverer is passed over."""
-    for line in text.replace("\\\n", "").splitlines():
-        try:
-            words = shlex.split(line, comments=True)
-        except ValueError:
-            continue
-        for word in words[1:] if words[:1] == ["export"] else words:
-            found = _ASSIGNMENT.fullmatch(word)
-            if found is None:
-                break
-            before = variables.get(found[1], "") if found[2] else ""
-            variables[found[1]] = before + followed(found[3], variables)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lanekeeper.domain.hostplan.boot_loader import BootSettings, Loader
+from lanekeeper.domain.hostplan.grub_variables import grub_arguments, read_variables
 from lanekeeper.domain.hostplan.persistence import GRUB_FILE
 from lanekeeper.host.attribute import link_target, read_bytes, read_text
 from lanekeeper.host.boot import entry, grub
@@ -41,7 +42,7 @@ def read_boot_loader(root: Path) -> BootLoader:
     images = entry.unified_images(root)
     looked = (*files, *(entries or entry.ENTRIES), *images)
     environment = grub.read_environment(root)
-    variables = grub.read_variables(tuple(texts.values()))
+    variables = read_variables(tuple(texts.values()))
     with_entries = variables.get("GRUB_ENABLE_BLSCFG") == "true"
     # Debian's grub-common brings a drop-in wherever it is installed, so one alone says nothing.
     has_settings = grub.SETTINGS in texts or (bool(texts) and not entries)
@@ -62,8 +63,7 @@ def read_boot_loader(root: Path) -> BootLoader:
         saved_entry=environment.get("saved_entry"),
         has_scripts=(root / grub.SCRIPTS / "10_linux").exists(),
     )
-    words = (variables.get(f"GRUB_CMDLINE_LINUX{end}", "") for end in ("", "_DEFAULT"))
-    return BootLoader(tuple(" ".join(words).split()), files, settings)
+    return BootLoader(grub_arguments(variables), files, settings)
 
 
 def _of_entries(

@@ -8,28 +8,42 @@ from lanekeeper.domain.hostplan.boot_loader import Loader
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal, Step
+from lanekeeper.domain.hostplan.steps.boot.contradiction import (
+    contradiction_pending,
+    contradiction_refusals,
+)
 from lanekeeper.domain.hostplan.steps.boot.entry import entry_steps
 from lanekeeper.domain.hostplan.steps.boot.grub import grub_steps
 from lanekeeper.domain.hostplan.steps.boot.grubby import disagreement, grubby_steps
-from lanekeeper.domain.hostplan.steps.boot.separate import has_separate, separate_steps
+from lanekeeper.domain.hostplan.steps.boot.separate import (
+    has_separate,
+    script_removal,
+    separate_steps,
+    unsaved,
+)
 
 _GRUB = (Loader.GRUB_DROP_IN, Loader.GRUB_SETTINGS)
 
 
 def boot_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
-    """Give the next kernel the arguments that it would lack."""
+    """Give the next kernel the arguments that it would lack, and none that are wanted no more.
+
+    Entry files and grubby do not tell Lanekeeper's from the operator's, so there these stay.
+    """
     wanted = policy.kernel_arguments
-    if not wanted or host.configured_cmdline is None:
+    if host.configured_cmdline is None:
         return
     match host.boot.loader:
         case Loader.GRUBBY:
             yield from grubby_steps(wanted, host)
         case Loader.ENTRIES:
             yield from entry_steps(wanted, host)
-        case _ if policy.separate_entry:
+        case _ if policy.separate_entry and wanted:
             yield from separate_steps(wanted, host)
         case _:
-            yield from grub_steps(wanted, host)
+            removed = [*script_removal(host)]
+            yield from grub_steps(wanted, host, removed)
+            yield from unsaved(host) if removed else ()
 
 
 def boot_refusals(policy: Policy, host: HostFacts) -> Iterator[Refusal]:
@@ -43,6 +57,7 @@ def boot_refusals(policy: Policy, host: HostFacts) -> Iterator[Refusal]:
         first = "settle that, or " if host.boot.doubt else ""
         fix = f"{first}add {' '.join(absent)} to the kernel command line by hand"
         yield Refusal(code, "kernel_arguments", f"{why} (looked at {looked})", fix)
+    yield from contradiction_refusals(policy, host)
     if host.configured_cmdline is None or not wanted:
         return
     if policy.separate_entry and not (host.boot.loader in _GRUB and host.boot.has_scripts):
@@ -68,3 +83,4 @@ def boot_pending(policy: Policy, host: HostFacts) -> Iterator[str]:
         if not argument_holds(argument, host.cmdline):
             which = " into the separate entry" if has_separate(host) else ""
             yield f"kernel argument {argument} takes effect after a reboot{which}"
+    yield from contradiction_pending(policy, host)

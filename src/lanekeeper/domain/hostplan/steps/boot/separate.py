@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.action import RunProgram
+from lanekeeper.domain.hostplan.action import RemoveFile, RunProgram, WriteFile
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.boot.grub import (
@@ -39,8 +39,9 @@ def separate_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
     given = dropped_in(host.files.get(persistence.ENTRY_SCRIPT) or "")
     missing = lacking(wanted, (*plain, *given))
     files: list[Step] = []
-    if missing or not given:
-        words = (*(word for word in given if word not in missing), *missing)
+    if missing or not given or set(given) - set(wanted):
+        kept = (word for word in given if word in wanted and word not in missing)
+        words = (*kept, *missing)
         why = f"an entry with {quoted(words)}, beside those without"
         text = persistence.entry_script(words)
         files += file_steps(host, persistence.ENTRY_SCRIPT, text, why, Impact.REBOOT, mode=0o755)
@@ -54,13 +55,35 @@ def separate_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
         yield _choose(host)
 
 
+def script_removal(host: HostFacts) -> Iterator[Step]:
+    """Remove the script of an earlier policy that wanted a separate entry."""
+    before = host.files.get(persistence.ENTRY_SCRIPT)
+    if before is not None and persistence.SIGN in before:
+        undo = WriteFile(persistence.ENTRY_SCRIPT, before, 0o755)
+        why = "the policy wants no separate entry any more"
+        yield Step(RemoveFile(persistence.ENTRY_SCRIPT), (undo,), why, Impact.REBOOT)
+
+
+def unsaved(host: HostFacts) -> Iterator[Step]:
+    """Let GRUB boot what it would without a separate entry."""
+    if _is_saved(host):
+        tool = _tool(host)
+        do = RunProgram((f"{tool}-editenv", "-", "unset", "saved_entry"))
+        undo = RunProgram((f"{tool}-set-default", persistence.ENTRY_ID))
+        yield Step(do, (undo,), "the entry that is booted is not there any more", Impact.REBOOT)
+
+
+def _tool(host: HostFacts) -> str:
+    return "grub2" if (host.boot.update or ("",))[0].startswith("grub2") else "grub"
+
+
 def _is_saved(host: HostFacts) -> bool:
     return host.boot.saved_entry == persistence.ENTRY_ID
 
 
 def _choose(host: HostFacts) -> Step:
     """Save the entry as default, and the one that was before as undo."""
-    tool = "grub2" if (host.boot.update or ("",))[0].startswith("grub2") else "grub"
+    tool = _tool(host)
     before = host.boot.saved_entry
     back = (
         RunProgram((f"{tool}-set-default", before))
