@@ -425,7 +425,8 @@ def test_each_stage_is_numbered_and_json_is_alone(
     call("rollback", *machine)
     assert f"[{count}/{count}] undo: remove /etc" in capsys.readouterr().out
     call("apply", *machine, *POLICY, "--json")
-    assert set(said(capsys)) == {"resumed", "steps", "refusals", "pending", "states", "outcome"}
+    parts = {"resumed", "steps", "refusals", "warnings", "pending", "states", "outcome"}
+    assert set(said(capsys)) == parts
 
 
 def test_var_that_cannot_be_written_changes_nothing(
