@@ -173,8 +173,11 @@ for address in ("10.0.2.2", int(sys.argv[1])), ("10.0.2.100", 22):
 
 
 def config_drive(index: int) -> bytes:
-    """An ISO 9660 config drive for guest *index*."""
-    other = f"{ADDRESSES[1 - index]},{LOST_ADDRESS}"
+    """An ISO 9660 config drive for guest *index*.
+
+    It asks for the other guest for as long as that may boot; they start in any order.
+    """
+    other = f"{ADDRESSES[1 - index]}/{GUEST_TIMEOUT_S // 2},{LOST_ADDRESS}"
     meta = {"uuid": f"guest-{index}", "meta": {"ping": other, "ping_wait": "30"}}
     link = {"id": "tap0", "type": "phy", "ethernet_mac_address": MACS[index].upper()}
     network = {"id": "network0", "type": "ipv4", "link": "tap0"}

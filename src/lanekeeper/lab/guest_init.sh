@@ -2,7 +2,8 @@
 # The guest's only program: says on the serial console what it has been given, and answers pings.
 #
 # It reads the config drive: openstack/latest/meta_data.json and network_data.json. In meta_data's
-# "meta": ping = addresses to ping, comma separated; ping_wait = seconds until one counts as lost.
+# "meta": ping = addresses to ping, comma separated; ping_wait = seconds until one counts as lost,
+# for a single one written behind it: ADDRESS/SECONDS.
 
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -138,8 +139,11 @@ show_devices
 show_interfaces
 set_addresses
 wait_s=$(value /meta meta.ping_wait)
-for address in $(value /meta meta.ping | tr , ' '); do
-  ping_until "$address" "${wait_s:-40}" &
+for entry in $(value /meta meta.ping | tr , ' '); do
+  case $entry in
+    */*) ping_until "${entry%/*}" "${entry#*/}" & ;;
+    *) ping_until "$entry" "${wait_s:-40}" & ;;
+  esac
 done
 wait
 echo "GUEST-READY $(uptime)"
