@@ -14,6 +14,7 @@ import pytest
 
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
+from planting import plant
 from postgres import PostgreSQL
 
 KINDS = ["sqlite", "postgresql"]
@@ -23,8 +24,7 @@ KINDS = ["sqlite", "postgresql"]
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all tables and no rows, to be copied."""
     path = tmp_path_factory.mktemp("template") / "lanekeeper.db"
-    with Database(f"sqlite:///{path}") as database:
-        upgrade(database.engine)
+    plant(f"sqlite:///{path}")
     return path
 
 

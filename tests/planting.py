@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from lanekeeper.store.database import Database
 from lanekeeper.store.engine import parse_url, sqlite_path
+from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import metadata
 
 _SAID: list[str] = []
@@ -42,7 +43,7 @@ def _file() -> bytes:
     with tempfile.TemporaryDirectory() as home:
         path = Path(home, "tables.db")
         with Database(f"sqlite:///{path}") as database:
-            metadata.create_all(database.engine)
+            upgrade(database.engine)
         return path.read_bytes()
 
 

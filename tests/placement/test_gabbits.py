@@ -20,8 +20,6 @@ from lanekeeper.api.placement.face import FACE
 from lanekeeper.cli.listen import Listen
 from lanekeeper.cli.placement import Options, placement
 from lanekeeper.config import load
-from lanekeeper.store.database import Database
-from lanekeeper.store.schema import upgrade
 from placement.gabbi_world import WORLDS, World
 from placement.gabbits import FILES, read, run
 
@@ -43,33 +41,15 @@ def test_all_of_placements_tests_are_here() -> None:
     assert sum(len(read(path).tests) for path in FILES) == _TESTS
 
 
-@pytest.fixture(scope="session")
-def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with tables and nothing in them, to be copied."""
-    path = tmp_path_factory.mktemp("empty") / "empty.db"
-    with Database(f"sqlite:///{path}") as database:
-        upgrade(database.engine)
-    return path
-
-
-@pytest.fixture(scope="session")
-def empty_postgresql(postgresql: PostgreSQL) -> str:
-    """The same in PostgreSQL: the name of a template."""
-    name = postgresql.create()
-    with Database(postgresql.url(name)) as database:
-        upgrade(database.engine)
-    return name
-
-
 @contextmanager
 def _database(engine: str, request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
     if engine == "sqlite":
         copy = directory / "placement.db"
-        copy.write_bytes(request.getfixturevalue("empty_sqlite").read_bytes())
+        copy.write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
         yield f"sqlite:///{copy}"
         return
     cluster: PostgreSQL = request.getfixturevalue("postgresql")
-    name = cluster.create(request.getfixturevalue("empty_postgresql"))
+    name = cluster.create(request.getfixturevalue("postgresql_template"))
     yield cluster.url(name)
     cluster.drop(name)
 

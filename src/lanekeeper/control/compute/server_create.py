@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -210,19 +210,7 @@ def _take_all(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     ]
     check_promised(connection, dict(zip([port.id for port in ports], order.nics, strict=True)))
     request_ids = {nic.need.id: port.id for nic, port in zip(order.nics, ports, strict=True)}
-    aliases = {need.id: need.request.alias_name for need in order.request.needs}
-    picks = [
-        Pick(
-            given.device.id,
-            request_ids.get(given.need_id, given.need_id),
-            given.index,
-            aliases.get(given.need_id),
-        )
-        for given in placing.choice.given
-    ]
-    claim_insert(connection, draft.id, picks, placing.now)
-    facts = device_facts(connection, [pick.device_id for pick in picks])
-    device_by_request = {pick.request_id: facts[pick.device_id] for pick in picks}
+    device_by_request = _claim_devices(connection, placing, request_ids)
     for port in ports:
         bind_port(
             connection,
@@ -247,6 +235,31 @@ def _take_all(connection: sa.Connection, placing: _Placing) -> ServerRecord:
     desired_touch(connection, host.id)
     reached("controller.claim.written")
     return placed
+
+
+def _claim_devices(
+    connection: sa.Connection, placing: _Placing, request_ids: Mapping[str, str]
+) -> dict[str, Mapping[str, Any]]:
+    """Claim the chosen devices; gives what is known of each, by the request that it serves.
+
+    Args:
+        connection: in the transaction that takes the place.
+        placing: says which they are.
+        request_ids: of a port's need, the port; other needs are their own requests.
+    """
+    aliases = {need.id: need.request.alias_name for need in placing.order.request.needs}
+    picks = [
+        Pick(
+            given.device.id,
+            request_ids.get(given.need_id, given.need_id),
+            given.index,
+            aliases.get(given.need_id),
+        )
+        for given in placing.choice.given
+    ]
+    claim_insert(connection, placing.draft.id, picks, placing.now)
+    facts = device_facts(connection, [pick.device_id for pick in picks])
+    return {pick.request_id: facts[pick.device_id] for pick in picks}
 
 
 def _created(placing: _Placing, placed: ServerRecord) -> ServerEvent:
