@@ -87,3 +87,15 @@ def test_a_node_whose_cpus_make_no_sense_is_left_out(tmp_path: Path) -> None:
     assert [name for name, _ in host.node_faults] == ["NUMA node 0"]
     wanted = "version: 1\nhuge_pages: [{node: 0, size: 2M, pages: 3}]\n"
     assert [refusal.code for refusal in planned(root, wanted).refusals] == ["huge-pages-unknown"]
+
+
+def test_what_one_host_spoils_is_not_told_of_the_next(tmp_path: Path) -> None:
+    spoiled = captured(
+        tmp_path / "one",
+        "proc/net/route = Iface\\nens1\\tbanana\\t0\\t0001\\t0\\t0\\t0\\tx",
+        f"{HOME}/sriov_offset = far",
+    )
+    host = read_survey(spoiled).host
+    assert host.interfaces == ()
+    assert [address for address, _ in host.device_faults] == [str(PF)]
+    assert read_survey(captured(tmp_path / "two")).host.device_faults == ()

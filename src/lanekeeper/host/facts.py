@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, NotFound
@@ -33,7 +35,7 @@ _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capabil
 _KIB = 1024
 _DISPLAY = 0x03  # the base class; PCI Code and ID Assignment Specification
 _NO_GROUPS: dict[int, tuple[str, ...]] = {}
-_NO_INTERFACES: tuple[tuple[Interface, ...], dict[PciAddress, str]] = ((), {})
+_NO_INTERFACES: tuple[tuple[Interface, ...], Mapping[PciAddress, str]] = ((), {})
 _NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
 _NO_ROUTING: dict[PciAddress, tuple[int, int]] = {}
@@ -57,23 +59,41 @@ def read_host(
         return _read_host(root, program, faults)
 
 
+@dataclass(frozen=True, slots=True)
+class _Functions:
+    """PCI functions that make sense, what was read with them, and why others are set aside."""
+
+    devices: tuple[PciDevice, ...]
+    interfaces: tuple[Interface, ...]
+    routing: Mapping[PciAddress, tuple[int, int]]
+    faults: Mapping[str, str]
+
+
+def _read_functions(root: Path, bus: PciSysfs, faults: Faults | None) -> _Functions:
+    part = (faults or Faults(keep=False)).part
+    scan = bus.scan()
+    interfaces, faulty = part("interfaces", lambda: read_interfaces(root), _NO_INTERFACES)
+    spoiled = dict(faulty)  # more is added to it
+    routing = part(
+        "routing numbers of VFs", lambda: _routing(root, scan.devices, spoiled), _NO_ROUTING
+    )
+    aside = {fault.name: fault.reason for fault in scan.faults}
+    aside |= {str(address): reason for address, reason in spoiled.items()}
+    devices = tuple(device for device in scan.devices if device.address not in spoiled)
+    return _Functions(devices, interfaces, routing, aside)
+
+
 def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
     part = (faults or Faults(keep=False)).part
     told = faults or Faults(keep=True)  # what programs and cards say is needed by few policies
     bus = PciSysfs(root)
-    scan = bus.scan()
     boot_loader = part("the boot loader", lambda: read_boot_loader(root), _NO_BOOT_LOADER)
     groups = part("IOMMU groups", lambda: _groups(root), _NO_GROUPS)
     units = tuple(part("IOMMU units", lambda: names(str(root / "sys/class/iommu")), _NO_NAMES))
-    interfaces, spoiled = part("interfaces", lambda: read_interfaces(root), _NO_INTERFACES)
-    routing = part(
-        "routing numbers of VFs", lambda: _routing(root, scan.devices, spoiled), _NO_ROUTING
-    )
-    devices = tuple(device for device in scan.devices if device.address not in spoiled)
-    faults_of = {fault.name: fault.reason for fault in scan.faults}
-    faults_of |= {str(address): reason for address, reason in spoiled.items()}
+    found = _read_functions(root, bus, faults)
+    devices, interfaces = found.devices, found.interfaces
     pfs = tuple(device for device in devices if device.total_vfs)
-    whole = tuple(device for device in devices if device.parent is None)
+    undivided = tuple(device for device in devices if device.parent is None)
     of_nodes = Faults(keep=True)
     nodes = read_nodes(root, of_nodes)
     release = part("the kernel's version", lambda: read_release(root), "")
@@ -106,23 +126,23 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         nodes=nodes,
         node_faults=below(root, of_nodes.found),
         devices=devices,
-        device_faults=below(root, sorted(faults_of.items())),
+        device_faults=below(root, sorted(found.faults.items())),
         interfaces=interfaces,
         autoprobe=part("autoprobe", lambda: _autoprobe(bus, pfs), {}),
         vf_products=part("ids of VFs", lambda: _vf_products(root, pfs), {}),
-        vf_routing=routing,
+        vf_routing=found.routing,
         files=part("files of the policy", lambda: read_own_files(root), {}),
         obstacles=part("files of the policy", lambda: read_obstacles(root), {}),
         directories=read_directories(root),
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),
         program=program,
-        slots=part("physical slots", lambda: read_slots(root, whole), {}),
-        serials=read_serials(root, whole, told),
+        slots=part("physical slots", lambda: read_slots(root, undivided), {}),
+        serials=read_serials(root, undivided, told),
         altnames=_altnames(root, interfaces, told),
         vf_settings=read_vf_settings(root, pfs, told),
         holders=part("who holds what", lambda: read_holders(root, devices), {}),
         representors=part("representors", lambda: read_representors(root), {}),
-        boot_displays=part("graphics", lambda: _boot_displays(root, whole), frozenset()),
+        boot_displays=part("graphics", lambda: _boot_displays(root, undivided), frozenset()),
         mounted=part("what is mounted", lambda: read_mounted(root), {}),
         offload=read_offload(root, pfs, told),
     )
