@@ -90,12 +90,9 @@ def test_a_node_whose_cpus_make_no_sense_is_left_out(tmp_path: Path) -> None:
 
 
 def test_what_one_host_spoils_is_not_told_of_the_next(tmp_path: Path) -> None:
-    spoiled = captured(
-        tmp_path / "one",
-        "proc/net/route = Iface\\nens1\\tbanana\\t0\\t0001\\t0\\t0\\t0\\tx",
-        f"{HOME}/sriov_offset = far",
-    )
-    host = read_survey(spoiled).host
-    assert host.interfaces == ()
-    assert [address for address, _ in host.device_faults] == [str(PF)]
-    assert read_survey(captured(tmp_path / "two")).host.device_faults == ()
+    lost = "proc/net/route = Iface\\nens1\\tbanana\\t0\\t0001\\t0\\t0\\t0\\tx"
+    one = read_survey(captured(tmp_path / "one", lost, f"{HOME}/sriov_offset = far")).host
+    two = read_survey(captured(tmp_path / "two", lost)).host
+    assert one.interfaces == two.interfaces == ()
+    assert [address for address, _ in one.device_faults] == [str(PF)]
+    assert two.device_faults == ()
