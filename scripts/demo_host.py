@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from lanekeeper.lab import folder, process
+from lanekeeper.lab import ending, folder, process
 from stage import BIN, Failed, Stage
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,8 @@ class Lab:
         more = ("--controller-port", str(self.port), "--json")
         running = json.loads(self.stage.run(*self._up, *more, within_s=400))
         qemu = int(running["pid"])
-        self.stage.broken = lambda: "" if process.alive(qemu) else "the emulator has ended"
+        lab = folder.LabFolder(self.name)
+        self.stage.broken = lambda: "" if process.alive(qemu) else str(ending.account(lab))
 
     def inside(self, *words: str, **options: Any) -> str:
         return self.stage.run(*self._exec, "--", *words, **options)
