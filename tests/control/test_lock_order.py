@@ -26,7 +26,7 @@ from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.errors import Error
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.protocol import HostFacts
-from lanekeeper.store.placement.hold import trees_hold
+from lanekeeper.store.placement.hold import classes_hold, trees_hold
 from lanekeeper.store.placement.resource_provider import provider_insert
 from lanekeeper.store.tables import resource_provider
 from postgres import PostgreSQL
@@ -204,3 +204,24 @@ def test_a_host_that_goes_while_a_client_hangs_something_below_it(world: Fleet) 
     assert failures == []
     with world.site.database.read() as connection:
         assert connection.scalars(sa.select(resource_provider.c.id)).all() == []
+
+
+def test_a_name_that_is_not_there_yet_is_held_as_well(world: Fleet) -> None:
+    """Else it would come, be found and go while an inventory is written under it."""
+    site, come = world.site, threading.Event()
+    ensure_class(site, "CUSTOM_B")
+
+    def rename() -> None:
+        rename_class(site, "CUSTOM_B", "CUSTOM_A")
+        come.set()
+
+    renaming = threading.Thread(target=rename)
+
+    def write(connection: sa.Connection) -> None:
+        classes_hold(connection)
+        renaming.start()
+        assert not come.wait(0.5)
+
+    site.database.write(write)
+    renaming.join(30)
+    assert come.is_set()

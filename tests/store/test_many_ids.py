@@ -20,7 +20,7 @@ from lanekeeper.store.placement.allocation import (
     provider_inventories_load,
 )
 from lanekeeper.store.placement.consumer import consumers_find, servers_among
-from lanekeeper.store.placement.hold import classes_hold, providers_hold
+from lanekeeper.store.placement.hold import providers_hold
 from lanekeeper.store.placement.lines import lines_of
 from lanekeeper.store.placement.resource_name import classes_found, traits_found
 from lanekeeper.store.placement.resource_provider import (
@@ -60,7 +60,6 @@ def test_batches_hold_each_once() -> None:
         servers_among,
         provider_inventories_load,
         providers_hold,
-        classes_hold,
         classes_found,
         traits_found,
         lines_of,

@@ -67,7 +67,7 @@ def put_inventories(
                 connection, provider_id, generation, wanted, site.clock(), whole=True
             )
         provider = inventory_owner(connection, provider_id)
-        classes_hold(connection, wanted)
+        classes_hold(connection)
         check_classes(
             connection,
             wanted,
@@ -93,7 +93,7 @@ def add_inventory(site: Site, provider_id: str, name: str, record: Inventory) ->
 
     def work(connection: sa.Connection) -> int:
         provider = inventory_owner(connection, provider_id)
-        classes_hold(connection, [name])
+        classes_hold(connection)
         check_classes(
             connection, [name], f"Unable to create inventory for resource provider {provider_id}"
         )
@@ -131,7 +131,7 @@ def change_inventory(
                 connection, provider_id, generation, {name: record}, site.clock()
             )
         provider = inventory_owner(connection, provider_id)
-        classes_hold(connection, [name])
+        classes_hold(connection)
         moved = bump(connection, provider, generation)
         if unknown_classes(connection, [name]):
             raise NotFound(f"No such resource class {name[:255]}.")

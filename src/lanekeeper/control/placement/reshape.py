@@ -45,7 +45,7 @@ def reshape(site: Site, stocks: Sequence[NewInventory], claims: Sequence[Consume
     stocks = sorted(stocks, key=lambda stock: stock.provider_id)
 
     def work(connection: sa.Connection) -> None:
-        classes_hold(connection, {name for stock in stocks for name in stock.wanted})
+        classes_hold(connection)
         providers = [_provider(connection, stock) for stock in stocks]
         held = hold(connection, claims, site.clock(), [one.id for one in providers])
         for stock, provider in zip(stocks, providers, strict=True):

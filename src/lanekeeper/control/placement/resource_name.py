@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.store.placement.hold import classes_hold_alone
 from lanekeeper.store.placement.resource_name import (
     class_delete,
     class_in_use,
@@ -110,6 +111,7 @@ def rename_class(site: Site, name: str, to: str) -> None:
     _check_custom(to, f"JSON does not validate: {to[:60]!r} does not match '^CUSTOM_[A-Z0-9_]+$'")
 
     def work(connection: sa.Connection) -> None:
+        classes_hold_alone(connection)
         _there(connection, name)
         if name in STANDARD_CLASSES:
             raise Invalid(f"Cannot update standard resource class {name}")
@@ -146,17 +148,18 @@ def delete_class(site: Site, name: str) -> None:
     """
 
     def work(connection: sa.Connection) -> None:
+        classes_hold_alone(connection)
         _there(connection, name)
         if name in STANDARD_CLASSES:
             raise Invalid(
                 f"Error in delete resource class: Cannot delete standard resource class {name}."
             )
-        class_delete(connection, name)  # first: who is writing its name ends before, or finds none
         if class_in_use(connection, name):
             raise Conflict(
                 f"Error in delete resource class: Cannot delete resource class {name}. Class is "
                 "in use in inventory."
             )
+        class_delete(connection, name)
 
     site.database.write(work)
 

@@ -8,7 +8,8 @@ The order of locks. A transaction passes over what it does not need, and never g
    Then its project's **quota** (``store/compute/quota.py``), the server's group and its images;
 2. the **trees** (``trees_hold``): for who moves, renames or removes a provider, and for who makes
    one below another;
-3. **resource classes**, by name (``classes_hold``, or the UPDATE or DELETE of one);
+3. **resource classes**, all of them (``classes_hold``; ``classes_hold_alone`` for who renames or
+   deletes one);
 4. **consumers**, by id (the INSERT, or ``consumer_change``);
 5. **providers**, by id (``providers_hold``, ``generations_bump``): all that the transaction needs,
    at once; what it makes itself needs no holding;
@@ -46,18 +47,23 @@ def trees_hold(connection: sa.Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TREES)))
 
 
-def classes_hold(connection: sa.Connection, names: Collection[str]) -> None:
-    """Let nobody rename or delete these classes until the commit; for who is to write their names.
+def classes_hold(connection: sa.Connection) -> None:
+    """Let nobody rename or delete a resource class until the commit; for who writes their names.
 
-    Those that are standard or not there are passed over.
+    Their rows alone would not do: a name that is not there yet has none to hold, and is there when
+    it is looked for.
     """
-    if connection.dialect.name != "postgresql":
-        return
-    for batch in batches(names):
-        held = sa.select(resource_class.c.name).where(resource_class.c.name.in_(batch))
-        connection.execute(
-            held.order_by(resource_class.c.name).with_for_update(key_share=True, read=True)
-        )
+    _table_lock(connection, "ROW SHARE")
+
+
+def classes_hold_alone(connection: sa.Connection) -> None:
+    """Wait for all who hold the classes, and have others wait; for who renames or deletes one."""
+    _table_lock(connection, "EXCLUSIVE")
+
+
+def _table_lock(connection: sa.Connection, mode: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"LOCK TABLE {resource_class.name} IN {mode} MODE"))
 
 
 def providers_hold(connection: sa.Connection, provider_ids: Collection[str]) -> None:

@@ -90,7 +90,7 @@ def class_is_devices(connection: sa.Connection, name: str) -> bool:
 
 
 def class_delete(connection: sa.Connection, name: str) -> bool:
-    """Remove a class; whether it was there."""
+    """Remove a class; whether it was there. The classes are held alone."""
     gone = connection.execute(resource_class.delete().where(resource_class.c.name == name))
     return gone.rowcount == 1
 
@@ -101,8 +101,8 @@ def trait_delete(connection: sa.Connection, name: str) -> bool:
 
 
 def class_rename(connection: sa.Connection, name: str, to: str) -> None:
-    """Give a class another name, everywhere."""
-    connection.execute(_renamed(resource_class.c.name, name, to))  # nobody gets any of it from here
+    """Give a class another name, everywhere. The classes are held alone."""
+    connection.execute(_renamed(resource_class.c.name, name, to))
     have = sa.select(inventory.c.provider_id).where(inventory.c.resource_class == name)
     providers_hold(connection, connection.scalars(have).all())
     connection.execute(_renamed(inventory.c.resource_class, name, to))
