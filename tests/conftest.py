@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from lanekeeper.control.identity import password
 
 pytest_plugins = ["postgres", "databases", "running", "lab_host"]
 
 # Fixtures that start something, and the ring that a test belongs to because it asks for one.
 _RING_BY_FIXTURE = {
     "database_url": "service",
+    "module_database_url": "service",
     "empty_database_url": "service",
     "postgresql": "service",
     "own_postgresql": "service",
@@ -45,3 +49,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if ring := _RING_BY_FIXTURE.get(fixture):
                 item.add_marker(ring)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def passwords_are_cheap() -> Iterator[None]:
+    """A login of a test's own process costs a hundredth of what it costs in production.
+
+    What a hash costs stands in it, so programs that tests start check these as their own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(password, "_NOBODY", password._NOBODY.replace(str(password._COST), "256"))
+        patch.setattr(password, "_COST", 256)
+        yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,11 @@ def postgresql_template(postgresql: PostgreSQL) -> str:
     return name
 
 
-@pytest.fixture(params=KINDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database of this test's own, with tables but no rows, once of each kind."""
+@contextmanager
+def database_copy(request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
+    """Copy the tables into a database of the kind that ``request.param`` names; its URL."""
     if request.param == "sqlite":
-        path = tmp_path / "lanekeeper.db"
+        path = directory / "lanekeeper.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
@@ -49,6 +50,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     name = cluster.create(request.getfixturevalue("postgresql_template"))
     yield cluster.url(name)
     cluster.drop(name)
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of this test's own, with tables but no rows, once of each kind."""
+    with database_copy(request, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def module_database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The same for all tests of a module, which leave no row behind that another could see."""
+    with database_copy(request, tmp_path_factory.mktemp("module")) as url:
+        yield url
 
 
 @pytest.fixture(params=KINDS)

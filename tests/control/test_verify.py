@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,22 +57,30 @@ class World:
             return records_load(connection)
 
 
+@contextmanager
+def worlds(url: str, directory: Path) -> Iterator[World]:
+    with fleet(url, directory, hosts=2) as made:
+        flavor = create_flavor(made.site, _flavor("one", "a1:1")).id
+        yield World(made, url, made.image(), flavor, made.network())
+
+
 @pytest.fixture
 def world(database_url: str, tmp_path: Path) -> Iterator[World]:
-    with fleet(database_url, tmp_path, hosts=2) as made:
-        flavor = create_flavor(made.site, _flavor("one", "a1:1")).id
-        yield World(made, database_url, made.image(), flavor, made.network())
+    with worlds(database_url, tmp_path) as made:
+        yield made
 
 
-@pytest.fixture
-def busy(world: World) -> World:
-    world.create("first")
-    gone = world.create("second")
-    world.fleet.obey()
-    delete_server(world.fleet.site, ADMIN, gone)
-    world.fleet.report(gone, "absent")  # its devices are in cleaning
-    assert world.findings() == []
-    return world
+@pytest.fixture(scope="module")
+def busy(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One for all tests; what they break is rolled back."""
+    with worlds(module_database_url, tmp_path_factory.mktemp("busy")) as world:
+        world.create("first")
+        gone = world.create("second")
+        world.fleet.obey()
+        delete_server(world.fleet.site, ADMIN, gone)
+        world.fleet.report(gone, "absent")  # its devices are in cleaning
+        assert world.findings() == []
+        yield world
 
 
 def _flavor(name: str, alias: str = "") -> Flavor:
@@ -368,17 +377,18 @@ BROKEN: dict[str, tuple[str, Break]] = {
 }
 
 
-def _by_hand(world: World, change: Break) -> None:
-    """Change rows as no request can: without the database's own checks."""
+def _by_hand(world: World, change: Break) -> list[Finding]:
+    """Change rows as no request can, without the database's own checks; say what is found."""
     records = world.records()
     engine = sa.create_engine(world.url)  # SQLite enforces references only where told to
     try:
-        with engine.begin() as connection:
+        with engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
             else:
                 connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
             change(connection, records)
+            return verify(connection)  # and the changes go with the connection
     finally:
         engine.dispose()
 
@@ -386,8 +396,7 @@ def _by_hand(world: World, change: Break) -> None:
 @pytest.mark.parametrize("what", BROKEN)
 def test_what_is_broken_is_found(busy: World, what: str) -> None:
     invariant, change = BROKEN[what]
-    _by_hand(busy, change)
-    found = busy.findings()
+    found = _by_hand(busy, change)
     assert invariant in {finding.invariant for finding in found}
     for finding in found:
         assert finding.table in t.metadata.tables
@@ -399,9 +408,7 @@ def test_what_is_broken_is_found(busy: World, what: str) -> None:
 def test_use_beyond_capacity_is_a_notice(busy: World) -> None:
     """Placement lets an inventory be lowered below its use, so it is no fault."""
     lowered = t.inventory.update().values(total=0, reserved=0, capacity=0)
-    with busy.fleet.site.database.engine.begin() as connection:
-        connection.execute(lowered.where(t.inventory.c.used > 0))
-    found = busy.findings()
+    found = _by_hand(busy, lambda c, _: c.execute(lowered.where(t.inventory.c.used > 0)))
     assert {(one.invariant, one.notice) for one in found} == {("inventory.over", True)}
 
 
