@@ -141,7 +141,7 @@ class World:
         """Put a server on the host and the port into its hands."""
         from lanekeeper.domain.network.binding import vif_details
         from lanekeeper.domain.network.port import VifType
-        from lanekeeper.store.network.port import port_attach
+        from lanekeeper.store.network.port_hold import port_attach
 
         def work(connection: Any) -> None:
             connection.execute(

@@ -34,16 +34,18 @@ from lanekeeper.store.network.network import (
     vlans_used,
 )
 from lanekeeper.store.network.port import (
-    port_attach,
     port_create,
     port_create_for_server,
     port_delete,
-    port_detach,
-    port_drop_for_server,
     port_show,
-    port_status,
     ports_for_server,
     ports_of_server,
+)
+from lanekeeper.store.network.port_hold import (
+    port_attach,
+    port_detach,
+    port_drop_for_server,
+    port_status,
 )
 from lanekeeper.store.network.subnet import subnet_delete, subnet_insert
 from lanekeeper.store.row import row_update

@@ -23,14 +23,8 @@ from lanekeeper.store.compute.server import ServerRecord, event_failed
 from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.device.life import claim_release
 from lanekeeper.store.network.bandwidth import amounts_of, rules_hold
-from lanekeeper.store.network.port import (
-    port_attach,
-    port_create_for_server,
-    port_delete,
-    port_detach,
-    port_status,
-    ports_of_server,
-)
+from lanekeeper.store.network.port import port_create_for_server, port_delete, ports_of_server
+from lanekeeper.store.network.port_hold import port_attach, port_detach, port_status
 from lanekeeper.store.placement.allocation import amounts_change
 
 

@@ -10,7 +10,7 @@ from lanekeeper.crash import reached
 from lanekeeper.store.compute.server import ServerRecord, server_delete
 from lanekeeper.store.compute.usage import ended_server_insert
 from lanekeeper.store.device.life import claim_release
-from lanekeeper.store.network.port import port_drop_for_server
+from lanekeeper.store.network.port_hold import port_drop_for_server
 from lanekeeper.store.placement.allocation import allocation_drop
 from lanekeeper.store.placement.consumer import consumer_drop
 from lanekeeper.store.topology.claim import cells_release

@@ -40,7 +40,7 @@ from lanekeeper.store.host.host import (
     host_get,
     host_is_frozen,
 )
-from lanekeeper.store.network.port import ports_follow
+from lanekeeper.store.network.port_hold import ports_follow
 from lanekeeper.store.placement.host_provider import (
     inventory_ensure,
 )

@@ -1,4 +1,4 @@
-"""Ports, and who holds them. ``device_id = ''`` decides who gets a port that two servers want."""
+"""Ports: read, made, changed and deleted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lanekeeper.domain.errors import Conflict, NotFound
-from lanekeeper.domain.network.address import Draw, draw_mac, parse_mac
+from lanekeeper.domain.network.address import Draw, draw_mac
 from lanekeeper.domain.network.binding import Binding
 from lanekeeper.domain.network.fixed_ip import plan_addresses
 from lanekeeper.domain.network.port import (
-    SERVER_OWNER,
     FixedIpWanted,
     PortRecord,
     PortStatus,
@@ -24,20 +23,18 @@ from lanekeeper.domain.network.port import (
     VifType,
     VnicType,
 )
-from lanekeeper.domain.network.profile import users_part
-from lanekeeper.domain.network.promise import NOTHING, Promise
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port_row import port_records, port_values
 from lanekeeper.store.network.subnet import address_take, subnets_on
 from lanekeeper.store.row import check_revision, row_insert_new
-from lanekeeper.store.tables import claim, device, network, port
+from lanekeeper.store.tables import network, port
 
 FILTERS = frozenset(
     {"id", "name", "project_id", "network_id", "device_id", "mac_address", "device_owner"}
     | {"qos_policy_id"}
 )
 
-_MAC_TRIES = 64
+MAC_TRIES = 64
 """16 million MACs are drawn from; that many misses in a row mean a network full of ports."""
 
 
@@ -173,146 +170,6 @@ def port_create_for_server(
     return port_create(connection, wanted, project_id=project_id, now=now, draw=draw)
 
 
-# Holding ------------------------------------------------------------------------------------------
-
-
-def port_attach(
-    connection: sa.Connection,
-    port_id: str,
-    *,
-    server_id: str,
-    host_name: str,
-    availability_zone: str,
-    profile: Mapping[str, Any],
-    vif_type: VifType,
-    vif_details: Mapping[str, Any],
-    now: datetime,
-    bandwidth_provider_id: str | None = None,
-    held: Promise = NOTHING,
-) -> None:
-    """Give a port that nobody holds to a server on a host; its status becomes BUILD.
-
-    *profile* (see ``domain/network/profile.py``) is laid over what the user wrote. A whole card's
-    port takes the card's MAC. What it holds of its card's bandwidth, *held*, the caller has taken.
-
-    Raises:
-        NotFound: code PortNotFound.
-        Conflict: codes PortInUse, MacAddressInUse. The transaction must be left.
-    """
-    up = sa.case((port.c.admin_state_up, PortStatus.BUILD), else_=PortStatus.DOWN)
-    taken = connection.execute(
-        port.update()
-        .where(port.c.id == port_id, port.c.device_id == "")
-        .values(
-            device_id=server_id,
-            device_owner=f"{SERVER_OWNER}{availability_zone}",
-            binding_host=host_name,
-            vif_type=vif_type,
-            vif_details=dict(vif_details),
-            binding_failure="",
-            bandwidth_provider_id=bandwidth_provider_id if held else None,
-            egress_kbps=held.egress_kbps,
-            ingress_kbps=held.ingress_kbps,
-            status=up,
-            revision=port.c.revision + 1,
-            updated_at=now,
-        )
-        .returning(port.c.binding_profile, port.c.vnic_type)
-    ).one_or_none()
-    if taken is None:
-        raise _not_free(connection, port_id)
-    merged = {**users_part(taken.binding_profile), **profile}
-    connection.execute(port.update().where(port.c.id == port_id).values(binding_profile=merged))
-    card_mac = profile.get("device_mac_address")
-    if taken.vnic_type == VnicType.DIRECT_PHYSICAL and card_mac:
-        port_set_mac(connection, port_id, parse_mac(card_mac))
-
-
-def ports_follow(connection: sa.Connection, device_ids: Collection[str], now: datetime) -> None:
-    """Have the profiles of ports name the addresses that their devices have now."""
-    rows = connection.execute(
-        sa.select(port.c.id, port.c.binding_profile, device.c.address)
-        .join(claim, claim.c.request_id == port.c.id)
-        .join(device, device.c.id == claim.c.device_id)
-        .where(claim.c.device_id.in_(device_ids), port.c.device_id == claim.c.consumer_id)
-        .order_by(port.c.id)
-    ).all()
-    for row in rows:
-        connection.execute(
-            port.update()
-            .where(port.c.id == row.id)
-            .values(
-                binding_profile={**row.binding_profile, "pci_slot": row.address},
-                revision=port.c.revision + 1,
-                updated_at=now,
-            )
-        )
-
-
-def port_detach(
-    connection: sa.Connection,
-    port_id: str,
-    now: datetime,
-    *,
-    server_id: str | None = None,
-    draw: Draw = secrets.randbelow,
-) -> bool:
-    """Take a port back from its server (from *server_id* only, if given); it is unbound then.
-
-    Returns whether it was held. A second call does nothing.
-    """
-    holder = port.c.device_id == server_id if server_id else port.c.device_id != ""
-    freed = connection.execute(
-        port.update()
-        .where(port.c.id == port_id, holder)
-        .values(
-            device_id="",
-            device_owner="",
-            **unbound(),
-            revision=port.c.revision + 1,
-            updated_at=now,
-        )
-        .returning(port.c.binding_profile, port.c.vnic_type)
-    ).one_or_none()
-    if freed is None:
-        return False
-    profile = users_part(freed.binding_profile)
-    connection.execute(port.update().where(port.c.id == port_id).values(binding_profile=profile))
-    if freed.vnic_type == VnicType.DIRECT_PHYSICAL:  # or the card's MAC would be there twice
-        _draw_new_mac(connection, port_id, draw)
-    return True
-
-
-def port_drop_for_server(
-    connection: sa.Connection, server_id: str, now: datetime
-) -> tuple[str, ...]:
-    """Let go of all ports of a server: those made for it are deleted, others detached.
-
-    Returns the ids of the deleted ones. A second call does nothing.
-    """
-    mine = port.c.device_id == server_id
-    gone = connection.scalars(
-        port.delete().where(mine, port.c.created_by_server).returning(port.c.id)
-    ).all()
-    for port_id in connection.scalars(sa.select(port.c.id).where(mine).order_by(port.c.id)).all():
-        port_detach(connection, port_id, now, server_id=server_id)
-    return tuple(sorted(gone))
-
-
-def port_status(
-    connection: sa.Connection, port_ids: Collection[str], status: PortStatus, now: datetime
-) -> None:
-    """Say how far ports have come; one that is administratively down is never BUILD or ACTIVE."""
-    condition = port.c.id.in_(port_ids) & (port.c.status != status)
-    if status in (PortStatus.BUILD, PortStatus.ACTIVE):
-        condition &= port.c.admin_state_up
-    connection.execute(
-        port.update()
-        .where(condition)
-        .values(status=status, revision=port.c.revision + 1, updated_at=now)
-    )
-
-
 # Changing -----------------------------------------------------------------------------------------
 
 
@@ -384,7 +241,7 @@ def port_delete(
 def _insert(
     connection: sa.Connection, values: Mapping[str, Any], mac: str | None, draw: Draw
 ) -> str:
-    for _ in range(_MAC_TRIES):
+    for _ in range(MAC_TRIES):
         chosen = mac or draw_mac(draw)
         if row_insert_new(connection, port, {**values, "mac_address": chosen}):
             return chosen
@@ -397,27 +254,9 @@ def _insert(
     )
 
 
-def _draw_new_mac(connection: sa.Connection, port_id: str, draw: Draw) -> None:
-    for left in reversed(range(_MAC_TRIES)):
-        try:
-            port_set_mac(connection, port_id, draw_mac(draw))
-        except Conflict:
-            if left == 0:
-                raise
-        else:
-            return
-
-
 def _mac_in_use(mac: str) -> Conflict:
     return Conflict(
         f"MAC address {mac} is in use on this network",
         hint="choose another, or leave the choice to Lanekeeper",
         code="MacAddressInUse",
     )
-
-
-def _not_free(connection: sa.Connection, port_id: str) -> NotFound | Conflict:
-    holder = connection.scalar(sa.select(port.c.device_id).where(port.c.id == port_id))
-    if holder is None:
-        return port_missing(port_id)
-    return Conflict(f"Port {port_id} is still in use by {holder}", code="PortInUse")
