@@ -24,6 +24,10 @@ from lanekeeper.config import Config
 from lanekeeper.config.tree import Own, Pci
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.host import report_facts, report_state
+from lanekeeper.control.network.security_group import (
+    SecurityGroupWanted,
+    create_security_groups,
+)
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Unauthenticated
 from lanekeeper.domain.image.record import ImageRecord, Status, Visibility
@@ -299,6 +303,11 @@ class Fleet:
                 )
             )
         return network_id
+
+    def security_group(self, name: str) -> str:
+        """A group of the project's own."""
+        wanted = SecurityGroupWanted(name=name)
+        return create_security_groups(self.site, MEMBER, [wanted])[0].id
 
     def port(
         self, network_id: str, name: str = "", vnic_type: VnicType = VnicType.DIRECT

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from lanekeeper.config.option import Option, Section
-from lanekeeper.config.value import parse_listen, parse_name
+from lanekeeper.config.value import one_of, parse_listen, parse_name
 from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 
 
@@ -53,6 +53,17 @@ class Own(Section, frozen=True):
             "ERROR as Nova does.",
         ),
     ] = False
+    vf_security_groups: Annotated[
+        str,
+        Option(
+            "lanekeeper",
+            "vf_security_groups",
+            "What becomes of a security group that is asked for, beside the project's default one, "
+            "on a port that is a VF or a whole card, where nothing filters packets: refuse, warn "
+            "(the log says so), or ignore, as Neutron does.",
+            parse=one_of("refuse", "warn", "ignore"),
+        ),
+    ] = "refuse"
     strict_device_spec: Annotated[
         bool,
         Option(

@@ -527,6 +527,21 @@ def test_what_clients_ask_in_passing_is_answered(
     assert http.get(f"{server}/migrations").json() == {"migrations": []}
 
 
+def test_a_group_that_nobody_would_enforce_is_refused_for_a_network(
+    world: Fleet, http: TestClient, asked: dict[str, Any]
+) -> None:
+    """A port of one's own keeps its own groups, as Nova has it; so the server's do not matter."""
+    group_id = world.security_group("web")
+    network = world.network()
+    named = asked | {"security_groups": [{"name": "web"}]}
+    refused = http.post(
+        f"{URL}/servers", json={"server": named | {"networks": [{"uuid": network}]}}
+    )
+    assert refused.status_code == 400
+    assert f"security group {group_id} would not be enforced" in message(refused)
+    make(http, named, networks=[{"port": world.port(network).id}])
+
+
 def test_what_became_of_a_request_is_told_with_its_reason(
     world: Fleet, http: TestClient, asked: dict[str, Any]
 ) -> None:

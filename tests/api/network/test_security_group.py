@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
+from structlog.testing import capture_logs
 
 from api.network_site import Client, World
 
@@ -74,3 +76,62 @@ def test_a_group_on_a_port_stays(one: World, admin: Client, member: Client) -> N
     assert (kind, port["id"] in message) == ("SecurityGroupInUse", True)
     blue = one.client("member", "blue")
     assert blue.refused("GET", f"{GROUPS}/{group['id']}", 404)[0] == "SecurityGroupNotFound"
+
+
+# Nothing filters the packets of a VF --------------------------------------------------------------
+
+
+@pytest.fixture
+def web(member: Client) -> str:
+    return str(member.post(GROUPS, {"security_group": {"name": "web"}})["id"])
+
+
+@pytest.mark.parametrize("vnic_type", ["direct", "direct-physical", "macvtap"])
+def test_a_group_that_nobody_would_enforce_is_refused(
+    admin: Client, web: str, vnic_type: str
+) -> None:
+    network = admin.network()["id"]
+    body = {"network_id": network, "binding:vnic_type": vnic_type, "security_groups": [web]}
+    kind, message = admin.refused("POST", "/ports", 400, {"port": body})
+    assert kind == "lanekeeper.port.unfiltered"
+    assert f"security group {web} would not be enforced" in message
+    assert "leave the group out" in message
+    assert admin.get("/ports")["ports"] == []
+
+
+def test_the_default_group_and_what_is_filtered_are_taken(admin: Client, web: str) -> None:
+    network = admin.network()["id"]
+    (default,) = admin.get(GROUPS, name="default", project_id="red")["security_groups"]
+    vf = admin.port(network, **{"binding:vnic_type": "direct", "security_groups": [default["id"]]})
+    assert vf["security_groups"] == [default["id"]]
+    assert admin.port(network, security_groups=[web])["security_groups"] == [web]
+
+
+def test_no_update_brings_a_port_where_its_groups_are_void(admin: Client, web: str) -> None:
+    network = admin.network()["id"]
+    vf = admin.port(network, **{"binding:vnic_type": "direct"})
+    normal = admin.port(network, security_groups=[web])
+    for port, change in (
+        (vf, {"security_groups": [web]}),
+        (normal, {"binding:vnic_type": "direct"}),
+    ):
+        path = f"/ports/{port['id']}"
+        kind, _ = admin.refused("PUT", path, 400, {"port": change})
+        assert kind == "lanekeeper.port.unfiltered"
+        assert admin.get(path)["port"] == port
+    changed = {"binding:vnic_type": "direct", "security_groups": []}
+    assert admin.put(f"/ports/{normal['id']}", {"port": changed})["security_groups"] == []
+
+
+@pytest.mark.parametrize(("said", "told"), [("warn", 1), ("ignore", 0)])
+def test_an_operator_may_have_them_taken_as_neutron_does(
+    one: World, admin: Client, web: str, said: str, told: int
+) -> None:
+    own = structs.replace(one.site.config.lanekeeper, vf_security_groups=said)
+    one.site.config = structs.replace(one.site.config, lanekeeper=own)
+    network = admin.network()["id"]
+    with capture_logs() as lines:
+        made = admin.port(network, **{"binding:vnic_type": "direct", "security_groups": [web]})
+    assert made["security_groups"] == [web]
+    assert made["binding:vif_details"].get("port_filter") in (None, False)
+    assert [line["event"] for line in lines].count("port.unfiltered") == told

@@ -17,6 +17,7 @@ from lanekeeper.control.compute.flavor import flavor_seen
 from lanekeeper.control.compute.server_hint import check_hints
 from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics
 from lanekeeper.control.image.image import image_for_server
+from lanekeeper.control.network.port_rules import check_filtered
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import (
     check_offered,
@@ -28,6 +29,7 @@ from lanekeeper.domain.compute.extra_spec import (
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotFound
 from lanekeeper.domain.image.record import ImageRecord
+from lanekeeper.domain.network.port import VnicType
 from lanekeeper.domain.network.vf_wanted import flavor_rates
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import flavor_requests
@@ -120,6 +122,9 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     flavor = _flavor(connection, caller, asked.flavor_id)
     image = image_of_order(connection, caller, asked.image_id, flavor)
     wants = check_wants(connection, site, caller, asked, flavor=flavor, image=image)
+    groups = _groups(connection, caller, asked)
+    if any(nic.port is None for nic in wants.nics):
+        check_filtered(site, VnicType.DIRECT, groups or (), caller.project_id)
     key = keypair_get(connection, caller.user_id, asked.key_name) if asked.key_name else None
     if asked.key_name and key is None:
         raise Invalid("Invalid key_name provided.", hint="openstack keypair list shows yours")
@@ -129,7 +134,7 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
         flavor=flavor,
         image=image,
         nics=wants.nics,
-        groups=_groups(connection, caller, asked),
+        groups=groups,
         public_key=key.public_key if key else None,
         request=wants.request,
         zone=wants.request.zone,

@@ -15,6 +15,7 @@ from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.network.port_rules import (
     PortChange,
     check_create,
+    check_filtered,
     check_groups,
     check_held,
     check_no_server,
@@ -129,6 +130,8 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         port_write(connection, port_id, values)
         _change_addresses(connection, present, change)
         changed = _visible(connection, caller, port_id)
+        if not {"security_groups", "vnic_type"}.isdisjoint(change.values):
+            check_filtered(site, changed.vnic_type, changed.security_groups, changed.project_id)
         if not _TOLD_TO_HOSTS.isdisjoint(change.values) or rebinds:
             check_settings(connection, [changed])
             settle_bandwidth(connection, [changed], now)
@@ -212,6 +215,7 @@ def _create(
     check_create(wanted, network, owns_network=owns(caller, network.project_id))
     check_no_server(connection, None, wanted.device_id)
     _check_groups_exist(connection, caller, wanted.security_groups)
+    check_filtered(site, wanted.vnic_type, wanted.security_groups or (), owner)
     check_policy(connection, caller, wanted.qos_policy_id)
     made = port_create(connection, wanted, project_id=owner, now=now)
     check_settings(connection, [made])

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.scope import missing, refused, scope
+from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.network.address import parse_ip
 from lanekeeper.domain.network.network import NetworkRecord
-from lanekeeper.domain.network.port import SERVER_OWNER, FixedIpWanted, PortRecord, PortWanted
+from lanekeeper.domain.network.port import (
+    SERVER_OWNER,
+    FixedIpWanted,
+    PortRecord,
+    PortWanted,
+    VnicType,
+)
+from lanekeeper.domain.network.security_group import unfiltered
 from lanekeeper.store.compute.server import server_get
 from lanekeeper.store.network.qos import qos_policy_hold, qos_policy_list
 from lanekeeper.store.network.security_group import security_group_list
+
+log = structlog.get_logger()
 
 _HELD_BY_SERVER = frozenset({"device_id", "device_owner", "binding_host", "binding_profile"})
 """What belongs to the server while it holds the port."""
@@ -137,6 +148,30 @@ def check_groups(
     for group_id in groups:
         if group_id not in found:
             raise missing("SecurityGroup", group_id)
+
+
+def check_filtered(site: Site, vnic_type: VnicType, groups: Iterable[str], project_id: str) -> None:
+    """Refuse groups that nobody enforces on such a port, or have the log tell of them; as
+    ``[lanekeeper] vf_security_groups`` says.
+
+    Raises:
+        Invalid: code lanekeeper.port.unfiltered.
+    """
+    said = site.config.lanekeeper.vf_security_groups
+    void = unfiltered(vnic_type, groups, project_id) if said != "ignore" else ()
+    if not void:
+        return
+    if said == "warn":
+        log.warning("port.unfiltered", vnic_type=vnic_type, security_groups=void)
+        return
+    raise Invalid(
+        f"security group {', '.join(void)} would not be enforced: no packet of a port of type "
+        f"{vnic_type} passes through its host",
+        hint="leave the group out and filter in the guest; the VF's own switch checks MAC and VLAN "
+        "(port_security_enabled). [lanekeeper] vf_security_groups = warn or ignore takes it as "
+        "Neutron does",
+        code="lanekeeper.port.unfiltered",
+    )
 
 
 def check_policy(connection: sa.Connection, caller: Caller, policy_id: str | None) -> None:

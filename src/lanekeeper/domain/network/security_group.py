@@ -6,13 +6,15 @@ Source: neutron ``db/securitygroups_db.py``; ``extensions/securitygroup.py``.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.address import parse_cidr
+from lanekeeper.domain.network.binding import SUPPORTED
+from lanekeeper.domain.network.port import VnicType
 
 DEFAULT = "default"
 DIRECTIONS = ("ingress", "egress")
@@ -63,6 +65,17 @@ class RuleWanted:
 def default_group_id(project_id: str) -> str:
     """The id of a project's default group: derived, so that two makers make the same one."""
     return str(uuid.uuid5(_NAMESPACE, project_id))
+
+
+def unfiltered(vnic_type: VnicType, groups: Iterable[str], project_id: str) -> tuple[str, ...]:
+    """Return which of *groups* (ids) somebody asked for and nobody enforces on such a port.
+
+    The guest drives its VF, or the whole card, and no packet of it passes through the host. The
+    project's default group is on every port, so nobody relies on what it says of these.
+    """
+    if vnic_type not in SUPPORTED:
+        return ()
+    return tuple(sorted(set(groups) - {default_group_id(project_id)}))
 
 
 def first_rules(group_id: str, name: str) -> Iterator[dict[str, Any]]:
