@@ -78,8 +78,8 @@ def _policy(fixture: str, directory: Path) -> Path | None:
 
 @pytest.mark.parametrize(
     ("engine", "mount"),
-    [("sqlite", ""), ("postgresql", ""), ("sqlite", "/placement")],
-    ids=["sqlite", "postgresql", "sqlite-below-a-path"],
+    [("sqlite", ""), ("postgresql", "/placement")],
+    ids=["sqlite", "postgresql-below-a-path"],
 )
 @pytest.mark.parametrize("path", FILES, ids=_FILE_IDS)
 def test_a_file_of_placements_tests_passes(

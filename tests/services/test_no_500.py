@@ -39,8 +39,8 @@ from lanekeeper.store.tables import metadata
 
 pytestmark = pytest.mark.service
 
-EXAMPLES = 10
-"""For each row, derived from its name: the same in every run."""
+EXAMPLES = {"sqlite": 8, "postgresql": 4}
+"""For each row, derived from its name: the same in every run. Few faults are of one database."""
 
 TEXTS = [
     *["", " ", "a", "a" * 256, "ä" * 300, "x" * 70_000, "a\0b", "\ud800", "a\udfffb", "\U0001f984"],
@@ -241,15 +241,17 @@ def test_nonsense_is_refused_and_never_a_bug(world: Fleet, face: Face) -> None:
     bugs: dict[str, str] = {}
     # What is deleted is not there for the others any more.
     for row in sorted(face.rows, key=lambda row: row.method == "DELETE"):
-        _feed(http, face, row, ids, bugs)
+        _feed(http, face, row, ids, bugs, EXAMPLES[world.site.database.engine.dialect.name])
     assert bugs == {}
 
 
-def _feed(http: TestClient, face: Face, row: Row[Any], ids: Ids, bugs: dict[str, str]) -> None:
+def _feed(
+    http: TestClient, face: Face, row: Row[Any], ids: Ids, bugs: dict[str, str], examples: int
+) -> None:
     headers = {"Content-Type": "application/json", "X-Auth-Token": "t"} | version_of(face, row)
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         deadline=None,
         derandomize=True,
         database=None,
