@@ -29,6 +29,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_question(parser)
     parser.add_argument(
+        "--project",
+        metavar="P",
+        help="servers of this project, by name or id: its quotas count, too",
+    )
+    parser.add_argument(
         "--without",
         action="append",
         default=[],
@@ -45,7 +50,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(parsed: argparse.Namespace) -> int:
     """Ask the controller and print what it says."""
     cloud = connect()
-    body = {**question_body(cloud, parsed), "without": parsed.without, "most": parsed.most}
+    body = {
+        **question_body(cloud, parsed),
+        "project": parsed.project,
+        "without": parsed.without,
+        "most": parsed.most,
+    }
     answer = cloud.post("/lanekeeper/v1/capacity", body)
     print(json.dumps(answer, indent=2) if parsed.json else "\n".join(answer_text(answer)))
     return exit_code.DONE if answer["count"] else exit_code.NO
@@ -54,6 +64,8 @@ def run(parsed: argparse.Namespace) -> int:
 def answer_text(answer: Any) -> Iterator[str]:
     """What people read: the summary, then each host with what it takes and why no more."""
     yield answer["summary"]
+    for bound in answer["bounds"]:
+        yield f"  {bound['count']} and no more: {_why(bound['limit'])}"
     for host in answer["hosts"]:
         limit = host["limit"]
         why = f"then {_why(limit)}" if limit else "counting stopped here"

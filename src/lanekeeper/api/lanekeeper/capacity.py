@@ -19,10 +19,12 @@ class Counted(Asked, frozen=True):
     """A server to be counted.
 
     Attributes:
+        project: whose servers they are, by id or name; its quotas count then.
         without: names of hosts that are thought away.
         most: where counting stops.
     """
 
+    project: str | None = None
     without: list[str] = field(default_factory=list)
     most: Annotated[int, Meta(ge=1, le=100_000)] = _MOST
 
@@ -30,13 +32,24 @@ class Counted(Asked, frozen=True):
 def count(call: Call[Counted]) -> dict[str, object]:
     """Count how many more such servers fit, where, and what runs out first."""
     asked = call.body
-    found = capacity(call.site, call.caller, asked.question, without=asked.without, most=asked.most)
+    found = capacity(
+        call.site,
+        call.caller,
+        asked.question,
+        project=asked.project,
+        without=asked.without,
+        most=asked.most,
+    )
     out = found.first_out
     return {
         "count": found.count,
         "is_more": found.is_more,
+        "room": found.room,
         "summary": found.summary(),
         "runs_out_first": plain_verdict(out.verdict) if out is not None else None,
+        "bounds": [
+            {"count": one.count, "limit": plain_verdict(one.verdict)} for one in found.bounds
+        ],
         "hosts": [
             {
                 "host": room.host,

@@ -176,6 +176,16 @@ def addresses_used(connection: sa.Connection, subnet_ids: Iterable[str]) -> dict
     return {row.subnet_id: row.taken for row in rows}
 
 
+def addresses_free(connection: sa.Connection, subnets: Iterable[SubnetRecord]) -> dict[str, int]:
+    """How many addresses in the pools of each subnet nobody has."""
+    free = {}
+    for one in subnets:
+        taken = _taken(connection, one.id)
+        in_pools = sum(any(number in pool for pool in one.pools) for number in taken)
+        free[one.id] = sum(pool.count for pool in one.pools) - in_pools
+    return free
+
+
 def _take_named(
     connection: sa.Connection, port_id: str, wanted: AddressWanted, position: int
 ) -> FixedIp:
