@@ -12,6 +12,7 @@ from lanekeeper.control.compute.address_room import address_demands
 from lanekeeper.control.compute.filter_choice import filters_now
 from lanekeeper.control.compute.question import Question, wants_of
 from lanekeeper.control.compute.quota import limits_of
+from lanekeeper.control.compute.what_if import Supposition, supposed_fleet
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.scheduling.bound import Bound, address_bounds, quota_bound
@@ -29,6 +30,7 @@ def capacity(
     *,
     project: str | None = None,
     without: Collection[str] = (),
+    supposition: Supposition | None = None,
     most: int,
 ) -> Capacity:
     """Count servers like that of *question* that could be created now, up to *most*.
@@ -42,11 +44,12 @@ def capacity(
         question: the server.
         project: whose servers they are, by id or name; its quotas count then. None: nobody's.
         without: names of hosts that are thought away, with what they have.
+        supposition: a host policy that is thought to be applied.
         most: where counting stops.
 
     Raises:
-        Invalid: no host is called like one of *without*, no project like *project*, or as in a
-            creation.
+        Invalid: no host is called like one of *without*, no project like *project*, the policy is
+            wrong or fits nowhere, or as in a creation.
         Forbidden, Conflict, NotOffered: as in a creation.
     """
     with site.database.read() as connection:
@@ -54,9 +57,12 @@ def capacity(
             caller = replace(caller, project_id=_project_id(connection, project))
         wants = wants_of(connection, site, caller, question)
         demands = address_demands(connection, wants.nics, with_ports=True)
+    fleet, supposed = _without(site.hosts(), without), tuple[str, ...]()
+    if supposition is not None:
+        fleet, supposed = supposed_fleet(site, fleet, supposition)
     found = capacity_of(
         wants.request,
-        _without(site.hosts(), without),
+        fleet,
         filters_now(site),
         multipliers=site.config.scheduler.multipliers,
         most=most,
@@ -64,7 +70,7 @@ def capacity(
     bounds = [*address_bounds(demands)]
     if project is not None:
         bounds += _quota(site, wants.request, found)
-    return found.within(bounds)
+    return replace(found.within(bounds), supposed=supposed)
 
 
 def _quota(site: Site, request: ServerRequest, found: Capacity) -> Iterator[Bound]:

@@ -48,6 +48,7 @@ class Capacity:
         shut: hosts that take none, by reason.
         hosts: how many there are.
         bounds: what lets fewer of them be than hosts have room for, the narrowest first.
+        supposed: what was taken to be otherwise than it is, one sentence each.
     """
 
     count: int
@@ -56,6 +57,7 @@ class Capacity:
     shut: tuple[Rejection, ...]
     hosts: int
     bounds: tuple[Bound, ...] = ()
+    supposed: tuple[str, ...] = ()
 
     @property
     def room(self) -> int:
