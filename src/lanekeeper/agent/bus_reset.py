@@ -38,7 +38,7 @@ class BusReset:
         if not os.path.lexists(path):
             raise HostFault(
                 f"the kernel resets {address} only with its bus, and this one cannot be asked to",
-                hint=f"Linux 6.13 and later can ({path}); until then use the card whole in one "
-                "guest, and lanekeeper device retire once that has gone",
+                hint=f"Linux 6.13 and later releases of 6.12 and 6.6 have {path}; with another one "
+                "the card is for one guest, and is retired after it (lanekeeper device retire)",
             )
         self._write(path, "1")
