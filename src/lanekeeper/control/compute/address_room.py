@@ -56,7 +56,7 @@ def _demands(wanted: Counter[_Wanted], free: dict[str, int]) -> Iterator[Address
         ids = {one.id for one in subnets}
         within = (count for other, count in wanted.items() if _ids(other) <= ids)
         yield AddressDemand(
-            names=tuple(f"{one.name or one.id} ({one.cidr})" for one in subnets),
+            subnets=subnets,
             free=sum(free[one] for one in ids),
             each=sum(within),
         )

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.compute.quota import Limits, asked_by, excesses, quota_remedy, with_devices
-from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.network.subnet import MORE_ADDRESSES, SubnetRecord, no_address_left
 from lanekeeper.domain.scheduling.filter import Verdict
 from lanekeeper.domain.scheduling.host import ServerRequest
 
 ADDRESSES, QUOTA = "addresses", "quota"
-_MORE_ADDRESSES = "delete ports, or give the subnet more allocation pools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,11 @@ class AddressDemand:
     """Addresses that each server takes, of any of these subnets.
 
     Attributes:
-        names: the subnets, as people know them.
         free: addresses that nobody has in their pools.
         each: how many one server takes.
     """
 
-    names: tuple[str, ...]
+    subnets: tuple[SubnetRecord, ...]
     free: int
     each: int = 1
 
@@ -40,15 +38,18 @@ class AddressDemand:
 def address_bounds(demands: Iterable[AddressDemand]) -> Iterator[Bound]:
     """Yield how many servers each of *demands* lets be."""
     for one in demands:
-        which = ", ".join(one.names)
+        names = ", ".join(f"{subnet.name or subnet.id} ({subnet.cidr})" for subnet in one.subnets)
         yield Bound(
             max(one.free, 0) // one.each,
             Verdict(
                 code=ADDRESSES,
-                reason=f"subnet {which} has {one.free} addresses free, each server takes "
-                f"{one.each}",
-                remedy=_MORE_ADDRESSES,
-                facts={"subnets": list(one.names), "free": one.free, "each": one.each},
+                reason=f"subnet {names} has {one.free} addresses free, each server takes {one.each}",
+                remedy=MORE_ADDRESSES,
+                facts={
+                    "subnets": [subnet.id for subnet in one.subnets],
+                    "free": one.free,
+                    "each": one.each,
+                },
             ),
         )
 
@@ -61,11 +62,7 @@ def check_addresses(demands: Iterable[AddressDemand]) -> None:
     """
     for one in demands:
         if one.free < one.each:
-            raise Conflict(
-                f"no free address is left in the allocation pools of subnet {', '.join(one.names)}",
-                hint=_MORE_ADDRESSES,
-                code="IpAddressGenerationFailure",
-            )
+            raise no_address_left(one.subnets)
 
 
 def quota_bound(
