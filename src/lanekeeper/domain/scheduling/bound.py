@@ -43,7 +43,8 @@ def address_bounds(demands: Iterable[AddressDemand]) -> Iterator[Bound]:
             max(one.free, 0) // one.each,
             Verdict(
                 code=ADDRESSES,
-                reason=f"subnet {names} has {one.free} addresses free, each server takes {one.each}",
+                reason=f"subnet {names} has {one.free} addresses free, "
+                f"each server takes {one.each}",
                 remedy=MORE_ADDRESSES,
                 facts={
                     "subnets": [subnet.id for subnet in one.subnets],
