@@ -40,13 +40,14 @@ from lanekeeper.store.database import Database
 from lanekeeper.store.device.device import devices_to_clean
 from lanekeeper.store.network.port import port_create
 from lanekeeper.store.placement.inventory import count_of, counted
-from lanekeeper.store.tables import claim, device, metadata
+from lanekeeper.store.tables import claim, device, metadata, subnet
 from planting import plant
 
 POLICIES = (GroupPolicy.AFFINITY, GroupPolicy.ANTI_AFFINITY, GroupPolicy.SOFT_ANTI_AFFINITY)
 HOSTS = ("h0", "h1", "h2")
 _FILL = 4
 """As many servers as are made to see whether a capacity is right; more are not counted."""
+_ADDRESSES = 3
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def _emptied(connection: sa.Connection) -> None:
 
 
 class AnyWorld:
-    """Some hosts, two networks, three server groups, and servers as they come and go."""
+    """Some hosts, three networks, three server groups, and servers as they come and go."""
 
     def __init__(self, database: Database) -> None:
         database.write(_emptied)
@@ -77,11 +78,22 @@ class AnyWorld:
             self.fleet.network(f"n{one}", vlan=15 + one, physical_network=f"physnet{one + 1}")
             for one in range(2)
         ]
+        self._networks.append(self._narrow())
         self._groups = [create_group(site, MEMBER, one, one, None).id for one in POLICIES]
         self._image = self.fleet.image()
         self._flavors: dict[object, str] = {}
         self._zone: str | None = None
         self.servers: list[ServerRecord] = []
+
+    def _narrow(self) -> str:
+        """A network whose subnet has few addresses; only ports that servers make are on it."""
+        made = self.fleet.network("narrow", vlan=20, physical_network="physnet1")
+        pool = [{"start": "10.0.20.10", "end": f"10.0.20.{9 + _ADDRESSES}"}]
+        mine = subnet.c.network_id == made
+        self.site.database.write(
+            lambda c: c.execute(subnet.update().where(mine).values(allocation_pools=pool))
+        )
+        return made
 
     # What happens -----------------------------------------------------------------------------
 
@@ -123,7 +135,11 @@ class AnyWorld:
         if isinstance(room, str):
             return
         for number in range(min(room.count + 1, _FILL)):
-            (record,) = create_servers(self.site, ADMIN, order)
+            made = _attempt(lambda: create_servers(self.site, ADMIN, order))
+            if isinstance(made, str):  # addresses are no host's, so no server is made
+                assert (number, bool(room.bounds)) == (room.count, True), (room, made)
+                return
+            (record,) = made
             self.servers.append(record)
             assert (record.host_id is not None) == (number < room.count), (room, record.fault)
 

@@ -40,6 +40,7 @@ from lanekeeper.protocol import (
     HostFacts,
     HostState,
     NumaCell,
+    PfFact,
     ServerState,
 )
 from lanekeeper.store.compute.server import server_get, servers_of_host
@@ -164,6 +165,7 @@ class Fleet:
         cells: Sequence[NumaCell] = (),
         architecture: str = "",
         bandwidths: Sequence[BandwidthFact] = (),
+        pfs: Sequence[PfFact] = (),
     ) -> str:
         """Enrol a host, if it is not there yet, and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
@@ -182,6 +184,7 @@ class Fleet:
             cells=list(cells),
             architecture=architecture,
             bandwidths=list(bandwidths),
+            pfs=list(pfs),
         )
         report_facts(self.site, host_id, facts)
         self.hosts[name] = host_id

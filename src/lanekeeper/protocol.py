@@ -98,6 +98,26 @@ class DeviceFact(Wire, frozen=True):
     unit: str | None = None
 
 
+class PfFact(Wire, frozen=True):
+    """One PF of the host, whether or not guests may have it or its VFs: what a policy selects by.
+
+    Attributes:
+        vfs_max: how many VFs it can have.
+    """
+
+    address: str
+    vendor_id: str
+    product_id: str
+    vfs_max: int
+    class_code: int = 0
+    numa_node: int | None = None
+    pcie_root: str | None = None
+    driver: str | None = None
+    netdev: str | None = None
+    serial: str | None = None
+    slot: str | None = None
+
+
 class PagesFact(Wire, frozen=True):
     """Huge pages of one size that a NUMA node has, in use or not."""
 
@@ -152,6 +172,7 @@ class HostFacts(Wire, frozen=True):
         protocol: the agent's protocol version.
         mappings: physical network to the PFs (netdev names) that reach it, for port binding.
         bandwidths: what interfaces carry that ports can be promised; an older agent tells of none.
+        pfs: every PF that is there; an older agent tells of none.
         problems: devices or settings that were set aside, each one sentence.
     """
 
@@ -168,6 +189,7 @@ class HostFacts(Wire, frozen=True):
     devices: list[DeviceFact] = []
     mappings: dict[str, list[str]] = {}
     bandwidths: list[BandwidthFact] = []
+    pfs: list[PfFact] = []
     problems: list[str] = []
 
 

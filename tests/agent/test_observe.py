@@ -47,6 +47,15 @@ def test_what_is_not_listed_is_not_touched(scan: Scan) -> None:
     assert view(scan, Policy(), NOBODY).listed == {}
 
 
+def test_every_pf_is_told_whether_listed_or_not(scan: Scan) -> None:
+    told = facts("host", SIMULATED_HOST, view(scan, Policy(), NOBODY))
+    assert told.devices == []
+    (first, *_) = told.pfs
+    assert (first.address, first.vendor_id, first.product_id) == (PF, "8086", "10c9")
+    assert (first.vfs_max, first.class_code, first.driver) == (7, 0x020000, "igb")
+    assert len(told.pfs) == len([one for one in scan.devices if one.dev_type == "type-PF"])
+
+
 def test_cards_are_told_with_serial_and_slot_and_vfs_with_neither(tmp_path: Path) -> None:
     root = plant_lab(tmp_path / "machine")
     insert_card(root, PciAddress.parse(PF), "00-1b-21-ff-ff-aa-01-01")

@@ -35,6 +35,7 @@ class Asked:
 
     flavor: str
     ports: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     image_id: str | None = None
     zone: str | None = None
     host: str | None = None
@@ -102,15 +103,17 @@ class World:
 
     def explain(self, asked: Asked, caller: Caller = ADMIN) -> Answer:
         question = Question(
-            flavor=asked.flavor, image_id=asked.image_id, ports=asked.ports, zone=asked.zone,
-            host=asked.host, hints=asked.hints,
+            flavor=asked.flavor, image_id=asked.image_id, ports=asked.ports,
+            networks=asked.networks, zone=asked.zone, host=asked.host, hints=asked.hints,
         )  # fmt: skip
         return explain(self.fleet.site, caller, question)
 
     def create(self, asked: Asked) -> ServerRecord:
+        cards = [NicAsked(port_id=one) for one in asked.ports]
+        cards += [NicAsked(network_id=one) for one in asked.networks]
         new = NewServer(
             name="s", flavor_id=asked.flavor, image_id=asked.image_id or self.fleet.image(),
-            networks=[NicAsked(port_id=one) for one in asked.ports], zone=asked.zone,
+            networks=cards, zone=asked.zone,
             host=asked.host, hints=asked.hints,
         )  # fmt: skip
         (made,) = create_servers(self.fleet.site, ADMIN, new)

@@ -17,6 +17,7 @@ from lanekeeper.control.identity.limit import (
 from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.network.port import VnicType
 from lanekeeper.domain.scheduling.filter_choice import OF_NOVA
+from lanekeeper.store.tables import subnet
 
 
 def unknown_alias(world: World) -> Asked:
@@ -43,6 +44,26 @@ def over_quota(world: World) -> Asked:
 def raised_limit(world: World, asked: Asked) -> None:
     (registered,) = list_registered_limits(world.fleet.site)
     update_registered_limit(world.fleet.site, registered.id, {"default_limit": 2})
+
+
+def set_pool(world: World, network_id: str, last: str) -> None:
+    """Have the subnet of a network give addresses from 10.0.15.10 to *last*."""
+    pool = [{"start": "10.0.15.10", "end": last}]
+    with world.fleet.site.database.engine.begin() as connection:
+        mine = subnet.c.network_id == network_id
+        connection.execute(subnet.update().where(mine).values(allocation_pools=pool))
+
+
+def no_address(world: World) -> Asked:
+    world.fleet.host("h1")
+    asked = Asked(flavor=world.flavor(), networks=(world.fleet.network(),))
+    set_pool(world, asked.networks[0], "10.0.15.10")
+    world.create(asked)
+    return asked
+
+
+def more_addresses(world: World, asked: Asked) -> None:
+    set_pool(world, asked.networks[0], "10.0.15.11")
 
 
 def of_vnic_type(vnic_type: VnicType) -> Any:
@@ -150,6 +171,14 @@ CAUSES = (
         helps="delete servers of the project, or have an admin raise the limit",
         make=over_quota,
         mend=raised_limit,
+    ),
+    Cause(
+        id="addresses",
+        what="the subnets of a network have no address left for the port that is made on it",
+        says="no free address is left in the allocation pools of subnet",
+        helps="delete ports, or give the subnet more allocation pools",
+        make=no_address,
+        mend=more_addresses,
     ),
     Cause(
         id="vnic-type-normal",

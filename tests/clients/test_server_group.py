@@ -28,6 +28,9 @@ def test_servers_of_a_group_are_kept_apart_and_the_third_is_told_why(
     fault = shared.openstack("server", "show", names[2])["fault"]
     assert "server_group_anti_affinity turned away 2 of 2" in fault["message"]
 
+    limits = shared.openstack("limits", "show", "--absolute")
+    (used,) = [one["Value"] for one in limits if one["Name"] == "server_groups_used"]
+    assert used == len(shared.openstack("server", "group", "list"))
     (row,) = [one for one in shared.openstack("server", "group", "list") if one["Name"] == "apart"]
     assert row["Policy"] == "anti-affinity"
     shown = shared.openstack("server", "group", "show", made["id"])

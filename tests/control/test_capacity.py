@@ -11,24 +11,29 @@ from typing import Any
 import pytest
 
 from control.test_dry_run import flavors, populate
-from fleet import ADMIN, Fleet, config, fleet, pf_and_vfs
+from fleet import ADMIN, PROJECT, Fleet, config, fleet, pf_and_vfs
 from lanekeeper.api.lanekeeper.face import FACE
 from lanekeeper.cli.capacity import answer_text
 from lanekeeper.control.compute.capacity import capacity
+from lanekeeper.control.compute.explain import explain
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.question import Question, wants_of
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_group import create_group
 from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
+from lanekeeper.control.identity.limit import NewLimit, create_registered_limits
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.compute.server_group import GroupPolicy
-from lanekeeper.domain.errors import Error, Invalid
+from lanekeeper.domain.errors import Conflict, Error, Invalid, OverQuota
+from lanekeeper.domain.identity.project import Project
 from lanekeeper.domain.scheduling.capacity import Capacity
 from lanekeeper.domain.scheduling.claimed import claimed
 from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.selection import select_hosts
 from lanekeeper.domain.scheduling.server_filter import located
+from lanekeeper.store.identity.project import project_insert
+from lanekeeper.store.tables import subnet
 
 pytestmark = pytest.mark.service
 
@@ -145,6 +150,97 @@ def test_counting_stops_where_it_is_told(world: Fleet) -> None:
     told = counted(world, most=3)  # the first host is full then, and another has room
     assert (told.count, told.is_more) == (3, True)
     assert (counted(world, most=4).count, counted(world, most=4).is_more) == (4, False)
+
+
+def few_addresses(world: Fleet, network_id: str, count: int) -> None:
+    """Have the pool of the network's subnet hold so many addresses."""
+    pool = [{"start": "10.0.15.10", "end": f"10.0.15.{9 + count}"}]
+    with world.site.database.engine.begin() as connection:
+        mine = subnet.c.network_id == network_id
+        connection.execute(subnet.update().where(mine).values(allocation_pools=pool))
+
+
+def order_on(networks: list[str], image: str) -> NewServer:
+    cards = [NicAsked(network_id=one) for one in networks]
+    return NewServer(name="s", flavor_id="n", image_id=image, networks=cards)
+
+
+@pytest.fixture
+def ported(world: Fleet) -> Fleet:
+    """A host with seven VFs for ports, and a flavor without devices."""
+    world.host("h4", pf_and_vfs("21", 7, physical_network="physnet1"))
+    create_flavor(world.site, Flavor(id="n", name="n", vcpus=1, ram_mib=64, disk_gib=1))
+    return world
+
+
+@pytest.mark.parametrize(("cards", "fit"), [(1, 5), (2, 2)])
+def test_addresses_run_out_before_hosts_do(ported: Fleet, cards: int, fit: int) -> None:
+    network, image = ported.network(), ported.image()
+    few_addresses(ported, network, 5)
+    question = Question(flavor="n", networks=(network,) * cards)
+    told = capacity(ported.site, ADMIN, question, most=100)
+    assert (told.count, told.room) == (fit, 7 // cards)
+    assert told.summary().startswith(
+        f"{fit} more fit; hosts have room for {7 // cards}, on 1 of 4. addresses runs out first: "
+        f"subnet web (10.0.15.0/24) has 5 addresses free, each server takes {cards}. "
+        "What would help: delete ports, or give the subnet more"
+    )
+    for _ in range(fit):
+        assert explain(ported.site, ADMIN, question).fits
+        create_servers(ported.site, ADMIN, order_on([network] * cards, image))
+    with pytest.raises(Conflict, match="no free address is left"):
+        create_servers(ported.site, ADMIN, order_on([network] * cards, image))
+    with pytest.raises(
+        Conflict, match="no free address is left"
+    ):  # the dry run says what creations do
+        explain(ported.site, ADMIN, question)
+
+
+def test_a_port_is_a_pattern_whose_addresses_each_server_takes(ported: Fleet) -> None:
+    network = ported.network()
+    few_addresses(ported, network, 1)
+    port = ported.port(network)  # has the one that there is
+    question = Question(flavor="n", ports=(port.id,))
+    assert explain(ported.site, ADMIN, question).fits
+    assert capacity(ported.site, ADMIN, question, most=100).count == 0
+    few_addresses(ported, network, 4)
+    assert capacity(ported.site, ADMIN, question, most=100).count == 3
+
+
+def test_a_network_without_a_subnet_bounds_nothing(ported: Fleet) -> None:
+    network = ported.network()
+    with ported.site.database.engine.begin() as connection:
+        connection.execute(subnet.delete().where(subnet.c.network_id == network))
+    question = Question(flavor="n", networks=(network,))
+    told = capacity(ported.site, ADMIN, question, most=100)
+    assert (told.count, told.bounds) == (7, ())
+
+
+@pytest.mark.parametrize(
+    ("resource", "limit"),
+    [("servers", 2), ("class:CUSTOM_PCI_8086_10CA", 2), ("alias:a1", 3), ("class:VCPU", 1)],
+)
+def test_the_quota_of_a_named_project_counts(world: Fleet, resource: str, limit: int) -> None:
+    create_registered_limits(world.site, [NewLimit(resource_name=resource, amount=limit)])
+    project = Project(id=PROJECT, name="mine")
+    world.site.database.write(lambda connection: project_insert(connection, project))
+    told = counted(world, project=PROJECT)
+    assert (told.count, told.room) == (limit, 4)
+    assert f"quota runs out first: the project has no quota for one more: {resource}: " in (
+        told.summary()
+    )
+    assert counted(world).count == 4  # nobody's servers are bound by none
+    order = NewServer(name="s", flavor_id="f", image_id=world.image())
+    for _ in range(limit):
+        assert create_servers(world.site, ADMIN, order)[0].host_id
+    with pytest.raises(OverQuota):
+        create_servers(world.site, ADMIN, order)
+    assert counted(world, project="mine").count == 0
+
+
+def test_a_project_that_is_not_there_is_said(world: Fleet) -> None:
+    with pytest.raises(Invalid, match="project 'nobody' does not exist"):
+        counted(world, project="nobody")
 
 
 def test_counting_takes_nothing_and_is_for_admins(world: Fleet) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import InterfaceError, StatementError
+from structlog.testing import capture_logs
 
 from fleet import fleet
 from lanekeeper.control.host.heartbeat import Heartbeats
@@ -33,6 +34,21 @@ def test_a_duty_comes_round_again_whatever_went_wrong(failure: Exception) -> Non
     with Periodic("duty", 0.01, work):
         assert again.wait(10)
     assert rounds[:2] == ["duty", "duty"]
+
+
+def test_a_duty_that_does_not_end_is_left_behind_with_a_word() -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert end.wait(30)
+
+    with capture_logs() as logs:
+        with Periodic("duty", 0.01, work, ends_within_s=0.05):
+            assert begun.wait(10)
+        (said,) = [one for one in logs if one["event"] == "duty.left_behind"]
+        end.set()
+    assert "still at work 0.05 s after it was told to stop" in said["error"]
 
 
 def test_heartbeats_that_could_not_be_written_are_kept(tmp_path: Path) -> None:

@@ -79,9 +79,10 @@ class Console:
         return self.call("PUT", path, now)["inventories"]
 
     def port_create(self, words: Sequence[str]) -> Any:
-        given = _parsed(words, "network", "--binding:vnic-type")
+        given = _parsed(words, "network", "--name", "--binding:vnic-type")
         vnic_type = getattr(given, "binding:vnic_type")
-        body = {"network_id": given.network, "binding:vnic_type": vnic_type}
+        network_id = self._network(given.network)
+        body = {"network_id": network_id, "binding:vnic_type": vnic_type, "name": given.name or ""}
         return self.call("POST", f"{NETWORK}/ports", {"port": body})["port"]
 
     def boot(self, words: Sequence[str]) -> Any:
@@ -102,6 +103,10 @@ class Console:
         if not answer.is_success:
             raise Refused(answer.status_code, answer.text)
         return answer.json() if answer.content else None
+
+    def _network(self, wanted: str) -> str:
+        networks = self.call("GET", f"{NETWORK}/networks")["networks"]
+        return next(str(one["id"]) for one in networks if wanted in (one["id"], one["name"]))
 
     def _flavor(self, name: str) -> str:
         flavors = self.call("GET", f"{COMPUTE}/flavors")["flavors"]

@@ -207,6 +207,25 @@ def test_a_server_gets_a_vf_by_a_port_of_type_direct(tmp_path: Path) -> None:
         assert address in ("0000:05:10.1", "0000:05:10.3")
 
 
+def test_a_server_boots_with_the_chapters_port(tmp_path: Path) -> None:
+    with site(tmp_path, "rhel", text("rhel", "whitelist-devname")) as (world, console):
+        world.network()  # called web, as the chapter's
+        port = console.run(text("rhel", "port-create").partition("# ")[2])
+        printed = {"binding:vif_type": "unbound", "name": "sr-iov", "device_id": ""}
+        assert printed.items() <= port.items()
+        assert (port["status"], port["binding:vnic_type"]) == ("DOWN", "direct")
+        command = text("rhel", "boot").partition("# ")[2]
+        for word, ours in (
+            ("m1.tiny", "m1.large"),
+            ("59a66200-45d2-4b21-982b-d06bc26ff2d0", world.image()),
+            ("a2122b4d-c9a9-4a40-9b67-ca514ea10a1b", port["id"]),
+        ):
+            assert word in command
+            command = command.replace(word, ours)
+        assert console.run(command)["name"] == "webserver01"
+        assert len(held(world)) == 1
+
+
 @pytest.mark.parametrize(
     ("unit", "command"), [("neutron-server-unit", "up"), ("agent-unit", "agent run")]
 )

@@ -17,10 +17,12 @@ from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
+from lanekeeper.domain.errors import Unavailable
 from lanekeeper.main import main
 from lanekeeper.store.database import Database, read_only
-from lanekeeper.store.schema import head, revision, revisions, upgrade
+from lanekeeper.store.schema import _LOCK, head, revision, revisions, upgrade
 from lanekeeper.store.tables import claim, metadata
+from postgres import PostgreSQL
 
 
 def test_migrations_make_the_tables_that_the_code_means(empty_database_url: str) -> None:
@@ -30,6 +32,20 @@ def test_migrations_make_the_tables_that_the_code_means(empty_database_url: str)
         with database.engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, metadata) == []
+
+
+def test_an_upgrade_waits_for_its_turn_and_not_for_ever(postgresql: PostgreSQL) -> None:
+    url = postgresql.url(postgresql.create())
+    with Database(url) as mine, Database(url) as other:
+        with other.engine.begin() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            with pytest.raises(Unavailable, match=r"bringing the database to a version for 0\.1 s"):
+                upgrade(mine.engine, turn_s=0.1)
+            with mine.engine.connect() as again:
+                assert revision(again) is None
+        assert upgrade(mine.engine, turn_s=30)
+        with mine.engine.connect() as again:
+            assert again.scalar(sa.text("SHOW lock_timeout")) == "0"
 
 
 def rows(connection: sa.Connection, table: sa.Table) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from lanekeeper.domain.errors import Unavailable
 from lanekeeper.store.database import Database
 from lanekeeper.store.schema import upgrade
 from lanekeeper.store.tables import trait
@@ -63,4 +64,24 @@ def test_a_wrong_statement_fails_alone(
     assert runs == {"CUSTOM_1": 1, "CUSTOM_2": 1}
     with database.read() as connection:
         assert set(connection.scalars(sa.select(trait.c.name))) == set(runs)
+    database.close()
+
+
+def test_a_writer_that_does_not_end_is_said_and_what_it_has_not_committed_is_undone(
+    database: Database,
+) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def work(_: sa.Connection) -> None:
+        begun.set()
+        assert end.wait(30)
+
+    writer = database._writer
+    assert writer is not None
+    slow = writer.submit(work)
+    assert begun.wait(30)
+    with pytest.raises(Unavailable, match=r"writer is still at work after 0\.05 s"):
+        writer.close(within_s=0.05)
+    end.set()
+    slow.result(30)
     database.close()

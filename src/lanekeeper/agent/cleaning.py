@@ -13,6 +13,7 @@ from functools import partial
 
 import structlog
 
+from lanekeeper.agent.bus_reset import ResetBus
 from lanekeeper.agent.driver_record import DriverRecord, function_of
 from lanekeeper.agent.observe import View
 from lanekeeper.agent.vf_settings import write_missing
@@ -22,7 +23,7 @@ from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import environment_of
 from lanekeeper.domain.pci.device import PciDevice
-from lanekeeper.domain.pci.driver import is_vfio
+from lanekeeper.domain.pci.driver import is_vfio, keeps_group
 from lanekeeper.domain.pci.nvme import NVME
 from lanekeeper.host.machine import AT_REST, Machine, differences
 from lanekeeper.hypervisor.driver import Hypervisor
@@ -58,14 +59,18 @@ class Cleaner:
         *,
         run_hook: RunHook | None = None,
         erase_nvme: EraseNvme | None = None,
+        reset_bus: ResetBus | None = None,
     ) -> None:
-        """Without *run_hook* and *erase_nvme* (a simulated machine) what they do is only noted."""
+        """Without *run_hook* and *erase_nvme* (a simulated machine) what they do is only noted;
+        without *reset_bus* a function has to have a reset of its own.
+        """
         self._machine = machine
         self._hypervisor = hypervisor
         self._drivers = drivers
         self._stopwatch = stopwatch
         self._run_hook = run_hook
         self._erase_nvme = erase_nvme
+        self._reset_bus = reset_bus
 
     def clean(self, wanted: CleaningWanted, view: View) -> CleaningState:
         """Clean one device; a second time does no harm.
@@ -124,8 +129,7 @@ class Cleaner:
             self._machine.bind(address, None)
             yield f"taken from {device.driver}"
         yield from self._rest_vf(device)
-        self._machine.reset(address)
-        yield "function reset"
+        yield from self._reset(device, view)
         yield from self._rest_vf(device)  # a reset may bring back what firmware remembers
         if device.class_code >> 8 == NVME and view.erase_nvme:
             # Whoever goes on after an end in between finds the driver that is only for this.
@@ -136,6 +140,61 @@ class Cleaner:
         if found != driver:
             raise HostFault(f"{address} is on driver {found or 'none'}, not on {driver or 'none'}")
         yield f"driver {driver or 'none'}"
+
+    def _reset(self, device: PciDevice, view: View) -> Iterator[str]:
+        """Reset the function; with its bus where the kernel knows no other way.
+
+        What is beside it there is of its unit (``domain.pci.unit``), so nobody else has it now. A
+        driver that has its function back already is spared the reset.
+        """
+        if device.has_reset or self._reset_bus is None:
+            self._machine.reset(device.address)
+            yield "function reset"
+            return
+        beside = self._beside(device, view)
+        drivers = {
+            function_of(self._machine, one): one.driver
+            for one in beside
+            if one.driver is not None and not is_vfio(one.driver)
+        }
+        self._drivers.remember(drivers)  # for whoever goes on after an end in between
+        for one in drivers:
+            self._machine.bind(one.address, None)
+        self._reset_bus(device.address)
+        for one, driver in drivers.items():
+            self._machine.bind(one.address, driver)
+            self._drivers.give_back(one)
+        names = ", ".join(str(one.address) for one in beside)
+        yield f"bus reset, with {names}" if names else "bus reset"
+
+    def _beside(self, device: PciDevice, view: View) -> list[PciDevice]:
+        """What a reset of its bus strikes, too: functions on the bus, and VFs of those.
+
+        Raises:
+            HostFault: the host's own is among it. Conflict: a guest has some of it.
+        """
+        bus = (device.address.domain, device.address.bus)
+        found = [
+            one
+            for one in self._machine.scan().devices
+            for root in (one.parent or one.address,)
+            if one.address != device.address and (root.domain, root.bus) == bus
+        ]
+        inventory = self._hypervisor.inventory()
+        for one in found:
+            holder = inventory.holder(one.address)
+            if holder is not None:
+                raise Conflict(
+                    f"{device.address} is only reset with its bus, where {one.address} is in the "
+                    f"hands of guest {holder}"
+                )
+            if not view.may_touch(one.address) and keeps_group(one.driver):
+                raise HostFault(
+                    f"{device.address} is only reset with its bus, where the host itself uses "
+                    f"{one.address} ({one.driver})",
+                    hint="list that in device_spec, too, or bind it to vfio-pci",
+                )
+        return found
 
     def _erase(self, address: PciAddress, left: Callable[[], float]) -> Iterator[str]:
         """Erase the drive behind a function, which its kernel's driver has for so long."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lanekeeper.agent.bus_reset import ResetBus
 from lanekeeper.agent.cleaning import Cleaner, EraseNvme, RunHook
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.driver_record import DriverRecord
@@ -45,11 +46,12 @@ def compose(
     timing: Timing | None = None,
     run_hook: RunHook | None = None,
     erase_nvme: EraseNvme | None = None,
+    reset_bus: ResetBus | None = None,
 ) -> Agent:
     """Return the agent of the enrolled host whose directory is *state*; it does nothing yet.
 
     Without *run_hook* the operator's cleaning hooks are noted and not run, without *erase_nvme* no
-    drive is erased.
+    drive is erased, without *reset_bus* no bus is reset.
     """
     timing = timing or Timing()
     directories = GuestDirectories(state.servers)
@@ -77,6 +79,7 @@ def compose(
             timing.stopwatch,
             run_hook=run_hook,
             erase_nvme=erase_nvme,
+            reset_bus=reset_bus,
         ),
         sweep=ImageSweep(images, directories, hypervisor, timing.stopwatch),
         stopwatch=timing.stopwatch,

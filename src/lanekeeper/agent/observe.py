@@ -24,7 +24,14 @@ from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.domain.pci.unit import Unit, units
 from lanekeeper.host.scan import Scan
 from lanekeeper.hypervisor.driver import Capacity
-from lanekeeper.protocol import BandwidthFact, DeviceFact, DeviceHealth, HostFacts, HostHealth
+from lanekeeper.protocol import (
+    BandwidthFact,
+    DeviceFact,
+    DeviceHealth,
+    HostFacts,
+    HostHealth,
+    PfFact,
+)
 
 _UNNAMED: Pins = {}
 _ALL = Cpus()
@@ -82,6 +89,7 @@ class View:
     Attributes:
         listed: what the agent may touch, by address.
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
+        pfs: every PF of the host, listed or not.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         bandwidths, hypervisors: as the policy has them.
@@ -95,6 +103,7 @@ class View:
     mappings: Mapping[str, Sequence[str]]
     bandwidths: Sequence[BandwidthFact] = ()
     hypervisors: Mapping[str, str] = field(default_factory=dict)
+    pfs: tuple[PciDevice, ...] = ()
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
@@ -149,6 +158,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _U
         erase_nvme=policy.erase_nvme,
         cleaning_hooks=policy.cleaning_hooks,
         image_cache=policy.image_cache,
+        pfs=tuple(device for device in scan.devices if device.dev_type is DeviceType.PF),
         problems=(
             *listing.problems,
             *renamed(specs, scan.devices),
@@ -189,6 +199,7 @@ def facts(
         devices=sorted([*listed, *parents], key=lambda fact: PciAddress.parse(fact.address)),
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
         bandwidths=list(view.bandwidths),
+        pfs=[_pf_fact(pf, view.slots) for pf in view.pfs],
         problems=[
             *view.problems,
             *cpus_not_there(found, view.cpus),
@@ -206,6 +217,22 @@ def health(view: View, read: Callable[[PciDevice], Reading]) -> HostHealth:
                 values = asdict(read(device))
                 told.append(DeviceHealth(address=str(device.address), **values))
     return HostHealth(devices=sorted(told, key=lambda one: PciAddress.parse(one.address)))
+
+
+def _pf_fact(pf: PciDevice, slots: Mapping[PciAddress, str]) -> PfFact:
+    return PfFact(
+        address=str(pf.address),
+        vendor_id=f"{pf.vendor_id:04x}",
+        product_id=f"{pf.product_id:04x}",
+        vfs_max=pf.total_vfs,
+        class_code=pf.class_code,
+        numa_node=pf.numa_node,
+        pcie_root=pf.pcie_root,
+        driver=pf.driver,
+        netdev=pf.netdev,
+        serial=pf.serial,
+        slot=slots.get(pf.address),
+    )
 
 
 def fact_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import urlsplit
 
+from lanekeeper.agent.bus_reset import BusReset
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.compose import compose
 from lanekeeper.agent.enrolment import client_of, is_loopback
@@ -51,6 +52,7 @@ def real_agent(
         management=management,
         run_hook=run_hook,
         erase_nvme=NvmeEraser(partial(run_bounded, errors_apart=True), machine.bind).erase,
+        reset_bus=BusReset(),
     )
     return agent, client
 

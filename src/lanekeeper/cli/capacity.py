@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.cloud import connect
 from lanekeeper.cli.question import add_question, question_body
+from lanekeeper.domain.errors import Invalid
+from lanekeeper.host.policy_file import read_policy
+from lanekeeper.host.strict_yaml import Document
 
 _MOST = 1000
 
@@ -29,11 +33,29 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_question(parser)
     parser.add_argument(
+        "--project",
+        metavar="P",
+        help="servers of this project, by name or id: its quotas count, too",
+    )
+    parser.add_argument(
         "--without",
         action="append",
         default=[],
         metavar="HOST",
         help="think this host away, with what it has; repeats",
+    )
+    parser.add_argument(
+        "--with-policy",
+        type=Path,
+        metavar="FILE",
+        help="think this host policy applied, to every host that has what it selects",
+    )
+    parser.add_argument(
+        "--on",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="... to this host alone; repeats",
     )
     parser.add_argument(
         "--most", type=int, default=_MOST, metavar="N", help=f"stop there (default: {_MOST})"
@@ -44,16 +66,42 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(parsed: argparse.Namespace) -> int:
     """Ask the controller and print what it says."""
+    if parsed.on and parsed.with_policy is None:
+        raise Invalid(
+            "--on names hosts for --with-policy, which is not given",
+            hint="a server for one host is --host",
+        )
+    policy = policy_document(parsed.with_policy) if parsed.with_policy is not None else None
     cloud = connect()
-    body = {**question_body(cloud, parsed), "without": parsed.without, "most": parsed.most}
+    body = {
+        **question_body(cloud, parsed),
+        "project": parsed.project,
+        "without": parsed.without,
+        "policy": policy,
+        "policy_hosts": parsed.on,
+        "most": parsed.most,
+    }
     answer = cloud.post("/lanekeeper/v1/capacity", body)
     print(json.dumps(answer, indent=2) if parsed.json else "\n".join(answer_text(answer)))
     return exit_code.DONE if answer["count"] else exit_code.NO
 
 
+def policy_document(path: Path) -> Any:
+    """Read a host policy as plain values.
+
+    Raises:
+        Invalid: it is wrong; the message names file and line of all that is.
+    """
+    return Document(read_policy(path).text).value
+
+
 def answer_text(answer: Any) -> Iterator[str]:
     """What people read: the summary, then each host with what it takes and why no more."""
     yield answer["summary"]
+    for note in answer["supposed"]:
+        yield f"  supposed: {note}"
+    for bound in answer["bounds"]:
+        yield f"  {bound['count']} and no more: {_why(bound['limit'])}"
     for host in answer["hosts"]:
         limit = host["limit"]
         why = f"then {_why(limit)}" if limit else "counting stopped here"

@@ -23,6 +23,7 @@ from lanekeeper.domain.errors import Error
 log = structlog.get_logger("lanekeeper.config")
 
 _END = 0
+_ENDS_WITHIN_S = 15
 
 
 class Hangups:
@@ -48,7 +49,7 @@ class Hangups:
     def close(self) -> None:
         self._waiting.put(_END)
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_ENDS_WITHIN_S)  # it is a daemon: one that hangs ends with us
 
 
 @contextmanager

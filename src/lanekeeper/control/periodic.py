@@ -11,19 +11,29 @@ import structlog
 from lanekeeper.domain.errors import Unavailable
 
 log = structlog.get_logger("lanekeeper.periodic")
+_ENDS_WITHIN_S = 15
 
 
 class Periodic:
     """Calls *work* every *interval_s* seconds between ``start`` and ``close``.
 
     A database that is away is no reason to end: every request says so, this only comes round
-    again. Neither is a bug in the work: its traceback is in the log, once a round.
+    again. Neither is a bug in the work: its traceback is in the log, once a round. Work that does
+    not come to an end within *ends_within_s* of ``close`` is left behind, and ends with the
+    process.
     """
 
-    def __init__(self, name: str, interval_s: float, work: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        interval_s: float,
+        work: Callable[[], None],
+        ends_within_s: float = _ENDS_WITHIN_S,
+    ) -> None:
         self._name = name
         self._interval_s = interval_s
         self._work = work
+        self._ends_within_s = ends_within_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -33,7 +43,13 @@ class Periodic:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(self._ends_within_s)
+        if self._thread.is_alive():
+            log.warning(
+                f"{self._name}.left_behind",
+                error=f"it is still at work {self._ends_within_s:g} s after it was told to stop; "
+                "the program ends without it",
+            )
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):

@@ -158,11 +158,17 @@ class Database:
         raise AssertionError("unreachable")
 
     def close(self) -> None:
-        """Finish what was submitted and let go of every connection."""
-        if self._writer is not None:
-            self._writer.close()
-        self._reader.dispose()
-        self._engine.dispose()
+        """Finish what was submitted and let go of every connection.
+
+        Raises:
+            Unavailable: what was submitted does not come to an end.
+        """
+        try:
+            if self._writer is not None:
+                self._writer.close()
+        finally:
+            self._reader.dispose()
+            self._engine.dispose()
 
     def __enter__(self) -> Self:
         return self

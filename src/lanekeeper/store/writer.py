@@ -17,12 +17,14 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from lanekeeper.domain.errors import Unavailable
 from lanekeeper.store.engine import WatchedFile
 from lanekeeper.store.outcome import is_undone, may_have_dropped_transaction, outcome_unknown
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 Job = tuple[Work[Any], "Future[Any]"]
+_ENDS_WITHIN_S = 30
 
 
 class Writer:
@@ -51,10 +53,20 @@ class Writer:
         self._queue.put((work, future))
         return future
 
-    def close(self) -> None:
-        """Finish what is queued, then stop."""
+    def close(self, within_s: float = _ENDS_WITHIN_S) -> None:
+        """Finish what is queued, then stop.
+
+        Raises:
+            Unavailable: it had not ended after *within_s*; it ends with the process.
+        """
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(within_s)
+        if self._thread.is_alive():
+            raise Unavailable(
+                f"the database's writer is still at work after {within_s:g} s; the program ends "
+                "without it, and what it has not committed is undone",
+                hint="see whether the disk of the database answers",
+            )
 
     def _run(self) -> None:
         for first in iter(self._queue.get, None):

@@ -437,6 +437,11 @@ def test_server_groups_speak_as_their_microversion_does(world: Fleet) -> None:
     assert http.get(f"{URL}/os-server-groups?colour=red").status_code == 400
     stranger = world.client(FACE, who="stranger")
     assert stranger.get(f"{URL}/os-server-groups").json() == {"server_groups": []}
+    for caller, used in ((http, 2), (stranger, 0)):
+        absolute = caller.get(f"{URL}/limits").json()["limits"]["absolute"]
+        assert absolute["totalServerGroupsUsed"] == used
+    detail = http.get(f"{URL}/os-quota-sets/{PROJECT}/detail").json()["quota_set"]
+    assert detail["server_groups"]["in_use"] == 2
     assert stranger.get(f"{URL}/os-server-groups/{new['id']}").status_code == 404
     reader = world.client(FACE, who="reader")
     assert reader.delete(f"{URL}/os-server-groups/{new['id']}").status_code == 403

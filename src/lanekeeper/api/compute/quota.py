@@ -6,8 +6,8 @@ from typing import Any
 
 from lanekeeper.api.compute.value import at_least
 from lanekeeper.api.row import ADMIN, ANYONE, READER, Call, Policy, Row
-from lanekeeper.control.compute.quota import default_limits, quota_of
-from lanekeeper.domain.compute.quota import SERVERS, Amounts, Limits, of_class
+from lanekeeper.control.compute.quota import Quota, default_limits, quota_of
+from lanekeeper.domain.compute.quota import SERVERS, Limits, of_class
 from lanekeeper.domain.errors import Forbidden, Invalid
 from lanekeeper.domain.identity.limit import UNLIMITED
 
@@ -86,8 +86,10 @@ def _limit(limits: Limits, name: str) -> int:
     return limits.limit_of(_COUNTED[name]) if name in _COUNTED else UNLIMITED
 
 
-def _used(used: Amounts, name: str) -> int:
-    return used.get(_COUNTED[name], 0) if name in _COUNTED else 0
+def _used(quota: Quota, name: str) -> int:
+    if name == "server_groups":
+        return quota.server_groups
+    return quota.used.get(_COUNTED[name], 0) if name in _COUNTED else 0
 
 
 def detail(call: Call[None]) -> dict[str, object]:
@@ -97,7 +99,7 @@ def detail(call: Call[None]) -> dict[str, object]:
     shown = {
         name: {
             "limit": _limit(quota.limits, name),
-            "in_use": _used(quota.used, name),
+            "in_use": _used(quota, name),
             "reserved": 0,
         }
         for name in _names(call, RESOURCES)
@@ -132,10 +134,10 @@ def limits(call: Call[None]) -> dict[str, object]:
         name: _limit(quota.limits, _LIMITED.get(name, name)) for name in _names(call, _LIMIT_NAMES)
     }
     absolute |= {
-        "totalCoresUsed": _used(quota.used, "cores"),
-        "totalInstancesUsed": _used(quota.used, "instances"),
-        "totalRAMUsed": _used(quota.used, "ram"),
-        "totalServerGroupsUsed": 0,
+        "totalCoresUsed": _used(quota, "cores"),
+        "totalInstancesUsed": _used(quota, "instances"),
+        "totalRAMUsed": _used(quota, "ram"),
+        "totalServerGroupsUsed": _used(quota, "server_groups"),
     }
     if not at_least(call, "2.36"):
         absolute |= {"totalFloatingIpsUsed": 0, "totalSecurityGroupsUsed": 0}

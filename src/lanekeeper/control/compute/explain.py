@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.compute.address_room import address_demands
 from lanekeeper.control.compute.filter_choice import filters_now
 from lanekeeper.control.compute.question import Question, wants_of
 from lanekeeper.control.compute.quota import check_quota
@@ -16,6 +17,8 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.quota import asked_by, with_devices
 from lanekeeper.domain.errors import NotFound
+from lanekeeper.domain.scheduling.bound import check_addresses
+from lanekeeper.domain.scheduling.claimed import classes_taken
 from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
@@ -78,11 +81,14 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     Raises:
         Invalid: something that is named does not exist, or could not be given to any server.
         OverQuota: the project may not have it, wherever it fits.
-        Forbidden, Conflict, NotOffered: as in a creation.
+        Conflict: a subnet has no address left, or as in a creation.
+        Forbidden, NotOffered: as in a creation.
     """
     with site.database.read() as connection:
-        request = wants_of(connection, site, caller, question).request
+        wants = wants_of(connection, site, caller, question)
+        request = wants.request
         check_quota(connection, site, request.project_id, asked_by(request))
+        demands = address_demands(connection, wants.nics, with_ports=False)
     filters, fleet = filters_now(site), site.hosts()
     request = located(request, fleet)
     selection = select_hosts(
@@ -105,7 +111,9 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
     if selection.choices:
         first = selection.choices[0]
         with site.database.read() as connection:
-            check_quota(connection, site, request.project_id, _taken(request, first))
+            taken = with_devices(asked_by(request), classes_taken(first))
+            check_quota(connection, site, request.project_id, taken)
+        check_addresses(demands)
         summary = (
             f"{selection.fitting} of {len(fleet)} hosts fit; {first.host.name} would be "
             f"taken{_with(_addresses(first), _cells(first))}."
@@ -179,14 +187,6 @@ def list_refusals(site: Site, limit: int) -> list[ServerEvent]:
     """Servers that found no host, the latest first; at most *limit*."""
     with site.database.read() as connection:
         return [event for event in refusal_list(connection, limit) if "rejections" in event.detail]
-
-
-def _taken(request: ServerRequest, choice: Choice) -> dict[str, int]:
-    """What such a server takes there, with what comes along with its devices."""
-    ids = {given.device.id for given in choice.given}
-    units = {given.device.unit for given in choice.given} - {None}
-    devices = (one for one in choice.host.devices if one.id in ids or one.unit in units)
-    return with_devices(asked_by(request), (one.offered.resource_class for one in devices))
 
 
 def _fitting(choice: Choice, rank: int) -> HostAnswer:

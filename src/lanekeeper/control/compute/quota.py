@@ -18,15 +18,21 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.quota import Amounts, Limits, difference, refuse_excess
 from lanekeeper.domain.errors import Forbidden, OverQuota
 from lanekeeper.store.compute.quota import project_use, quota_hold
+from lanekeeper.store.compute.server_group import server_group_count
 from lanekeeper.store.identity.limit import limit_amounts
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a project may have, and what it has."""
+    """What a project may have, and what it has.
+
+    Attributes:
+        server_groups: how many it has, of which there is no limit.
+    """
 
     limits: Limits
     used: Amounts
+    server_groups: int = 0
 
 
 def limits_of(connection: sa.Connection, site: Site, project_id: str) -> Limits:
@@ -53,7 +59,11 @@ def quota_of(site: Site, caller: Caller, project_id: str) -> Quota:
     if not caller.sees(project_id):
         raise Forbidden("Policy does not allow the quotas of another project to be seen")
     with site.database.read() as connection:
-        return Quota(limits_of(connection, site, project_id), project_use(connection, project_id))
+        return Quota(
+            limits_of(connection, site, project_id),
+            project_use(connection, project_id),
+            server_group_count(connection, project_id),
+        )
 
 
 def check_quota(

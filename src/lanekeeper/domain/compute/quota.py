@@ -176,9 +176,16 @@ def refuse_excess(limits: Limits, used: Amounts, asked: Amounts, project_id: str
         return
     raise OverQuota(
         f"Quota exceeded for {'; '.join(map(str, found))}",
-        hint="delete servers of the project, or have an admin raise the limit: "
-        f"{_raising(limits, found[0].resource, project_id)}",
+        hint=quota_remedy(limits, found[0].resource, project_id),
         code=EXCEEDED,
+    )
+
+
+def quota_remedy(limits: Limits, resource: str, project_id: str) -> str:
+    """What would help a project that has all that it may have of *resource*."""
+    return (
+        "delete servers of the project, or have an admin raise the limit: "
+        f"{_raising(limits, resource, project_id)}"
     )
 
 

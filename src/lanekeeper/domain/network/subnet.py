@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.network.address import (
     IpAddress,
     IpNetwork,
@@ -18,6 +18,7 @@ from lanekeeper.domain.network.address import (
     parse_pool,
 )
 
+MORE_ADDRESSES = "delete ports, or give the subnet more allocation pools"
 DNS_SERVERS_MAX = 5
 HOST_ROUTES_MAX = 20
 """Source: neutron ``conf/common.py``, max_dns_nameservers and max_subnet_host_routes."""
@@ -125,6 +126,16 @@ def plan_subnet(wanted: SubnetWanted) -> AddressPlan:
         pools=pools,
         dns_nameservers=plan_dns(wanted.dns_nameservers),
         host_routes=plan_routes(wanted.host_routes, network.version),
+    )
+
+
+def no_address_left(subnets: Iterable[SubnetRecord]) -> Conflict:
+    """What somebody is told who would have had an address of one of *subnets*."""
+    names = ", ".join(f"{one.id} ({one.cidr})" for one in subnets)
+    return Conflict(
+        f"no free address is left in the allocation pools of subnet {names}",
+        hint=MORE_ADDRESSES,
+        code="IpAddressGenerationFailure",
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.errors import clause
-from lanekeeper.domain.scheduling.claimed import claimed
+from lanekeeper.domain.scheduling.bound import Bound
+from lanekeeper.domain.scheduling.claimed import claimed, classes_taken
 from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
@@ -28,11 +29,13 @@ class Room:
 
     Attributes:
         limit: what turns the next one away; None where counting stopped before.
+        classes: of each of the servers, the resource classes of what it takes.
     """
 
     host: str
     count: int
     limit: Verdict | None
+    classes: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class Capacity:
         rooms: hosts that take some, in the order in which the first would be chosen.
         shut: hosts that take none, by reason.
         hosts: how many there are.
+        bounds: what lets fewer of them be than hosts have room for, the narrowest first.
+        supposed: what was taken to be otherwise than it is, one sentence each.
     """
 
     count: int
@@ -51,10 +56,37 @@ class Capacity:
     rooms: tuple[Room, ...]
     shut: tuple[Rejection, ...]
     hosts: int
+    bounds: tuple[Bound, ...] = ()
+    supposed: tuple[str, ...] = ()
+
+    @property
+    def room(self) -> int:
+        """How many hosts have room for."""
+        return sum(room.count for room in self.rooms)
+
+    def within(self, bounds: Iterable[Bound]) -> Capacity:
+        """The same, with all that *bounds* leave of it."""
+        narrower = tuple(
+            sorted(
+                (one for one in bounds if one.count < self.room or self._ends_at(one)),
+                key=lambda one: one.count,
+            )
+        )
+        if not narrower:
+            return self
+        return replace(self, count=narrower[0].count, is_more=False, bounds=narrower)
+
+    def _ends_at(self, bound: Bound) -> bool:
+        """Whether counting stopped just where *bound* says that no more can be."""
+        return self.is_more and bound.count == self.room
 
     @property
     def first_out(self) -> Rejection | None:
-        """What runs out first: the limit of most of the hosts that take some, or else shut some."""
+        """What runs out first: the narrowest bound, or the limit of most of the hosts that take
+        some, or else shut some.
+        """
+        if self.bounds:
+            return Rejection(self.bounds[0].verdict, (), 0)
         found: dict[str, list[Room]] = {}
         for room in self.rooms:
             if room.limit is not None:
@@ -73,11 +105,18 @@ class Capacity:
         out = self.first_out
         if out is None:
             return said
+        help_ = f"What would help: {clause(out.verdict.remedy)}."
+        if self.bounds:
+            return (
+                f"{self.count} more fit; hosts have room for {self.room}, on {len(self.rooms)} of "
+                f"{self.hosts}. {out.verdict.code} runs out first: {clause(out.verdict.reason)}. "
+                f"{help_}"
+            )
+        if not self.rooms:
+            return f"{said} {clause(str(out))}. {help_}"
         return (
             f"{said} {out.verdict.code} runs out first, on {out.count}: {''.join(out.hosts[:1])} "
-            f"then {clause(out.verdict.reason)}. What would help: {clause(out.verdict.remedy)}."
-            if self.rooms
-            else f"{said} {clause(str(out))}. What would help: {clause(out.verdict.remedy)}."
+            f"then {clause(out.verdict.reason)}. {help_}"
         )
 
 
@@ -121,24 +160,28 @@ def capacity_of(
 
 def _fill(request: ServerRequest, first: Choice, filters: Sequence[Filter], most: int) -> Room:
     """Give the host one server after the other, until a filter says no or *most* are there."""
-    count, view = 0, first.host
-    for view in _filled(request, first, filters):  # noqa: B007  # the last one is looked at below
-        count += 1
-        if count == most:
+    view, classes = first.host, list[tuple[str, ...]]()
+    for choice, view in _filled(request, first, filters):  # noqa: B007  # the last one is looked at
+        classes.append(classes_taken(choice))
+        if len(classes) == most:
             break
     return Room(
-        host=first.host.name, count=count, limit=first_verdict(_there(request, view), view, filters)
+        host=first.host.name,
+        count=len(classes),
+        limit=first_verdict(_there(request, view), view, filters),
+        classes=tuple(classes),
     )
 
 
 def _filled(
     request: ServerRequest, choice: Choice, filters: Sequence[Filter]
-) -> Iterator[HostView]:
+) -> Iterator[tuple[Choice, HostView]]:
+    """Yield each server's choice, and the host with that server on it."""
     number = 0
     while True:
         number += 1
         view = claimed(request, choice, f"server {number}")
-        yield view
+        yield choice, view
         if first_verdict(_there(request, view), view, filters) is not None:
             return
         choice = choose_on(_there(request, view), view)

@@ -46,6 +46,14 @@ def claimed(request: ServerRequest, choice: Choice, server_id: str) -> HostView:
     )
 
 
+def classes_taken(choice: Choice) -> tuple[str, ...]:
+    """Resource classes of the devices that are given, and of what comes along with them."""
+    ids = {given.device.id for given in choice.given}
+    units = {given.device.unit for given in choice.given} - {None}
+    devices = (one for one in choice.host.devices if one.id in ids or one.unit in units)
+    return tuple(one.offered.resource_class for one in devices)
+
+
 def _devices(devices: tuple[HostDevice, ...], given: Collection[str]) -> tuple[HostDevice, ...]:
     """Those that are given are held, with the rest of their units; what is on the other side of
     their cards is blocked.
@@ -67,10 +75,10 @@ def _devices(devices: tuple[HostDevice, ...], given: Collection[str]) -> tuple[H
         standing = Standing.BLOCKED if is_free and is_barred else one.standing
         return replace(one, standing=standing, parts_held=held)
 
-    return _with_ties(tuple(map(after, devices)))
+    return with_ties(tuple(map(after, devices)))
 
 
-def _with_ties(devices: tuple[HostDevice, ...]) -> tuple[HostDevice, ...]:
+def with_ties(devices: tuple[HostDevice, ...]) -> tuple[HostDevice, ...]:
     """What is free, and cannot be had since another function of its unit is not free."""
     tying = {
         one.unit

@@ -26,6 +26,12 @@ def server_group_list(
     return _with_members(connection, connection.execute(query).mappings().all())
 
 
+def server_group_count(connection: sa.Connection, project_id: str) -> int:
+    """How many a project has."""
+    mine = server_group.c.project_id == project_id
+    return connection.scalar(sa.select(sa.func.count()).where(mine)) or 0
+
+
 def server_group_get(connection: sa.Connection, group_id: str) -> ServerGroup | None:
     query = sa.select(server_group).where(server_group.c.id == group_id)
     found = _with_members(connection, connection.execute(query).mappings().all())

@@ -14,7 +14,12 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.address import Draw, Pool, drawn, free
 from lanekeeper.domain.network.fixed_ip import AddressWanted
 from lanekeeper.domain.network.port import FixedIp
-from lanekeeper.domain.network.subnet import AddressPlan, SubnetRecord, SubnetWanted
+from lanekeeper.domain.network.subnet import (
+    AddressPlan,
+    SubnetRecord,
+    SubnetWanted,
+    no_address_left,
+)
 from lanekeeper.store.network.network import visible_to
 from lanekeeper.store.row import check_revision, row_insert_new
 from lanekeeper.store.tables import address, network, subnet
@@ -147,12 +152,7 @@ def address_take(
         for ip in free(one.pools, _taken(connection, one.id)):
             if _put(connection, one.id, ip, port_id, position):
                 return FixedIp(one.id, ip)
-    names = ", ".join(f"{one.id} ({one.cidr})" for one in wanted.subnets)
-    raise Conflict(
-        f"no free address is left in the allocation pools of subnet {names}",
-        hint="delete ports, or give the subnet more allocation pools",
-        code="IpAddressGenerationFailure",
-    )
+    raise no_address_left(wanted.subnets)
 
 
 def address_drop(connection: sa.Connection, port_id: str, fixed: FixedIp) -> None:
@@ -174,6 +174,16 @@ def addresses_used(connection: sa.Connection, subnet_ids: Iterable[str]) -> dict
         .group_by(address.c.subnet_id)
     )
     return {row.subnet_id: row.taken for row in rows}
+
+
+def addresses_free(connection: sa.Connection, subnets: Iterable[SubnetRecord]) -> dict[str, int]:
+    """How many addresses in the pools of each subnet nobody has."""
+    free = {}
+    for one in subnets:
+        taken = _taken(connection, one.id)
+        in_pools = sum(any(number in pool for pool in one.pools) for number in taken)
+        free[one.id] = sum(pool.count for pool in one.pools) - in_pools
+    return free
 
 
 def _take_named(
