@@ -355,7 +355,7 @@ def test_words_to_the_kernel_may_not_take_the_management_nic(
     facts = host(interfaces=MANAGEMENT)
     (refusal,) = plan(Policy(**words), facts).refusals
     assert (refusal.code, said in refusal.reason) == ("management-nic", True)
-    assert "ens1 (0000:21:00.0) with it, which carries 10.0.0.0/8" in refusal.reason
+    assert "0000:21:00.0 with it: ens1 carries 10.0.0.0/8" in refusal.reason
     allowed = plan(Policy(manage_management=True, **words), facts)
     assert "management-nic" not in {one.code for one in allowed.refusals}
     assert not plan(Policy(**words), host()).refusals

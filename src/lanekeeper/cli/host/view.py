@@ -81,7 +81,7 @@ def plan_text(plan: Plan) -> Iterator[str]:
         yield from map(_state_line, plan.states)
     if plan.refusals:
         yield "Nothing will be changed while something is refused."
-    elif plan.is_empty and plan.warnings:
+    elif plan.is_empty and plan.unmet:
         yield "Nothing to do: else the host is as the policy wants it."
     elif plan.is_empty:
         yield "Nothing to do: the host is as the policy wants it."
@@ -90,10 +90,11 @@ def plan_text(plan: Plan) -> Iterator[str]:
 
 
 def warnings_text(plan: Plan) -> Iterator[str]:
-    """Entries that select nothing, with what was probably meant."""
+    """Entries that select nothing, with what was probably meant; and cautions."""
     for unmet in plan.warnings:
         yield f"warning: {unmet.subject}: {unmet.reason} ({unmet.code})"
-        yield f"         fix: {unmet.fix}"
+        if unmet.fix:
+            yield f"         fix: {unmet.fix}"
 
 
 def _whom(step: Step) -> str:

@@ -48,9 +48,10 @@ def _management(case: Case) -> Iterator[Hit]:
         for device in takes:
             interface = host.facts.interface_of(device.address)
             if interface is not None and interface.is_management:
+                carries = interface.doubt or f"which carries {', '.join(interface.carries)}"
                 says = (
-                    f"lists {device.address} ({interface.name}), which carries "
-                    f"{', '.join(interface.carries)}: a guest that gets it cuts {host.name} off"
+                    f"lists {device.address} ({interface.name}), {carries}: "
+                    f"a guest that gets it cuts {host.name} off"
                 )
                 yield _at(hit, says, "product_id or address of what is meant")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lanekeeper.domain.hostplan.choice import choose
+from lanekeeper.domain.hostplan.management import aside_cautions
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, State
@@ -104,7 +105,11 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *argument_states(booted, host),
     ]
     return Plan(
-        () if refusals else once, tuple(refusals), tuple(pending), tuple(states), choice.unmet
+        () if refusals else once,
+        tuple(refusals),
+        tuple(pending),
+        tuple(states),
+        (*choice.unmet, *aside_cautions(host)),
     )
 
 

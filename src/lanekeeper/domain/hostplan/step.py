@@ -54,6 +54,16 @@ class Unmet:
     fix: str
 
 
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What an operator should know before the steps are taken; it keeps none from being taken."""
+
+    code: str
+    subject: str
+    reason: str
+    fix: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """One thing that a policy asks for, as it could be, is to be and is.
@@ -77,14 +87,19 @@ class State:
 class Plan:
     """Steps in order; *refusals* forbid all of them. *pending* is what waits, and for what.
 
-    *warnings* are entries that have nothing here: a card that is gone keeps no other from its VFs.
+    *warnings* are entries that have nothing here, since a card that is gone keeps no other from
+    its VFs, and cautions.
     """
 
     steps: tuple[Step, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     pending: tuple[str, ...] = ()
     states: tuple[State, ...] = ()
-    warnings: tuple[Unmet, ...] = ()
+    warnings: tuple[Unmet | Caution, ...] = ()
+
+    @property
+    def unmet(self) -> tuple[Unmet, ...]:
+        return tuple(each for each in self.warnings if isinstance(each, Unmet))
 
     @property
     def is_empty(self) -> bool:
