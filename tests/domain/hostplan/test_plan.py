@@ -198,8 +198,8 @@ def test_the_policy_is_kept_and_restored_at_boot() -> None:
         f"link /{UNIT_LINK} to ../lanekeeper-host.service",
     ]
     unit = next(s.do for s in found.steps if isinstance(s.do, WriteFile) and "Exec" in s.do.text)
-    called = f"/opt/lk/bin/lanekeeper host apply --policy /{POLICY_FILE} --confirm-within 0"
-    assert f"ExecStart={called}\n" in unit.text
+    called = f"/opt/lk/bin/lanekeeper host apply --policy /{POLICY_FILE}"
+    assert f"ExecStart={called} --confirm-within 0 --leave-refused\n" in unit.text
 
 
 def test_without_systemd_only_the_policy_is_kept() -> None:

@@ -74,19 +74,27 @@ def plan_text(plan: Plan) -> Iterator[str]:
     for refusal in plan.refusals:
         yield f"refused: {refusal.subject}: {refusal.reason} ({refusal.code})"
         yield f"         fix: {refusal.fix}"
+    yield from left_out_text(plan)
     yield from warnings_text(plan)
     for pending in plan.pending:
         yield f"pending: {pending}"
-    if plan.steps or plan.refusals or plan.pending or plan.warnings:
+    if plan.steps or plan.refusals or plan.left_out or plan.pending or plan.warnings:
         yield from map(_state_line, plan.states)
     if plan.refusals:
         yield "Nothing will be changed while something is refused."
-    elif plan.is_empty and plan.unmet:
+    elif plan.is_empty and (plan.unmet or plan.left_out):
         yield "Nothing to do: else the host is as the policy wants it."
     elif plan.is_empty:
         yield "Nothing to do: the host is as the policy wants it."
     else:
         yield "1 step." if len(plan.steps) == 1 else f"{len(plan.steps)} steps."
+
+
+def left_out_text(plan: Plan) -> Iterator[str]:
+    """Entries that are refused, where the rest is applied without them."""
+    for refusal in plan.left_out:
+        yield f"left out: {refusal.subject}: {refusal.reason} ({refusal.code})"
+        yield f"         fix: {refusal.fix}"
 
 
 def warnings_text(plan: Plan) -> Iterator[str]:
@@ -112,6 +120,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "steps": [_step_json(step) for step in plan.steps],
         "refusals": [asdict(refusal) for refusal in plan.refusals],
+        "left_out": [asdict(refusal) for refusal in plan.left_out],
         "warnings": [asdict(unmet) for unmet in plan.warnings],
         "pending": list(plan.pending),
         "states": [asdict(state) for state in plan.states],

@@ -42,7 +42,8 @@ Before=libvirtd.service virtqemud.service openvswitch-switch.service lanekeeper-
 Type=oneshot
 RemainAfterExit=yes
 # Nobody is there to confirm anything at boot; what was not confirmed before it goes back first.
-ExecStart={program} host apply --policy /{policy} --confirm-within 0
+# An entry that is refused by then, as that of a replaced card, keeps none of the others back.
+ExecStart={program} host apply --policy /{policy} --confirm-within 0 --leave-refused
 
 [Install]
 WantedBy=multi-user.target

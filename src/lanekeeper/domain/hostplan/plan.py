@@ -7,7 +7,7 @@ policy has its module in ``steps``; the order in which the kernel wants them is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from lanekeeper.domain.hostplan.choice import choose
@@ -17,6 +17,7 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, State
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.boot.grub import own_overruling
 from lanekeeper.domain.hostplan.steps.boot_taking import boot_taking_refusals
 from lanekeeper.domain.hostplan.steps.device import (
     device_pending,
@@ -55,11 +56,16 @@ from lanekeeper.domain.hostplan.steps.purpose import purpose_refusals
 from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
 
 
-def plan(policy: Policy, host: HostFacts) -> Plan:
-    """Return what turns *host* into what *policy* says; empty when it is so already."""
-    choice = choose(policy, host)
+def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan:
+    """Return what turns *host* into what *policy* says; empty when it is so already.
+
+    The entries at the paths *without* are left out of it.
+    """
+    choice = choose(policy, host, without)
     chosen = choice.pfs
     overruling = overruling_arguments(policy, host, chosen)
+    if choice.is_partial and policy.persist:
+        overruling += own_overruling(host)
     booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
     refusals = [
         *choice.refusals,
@@ -74,7 +80,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *boot_refusals(booted, host),
         *boot_taking_refusals(booted, host),
     ]
-    options, counts = [*option_steps(policy, host, chosen)], [*max_vfs_steps(policy, host, chosen)]
+    options, counts = [*option_steps(policy, host, choice)], [*max_vfs_steps(policy, host, chosen)]
     steps = [
         *options,
         *module_steps(host, choice),

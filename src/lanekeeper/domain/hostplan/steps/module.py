@@ -150,7 +150,7 @@ def _driver(module: str) -> str:
     return VFIO if module == _module(VFIO) else module
 
 
-def option_steps(policy: Policy, host: HostFacts, chosen: Chosen | None) -> Iterator[Step]:
+def option_steps(policy: Policy, host: HostFacts, chosen: Choice | None) -> Iterator[Step]:
     """Write what modprobe is to know; loaded modules keep their options until loaded anew.
 
     *chosen* is None for an image, which has no devices: what their drivers need stays as it is.
@@ -159,14 +159,15 @@ def option_steps(policy: Policy, host: HostFacts, chosen: Chosen | None) -> Iter
         *(f"options {each.module} {' '.join(each.options)}\n" for each in policy.module_options),
         *(f"blacklist {module}\n" for module in policy.blacklist),
     ]
-    before = (host.files.get(persistence.MODPROBE_FILE) or "").splitlines(keepends=True)
-    orders = [line for line in before if line.startswith(_ORDER)]
-    others = [line for line in before if not line.startswith((_ORDER, "#"))]
+    there = (host.files.get(persistence.MODPROBE_FILE) or "").splitlines(keepends=True)
+    orders = [line for line in there if line.startswith(_ORDER)]
+    others = [line for line in there if not line.startswith((_ORDER, "#"))]
     impact, why = Impact.REBOOT, "modules get their options from there"
     if wanted == others:
         impact, why = Impact.NONE, "VFIO drivers are there before VFs are"
     if chosen is not None:
-        orders = [*_order(chosen)] if policy.persist else []
+        before = orders if chosen.is_partial else []
+        orders = [*_order(chosen.pfs, before)] if policy.persist else []
     text = "".join([*wanted, *orders])
     yield from own_file_steps(host, persistence.MODPROBE_FILE, text, why, impact)
     was_told = host.files.get(persistence.DRACUT_FILE) is not None
@@ -180,9 +181,12 @@ def _is_dracut(command: tuple[str, ...] | None) -> bool:
     return command is not None and command[0] == "dracut"
 
 
-def _order(chosen: Chosen) -> Iterator[str]:
-    """Have the driver of a PF wait for those that its VFs are for."""
+def _order(chosen: Chosen, before: Iterable[str]) -> Iterator[str]:
+    """Have the driver of a PF wait for those that its VFs are for; *before* are lines that stay."""
     found: dict[str, list[str]] = {}
+    for line in before:
+        own, _, earlier = line.removeprefix(_ORDER).partition(" pre: ")
+        found[own] = earlier.split()
     for entry, pf in chosen:
         for driver, _ in _named([entry]):
             if "vfio" in driver and pf.driver:
