@@ -163,8 +163,7 @@ def _apply(
     show(arguments, document, told)
     if is_done:
         propose()
-        code = _verify(propose.found.is_empty, len(propose.found.steps))
-        return exit_code.NO if found.left_out else code
+        return _verify(propose.found)
     return _code(outcome, interrupted)
 
 
@@ -184,9 +183,9 @@ def _code(outcome: Outcome, interrupted: Interruption) -> int:
     return exit_code.NO if interrupted.signal is None else exit_code.ended_by(interrupted.signal)
 
 
-def _verify(is_empty: bool, steps: int) -> int:
-    if is_empty:
-        return exit_code.DONE
-    left = "1 step is" if steps == 1 else f"{steps} steps are"
+def _verify(found: Plan) -> int:
+    if found.is_empty:
+        return exit_code.NO if found.left_out else exit_code.DONE
+    left = "1 step is" if len(found.steps) == 1 else f"{len(found.steps)} steps are"
     print(f"error: {left} still to do: the machine did not keep it", file=sys.stderr)
     return exit_code.NO

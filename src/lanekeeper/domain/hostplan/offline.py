@@ -19,8 +19,9 @@ from lanekeeper.domain.hostplan.steps.boot.contradiction import contradiction_pe
 from lanekeeper.domain.hostplan.steps.boot.grub import lacking, own_overruling
 from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
 from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_of_image
-from lanekeeper.domain.hostplan.steps.module import option_steps
+from lanekeeper.domain.hostplan.steps.module import blacklist_refusals, option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
+from lanekeeper.domain.hostplan.steps.purpose import purpose_refusals_of_image
 
 _MENU = ("etc/default/grub", "etc/grub.d/")
 _BY_HAND = "do it in the image (chroot)"
@@ -42,6 +43,8 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
     files, rest = Plan(tuple(map(_in_image, steps))).file_part()
     refusals = (
         *boot_refusals(policy, host),
+        *blacklist_refusals(policy, host, None),
+        *purpose_refusals_of_image(policy),
         *obstacle_refusals(files, host),
         *foreign_refusals(files, host),
     )
