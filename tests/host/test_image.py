@@ -354,15 +354,15 @@ def test_where_it_cannot_go_that_is_said(
     [
         (
             'devices: [{device: "0000:22:00.0", alias: disk}]\nblacklist: [vfio-pci]\n',
-            "refused: blacklist[0]: vfio-pci would not load at boot, and guests need it",
+            "blacklist[0]: vfio-pci would not load at boot, and guests need it",
         ),
         (
             'pfs: [{pf: "0000:21:00.0", vfs: 2, vf_driver: igbvf}]\nblacklist: [igbvf]\n',
-            "refused: blacklist[0]: igbvf would not load at boot, and pfs[0] names it",
+            "blacklist[0]: igbvf would not load at boot, and pfs[0] names it",
         ),
         (
             'pfs: [{pf: {class: "0108"}, vfs: 2, physical_network: lan}]\n',
-            "refused: pfs[0].physical_network: class 0108 is no network card's",
+            "pfs[0].physical_network: class 0108 is no network card's",
         ),
     ],
 )

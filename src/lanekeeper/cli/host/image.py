@@ -27,6 +27,7 @@ from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
 from lanekeeper.host.journal import Course, Journal, one_policy
+from lanekeeper.host.policy_file import placed
 from lanekeeper.host.proposal import Proposal
 
 _PROGRAM = "usr/bin/lanekeeper"
@@ -153,7 +154,7 @@ def _policy(arguments: argparse.Namespace, image: Image) -> Policy:
 
 def plan_for(policy: Policy, image: Image) -> Plan:
     host = image.read(f"/{_PROGRAM}")
-    found = offline_plan(policy, host)
+    found = placed(offline_plan(policy, host), policy)
     earlier = earlier_policies(journal.journals(image.changes))
     words = dropped_arguments(policy, earlier, host)
     found = replace(found, pending=(*found.pending, *words))

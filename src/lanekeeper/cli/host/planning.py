@@ -20,7 +20,7 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.replaced import identities_of_rules, replaced_refusals
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.journal import STANDING, Journal, StepState, devices_left, journals
-from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.policy_file import load_policy, placed
 
 
 def plan_here(
@@ -56,9 +56,9 @@ def plan_after(
     known = known_devices(host, changes)
     refused = replaced_refusals(policy, host, known, accepted)
     others = tuple(each for each in refused if not {*each.entries} & {*without})
-    if not others:
-        return found
-    return replace(found, steps=(), refusals=(*others, *found.refusals))
+    if others:
+        found = replace(found, steps=(), refusals=(*others, *found.refusals))
+    return placed(found, policy)
 
 
 def known_devices(host: HostFacts, changes: Sequence[Journal]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lanekeeper.domain.hostplan.action import Change, UpdateBootLoader
+from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Plan, Step
@@ -49,7 +50,8 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
         *foreign_refusals(files, host),
     )
     pending = tuple(_pending(policy, host, files, rest))
-    return Plan(() if refusals else files, refusals, pending)
+    cautions = tuple(policy_cautions(policy, host))
+    return Plan(() if refusals else files, refusals, pending, warnings=cautions)
 
 
 def _in_image(step: Step) -> Step:

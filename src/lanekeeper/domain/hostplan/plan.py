@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.management import aside_cautions
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
@@ -115,7 +116,7 @@ def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan
         tuple(refusals),
         tuple(pending),
         tuple(states),
-        (*choice.unmet, *aside_cautions(host)),
+        (*choice.unmet, *policy_cautions(policy, host), *aside_cautions(host)),
     )
 
 

@@ -43,6 +43,7 @@ class Refusal:
 
     Attributes:
         beside: the other entry, where two contradict each other.
+        place: file and line of the policy that it is about; empty where it is about none.
     """
 
     code: str
@@ -50,6 +51,7 @@ class Refusal:
     reason: str
     fix: str
     beside: str = ""
+    place: str = ""
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -65,6 +67,7 @@ class Unmet:
     subject: str
     reason: str
     fix: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Caution:
     subject: str
     reason: str
     fix: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,7 @@ def _of_entry(kind: Kind, one: Refusal | Unmet | Caution) -> Finding:
         severity=kind.severity,
         subject=one.subject,
         summary=one.reason,
-        evidence="the policy",
+        evidence=one.place or "the policy",
         consequence=kind.consequence,
         fix=one.fix,
         docs=f"{PAGE}#{kind.id}",
