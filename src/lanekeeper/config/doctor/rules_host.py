@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from lanekeeper.config.doctor.case import Case
 from lanekeeper.config.doctor.finding import Hit, Rule
 from lanekeeper.config.doctor.host import Host
+from lanekeeper.config.doctor.rules_alias import unsatisfiable
 from lanekeeper.config.doctor.rules_network import EXCLUDED, MAPPINGS
 from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.pci.address import PciAddress
@@ -160,8 +161,9 @@ def _alias_nothing(case: Case) -> Iterator[Hit]:
     if found is None or not found[1].listed:
         return  # each entry is told already that it lists nothing
     host, covered = found
+    never = unsatisfiable(case)  # on no host, which is told already
     for name, alias in covered.aliases.items():
-        if not alias.devices:
+        if not alias.devices and name not in never:
             one = next(one for one, spec in case.good_aliases if spec.name == name)
             near = f"; nearest is {alias.nearest}" if alias.nearest else ""
             yield Hit(one.source, f"no device of {host.name} does for {name}{near}", "", str(one))
