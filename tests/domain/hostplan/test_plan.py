@@ -9,6 +9,7 @@ from domain.hostplan.hosts import OTHER_PF, PF, after, host, pf_at, vfs_of
 from lanekeeper.domain.hostplan.action import (
     BindVf,
     LoadModule,
+    MakeDirectory,
     SetAutoprobe,
     SetLink,
     SetVfCount,
@@ -200,6 +201,14 @@ def test_the_policy_is_kept_and_restored_at_boot() -> None:
     unit = next(s.do for s in found.steps if isinstance(s.do, WriteFile) and "Exec" in s.do.text)
     called = f"/opt/lk/bin/lanekeeper host apply --policy /{POLICY_FILE}"
     assert f"ExecStart={called} --confirm-within 0 --leave-refused\n" in unit.text
+
+
+def test_a_directory_that_two_files_need_is_made_once() -> None:
+    bare = frozenset({"etc"})
+    steps = plan(wants(persist=True), host(has_systemd=True, directories=bare)).steps
+    made = [step.do.path for step in steps if isinstance(step.do, MakeDirectory)]
+    assert "etc/systemd/system" in made
+    assert len(made) == len(set(made))
 
 
 def test_without_systemd_only_the_policy_is_kept() -> None:

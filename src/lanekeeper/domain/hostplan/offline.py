@@ -18,7 +18,11 @@ from lanekeeper.domain.hostplan.steps.binding import module_load_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.boot.contradiction import contradiction_pending
 from lanekeeper.domain.hostplan.steps.boot.grub import lacking, own_overruling
-from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
+from lanekeeper.domain.hostplan.steps.files import (
+    each_once,
+    foreign_refusals,
+    obstacle_refusals,
+)
 from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_of_image
 from lanekeeper.domain.hostplan.steps.module import blacklist_refusals, option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
@@ -33,7 +37,7 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
     """Return the steps that give the image *host* the files of *policy*, and what is left."""
     overruling = own_overruling(host) if policy.persist else ()
     booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
-    steps = dict.fromkeys(
+    steps = each_once(
         [
             *option_steps(policy, host, None),
             *module_load_steps(policy, host),

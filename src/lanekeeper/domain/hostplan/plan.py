@@ -26,7 +26,11 @@ from lanekeeper.domain.hostplan.steps.device import (
     device_states,
     device_steps,
 )
-from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
+from lanekeeper.domain.hostplan.steps.files import (
+    each_once,
+    foreign_refusals,
+    obstacle_refusals,
+)
 from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_refusals,
     huge_page_states,
@@ -96,7 +100,7 @@ def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan
         *persist_steps(policy, host),
         *boot_steps(booted, host),
     ]
-    once = tuple(dict.fromkeys(steps))  # two files may need one directory
+    once = each_once(steps)
     refusals += [*obstacle_refusals(once, host), *foreign_refusals(once, host)]
     pending = [
         *max_vfs_pending(policy, host, chosen),
