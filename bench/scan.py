@@ -59,6 +59,7 @@ def measure(home: Path, runs: int) -> Iterator[Figure]:
             yield Figure(what, "times", _ratios(shown, command, runs))
     else:
         print("  lspci is not installed (Debian's package pciutils)")
+    yield from _libvirt(runs)
     yield from _plans(home, runs)
 
 
@@ -76,6 +77,23 @@ def _plans(home: Path, runs: int) -> Iterator[Figure]:
     yield Figure(
         "  as a program, with the start of Python", "ms", _times(partial(_run, command), runs)
     )
+
+
+def _libvirt(runs: int) -> Iterator[Figure]:
+    """List this machine's devices by libvirt, which cannot be given another tree."""
+    virsh = shutil.which("virsh")
+    if virsh is None:
+        print("  virsh is not installed (Debian's package libvirt-clients)")
+        return
+    command = [virsh, "--readonly", "--connect", "qemu:///system", "nodedev-list", "--tree"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        why = answer.stderr.strip().partition("\n")[0]
+        print(f"  virsh nodedev-list --tree is not measured: {why}")
+        return
+    count = sum(bool(line.strip(" |")) for line in answer.stdout.splitlines())
+    what = f"virsh nodedev-list --tree of this machine's {count} devices, whole program"
+    yield Figure(what, "ms", _times(partial(_run, command), runs))
 
 
 def _said(command: list[str]) -> str:

@@ -140,9 +140,10 @@ def test_an_entry_that_matches_nothing_names_the_nearest_and_the_first_field(loo
 
 
 def test_an_alias_that_nothing_satisfies_says_what_the_nearest_lacks(look: Looker) -> None:
-    text = f'[pci]\ndevice_spec = {{{VF}}}\nalias = {{"name": "a1", {VF}, "traits": "gpu"}}\n'
+    alias = f'{{"name": "a1", {VF}, "device_type": "type-PF"}}'
+    text = f"[pci]\ndevice_spec = {{{VF}}}\nalias = {alias}\n"
     ((_, summary, _),) = look.said(text, "host-alias-nothing", on_host=True)
-    assert summary.endswith("it lacks the trait CUSTOM_GPU")
+    assert summary.endswith("it is type-VF, not type-PF")
 
 
 def test_names_in_the_wrong_section_are_told_apart_from_strangers(look: Looker) -> None:
@@ -287,6 +288,13 @@ def test_what_follows_from_one_cause_is_told_once(look: Looker) -> None:
     found = [one.id for one in look(text, on_host=True).findings]
     assert "host-spec-idle" in found
     assert not {"host-alias-nothing", "host-network-nothing"} & {*found}
+
+
+def test_an_alias_that_no_host_satisfies_is_told_once(look: Looker) -> None:
+    text = f'[pci]\ndevice_spec = {{{VF}, "physical_network": "physnet1"}}\n'
+    alias = f'alias = {{"name": "a1", {VF}}}\nalias = {{"name": "a2", {VF}, "traits": "gpu"}}\n'
+    found = [one.id for one in look(text + alias, on_host=True).findings]
+    assert found.count("alias-unsatisfiable") + found.count("host-alias-nothing") == 2
 
 
 def test_a_filter_list_that_moved_is_told_where_it_is_now(look: Looker) -> None:

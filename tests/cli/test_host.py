@@ -425,7 +425,7 @@ def test_each_stage_is_numbered_and_json_is_alone(
     call("rollback", *machine)
     assert f"[{count}/{count}] undo: remove /etc" in capsys.readouterr().out
     call("apply", *machine, *POLICY, "--json")
-    parts = {"resumed", "steps", "refusals", "warnings", "pending", "states", "outcome"}
+    parts = {"resumed", "steps", "refusals", "left_out", "warnings", "pending", "states", "outcome"}
     assert set(said(capsys)) == parts
 
 

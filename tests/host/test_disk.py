@@ -75,3 +75,30 @@ def test_members_of_zfs_pools_are_in_use_and_captured_as_such(
     text = capture(host)
     assert "S5GX" not in text
     assert read_mounted(plant(text, tmp_path / "captured")) == {FUNCTION: places}
+
+
+def test_every_device_of_a_btrfs_is_in_use_and_captured_as_such(tmp_path: Path) -> None:
+    other = NVME.replace("1d.0/0000:01", "1e.0/0000:02").replace("nvme0", "nvme1")
+    third = NVME.replace("1d.0/0000:01", "1f.0/0000:03").replace("nvme0", "nvme2")
+    mapping = "sys/devices/virtual/block/dm-0"
+    btrfs = "sys/fs/btrfs/6f1c-uuid/devices"
+    tree = f"""
+proc/self/mounts = /dev/nvme0n1p1 /srv btrfs rw,subvol=/\\n
+{NVME}/nvme0n1p1/partition = 1
+{other}/nvme1n1p1/partition = 1
+{third}/size = 9
+{mapping}/dm/name = luks
+{mapping}/slaves/nvme2n1 -> ../../../../../../{third}
+sys/class/block/nvme0n1p1 -> ../../../{NVME}/nvme0n1p1
+sys/class/block/nvme1n1p1 -> ../../../{other}/nvme1n1p1
+sys/class/block/nvme2n1 -> ../../../{third}
+sys/class/block/dm-0 -> ../../../{mapping}
+{btrfs}/nvme0n1p1 -> ../../../../../{NVME}/nvme0n1p1
+{btrfs}/nvme1n1p1 -> ../../../../../{other}/nvme1n1p1
+{btrfs}/dm-0 -> ../../../../../{mapping}
+"""
+    functions = [PciAddress.parse(f"0000:0{bus}:00.0") for bus in (1, 2, 3)]
+    root = plant(tree, tmp_path / "host")
+    assert read_mounted(root) == dict.fromkeys(functions, ("/srv",))
+    captured = plant(capture(root), tmp_path / "captured")
+    assert read_mounted(captured) == dict.fromkeys(functions, ("/srv",))

@@ -54,6 +54,23 @@ def test_a_name_that_sysfs_does_not_have_makes_no_vfs(tmp_path: Path) -> None:
     assert "vfs-from-rc-local" not in found
 
 
+@pytest.mark.parametrize(
+    ("words", "is_off"),
+    [
+        ("intel_iommu=off quiet intel_iommu=on", False),
+        ("intel_iommu=on intel_iommu=off", True),
+        ("iommu=off intel_iommu=on", True),
+    ],
+)
+def test_what_a_later_argument_takes_back_switches_nothing_off(
+    tmp_path: Path, words: str, is_off: bool
+) -> None:
+    tree = derive(HEALTHY, f"- sys/kernel/iommu_groups\nproc/cmdline = {words}")
+    found = {one.id: one.evidence for one in findings(tree, tmp_path)}
+    assert ("iommu-switched-off" in found) is is_off
+    assert ("/proc/cmdline has" in found["iommu-off"]) is is_off
+
+
 def test_every_kind_has_a_case_and_every_case_a_kind() -> None:
     known = {kind.id for kind in KINDS} - {kind.id for kind in POLICY_KINDS}
     assert {case.finding for case in CASES} == known

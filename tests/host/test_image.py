@@ -347,3 +347,64 @@ def test_where_it_cannot_go_that_is_said(
         said = capsys.readouterr().out
         assert "pending: kernel argument hugepages=8 is of an earlier policy" in said, verb
         assert how in said
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            'devices: [{device: "0000:22:00.0", alias: disk}]\nblacklist: [vfio-pci]\n',
+            "blacklist[0]: vfio-pci would not load at boot, and guests need it",
+        ),
+        (
+            'pfs: [{pf: "0000:21:00.0", vfs: 2, vf_driver: igbvf}]\nblacklist: [igbvf]\n',
+            "blacklist[0]: igbvf would not load at boot, and pfs[0] names it",
+        ),
+        (
+            'pfs: [{pf: {class: "0108"}, vfs: 2, physical_network: lan}]\n',
+            "pfs[0].physical_network: class 0108 is no network card's",
+        ),
+    ],
+)
+def test_what_no_host_could_serve_is_refused_in_an_image(
+    debian: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], entry: str, said: str
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(f"version: 1\n{entry}")
+    before = snapshot(debian)
+    for verb in ("plan", "apply"):
+        assert host(verb, debian, "--policy", str(path)) == 1
+        assert said in capsys.readouterr().out
+    assert snapshot(debian) == before
+
+
+@pytest.mark.parametrize("code", ["02", "0200", "0c06", "0c"])
+def test_a_class_that_may_be_a_network_card_s_is_not_refused(
+    debian: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    path = tmp_path / "policy.yaml"
+    entry = f'{{pf: {{class: "{code}"}}, vfs: 2, physical_network: lan}}'
+    path.write_text(f"version: 1\npfs: [{entry}]\n")
+    assert host("plan", debian, "--policy", str(path)) == 1
+    assert "refused" not in capsys.readouterr().out
+
+
+def test_a_change_of_an_image_that_was_cut_off_is_told(
+    debian: Path, policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> object:
+        return host("apply", debian, "--policy", str(policy))
+
+    assert killed(work, "host-journal-write", 4)
+    capsys.readouterr()
+    where = f"--root {debian} --offline"
+    assert host("plan", debian, "--policy", str(policy)) == 1
+    goes_on = f"change 1 was cut off; `lanekeeper host apply {where}` goes on with it first"
+    assert goes_on in capsys.readouterr().out
+    other = tmp_path / "other.yaml"
+    other.write_text("version: 1\nhuge_pages: []\n")
+    assert host("plan", debian, "--policy", str(other)) == 1
+    assert "(it is of another policy); `lanekeeper host apply" in capsys.readouterr().out
+    assert host("apply", debian, "--policy", str(other)) == 0
+    assert "(it is of another policy)" in capsys.readouterr().err
+    assert not (debian / "etc/modprobe.d/lanekeeper.conf").exists(), "it was taken back"

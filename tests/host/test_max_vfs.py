@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,6 +125,20 @@ def test_the_last_word_is_what_the_doctor_judges(tmp_path: Path, words: str, sho
     (tmp_path / "proc/cmdline").write_text(f"quiet igb.max_vfs{words}\n")
     found = [each.id for each in check(read_survey(tmp_path)) if "max-vfs" in each.id]
     assert found == ["max-vfs-option"] * shown
+
+
+@pytest.mark.parametrize(
+    ("counts", "each", "too_many"), [("3", [3, 3], 0), ("9", [7, 7], 2), ("0,2", [2], 0)]
+)
+def test_one_number_is_for_every_card_of_the_driver(
+    tmp_path: Path, counts: str, each: list[int], too_many: int
+) -> None:
+    simulated(tmp_path)
+    (tmp_path / "proc/cmdline").write_text(f"quiet igb.max_vfs={counts}\n")
+    found = check(read_survey(tmp_path))
+    (option,) = [one for one in found if one.id == "max-vfs-option"]
+    assert [int(n) for n in re.findall(r"vfs: (\d+)", option.fix)] == each
+    assert [one.id for one in found].count("max-vfs-too-many") == too_many
 
 
 def test_only_counts_of_the_policys_drivers_are_overruled(tmp_path: Path) -> None:

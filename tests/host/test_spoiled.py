@@ -9,6 +9,7 @@ import pytest
 from host.derived import derive
 from host.planted import CAPTURED_LAB, OTHER_PF, PF
 from lanekeeper.domain.hostplan.findings.check import check
+from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.facts import read_host
@@ -17,6 +18,7 @@ from lanekeeper.host.survey import read_survey
 from lanekeeper.host.tree import plant
 
 HOME = "sys/devices/pci0000:20/0000:20:00.0/0000:21:00.0"
+ROUTES = "proc/net/route = Iface\\tDestination\\n"
 PAGES = "sys/devices/system/node/node0/hugepages/hugepages-2048kB"
 BOTH = f'version: 1\npfs:\n  - {{pf: "{PF}", vfs: 2}}\n  - {{pf: "{OTHER_PF}", vfs: 1}}\n'
 OTHER = f'version: 1\npfs:\n  - {{pf: "{OTHER_PF}", vfs: 1}}\n'
@@ -39,6 +41,7 @@ def planned(root: Path, policy: str) -> Plan:
         ("sriov_offset = far", f"/sys/bus/pci/devices/{PF}/sriov_offset is 'far', not a number"),
         ("sriov_stride = far", f"/sys/bus/pci/devices/{PF}/sriov_stride is 'far', not a number"),
         ("driver -> ../../gone", "driver leads to '../../gone', which is no driver"),
+        ("sriov_vf_device = x", f"/sys/bus/pci/devices/{PF}/sriov_vf_device is 'x', not a number"),
         ("vendor = intel", "vendor is 'intel', not a number"),
         ("device = 0x123456", "device is '0x123456', not within 0x0 to 0xffff"),
         ("class = nic", "class is 'nic', not a number"),
@@ -90,9 +93,50 @@ def test_a_node_whose_cpus_make_no_sense_is_left_out(tmp_path: Path) -> None:
 
 
 def test_what_one_host_spoils_is_not_told_of_the_next(tmp_path: Path) -> None:
-    lost = "proc/net/route = Iface\\nens1\\tbanana\\t0\\t0001\\t0\\t0\\t0\\tx"
+    lost = ROUTES + "ens1\\tbanana\\t0\\t0001\\t0\\t0\\t0\\tx"
     one = read_survey(captured(tmp_path / "one", lost, f"{HOME}/sriov_offset = far")).host
     two = read_survey(captured(tmp_path / "two", lost)).host
-    assert one.interfaces == two.interfaces == ()
     assert [address for address, _ in one.device_faults] == [str(PF)]
     assert two.device_faults == ()
+
+
+def test_a_line_that_is_no_route_has_the_way_to_the_host_unknown(tmp_path: Path) -> None:
+    root = captured(tmp_path, ROUTES + "banana")
+    reason = "/proc/net/route:2 has 'banana', no route"
+    (warning,) = [each for each in planned(root, OTHER).warnings if each.subject == "routes"]
+    assert warning.code == "routes-unreadable"
+    assert reason in warning.reason
+    assert "enp0s3 or ens1 or ens2 carries the way to the host is not known" in warning.reason
+    (refusal,) = planned(root, OTHER).refusals
+    assert refusal.code == "management-unknown"
+    assert refusal.reason == f"ens2 may carry the way to the host: {reason}"
+    allowed = planned(root, f"{OTHER}manage_management: true\n")
+    assert allowed.refusals == ()
+    assert management_touched(allowed.steps, read_host(root))
+    pages = planned(root, "version: 1\nhuge_pages: [{node: 1, size: 2M, pages: 3}]\n")
+    assert (bool(pages.steps), pages.refusals) == (True, ())
+    named = [one for one in check(read_survey(root)) if one.id == "host-file-unreadable"]
+    assert [(one.subject, one.evidence) for one in named] == [("routes", reason)]
+
+
+def test_a_line_that_names_an_interface_is_about_that_one(tmp_path: Path) -> None:
+    root = captured(tmp_path, ROUTES + "ens1\\tbanana\\t0\\t0001\\t0\\t0\\t0\\tx")
+    doubted = {one.name: bool(one.doubt) for one in read_host(root).interfaces}
+    assert (doubted["ens1"], doubted["ens2"]) == (True, False)
+    assert planned(root, OTHER).refusals == ()
+    assert [each.code for each in planned(root, BOTH).refusals] == ["management-unknown"]
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "part"),
+    [
+        ("sys/class/iommu/dmar0/intel-iommu/ecap = banana", "interrupt remapping"),
+        ("sys/devices/system/cpu/online = many", "CPUs online"),
+        ("proc/net/ipv6_route = banana", "routes"),
+    ],
+)
+def test_what_a_plan_can_do_without_is_told(tmp_path: Path, spoiled: str, part: str) -> None:
+    no_chip = "proc/interrupts = 0: 1 IO-APIC"
+    found = planned(captured(tmp_path, spoiled, no_chip), f"{OTHER}manage_management: true\n")
+    assert [each.subject for each in found.warnings] == [part]
+    assert found.steps

@@ -57,6 +57,7 @@ KEPT = (
     "sys/devices/virtual/block/*/slaves/*",
     "sys/class/iommu/*",
     "sys/devices/virtual/iommu/*/*-iommu/*",
+    "sys/fs/btrfs/*/devices/*",
     "sys/kernel/iommu_groups",
     "sys/kernel/iommu_groups/*/type",
     "sys/kernel/iommu_groups/*/reserved_regions",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,15 @@ _ADDRESS = re.compile(r"/([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])(?=/)")
 _DRIVE = re.compile(r"nvme(\d+)n(\d+)(?:p\d+)?")
 _VOLUME = re.compile(r"/dev/zd\d+(?:p\d+)?")  # of some pool: which one, nothing here says
 _ZFS_MEMBER = "zfs_member"
+BTRFS = "sys/fs/btrfs"
 UDEV = "run/udev/data"
 _MAPPER = "/dev/mapper/"
 
 
 def read_mounted(root: Path) -> dict[PciAddress, tuple[str, ...]]:
-    """Return what is mounted from the disks of each PCI function, through LVM, RAID and ZFS too.
+    """Return what is mounted from the disks of each PCI function.
+
+    LVM, RAID, ZFS and a btrfs on several devices may lie between.
 
     Raises:
         HostFault: the kernel refused a read.
@@ -38,13 +41,14 @@ def read_mounted(root: Path) -> dict[PciAddress, tuple[str, ...]]:
         if name[:3] == "dm-"
     }
     mounted: defaultdict[PciAddress, list[str]] = defaultdict(list)
+    together = _together(root)
     used = [*_used(root)]
     used += [(f"/dev/{name}", place) for name, place in _used_by_zfs(root, used)]
     for device, place in used:
         name = device.removeprefix("/dev/")
         if device.startswith(_MAPPER):
             name = names_by_mapping.get(device.removeprefix(_MAPPER)) or name
-        for function in _functions(base, name):
+        for function in _functions(base, name, together):
             if place not in mounted[function]:
                 mounted[function].append(place)
     return {function: tuple(places) for function, places in mounted.items()}
@@ -107,7 +111,20 @@ def _is_of(pool: str, dataset: str) -> bool:
     return dataset.partition("/")[0] == pool
 
 
-def _functions(base: Path, name: str) -> set[PciAddress]:
+def _together(root: Path) -> dict[str, list[str]]:
+    """Return for each device of a btrfs all of its devices: a mount names one of them.
+
+    Source: Linux fs/btrfs/sysfs.c, btrfs_sysfs_add_device(): links by the kernel's names.
+    """
+    base = root / BTRFS
+    found: dict[str, list[str]] = {}
+    for filesystem in names(str(base)):
+        devices = names(str(base / filesystem / "devices"))
+        found |= dict.fromkeys(devices, devices)
+    return found
+
+
+def _functions(base: Path, name: str, together: Mapping[str, list[str]]) -> set[PciAddress]:
     """Return the functions below a block device, which may stand on several."""
     found: set[PciAddress] = set()
     stack = [name]
@@ -115,7 +132,7 @@ def _functions(base: Path, name: str) -> set[PciAddress]:
         addresses = _ADDRESS.findall(os.path.realpath(base / one))
         if addresses:
             found.add(PciAddress.parse(addresses[-1]))
-        below = names(str(base / one / "slaves")) + _paths(base, one)
+        below = names(str(base / one / "slaves")) + _paths(base, one) + together.get(one, [])
         stack.extend(other for other in below if other not in stack)
     return found
 

@@ -20,7 +20,7 @@ from lanekeeper.host.disk import read_mounted
 from lanekeeper.host.fault import Faults, below, named_below
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.initramfs import update_command
-from lanekeeper.host.interfaces import read_interfaces, read_representors
+from lanekeeper.host.interfaces import Interfaces, read_interfaces, read_representors
 from lanekeeper.host.modprobe import modules_listed, read_aliases, read_loadable, read_vf_counts
 from lanekeeper.host.offload import read_offload
 from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
@@ -35,9 +35,9 @@ _ECAP_INTERRUPT_REMAPPING = 1 << 3  # Intel VT-d specification, Extended Capabil
 _KIB = 1024
 _DISPLAY = 0x03  # the base class; PCI Code and ID Assignment Specification
 _NO_GROUPS: dict[int, tuple[str, ...]] = {}
-_NO_INTERFACES: tuple[tuple[Interface, ...], Mapping[PciAddress, str]] = ((), {})
 _NO_ALTNAMES: dict[str, tuple[str, ...]] = {}
 _NO_NAMES: list[str] = []
+_NO_PRODUCTS: dict[PciAddress, int] = {}
 _NO_ROUTING: dict[PciAddress, tuple[int, int]] = {}
 _NO_BOOT_LOADER = BootLoader(None, (), BootSettings(loader=None, update=None))
 
@@ -66,31 +66,35 @@ class _Functions:
     devices: tuple[PciDevice, ...]
     interfaces: tuple[Interface, ...]
     routing: Mapping[PciAddress, tuple[int, int]]
+    vf_products: Mapping[PciAddress, int]
     faults: Mapping[str, str]
 
 
-def _read_functions(root: Path, bus: PciSysfs, faults: Faults | None) -> _Functions:
+def _read_functions(root: Path, bus: PciSysfs, faults: Faults | None, doubts: Faults) -> _Functions:
     part = (faults or Faults(keep=False)).part
     scan = bus.scan()
-    interfaces, faulty = part("interfaces", lambda: read_interfaces(root), _NO_INTERFACES)
-    spoiled = dict(faulty)  # more is added to it
+    interfaces = part("interfaces", lambda: read_interfaces(root), Interfaces())
+    doubts.found += [("routes", reason) for reason in interfaces.doubts]
+    spoiled = dict(interfaces.faults)  # more is added to it
     routing = part(
         "routing numbers of VFs", lambda: _routing(root, scan.devices, spoiled), _NO_ROUTING
     )
+    products = part("ids of VFs", lambda: _vf_products(root, scan.devices, spoiled), _NO_PRODUCTS)
     aside = {fault.name: fault.reason for fault in scan.faults}
     aside |= {str(address): reason for address, reason in spoiled.items()}
     devices = tuple(device for device in scan.devices if device.address not in spoiled)
-    return _Functions(devices, interfaces, routing, aside)
+    return _Functions(devices, interfaces.found, routing, products, aside)
 
 
 def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
     part = (faults or Faults(keep=False)).part
     told = faults or Faults(keep=True)  # what programs and cards say is needed by few policies
+    doubts = faults or Faults(keep=True)
     bus = PciSysfs(root)
     boot_loader = part("the boot loader", lambda: read_boot_loader(root), _NO_BOOT_LOADER)
     groups = part("IOMMU groups", lambda: _groups(root), _NO_GROUPS)
     units = tuple(part("IOMMU units", lambda: names(str(root / "sys/class/iommu")), _NO_NAMES))
-    found = _read_functions(root, bus, faults)
+    found = _read_functions(root, bus, faults, doubts)
     devices, interfaces = found.devices, found.interfaces
     pfs = tuple(device for device in devices if device.total_vfs)
     undivided = tuple(device for device in devices if device.parent is None)
@@ -99,8 +103,8 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
     release = part("the kernel's version", lambda: read_release(root), "")
     return HostFacts(
         release=release,
-        cpu_flags=part("CPU flags", lambda: _cpu_flags(root), frozenset()),
-        cpus_online=part("CPUs online", lambda: _cpus_online(root), 0),
+        cpu_flags=doubts.part("CPU flags", lambda: _cpu_flags(root), frozenset()),
+        cpus_online=doubts.part("CPUs online", lambda: _cpus_online(root), 0),
         cmdline=part("kernel arguments", lambda: read_command_line(root), ()),
         configured_cmdline=boot_loader.arguments,
         boot_loader_files=boot_loader.files,
@@ -108,10 +112,10 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         modprobe_texts=part("modprobe.d", lambda: read_vf_counts(root), {}),
         initramfs_update=update_command(root, release),
         iommu_groups=groups,
-        iommu_modes=part("IOMMU groups", lambda: _group_types(root, groups), {}),
+        iommu_modes=doubts.part("IOMMU groups", lambda: _group_types(root, groups), {}),
         iommu_units=units,
         dma_table=_dma_table(root),
-        interrupt_remapping=part(
+        interrupt_remapping=doubts.part(
             "interrupt remapping",
             lambda: _interrupt_remapping(root, bool(groups), units),
             Evidence(None, "what says so cannot be read"),
@@ -122,14 +126,14 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         aliases=part("modules.alias", lambda: read_aliases(root, release), {}),
         drivers=part("drivers", lambda: _drivers(root), frozenset()),
         kvm=(root / "dev/kvm").exists(),
-        unsafe_interrupts=part("VFIO", lambda: _unsafe_interrupts(root), False),
+        unsafe_interrupts=doubts.part("VFIO", lambda: _unsafe_interrupts(root), False),
         nodes=nodes,
         node_faults=below(root, of_nodes.found),
         devices=devices,
         device_faults=below(root, sorted(found.faults.items())),
         interfaces=interfaces,
         autoprobe=part("autoprobe", lambda: _autoprobe(bus, pfs), {}),
-        vf_products=part("ids of VFs", lambda: _vf_products(root, pfs), {}),
+        vf_products=found.vf_products,
         vf_routing=found.routing,
         files=part("files of the policy", lambda: read_own_files(root), {}),
         obstacles=part("files of the policy", lambda: read_obstacles(root), {}),
@@ -145,6 +149,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         boot_displays=part("graphics", lambda: _boot_displays(root, undivided), frozenset()),
         mounted=part("what is mounted", lambda: read_mounted(root), {}),
         offload=read_offload(root, pfs, told),
+        aside=() if faults else below(root, doubts.found),
     )
 
 
@@ -250,14 +255,22 @@ def _autoprobe(bus: PciSysfs, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, bo
     return found
 
 
-def _vf_products(root: Path, pfs: tuple[PciDevice, ...]) -> dict[PciAddress, int]:
-    """Source: Linux ``Documentation/ABI/testing/sysfs-bus-pci``, sriov_vf_device: in hex."""
+def _vf_products(
+    root: Path, devices: tuple[PciDevice, ...], spoiled: dict[PciAddress, str]
+) -> dict[PciAddress, int]:
+    """Read what VFs of PFs will be; why that of one makes no sense goes to *spoiled*.
+
+    Source: Linux ``Documentation/ABI/testing/sysfs-bus-pci``, sriov_vf_device: in hex.
+    """
     found: dict[PciAddress, int] = {}
-    for pf in pfs:
-        name = str(root / "sys/bus/pci/devices" / str(pf.address) / "sriov_vf_device")
-        text = read_text(name)
-        if text:
-            found[pf.address] = whole(text, name, 16)
+    for pf in devices:
+        name = f"{root}/sys/bus/pci/devices/{pf.address}/sriov_vf_device"
+        text = read_text(name) if pf.total_vfs else None
+        try:
+            if text:
+                found[pf.address] = whole(text, name, 16)
+        except HostFault as error:
+            spoiled[pf.address] = str(error)
     return found
 
 

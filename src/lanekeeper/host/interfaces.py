@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault
@@ -16,34 +17,48 @@ from lanekeeper.domain.hostplan.observed import Interface
 from lanekeeper.domain.hostplan.survey import Netdev
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.attribute import link_name, names, read_text, whole
+from lanekeeper.host.route import DEFAULT, Doubt, Use, read_routes
 
 _IFF_UP = 1  # Linux include/uapi/linux/if.h
 _ADDRESS = re.compile(r"/([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])(?=/)")
 _VF_PORT = re.compile(r"(?:c\d+)?pf\d+vf(\d+)")
-_IPV4_MAX = 2**32 - 1
-_DEFAULT = "the default route"
 
 
-def read_interfaces(root: Path) -> tuple[tuple[Interface, ...], dict[PciAddress, str]]:
-    """Return the interfaces that PCI functions carry, by name.
+@dataclass(frozen=True, slots=True)
+class Interfaces:
+    """The interfaces that PCI functions carry, by name.
 
-    One that says what no kernel would is not among them: why stands by its function, apart.
+    Attributes:
+        faults: functions whose interface says what no kernel would, and why; it is not *found*.
+        doubts: lines that are no routes.
+    """
+
+    found: tuple[Interface, ...] = ()
+    faults: Mapping[PciAddress, str] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+
+
+def read_interfaces(root: Path) -> Interfaces:
+    """Return the interfaces that PCI functions carry, and what could not be read of them.
 
     An interface is the management NIC when the default route leads through it, directly or below
-    a bridge, a bond or a VLAN; on a host without a default route each with an address is.
+    a bridge, a bond or a VLAN; on a host without a default route each with an address is. One that
+    a line may be about which is no route counts as such: who takes it may cut the host off.
 
     Raises:
         HostFault: the kernel refused a read.
     """
     base = root / "sys/class/net"
-    carried = _carried(root, base)
-    by_default = any(_DEFAULT in uses for uses in carried.values())
+    uses, doubts = read_routes(root)
+    carried, doubted = _carried(uses, base), _doubted(doubts, base)
+    by_default = any(DEFAULT in uses for uses in carried.values())
     found, faults = [], {}
     for name in names(str(base)):
         address = _function(base / name)
         if address is None:
             continue
-        uses = tuple(carried.get(name, ()))
+        carries = tuple(carried.get(name, ()))
+        is_known = DEFAULT in carries if by_default else bool(carries)
         try:
             is_up = _is_up(base / name)
         except HostFault as error:
@@ -54,11 +69,12 @@ def read_interfaces(root: Path) -> tuple[tuple[Interface, ...], dict[PciAddress,
                 name=name,
                 device=address,
                 is_up=is_up,
-                carries=uses,
-                is_management=_DEFAULT in uses if by_default else bool(uses),
+                carries=carries,
+                is_management=is_known or name in doubted,
+                doubt="" if is_known else doubted.get(name, ""),
             )
         )
-    return tuple(found), faults
+    return Interfaces(tuple(found), faults, tuple(doubt.reason for doubt in doubts))
 
 
 def _function(interface: Path) -> PciAddress | None:
@@ -125,14 +141,23 @@ def _is_up(interface: Path) -> bool:
     return bool(whole(flags, f"{interface}/flags", 16) & _IFF_UP)
 
 
-def _carried(root: Path, base: Path) -> dict[str, list[str]]:
+def _carried(uses: Iterable[Use], base: Path) -> dict[str, list[str]]:
     """Say for each interface, and all below it, what of the host's traffic it carries."""
     carried: defaultdict[str, list[str]] = defaultdict(list)
-    for name, use in dict.fromkeys([*_routes_4(root), *_routes_6(root)]):
+    for name, use in dict.fromkeys(uses):
         for lower in _with_lower(base, name):
             if use not in carried[lower]:
                 carried[lower].append(use)
     return carried
+
+
+def _doubted(doubts: Iterable[Doubt], base: Path) -> dict[str, str]:
+    """Say for each interface that a line which is no route may be about, why it may be."""
+    found: dict[str, str] = {}
+    for doubt in doubts:
+        for name in _with_lower(base, doubt.interface) if doubt.interface else names(str(base)):
+            found.setdefault(name, doubt.reason)
+    return found
 
 
 def _with_lower(base: Path, name: str) -> list[str]:
@@ -142,30 +167,3 @@ def _with_lower(base: Path, name: str) -> list[str]:
         below = [entry[6:] for entry in names(str(base / upper)) if entry.startswith("lower_")]
         stack.extend(lower for lower in below if lower not in stack)
     return stack
-
-
-def _routes_4(root: Path) -> list[tuple[str, str]]:
-    """Source: Linux net/ipv4/fib_trie.c, fib_route_seq_show(): addresses in host order, hex."""
-    lines = (read_text(str(root / "proc/net/route")) or "").splitlines()[1:]
-    rows = [line.split() for line in lines if len(line.split()) > 7]  # noqa: PLR2004  # columns
-    return [(row[0], _network(row[1], row[7])) for row in rows if row[0] != "lo"]
-
-
-def _network(destination: str, mask: str) -> str:
-    bits, number = (whole(text, "/proc/net/route", 16) for text in (mask, destination))
-    if not 0 <= bits <= _IPV4_MAX or not 0 <= number <= _IPV4_MAX:
-        raise HostFault(f"/proc/net/route has {destination} and {mask}, which are no addresses")
-    if bits == 0:
-        return _DEFAULT
-    return f"{socket.inet_ntoa(number.to_bytes(4, 'little'))}/{bits.bit_count()}"
-
-
-def _routes_6(root: Path) -> list[tuple[str, str]]:
-    """Source: Linux net/ipv6/route.c, rt6_info_route()."""
-    lines = (read_text(str(root / "proc/net/ipv6_route")) or "").splitlines()
-    rows = [line.split() for line in lines if len(line.split()) > 9]  # noqa: PLR2004  # columns
-    return [
-        (row[9], _DEFAULT)
-        for row in rows
-        if row[9] != "lo" and row[1] == "00" and row[4].strip("0")
-    ]

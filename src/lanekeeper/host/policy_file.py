@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
+from lanekeeper.domain.hostplan.step import Caution, Plan, Refusal, Unmet
 from lanekeeper.host.strict_yaml import Document, decode
 from lanekeeper.host.yaml_fault import YamlInvalid
 
+T = TypeVar("T", Refusal, Unmet | Caution)
+
+_PATH = re.compile(r"[a-z_]+(?:\[\d+\])?(?:\.[\w-]+(?:\[\d+\])?)*")
 _BYTES_MAX = 2**18
 
 
@@ -42,11 +49,37 @@ def load_policy(text: str, source: str) -> Policy:
     except YamlInvalid as error:
         raise _placed(error, source) from error
     try:
-        return parse_policy(document.value, text)
+        return parse_policy(document.value, text, source)
     except PolicyInvalid as error:
         found = [_located(part, document, source) for part in error.parts]
         found.sort(key=lambda each: each.line)
         raise PolicyFileInvalid.joined(found) from error
+
+
+def placed(found: Plan, policy: Policy) -> Plan:
+    """Return *found* with the file and line of each entry that something is refused or said of."""
+    said = (*found.refusals, *found.warnings, *found.left_out)
+    if not policy.source or not said:
+        return found
+    document = Document(policy.text)
+
+    def each(those: Sequence[T]) -> tuple[T, ...]:
+        return tuple(
+            replace(one, place=_place(one.subject, document, policy.source)) for one in those
+        )
+
+    return replace(
+        found,
+        refusals=each(found.refusals),
+        warnings=each(found.warnings),
+        left_out=each(found.left_out),
+    )
+
+
+def _place(subject: str, document: Document, source: str) -> str:
+    path = _PATH.match(subject)
+    known = path is not None and path[0].partition("[")[0].partition(".")[0] in document.value
+    return f"{source}:{document.line(path[0])}" if path is not None and known else ""
 
 
 class PolicyFileInvalid(Invalid):

@@ -22,7 +22,7 @@ from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress, vf_address
 from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
-from lanekeeper.host import simulated_grub
+from lanekeeper.host import simulated_grub, simulated_menu
 from lanekeeper.host.attribute import link_name, names, read_text, refusals, write_text
 from lanekeeper.host.facts import read_release
 from lanekeeper.host.linux import LinuxMachine
@@ -110,6 +110,8 @@ class SimulatedMachine(LinuxMachine):
                 self.kernel.eswitch.set_firmware(pf, setting.partition("=")[2])
             case [program, *_] if program in simulated_grub.PROGRAMS:
                 simulated_grub.run(self.root, arguments)
+            case [program, *_] if program in simulated_menu.PROGRAMS:
+                simulated_menu.run(self.root, arguments)
             case ["ovs-vsctl", *words]:
                 SimulatedSwitch(self.root).run(words)
             case _:

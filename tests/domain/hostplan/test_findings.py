@@ -125,7 +125,8 @@ def test_a_missing_iommu_says_where_to_look() -> None:
 def test_vfs_are_counted() -> None:
     found = the(replace(READY, devices=(pf_at(PF, "ens1"),)), "vfs-missing")
     assert (found.subject, found.summary) == ("0000:21:00.0 (ens1)", "VFs 0 of 7")
-    assert found.evidence == "sriov_numvfs is 0, sriov_totalvfs 7"
+    home = "/sys/bus/pci/devices/0000:21:00.0"
+    assert found.evidence == f"{home}/sriov_numvfs is 0, sriov_totalvfs 7"
 
 
 def test_bridges_share_a_group_without_harm() -> None:

@@ -9,6 +9,7 @@ from domain.hostplan.hosts import OTHER_PF, PF, after, host, pf_at, vfs_of
 from lanekeeper.domain.hostplan.action import (
     BindVf,
     LoadModule,
+    MakeDirectory,
     SetAutoprobe,
     SetLink,
     SetVfCount,
@@ -198,8 +199,16 @@ def test_the_policy_is_kept_and_restored_at_boot() -> None:
         f"link /{UNIT_LINK} to ../lanekeeper-host.service",
     ]
     unit = next(s.do for s in found.steps if isinstance(s.do, WriteFile) and "Exec" in s.do.text)
-    called = f"/opt/lk/bin/lanekeeper host apply --policy /{POLICY_FILE} --confirm-within 0"
-    assert f"ExecStart={called}\n" in unit.text
+    called = f"/opt/lk/bin/lanekeeper host apply --policy /{POLICY_FILE}"
+    assert f"ExecStart={called} --confirm-within 0 --leave-refused\n" in unit.text
+
+
+def test_a_directory_that_two_files_need_is_made_once() -> None:
+    bare = frozenset({"etc"})
+    steps = plan(wants(persist=True), host(has_systemd=True, directories=bare)).steps
+    made = [step.do.path for step in steps if isinstance(step.do, MakeDirectory)]
+    assert "etc/systemd/system" in made
+    assert len(made) == len(set(made))
 
 
 def test_without_systemd_only_the_policy_is_kept() -> None:
@@ -355,7 +364,7 @@ def test_words_to_the_kernel_may_not_take_the_management_nic(
     facts = host(interfaces=MANAGEMENT)
     (refusal,) = plan(Policy(**words), facts).refusals
     assert (refusal.code, said in refusal.reason) == ("management-nic", True)
-    assert "ens1 (0000:21:00.0) with it, which carries 10.0.0.0/8" in refusal.reason
+    assert "0000:21:00.0 with it: ens1 carries 10.0.0.0/8" in refusal.reason
     allowed = plan(Policy(manage_management=True, **words), facts)
     assert "management-nic" not in {one.code for one in allowed.refusals}
     assert not plan(Policy(**words), host()).refusals

@@ -92,11 +92,9 @@ class Distribution:
         self.ran.append(" ".join(command))
         match list(command):
             case ["update-grub"]:
-                self._make_menu("boot/grub/grub.cfg", drop_ins=True)
-            case ["grub2-mkconfig", "-o", path]:
-                self._make_menu(path[1:], drop_ins=False)
-            case ["grubby", "--update-kernel=ALL", *options]:
-                self._grubby(dict(option.split("=", 1) for option in options))
+                self._make_menu()
+            case ["grub2-mkconfig" | "grubby", *_]:
+                SimulatedMachine(self.root).run(command)
             case ["grub-set-default", entry]:
                 (self.root / "boot/grub/grubenv").write_text(f"saved_entry={entry}\n")
             case ["grub-editenv", "-", "unset", "saved_entry"]:
@@ -108,29 +106,17 @@ class Distribution:
             case _:
                 raise HostFault(f"no {command[0]} here")
 
-    def _make_menu(self, path: str, *, drop_ins: bool) -> None:
+    def _make_menu(self) -> None:
         files = [self.root / "etc/default/grub"]
-        files += sorted((self.root / "etc/default").glob("grub.d/*.cfg")) if drop_ins else []
+        files += sorted((self.root / "etc/default").glob("grub.d/*.cfg"))
         found = read_variables([file.read_text() for file in files])
         words = [found.get(f"GRUB_CMDLINE_LINUX{end}", "") for end in ("", "_DEFAULT")]
-        menu = self.root / path
+        menu = self.root / "boot/grub/grub.cfg"
         name = menu.read_text().split("'")[1]
         kernel, image = menu.read_text().split()[3:5]
         given = " ".join(" ".join(words).split())
         line = f"\t{kernel} {image} root=/dev/vda1 {given}"
         menu.write_text(f"menuentry '{name}' {{\n{line}\n}}\n")
-
-    def _grubby(self, options: dict[str, str]) -> None:
-        gone = options.get("--remove-args", "").split()
-        added = options.get("--args", "").split()
-        for path in (self.root / "boot/loader/entries").iterdir():
-            lines = path.read_text().splitlines()
-            for at, line in enumerate(lines):
-                if line.startswith("options"):
-                    words = [w for w in line.split()[1:] if not {w, w.split("=")[0]} & {*gone}]
-                    words += [word for word in added if word not in words]
-                    lines[at] = f"options {' '.join(words)}"
-            path.write_text("\n".join(lines) + "\n")
 
 
 def policy(*arguments: str, entry: str = "every") -> Policy:

@@ -50,13 +50,13 @@ def apply_host(arguments: argparse.Namespace) -> int:
         unfinished = unfinished_of(target)
         if arguments.dry_run:
             host = read_host(target.root, program())
-            found = plan_here(policy, host, target, arguments.accept_replaced)
+            found = _planned(arguments, policy, host, target)
             return show_plan(arguments, policy, host, found, unfinished)
         require_changeable(target)
         wanted = policy.text if arguments.policy is not None else None
         if unfinished is not None:
             host = read_host(target.root, program())
-            found = plan_here(policy, host, target, arguments.accept_replaced)
+            found = _planned(arguments, policy, host, target)
             if unfinished.is_of_another(wanted) and found.refusals:
                 return show_plan(arguments, policy, host, found, unfinished)
             print(unfinished_text(unfinished, wanted), file=sys.stderr)
@@ -70,6 +70,13 @@ def apply_host(arguments: argparse.Namespace) -> int:
                 policy = _still_there(arguments, target)
             propose = _Planner(arguments, target, policy)
             return _apply(arguments, propose, left, interrupted)
+
+
+def _planned(
+    arguments: argparse.Namespace, policy: Policy, host: HostFacts, target: Target
+) -> Plan:
+    accepted, rest = arguments.accept_replaced, arguments.leave_refused
+    return plan_here(policy, host, target, accepted, rest=rest)
 
 
 def _was_this_one(left: Outcome, policy: Policy, target: Target) -> bool:
@@ -110,14 +117,14 @@ class _Planner:
         if self._arguments.policy is None:
             self._policy = _still_there(self._arguments, self.target)
         host = read_host(self.target.root, program())
-        accepted = self._arguments.accept_replaced
-        found = plan_here(self._policy, host, self.target, accepted)
+        found = _planned(self._arguments, self._policy, host, self.target)
         if self._arguments.policy is None and not found.refusals:
             found = replace(found, steps=(*self._edited(), *found.steps))
         self.found = found
         hold = _hold(self._arguments, self.target, self.found, host)
-        devices = identities(self._policy, host)
         known = known_devices(host, journal.journals(changes_of(self.target)))
+        without = [entry for each in found.left_out for entry in each.entries]
+        devices = identities(self._policy, host, known, without)
         has_news = not self.found.refusals and is_news(devices, known)
         return Proposal(self.found.steps, self._policy.text, hold, devices, has_news)
 
@@ -143,15 +150,20 @@ def _apply(
     document: dict[str, Any] = {"resumed": view.outcome_json(left), **view.plan_json(found)}
     if outcome is None:
         show(arguments, document, view.plan_text(found))
-        return exit_code.NO if found.refusals else exit_code.DONE
+        return exit_code.NO if found.refusals or found.left_out else exit_code.DONE
     document["outcome"] = view.outcome_json(outcome)
     is_done = outcome.course in (journal.Course.APPLIED, journal.Course.UNCONFIRMED)
     pending = [f"pending: {each}" for each in found.pending] if is_done else []
-    told = [*view.warnings_text(found), *pending, *view.outcome_text(outcome)]
+    told = [
+        *view.left_out_text(found),
+        *view.warnings_text(found),
+        *pending,
+        *view.outcome_text(outcome),
+    ]
     show(arguments, document, told)
     if is_done:
         propose()
-        return _verify(propose.found.is_empty, len(propose.found.steps))
+        return _verify(propose.found)
     return _code(outcome, interrupted)
 
 
@@ -171,9 +183,9 @@ def _code(outcome: Outcome, interrupted: Interruption) -> int:
     return exit_code.NO if interrupted.signal is None else exit_code.ended_by(interrupted.signal)
 
 
-def _verify(is_empty: bool, steps: int) -> int:
-    if is_empty:
-        return exit_code.DONE
-    left = "1 step is" if steps == 1 else f"{steps} steps are"
+def _verify(found: Plan) -> int:
+    if found.is_empty:
+        return exit_code.NO if found.left_out else exit_code.DONE
+    left = "1 step is" if len(found.steps) == 1 else f"{len(found.steps)} steps are"
     print(f"error: {left} still to do: the machine did not keep it", file=sys.stderr)
     return exit_code.NO

@@ -65,6 +65,11 @@ def apply_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="the function there is another one than at the last apply, and is meant",
     )
+    parser.add_argument(
+        "--leave-refused",
+        action="store_true",
+        help="leave out entries of pfs and devices that are refused, and apply the rest",
+    )
 
 
 def _address(text: str) -> str:

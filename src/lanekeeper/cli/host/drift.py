@@ -96,8 +96,7 @@ def _text(
         yield from (f"    {line}" for line in file.diff)
     for step in found.steps:
         yield f"to do: {step.do} ({step.why})"
-    for refusal in found.refusals:
-        yield f"refused: {refusal.subject}: {refusal.reason} ({refusal.code})"
+    yield from view.refusals_text(found)
     yield from view.warnings_text(found)
     for pending in found.pending:
         yield f"pending: {pending}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
+from lanekeeper.cli.host.changing import unfinished_in, unfinished_text
 from lanekeeper.cli.host.output import report, show
 from lanekeeper.cli.host.planning import earlier_policies
 from lanekeeper.cli.host.policy import policy_at
@@ -25,6 +27,7 @@ from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
 from lanekeeper.host.journal import Course, Journal, one_policy
+from lanekeeper.host.policy_file import placed
 from lanekeeper.host.proposal import Proposal
 
 _PROGRAM = "usr/bin/lanekeeper"
@@ -45,9 +48,28 @@ def image_of(arguments: argparse.Namespace) -> Image:
 def plan_image(arguments: argparse.Namespace) -> int:
     """Print the plan; 0 when it is empty, 1 when there is something to do or refused."""
     image = image_of(arguments)
-    found = plan_for(_policy(arguments, image), image)
-    show(arguments, view.plan_json(found), _plan_text(found))
-    return exit_code.DONE if found.is_empty else exit_code.NO
+    policy = _policy(arguments, image)
+    return _show(arguments, policy, plan_for(policy, image), unfinished_in(image.changes))
+
+
+def _show(
+    arguments: argparse.Namespace, policy: Policy, found: Plan, unfinished: Journal | None
+) -> int:
+    """Print the plan, and which change has to be brought to its end before it."""
+    first = [_unfinished(arguments, policy, unfinished), ""] if unfinished is not None else []
+    left = {} if unfinished is None else {"id": unfinished.id, "course": unfinished.course}
+    document = {**view.plan_json(found), "unfinished": left}
+    show(arguments, document, [*first, *_plan_text(found)])
+    return exit_code.DONE if found.is_empty and unfinished is None else exit_code.NO
+
+
+def _unfinished(arguments: argparse.Namespace, policy: Policy, change: Journal) -> str:
+    where = f" --root {arguments.root} --offline"
+    return unfinished_text(change, _wanted_text(arguments, policy), where)
+
+
+def _wanted_text(arguments: argparse.Namespace, policy: Policy) -> str | None:
+    return policy.text if arguments.policy is not None else None
 
 
 class _Planner:
@@ -73,10 +95,15 @@ def apply_image(arguments: argparse.Namespace) -> int:
     image = image_of(arguments)
     policy = _policy(arguments, image)
     with interruption() as interrupted:
-        unfinished = [each for each in journal.journals(image.changes) if not each.is_finished]
-        image.require_files_only(unfinished)
+        wanted, unfinished = _wanted_text(arguments, policy), unfinished_in(image.changes)
+        if unfinished is not None:
+            image.require_files_only([unfinished])
+            found = plan_for(policy, image)
+            if unfinished.is_of_another(wanted) and found.refusals:
+                return _show(arguments, policy, found, unfinished)
+            print(_unfinished(arguments, policy, unfinished), file=sys.stderr)
         executor = image.executor(progress(arguments), interrupted.reason)
-        left = executor.resume()
+        left = executor.resume(wanted)
         document: dict[str, Any] = {"resumed": view.outcome_json(left)}
         if left is not None and (left.left or interrupted.signal):
             return report(arguments, document, view.outcome_text(left), exit_code.NO)
@@ -127,7 +154,7 @@ def _policy(arguments: argparse.Namespace, image: Image) -> Policy:
 
 def plan_for(policy: Policy, image: Image) -> Plan:
     host = image.read(f"/{_PROGRAM}")
-    found = offline_plan(policy, host)
+    found = placed(offline_plan(policy, host), policy)
     earlier = earlier_policies(journal.journals(image.changes))
     words = dropped_arguments(policy, earlier, host)
     found = replace(found, pending=(*found.pending, *words))

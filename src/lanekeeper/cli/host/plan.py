@@ -40,7 +40,7 @@ def show_plan(
     unfinished: Journal | None = None,
 ) -> int:
     """Print the plan, and which change has to be brought to its end before it."""
-    is_done = found.is_empty and unfinished is None
+    is_done = found.is_empty and not found.left_out and unfinished is None
     sections = {
         "pci": nova_conf(policy, host) if is_done else (),
         "sriov_nic": sriov_nic(policy, host) if is_done else (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from lanekeeper.cli.host.changing import changes_of
 from lanekeeper.cli.host.target import Target
@@ -12,21 +13,31 @@ from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import SetVfCount
 from lanekeeper.domain.hostplan.dropped import dropped, dropped_arguments
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.partial import plan_rest
 from lanekeeper.domain.hostplan.persistence import UDEV_FILE
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.replaced import identities_of_rules, replaced_refusals
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.journal import STANDING, Journal, StepState, devices_left, journals
-from lanekeeper.host.policy_file import load_policy
+from lanekeeper.host.policy_file import load_policy, placed
 
 
 def plan_here(
-    policy: Policy, host: HostFacts, target: Target, accepted: Collection[str] = ()
+    policy: Policy,
+    host: HostFacts,
+    target: Target,
+    accepted: Collection[str] = (),
+    *,
+    rest: bool = False,
 ) -> Plan:
-    """Plan, and name what an earlier policy asked for that stays. Raises HostFault."""
+    """Plan, and name what an earlier policy asked for that stays. Raises HostFault.
+
+    *rest*: entries that are refused are left out.
+    """
     changes = journals(changes_of(target))
-    found = plan_after(policy, host, changes, accepted)
+    planner = partial(plan_after, policy, host, changes, accepted)
+    found = plan_rest(planner) if rest else planner()
     standing = [each for each in changes if each.course in STANDING]
     left = dropped(policy, _last_policy(standing), _made(standing), host)
     words = dropped_arguments(policy, earlier_policies(changes), host)
@@ -34,15 +45,20 @@ def plan_here(
 
 
 def plan_after(
-    policy: Policy, host: HostFacts, changes: Sequence[Journal], accepted: Collection[str] = ()
+    policy: Policy,
+    host: HostFacts,
+    changes: Sequence[Journal],
+    accepted: Collection[str] = (),
+    without: Collection[str] = (),
 ) -> Plan:
     """Plan, and refuse what is not the function any more that *changes* were about."""
-    found = plan(policy, host)
+    found = plan(policy, host, without)
     known = known_devices(host, changes)
-    others = tuple(replaced_refusals(policy, host, known, accepted))
-    if not others:
-        return found
-    return replace(found, steps=(), refusals=(*others, *found.refusals))
+    refused = replaced_refusals(policy, host, known, accepted)
+    others = tuple(each for each in refused if not {*each.entries} & {*without})
+    if others:
+        found = replace(found, steps=(), refusals=(*others, *found.refusals))
+    return placed(found, policy)
 
 
 def known_devices(host: HostFacts, changes: Sequence[Journal]) -> dict[str, str]:

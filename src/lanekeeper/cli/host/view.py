@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Severity
-from lanekeeper.domain.hostplan.step import Impact, Plan, State, Step
+from lanekeeper.domain.hostplan.step import Caution, Impact, Plan, Refusal, State, Step, Unmet
 from lanekeeper.host.apply import Outcome
 from lanekeeper.host.journal import Course
 
@@ -72,16 +72,17 @@ def plan_text(plan: Plan) -> Iterator[str]:
         undo = "; then ".join(str(action) for action in step.undo)
         yield f"       undo    {undo or 'not needed'}"
     for refusal in plan.refusals:
-        yield f"refused: {refusal.subject}: {refusal.reason} ({refusal.code})"
+        yield f"refused: {_said(refusal)}"
         yield f"         fix: {refusal.fix}"
+    yield from left_out_text(plan)
     yield from warnings_text(plan)
     for pending in plan.pending:
         yield f"pending: {pending}"
-    if plan.steps or plan.refusals or plan.pending or plan.warnings:
+    if plan.steps or plan.refusals or plan.left_out or plan.pending or plan.warnings:
         yield from map(_state_line, plan.states)
     if plan.refusals:
         yield "Nothing will be changed while something is refused."
-    elif plan.is_empty and plan.warnings:
+    elif plan.is_empty and (plan.unmet or plan.left_out):
         yield "Nothing to do: else the host is as the policy wants it."
     elif plan.is_empty:
         yield "Nothing to do: the host is as the policy wants it."
@@ -89,11 +90,29 @@ def plan_text(plan: Plan) -> Iterator[str]:
         yield "1 step." if len(plan.steps) == 1 else f"{len(plan.steps)} steps."
 
 
+def left_out_text(plan: Plan) -> Iterator[str]:
+    """Entries that are refused, where the rest is applied without them."""
+    for refusal in plan.left_out:
+        yield f"left out: {_said(refusal)}"
+        yield f"         fix: {refusal.fix}"
+
+
 def warnings_text(plan: Plan) -> Iterator[str]:
-    """Entries that select nothing, with what was probably meant."""
+    """Entries that select nothing, with what was probably meant; and cautions."""
     for unmet in plan.warnings:
-        yield f"warning: {unmet.subject}: {unmet.reason} ({unmet.code})"
-        yield f"         fix: {unmet.fix}"
+        yield f"warning: {_said(unmet)}"
+        if unmet.fix:
+            yield f"         fix: {unmet.fix}"
+
+
+def _said(one: Refusal | Unmet | Caution) -> str:
+    place = f"{one.place}: " if one.place else ""
+    return f"{place}{one.subject}: {one.reason} ({one.code})"
+
+
+def refusals_text(plan: Plan) -> Iterator[str]:
+    """What is refused and why, in a line each."""
+    return (f"refused: {_said(refusal)}" for refusal in plan.refusals)
 
 
 def _whom(step: Step) -> str:
@@ -111,6 +130,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "steps": [_step_json(step) for step in plan.steps],
         "refusals": [asdict(refusal) for refusal in plan.refusals],
+        "left_out": [asdict(refusal) for refusal in plan.left_out],
         "warnings": [asdict(unmet) for unmet in plan.warnings],
         "pending": list(plan.pending),
         "states": [asdict(state) for state in plan.states],

@@ -78,9 +78,15 @@ def _repeated(case: Case) -> Iterator[Hit]:
 
 
 def _unsatisfiable(case: Case) -> Iterator[Hit]:
+    yield from unsatisfiable(case).values()
+
+
+def unsatisfiable(case: Case) -> dict[str, Hit]:
+    """Find the aliases that no device of any host can do for, by name."""
+    found: dict[str, Hit] = {}
     specs = list(case.good_specs)
     if not specs or len(specs) != len(case.specs):
-        return
+        return found
     by_name: dict[str, list[tuple[Object, Alias]]] = {}
     for one, alias in case.good_aliases:
         by_name.setdefault(alias.name, []).append((one, alias))
@@ -89,12 +95,13 @@ def _unsatisfiable(case: Case) -> Iterator[Hit]:
         if all(reason for reason, _ in reasons):
             reason, spec = reasons[0]
             places = "" if len(specs) == 1 else f", nor can any of {len(specs) - 1} others"
-            yield Hit(
+            found[name] = Hit(
                 alternatives[0][0].source,
                 f"no device can ever do for {name}: the entry in {spec.source} {reason}{places}",
                 "a device_spec that lists what the alias asks for",
                 str(alternatives[0][0]),
             )
+    return found
 
 
 def _without_kind(alias: Alias, _one: Object) -> bool:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from lanekeeper.config.doctor.case import Case
 from lanekeeper.config.doctor.finding import Hit, Rule
 from lanekeeper.config.doctor.host import Host
+from lanekeeper.config.doctor.rules_alias import unsatisfiable
 from lanekeeper.config.doctor.rules_network import EXCLUDED, MAPPINGS
 from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.pci.address import PciAddress
@@ -48,9 +49,10 @@ def _management(case: Case) -> Iterator[Hit]:
         for device in takes:
             interface = host.facts.interface_of(device.address)
             if interface is not None and interface.is_management:
+                carries = interface.doubt or f"which carries {', '.join(interface.carries)}"
                 says = (
-                    f"lists {device.address} ({interface.name}), which carries "
-                    f"{', '.join(interface.carries)}: a guest that gets it cuts {host.name} off"
+                    f"lists {device.address} ({interface.name}), {carries}: "
+                    f"a guest that gets it cuts {host.name} off"
                 )
                 yield _at(hit, says, "product_id or address of what is meant")
 
@@ -159,8 +161,9 @@ def _alias_nothing(case: Case) -> Iterator[Hit]:
     if found is None or not found[1].listed:
         return  # each entry is told already that it lists nothing
     host, covered = found
+    never = unsatisfiable(case)  # on no host, which is told already
     for name, alias in covered.aliases.items():
-        if not alias.devices:
+        if not alias.devices and name not in never:
             one = next(one for one, spec in case.good_aliases if spec.name == name)
             near = f"; nearest is {alias.nearest}" if alias.nearest else ""
             yield Hit(one.source, f"no device of {host.name} does for {name}{near}", "", str(one))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.near_miss import instead_of_device, instead_of_pf, near_names, told
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.device import DevicePolicy
@@ -40,32 +41,47 @@ class Choice:
 
     One that means a function which cannot be read is refused. So is one that means what an
     earlier one has, and it does not have it.
+
+    Attributes:
+        left: functions of the entries that are left out on purpose.
+        is_partial: some entry has nothing here, for now: what was written for it stays.
     """
 
     pfs: Chosen
     devices: ChosenDevices
     refusals: tuple[Refusal, ...]
     unmet: tuple[Unmet, ...] = ()
+    left: frozenset[PciAddress] = frozenset()
+    is_partial: bool = False
 
 
-def choose(policy: Policy, host: HostFacts) -> Choice:
-    """Find the functions that each entry means."""
+def choose(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Choice:
+    """Find the functions that each entry means, but for those of the entries *without*."""
     owners: dict[PciAddress, str] = {}
     refusals: list[Refusal] = []
     unmet: list[Unmet] = []
     pfs: Chosen = []
+    left: list[PciDevice] = []
     for entry in policy.pfs:
+        if entry.path in without:
+            left += entry.selector.select(host.pfs, host)
+            continue
         found = entry.selector.select(host.pfs, host)
         refusals += _wrong(_Kind.PF, entry, found, host, owners)
         unmet += _unmet(_Kind.PF, entry, found, host)
         pfs += [(entry, pf) for pf in _own(entry, found, owners)]
     devices: ChosenDevices = []
     for whole in policy.devices:
+        if whole.path in without:
+            left += whole.selector.select(host.whole, host)
+            continue
         found = whole.selector.select(host.whole, host)
         refusals += _wrong(_Kind.DEVICE, whole, found, host, owners)
         unmet += _unmet(_Kind.DEVICE, whole, found, host)
         devices += [(whole, device) for device in _own(whole, found, owners)]
-    return Choice(pfs, devices, tuple(refusals), tuple(unmet))
+    aside = frozenset(device.address for device in left)
+    is_partial = bool(unmet or without)
+    return Choice(pfs, devices, tuple(refusals), tuple(unmet), aside, is_partial)
 
 
 def _own(
@@ -84,8 +100,8 @@ def _wrong(
     host: HostFacts,
     owners: dict[PciAddress, str],
 ) -> Iterator[Refusal]:
-    if entry.selector.index is not None and host.device_faults:
-        yield _order_unknown(kind, entry, host)
+    if entry.selector.index is not None and (faults := _countable(entry, found, host)):
+        yield _order_unknown(kind, entry, faults)
     if not found and _fault_of(entry, host):
         yield Refusal(*_nothing_selected(kind, entry, host))
     for device in found:
@@ -138,9 +154,24 @@ def _fix(
             yield f"{name} is set aside, since {fault}: it may be what is meant"
 
 
-def _order_unknown(kind: _Kind, entry: _Entry, host: HostFacts) -> Refusal:
+def _countable(entry: _Entry, found: Sequence[PciDevice], host: HostFacts) -> list[str]:
+    """Return the functions set aside that may stand before the one which the index means."""
+    last = found[-1].address if found else None
+    names = [name for name, _ in host.device_faults]
+    return [name for name in names if _may_be_before(name, entry, last)]
+
+
+def _may_be_before(name: str, entry: _Entry, last: PciAddress | None) -> bool:
+    try:
+        address = PciAddress.parse(name)
+    except Invalid:
+        return True
+    return entry.selector.may_be_at(address) and (last is None or address < last)
+
+
+def _order_unknown(kind: _Kind, entry: _Entry, faults: Sequence[str]) -> Refusal:
     """A card that cannot be read is no card that can be counted: the next one would be taken."""
-    names = ", ".join(name for name, _ in host.device_faults)
+    names = ", ".join(faults)
     index = f"index {entry.selector.index}"
     reason = f"{index} counts {kind}s, and {names} cannot be read: it may be one"
     return Refusal(
@@ -154,4 +185,4 @@ def _order_unknown(kind: _Kind, entry: _Entry, host: HostFacts) -> Refusal:
 def _two_owners(kind: _Kind, entry: _Entry, other: str, device: PciDevice) -> Refusal:
     reason = f"{device.address} is chosen by {other} and by {entry.path}"
     fix = f"let one entry choose each {kind}"
-    return Refusal(f"{kind.lower()}-chosen-twice", entry.path, reason, fix)
+    return Refusal(f"{kind.lower()}-chosen-twice", entry.path, reason, fix, other)

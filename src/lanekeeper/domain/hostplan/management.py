@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface
-from lanekeeper.domain.hostplan.step import Step
+from lanekeeper.domain.hostplan.step import Caution, Step
+
+_ROUTES = "routes"
 
 
 def management_touched(steps: Iterable[Step], host: HostFacts) -> tuple[Interface, ...]:
@@ -22,3 +24,24 @@ def management_touched(steps: Iterable[Step], host: HostFacts) -> tuple[Interfac
         for interface in host.interfaces
         if interface.is_management and {str(interface.device), interface.name} & named
     )
+
+
+def management_code(interface: Interface) -> str:
+    """Return the code of a refusal to touch *interface*, which is, or may be, the host's own."""
+    return "management-unknown" if interface.doubt else "management-nic"
+
+
+def aside_cautions(host: HostFacts) -> Iterator[Caution]:
+    """Say what of the host cannot be read, and what that means for a plan."""
+    doubted = " or ".join(each.name for each in host.interfaces if each.doubt)
+    for part, reason in host.aside:
+        if part != _ROUTES:
+            yield Caution("host-part-unreadable", part, reason, "the plan is made without it")
+            continue
+        means = f"whether {doubted} carries the way to the host is not known" if doubted else ""
+        means = means or "no interface of a PCI function can be meant"
+        fix = (
+            "what would touch it is refused until the line makes sense; manage_management: true "
+            "allows it, and the change goes back by itself unless it is confirmed"
+        )
+        yield Caution("routes-unreadable", part, f"{reason}: {means}", fix if doubted else "")

@@ -46,6 +46,7 @@ class Interface:
         is_up: set up by the administrator, whatever the cable says.
         carries: what of the host's own traffic goes through it, in words; empty for nothing.
         is_management: whether cutting it may cut the host off.
+        doubt: why that is not known, where it is not: it counts as if it did then.
     """
 
     name: str
@@ -53,6 +54,14 @@ class Interface:
     is_up: bool
     carries: tuple[str, ...] = ()
     is_management: bool = False
+    doubt: str = ""
+
+    @property
+    def duty(self) -> str:
+        """What of the host's traffic it carries, or may; in words."""
+        if self.doubt:
+            return f"{self.name} may carry the way to the host: {self.doubt}"
+        return f"{self.name} carries {' and '.join(self.carries)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class HostFacts:
             that is every module of this kernel, or those of VFIO alone.
         drivers: of PCI functions that are registered now.
         device_faults: functions that are set aside, and why.
+        aside: parts of the host that cannot be read and that a plan can do without, and why.
         node_faults: what of NUMA nodes could not be read, by :func:`node_name`.
         aliases: for each module what it matches, as ``v00008086d000010C9sv*sd*bc*sc*i*``; of a
             captured machine those of VFIO's drivers alone.
@@ -127,6 +137,7 @@ class HostFacts:
     devices: tuple[PciDevice, ...] = ()
     device_faults: tuple[tuple[str, str], ...] = ()
     node_faults: tuple[tuple[str, str], ...] = ()
+    aside: tuple[tuple[str, str], ...] = ()
     interfaces: tuple[Interface, ...] = ()
     autoprobe: Mapping[PciAddress, bool] = field(default_factory=dict)
     vf_products: Mapping[PciAddress, int] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lanekeeper.domain.hostplan.action import Change, UpdateBootLoader
+from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Plan, Step
@@ -17,10 +18,15 @@ from lanekeeper.domain.hostplan.steps.binding import module_load_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.boot.contradiction import contradiction_pending
 from lanekeeper.domain.hostplan.steps.boot.grub import lacking, own_overruling
-from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
+from lanekeeper.domain.hostplan.steps.files import (
+    each_once,
+    foreign_refusals,
+    obstacle_refusals,
+)
 from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_of_image
-from lanekeeper.domain.hostplan.steps.module import option_steps
+from lanekeeper.domain.hostplan.steps.module import blacklist_refusals, option_steps
 from lanekeeper.domain.hostplan.steps.persist import persist_steps
+from lanekeeper.domain.hostplan.steps.purpose import purpose_refusals_of_image
 
 _MENU = ("etc/default/grub", "etc/grub.d/")
 _BY_HAND = "do it in the image (chroot)"
@@ -31,7 +37,7 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
     """Return the steps that give the image *host* the files of *policy*, and what is left."""
     overruling = own_overruling(host) if policy.persist else ()
     booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
-    steps = dict.fromkeys(
+    steps = each_once(
         [
             *option_steps(policy, host, None),
             *module_load_steps(policy, host),
@@ -42,11 +48,14 @@ def offline_plan(policy: Policy, host: HostFacts) -> Plan:
     files, rest = Plan(tuple(map(_in_image, steps))).file_part()
     refusals = (
         *boot_refusals(policy, host),
+        *blacklist_refusals(policy, host, None),
+        *purpose_refusals_of_image(policy),
         *obstacle_refusals(files, host),
         *foreign_refusals(files, host),
     )
     pending = tuple(_pending(policy, host, files, rest))
-    return Plan(() if refusals else files, refusals, pending)
+    cautions = tuple(policy_cautions(policy, host))
+    return Plan(() if refusals else files, refusals, pending, warnings=cautions)
 
 
 def _in_image(step: Step) -> Step:

@@ -42,7 +42,8 @@ Before=libvirtd.service virtqemud.service openvswitch-switch.service lanekeeper-
 Type=oneshot
 RemainAfterExit=yes
 # Nobody is there to confirm anything at boot; what was not confirmed before it goes back first.
-ExecStart={program} host apply --policy /{policy} --confirm-within 0
+# An entry that is refused by then, as that of a replaced card, keeps none of the others back.
+ExecStart={program} host apply --policy /{policy} --confirm-within 0 --leave-refused
 
 [Install]
 WantedBy=multi-user.target
@@ -58,11 +59,12 @@ _GRUB = """\
 GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {arguments}"
 """
 
+_SAVED_BEFORE = "# saved_entry before: "
 _ENTRY_SCRIPT = """\
 #!/bin/sh
 # Written by `lanekeeper host apply`; `lanekeeper host rollback` removes it.
 # The entries of 10_linux once more with these arguments; the first of them is called {id}.
-[ -x /etc/grub.d/10_linux ] || exit 0
+{before}[ -x /etc/grub.d/10_linux ] || exit 0
 GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {arguments}"
 GRUB_DISABLE_RECOVERY=true
 export GRUB_CMDLINE_LINUX_DEFAULT GRUB_DISABLE_RECOVERY
@@ -84,9 +86,19 @@ def grub_lines(arguments: tuple[str, ...], *, saved: bool = False) -> str:
     return lines + ("GRUB_DEFAULT=saved\n" if saved else "")
 
 
-def entry_script(arguments: tuple[str, ...]) -> str:
-    """Return the script that adds entries with *arguments* to GRUB's menu."""
-    return _ENTRY_SCRIPT.format(arguments=" ".join(arguments), id=ENTRY_ID)
+def entry_script(arguments: tuple[str, ...], saved_before: str = "") -> str:
+    """Return the script that adds entries with *arguments* to GRUB's menu.
+
+    It notes which entry was saved before, for the day on which the policy wants none of it.
+    """
+    before = f"{_SAVED_BEFORE}{saved_before}\n" if saved_before else ""
+    return _ENTRY_SCRIPT.format(arguments=" ".join(arguments), id=ENTRY_ID, before=before)
+
+
+def saved_before(script: str) -> str:
+    """Return the entry that *script* notes; empty for none."""
+    lines = (line for line in script.splitlines() if line.startswith(_SAVED_BEFORE))
+    return next(lines, "").removeprefix(_SAVED_BEFORE)
 
 
 def directories_of(path: str) -> tuple[str, ...]:

@@ -7,15 +7,18 @@ policy has its module in ``steps``; the order in which the kernel wants them is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.choice import choose
+from lanekeeper.domain.hostplan.management import aside_cautions
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, State
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
+from lanekeeper.domain.hostplan.steps.boot.grub import own_overruling
 from lanekeeper.domain.hostplan.steps.boot_taking import boot_taking_refusals
 from lanekeeper.domain.hostplan.steps.device import (
     device_pending,
@@ -23,7 +26,11 @@ from lanekeeper.domain.hostplan.steps.device import (
     device_states,
     device_steps,
 )
-from lanekeeper.domain.hostplan.steps.files import foreign_refusals, obstacle_refusals
+from lanekeeper.domain.hostplan.steps.files import (
+    each_once,
+    foreign_refusals,
+    obstacle_refusals,
+)
 from lanekeeper.domain.hostplan.steps.huge_pages import (
     huge_page_refusals,
     huge_page_states,
@@ -54,11 +61,16 @@ from lanekeeper.domain.hostplan.steps.purpose import purpose_refusals
 from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
 
 
-def plan(policy: Policy, host: HostFacts) -> Plan:
-    """Return what turns *host* into what *policy* says; empty when it is so already."""
-    choice = choose(policy, host)
+def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan:
+    """Return what turns *host* into what *policy* says; empty when it is so already.
+
+    The entries at the paths *without* are left out of it.
+    """
+    choice = choose(policy, host, without)
     chosen = choice.pfs
     overruling = overruling_arguments(policy, host, chosen)
+    if choice.is_partial and policy.persist:
+        overruling += own_overruling(host)
     booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
     refusals = [
         *choice.refusals,
@@ -73,7 +85,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *boot_refusals(booted, host),
         *boot_taking_refusals(booted, host),
     ]
-    options, counts = [*option_steps(policy, host, chosen)], [*max_vfs_steps(policy, host, chosen)]
+    options, counts = [*option_steps(policy, host, choice)], [*max_vfs_steps(policy, host, chosen)]
     steps = [
         *options,
         *module_steps(host, choice),
@@ -88,7 +100,7 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *persist_steps(policy, host),
         *boot_steps(booted, host),
     ]
-    once = tuple(dict.fromkeys(steps))  # two files may need one directory
+    once = each_once(steps)
     refusals += [*obstacle_refusals(once, host), *foreign_refusals(once, host)]
     pending = [
         *max_vfs_pending(policy, host, chosen),
@@ -104,7 +116,11 @@ def plan(policy: Policy, host: HostFacts) -> Plan:
         *argument_states(booted, host),
     ]
     return Plan(
-        () if refusals else once, tuple(refusals), tuple(pending), tuple(states), choice.unmet
+        () if refusals else once,
+        tuple(refusals),
+        tuple(pending),
+        tuple(states),
+        (*choice.unmet, *policy_cautions(policy, host), *aside_cautions(host)),
     )
 
 

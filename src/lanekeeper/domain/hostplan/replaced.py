@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from lanekeeper.domain.hostplan.choice import choose
+from lanekeeper.domain.hostplan.choice import Choice, choose
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.selector import DeviceSelector
@@ -23,9 +23,19 @@ _RULE = re.compile(
 )
 
 
-def identities(policy: Policy, host: HostFacts) -> dict[str, str]:
-    """Return the ids of each function that *policy* means, by its address."""
-    return {str(device.address): _ids(device) for _, _, device in _chosen(policy, host)}
+def identities(
+    policy: Policy, host: HostFacts, known: Mapping[str, str], without: Collection[str] = ()
+) -> dict[str, str]:
+    """Return the ids of each function that *policy* means, by its address.
+
+    While some entry has nothing here, or is one of those *without*, the functions *known* before
+    which are gone or not looked at are kept in mind: another one there is not theirs.
+    """
+    choice = choose(policy, host, without)
+    found = {str(device.address): _ids(device) for _, _, device in _of(choice)}
+    here = {str(device.address) for device in host.devices} - {*map(str, choice.left)}
+    gone = {at: ids for at, ids in known.items() if at not in here} if choice.is_partial else {}
+    return gone | found
 
 
 def identities_of_rules(rules: str) -> dict[str, str]:
@@ -65,7 +75,10 @@ def is_news(now: Mapping[str, str], known: Mapping[str, str]) -> bool:
 
 
 def _chosen(policy: Policy, host: HostFacts) -> Iterator[tuple[str, DeviceSelector, PciDevice]]:
-    choice = choose(policy, host)
+    return _of(choose(policy, host))
+
+
+def _of(choice: Choice) -> Iterator[tuple[str, DeviceSelector, PciDevice]]:
     yield from ((entry.path, entry.selector, pf) for entry, pf in choice.pfs)
     yield from ((whole.path, whole.selector, device) for whole, device in choice.devices)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from lanekeeper.domain.hostplan.action import Change, FileChange
+
+_ENTRY = re.compile(r"\b(?:pfs|devices)\[\d+\]")
 
 
 class Impact(StrEnum):
@@ -36,12 +39,24 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the policy cannot be applied to this host, and what would help."""
+    """Why the policy cannot be applied to this host, and what would help.
+
+    Attributes:
+        beside: the other entry, where two contradict each other.
+        place: file and line of the policy that it is about; empty where it is about none.
+    """
 
     code: str
     subject: str
     reason: str
     fix: str
+    beside: str = ""
+    place: str = ""
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The entries of ``pfs`` and ``devices`` that it is about: without them it is none."""
+        return tuple(_ENTRY.findall(f"{self.subject} {self.beside}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,18 @@ class Unmet:
     subject: str
     reason: str
     fix: str
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What an operator should know before the steps are taken; it keeps none from being taken."""
+
+    code: str
+    subject: str
+    reason: str
+    fix: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +104,20 @@ class State:
 class Plan:
     """Steps in order; *refusals* forbid all of them. *pending* is what waits, and for what.
 
-    *warnings* are entries that have nothing here: a card that is gone keeps no other from its VFs.
+    *warnings* are entries that have nothing here, since a card that is gone keeps no other from
+    its VFs, and cautions. *left_out* is why entries are not in it, where the rest was asked for.
     """
 
     steps: tuple[Step, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     pending: tuple[str, ...] = ()
     states: tuple[State, ...] = ()
-    warnings: tuple[Unmet, ...] = ()
+    warnings: tuple[Unmet | Caution, ...] = ()
+    left_out: tuple[Refusal, ...] = ()
+
+    @property
+    def unmet(self) -> tuple[Unmet, ...]:
+        return tuple(each for each in self.warnings if isinstance(each, Unmet))
 
     @property
     def is_empty(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.adoption.note import Note
 from lanekeeper.domain.hostplan.boot_loader import argument_key
-from lanekeeper.domain.hostplan.findings.sriov import max_vfs_options
+from lanekeeper.domain.hostplan.findings.sriov import max_vfs_each, max_vfs_options
 from lanekeeper.domain.hostplan.survey import Survey
 from lanekeeper.domain.pci.device import PciDevice
 
@@ -40,13 +40,7 @@ def _waiting(survey: Survey) -> Iterator[tuple[str, str, str]]:
 
 
 def _entries(pfs: list[PciDevice], counts: str) -> Iterator[str]:
-    """Yield an entry for each PF without VFs. One number is for every card of the driver.
-
-    Source: Linux ``drivers/net/ethernet/intel/igb/igb_main.c``, max_vfs; where a driver takes
-    several numbers, each is for one card, in bus order.
-    """
-    numbers = [int(count or 0) for count in counts.split(",")]
-    for at, pf in enumerate(pfs):
-        asked = numbers[0] if len(numbers) == 1 else (*numbers, *[0] * len(pfs))[at]
+    """Yield an entry for each PF without VFs."""
+    for pf, asked in zip(pfs, max_vfs_each(counts, len(pfs)), strict=True):
         if asked and not pf.num_vfs:
             yield f'{{pf: "{pf.address}", vfs: {min(asked, pf.total_vfs)}}}'

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lanekeeper.domain.hostplan.boot_loader import argument_key
 from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
+from lanekeeper.domain.hostplan.iommu_argument import last_off
 from lanekeeper.domain.hostplan.observed import argument_holds
 from lanekeeper.domain.hostplan.survey import Survey
 
@@ -83,6 +85,7 @@ LOST_AT_REBOOT = Kind(
 )
 
 _MISSPELT = ("intel_iommu=pt", "amd_iommu=pt")
+_UNDONE = "intel_iommu"
 _OFF = ("intel_iommu=off", "amd_iommu=off", "iommu=off", "iommu=soft")
 
 
@@ -95,6 +98,8 @@ def _iommu(survey: Survey) -> Iterator[Finding]:
         yield ON.found("host", "the IOMMU translates", source)
         return
     off = [word for word in host.cmdline if word in _OFF]
+    if last_off(_UNDONE, host.cmdline) is None:  # a later intel_iommu=on counts
+        off = [word for word in off if argument_key(word) != _UNDONE]
     is_amd = "svm" in host.cpu_flags and not _is_intel(survey)
     arguments = "iommu=pt" if is_amd else "intel_iommu=on, iommu=pt"
     table = f"/sys/firmware/acpi/tables has {host.dma_table or 'neither DMAR nor IVRS'}"

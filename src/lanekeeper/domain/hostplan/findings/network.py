@@ -51,7 +51,7 @@ _KINDS = {"bridge": "a port of bridge", "bond": "part of bond", "ovs": "a port o
 
 def _management(survey: Survey) -> Iterator[Finding]:
     for interface in survey.host.interfaces:
-        if interface.is_management:
+        if interface.is_management and not interface.doubt:
             yield MANAGEMENT.found(
                 f"{interface.device} ({interface.name})",
                 "carries the host's own traffic; no plan touches it unless told",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Kind, Severity
 from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.domain.hostplan.step import Plan, Refusal, Unmet
+from lanekeeper.domain.hostplan.step import Caution, Plan, Refusal, Unmet
 
 HOLDS = Kind("policy-holds", Severity.OK, "The host is as the policy wants it.")
 DIFFERS = Kind(
@@ -31,6 +31,14 @@ UNMET = Kind(
     "the policy is applied without it.",
     "as the finding says",
 )
+RISK = Kind(
+    "policy-risk",
+    Severity.WARNING,
+    "The policy can be applied, and has something that an operator should know; the id is "
+    "`policy-` and the code of the warning, `policy-module-unknown` say.",
+    "As the finding says; nothing is refused for it.",
+    "as the finding says",
+)
 UNFINISHED = Kind(
     "change-unfinished",
     Severity.ERROR,
@@ -46,34 +54,34 @@ UNREADABLE = Kind(
     "Nothing is changed here, nor taken back, before it is mended or moved away.",
     "lanekeeper host changes",
 )
-KINDS = (HOLDS, DIFFERS, REFUSED, UNMET, UNFINISHED, UNREADABLE)
+KINDS = (HOLDS, DIFFERS, REFUSED, UNMET, RISK, UNFINISHED, UNREADABLE)
 
 
 def policy_findings(policy: Policy, found: Plan) -> tuple[Finding, ...]:
     """Say whether the host is as *policy* wants it, from the plan that was made of both."""
     told = (
         *(_of_entry(REFUSED, refusal) for refusal in found.refusals),
-        *(_of_entry(UNMET, unmet) for unmet in found.warnings),
+        *(_of_entry(UNMET if isinstance(each, Unmet) else RISK, each) for each in found.warnings),
     )
     if found.steps:
         first = f"first: {found.steps[0].do}"
         steps = "1 step" if len(found.steps) == 1 else f"{len(found.steps)} steps"
         summary = f"{steps} away from the policy"
         return (*told, DIFFERS.found("host", summary, first))
-    if told:
+    if found.refusals or found.unmet:
         return told
     wanted = sum(entry.vfs for entry in policy.pfs)
     summary = f"the host is as the policy wants it ({wanted} VFs)"
-    return (HOLDS.found("host", summary, "the plan is empty"),)
+    return (*told, HOLDS.found("host", summary, "the plan is empty"))
 
 
-def _of_entry(kind: Kind, one: Refusal | Unmet) -> Finding:
+def _of_entry(kind: Kind, one: Refusal | Unmet | Caution) -> Finding:
     return Finding(
         id=f"policy-{one.code}",
         severity=kind.severity,
         subject=one.subject,
         summary=one.reason,
-        evidence="the policy",
+        evidence=one.place or "the policy",
         consequence=kind.consequence,
         fix=one.fix,
         docs=f"{PAGE}#{kind.id}",

@@ -120,7 +120,8 @@ def _pfs(survey: Survey) -> Iterator[Finding]:
 
 def _pf(pf: PciDevice, survey: Survey) -> Iterator[Finding]:
     subject = named(pf)
-    evidence = f"sriov_numvfs is {pf.num_vfs}, sriov_totalvfs {pf.total_vfs}"
+    home = f"/sys/bus/pci/devices/{pf.address}"
+    evidence = f"{home}/sriov_numvfs is {pf.num_vfs}, sriov_totalvfs {pf.total_vfs}"
     summary = f"VFs {pf.num_vfs} of {pf.total_vfs}"
     if pf.num_vfs:
         yield PRESENT.found(subject, summary, evidence)
@@ -129,9 +130,11 @@ def _pf(pf: PciDevice, survey: Survey) -> Iterator[Finding]:
         yield NONE.found(subject, summary, evidence, fix)
     if pf.driver is None:
         no_driver = "the PF has no driver, so it cannot create VFs"
-        yield NO_DRIVER.found(subject, no_driver, "no driver link")
+        yield NO_DRIVER.found(subject, no_driver, f"{home} has no driver link")
     elif "vfio" in pf.driver:
-        yield PF_ON_VFIO.found(subject, f"the PF is on {pf.driver}", f"driver is {pf.driver}")
+        yield PF_ON_VFIO.found(
+            subject, f"the PF is on {pf.driver}", f"{home}/driver leads to {pf.driver}"
+        )
     interface = survey.host.interface_of(pf.address)
     if interface is not None and not interface.is_up:
         yield LINK_DOWN.found(
@@ -220,9 +223,8 @@ def _max_vfs(survey: Survey) -> Iterator[Finding]:
     """Read the module option, which counts for all cards of a driver, one number each or one."""
     for module, counts, source in max_vfs_options(survey):
         pfs = [pf for pf in survey.host.pfs if (pf.driver or "").replace("-", "_") == module]
-        wanted = [int(count) for count in counts.split(",") if count]
-        for number, pf in enumerate(pfs):
-            asked = wanted[number] if number < len(wanted) else 0
+        wanted = max_vfs_each(counts, len(pfs))
+        for pf, asked in zip(pfs, wanted, strict=True):
             if asked > pf.total_vfs:
                 yield TOO_MANY.found(
                     named(pf),
@@ -232,7 +234,8 @@ def _max_vfs(survey: Survey) -> Iterator[Finding]:
                 )
         entries = ", ".join(
             f'{{pf: "{pf.address}", vfs: {min(asked, pf.total_vfs)}}}'
-            for pf, asked in zip(pfs, wanted, strict=False)
+            for pf, asked in zip(pfs, wanted, strict=True)
+            if asked
         )
         yield MAX_VFS.found(
             module,
@@ -240,6 +243,16 @@ def _max_vfs(survey: Survey) -> Iterator[Finding]:
             source,
             f"take it out; policy: pfs: [{entries}]" if entries else "take it out",
         )
+
+
+def max_vfs_each(counts: str, cards: int) -> list[int]:
+    """Return how many VFs each card of the driver gets. One number is for every card.
+
+    Source: Linux ``drivers/net/ethernet/intel/igb/igb_main.c``, max_vfs; where a driver takes
+    several numbers, each is for one card, in bus order.
+    """
+    numbers = [int(count or 0) for count in counts.split(",")]
+    return numbers * cards if len(numbers) == 1 else [*numbers, *[0] * cards][:cards]
 
 
 def max_vfs_options(survey: Survey) -> Iterator[tuple[str, str, str]]:

@@ -63,6 +63,7 @@ class Policy:
         manage_management: whether the interface that carries the host's own traffic may change.
         separate_entry: whether only an entry of its own in the boot menu gets the arguments.
         text: the file as it was read; this is what persistence keeps.
+        source: how errors call that file; empty for a policy of no file.
     """
 
     pfs: tuple[PfPolicy, ...] = ()
@@ -76,9 +77,10 @@ class Policy:
     manage_management: bool = False
     separate_entry: bool = False
     text: str = ""
+    source: str = ""
 
 
-def parse_policy(document: object, text: str = "") -> Policy:
+def parse_policy(document: object, text: str = "", source: str = "") -> Policy:
     """Read a policy from what a YAML or JSON reader gives.
 
     Raises:
@@ -99,6 +101,7 @@ def parse_policy(document: object, text: str = "") -> Policy:
             },
             separate_entry=problems.read(_separate_entry, top.get("boot", {})),
             text=text,
+            source=source,
         )
     _refuse_without_iommu(policy)
     return policy

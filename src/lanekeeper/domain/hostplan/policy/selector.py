@@ -69,6 +69,10 @@ class DeviceSelector:
         found = tuple(one for one in among if not any(self.mismatches(one, host)))
         return found if self.index is None else found[self.index : self.index + 1]
 
+    def may_be_at(self, address: PciAddress) -> bool:
+        """Whether a function at *address*, of which nothing else is known, may be meant."""
+        return self.address is None or _covers(self.address, address)
+
     def mismatches(self, device: PciDevice, host: HostFacts) -> Iterator[tuple[str, str, str]]:
         """Yield what keeps *device* from being meant: field, what is asked, what it has."""
         if self.address is not None and not _covers(self.address, device.address):

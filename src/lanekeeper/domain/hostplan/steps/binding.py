@@ -11,6 +11,7 @@ sriov_drivers_autoprobe; udev(7); modules-load.d(5).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
@@ -24,6 +25,8 @@ from lanekeeper.domain.hostplan.steps.files import own_file_steps
 from lanekeeper.domain.hostplan.steps.module import wanted_modules
 from lanekeeper.domain.pci.address import PciAddress, vf_address
 from lanekeeper.domain.pci.device import PciDevice
+
+_ABOUT = re.compile(r'KERNEL=="([0-9a-f:.]+)"')
 
 
 def module_load_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
@@ -39,12 +42,33 @@ def module_load_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
 def rule_steps(policy: Policy, host: HostFacts, chosen: Choice) -> Iterator[Step]:
     """Write udev rules that keep other drivers from these VFs and devices."""
     if policy.persist:
-        lines = [line for entry, pf in chosen.pfs for line in _rules(entry, pf, host)]
+        vfs = [line for entry, pf in chosen.pfs for line in _rules(entry, pf, host)]
         devices = [_device_rule(entry, device) for entry, device in chosen.devices]
+        lines = [*vfs, *devices]
+        if chosen.is_partial:
+            lines = [*_with_those_before(lines, chosen, host)]
         why = "VFs that somebody else makes get no other driver"
         if devices:
             why = "from the start of the next boot no other driver takes these devices"
-        yield from own_file_steps(host, persistence.UDEV_FILE, "".join([*lines, *devices]), why)
+        yield from own_file_steps(host, persistence.UDEV_FILE, "".join(lines), why)
+
+
+def _with_those_before(lines: list[str], chosen: Choice, host: HostFacts) -> Iterator[str]:
+    """Yield *lines* and, in their old places, those of functions that are gone or left out."""
+    text = host.files.get(persistence.UDEV_FILE) or ""
+    before = text.splitlines(keepends=True) if persistence.SIGN in text else []
+    here = {device.address for device in host.devices if not _is_left(device, chosen)}
+    for _, pf in chosen.pfs:
+        here |= {at for index in range(pf.total_vfs) if (at := _address(pf, index, host))}
+    for line in before:
+        about = _ABOUT.search(line)
+        if line in lines or (about and PciAddress.parse(about[1]) not in here):
+            yield line
+    yield from (line for line in lines if line not in before)
+
+
+def _is_left(device: PciDevice, chosen: Choice) -> bool:
+    return not chosen.left.isdisjoint((device.address, device.parent or device.address))
 
 
 def _rules(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[str]:

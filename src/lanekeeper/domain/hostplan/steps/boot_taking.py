@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lanekeeper.domain.hostplan.management import management_code
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal
@@ -54,13 +55,12 @@ def _takers(policy: Policy, device: PciDevice) -> Iterator[tuple[str, str]]:
 
 
 def _refusal(subject: str, what: str, interface: Interface) -> Refusal:
-    carries = " and ".join(interface.carries)
-    reason = f"{what}, {interface.name} ({interface.device}) with it, which carries {carries}"
+    reason = f"{what}, {interface.device} with it: {interface.duty}"
     fix = (
         "name devices by address in pfs instead of by ids, and leave its driver alone; "
         "manage_management: true allows it"
     )
-    return Refusal("management-nic", subject, reason, fix)
+    return Refusal(management_code(interface), subject, reason, fix)
 
 
 def _has_id(value: str, device: PciDevice) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lanekeeper.domain.hostplan.action import BindDevice
 from lanekeeper.domain.hostplan.choice import ChosenDevices
 from lanekeeper.domain.hostplan.isolation import holds_group
+from lanekeeper.domain.hostplan.management import management_code
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.device import Allow, DevicePolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
@@ -58,11 +59,12 @@ def _traffic_lost(
     policy: Policy, entry: DevicePolicy, device: PciDevice, host: HostFacts, subject: str
 ) -> Iterator[Refusal]:
     for interface in host.interfaces:
-        if interface.device != device.address or not interface.carries:
+        if interface.device != device.address or not (interface.carries or interface.doubt):
             continue
-        reason = f"{interface.name} carries {' and '.join(interface.carries)}"
+        reason = interface.duty
         if interface.is_management and not policy.manage_management:
-            yield Refusal("management-nic", subject, reason, "manage_management: true allows it")
+            fix = "manage_management: true allows it"
+            yield Refusal(management_code(interface), subject, reason, fix)
         elif not interface.is_management and Allow.ADDRESSES not in entry.allow:
             fix = "take the addresses off it; allow: [addresses] gives it away with them"
             yield Refusal("device-carries-traffic", subject, reason, fix)
@@ -90,8 +92,7 @@ def device_steps(entry: DevicePolicy, device: PciDevice, host: HostFacts) -> Ite
 def _lost(device: PciDevice, host: HostFacts) -> Iterator[str]:
     for interface in host.interfaces:
         if interface.device == device.address:
-            carried = f" carries {' and '.join(interface.carries)}" if interface.carries else ""
-            yield f"{interface.name}{carried}"
+            yield interface.duty if interface.carries or interface.doubt else interface.name
     if device.address in host.boot_displays:
         yield "the console's screen"
     yield from host.mounted.get(device.address, ())

@@ -55,6 +55,14 @@ def own_file_steps(
         yield Step(RemoveFile(path), (WriteFile(path, before),), why, impact)
 
 
+def each_once(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return *steps* with each once; a directory that two files need is made for the first."""
+    found: dict[object, Step] = {}
+    for step in steps:
+        found.setdefault(step.do if isinstance(step.do, MakeDirectory) else step, step)
+    return tuple(found.values())
+
+
 def obstacle_refusals(steps: Collection[Step], host: HostFacts) -> Iterator[Refusal]:
     """Refuse to put a file, a link or a directory where something of another kind lies."""
     places = dict.fromkeys(_OF_CHANGES, "directory")

@@ -11,7 +11,7 @@ from lanekeeper.domain.hostplan.action import LoadModule
 from lanekeeper.domain.hostplan.choice import Choice, Chosen
 from lanekeeper.domain.hostplan.driver_fit import Kind, fits, fitting, kind_of, kind_of_vfs
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy.device import VFIO
+from lanekeeper.domain.hostplan.policy.device import VFIO, DevicePolicy
 from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER, PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.reading import VERY_NEAR
@@ -113,14 +113,18 @@ def _named(entries: Iterable[PfPolicy]) -> Iterator[tuple[str, PfPolicy]]:
 
 
 def _needs(chosen: Choice) -> Iterator[_Need]:
+    yield from _needs_of([pf for pf, _ in chosen.pfs], [whole for whole, _ in chosen.devices])
+
+
+def _needs_of(pfs: Iterable[PfPolicy], devices: Iterable[DevicePolicy]) -> Iterator[_Need]:
     """Yield each driver that is named, with the first entry that names it."""
     found: dict[str, _Need] = {}
-    for driver, entry in _named(entry for entry, _ in chosen.pfs):
+    for driver, entry in _named(pfs):
         migrates = entry.live_migration and driver == MIGRATION_DRIVER
         why = "it moves the VFs' state with a running guest"
         why = why if migrates else f"{entry.path} names it as vf_driver"
         found[driver] = _Need(driver, entry.path, "vf_driver", why)
-    for whole, _ in chosen.devices:
+    for whole in devices:
         why = f"{whole.path} is for it"
         found.setdefault(whole.driver, _Need(whole.driver, whole.path, "driver", why))
     yield from found.values()
@@ -150,7 +154,7 @@ def _driver(module: str) -> str:
     return VFIO if module == _module(VFIO) else module
 
 
-def option_steps(policy: Policy, host: HostFacts, chosen: Chosen | None) -> Iterator[Step]:
+def option_steps(policy: Policy, host: HostFacts, chosen: Choice | None) -> Iterator[Step]:
     """Write what modprobe is to know; loaded modules keep their options until loaded anew.
 
     *chosen* is None for an image, which has no devices: what their drivers need stays as it is.
@@ -159,14 +163,15 @@ def option_steps(policy: Policy, host: HostFacts, chosen: Chosen | None) -> Iter
         *(f"options {each.module} {' '.join(each.options)}\n" for each in policy.module_options),
         *(f"blacklist {module}\n" for module in policy.blacklist),
     ]
-    before = (host.files.get(persistence.MODPROBE_FILE) or "").splitlines(keepends=True)
-    orders = [line for line in before if line.startswith(_ORDER)]
-    others = [line for line in before if not line.startswith((_ORDER, "#"))]
+    there = (host.files.get(persistence.MODPROBE_FILE) or "").splitlines(keepends=True)
+    orders = [line for line in there if line.startswith(_ORDER)]
+    others = [line for line in there if not line.startswith((_ORDER, "#"))]
     impact, why = Impact.REBOOT, "modules get their options from there"
     if wanted == others:
         impact, why = Impact.NONE, "VFIO drivers are there before VFs are"
     if chosen is not None:
-        orders = [*_order(chosen)] if policy.persist else []
+        before = orders if chosen.is_partial else []
+        orders = [*_order(chosen.pfs, before)] if policy.persist else []
     text = "".join([*wanted, *orders])
     yield from own_file_steps(host, persistence.MODPROBE_FILE, text, why, impact)
     was_told = host.files.get(persistence.DRACUT_FILE) is not None
@@ -180,9 +185,12 @@ def _is_dracut(command: tuple[str, ...] | None) -> bool:
     return command is not None and command[0] == "dracut"
 
 
-def _order(chosen: Chosen) -> Iterator[str]:
-    """Have the driver of a PF wait for those that its VFs are for."""
+def _order(chosen: Chosen, before: Iterable[str]) -> Iterator[str]:
+    """Have the driver of a PF wait for those that its VFs are for; *before* are lines that stay."""
     found: dict[str, list[str]] = {}
+    for line in before:
+        own, _, earlier = line.removeprefix(_ORDER).partition(" pre: ")
+        found[own] = earlier.split()
     for entry, pf in chosen:
         for driver, _ in _named([entry]):
             if "vfio" in driver and pf.driver:
@@ -191,15 +199,21 @@ def _order(chosen: Chosen) -> Iterator[str]:
         yield f"{_ORDER}{own} pre: {' '.join(dict.fromkeys(drivers))}\n"
 
 
-def blacklist_refusals(policy: Policy, host: HostFacts, chosen: Choice) -> Iterator[Refusal]:
-    """Refuse to keep from loading what the policy itself needs."""
+def blacklist_refusals(policy: Policy, host: HostFacts, chosen: Choice | None) -> Iterator[Refusal]:
+    """Refuse to keep from loading what the policy itself needs.
+
+    *chosen* is None for an image, which has no devices: what drives them only their host knows.
+    """
     needed = {
         _module(pf.driver): f"it drives {pf.address} of {entry.path}"
-        for entry, pf in chosen.pfs
+        for entry, pf in (chosen.pfs if chosen is not None else ())
         if pf.driver
     }
+    entries = policy.pfs if chosen is None else [entry for entry, _ in chosen.pfs]
+    whole = policy.devices if chosen is None else [each for each, _ in chosen.devices]
     needed |= {
-        _module(need.driver): f"{need.path} names it as {need.key}" for need in _needs(chosen)
+        _module(need.driver): f"{need.path} names it as {need.key}"
+        for need in _needs_of(entries, whole)
     }
     needed |= {_module(name): "guests need it" for name in wanted_modules(policy, host)}
     for subject, module in _kept_from_loading(policy):

@@ -12,6 +12,7 @@ from lanekeeper.domain.hostplan.action import (
     SetVfCount,
 )
 from lanekeeper.domain.hostplan.choice import Chosen
+from lanekeeper.domain.hostplan.management import management_code
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
@@ -33,9 +34,8 @@ def pf_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Ref
             continue
         interface = host.interface_of(pf.address)
         if interface and interface.is_management and not policy.manage_management:
-            reason = f"{interface.name} carries {' and '.join(interface.carries)}"
             fix = "manage_management: true allows it"
-            yield Refusal("management-nic", subject, reason, fix)
+            yield Refusal(management_code(interface), subject, interface.duty, fix)
         if pf.driver is None and pf.num_vfs != entry.vfs:
             reason = "the PF has no driver, so nothing can create VFs"
             yield Refusal("pf-without-driver", subject, reason, "load the driver of the PF")
@@ -207,6 +207,6 @@ def _eswitch_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[
 def _traffic(pf: PciDevice, host: HostFacts) -> tuple[str, ...]:
     """Say what of the host's own traffic goes through *pf*."""
     interface = host.interface_of(pf.address)
-    if interface is None or not interface.carries:
+    if interface is None or not (interface.carries or interface.doubt):
         return ()
-    return (f"{interface.name} carries {' and '.join(interface.carries)}",)
+    return (interface.duty,)

@@ -1,9 +1,7 @@
 """What the operator's own lines to the boot loader say against the policy, with file and line.
 
-Source: Linux arch/x86/kernel/pci-dma.c, iommu_setup(): ``iommu=off`` is never taken back;
-drivers/iommu/amd/init.c, parse_amd_iommu_options(): neither is ``amd_iommu=off``;
-drivers/iommu/intel/iommu.c, intel_iommu_setup(), and drivers/iommu/irq_remapping.c,
-setup_irqremap(): of ``on`` and ``off`` the last counts.
+Source: Linux drivers/iommu/irq_remapping.c, setup_irqremap(): of ``intremap``'s ``on`` and ``off``
+the last counts; ``iommu_argument`` has the others.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ from collections.abc import Callable, Iterator
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.boot_loader import Loader, argument_key, with_arguments
 from lanekeeper.domain.hostplan.grub_variables import grub_arguments, read_variables
+from lanekeeper.domain.hostplan.iommu_argument import ever_off, last_off, values
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal
@@ -98,7 +97,7 @@ def _behind(
 
 def _wants_iommu(policy: Policy) -> bool:
     wanted = policy.kernel_arguments
-    return any(argument_key(a) in _IOMMU and "off" not in _values(a) for a in wanted)
+    return any(argument_key(a) in _IOMMU and "off" not in values(a) for a in wanted)
 
 
 def _next_command_lines(policy: Policy, host: HostFacts) -> list[tuple[str, ...]]:
@@ -118,37 +117,17 @@ def _switched_off(words: tuple[str, ...], policy: Policy, host: HostFacts) -> st
     is_intel = host.dma_table == "DMAR" or "vmx" in host.cpu_flags
     is_amd = not is_intel and (host.dma_table == "IVRS" or "svm" in host.cpu_flags)
     asked = {argument_key(argument) for argument in policy.kernel_arguments}
-    if not is_arm and (off := _ever_off("iommu", words)):
+    if not is_arm and (off := ever_off("iommu", words)):
         return off
-    if not (is_arm or is_intel or "intel_iommu" in asked) and (
-        off := _ever_off("amd_iommu", words)
-    ):
+    if not (is_arm or is_intel or "intel_iommu" in asked) and (off := ever_off("amd_iommu", words)):
         return off
-    return None if is_arm or is_amd else _last_off("intel_iommu", words)
-
-
-def _ever_off(key: str, words: tuple[str, ...]) -> str | None:
-    of_key = (word for word in words if argument_key(word) == key)
-    return next((word for word in of_key if "off" in _values(word)), None)
-
-
-def _last_off(key: str, words: tuple[str, ...]) -> str | None:
-    """Return the argument that says off where no later one says on."""
-    found = None
-    for word in words:
-        for value in _values(word) if argument_key(word) == key else ():
-            found = word if value == "off" else None if value == "on" else found
-    return found
+    return None if is_arm or is_amd else last_off("intel_iommu", words)
 
 
 def _unmapped(words: tuple[str, ...]) -> str | None:
     plain = tuple("intremap=off" if word == _UNMAPPED else word for word in words)
-    off = _last_off("intremap", plain)
+    off = last_off("intremap", plain)
     return _UNMAPPED if off is not None and off not in words else off
-
-
-def _values(argument: str) -> list[str]:
-    return argument.partition("=")[2].split(",")
 
 
 def _place(argument: str, host: HostFacts) -> str:

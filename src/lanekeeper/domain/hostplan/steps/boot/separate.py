@@ -43,7 +43,7 @@ def separate_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
         kept = (word for word in given if word in wanted and word not in missing)
         words = (*kept, *missing)
         why = f"an entry with {quoted(words)}, beside those without"
-        text = persistence.entry_script(words)
+        text = persistence.entry_script(words, _before(host))
         files += file_steps(host, persistence.ENTRY_SCRIPT, text, why, Impact.REBOOT, mode=0o755)
     if host.boot.default != _SAVED:
         why = f"GRUB_DEFAULT is {host.boot.default}, so no entry can be chosen"
@@ -65,10 +65,10 @@ def script_removal(host: HostFacts) -> Iterator[Step]:
 
 
 def unsaved(host: HostFacts) -> Iterator[Step]:
-    """Let GRUB boot what it would without a separate entry."""
+    """Let GRUB boot what it would without a separate entry: what it did before there was one."""
     if _is_saved(host):
         tool = _tool(host)
-        do = RunProgram((f"{tool}-editenv", "-", "unset", "saved_entry"))
+        do = _saving(tool, _before(host))
         undo = RunProgram((f"{tool}-set-default", persistence.ENTRY_ID))
         yield Step(do, (undo,), "the entry that is booted is not there any more", Impact.REBOOT)
 
@@ -81,14 +81,22 @@ def _is_saved(host: HostFacts) -> bool:
     return host.boot.saved_entry == persistence.ENTRY_ID
 
 
+def _before(host: HostFacts) -> str:
+    """Return the entry that was saved before the separate one; empty for none."""
+    if _is_saved(host):
+        return persistence.saved_before(host.files.get(persistence.ENTRY_SCRIPT) or "")
+    return host.boot.saved_entry or ""
+
+
+def _saving(tool: str, entry: str | None) -> RunProgram:
+    if entry:
+        return RunProgram((f"{tool}-set-default", entry))
+    return RunProgram((f"{tool}-editenv", "-", "unset", "saved_entry"))
+
+
 def _choose(host: HostFacts) -> Step:
     """Save the entry as default, and the one that was before as undo."""
     tool = _tool(host)
-    before = host.boot.saved_entry
-    back = (
-        RunProgram((f"{tool}-set-default", before))
-        if before
-        else RunProgram((f"{tool}-editenv", "-", "unset", "saved_entry"))
-    )
+    back = _saving(tool, host.boot.saved_entry)
     do = RunProgram((f"{tool}-set-default", persistence.ENTRY_ID))
     return Step(do, (back,), "the entry with the arguments is booted", Impact.REBOOT)
