@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from hypervisor.blueprints import device, server
-from lanekeeper.agent.bus_reset import BusReset
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
 from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.observe import Policy, view
@@ -16,6 +15,7 @@ from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device_spec import parse_option
 from lanekeeper.domain.pci.unit import units
+from lanekeeper.host.bus_reset import BusReset
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor

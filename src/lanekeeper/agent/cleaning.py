@@ -13,7 +13,6 @@ from functools import partial
 
 import structlog
 
-from lanekeeper.agent.bus_reset import ResetBus
 from lanekeeper.agent.driver_record import DriverRecord, function_of
 from lanekeeper.agent.observe import View
 from lanekeeper.agent.vf_settings import write_missing
@@ -25,6 +24,7 @@ from lanekeeper.domain.pci.cleaning_hook import environment_of
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio, keeps_group
 from lanekeeper.domain.pci.nvme import NVME
+from lanekeeper.host.bus_reset import ResetBus
 from lanekeeper.host.machine import AT_REST, Machine, differences
 from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.protocol import CleaningState, CleaningWanted, DeviceWanted

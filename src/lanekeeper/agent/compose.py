@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lanekeeper.agent.bus_reset import ResetBus
 from lanekeeper.agent.cleaning import Cleaner, EraseNvme, RunHook
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.driver_record import DriverRecord
@@ -18,6 +17,7 @@ from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.clock import Stopwatch, monotonic
+from lanekeeper.host.bus_reset import ResetBus
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.hypervisor.guest_files import GuestDirectories

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import urlsplit
 
-from lanekeeper.agent.bus_reset import BusReset
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.compose import compose
 from lanekeeper.agent.enrolment import client_of, is_loopback
@@ -15,6 +14,7 @@ from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.senses import Interfaces, no_interfaces, refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import Unavailable
+from lanekeeper.host.bus_reset import BusReset
 from lanekeeper.host.hook import run_bounded, run_hook
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.nvme import NvmeEraser
