@@ -1,26 +1,23 @@
-"""Rules that hold the files against a host."""
+"""Rules that hold device_spec and alias against a host."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from lanekeeper.config.doctor.case import Case
 from lanekeeper.config.doctor.finding import Hit, Rule
 from lanekeeper.config.doctor.host import Host
 from lanekeeper.config.doctor.rules_alias import unsatisfiable
-from lanekeeper.config.doctor.rules_network import EXCLUDED, MAPPINGS
 from lanekeeper.domain.hostplan.findings.finding import Severity
-from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 
 _BRIDGE, _STORAGE = 0x06, 0x01  # PCI Code and ID Assignment Specification, class codes
 _LISTED_MAX = 4
-_VF = '"vendor_id": "8086", "product_id": "10ca"'
-_NET = f'{_VF}, "physical_network": "physnet1"'
+VF = '"vendor_id": "8086", "product_id": "10ca"'
+NET = f'{VF}, "physical_network": "physnet1"'
 
 
-def _spec(*entries: str) -> str:
+def spec(*entries: str) -> str:
     return "[pci]\n" + "".join(f"device_spec = {{{entry}}}\n" for entry in entries)
 
 
@@ -169,89 +166,14 @@ def _alias_nothing(case: Case) -> Iterator[Hit]:
             yield Hit(one.source, f"no device of {host.name} does for {name}{near}", "", str(one))
 
 
-def _network_nothing(case: Case) -> Iterator[Hit]:
-    found, line = case.coverage, case.last(MAPPINGS)
-    if found is None or not found[1].listed or line is None:
-        return
-    served = {name.casefold() for name in found[1].networks}
-    for name in case.value(MAPPINGS):
-        if name.casefold() not in served:
-            says = f"no listed device of {found[0].name} serves {name}"
-            yield Hit(line.source, says, f'a device_spec with "physical_network": "{name}"')
-
-
-def _network_contradiction(case: Case) -> Iterator[Hit]:
-    found, line = case.coverage, case.last(MAPPINGS)
-    if found is None or line is None:
-        return
-    devices = {device.address: device for device in found[0].facts.devices}
-    wrong: dict[tuple[str, str], list[PciAddress]] = {}
-    for one in found[1].listed:
-        network = one.tags.get("physical_network")
-        pf = devices.get(one.device.parent) if one.device.parent else one.device
-        reached = [
-            name for name, names in case.value(MAPPINGS).items() if pf and pf.netdev in names
-        ]
-        if network and pf and reached and network.casefold() not in map(str.casefold, reached):
-            wrong.setdefault((pf.netdev or "", network), []).append(one.device.address)
-    for (interface, network), addresses in wrong.items():
-        says = (
-            f"{interface} is not mapped to {network}, but {len(addresses)} of its functions "
-            f"(first {addresses[0]}) are listed for it: no port on them can be bound"
-        )
-        yield Hit(line.source, says, f"{network}:{interface}, or another physical_network there")
-
-
-def _interface_missing(case: Case) -> Iterator[Hit]:
-    line = case.last(MAPPINGS)
-    if case.host is None or line is None:
-        return
-    known = [interface.name for interface in case.host.facts.interfaces]
-    for name in dict.fromkeys(n for names in case.value(MAPPINGS).values() for n in names):
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
-            fix = close[0] if close else f"one of {', '.join(known)}" if known else ""
-            yield Hit(line.source, f"{case.host.name} has no interface {name} on a device", fix)
-
-
-def _excluded(case: Case) -> Iterator[Hit]:
-    line = case.last(EXCLUDED)
-    if case.host is None or line is None:
-        return
-    by_address = {device.address: device for device in case.host.facts.devices}
-    for interface, addresses in case.value(EXCLUDED).items():
-        for address in sorted(addresses):
-            device = by_address.get(address)
-            pf = by_address.get(device.parent) if device and device.parent else None
-            if pf is None or pf.netdev != interface:
-                says = f"{address} is no VF of {interface} on {case.host.name}: nothing is excluded"
-                yield Hit(line.source, says, "")
-
-
-def _excluded_listed(case: Case) -> Iterator[Hit]:
-    found, line = case.coverage, case.last(EXCLUDED)
-    if found is None or line is None:
-        return
-    entries = list(case.good_specs)
-    excluded = {address for addresses in case.value(EXCLUDED).values() for address in addresses}
-    for one in found[1].listed:
-        if one.device.address in excluded:
-            where = entries[one.entry][0].source
-            says = (
-                f"{one.device.address} is excluded here and listed in {where}: a guest may get "
-                "it, and nobody sets its link state and spoof check"
-            )
-            yield Hit(line.source, says, "take it out of one of both")
-
-
 RULES: tuple[Rule, ...] = (
     Rule(
         id="host-management-nic",
         severity=Severity.ERROR,
         what="An entry lists the NIC that carries the host's own traffic.",
         check=_management,
-        shows=_spec('"vendor_id": "8086", "product_id": "1533"'),
-        spares=_spec(_VF),
+        shows=spec('"vendor_id": "8086", "product_id": "1533"'),
+        spares=spec(VF),
         needs_host=True,
     ),
     Rule(
@@ -259,8 +181,8 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.ERROR,
         what="An entry lists a controller from whose disks the host has something mounted.",
         check=_boot_disk,
-        shows=_spec('"vendor_id": "144d", "product_id": "a804"'),
-        spares=_spec('"vendor_id": "8086", "product_id": "0a54"'),
+        shows=spec('"vendor_id": "144d", "product_id": "a804"'),
+        spares=spec('"vendor_id": "8086", "product_id": "0a54"'),
         needs_host=True,
     ),
     Rule(
@@ -269,8 +191,8 @@ RULES: tuple[Rule, ...] = (
         what="An entry lists a storage controller that a driver of the host has; whether "
         "something on its disks is needed cannot be seen.",
         check=_storage,
-        shows=_spec('"vendor_id": "8086", "product_id": "0a54"'),
-        spares=_spec(_VF),
+        shows=spec('"vendor_id": "8086", "product_id": "0a54"'),
+        spares=spec(VF),
         needs_host=True,
     ),
     Rule(
@@ -278,8 +200,8 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.WARNING,
         what="An entry lists bridges: it is wider than anybody means.",
         check=_bridge,
-        shows=_spec('"vendor_id": "8086"'),
-        spares=_spec(_VF),
+        shows=spec('"vendor_id": "8086"'),
+        spares=spec(VF),
         needs_host=True,
     ),
     Rule(
@@ -288,8 +210,8 @@ RULES: tuple[Rule, ...] = (
         what="A PF and VFs of its own are both listed without a physical_network, or a PF is "
         "remote_managed; an agent refuses to start.",
         check=_both_sides,
-        shows=_spec('"address": "0000:3b:00.0"'),
-        spares=_spec('"address": "0000:3b:00.0", "product_id": "10ca"'),
+        shows=spec('"address": "0000:3b:00.0"'),
+        spares=spec('"address": "0000:3b:00.0", "product_id": "10ca"'),
         needs_host=True,
     ),
     Rule(
@@ -298,8 +220,8 @@ RULES: tuple[Rule, ...] = (
         what="An entry matches no device of the host; the nearest one and the first field that "
         "differs are named.",
         check=_idle,
-        shows=_spec('"vendor_id": "8086", "product_id": "10cb"'),
-        spares=_spec(_VF),
+        shows=spec('"vendor_id": "8086", "product_id": "10cb"'),
+        spares=spec(VF),
         needs_host=True,
     ),
     Rule(
@@ -307,8 +229,8 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.WARNING,
         what="An entry lists nothing, and a PF that it may mean has no VFs yet.",
         check=_vfs_missing,
-        shows=_spec(f'{_VF}, "address": "0000:3b:00.1"'),
-        spares=_spec(f'{_VF}, "address": "0000:3b:00.0"'),
+        shows=spec(f'{VF}, "address": "0000:3b:00.1"'),
+        spares=spec(f'{VF}, "address": "0000:3b:00.0"'),
         needs_host=True,
     ),
     Rule(
@@ -316,8 +238,8 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.WARNING,
         what="All that an entry matches on the host is listed by earlier entries.",
         check=_hidden,
-        shows=_spec('"address": "0000:3b:*.*"', _NET),
-        spares=_spec(_NET, '"address": "0000:3b:*.*"'),
+        shows=spec('"address": "0000:3b:*.*"', NET),
+        spares=spec(NET, '"address": "0000:3b:*.*"'),
         needs_host=True,
     ),
     Rule(
@@ -325,8 +247,8 @@ RULES: tuple[Rule, ...] = (
         severity=Severity.WARNING,
         what="Two entries with different tags match the same devices; the first wins.",
         check=_twice,
-        shows=_spec(_NET, '"vendor_id": "8086"'),
-        spares=_spec(_NET, '"vendor_id": "144d"'),
+        shows=spec(NET, '"vendor_id": "8086"'),
+        spares=spec(NET, '"vendor_id": "144d"'),
         needs_host=True,
     ),
     Rule(
@@ -335,59 +257,8 @@ RULES: tuple[Rule, ...] = (
         what="No device of the host that is listed does for the alias; the nearest one and the "
         "first reason are named.",
         check=_alias_nothing,
-        shows=_spec(_VF) + f'alias = {{"name": "a1", {_VF}, "device_type": "type-PF"}}\n',
-        spares=_spec(_VF) + f'alias = {{"name": "a1", {_VF}, "device_type": "type-VF"}}\n',
-        needs_host=True,
-    ),
-    Rule(
-        id="host-network-nothing",
-        severity=Severity.WARNING,
-        what="A mapping names a physical network that no listed device of the host serves.",
-        check=_network_nothing,
-        shows=_spec(_VF) + "[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n",
-        spares=_spec(_NET) + "[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n",
-        needs_host=True,
-    ),
-    Rule(
-        id="host-network-contradiction",
-        severity=Severity.ERROR,
-        what="device_spec and physical_device_mappings say different physical networks of one "
-        "interface: Nova chooses a VF and Neutron does not bind the port.",
-        check=_network_contradiction,
-        shows=_spec(_NET) + "[sriov_nic]\nphysical_device_mappings = physnet2:ens1f0\n",
-        spares=_spec(_NET) + "[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n",
-        needs_host=True,
-    ),
-    Rule(
-        id="host-interface-missing",
-        severity=Severity.WARNING,
-        what="A mapping names an interface that the host does not have.",
-        check=_interface_missing,
-        shows="[sriov_nic]\nphysical_device_mappings = physnet1:enp59s0f0\n",
-        spares="[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n",
-        needs_host=True,
-    ),
-    Rule(
-        id="host-exclude-idle",
-        severity=Severity.WARNING,
-        what="exclude_devices names what is no VF of that interface.",
-        check=_excluded,
-        shows="[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n"
-        "exclude_devices = ens1f0:0000:3b:11.0\n",
-        spares="[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n"
-        "exclude_devices = ens1f0:0000:3b:10.0\n",
-        needs_host=True,
-    ),
-    Rule(
-        id="host-exclude-listed",
-        severity=Severity.WARNING,
-        what="A VF is excluded from the agent, but a device_spec gives it to guests.",
-        check=_excluded_listed,
-        shows=_spec(_NET) + "[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n"
-        "exclude_devices = ens1f0:0000:3b:10.0\n",
-        spares=_spec('"address": "0000:3b:10.2", "physical_network": "physnet1"')
-        + "[sriov_nic]\nphysical_device_mappings = physnet1:ens1f0\n"
-        "exclude_devices = ens1f0:0000:3b:10.0\n",
+        shows=spec(VF) + f'alias = {{"name": "a1", {VF}, "device_type": "type-PF"}}\n',
+        spares=spec(VF) + f'alias = {{"name": "a1", {VF}, "device_type": "type-VF"}}\n',
         needs_host=True,
     ),
 )

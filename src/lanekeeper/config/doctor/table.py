@@ -5,6 +5,7 @@ from __future__ import annotations
 from lanekeeper.config.doctor import (
     rules_alias,
     rules_host,
+    rules_interface,
     rules_key,
     rules_network,
     rules_spec,
@@ -20,7 +21,7 @@ CHAPTERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("Tags of device_spec", rules_tag.RULES),
     ("alias", rules_alias.RULES),
     ("Networks", rules_network.RULES),
-    ("Against a host", rules_host.RULES),
+    ("Against a host", (*rules_host.RULES, *rules_interface.RULES)),
 )
 
 RULES: tuple[Rule, ...] = tuple(rule for _, rules in CHAPTERS for rule in rules)
