@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from lanekeeper.control.identity import password
@@ -35,6 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # With rich about, a traceback is drawn with every local variable, for seconds.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     # A proxy or a cloud of the caller's shell is no business of a test.
     for name in list(os.environ):
         if name.startswith("OS_") or name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
