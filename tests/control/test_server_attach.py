@@ -159,5 +159,19 @@ def test_what_cannot_be_is_refused_and_changes_nothing(world: Fleet) -> None:
         plug(world, server_id, ports[7])
 
 
+def test_a_member_is_told_nothing_of_the_operators_devices(world: Fleet) -> None:
+    server_id = boot(world)
+    port = world.port(world.network("far", vlan=16, physical_network="physnet9"))
+    with pytest.raises(Invalid, match="needs 1; of 0 that fit 0 are free") as caught:
+        plug(world, server_id, port)
+    said = f"{caught.value} {caught.value.hint}"
+    assert "physnet1" not in said
+    assert "device_spec" not in said
+    assert "ask an operator" in said
+    asked = NicAsked(port_id=port.id)
+    with pytest.raises(Invalid, match=r"on host h1, where the server is: .*physnet1"):
+        attach_card(world.site, ADMIN, server_id, asked)
+
+
 def test_the_lab_has_seven_vfs_for_ports() -> None:
     assert sum(one.tags.get("physical_network") == "physnet1" for one in lab_devices()) == 7

@@ -1,16 +1,19 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import permutations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.scheduling.hosts import need, pf, vf
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.request import matches
+from lanekeeper.domain.scheduling import tied as tied_module
 from lanekeeper.domain.scheduling.fit import fit_devices
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice
 from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.scheduling.tied import clash
 
 
 def tied(*devices: HostDevice) -> list[HostDevice]:
@@ -32,6 +35,36 @@ def test_of_two_ways_the_one_is_found_that_brings_nothing_along() -> None:
     assert not isinstance(found, Shortfall)
     given_to = {one.need_id: one.device.id for one in found}
     assert given_to["part"] == "p2v0"
+
+
+def many(cards: int) -> list[HostDevice]:
+    """Cards of two PFs that are one unit, each PF with a VF that is not of it."""
+    return [
+        one
+        for card in range(cards)
+        for one in (
+            *tied(pf(f"c{card}p0"), pf(f"c{card}p1")),
+            vf(f"c{card}v0", f"c{card}p0"),
+            vf(f"c{card}v1", f"c{card}p1"),
+        )
+    ]
+
+
+@pytest.mark.parametrize(("cards", "whole", "fits"), [(8, 15, False), (8, 8, True), (16, 16, True)])
+def test_no_request_makes_the_search_long(
+    monkeypatch: pytest.MonkeyPatch, cards: int, whole: int, fits: bool
+) -> None:
+    """Every PF of all cards but one may be had; in each order that would be another try."""
+    looks: list[None] = []
+
+    def counted(chosen: Iterable[HostDevice], units: tied_module.Units) -> bool:
+        looks.append(None)
+        return clash(chosen, units)
+
+    monkeypatch.setattr(tied_module, "clash", counted)
+    needs = [*(need(f"w{number}", whole=True) for number in range(whole)), need("part")]
+    assert isinstance(fit_devices(needs, many(cards)), tuple) == fits
+    assert len(looks) <= 2_100
 
 
 _cards = st.lists(st.integers(0, 2), min_size=1, max_size=3)  # VFs of each PF

@@ -22,8 +22,10 @@ from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.scheduling.fit import Given, fit_devices
+from lanekeeper.domain.scheduling.filter import Verdict
+from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
 from lanekeeper.domain.scheduling.host import HostView
+from lanekeeper.domain.scheduling.member_view import member_verdict
 from lanekeeper.domain.scheduling.place import locality
 from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.store.compute.aggregate import aggregate_list
@@ -111,12 +113,18 @@ def _device(
     connection: sa.Connection, caller: Caller, record: ServerRecord, nic: Nic, host: HostView
 ) -> Given:
     seats = seats_of(connection, [record.id]).get(record.id, ())
-    found = fit_devices([nic.need], host.devices, locality(seats, host))
+    guest = locality(seats, host)
+    found = fit_devices([nic.need], host.devices, guest)
     if isinstance(found, Shortfall):
+        bare = fit_devices(without_promises([nic.need]), host.devices, guest)
+        code = "devices" if isinstance(bare, Shortfall) else "bandwidth"
+        verdict = Verdict(code=code, reason=found.reason, remedy=found.remedy)
         where = f" on host {host.name}, where the server is" if caller.is_admin else ""
+        told = verdict if caller.is_admin else member_verdict(verdict)
+        who = "its host " if told.reason != verdict.reason and code == "bandwidth" else ""
         raise Invalid(
-            f"Failed to claim PCI device for attaching interface{where}: {found.reason}",
-            hint=found.remedy,
+            f"Failed to claim PCI device for attaching interface{where}: {who}{told.reason}",
+            hint=told.remedy,
         )
     return found[0]
 

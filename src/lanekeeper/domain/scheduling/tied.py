@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.scheduling.host import HostDevice
 
+_STEPS_MAX = 2_000
+"""How often a device is tried for a wish before the search is given up."""
 Units = Mapping[str, Sequence[HostDevice]]
 """What is given away together, by the unit's name."""
 
@@ -49,12 +51,19 @@ def choose_tied(
         free: what there is.
         units: what comes with what.
         apart: no two from one card.
+
+    The search is given up after ``_STEPS_MAX`` tries: there is no quick way, and who asks is a
+    tenant.
     """
     return _Search(wishes, free, units, apart=apart).run()
 
 
 class _Search:
-    """Tries one after the other; who has the least to choose from first."""
+    """Tries one after the other; who has the least to choose from first.
+
+    Of those who wish for the same, each gets something that is further down than what the one
+    before has: in another order it would be the same choice once more.
+    """
 
     def __init__(
         self,
@@ -70,7 +79,20 @@ class _Search:
         for number, some in enumerate(wishes):
             for position in some:
                 self._takers[position].append(number)
+        self._twin = self._twins()
         self._chosen: dict[int, int] = {}
+        self._steps = 0
+
+    def _twins(self) -> dict[int, int]:
+        """Who wishes for the same and chooses just before, for those who have such a one."""
+        last: dict[tuple[int, ...], int] = {}
+        found = {}
+        for number in self._order:
+            mine = tuple(self._wishes[number])
+            if mine in last:
+                found[number] = last[mine]
+            last[mine] = number
+        return found
 
     def run(self) -> list[int] | None:
         if not self._from(0):
@@ -82,9 +104,14 @@ class _Search:
             return True
         number = self._order[step]
         tried: set[object] = set()
-        for position in self._wishes[number]:
+        for position in self._left(number):
             kind = self._kind(position)
-            if kind in tried or not self._may_have(position):
+            if kind in tried:
+                continue
+            self._steps += 1
+            if self._steps > _STEPS_MAX:
+                return False
+            if not self._may_have(position):
                 continue
             tried.add(kind)
             self._chosen[number] = position
@@ -92,6 +119,10 @@ class _Search:
                 return True
             del self._chosen[number]
         return False
+
+    def _left(self, number: int) -> Sequence[int]:
+        mine, twin = self._wishes[number], self._twin.get(number)
+        return mine if twin is None else mine[mine.index(self._chosen[twin]) + 1 :]
 
     def _may_have(self, position: int) -> bool:
         taken: Collection[int] = self._chosen.values()
