@@ -103,12 +103,14 @@ class PfFact(Wire, frozen=True):
 
     Attributes:
         vfs_max: how many VFs it can have.
+        vfs: how many it has, listed or not; None from an older agent.
     """
 
     address: str
     vendor_id: str
     product_id: str
     vfs_max: int
+    vfs: int | None = None
     class_code: int = 0
     numa_node: int | None = None
     pcie_root: str | None = None

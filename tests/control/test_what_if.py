@@ -127,13 +127,25 @@ def test_ranges_are_for_whom_they_say(world: Fleet) -> None:
     assert told.supposed[1] == "h1: VFs of 0000:41:00.0 are for physical_network physnet1"
 
 
-def test_what_is_held_stays_held(world: Fleet) -> None:
-    assert set(fill(world, 5)) == {"h1", "h2"}
+def test_what_is_held_stays_held_as_the_number_changes_only_through_0(world: Fleet) -> None:
+    assert fill(world, 1) == ["h1"]
+    told = supposed(world, policy({"pf": "0000:41:00.0", "vfs": 7}))
+    assert rooms(told) == {"h1": 2, "h2": 4}
+    assert told.supposed == (
+        "h1: stays as it is: pfs[0]: 0000:41:10.0 held by guests, and the number of VFs of "
+        "0000:41:00.0 changes only through 0",
+        "h2: 0000:41:00.0 has 7 VFs instead of 2",
+    )
+    network = {"pf": "0000:41:00.0", "vfs": 3, "physical_network": "physnet1"}
+    assert supposed(world, policy(network), "h1").supposed == (
+        "h1: VFs of 0000:41:00.0 are for physical_network physnet1",
+    )
+
+
+def test_vfs_that_are_not_listed_are_counted_where_the_agent_tells_of_them(world: Fleet) -> None:
+    world.host("h1", pf_and_vfs("41", 3), pfs=[replace(pf_fact("41"), vfs=5)])
     told = supposed(world, policy({"pf": "0000:41:00.0", "vfs": 7}), "h1")
-    assert rooms(told) == {"h1": 4}
-    told = supposed(world, policy({"pf": "0000:41:00.0", "vfs": 0}), "h1")
-    assert told.count == 0
-    assert "0000:41:10.0, 0000:41:10.1, 0000:41:10.2 stays until it is clean" in told.supposed[1]
+    assert told.supposed == ("h1: 0000:41:00.0 has 7 VFs instead of 5",)
 
 
 def test_new_vfs_of_a_unit_are_given_away_with_it(world: Fleet) -> None:

@@ -225,6 +225,7 @@ def _pf_fact(pf: PciDevice, slots: Mapping[PciAddress, str]) -> PfFact:
         vendor_id=f"{pf.vendor_id:04x}",
         product_id=f"{pf.product_id:04x}",
         vfs_max=pf.total_vfs,
+        vfs=pf.num_vfs,
         class_code=pf.class_code,
         numa_node=pf.numa_node,
         pcie_root=pf.pcie_root,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -162,7 +163,7 @@ def _observed(facts: HostFacts) -> observed.HostFacts:
 
 def _devices(facts: HostFacts) -> Iterator[PciDevice]:
     pfs = {one.address for one in facts.pfs}
-    children = [one.parent for one in facts.devices if one.parent]
+    children = Counter(one.parent for one in facts.devices if one.parent)
     for pf in facts.pfs:
         yield PciDevice(
             address=PciAddress.parse(pf.address),
@@ -173,7 +174,7 @@ def _devices(facts: HostFacts) -> Iterator[PciDevice]:
             numa_node=pf.numa_node,
             pcie_root=pf.pcie_root,
             total_vfs=pf.vfs_max,
-            num_vfs=children.count(pf.address),
+            num_vfs=children[pf.address] if pf.vfs is None else pf.vfs,
             driver=pf.driver,
             netdev=pf.netdev,
             serial=pf.serial,

@@ -6,7 +6,8 @@ those lines. Where the policy names no purpose they are as the PF's other VFs ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lanekeeper.domain.hostplan.choice import choose
@@ -16,6 +17,7 @@ from lanekeeper.domain.hostplan.policy.kernel import HugePages
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.vf import VfWish
+from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.request import Offered
 from lanekeeper.domain.scheduling.claimed import with_ties
@@ -47,10 +49,16 @@ class Supposed:
 
 @dataclass(slots=True)
 class _Draft:
-    """The host while the policy is laid over it."""
+    """The host while the policy is laid over it.
+
+    Attributes:
+        known: what guests may have of it now, by address.
+        vfs: VFs that are told, by their PF's address.
+    """
 
     view: HostView
-    facts: HostFacts
+    known: Mapping[str, HostDevice]
+    vfs: Mapping[PciAddress, Sequence[PciDevice]]
     vf_ids: Mapping[Ids, Ids]
     devices: dict[str, HostDevice]
     changes: list[str]
@@ -70,9 +78,14 @@ def suppose(
         vf_ids: of PFs of some kind, what their VFs are: known from this host or another one.
     """
     chosen = choose(policy, facts)
+    vfs: dict[PciAddress, list[PciDevice]] = defaultdict(list)
+    for device in facts.devices:
+        if device.parent is not None:
+            vfs[device.parent].append(device)
     draft = _Draft(
         view=view,
-        facts=facts,
+        known={one.address: one for one in view.devices if one.standing is not Standing.MISSING},
+        vfs=vfs,
         vf_ids=vf_ids,
         devices={one.id: one for one in view.devices},
         changes=[],
@@ -110,8 +123,15 @@ def _lay_card(draft: _Draft, entry: PfPolicy, pf: PciDevice) -> None:
             f"{entry.path}: {entry.vfs} VFs asked, {pf.address} can have {pf.total_vfs}"
         )
         return
-    told = {vf.vf_index or 0: _listed(draft, vf) for vf in draft.facts.vfs_of(pf.address)}
-    there = {index: vf for index, vf in told.items() if vf is not None}
+    told = {vf.vf_index or 0: _listed(draft, vf) for vf in draft.vfs.get(pf.address, ())}
+    there = {index: vf for index, vf in sorted(told.items()) if vf is not None}
+    held = [one.address for one in there.values() if one.standing is Standing.HELD]
+    if held and entry.vfs != pf.num_vfs:
+        draft.refusals.append(
+            f"{entry.path}: {', '.join(held)} held by guests, and the number of VFs of "
+            f"{pf.address} changes only through 0"
+        )
+        return
     ids = draft.vf_ids.get((pf.vendor_id, pf.product_id))
     if entry.vfs > len(there) and ids is None:
         draft.refusals.append(
@@ -143,8 +163,8 @@ def _tell(
     draft: _Draft, entry: PfPolicy, pf: PciDevice, *, there: Mapping[int, HostDevice], served: int
 ) -> None:
     """Say what is otherwise with the VFs of a card."""
-    if entry.vfs != len(there):
-        draft.changes.append(f"{pf.address} has {entry.vfs} VFs instead of {len(there)}")
+    if entry.vfs != pf.num_vfs:
+        draft.changes.append(f"{pf.address} has {entry.vfs} VFs instead of {pf.num_vfs}")
     kept = [one.address for at, one in there.items() if at >= entry.vfs and one.id in draft.devices]
     if kept:
         draft.changes.append(f"{', '.join(kept)} stays until it is clean, since it is in use")
@@ -166,9 +186,7 @@ def _tell(
 
 def _listed(draft: _Draft, device: PciDevice) -> HostDevice | None:
     """What is known of a device that guests may have; None where they may not."""
-    found = [one for one in draft.view.devices if one.address == str(device.address)]
-    there = [one for one in found if one.standing is not Standing.MISSING]
-    return next(iter(there), None)
+    return draft.known.get(str(device.address))
 
 
 def _like(draft: _Draft, pf: PciDevice, there: Mapping[int, HostDevice]) -> HostDevice:
@@ -242,7 +260,7 @@ def _lay_whole(draft: _Draft, entry: DevicePolicy, device: PciDevice) -> None:
 
 
 def _vfs(draft: _Draft, pf: PciDevice) -> Iterator[HostDevice]:
-    told = {str(vf.address) for vf in draft.facts.vfs_of(pf.address)}
+    told = {str(vf.address) for vf in draft.vfs.get(pf.address, ())}
     for one in draft.devices.values():
         is_new = one.address.startswith(f"{pf.address} VF ")
         if is_new or (one.address in told and one.standing is not Standing.MISSING):
