@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from demo_host import VFS, Lab, Pretended, can_emulate
-from lanekeeper.lab import ending
 from stage import BIN, Failed, Stage, environment
 
 SERVERS = 4
@@ -269,8 +268,8 @@ def walk(stage: Stage, work: Path, host: Lab | Pretended) -> None:
     host.prove_gone()
 
 
-def perform(stage: Stage, name: str, *, pretend: bool) -> bool:
-    """Go the whole way; whether the emulator ended itself on it."""
+def perform(stage: Stage, name: str, *, pretend: bool) -> str:
+    """Go the whole way; how the emulator fell on it, empty where it did not."""
     work = Path(tempfile.mkdtemp(prefix="lanekeeper-demo-"))
     host = Pretended(stage) if pretend else Lab(stage, name, work)
     try:
@@ -279,7 +278,7 @@ def perform(stage: Stage, name: str, *, pretend: bool) -> bool:
         stage.prove("the way was gone to its end", str(error), holds=False)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return host.ended_itself
+    return host.fell
 
 
 def main() -> int:
@@ -291,8 +290,8 @@ def main() -> int:
     pretend = arguments.simulate or not can_emulate()
     stage = Stage(environment({}), mark="SIMULATED " if pretend else "")
     try:
-        if perform(stage, arguments.name, pretend=pretend):
-            stage.start_over(f"{ending.RACE_TOLD}, which says nothing of Lanekeeper")
+        if fell := perform(stage, arguments.name, pretend=pretend):
+            stage.start_over(f"{fell}, which says nothing of Lanekeeper")
             perform(stage, arguments.name, pretend=pretend)
     except KeyboardInterrupt:
         return 130

@@ -29,8 +29,10 @@ class Lab:
         self.stage = stage
         self.work = work
         self.port = _free_port()
-        self.ended_itself = False
+        self.fell = ""
         self._is_ours = False
+        self._folder = folder.LabFolder(name)
+        self._qemu = 0
         self._spaces = set(_namespaces())
         self._exec = ("lanekeeper", "lab", "exec", "--name", name)
         self._up = ("lanekeeper", "lab", "up", "--name", self.name, "--open", str(work))
@@ -42,9 +44,8 @@ class Lab:
         self._is_ours = True
         more = ("--controller-port", str(self.port), "--json")
         running = json.loads(self.stage.run(*self._up, *more, within_s=400))
-        qemu = int(running["pid"])
-        lab = folder.LabFolder(self.name)
-        self.stage.broken = lambda: "" if process.alive(qemu) else str(ending.account(lab))
+        self._qemu = int(running["pid"])
+        self.stage.broken = lambda: str(ending.account(self._folder)) if self._has_ended() else ""
 
     def inside(self, *words: str, **options: Any) -> str:
         return self.stage.run(*self._exec, "--", *words, **options)
@@ -116,8 +117,11 @@ class Lab:
 
     def down(self) -> None:
         if self._is_ours:
-            self.ended_itself = bool(self._status().get("ended_itself"))
+            self.fell = how_it_fell(self._folder) if self._has_ended() else ""
             self.stage.run("lanekeeper", "lab", "down", "--name", self.name)
+
+    def _has_ended(self) -> bool:
+        return bool(self._qemu) and not process.alive(self._qemu)
 
     def _status(self) -> dict[str, Any]:
         told = self.stage.quietly("lanekeeper", "lab", "status", "--name", self.name, "--json")
@@ -159,7 +163,7 @@ class Pretended:
     """A simulated host in the lab's place: the controller brings it along."""
 
     simulated = True
-    ended_itself = False
+    fell = ""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -180,6 +184,16 @@ class Pretended:
         self.stage.say("what the kernel shows cannot be seen on a simulated host")
 
     prove_clean = prove_gone = down = failure_logs = lambda self: None
+
+
+def how_it_fell(lab: folder.LabFolder) -> str:
+    """Say how an emulator ended that nobody ended; empty after a panic, which may be our doing."""
+    if ending.ended_itself(lab):
+        return ending.RACE_TOLD
+    if ending.panic(lab):
+        return ""
+    words = ending.last_words(lab)
+    return f"the emulator ended{f'; its last words: {words}' if words else ' without a word'}"
 
 
 def can_emulate() -> bool:

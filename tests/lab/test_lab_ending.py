@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from demo_host import how_it_fell
 from lanekeeper.cli import exit_code
 from lanekeeper.domain.errors import HostFault, Unavailable
 from lanekeeper.lab import ending
@@ -135,3 +136,20 @@ def test_a_reboot_after_a_panic_keeps_its_log_and_says_where(tmp_path: Path) -> 
         "the kernel of lab host h1 had panicked: VFS: Unable to mount root fs on "
         f"unknown-block(0,0); see {folder.panic_log}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("log", "console", "told"),
+    [
+        (f"{ASSERTION}\n" + "nc: cannot connect\n" * 99, "", ending.RACE_TOLD),
+        ("out of memory\n", "", "the emulator ended; its last words: out of memory"),
+        ("", "", "the emulator ended without a word"),
+        ("", "[ 9.1] Kernel panic - not syncing: Fatal exception\n", ""),
+    ],
+)
+def test_the_demonstration_starts_over_unless_the_kernel_panicked(
+    tmp_path: Path, log: str, console: str, told: str
+) -> None:
+    folder = lab_of(tmp_path, log)
+    folder.console.write_text(console)
+    assert how_it_fell(folder) == told

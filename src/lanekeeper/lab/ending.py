@@ -21,7 +21,7 @@ from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder
 RACE = "iotlb_to_section: Assertion"  # in QEMU's system/physmem.c
 RACE_TOLD = "the emulator ended itself (a known race in QEMU's TCG)"
 TAIL_CHARACTERS = 600
-_CONSOLE_BYTES = 2**18  # of its end: a panic has its trace behind it
+_LOG_BYTES = 2**18  # of its end: a panic has its trace behind it, an abort what QEMU's children say
 _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")  # Linux kernel/panic.c
 END_PATIENCE_S = 2.0
 POLL_S = 0.05
@@ -40,6 +40,13 @@ def tail(path: Path) -> str:
     return text[-TAIL_CHARACTERS:].strip()
 
 
+def _long_tail(path: Path) -> str:
+    try:
+        return path.read_bytes()[-_LOG_BYTES:].decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
 def last_words(folder: LabFolder) -> str:
     """The last line that QEMU itself wrote; empty when it never wrote any."""
     return next(reversed(tail(folder.qemu_log).splitlines()), "")
@@ -47,11 +54,7 @@ def last_words(folder: LabFolder) -> str:
 
 def panic(folder: LabFolder) -> str:
     """What the lab host's kernel panicked for, by its console; empty when it did not."""
-    try:
-        data = folder.console.read_bytes()[-_CONSOLE_BYTES:]
-    except FileNotFoundError:
-        return ""
-    found = _PANIC.findall(data.decode("utf-8", "replace"))
+    found = _PANIC.findall(_long_tail(folder.console))
     return found[0].strip() or "it does not say why" if found else ""
 
 
@@ -63,7 +66,7 @@ def panic_told(folder: LabFolder) -> str:
 
 def ended_itself(folder: LabFolder) -> bool:
     """Say whether QEMU fell over its own race, as its log has it."""
-    return RACE in tail(folder.qemu_log)
+    return RACE in _long_tail(folder.qemu_log)
 
 
 def has_ended(folder: LabFolder, patience_s: float = 0.0) -> bool:
