@@ -1,6 +1,7 @@
 import pytest
 
 from agent.orders_of import cleaning, nic, server, vf
+from lanekeeper.agent.cleaning import CleaningWaits
 from lanekeeper.agent.ledger import TRIES_MAX, Ledger, Record
 from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, DestroyGuest, StartGuest
 from lanekeeper.agent.task import Task, task_of
@@ -67,6 +68,8 @@ def test_another_order_starts_from_zero(ledger: Ledger) -> None:
         (START, Invalid("x"), 1),
         (START, HostFault("x"), TRIES_MAX),
         (START, Unavailable("x"), None),
+        (CLEAN, HostFault("x"), TRIES_MAX),
+        (CLEAN, CleaningWaits("x"), None),
         (DESTROY, Invalid("x"), None),
         (MENDS[0], HostFault("x"), None),
     ],
