@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from hypervisor.blueprints import device, server
-from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
+from lanekeeper.agent.cleaning import Cleaner, CleaningFailed, CleaningWaits
 from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.observe import Policy, view
 from lanekeeper.clock import monotonic
@@ -49,6 +50,7 @@ class Bench:
     """The lab's host with a card of two functions, the first of which has no reset of its own."""
 
     def __init__(self, path: Path, sound_driver: str | None = None) -> None:
+        self.refused: set[str] = set()
         self.root = plant_lab(path / "machine")
         bridge = self.root / "sys/devices/pci0000:00" / BRIDGE
         function(self.root, bridge, "0x1234", "0x060400")
@@ -58,7 +60,7 @@ class Bench:
         (bridge / "reset_subordinate").write_text("")
         self.bridge = bridge
         self.resets: list[tuple[str, str | None]] = []
-        self.machine = SimulatedMachine(self.root)
+        self.machine = SimulatedMachine(self.root, self.refuse)
         self.hypervisor = SimulatedHypervisor(path / "guests.json", self.machine)
         self.drivers = DriverRecord(path / "drivers.json")
         self.cleaner = Cleaner(
@@ -71,6 +73,15 @@ class Bench:
         assert (text, Path(path).name) == ("1", "reset_subordinate")
         sound = self.machine.device(PciAddress.parse(SOUND))
         self.resets.append((Path(path).parent.name, sound.driver))
+        if Path(path).name in self.refused:
+            raise HostFault(f"{path}: Inappropriate ioctl for device")
+
+    def refuse(self, path: str, _text: str) -> int:
+        return errno.EIO if Path(path).name in self.refused else 0
+
+    @property
+    def sound_driver(self) -> str | None:
+        return self.machine.device(PciAddress.parse(SOUND)).driver
 
     def clean(self) -> list[str]:
         seen = view(self.machine.scan(), Policy(specs=parse_option(WHOLE)), frozenset())
@@ -112,7 +123,9 @@ def test_a_guest_on_the_bus_is_not_hit(bench: Bench, tmp_path: Path) -> None:
     files = GuestFiles(console=tmp_path / "console.log")
     bench.hypervisor.define(Blueprint(server=wanted, files=files))
     bench.hypervisor.start_paused(wanted.id)
-    with pytest.raises(CleaningFailed, match=f"{SOUND} is in the hands of guest {wanted.id}"):
+    with pytest.raises(
+        CleaningWaits, match=f"together with {SOUND}, which is in the hands of guest {wanted.id}"
+    ):
         bench.clean()
     assert bench.resets == []
 
@@ -123,6 +136,38 @@ def test_a_kernel_that_cannot_is_told_of(bench: Bench) -> None:
         bench.clean()
     assert "Linux 6.13 and later releases of 6.12" in failed.value.hint
     assert bench.resets == []
+
+
+def test_without_a_reset_no_neighbour_loses_its_driver(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sound_driver="igbvf")
+    (bench.bridge / "reset_subordinate").unlink()
+    bench.refused = {"unbind", "bind", "drivers_probe"}  # who tries is told otherwise
+    with pytest.raises(CleaningFailed, match=f"resets {GPU} only with its bus"):
+        bench.clean()
+    assert bench.sound_driver == "igbvf"
+
+
+def test_a_reset_that_fails_leaves_every_driver_its_function(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sound_driver="igbvf")
+    bench.refused = {"reset_subordinate"}
+    with pytest.raises(CleaningFailed, match="Inappropriate ioctl"):
+        bench.clean()
+    assert (bench.resets, bench.sound_driver) == ([(BRIDGE, None)], "igbvf")
+
+
+def test_a_driver_that_does_not_take_its_function_back_is_tried_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sound_driver="igbvf")
+    bench.refused = {"drivers_probe"}
+    for _ in range(2):
+        with pytest.raises(CleaningFailed, match=f"{SOUND}, which was taken from igbvf, is not"):
+            bench.clean()
+        assert bench.sound_driver is None
+    bench.refused = {"reset_subordinate", "drivers_probe"}
+    with pytest.raises(CleaningFailed, match=f"Inappropriate ioctl.*; {SOUND}, which was taken"):
+        bench.clean()
+    bench.refused = set()
+    assert bench.clean()[0] == f"bus reset, with {SOUND}"
+    assert bench.sound_driver == "igbvf"
 
 
 def test_no_bridge_is_above_a_root_bus(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from agent.orders_of import PF, POLICY, cleaning, nic, vf
 from hypervisor.blueprints import server
-from lanekeeper.agent.cleaning import Cleaner, CleaningFailed, RunHook
+from lanekeeper.agent.cleaning import Cleaner, CleaningFailed, CleaningWaits, RunHook
 from lanekeeper.agent.driver_record import DriverRecord, Function, GivenAway
 from lanekeeper.agent.observe import Policy, view
 from lanekeeper.agent.vf_settings import set_and_check, wanted_settings
@@ -137,9 +137,31 @@ def test_a_device_in_use_is_not_cleaned(bench: Bench, tmp_path: Path) -> None:
         Blueprint(server=wanted, files=GuestFiles(console=tmp_path / "console.log"))
     )
     bench.hypervisor.start_paused(wanted.id)
-    with pytest.raises(CleaningFailed, match=f"in the hands of guest {wanted.id}"):
+    with pytest.raises(CleaningWaits, match=f"{VF} is in the hands of guest {wanted.id}"):
         bench.clean()
     assert bench.settings.mac == nic(3).mac
+
+
+def test_what_shares_a_group_with_a_guests_device_waits_for_the_guest(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """To give it back to a driver of the host would take the group from under the guest."""
+    bench.drivers.remember({Function(VF, "8086:10ca", None): "igbvf"})
+    bench.dirty()
+    group = (tmp_path / "machine/sys/bus/pci/devices" / str(VF) / "iommu_group").resolve()
+    mate = (tmp_path / "machine/sys/bus/pci/devices" / vf(4).address).resolve()
+    (group / "devices" / mate.name).symlink_to(mate)
+    wanted = server(nics=[nic(4)])
+    files = GuestFiles(console=tmp_path / "console.log")
+    bench.hypervisor.define(Blueprint(server=wanted, files=files))
+    bench.hypervisor.start_paused(wanted.id)
+    with pytest.raises(
+        CleaningWaits, match=f"shares its IOMMU group with {mate.name}, which is in"
+    ):
+        bench.clean()
+    assert (bench.settings.vlan, bench.machine.device(VF).driver) == (99, "vfio-pci")
+    bench.hypervisor.power_off(wanted.id)
+    assert bench.clean()[-1] == "driver igbvf"
 
 
 def test_a_device_that_is_not_listed_any_more_is_not_touched(bench: Bench) -> None:

@@ -184,6 +184,24 @@ def test_a_card_that_cannot_be_plugged_leaves_the_guest_as_it_was(shop: Workshop
     assert [held.address for held in guest.devices] == [VF]
 
 
+def test_a_card_is_not_plugged_while_the_rest_of_its_group_is_the_hosts(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    mate = PciAddress.parse(vf(1).address)
+    bring_up(shop)
+    share_a_group(tmp_path / "machine")
+    shop.machine.bind(mate, "igbvf")
+    seen = view(shop.machine.scan(), POLICY, frozenset())
+    more = server(1, generation=2, nics=[nic(0)], devices=[vf(1)])
+    with pytest.raises(HostFault, match=f"shares IOMMU group .* with {mate}"):
+        attach(shop, more, nic(0), seen)
+    shop.machine.bind(mate, "vfio-pci")
+    attach(shop, more, nic(0), seen)
+    guest = shop.hypervisor.inventory().guest(server_id(1))
+    assert guest is not None
+    assert [held.address for held in guest.devices] == [VF]
+
+
 class _Deaf(SimulatedHypervisor):
     """Its guest hears no request to let go."""
 

@@ -1,9 +1,10 @@
 import pytest
 
 from agent.orders_of import cleaning, nic, server, vf
+from lanekeeper.agent.cleaning import CleaningWaits
 from lanekeeper.agent.ledger import TRIES_MAX, Ledger, Record
 from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, DestroyGuest, StartGuest
-from lanekeeper.agent.task import Task, task_of
+from lanekeeper.agent.task import Kind, Task, task_of
 from lanekeeper.domain.errors import Error, HostFault, Invalid, Unavailable
 from lanekeeper.protocol import CleaningState
 
@@ -67,6 +68,8 @@ def test_another_order_starts_from_zero(ledger: Ledger) -> None:
         (START, Invalid("x"), 1),
         (START, HostFault("x"), TRIES_MAX),
         (START, Unavailable("x"), None),
+        (CLEAN, HostFault("x"), TRIES_MAX),
+        (CLEAN, CleaningWaits("x"), None),
         (DESTROY, Invalid("x"), None),
         (MENDS[0], HostFault("x"), None),
     ],
@@ -139,3 +142,36 @@ def test_a_cleaning_has_failed_only_once_it_is_given_up(ledger: Ledger) -> None:
         assert ledger.cleaned() == {}
         ledger.failed(CLEAN, HostFault("no"), said)
     assert ledger.cleaned() == {CLEAN.subject: said}
+
+
+def test_a_task_that_hangs_is_told_of_once_it_is_far_beyond_its_limit(
+    ledger: Ledger, hand: Hand
+) -> None:
+    limits: dict[Kind, float] = {"cleaning": 10.0, "guest": 100.0, "vf settings": 100.0}
+    assert ledger.take([OTHER, CLEAN], []) == [OTHER, CLEAN]
+    hand.now_s = 1000.0
+    assert ledger.overdue(limits) == []  # they wait for a worker, who has another one in hand
+    ledger.began(CLEAN)
+    ledger.began(OTHER)
+    hand.now_s = 1020.0
+    assert ledger.overdue(limits) == []
+    hand.now_s = 1020.5
+    (told,) = ledger.overdue(limits)
+    assert told.startswith(f"{CLEAN.subject} ({CLEAN.device}): 'device clean' takes longer than 20")
+    hand.now_s = 1100.0
+    assert ledger.overdue(limits) == [told]
+    ledger.failed(CLEAN, HostFault("no"))
+    ledger.succeeded(OTHER)
+    hand.now_s = 9999.0
+    assert ledger.overdue(limits) == []
+    assert ledger.take([CLEAN], []) == [CLEAN]
+    assert ledger.overdue(limits) == []
+
+
+def test_a_cleaning_that_waits_is_told_of_after_as_many_tries_as_others_get(ledger: Ledger) -> None:
+    for tries in range(1, TRIES_MAX + 1):
+        ledger.failed(CLEAN, CleaningWaits("a guest has it"))
+        told = ledger.problems("cleaning", tries=TRIES_MAX)
+        assert told == ([f"{CLEAN.subject}: a guest has it"] if tries == TRIES_MAX else [])
+    ledger.failed(CLEAN, HostFault("no"), CleaningState(device_id="d", round=1, clean=False))
+    assert ledger.problems("cleaning") == []  # given up: its report tells

@@ -2,6 +2,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Semaphore
 
@@ -12,6 +13,7 @@ from agent.controller import TOKEN, Controller
 from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
 from lanekeeper.agent.compose import Timing, compose
 from lanekeeper.agent.enrolment import client_of, enrol
+from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import HostFault
@@ -161,6 +163,7 @@ def host_with(
     home: Path,
     kind: type[SimulatedHypervisor] = SimulatedHypervisor,
     machine: SimulatedMachine | None = None,
+    policy: Policy = POLICY,
 ) -> Iterator[SimulatedHypervisor]:
     """Run the agent of a host whose hypervisor is of this *kind*."""
     state = StateDir(home / "special")
@@ -169,7 +172,7 @@ def host_with(
     hypervisor = kind(home / "guests.json", machine)
     client, timing = client_of(state), Timing(look_every_s=0.2, retry_first_s=0.01, poll_s=5)
     host = RunningHost(
-        "sim-1", compose(state, client, machine, hypervisor, POLICY, timing=timing), client
+        "sim-1", compose(state, client, machine, hypervisor, policy, timing=timing), client
     )
     try:
         yield hypervisor
@@ -226,6 +229,49 @@ def test_what_waits_for_a_worker_is_not_done_once_the_host_is_frozen(
         until(lambda: len(controller.state("sim-1").servers) >= 4, "what had begun is done")
     guests = {guest.id for guest in hypervisor.inventory().guests}
     assert guests == {server_id(number) for number in (1, 2, 3, 4)}
+
+
+class Hanging(SimulatedMachine):
+    """Takes its time to answer the first question of a cleaning, until it is let go on."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reached = Semaphore(0)
+        self.go_on = Event()
+        self.under_way = 0
+
+    def iommu_group(self, address: PciAddress) -> tuple[PciAddress, ...]:
+        self.under_way += 1
+        self.reached.release()
+        assert self.go_on.wait(60)
+        return super().iommu_group(address)
+
+
+def test_no_guest_waits_for_cleanings_and_one_that_hangs_is_told(
+    controller: Controller, tmp_path: Path
+) -> None:
+    machine = Hanging(plant_lab(tmp_path / "machine"))
+    policy = replace(POLICY, cleaning_timeout_s=0.01)
+    with host_with(controller, tmp_path, machine=machine, policy=policy):
+        cleanings = [cleaning(vf(index)) for index in range(6)]
+        controller.order("sim-1", Desired(generation=1, mark="a", cleaning=cleanings))
+        assert all(machine.reached.acquire(timeout=20) for _ in range(4))
+        up = Desired(generation=2, mark="b", cleaning=cleanings, servers=[server(1, nics=[nic(6)])])
+        controller.order("sim-1", up)
+        try:
+            until(
+                lambda: [one.power for one in controller.state("sim-1").servers] == ["running"],
+                "the guest runs",
+            )
+            until(
+                lambda: len(next(iter(controller.facts.values())).problems) == 4,
+                "those that hang are told",
+            )
+            told = next(iter(controller.facts.values())).problems
+            assert machine.under_way == 4
+        finally:
+            machine.go_on.set()
+    assert all("'device clean' takes longer than 0.02 s" in one for one in told)
 
 
 class Stubborn(SimulatedHypervisor):

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from fleet import ADMIN, MEMBER, STRANGER, Fleet, fleet, lab_devices
+from fleet import ADMIN, MEMBER, STRANGER, Fleet, fleet, lab_devices, pf_and_vfs
 from lanekeeper.control.compute.flavor import create_flavor
-from lanekeeper.control.compute.server import delete_server, stop_server
+from lanekeeper.control.compute.server import delete_server, start_server, stop_server
 from lanekeeper.control.compute.server_attach import attach_card, detach_card
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_nic import NicAsked
@@ -137,6 +138,114 @@ def test_a_server_that_is_deleted_meanwhile_takes_nothing_along(world: Fleet) ->
     world.report(server_id, "absent")
     assert show_port(world.site, ADMIN, port.id).device_id == ""
     assert not findings(world)
+
+
+TIED = ["0000:21:10.0", "0000:21:10.1"]
+ALONE = "0000:21:10.2"
+
+
+@pytest.fixture
+def tied(world: Fleet) -> Fleet:
+    """Its host has three VFs: two that are given away together, and one that is not."""
+    pf, *vfs = pf_and_vfs("21", 3, physical_network="physnet1")
+    pair = [msgspec.structs.replace(one, unit=TIED[0]) for one in vfs[:2]]
+    world.host("h1", [pf, *pair, vfs[2]])
+    return world
+
+
+def stopped_with(world: Fleet, cards: int) -> str:
+    """A server that is off, with so many cards."""
+    server_id, network = boot(world), world.network()
+    stop_server(world.site, MEMBER, server_id)
+    world.report(server_id, "stopped")
+    for _ in range(cards):
+        plug(world, server_id, world.port(network))
+        world.report(server_id, "stopped")
+    return server_id
+
+
+def start(world: Fleet, server_id: str) -> None:
+    start_server(world.site, MEMBER, server_id)
+    world.report(server_id, "running")
+
+
+def cleaned(world: Fleet) -> list[str]:
+    return [one.device.address for one in desired_of(world.site, world.hosts["h1"]).cleaning]
+
+
+def told(world: Fleet) -> tuple[list[str], list[str], list[str]]:
+    """What the guest is to have as cards, to let go of, and to have besides."""
+    one = wanted(world)
+    cards, others = (nic.device.address for nic in one.nics), (d.address for d in one.devices)
+    return sorted(cards), one.leaving, sorted(others)
+
+
+def test_a_running_server_gets_what_is_alone_and_no_part_of_a_unit(tied: Fleet) -> None:
+    server_id, network = boot(tied), tied.network()
+    plug(tied, server_id, tied.port(network))
+    assert told(tied) == ([ALONE], [], [])
+    with pytest.raises(Conflict, match=r"while it runs.*given away together") as caught:
+        plug(tied, server_id, tied.port(network))
+    assert "stop the server" in caught.value.hint
+    assert told(tied) == ([ALONE], [], [])
+
+
+def test_a_stopped_server_gets_a_unit_and_gives_it_back_whole(tied: Fleet) -> None:
+    server_id = stopped_with(tied, 2)
+    start(tied, server_id)
+    (card,) = [one for one in wanted(tied).nics if one.device.unit is None]
+    assert card.device.address == ALONE
+    (mine,) = [one.port_id for one in wanted(tied).nics if one.device.unit is not None]
+    before = wanted(tied)
+    with pytest.raises(Conflict, match=r"while it runs.*given away together") as caught:
+        detach_card(tied.site, MEMBER, server_id, mine)
+    assert "stop the server" in caught.value.hint
+    assert wanted(tied) == before
+    stop_server(tied.site, MEMBER, server_id)
+    tied.report(server_id, "stopped")
+    detach_card(tied.site, MEMBER, server_id, mine)
+    assert told(tied) == ([ALONE], [], [])
+    tied.report(server_id, "stopped")
+    assert cleaned(tied) == TIED
+    assert show_port(tied.site, ADMIN, mine).device_id == ""
+    assert not findings(tied)
+
+
+def test_nothing_of_a_unit_is_released_while_the_guest_has_some_of_it(tied: Fleet) -> None:
+    """The guest was started between the detachment and the report of its host."""
+    server_id = stopped_with(tied, 2)
+    mine = next(one.port_id for one in wanted(tied).nics if one.device.unit is not None)
+    detach_card(tied.site, MEMBER, server_id, mine)
+    start_server(tied.site, MEMBER, server_id)
+    tell(tied, server_id, ALONE, TIED[1])
+    assert (cleaned(tied), show_port(tied.site, ADMIN, mine).device_id) == ([], server_id)
+    assert told(tied) == ([ALONE], [], [])
+    tell(tied, server_id, ALONE)
+    assert cleaned(tied) == TIED
+
+
+def test_of_two_cards_that_are_given_away_together_one_stays_for_the_other(tied: Fleet) -> None:
+    network = tied.network()
+    networks = [NicAsked(port_id=tied.port(network).id) for _ in "123"]
+    flavor = create_flavor(tied.site, Flavor(id="", name="m3", vcpus=1, ram_mib=64, disk_gib=1))
+    asked = NewServer(name="s", flavor_id=flavor.id, image_id=tied.image(), networks=networks)
+    (made,) = create_servers(tied.site, MEMBER, asked)
+    tied.report(made.id, "running")
+    first, second = (one.port_id for one in wanted(tied).nics if one.device.unit is not None)
+    stop_server(tied.site, MEMBER, made.id)
+    tied.report(made.id, "stopped")
+    detach_card(tied.site, MEMBER, made.id, first)
+    kept = wanted(tied)
+    tied.report(made.id, "stopped")
+    assert show_port(tied.site, ADMIN, first).device_id == ""
+    for one in (kept, wanted(tied)):
+        assert (len(one.nics), len(one.devices), one.leaving) == (2, 1, [])
+    assert cleaned(tied) == []
+    assert not findings(tied)
+    detach_card(tied.site, MEMBER, made.id, second)
+    tied.report(made.id, "stopped")
+    assert cleaned(tied) == TIED
+    assert not findings(tied)
 
 
 def test_what_cannot_be_is_refused_and_changes_nothing(world: Fleet) -> None:

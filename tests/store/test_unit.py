@@ -117,6 +117,17 @@ def test_what_came_along_goes_with_the_request_that_brought_it(host: Host) -> No
     assert host.held() == {host.lone: "one"}
 
 
+def test_what_another_request_needs_stays_as_what_comes_along(host: Host) -> None:
+    host.take("one", host.gpu, host.sound, host.lone)
+    request = f"request {host.gpu}"
+    gone = host.database.write(lambda c: claim_release(c, "one", NOW, request))
+    assert (gone, host.held()) == ((), dict.fromkeys((host.gpu, host.sound, host.lone), "one"))
+    assert host.database.write(lambda c: claim_release(c, "one", NOW, request)) == ()
+    gone = host.database.write(lambda c: claim_release(c, "one", NOW, f"request {host.sound}"))
+    assert gone == tuple(sorted((host.gpu, host.sound)))
+    assert host.held() == {host.lone: "one"}
+
+
 @pytest.mark.parametrize("ill", ["unfit", "reserved", "quarantined"])
 def test_a_part_that_cannot_be_had_keeps_the_rest_back(host: Host, ill: str) -> None:
     if ill == "unfit":

@@ -7,18 +7,19 @@ cannot be shown to be clean is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import structlog
 
 from lanekeeper.agent.driver_record import DriverRecord, function_of
+from lanekeeper.agent.neighbour import Neighbours
 from lanekeeper.agent.observe import View
 from lanekeeper.agent.vf_settings import write_missing
 from lanekeeper.clock import Stopwatch
 from lanekeeper.crash import reached
-from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault
+from lanekeeper.domain.errors import Conflict, Error, Forbidden, HostFault, Unavailable
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import environment_of
 from lanekeeper.domain.pci.device import PciDevice
@@ -47,6 +48,10 @@ class CleaningFailed(HostFault):
         self.steps = steps
 
 
+class CleaningWaits(Unavailable):
+    """A guest of ours has to let go of something first; whoever asks asks again, for ever."""
+
+
 class Cleaner:
     """Cleans devices of one host."""
 
@@ -71,12 +76,14 @@ class Cleaner:
         self._run_hook = run_hook
         self._erase_nvme = erase_nvme
         self._reset_bus = reset_bus
+        self._neighbours = Neighbours(machine, drivers)
 
     def clean(self, wanted: CleaningWanted, view: View) -> CleaningState:
         """Clean one device; a second time does no harm.
 
         Raises:
             CleaningFailed: with the reason; the device must not be handed out.
+            CleaningWaits: a server's guest has it, or a function that is its guest's with it.
         """
         started, steps = self._stopwatch(), list[str]()
         address = PciAddress.parse(wanted.device.address)
@@ -116,10 +123,29 @@ class Cleaner:
                 f"{address} is not listed in device_spec of this host, so it is not touched",
                 hint="list it again, or have the device removed from the inventory",
             )
-        holder = self._hypervisor.inventory().holder(address)
-        if holder is not None:
-            raise Conflict(f"{address} is in the hands of guest {holder}")
+        places = (address, *self._machine.iommu_group(address))
+        self._check_hands(address, places, "shares its IOMMU group with")
         check_identity(self._machine, self._machine.device(address), wanted.device)
+
+    def _check_hands(self, address: PciAddress, places: Iterable[PciAddress], because: str) -> None:
+        """Make sure that no guest has one of *places* in hand, which hang together with *address*.
+
+        A server's guest is waited for: it lets go of what was taken from its server. Of an IOMMU
+        group that it has in part the rest must not go back to a driver of the host.
+
+        Raises:
+            CleaningWaits: a server's has. Conflict: a stranger's has, who obeys nobody here.
+        """
+        inventory = self._hypervisor.inventory()
+        for place in places:
+            holder = inventory.holder(place)
+            if holder is None:
+                continue
+            named = f"{address}" if place == address else f"{address} {because} {place}, which"
+            problem = f"{named} is in the hands of guest {holder}"
+            if inventory.guest(holder) is None:
+                raise Conflict(problem)
+            raise CleaningWaits(problem, hint="it is cleaned once that is off, or has let go of it")
 
     def _steps(self, address: PciAddress, started: float, view: View) -> Iterator[str]:
         """Carry out the steps; yields what each has done."""
@@ -152,18 +178,9 @@ class Cleaner:
             yield "function reset"
             return
         beside = self._beside(device, view)
-        drivers = {
-            function_of(self._machine, one): one.driver
-            for one in beside
-            if one.driver is not None and not is_vfio(one.driver)
-        }
-        self._drivers.remember(drivers)  # for whoever goes on after an end in between
-        for one in drivers:
-            self._machine.bind(one.address, None)
-        self._reset_bus(device.address)
-        for one, driver in drivers.items():
-            self._machine.bind(one.address, driver)
-            self._drivers.give_back(one)
+        self._reset_bus.check(device.address)
+        with self._neighbours.set_free(beside):
+            self._reset_bus(device.address)
         names = ", ".join(str(one.address) for one in beside)
         yield f"bus reset, with {names}" if names else "bus reset"
 
@@ -171,7 +188,7 @@ class Cleaner:
         """What a reset of its bus strikes, too: functions on the bus, and VFs of those.
 
         Raises:
-            HostFault: the host's own is among it. Conflict: a guest has some of it.
+            HostFault: the host's own is among it. CleaningWaits, Conflict: a guest has some of it.
         """
         bus = (device.address.domain, device.address.bus)
         found = [
@@ -180,14 +197,9 @@ class Cleaner:
             for root in (one.parent or one.address,)
             if one.address != device.address and (root.domain, root.bus) == bus
         ]
-        inventory = self._hypervisor.inventory()
+        places = [one.address for one in found]
+        self._check_hands(device.address, places, "is only reset together with")
         for one in found:
-            holder = inventory.holder(one.address)
-            if holder is not None:
-                raise Conflict(
-                    f"{device.address} is only reset with its bus, where {one.address} is in the "
-                    f"hands of guest {holder}"
-                )
             if not view.may_touch(one.address) and keeps_group(one.driver):
                 raise HostFault(
                     f"{device.address} is only reset with its bus, where the host itself uses "
@@ -273,5 +285,7 @@ def check_identity(machine: Machine, device: PciDevice, wanted: DeviceWanted) ->
 def _telling(steps: list[str]) -> Iterator[None]:
     try:
         yield
+    except CleaningWaits:
+        raise
     except Error as error:
         raise CleaningFailed(error, steps) from error

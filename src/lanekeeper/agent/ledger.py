@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -14,6 +14,8 @@ from lanekeeper.protocol import CleaningState
 TRIES_MAX = 4
 FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
+_OVERDUE_TIMES = 2
+"""How many times its limit a task takes before it is told: it may be at the end of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,8 @@ class Record:
     """One task and its last result.
 
     Attributes:
-        busy: a worker has it in hand.
+        busy: a worker has it in hand, or is to have it next.
+        begun_s: on the stopwatch, when a worker began; None before and after.
         problem: of the last failure.
         next_s: on the stopwatch, when to try again.
         given_up: nothing will be tried for this order.
@@ -30,6 +33,7 @@ class Record:
 
     task: Task
     busy: bool = False
+    begun_s: float | None = None
     failures: int = 0
     problem: str = ""
     next_s: float = 0.0
@@ -69,15 +73,36 @@ class Ledger:
             done = [one.cleaned for one in self._records.values() if one.cleaned is not None]
         return {state.device_id: state for state in done}
 
-    def problems(self, kind: Kind) -> list[str]:
-        """Say what last failed of the tasks of one *kind*, a sentence each."""
+    def problems(self, kind: Kind, *, tries: int = 1) -> list[str]:
+        """Say what last failed of the tasks of one *kind* that are still tried, a sentence each.
+
+        Those count that have failed *tries* times.
+        """
         with self._lock:
-            records = [one for one in self._records.values() if one.failures]
+            records = [one for one in self._records.values() if one.failures >= tries]
         return sorted(
             f"{one.task.subject}: {one.problem}"
             for one in records
-            if one.task.identity.kind == kind
+            if one.task.identity.kind == kind and not one.is_over
         )
+
+    def overdue(self, limits: Mapping[Kind, float]) -> list[str]:
+        """Say of each task that takes far longer than its kind's limit, in seconds, that it does.
+
+        Each sentence stays the same while it is so: whoever is told is told once.
+        """
+        with self._lock:
+            begun = [(one.task, one.begun_s) for one in self._records.values()]
+        now_s, told = self._stopwatch(), []
+        for task, begun_s in begun:
+            most_s = _OVERDUE_TIMES * limits[task.identity.kind]
+            if begun_s is not None and now_s - begun_s > most_s:
+                about = f"{task.subject} ({task.device})" if task.device else task.subject
+                told.append(
+                    f"{about}: '{task.event}' takes longer than {most_s:g} s and holds a worker of "
+                    "the agent; the kernel's log may say what it waits for"
+                )
+        return sorted(told)
 
     def take(self, tasks: Sequence[Task], taken: Sequence[Task]) -> list[Task]:
         """Put in hand, in their order, the *tasks* that may be tried now.
@@ -97,6 +122,12 @@ class Ledger:
                 self._records[task.identity] = replace(last, task=task, busy=True)
                 begun.append(task)
             return begun
+
+    def began(self, task: Task) -> None:
+        """Note that a worker begins with *task*, which is in hand."""
+        with self._lock:
+            last = self._records[task.identity]
+            self._records[task.identity] = replace(last, begun_s=self._stopwatch())
 
     def dropped(self, task: Task) -> None:
         """Note that *task* was not tried after all."""

@@ -1,12 +1,14 @@
 """The agent: observe and report; take orders, plan, apply; again and again.
 
 One thread polls for orders, the loop's own observes, plans and reports, and a few workers carry
-actions out. Nothing but the memory of failures lives in the process, so it may be killed anywhere.
+actions out; others clean devices, so that no guest waits for that. Nothing but the memory of
+failures lives in the process, so it may be killed anywhere.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -18,7 +20,7 @@ from lanekeeper.agent.apply import apply
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
 from lanekeeper.agent.guests import Workshop
 from lanekeeper.agent.image_sweep import ImageSweep
-from lanekeeper.agent.ledger import FIRST_WAIT_S, Ledger, problem_of
+from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
 from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, plan
@@ -35,6 +37,9 @@ _CONSOLE_EVERY_S = 1.0
 _POLL_AGAIN_S = 0.5
 _POLL_AGAIN_MAX_S = 30.0
 _WORKERS = 4
+_CLEANERS = 4
+_GUEST_LIMIT_S = 300.0
+"""What may be done with a guest in this time, an image fetched for it, too."""
 
 log = structlog.get_logger()
 
@@ -63,6 +68,7 @@ class Agent:
         self._log = log.bind(host=parts.host_name)
         self._ledger = Ledger(parts.stopwatch, parts.retry_first_s)
         self._workers = ThreadPoolExecutor(_WORKERS, f"apply-{parts.host_name}")
+        self._cleaners = ThreadPoolExecutor(_CLEANERS, f"clean-{parts.host_name}")
         self._view: View | None = None
         self._look_at = 0.0
         self._wake = Event()
@@ -93,7 +99,10 @@ class Agent:
                 self._wake.clear()
                 self._wake.wait(self._step())
         finally:
-            self._workers.shutdown(wait=True, cancel_futures=True)
+            for pool in (self._workers, self._cleaners):
+                pool.shutdown(wait=False, cancel_futures=True)  # no further one begins in either
+            for pool in (self._workers, self._cleaners):
+                pool.shutdown(wait=True)
             self._log.info("agent stop")
 
     def _step(self) -> float:
@@ -113,9 +122,21 @@ class Agent:
         self._look_at = self._parts.stopwatch() + self._parts.look_every_s
         self._view = self._parts.senses.view()
         facts = self._parts.senses.facts(self._parts.host_name, self._view)
-        problems = [*facts.problems, *self._ledger.problems("vf settings")]
+        problems = [*facts.problems, *self._troubles(self._view)]
         self._parts.reporter.tell_facts(msgspec.structs.replace(facts, problems=problems))
         self._parts.reporter.tell_health(self._parts.senses.health(self._view))
+
+    def _troubles(self, view: View) -> Iterator[str]:
+        """What an operator should know of the tasks: what is not mended, what waits, what hangs."""
+        yield from self._ledger.problems("vf settings")
+        yield from self._ledger.problems("cleaning", tries=TRIES_MAX)
+        yield from self._ledger.overdue(
+            {
+                "guest": _GUEST_LIMIT_S,
+                "vf settings": _GUEST_LIMIT_S,
+                "cleaning": view.cleaning_timeout_s,
+            }
+        )
 
     def _round(self, desired: Desired | None, *, settings: bool) -> None:
         busy = self._ledger.busy()  # before observing: what ends meanwhile is looked at again
@@ -141,7 +162,8 @@ class Agent:
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
         if desired is not None:
             for task in self._ledger.take(tasks, busy):
-                self._workers.submit(self._work, task)
+                is_cleaning = isinstance(task.action, CleanDevice)
+                (self._cleaners if is_cleaning else self._workers).submit(self._work, task)
             self._sweep()
             self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
 
@@ -156,6 +178,7 @@ class Agent:
             self._ledger.dropped(task)
             self._wake.set()
             return
+        self._ledger.began(task)
         started = self._parts.stopwatch()
         error: Error | None = None
         try:

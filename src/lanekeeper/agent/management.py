@@ -9,36 +9,36 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lanekeeper.host.interfaces import read_interfaces
 from lanekeeper.host.netlink import Ask, ask_kernel
+from lanekeeper.host.route import DEFAULT
 
 _RTM_GETROUTE = 26
 _NLM_F_REQUEST = 1
+_NLMSG_ERROR = 2
+
+Resolve = Callable[[str], Collection[str]]
+"""The addresses of a name; none when there is no answer now."""
+LeadsTo = Callable[[str], str | None]
+"""The interface by which an address is reached; None when there is no way now."""
 
 
-def management_interfaces(
-    controller: str, root: Path = Path("/"), ask: Ask = ask_kernel
-) -> frozenset[str]:
-    """Name the interface that leads to *controller* (a URL), and all that lie below it.
-
-    Empty when the controller is on this machine, or its name cannot be resolved now.
-    """
-    parts = urlsplit(controller)
+def resolve(name: str) -> Collection[str]:
+    """Ask the resolver of this machine."""
     try:
-        found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    except OSError:
-        return frozenset()
-    names: set[str] = set()
-    for _, _, _, _, address in found:
-        name = _leads_to(str(address[0]).partition("%")[0], ask)
-        if name is not None and name != "lo":
-            _descend(root / "sys/class/net", name, names)
-    return frozenset(names)
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # the latter: no name at all
+        return ()
+    return tuple({str(address[0]).partition("%")[0] for *_, address in found})
 
 
-def _leads_to(address: str, ask: Ask) -> str | None:
+def leads_to(address: str, ask: Ask = ask_kernel) -> str | None:
+    """Ask the kernel."""
     from pyroute2.netlink.rtnl.rtmsg import rtmsg  # 0.1 s to load
 
     target = ipaddress.ip_address(address)
@@ -50,12 +50,64 @@ def _leads_to(address: str, ask: Ask) -> str | None:
     message["attrs"] = [("RTA_DST", address)]
     message.encode()
     try:
-        answer = rtmsg(ask(bytes(message.data)))
+        said = ask(bytes(message.data))
+        if int.from_bytes(said[4:6], sys.byteorder) == _NLMSG_ERROR:
+            return None
+        answer = rtmsg(said)
         answer.decode()
         index = answer.get_attr("RTA_OIF")
         return socket.if_indextoname(index) if index else None
     except OSError:
-        return None  # no way there: then nothing carries it either
+        return None
+
+
+class Management:
+    """Names the interfaces that lead to the controller and to the default route, at each call.
+
+    A question that has no answer now is answered as it last was: a name that cannot be resolved or
+    a route that is away says nothing of what carries the host's traffic. While there never was an
+    answer, whatever has a route counts.
+    """
+
+    def __init__(
+        self,
+        controller: str,
+        root: Path = Path("/"),
+        resolve: Resolve = resolve,
+        leads_to: LeadsTo = leads_to,
+    ) -> None:
+        """*controller* is its URL; of one on this machine nothing but the loopback is the way."""
+        self._name = urlsplit(controller).hostname or ""
+        self._root = root
+        self._resolve = resolve
+        self._leads_to = leads_to
+        self._ways: dict[str, frozenset[str]] = {}
+        self._default = frozenset[str]()
+
+    def __call__(self) -> frozenset[str]:
+        """Raises HostFault: the interfaces cannot be read."""
+        self._ask()
+        found = read_interfaces(self._root).found
+        default = frozenset(one.name for one in found if DEFAULT in one.carries)
+        self._default = default or self._default
+        doubted = (one.name for one in found if one.doubt)
+        unasked = (one.name for one in found if one.carries and not self._ways)
+        return self._default.union(doubted, unasked, *self._ways.values())
+
+    def _ask(self) -> None:
+        """Renew what is known of the ways to the controller, as far as there are answers."""
+        addresses = self._resolve(self._name) or tuple(self._ways)
+        ways = {address: self._way(address) or self._ways.get(address) for address in addresses}
+        known = {address: way for address, way in ways.items() if way is not None}
+        self._ways = known or self._ways
+
+    def _way(self, address: str) -> frozenset[str] | None:
+        name = self._leads_to(address)
+        if name is None:
+            return None
+        names: set[str] = set()
+        _descend(self._root / "sys/class/net", name, names)
+        return frozenset(names)
 
 
 def _descend(interfaces: Path, name: str, names: set[str]) -> None:

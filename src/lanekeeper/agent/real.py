@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from urllib.parse import urlsplit
 
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.compose import compose
-from lanekeeper.agent.enrolment import client_of, is_loopback
+from lanekeeper.agent.enrolment import client_of
 from lanekeeper.agent.loop import Agent
-from lanekeeper.agent.management import management_interfaces
+from lanekeeper.agent.management import Management
 from lanekeeper.agent.observe import Policy
-from lanekeeper.agent.senses import Interfaces, no_interfaces, refuse_contradictions
+from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import Unavailable
 from lanekeeper.host.bus_reset import BusReset
@@ -42,14 +41,13 @@ def real_agent(
     refuse_contradictions(machine, policy)
     client = client_of(state)
     hypervisor = _libvirt(state, libvirt_uri, kvm)
-    management = _management(client.url)
     agent = compose(
         state,
         client,
         machine,
         hypervisor,
         policy,
-        management=management,
+        management=Management(client.url),
         run_hook=run_hook,
         erase_nvme=NvmeEraser(partial(run_bounded, errors_apart=True), machine.bind).erase,
         reset_bus=BusReset(),
@@ -70,9 +68,3 @@ def _libvirt(state: StateDir, uri: str, kvm: bool | None) -> Hypervisor:
     connection = Connection(uri)
     connection.get()
     return LibvirtHypervisor(connection, state.servers, kvm=kvm)
-
-
-def _management(controller: str) -> Interfaces:
-    if is_loopback(urlsplit(controller).hostname or ""):
-        return no_interfaces
-    return partial(management_interfaces, controller)

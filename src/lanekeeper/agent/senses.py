@@ -23,7 +23,7 @@ Interfaces = Callable[[], frozenset[str]]
 
 
 def no_interfaces() -> frozenset[str]:
-    """A host whose controller is on the same machine, or that is simulated."""
+    """A simulated host: nothing of the machine that it runs on is its own."""
     return frozenset()
 
 

@@ -6,14 +6,22 @@ Source: Linux ``Documentation/ABI/testing/sysfs-bus-pci``, reset_subordinate.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from lanekeeper.domain.errors import HostFault, Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.attribute import Write, write_text
 
-ResetBus = Callable[[PciAddress], None]
+
+class ResetBus(Protocol):
+    """Resets the bus of a function."""
+
+    def check(self, address: PciAddress) -> None:
+        """Make sure that it can be asked for. Raises HostFault: it cannot, and why."""
+
+    def __call__(self, address: PciAddress) -> None:
+        """Reset every function on the bus of *address*. Raises HostFault."""
 
 
 class BusReset:
@@ -23,12 +31,16 @@ class BusReset:
         self._devices = str(root / "sys/bus/pci/devices")
         self._write = write
 
-    def __call__(self, address: PciAddress) -> None:
-        """Reset every function on the bus of *address*.
+    def check(self, address: PciAddress) -> None:
+        """Raises HostFault: no bridge is above it, or the kernel has no such reset."""
+        self._attribute(address)
 
-        Raises:
-            HostFault: no bridge is above it, the kernel has no such reset, or it failed.
-        """
+    def __call__(self, address: PciAddress) -> None:
+        """Raises HostFault: as ``check``, or the kernel did not do it."""
+        self._write(self._attribute(address), "1")
+
+    def _attribute(self, address: PciAddress) -> str:
+        """Return the attribute of the bridge above that resets the bus below it."""
         bridge = Path(f"{self._devices}/{address}").resolve().parent.name
         try:
             PciAddress.parse(bridge)
@@ -41,4 +53,4 @@ class BusReset:
                 hint=f"Linux 6.13 and later releases of 6.12 and 6.6 have {path}; with another one "
                 "the card is for one guest, and is retired after it (lanekeeper device retire)",
             )
-        self._write(path, "1")
+        return path

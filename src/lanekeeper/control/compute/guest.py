@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from lanekeeper.control.compute.server_port import is_given_up
+from lanekeeper.control.compute.server_unit import shares
 from lanekeeper.domain.compute.server import Wanted
 from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.metadata import network_data
@@ -113,8 +114,8 @@ def _in_order(port_ids: Sequence[str], ports: Collection[PortRecord]) -> list[Po
 def render(facts: GuestFacts) -> ServerWanted:
     """Say it in the words of the agent protocol."""
     record, flavor = facts.record, facts.record.flavor
-    claim_by_port = {claim["request_id"]: claim for claim in facts.claims}
-    port_ids = {port.id for port in facts.ports}
+    given_up = [port.id for port in facts.ports if is_given_up(record, port)]
+    held = shares(facts.claims, [port.id for port in facts.ports], given_up)
     kernel, ramdisk = (record.image_properties.get(part) for part in _PARTS)
     return ServerWanted(
         id=record.id,
@@ -129,20 +130,12 @@ def render(facts: GuestFacts) -> ServerWanted:
         ramdisk=_image(facts, ramdisk),
         kernel_arguments=str(record.image_properties.get(_COMMAND_LINE, "")),
         nics=[
-            _nic(port, claim_by_port[port.id], flavor["extra_specs"])
+            _nic(port, held.cards[port.id], flavor["extra_specs"])
             for port in facts.ports
-            if port.id in claim_by_port and not is_given_up(facts.record, port)
+            if port.id in held.cards
         ],
-        leaving=[
-            claim_by_port[port.id]["address"]
-            for port in facts.ports
-            if port.id in claim_by_port and is_given_up(facts.record, port)
-        ],
-        devices=[
-            _device(claim, _alias(record, claim["request_id"]))
-            for claim in facts.claims
-            if claim["request_id"] not in port_ids
-        ],
+        leaving=[claim["address"] for claim in held.leaving],
+        devices=[_device(claim, _alias(record, claim["request_id"])) for claim in held.devices],
         config_drive=config_drive(facts) if record.config_drive else {},
         reboots=record.reboots,
         metadata={"project_id": record.project_id, "flavor": flavor["name"]},

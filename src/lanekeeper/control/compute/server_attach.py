@@ -20,7 +20,7 @@ from lanekeeper.control.metrics import CLAIMS
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
-from lanekeeper.domain.errors import Invalid, NotFound
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.scheduling.filter import Verdict
 from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
@@ -31,6 +31,7 @@ from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.store.compute.aggregate import aggregate_list
 from lanekeeper.store.compute.capacity import device_facts, host_views
 from lanekeeper.store.compute.server import ServerRecord, event_insert
+from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.device.life import Pick, claim_insert
 from lanekeeper.store.network.port import port_show, ports_of_server
 from lanekeeper.store.placement.allocation import amounts_change
@@ -45,13 +46,15 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
     """Give a server one more card, and tell its host; a guest that runs gets it at once.
 
     The device is looked for on the server's own host, as near to the guest as its NUMA policy
-    says; the host is locked, so nobody else takes it meanwhile.
+    says; the host is locked, so nobody else takes it meanwhile. What is only given away together
+    with others comes to a server that is stopped.
 
     Raises:
         NotFound: no such server.
         Invalid: the port or network is not there or cannot be carried; the host has no device for
             it, and why.
-        Conflict: the server is in no state for that, or the port is in use.
+        Conflict: the server is in no state for that, or the port is in use; it runs, and the host
+            has only devices that are given away together.
         OverQuota: the project may have no more of such devices.
     """
     now = site.clock()
@@ -83,7 +86,8 @@ def detach_card(site: Site, caller: Caller, server_id: str, port_id: str) -> Non
 
     Raises:
         NotFound: no such server, or it has no such port.
-        Conflict: the server is in no state for that.
+        Conflict: the server is in no state for that, or it runs and has the device together with
+            others.
     """
     now = site.clock()
 
@@ -92,6 +96,7 @@ def detach_card(site: Site, caller: Caller, server_id: str, port_id: str) -> Non
         ready(record, "detach_interface", _STATES)
         if port_id not in {port.id for port in ports_of_server(connection, record.id)}:
             raise NotFound(f"Port {port_id[:80]} is not attached to server {record.id}")
+        _goes_alone(connection, record, port_id)
         event_insert(connection, event_of(record, caller, "detach_interface", now))
         left = [one for one in record.port_ids if one != port_id]
         requests = [one for one in record.device_requests if one["id"] != port_id]
@@ -113,10 +118,15 @@ def _device(
     connection: sa.Connection, caller: Caller, record: ServerRecord, nic: Nic, host: HostView
 ) -> Given:
     seats = seats_of(connection, [record.id]).get(record.id, ())
-    guest = locality(seats, host)
-    found = fit_devices([nic.need], host.devices, guest)
+    near = locality(seats, host)
+    if not _is_off(record):
+        alone = [one for one in host.devices if one.unit is None]
+        found = fit_devices([nic.need], alone, near)
+        if not isinstance(found, Shortfall):
+            return found[0]
+    found = fit_devices([nic.need], host.devices, near)
     if isinstance(found, Shortfall):
-        bare = fit_devices(without_promises([nic.need]), host.devices, guest)
+        bare = fit_devices(without_promises([nic.need]), host.devices, near)
         code = "devices" if isinstance(bare, Shortfall) else "bandwidth"
         verdict = Verdict(code=code, reason=found.reason, remedy=found.remedy)
         where = f" on host {host.name}, where the server is" if caller.is_admin else ""
@@ -126,7 +136,35 @@ def _device(
             f"Failed to claim PCI device for attaching interface{where}: {who}{told.reason}",
             hint=told.remedy,
         )
+    if not _is_off(record):
+        raise Conflict(
+            f"Cannot 'attach_interface' instance {record.id} while it runs: what its host has left "
+            "for that is only given away together with other devices, which are not plugged into a "
+            "guest that runs",
+            hint="stop the server first, or name the port when a server is created",
+        )
     return found[0]
+
+
+def _goes_alone(connection: sa.Connection, record: ServerRecord, port_id: str) -> None:
+    """Pass a port whose device may be taken from the guest as it is now.
+
+    Raises:
+        Conflict: the guest runs, and has other devices that are only given away with this one.
+    """
+    claims = claims_of(connection, record.id)
+    is_tied = any(one["request_id"] == port_id and one["unit"] is not None for one in claims)
+    if is_tied and not _is_off(record):
+        raise Conflict(
+            f"Cannot 'detach_interface' instance {record.id} while it runs: the device of port "
+            f"{port_id} is only given away together with others that the server has",
+            hint="stop the server first; what is given away together goes together then",
+        )
+
+
+def _is_off(record: ServerRecord) -> bool:
+    """Whether it has no guest that runs: whoever starts one by hand has it stopped again."""
+    return record.vm_state == VmState.STOPPED
 
 
 def _take(

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.control.compute.server_nic import Nic
+from lanekeeper.control.compute.server_unit import requests_in_hand
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.bandwidth import allocation_of
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
@@ -26,6 +27,9 @@ from lanekeeper.store.network.bandwidth import amounts_of, rules_hold
 from lanekeeper.store.network.port import port_create_for_server, port_delete, ports_of_server
 from lanekeeper.store.network.port_hold import port_attach, port_detach, port_status
 from lanekeeper.store.placement.allocation import amounts_change
+
+_ALIVE = frozenset({"running", "paused"})
+"""What the power of a guest is that has devices in hand."""
 
 
 def port_of(
@@ -138,8 +142,9 @@ def settle_ports(
 ) -> bool:
     """Have a server's ports follow what its guest was given and has let go of, while it runs.
 
-    One that is given up goes once the guest has let go of its device, and no moment sooner: the
-    device is the guest's until then. Returns whether the host has something to clean now.
+    One that is given up goes once the guest has let go of its device and of all that is given away
+    with it, and no moment sooner: the device is the guest's until then. Returns whether the host
+    has something to clean now.
     """
     ports = ports_of_server(connection, record.id)
     leaving = [port for port in ports if is_given_up(record, port)]
@@ -154,7 +159,8 @@ def settle_ports(
     if guest.power == "running":
         arrived = [port.id for port in coming if port.id in plugged]
         port_status(connection, arrived, PortStatus.ACTIVE, now)
-    gone = [port for port in leaving if port.id not in plugged]
+    in_hand = _tied_to_guest(connection, record, guest) if leaving else frozenset()
+    gone = [port for port in leaving if port.id not in in_hand]
     for port in gone:
         _let_go(connection, record, port, now)
     return bool(gone)
@@ -180,11 +186,21 @@ def ports_plugged(
     connection: sa.Connection, record: ServerRecord, guest: ServerState
 ) -> frozenset[str]:
     """Ids of the ports whose devices the guest has in hand."""
-    if guest.power not in ("running", "paused"):
+    if guest.power not in _ALIVE:
         return frozenset()
     in_hand = set(guest.devices)
     claims = claims_of(connection, record.id)
     return frozenset(claim["request_id"] for claim in claims if claim["address"] in in_hand)
+
+
+def _tied_to_guest(
+    connection: sa.Connection, record: ServerRecord, guest: ServerState
+) -> frozenset[str]:
+    """Ids of the ports of whose devices' units the guest has anything in hand."""
+    if guest.power not in _ALIVE:
+        return frozenset()
+    claims = [dict(one) for one in claims_of(connection, record.id)]
+    return requests_in_hand(claims, guest.devices)
 
 
 def _let_go(

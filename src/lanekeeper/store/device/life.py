@@ -180,16 +180,15 @@ def claim_release(
     """Take every device back from *consumer_id* (of *request_id* only, if given).
 
     They go to cleaning and start a new cleaning round; a card stays held that way until they are
-    clean. What came along with a device goes with it. A second call finds nothing and does nothing.
-    Returns the devices' ids, in id order.
+    clean. What came along with a device goes with it; a device that belongs together with one of
+    another request stays, as what comes along with that. A second call finds nothing and does
+    nothing. Returns the devices' ids, in id order.
     """
     mine = sa.select(claim.c.device_id).where(claim.c.consumer_id == consumer_id)
     ids = tuple(connection.scalars(mine.order_by(claim.c.device_id)))
     if request_id is not None:
-        asked = set(connection.scalars(mine.where(claim.c.request_id == request_id)))
-        along = claim.c.request_id == claim.c.device_id
-        asked |= set(unit_mates(connection, asked)) & set(connection.scalars(mine.where(along)))
-        ids = tuple(one for one in ids if one in asked)
+        going = _going(connection, consumer_id, request_id)
+        ids = tuple(one for one in ids if one in going)
     released, holdings = [], holdings_of(connection, consumer_id)
     for device_id in ids:
         gone = connection.execute(
@@ -202,6 +201,25 @@ def claim_release(
         detail = holdings[row.id]
         history_write(connection, [row], What.RELEASED, now, consumer_id=consumer_id, detail=detail)
     return ids
+
+
+def _going(connection: sa.Connection, consumer_id: str, request_id: str) -> set[str]:
+    """Devices that go with a request; those that have to stay are its no more from now on."""
+    mine = sa.select(claim.c.device_id, claim.c.request_id)
+    rows = connection.execute(mine.where(claim.c.consumer_id == consumer_id))
+    requests = {row.device_id: row.request_id for row in rows}
+    going = set[str]()
+    for asked in (one for one, request in requests.items() if request == request_id):
+        mates = [one for one in unit_mates(connection, [asked]) if one in requests]
+        if all(requests[one] in (one, request_id) for one in mates):
+            going |= {asked, *mates}
+        else:
+            connection.execute(
+                claim.update()
+                .where(claim.c.device_id == asked, claim.c.consumer_id == consumer_id)
+                .values(request_id=asked, index=0, alias=None)
+            )
+    return going
 
 
 def device_cleaned(
