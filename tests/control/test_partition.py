@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
+from msgspec import structs
 
 from fleet import ADMIN, Fleet, fleet, pf_and_vfs
 from lanekeeper.control.compute.flavor import create_flavor
@@ -15,9 +15,10 @@ from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.device import list_devices
 from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.protocol import DeviceFact, HostFacts
+from lanekeeper.protocol import DeviceFact, HostFacts, PfFact
 
 pytestmark = pytest.mark.service
 
@@ -26,8 +27,8 @@ def card(listed: str, entry: int) -> list[DeviceFact]:
     """A card of which one side is listed; a VF that is not is not told at all."""
     pf, *vfs = pf_and_vfs("41", 2)
     if listed == "whole":
-        return [msgspec.structs.replace(pf, listed=True, entry=entry)]
-    return [pf, *(msgspec.structs.replace(vf, entry=entry) for vf in vfs)]
+        return [structs.replace(pf, listed=True, entry=entry)]
+    return [pf, *(structs.replace(vf, entry=entry) for vf in vfs)]
 
 
 @pytest.fixture
@@ -36,12 +37,14 @@ def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
         yield made
 
 
+def flavor(alias: str) -> Flavor:
+    spec = {"pci_passthrough:alias": f"{alias}:1"}
+    return Flavor(id=alias, name=alias, vcpus=1, ram_mib=64, disk_gib=1, extra_specs=spec)
+
+
 def boot(world: Fleet, alias: str) -> str:
     world.seen()
-    spec = {"pci_passthrough:alias": f"{alias}:1"}
-    create_flavor(
-        world.site, Flavor(id=alias, name=alias, vcpus=1, ram_mib=64, disk_gib=1, extra_specs=spec)
-    )
+    create_flavor(world.site, flavor(alias))
     asked = NewServer(name="web", flavor_id=alias, image_id=world.image())
     (server,) = create_servers(world.site, ADMIN, asked)
     world.obey()
@@ -89,3 +92,23 @@ def test_an_entry_that_goes_alone_is_taken_and_the_other_side_refused_later(
     tell(world, [])
     with pytest.raises(Conflict, match="and guest web"):
         tell(world, card("parts" if side == "whole" else "whole", entry=0))
+
+
+@pytest.mark.parametrize(("vfs", "is_barred"), [(2, True), (0, False), (None, True)])
+def test_a_pf_waits_for_its_vfs_that_are_dirty_and_no_longer_listed(
+    world: Fleet, vfs: int | None, is_barred: bool
+) -> None:
+    """VFs that are gone bar nobody; of an agent that does not tell, what was told last counts."""
+    pf = PfFact(address="0000:41:00.0", vendor_id="8086", product_id="10c9", vfs_max=7)
+    world.host("h1", card("parts", entry=0), pfs=[structs.replace(pf, vfs=2)])
+    server_id = boot(world, "a1")
+    delete_server(world.site, ADMIN, server_id)
+    world.report(server_id, "absent")  # and its VF is not clean yet
+    world.host("h1", card("whole", entry=1), pfs=[structs.replace(pf, vfs=vfs)])
+    world.seen()
+    create_flavor(world.site, flavor("whole"))
+    order = NewServer(name="pf", flavor_id="whole", image_id=world.image())
+    (made,) = create_servers(world.site, ADMIN, order)
+    assert (made.host_id is None) == is_barred
+    with world.site.database.read() as connection:
+        assert [one for one in verify(connection) if not one.notice] == []

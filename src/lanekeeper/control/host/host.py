@@ -21,6 +21,7 @@ from lanekeeper.domain.errors import Conflict, Invalid, clause
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
+from lanekeeper.store.device.card import cards_tell
 from lanekeeper.store.device.device import devices_in_orders, devices_known
 from lanekeeper.store.device.life import cleaning_began, device_cleaned
 from lanekeeper.store.device.report import DeviceRow, Merged, devices_merge
@@ -85,6 +86,8 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
             now,
             accept_exchanged=site.config.lanekeeper.accept_exchanged_devices,
         )
+        vfs = {pf.address: pf.vfs for pf in facts.pfs if pf.vfs is not None}
+        cards_tell(connection, {merged.ids[at]: n for at, n in vfs.items() if at in merged.ids})
         if not is_new:
             check_partition(connection, host_id, listed)
         if merged.moved:

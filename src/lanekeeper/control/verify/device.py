@@ -62,11 +62,16 @@ def cards_are_counted_right(records: Records) -> Iterator[Finding]:
     """A card says what follows from the rows of its PF and VFs, as ``store/device/card.py`` has it.
 
     Whole by the PF's holder, or by its last one until the PF is clean; else in as many parts as VFs
-    are held, or dirty and there.
+    are held, or dirty and there, listed or not.
     """
     devices = records.by_id("device")
     holder = {claim["device_id"]: claim["consumer_id"] for claim in records.claim}
-    parts = Counter(row["pf_id"] for row in records.device if row["pf_id"] and _counts(row))
+    vfs = {card["pf_device_id"]: card["vfs"] or 0 for card in records.card}
+    parts = Counter(
+        row["pf_id"]
+        for row in records.device
+        if row["pf_id"] and _counts(row, vfs.get(row["pf_id"], 0))
+    )
     for card in records.card:
         pf = devices.get(card["pf_device_id"])
         if pf is None:
@@ -88,8 +93,9 @@ def cards_are_counted_right(records: Records) -> Iterator[Finding]:
             yield _card(pf["id"], f"the card of {pf['address']} is held whole and in parts")
 
 
-def _counts(device: Row) -> bool:
-    return device["state"] == DeviceState.HELD or (device["present"] and device["state"] in _DIRTY)
+def _counts(device: Row, vfs: int) -> bool:
+    is_there = device["present"] or (device["vf_index"] is not None and device["vf_index"] < vfs)
+    return device["state"] == DeviceState.HELD or (is_there and device["state"] in _DIRTY)
 
 
 def pfs_and_vfs_are_not_held_together(records: Records) -> Iterator[Finding]:

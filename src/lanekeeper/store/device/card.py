@@ -6,9 +6,13 @@ to know what the others have counted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.store.batch import batches
+from lanekeeper.store.device.free import IS_THERE
 from lanekeeper.store.tables import card, claim, device
 
 _SET_ASIDE = "set aside"
@@ -20,7 +24,8 @@ def card_recount(connection: sa.Connection, pf_id: str) -> None:
     """Set from the rows how the card of *pf_id* is held; what is not a PF has none.
 
     Whole: by the PF's holder, also after it let go until the PF is clean. Otherwise in as many
-    parts as VFs are held, or dirty and there; what is away cannot be cleaned and bars nobody.
+    parts as VFs are held, or dirty and there, listed or not; what is away cannot be cleaned and
+    bars nobody.
     Dirty VFs that come back to a card held whole count once it is not any more.
     """
     before = card_lock(connection, pf_id)
@@ -34,6 +39,19 @@ def card_recount(connection: sa.Connection, pf_id: str) -> None:
             .where(card.c.pf_device_id == pf_id)
             .values(whole_holder=whole, parts_held=parts)
         )
+
+
+def cards_tell(connection: sa.Connection, vfs: Mapping[str, int]) -> None:
+    """Write down how many VFs each PF has, by its id, whether or not they are listed."""
+    known: dict[str, int | None] = {}
+    for some in batches(vfs):
+        rows = sa.select(card.c.pf_device_id, card.c.vfs).where(card.c.pf_device_id.in_(some))
+        known |= {row.pf_device_id: row.vfs for row in connection.execute(rows)}
+    for pf_id in sorted(known):
+        if known[pf_id] != vfs[pf_id]:
+            mine = card.update().where(card.c.pf_device_id == pf_id)
+            connection.execute(mine.values(vfs=vfs[pf_id]))
+            card_recount(connection, pf_id)
 
 
 def card_lock(connection: sa.Connection, pf_id: str) -> sa.RowMapping | None:
@@ -59,7 +77,7 @@ def _whole_holder(connection: sa.Connection, pf_id: str, last: str | None) -> st
 
 
 def _parts(connection: sa.Connection, pf_id: str) -> int:
-    dirty = sa.and_(device.c.present, device.c.state.in_(DIRTY))
+    dirty = sa.and_(IS_THERE, device.c.state.in_(DIRTY))
     counted = sa.select(sa.func.count()).where(
         device.c.pf_id == pf_id, sa.or_(device.c.state == DeviceState.HELD, dirty)
     )

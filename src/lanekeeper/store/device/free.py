@@ -21,8 +21,18 @@ IS_FIT = device.c.unfit == ""
 IS_UNRESERVED = device.c.reserved == Reserve.NOT
 """It is not spent, retired, or reserved through Placement."""
 IS_FOR_ONE_GUEST = device.c.tags["one_time_use"].as_string() == "true"
+_ITS_PF = card.alias("its_pf")
+IS_THERE = sa.or_(
+    device.c.present,
+    device.c.vf_index
+    < sa.select(_ITS_PF.c.vfs)
+    .where(_ITS_PF.c.pf_device_id == device.c.pf_id)
+    .correlate(device)
+    .scalar_subquery(),
+)
+"""Its host tells of it, or has a VF of its number, which is not listed any more."""
 NEEDS_ATTENTION = sa.or_(
-    sa.and_(device.c.present, device.c.state == DeviceState.QUARANTINED),
+    sa.and_(IS_THERE, device.c.state == DeviceState.QUARANTINED),
     sa.and_(IS_CLEAN, device.c.reserved == Reserve.SPENT),
     sa.and_(device.c.present, device.c.listed, ~IS_FIT),
     sa.and_(~device.c.present, device.c.state == DeviceState.HELD),

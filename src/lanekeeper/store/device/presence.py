@@ -13,7 +13,7 @@ from lanekeeper.store.tables import device
 
 
 def devices_leave(connection: sa.Connection, device_ids: Collection[str]) -> None:
-    """Their host tells of them no more. Who holds one keeps it; a dirty one bars no card."""
+    """Their host tells of them no more. Who holds one keeps it."""
     _recount(connection, _set_presence(connection, device_ids, present=False))
 
 

@@ -79,6 +79,7 @@ card = Table(
     Column("pf_device_id", sa.Text, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
     Column("whole_holder", sa.Text),
     number_column("parts_held"),
+    Column("vfs", sa.Integer),  # how many its PF has, listed or not; unknown of an older agent
     CheckConstraint("whole_holder IS NULL OR parts_held = 0", name="whole_or_parts"),
     CheckConstraint("parts_held >= 0", name="parts"),
     comment="The arbiter between a PF and its VFs; what is held counts until it is clean.",
