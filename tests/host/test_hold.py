@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from host.planted import PF, simulated, snapshot
+from host.planted import OTHER_PF, PF, simulated, snapshot
 from lanekeeper import crash
 from lanekeeper.domain.errors import Conflict, HostFault, NotFound
 from lanekeeper.domain.hostplan.management import management_touched
@@ -322,9 +322,9 @@ class Program:
         self.until(lambda: not guard_file(self.world.changes, 1).exists())
         assert self.world.state() == self.world.before
 
-    def guardian(self) -> int:
+    def guardian(self, number: int = 1) -> int:
         """Return the process id of the guardian, which holds a lock on its file."""
-        inode = guard_file(self.world.changes, 1).stat().st_ino
+        inode = guard_file(self.world.changes, number).stat().st_ino
         for line in Path("/proc/locks").read_text().splitlines():
             words = line.split()
             if words[1] == "FLOCK" and words[5].endswith(f":{inode}"):
@@ -435,6 +435,61 @@ def test_after_a_reboot_the_boot_unit_takes_it_back_and_does_not_apply_it_again(
     assert "failed: nobody confirmed it in time" in done.stdout
     assert program.world.state() == program.world.before
     assert not kept.exists()
+
+
+FIRST = """\
+version: 1
+pfs:
+  - {pf: "0000:21:00.0", vfs: 3, vf_driver: igbvf}
+  - {pf: "0000:41:00.0", vfs: 2}
+manage_management: true
+"""
+AT_BOOT = ("--confirm-within", "0", "--leave-refused")
+
+
+def test_after_a_reboot_the_policy_before_is_applied_and_not_the_unconfirmed_alone_taken_back(
+    program: Program,
+) -> None:
+    """The boot has taken all VFs, those that the unconfirmed change did not touch as well."""
+    world = program.world
+    kept = world.root / "etc/lanekeeper/host-policy.yaml"
+    program.policy.write_text(FIRST)
+    assert program.apply("--confirm-within", "0").returncode == 0
+    confirmed = world.state()
+    program.policy.write_text(FIRST.replace("vfs: 3", "vfs: 5"))
+    assert program.apply().returncode == 0
+    os.kill(program.guardian(2), signal.SIGKILL)  # the power fails
+    for pf in (PF, OTHER_PF):
+        world.machine.create_vfs(pf, 0)
+    (world.root / BOOT_ID).write_text("boot-2\n")
+    done = program.run("apply", "--policy", str(kept), *AT_BOOT)
+    assert done.returncode == 0, done.stderr
+    assert "failed: nobody confirmed it in time" in done.stdout
+    assert "Change 2 is taken back. It began before the last boot" in done.stdout
+    assert "Change 3 is applied" in done.stdout
+    assert "as it was before" not in done.stdout
+    assert kept.read_text() == FIRST
+    assert [world.machine.device(pf).num_vfs for pf in (PF, OTHER_PF)] == [3, 2]
+    assert world.state() == confirmed
+
+
+def test_a_policy_from_a_pipe_is_read_once_whatever_has_to_be_finished_before(
+    program: Program,
+) -> None:
+    program.policy.write_text(OTHER)
+    cut = program.apply(**{crash.VARIABLE: "host-journal-written:2"})
+    assert cut.returncode == -signal.SIGKILL
+    done = subprocess.run(
+        program.arguments("apply", "--policy", "/dev/stdin", "--json"),
+        input=OTHER,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["resumed"]["course"] == "applied"
+    assert program.world.machine.device(OTHER_PF).num_vfs == 2
 
 
 def test_a_guardian_that_was_killed_leaves_it_to_the_next_command(program: Program) -> None:

@@ -74,6 +74,8 @@ class Outcome:
         left: what could not be taken back, and why.
         kept: what somebody edited since and was to be replaced, and where a copy is.
         confirm_by: when it goes back unless somebody confirms it; None when it does not.
+        is_past: whether it went back in another boot than that which it began in, which has taken
+            more from the host than this change could give back.
     """
 
     change: int
@@ -82,6 +84,7 @@ class Outcome:
     left: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     confirm_by: datetime | None = None
+    is_past: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Executor:
         directory: of the journals.
         stop: is asked before each step on the way forward; going back is not stopped.
         guard: is asked before each action, also on the way back.
+        runs: whether it is a machine that runs; an image keeps all that it is given.
     """
 
     doer: Doer
@@ -100,6 +104,7 @@ class Executor:
     stop: Stop = never
     now: Now = moment
     guard: Guard = field(default_factory=Unguarded)
+    runs: bool = True
 
     def apply(self, propose: Callable[[], Proposal]) -> Outcome | None:
         """Execute what *propose* returns; None when that is nothing.
@@ -320,7 +325,20 @@ class Executor:
         if not left:
             _note(journal, left, partial(journal.mark_course, Course.TAKEN_BACK))
         course = Course.BACK if left else Course.TAKEN_BACK
-        return Outcome(journal.id, course, failure, tuple(dict.fromkeys(left)), tuple(edits.kept))
+        return Outcome(
+            journal.id,
+            course,
+            failure,
+            tuple(dict.fromkeys(left)),
+            tuple(edits.kept),
+            is_past=self.runs and not self._is_of_this_boot(journal),
+        )
+
+    def _is_of_this_boot(self, journal: Journal) -> bool:
+        try:
+            return journal.head.boot == self.now().boot
+        except HostFault:  # whatever cannot be asked, going back has not to fail for it
+            return False
 
 
 def _require_same(journal: Journal, proposal: Proposal) -> None:
