@@ -8,6 +8,7 @@ import msgspec
 
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface
 from lanekeeper.domain.hostplan.step import Caution, Step
+from lanekeeper.domain.pci.device import PciDevice
 
 _ROUTES = "routes"
 
@@ -24,6 +25,16 @@ def management_touched(steps: Iterable[Step], host: HostFacts) -> tuple[Interfac
         for interface in host.interfaces
         if interface.is_management and {str(interface.device), interface.name} & named
     )
+
+
+def management_of(device: PciDevice, host: HostFacts) -> Interface | None:
+    """Return an interface of *device* that is the host's own; None where none is.
+
+    Each of its ports counts, as of a card with several on one function, and each representor, which
+    goes with its VF.
+    """
+    others = (each for each in host.interfaces if each.device == device.address)
+    return next((i for i in (*host.interfaces_of(device), *others) if i.is_management), None)
 
 
 def management_code(interface: Interface) -> str:
