@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,12 +28,13 @@ from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Outcome, never
+from lanekeeper.host.apply import Executor, never
 from lanekeeper.host.deadline import Moment, deadline, moment
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.hold import confirm, guard, guard_file, guardian_for
 from lanekeeper.host.journal import Course
-from lanekeeper.host.lock import is_watched, watching
+from lanekeeper.host.lock import is_watched, locked, watching
+from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.proposal import Hold, Proposal
 
@@ -188,8 +190,7 @@ def test_while_one_waits_no_other_begins_and_rollback_takes_it_back_at_once(worl
         with pytest.raises(Conflict, match="change 1 waits for its confirmation until") as caught:
             another()
         assert "lanekeeper host confirm 1" in caught.value.hint
-    outcome = world.executor().rollback()
-    assert outcome is not None
+    assert world.executor().rollback()
     assert world.state() == world.before
     assert world.guard() is None
 
@@ -201,6 +202,53 @@ def test_after_a_reboot_what_was_not_confirmed_goes_back(world: World) -> None:
     assert outcome is not None
     assert outcome.course is Course.TAKEN_BACK
     assert world.state() == world.before
+
+
+@pytest.mark.parametrize("verb", ["rollback", "rollback_to", "resume", "confirm"])
+def test_whoever_comes_while_the_guardian_looks_waits_for_it(world: World, verb: str) -> None:
+    """It has the lock for a moment, again and again, as long as the change waits."""
+    world.apply()
+    if verb == "resume":
+        world.clock.sleep(1000)
+    executor = world.executor()
+    calls: dict[str, Callable[[], object]] = {
+        "rollback": executor.rollback,
+        "rollback_to": partial(executor.rollback_to, 0),
+        "resume": executor.resume,
+        "confirm": partial(confirm, world.changes, 1, world.clock),
+    }
+    looks = threading.Event()
+
+    def look() -> None:
+        with locked(world.changes, None):
+            looks.set()
+            time.sleep(0.2)
+
+    guardian = threading.Thread(target=look)
+    guardian.start()
+    looks.wait()
+    calls[verb]()
+    guardian.join()
+    is_kept = verb == "confirm"
+    assert world.change().course is (Course.APPLIED if is_kept else Course.TAKEN_BACK)
+
+
+def test_a_guardian_reads_no_journal_but_its_own(world: World) -> None:
+    """A damaged one must not keep the host cut off."""
+    world.apply(text=OTHER)
+    confirm(world.changes, 1, world.clock)
+    world.apply(text=POLICY.replace("kernel_arguments: [iommu=pt]\n", "persist: false\n"))
+    journal.file_of(world.changes, 1).write_text("what\n")
+    undone = world.guard(2)
+    assert undone is not None
+    assert undone.course is Course.TAKEN_BACK
+    assert [world.machine.device(pf).num_vfs for pf in (PF, OTHER_PF)] == [2, 2]
+
+
+def test_a_guardian_of_no_change_says_so(world: World) -> None:
+    world.changes.mkdir(parents=True)
+    with pytest.raises(NotFound, match="there is no change 4 to watch"):
+        world.guard(4)
 
 
 def test_without_a_guardian_nothing_is_changed(world: World) -> None:

@@ -34,9 +34,9 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.replaced import identities, is_news
 from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Outcome
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.interruption import Interruption, interruption
+from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.proposal import Hold, Proposal
 
 
@@ -86,7 +86,7 @@ def _was_this_one(left: Outcome, source: Source, target: Target) -> bool:
     Asked of the policy as it is now: going back brings back the one that the host kept before,
     of which a boot has left nothing.
     """
-    change = journal.load(changes_of(target) / f"{left.change:06d}.jsonl")
+    change = journal.load(journal.file_of(changes_of(target), left.change))
     if not change.is_held or left.course is not journal.Course.TAKEN_BACK:
         return False
     return source.is_gone or change.head.policy == source.read().text

@@ -11,8 +11,8 @@ import msgspec
 
 from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Severity
 from lanekeeper.domain.hostplan.step import Caution, Impact, Plan, Refusal, State, Step, Unmet
-from lanekeeper.host.apply import Outcome
 from lanekeeper.host.journal import Course
+from lanekeeper.host.outcome import Outcome
 
 _COLOURS = {Severity.OK: "32", Severity.INFO: "36", Severity.WARNING: "33", Severity.ERROR: "31"}
 _WIDTH = 110
