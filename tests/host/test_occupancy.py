@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from host.planted import PF, simulated
+from host.planted import OTHER_PF, PF, simulated
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.hostplan.action import BindVf, Change, SetVfCount
 from lanekeeper.domain.hostplan.plan import plan
@@ -103,6 +103,27 @@ def test_a_vf_that_a_guest_gets_before_a_step_stays_and_the_rest_comes_back(
     assert outcome.course is Course.TAKEN_BACK
     assert f"{given[0]} is on vfio-pci since the plan was made" in outcome.failure
     assert world.drivers() == [*before[:4], "vfio-pci"]
+
+
+def test_a_record_that_is_no_xml_keeps_only_what_could_be_its_guests(world: World) -> None:
+    vf = world.to_guest(4)
+    home = world.root / "run/libvirt/qemu"
+    home.mkdir(parents=True)
+    (home / "web-1.xml").write_text("<domstatus>")
+    pf = f'{{pf: "{OTHER_PF}", vfs: 2}}'
+    policy = load_policy(f"version: 1\npfs:\n  - {pf}\npersist: false\n", "p")
+    found = plan(policy, read_host(world.root))
+    (caution,) = [each for each in found.warnings if each.code == "host-part-unreadable"]
+    assert "/run/libvirt/qemu/web-1.xml is no XML" in caution.reason
+    assert "counts as that guest's" in caution.fix
+    outcome = world.executor().apply(lambda: Proposal(found.steps, policy.text))
+    assert outcome is not None
+    assert outcome.course is Course.APPLIED
+    assert world.machine.device(OTHER_PF).num_vfs == 2
+    pf = f'{{pf: "{PF}", vfs: 3}}'
+    policy = load_policy(f"version: 1\npfs:\n  - {pf}\npersist: false\n", "p")
+    (refusal,) = plan(policy, read_host(world.root)).refusals
+    assert (refusal.code, str(vf) in refusal.reason) == ("vfs-in-use", True)
 
 
 def test_a_vf_given_before_the_lock_is_planned_for(world: World) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface
 from lanekeeper.domain.hostplan.step import Caution, Step
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.holder import GUEST_RECORDS
 
 _ROUTES = "routes"
 
@@ -47,7 +48,9 @@ def aside_cautions(host: HostFacts) -> Iterator[Caution]:
     doubted = " or ".join(each.name for each in host.interfaces if each.doubt)
     for part, reason in host.aside:
         if part != _ROUTES:
-            yield Caution("host-part-unreadable", part, reason, "the plan is made without it")
+            counts = "what is on a VFIO driver and nobody else's counts as that guest's"
+            fix = counts if part == GUEST_RECORDS else "the plan is made without it"
+            yield Caution("host-part-unreadable", part, reason, fix)
             continue
         means = f"whether {doubted} carries the way to the host is not known" if doubted else ""
         means = means or "no interface of a PCI function can be meant"
