@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,17 @@ def test_any_value_is_judged(tmp_path_factory: pytest.TempPathFactory, text: str
     path.write_text(f"[pci]\ndevice_spec = {text}\nalias = {text}\n")
     examined = examine([path], EXAMPLE_HOST)
     list(meanings(examined.case))
+
+
+def test_the_second_port_of_a_function_may_be_the_way_to_the_host(tmp_path: Path) -> None:
+    """As of cards that have both their ports on one function (mlx4)."""
+    (management,) = [i for i in EXAMPLE_HOST.facts.interfaces if i.is_management]
+    first = replace(management, name="eno0", carries=(), is_management=False)
+    facts = replace(EXAMPLE_HOST.facts, interfaces=(first, management))
+    entry = '[pci]\ndevice_spec = {"vendor_id": "8086", "product_id": "1533"}\n'
+    found = examine(write_files(entry, tmp_path), replace(EXAMPLE_HOST, facts=facts)).findings
+    (said,) = [f.summary for f in found if f.id == "host-management-nic"]
+    assert "(eno1), which carries the default route" in said
 
 
 def test_services_have_values_of_their_own_in_files_of_their_own(look: Looker) -> None:

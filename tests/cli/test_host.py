@@ -62,7 +62,7 @@ def test_json_has_the_same_facts(
     assert call("apply", *machine, *POLICY, "--json") == 0
     applied = said(capsys)
     outcome = {"change": 1, "course": "applied", "failure": "", "left": [], "kept": []}
-    outcome["confirm_by"] = None
+    outcome |= {"confirm_by": None, "is_past": False}
     assert applied["outcome"] == outcome
     assert applied["steps"][0]["do"] == {
         "type": "SetAutoprobe",

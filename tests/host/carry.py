@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lanekeeper.domain.hostplan.step import Step
-from lanekeeper.host.apply import Doer, Executor, Outcome
+from lanekeeper.host.apply import Doer, Executor
+from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.stage import Progress, silent
 
@@ -22,4 +23,5 @@ def resume(doer: Doer, changes: Path) -> Outcome | None:
 
 
 def rollback(doer: Doer, changes: Path) -> Outcome | None:
-    return Executor(doer, changes).rollback()
+    outcomes = Executor(doer, changes).rollback()
+    return outcomes[-1] if outcomes else None

@@ -23,6 +23,7 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor, run_program
+from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Head, StepState
 from lanekeeper.host.lock import locked
@@ -281,8 +282,8 @@ def test_vfs_that_somebody_else_made_meanwhile_are_not_taken_away(tmp_path: Path
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
-    with locked(world.changes), pytest.raises(Conflict, match="is at work here"):
-        apply(world.plan(SAMPLE).steps, world.actor(), world.changes)
+    with locked(world.changes, 0.0), pytest.raises(Conflict, match="is at work here"):
+        Executor(world.actor(), world.changes, patience_s=0.1).rollback()
 
 
 def test_progress_tells_each_action(tmp_path: Path) -> None:

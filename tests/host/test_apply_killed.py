@@ -95,8 +95,7 @@ def test_forward(shelf: Path, text: str, point: str, then: str) -> None:
             world.executor.resume()
             assert world.is_applied()
         else:
-            outcome = world.executor.rollback()
-            assert outcome is not None
+            (outcome,) = world.executor.rollback()
             assert not outcome.left
             assert world.state() == world.before
         assert world.executor.resume() is None

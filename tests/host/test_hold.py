@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,19 +21,20 @@ from typing import Any
 
 import pytest
 
-from host.planted import PF, simulated, snapshot
+from host.planted import OTHER_PF, PF, simulated, snapshot
 from lanekeeper import crash
 from lanekeeper.domain.errors import Conflict, HostFault, NotFound
 from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Executor, Outcome, never
+from lanekeeper.host.apply import Executor, never
 from lanekeeper.host.deadline import Moment, deadline, moment
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.hold import confirm, guard, guard_file, guardian_for
 from lanekeeper.host.journal import Course
-from lanekeeper.host.lock import is_watched, watching
+from lanekeeper.host.lock import is_watched, locked, watching
+from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.proposal import Hold, Proposal
 
@@ -188,8 +190,7 @@ def test_while_one_waits_no_other_begins_and_rollback_takes_it_back_at_once(worl
         with pytest.raises(Conflict, match="change 1 waits for its confirmation until") as caught:
             another()
         assert "lanekeeper host confirm 1" in caught.value.hint
-    outcome = world.executor().rollback()
-    assert outcome is not None
+    assert world.executor().rollback()
     assert world.state() == world.before
     assert world.guard() is None
 
@@ -201,6 +202,53 @@ def test_after_a_reboot_what_was_not_confirmed_goes_back(world: World) -> None:
     assert outcome is not None
     assert outcome.course is Course.TAKEN_BACK
     assert world.state() == world.before
+
+
+@pytest.mark.parametrize("verb", ["rollback", "rollback_to", "resume", "confirm"])
+def test_whoever_comes_while_the_guardian_looks_waits_for_it(world: World, verb: str) -> None:
+    """It has the lock for a moment, again and again, as long as the change waits."""
+    world.apply()
+    if verb == "resume":
+        world.clock.sleep(1000)
+    executor = world.executor()
+    calls: dict[str, Callable[[], object]] = {
+        "rollback": executor.rollback,
+        "rollback_to": partial(executor.rollback_to, 0),
+        "resume": executor.resume,
+        "confirm": partial(confirm, world.changes, 1, world.clock),
+    }
+    looks = threading.Event()
+
+    def look() -> None:
+        with locked(world.changes, None):
+            looks.set()
+            time.sleep(0.2)
+
+    guardian = threading.Thread(target=look)
+    guardian.start()
+    looks.wait()
+    calls[verb]()
+    guardian.join()
+    is_kept = verb == "confirm"
+    assert world.change().course is (Course.APPLIED if is_kept else Course.TAKEN_BACK)
+
+
+def test_a_guardian_reads_no_journal_but_its_own(world: World) -> None:
+    """A damaged one must not keep the host cut off."""
+    world.apply(text=OTHER)
+    confirm(world.changes, 1, world.clock)
+    world.apply(text=POLICY.replace("kernel_arguments: [iommu=pt]\n", "persist: false\n"))
+    journal.file_of(world.changes, 1).write_text("what\n")
+    undone = world.guard(2)
+    assert undone is not None
+    assert undone.course is Course.TAKEN_BACK
+    assert [world.machine.device(pf).num_vfs for pf in (PF, OTHER_PF)] == [2, 2]
+
+
+def test_a_guardian_of_no_change_says_so(world: World) -> None:
+    world.changes.mkdir(parents=True)
+    with pytest.raises(NotFound, match="there is no change 4 to watch"):
+        world.guard(4)
 
 
 def test_without_a_guardian_nothing_is_changed(world: World) -> None:
@@ -322,9 +370,9 @@ class Program:
         self.until(lambda: not guard_file(self.world.changes, 1).exists())
         assert self.world.state() == self.world.before
 
-    def guardian(self) -> int:
+    def guardian(self, number: int = 1) -> int:
         """Return the process id of the guardian, which holds a lock on its file."""
-        inode = guard_file(self.world.changes, 1).stat().st_ino
+        inode = guard_file(self.world.changes, number).stat().st_ino
         for line in Path("/proc/locks").read_text().splitlines():
             words = line.split()
             if words[1] == "FLOCK" and words[5].endswith(f":{inode}"):
@@ -435,6 +483,61 @@ def test_after_a_reboot_the_boot_unit_takes_it_back_and_does_not_apply_it_again(
     assert "failed: nobody confirmed it in time" in done.stdout
     assert program.world.state() == program.world.before
     assert not kept.exists()
+
+
+FIRST = """\
+version: 1
+pfs:
+  - {pf: "0000:21:00.0", vfs: 3, vf_driver: igbvf}
+  - {pf: "0000:41:00.0", vfs: 2}
+manage_management: true
+"""
+AT_BOOT = ("--confirm-within", "0", "--leave-refused")
+
+
+def test_after_a_reboot_the_policy_before_is_applied_and_not_the_unconfirmed_alone_taken_back(
+    program: Program,
+) -> None:
+    """The boot has taken all VFs, those that the unconfirmed change did not touch as well."""
+    world = program.world
+    kept = world.root / "etc/lanekeeper/host-policy.yaml"
+    program.policy.write_text(FIRST)
+    assert program.apply("--confirm-within", "0").returncode == 0
+    confirmed = world.state()
+    program.policy.write_text(FIRST.replace("vfs: 3", "vfs: 5"))
+    assert program.apply().returncode == 0
+    os.kill(program.guardian(2), signal.SIGKILL)  # the power fails
+    for pf in (PF, OTHER_PF):
+        world.machine.create_vfs(pf, 0)
+    (world.root / BOOT_ID).write_text("boot-2\n")
+    done = program.run("apply", "--policy", str(kept), *AT_BOOT)
+    assert done.returncode == 0, done.stderr
+    assert "failed: nobody confirmed it in time" in done.stdout
+    assert "Change 2 is taken back. It began before the last boot" in done.stdout
+    assert "Change 3 is applied" in done.stdout
+    assert "as it was before" not in done.stdout
+    assert kept.read_text() == FIRST
+    assert [world.machine.device(pf).num_vfs for pf in (PF, OTHER_PF)] == [3, 2]
+    assert world.state() == confirmed
+
+
+def test_a_policy_from_a_pipe_is_read_once_whatever_has_to_be_finished_before(
+    program: Program,
+) -> None:
+    program.policy.write_text(OTHER)
+    cut = program.apply(**{crash.VARIABLE: "host-journal-written:2"})
+    assert cut.returncode == -signal.SIGKILL
+    done = subprocess.run(
+        program.arguments("apply", "--policy", "/dev/stdin", "--json"),
+        input=OTHER,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["resumed"]["course"] == "applied"
+    assert program.world.machine.device(OTHER_PF).num_vfs == 2
 
 
 def test_a_guardian_that_was_killed_leaves_it_to_the_next_command(program: Program) -> None:

@@ -11,6 +11,7 @@ from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.holder import Holder, HolderKind
 from lanekeeper.host.capture import capture
+from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.inventory import read_inventory
 from lanekeeper.host.machine import VfChange
@@ -40,7 +41,7 @@ run/libvirt/qemu/instance-1.xml = <domstatus state='running' pid='77'>\n\
 
 
 def holders(root: Path) -> dict[PciAddress, Holder]:
-    return read_holders(root, PciSysfs(root).scan().devices)
+    return read_holders(root, PciSysfs(root).scan().devices, Faults(keep=False))
 
 
 def test_a_guest_is_known_by_libvirts_record(tmp_path: Path) -> None:
@@ -72,7 +73,15 @@ def test_a_broken_record_is_named(tmp_path: Path, text: str, reason: str) -> Non
         holders(root)
     found = read_inventory(root, live=False)
     assert len(found.devices) == 3
-    assert found.faults[0][0] == "who holds what"
+    assert found.faults[0][0] == "guests' records"
+
+
+def test_what_may_be_that_of_a_guest_whose_record_is_broken_is_nobody_elses(tmp_path: Path) -> None:
+    root = plant(f"{ONE_PF_TWO_VFS}{BOUND}{GUEST}run/libvirt/qemu/x.xml = <domstatus>\n", tmp_path)
+    found = read_inventory(root, live=False).holders
+    assert found[VF0].name == "web"
+    assert str(found[VF1]) == "unknown (the record of a guest makes no sense)"
+    assert set(found) == {VF0, VF1}
 
 
 def test_the_tree_shows_what_the_pf_holds(tmp_path: Path) -> None:

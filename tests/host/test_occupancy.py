@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from host.planted import PF, simulated
+from host.planted import OTHER_PF, PF, simulated
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.hostplan.action import BindVf, Change, SetVfCount
 from lanekeeper.domain.hostplan.plan import plan
@@ -104,6 +105,27 @@ def test_a_vf_that_a_guest_gets_before_a_step_stays_and_the_rest_comes_back(
     assert world.drivers() == [*before[:4], "vfio-pci"]
 
 
+def test_a_record_that_is_no_xml_keeps_only_what_could_be_its_guests(world: World) -> None:
+    vf = world.to_guest(4)
+    home = world.root / "run/libvirt/qemu"
+    home.mkdir(parents=True)
+    (home / "web-1.xml").write_text("<domstatus>")
+    pf = f'{{pf: "{OTHER_PF}", vfs: 2}}'
+    policy = load_policy(f"version: 1\npfs:\n  - {pf}\npersist: false\n", "p")
+    found = plan(policy, read_host(world.root))
+    (caution,) = [each for each in found.warnings if each.code == "host-part-unreadable"]
+    assert "/run/libvirt/qemu/web-1.xml is no XML" in caution.reason
+    assert "counts as that guest's" in caution.fix
+    outcome = world.executor().apply(lambda: Proposal(found.steps, policy.text))
+    assert outcome is not None
+    assert outcome.course is Course.APPLIED
+    assert world.machine.device(OTHER_PF).num_vfs == 2
+    pf = f'{{pf: "{PF}", vfs: 3}}'
+    policy = load_policy(f"version: 1\npfs:\n  - {pf}\npersist: false\n", "p")
+    (refusal,) = plan(policy, read_host(world.root)).refusals
+    assert (refusal.code, str(vf) in refusal.reason) == ("vfs-in-use", True)
+
+
 def test_a_vf_given_before_the_lock_is_planned_for(world: World) -> None:
     """What was shown before is not what is done."""
     assert world.proposal(3).steps
@@ -132,7 +154,7 @@ def test_nobody_else_applies_while_one_plans(world: World) -> None:
 
     def other() -> None:
         with pytest.raises(Conflict) as error:
-            world.executor().apply(lambda: world.proposal(2))
+            replace(world.executor(), patience_s=0.0).apply(lambda: world.proposal(2))
         refused.append(str(error.value))
 
     def propose() -> Proposal:
@@ -182,12 +204,10 @@ def test_going_back_takes_no_vf_from_a_guest(world: World) -> None:
     assert world.executor().apply(lambda: world.proposal(3, "vfio-pci")) is not None
     vf = world.vfs()[1]
     world.record(vf)
-    outcome = world.executor().rollback()
-    assert outcome is not None
+    (outcome,) = world.executor().rollback()
     assert outcome.course is Course.BACK
     assert any(f"{vf} is in use by guest web-1" in text for text in outcome.left)
     assert len(world.vfs()) == 3
     (world.root / "run/libvirt/qemu/web-1.xml").unlink()
-    outcome = world.executor().rollback()
-    assert outcome is not None
+    (outcome,) = world.executor().rollback()
     assert (outcome.course, world.vfs()) == (Course.TAKEN_BACK, [])

@@ -89,8 +89,7 @@ def test_what_is_planned_can_be_done_and_taken_back(name: str, tmp_path: Path) -
     assert (outcome.course, outcome.failure) == (Course.APPLIED, "")
     again = plan(policy, read_host(root))
     assert (again.steps, again.refusals) == ((), ())
-    outcome = Executor(Actor(root, machine, machine.run), changes).rollback()
-    assert outcome is not None
+    (outcome,) = Executor(Actor(root, machine, machine.run), changes).rollback()
     assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
     assert state(root) == before
     assert read_host(root).vf_settings == held

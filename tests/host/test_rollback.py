@@ -95,9 +95,9 @@ def test_a_policy_that_was_applied_again_goes_back_whole(world: World) -> None:
     for _ in range(2):
         world.machine.create_vfs(PF, 0)
         world.apply(TEXTS[1])
-    outcome = world.executor().rollback()
-    assert outcome is not None
-    assert (outcome.change, outcome.course) == (2, Course.TAKEN_BACK)
+    outcomes = world.executor().rollback()
+    assert [outcome.change for outcome in outcomes] == [4, 3, 2]
+    assert {outcome.course for outcome in outcomes} == {Course.TAKEN_BACK}
     courses = [each.course for each in journal.journals(world.changes)]
     assert courses == [Course.APPLIED, *[Course.TAKEN_BACK] * 3]
     assert world.state() == world.states[1]
@@ -236,8 +236,7 @@ def test_actions_without_the_fields_that_came_later_are_taken_back(
     world.changes.mkdir(parents=True)
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (world.changes / "000001.jsonl").write_text(text)
-    outcome = world.executor().rollback()
-    assert outcome is not None
+    (outcome,) = world.executor().rollback()
     assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
     assert world.machine.vf_settings(PF, 0) == clean
     assert world.state() == before
@@ -384,8 +383,7 @@ def test_what_was_edited_since_is_kept_beside_when_it_goes_back(world: World) ->
     world.apply(TEXTS[2])
     for name in (KEPT_POLICY, RULES):
         (world.root / name).write_text(EDITED)
-    outcome = world.executor().rollback()
-    assert outcome is not None
+    (outcome,) = world.executor().rollback()
     assert outcome.course is Course.TAKEN_BACK
     for name in (KEPT_POLICY, RULES):
         assert not (world.root / name).exists()
@@ -416,6 +414,29 @@ def test_an_edit_that_was_applied_where_it_stands_is_kept_when_it_goes_back(
     assert kept.read_text() == TEXTS[2]
     assert kept.with_name(f"{kept.name}.edited-1").read_text() == EDITED
     assert f"kept: /{KEPT_POLICY} was edited" in capsys.readouterr().out
+
+
+def test_every_copy_is_told_where_several_changes_go_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The boot applied the policy anew, and that change goes back with the one before it."""
+    where = ("--simulate", str(tmp_path / "machine"))
+    rules = tmp_path / "machine" / RULES
+    named = tmp_path / "p.yaml"
+    named.write_text(TEXTS[2])
+    assert main(["host", "apply", "--policy", str(named), *where]) == 0
+    rules.write_text(HEAD + "# one\n")
+    assert main(["host", "apply", *where]) == 0
+    rules.write_text(HEAD + "# two\n")
+    (tmp_path / "machine" / KEPT_POLICY).write_text(EDITED)
+    capsys.readouterr()
+    assert main(["host", "rollback", *where]) == 0
+    told = capsys.readouterr().out
+    assert f"kept: /{RULES} was edited; a copy of that is /{RULES}.edited-2" in told
+    assert f"kept: /{KEPT_POLICY} was edited; a copy of that is /{KEPT_POLICY}.edited-1" in told
+    assert [line for line in told.splitlines() if "is taken back" in line] == [
+        f"Change {number} is taken back: the host is as it was before." for number in (2, 1)
+    ]
 
 
 def test_the_copy_of_an_edited_program_is_none(tmp_path: Path) -> None:

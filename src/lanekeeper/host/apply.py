@@ -8,9 +8,8 @@ change that is held until somebody confirms it (``host.hold``) only ever goes ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -30,8 +29,9 @@ from lanekeeper.host.journal import (
     one_policy,
     thin,
 )
-from lanekeeper.host.lock import locked
+from lanekeeper.host.lock import PATIENCE_S, locked
 from lanekeeper.host.occupancy import Guard, Unguarded
+from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
@@ -64,27 +64,6 @@ def never() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one change.
-
-    Attributes:
-        change: its number in the journal.
-        course: ``APPLIED``, ``UNCONFIRMED``, ``TAKEN_BACK``, or ``BACK`` when an undo failed too.
-        failure: why it could not be applied; empty when it was, or when going back was asked.
-        left: what could not be taken back, and why.
-        kept: what somebody edited since and was to be replaced, and where a copy is.
-        confirm_by: when it goes back unless somebody confirms it; None when it does not.
-    """
-
-    change: int
-    course: Course
-    failure: str = ""
-    left: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    confirm_by: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Executor:
     """Does and undoes changes, one at a time.
 
@@ -92,6 +71,8 @@ class Executor:
         directory: of the journals.
         stop: is asked before each step on the way forward; going back is not stopped.
         guard: is asked before each action, also on the way back.
+        runs: whether it is a machine that runs; an image keeps all that it is given.
+        patience_s: how long to wait for whoever is at work.
     """
 
     doer: Doer
@@ -100,6 +81,8 @@ class Executor:
     stop: Stop = never
     now: Now = moment
     guard: Guard = field(default_factory=Unguarded)
+    runs: bool = True
+    patience_s: float = PATIENCE_S
 
     def apply(self, propose: Callable[[], Proposal]) -> Outcome | None:
         """Execute what *propose* returns; None when that is nothing.
@@ -114,7 +97,7 @@ class Executor:
             HostFault: the journal cannot be written; nothing was done, or ``resume`` goes on.
             Error: as *propose*; nothing was done.
         """
-        with locked(self.directory):
+        with locked(self.directory, self.patience_s):
             self._require_none_waits()
             self._require_all_finished()
             proposal = propose()
@@ -155,7 +138,7 @@ class Executor:
         """
         if not self.directory.is_dir():
             return None
-        with locked(self.directory):
+        with locked(self.directory, self.patience_s):
             self._require_none_waits()
             unfinished = [journal for journal in self._journals() if not journal.is_finished]
             if not unfinished:
@@ -179,21 +162,20 @@ class Executor:
             return self._back(journal, reason or "it was cut off before it could be confirmed")
         return self._forward(journal)
 
-    def rollback(self) -> Outcome | None:
-        """Take back the last change that stands, finished or not; None when none does.
+    def rollback(self) -> list[Outcome]:
+        """Take back the last change that stands, finished or not.
 
-        Those before it that applied the same policy go with it (``one_policy``); of several the
-        outcome is that of the first.
+        Those before it that applied the same policy go with it (``one_policy``), last first. Ends
+        at the first that cannot be taken back wholly.
+
+        Raises:
+            Conflict: another change is at work.
+            HostFault: as ``apply``.
         """
         if not self.directory.is_dir():
-            return None
-        outcome = None
-        with locked(self.directory):
-            for journal in reversed(one_policy(self._standing())):
-                outcome = self._back(journal)
-                if outcome.left:
-                    break
-        return outcome
+            return []
+        with locked(self.directory, self.patience_s):
+            return self._all_back(one_policy(self._standing()))
 
     def rollback_to(self, number: int) -> list[Outcome]:
         """Take back every change after *number*, last first; 0 is the host before the first.
@@ -209,13 +191,16 @@ class Executor:
             raise NotFound(f"there is no change {number}: nothing was ever applied here")
         if not self.directory.is_dir():
             return []
-        outcomes: list[Outcome] = []
-        with locked(self.directory):
+        with locked(self.directory, self.patience_s):
             self._require_stands(number)
-            for journal in reversed([each for each in self._standing() if each.id > number]):
-                outcomes.append(self._back(journal))
-                if outcomes[-1].left:
-                    break
+            return self._all_back([each for each in self._standing() if each.id > number])
+
+    def _all_back(self, changes: Sequence[Journal]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for journal in reversed(changes):
+            outcomes.append(self._back(journal))
+            if outcomes[-1].left:
+                break
         return outcomes
 
     def _journals(self) -> list[Journal]:
@@ -320,7 +305,20 @@ class Executor:
         if not left:
             _note(journal, left, partial(journal.mark_course, Course.TAKEN_BACK))
         course = Course.BACK if left else Course.TAKEN_BACK
-        return Outcome(journal.id, course, failure, tuple(dict.fromkeys(left)), tuple(edits.kept))
+        return Outcome(
+            journal.id,
+            course,
+            failure,
+            tuple(dict.fromkeys(left)),
+            tuple(edits.kept),
+            is_past=self.runs and not self._is_of_this_boot(journal),
+        )
+
+    def _is_of_this_boot(self, journal: Journal) -> bool:
+        try:
+            return journal.head.boot == self.now().boot
+        except HostFault:  # whatever cannot be asked, going back has not to fail for it
+            return False
 
 
 def _require_same(journal: Journal, proposal: Proposal) -> None:

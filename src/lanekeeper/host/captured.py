@@ -62,7 +62,7 @@ def _lines(root: Path) -> Iterator[tuple[str, str | None]]:
 
 
 def _holders(root: Path, devices: tuple[PciDevice, ...]) -> str:
-    found = read_holders(root, devices)
+    found = read_holders(root, devices, Faults(keep=True))
     return encode_holders(found) if found else ""
 
 

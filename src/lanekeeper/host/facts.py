@@ -144,7 +144,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         serials=read_serials(root, undivided, told),
         altnames=_altnames(root, interfaces, told),
         vf_settings=read_vf_settings(root, pfs, told),
-        holders=part("who holds what", lambda: read_holders(root, devices), {}),
+        holders=part("who holds what", lambda: read_holders(root, devices, doubts), {}),
         representors=part("representors", lambda: read_representors(root), {}),
         boot_displays=part("graphics", lambda: _boot_displays(root, undivided), frozenset()),
         mounted=part("what is mounted", lambda: read_mounted(root), {}),

@@ -18,15 +18,15 @@ from pathlib import Path
 
 from lanekeeper import crash
 from lanekeeper.domain.errors import Conflict, HostFault, NotFound
-from lanekeeper.host.apply import Executor, Outcome, Stop
+from lanekeeper.host.apply import Executor, Stop
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.deadline import Now, moment
-from lanekeeper.host.journal import Course, Journal, journals
-from lanekeeper.host.lock import is_watched, locked, watching
+from lanekeeper.host.journal import Course, Journal, file_of, journals, load
+from lanekeeper.host.lock import PATIENCE_S, is_watched, locked, watching
+from lanekeeper.host.outcome import Outcome
 
 _LOOK_AGAIN_S = 0.5
 _STARTS_WITHIN_S = 60.0
-_PATIENCE_S = 5.0
 _TRIES = 12
 _TRY_AGAIN_S = 5.0
 _SYSTEMD = Path("/run/systemd/system")  # sd_booted(3)
@@ -49,7 +49,7 @@ def confirm(directory: Path, number: int, now: Now = moment) -> None:
     """
     if not directory.is_dir():
         raise NotFound(f"there is no change {number}: nothing was ever applied here")
-    with locked(directory, _PATIENCE_S):
+    with locked(directory, PATIENCE_S):
         changes = journals(directory)
         journal = _wanted(changes, number)
         assert journal.deadline is not None
@@ -165,15 +165,16 @@ def guard(executor: Executor, number: int, stop: Stop, sleep: Sleep = time.sleep
 def _guard_once(executor: Executor, number: int, stop: Stop, sleep: Sleep) -> Outcome | None:
     while True:
         with locked(executor.directory, patience_s=None):
-            found = [each for each in journals(executor.directory) if each.id == number]
-            if not found:
+            path = file_of(executor.directory, number)
+            if not path.exists():
                 raise NotFound(f"there is no change {number} to watch")
-            if found[0].is_finished:
+            change = load(path)
+            if change.is_finished:
                 return None
-            end = found[0].deadline
+            end = change.deadline
             left = end.left_s(executor.now()) if end else 0.0
             reason = stop()
             if not left or reason:
                 reason = reason and f"{reason} came to its guardian before it was confirmed"
-                return executor.settle(found[0], reason)
+                return executor.settle(change, reason)
         sleep(min(left, _LOOK_AGAIN_S))

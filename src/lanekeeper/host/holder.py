@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,8 +21,9 @@ from lanekeeper.domain.errors import HostFault, Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio
-from lanekeeper.domain.pci.holder import Holder, HolderKind
+from lanekeeper.domain.pci.holder import GUEST_RECORDS, Holder, HolderKind
 from lanekeeper.host.attribute import names, read_bytes, read_text
+from lanekeeper.host.fault import Faults
 
 CAPTURED = "captured/holders"
 _STATUS = "run/libvirt/qemu"
@@ -33,6 +35,7 @@ _VFIO_FILE = re.compile(r"/dev/vfio/(?:(\d+)|devices/(vfio\d+))")
 _GUEST_NAME = re.compile(rb"\0-name\0(?:guest=)?([^,\0]+)")
 
 Holders = dict[PciAddress, Holder]
+_NOTHING: tuple[tuple[PciAddress, Holder], ...] = ()
 
 
 class _Fields(Protocol):
@@ -41,14 +44,27 @@ class _Fields(Protocol):
     def get(self, key: str, default: str, /) -> str: ...
 
 
-def read_holders(root: Path, devices: Iterable[PciDevice]) -> Holders:
-    """Return the holders of *devices* on the host below *root*. Raises HostFault."""
+def read_holders(root: Path, devices: Iterable[PciDevice], faults: Faults) -> Holders:
+    """Return the holders of *devices* on the host below *root*.
+
+    A guest's record that makes no sense goes to *faults*. A guest has what it has by a VFIO driver,
+    so each function on one that nobody else has may be that guest's: its holder is not known.
+
+    Raises:
+        HostFault: the kernel refused a read, or *faults* keeps none.
+    """
     captured = read_bytes(str(root / CAPTURED))
     if captured is not None:
         return decode_holders(captured)
-    found = dict(_guests(root))
+    before = len(faults.found)
+    found = dict(_guests(root, faults))
     held = [one for one in devices if is_vfio(one.driver) and one.address not in found]
-    return found | _processes(root, held) if held else found
+    if held:
+        found |= _processes(root, held)
+    if len(faults.found) > before:
+        unknown = Holder(HolderKind.UNKNOWN, "the record of a guest makes no sense")
+        found |= {one.address: unknown for one in held if one.address not in found}
+    return found
 
 
 def encode_holders(holders: Mapping[PciAddress, Holder]) -> str:
@@ -69,14 +85,16 @@ def decode_holders(text: bytes) -> Holders:
         raise HostFault(f"/{CAPTURED} makes no sense: {error}") from error
 
 
-def _guests(root: Path) -> Iterator[tuple[PciAddress, Holder]]:
+def _guests(root: Path, faults: Faults) -> Iterator[tuple[PciAddress, Holder]]:
     home = root / _STATUS
     for name in names(str(home)):
         if name.endswith(".xml"):
-            yield from _guest(read_bytes(str(home / name)) or b"", f"/{_STATUS}/{name}")
+            text, source = read_bytes(str(home / name)) or b"", f"/{_STATUS}/{name}"
+            read = partial(_guest, text, source)
+            yield from faults.part(GUEST_RECORDS, read, _NOTHING)
 
 
-def _guest(text: bytes, source: str) -> Iterator[tuple[PciAddress, Holder]]:
+def _guest(text: bytes, source: str) -> tuple[tuple[PciAddress, Holder], ...]:
     from lxml import etree  # where no guest is, its loading is saved
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
@@ -85,11 +103,10 @@ def _guest(text: bytes, source: str) -> Iterator[tuple[PciAddress, Holder]]:
     except etree.XMLSyntaxError as error:
         raise HostFault(f"{source} is no XML: {error}") from error
     if domain is None:
-        return  # the record of a network, or of a domain's save image
+        return ()  # the record of a network, or of a domain's save image
     holder = Holder(HolderKind.GUEST, domain.findtext("title") or domain.findtext("name") or "?")
-    for path in _FUNCTIONS:
-        for address in domain.findall(path):
-            yield _address(address, source), holder
+    addresses = (address for path in _FUNCTIONS for address in domain.findall(path))
+    return tuple((_address(address, source), holder) for address in addresses)
 
 
 def _address(fields: _Fields, source: str) -> PciAddress:

@@ -86,7 +86,7 @@ class Image:
             return read_host(copy, program)
 
     def executor(self, progress: Progress, stop: Stop) -> Executor:
-        return Executor(_FilesOnly(self.root), self.changes, progress, stop)
+        return Executor(_FilesOnly(self.root), self.changes, progress, stop, runs=False)
 
     def require_files_only(self, changes: list[Journal]) -> None:
         """Refuse *changes* that did more than write files, here as a running system once."""

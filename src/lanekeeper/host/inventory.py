@@ -67,7 +67,9 @@ def read_inventory(root: Path, *, live: bool) -> Inventory:
     scan = PciSysfs(root).scan()
     faults = Faults(keep=True)
     faults.found = [(fault.name, fault.reason) for fault in scan.faults]
-    holders = faults.part("who holds what", lambda: read_holders(root, scan.devices), _NOBODY)
+    holders = faults.part(
+        "who holds what", lambda: read_holders(root, scan.devices, faults), _NOBODY
+    )
     is_known = live or were_kept(root)
     return Inventory(
         devices=scan.devices,

@@ -233,7 +233,7 @@ def digest(policy: str) -> str:
 def begin(directory: Path, head: Head) -> Journal:
     """Write down a new change before anything of it is done. Raises HostFault."""
     number = max((int(path.stem) for path in files(directory)), default=0) + 1
-    path = directory / f"{number:06d}.jsonl"
+    path = file_of(directory, number)
     data = msgspec.json.encode(head) + b"\n"
     fresh = path.with_suffix(".new")
     with refusals(f"write {path}"):
@@ -295,6 +295,11 @@ def devices_left(changes: Sequence[Journal]) -> dict[str, str] | None:
 def journals(directory: Path) -> list[Journal]:
     """Return all changes, oldest first; changes nothing. Raises HostFault: one cannot be read."""
     return [load(path) for path in files(directory)]
+
+
+def file_of(directory: Path, number: int) -> Path:
+    """Return the file of change *number*, whether it is there or not."""
+    return directory / f"{number:06d}.jsonl"
 
 
 def files(directory: Path) -> list[Path]:

@@ -12,12 +12,15 @@ from pathlib import Path
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.host.attribute import refusals
 
+PATIENCE_S = 5.0
+"""How long to wait for whoever has the lock for a moment, as the guardian of a change does."""
+
 _LOCK = "lock"
 _ASK_AGAIN_S = 0.02
 
 
 @contextmanager
-def locked(directory: Path, patience_s: float | None = 0.0) -> Iterator[None]:
+def locked(directory: Path, patience_s: float | None) -> Iterator[None]:
     """Keep every other change of this host out while inside; makes the directory.
 
     Args:

@@ -16,6 +16,7 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.holder import HolderKind
+from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import read_holders
 
 
@@ -69,7 +70,7 @@ class Occupancy:
             HostFault: that cannot be read.
         """
         vfs = self._taken_by(action)
-        holders = read_holders(self._root, vfs) if vfs else {}
+        holders = read_holders(self._root, vfs, Faults(keep=True)) if vfs else {}
         for vf in vfs:
             holder = holders.get(vf.address)
             if holder is not None and holder.kind is not HolderKind.UNKNOWN:

@@ -174,6 +174,34 @@ def test_the_management_nic_is_refused_without_an_explicit_word() -> None:
     assert plan(wants(selector=DeviceSelector(address=OTHER_PF)), facts).steps
 
 
+SECOND_PORT = (
+    Interface(name="ens1", device=PF, is_up=True),
+    replace(MANAGEMENT[0], name="ens1d1"),
+)
+
+
+def test_management_on_the_second_port_of_one_function_is_refused_too() -> None:
+    """As of cards that have both their ports on one function (mlx4)."""
+    facts = host(interfaces=SECOND_PORT)
+    (refusal,) = plan(wants(), facts).refusals
+    assert (refusal.code, refusal.reason) == ("management-nic", "ens1d1 carries 10.0.0.0/8")
+    (step,) = [s for s in plan(wants(manage_management=True), facts).steps if s.affects]
+    assert step.affects == ("ens1d1 carries 10.0.0.0/8",)
+
+
+@pytest.mark.parametrize("own_is_up", [True, False])
+def test_the_link_is_that_of_the_pf_and_not_of_a_representor(own_is_up: bool) -> None:
+    """Representors hang below the PF as well, and may come before it by name."""
+    ports = (
+        Interface(name="ens1", device=PF, is_up=own_is_up),
+        Interface(name="a0", device=PF, is_up=not own_is_up),
+        Interface(name="zz", device=PF, is_up=not own_is_up),
+    )
+    facts = host(interfaces=ports[1:] + ports[:1], representors={(PF, 0): "a0", (PF, 1): "zz"})
+    pulls_up = SetLink(str(PF), up=True) in [step.do for step in plan(wants(), facts).steps]
+    assert pulls_up is not own_is_up
+
+
 def test_a_management_nic_that_is_so_already_is_no_refusal() -> None:
     assert plan(wants(), with_vfs(*[None] * 7, interfaces=MANAGEMENT)).is_empty
 

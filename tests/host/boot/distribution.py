@@ -18,8 +18,8 @@ from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
-from lanekeeper.host.apply import Outcome
 from lanekeeper.host.facts import read_host
+from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.host.tree import plant
 

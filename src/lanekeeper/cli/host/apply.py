@@ -20,13 +20,12 @@ from lanekeeper.cli.host.changing import (
     unfinished_text,
 )
 from lanekeeper.cli.host.image import apply_image
-from lanekeeper.cli.host.output import report, show
+from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.plan import show_plan
 from lanekeeper.cli.host.planning import known_devices, plan_here
-from lanekeeper.cli.host.policy import policy_of, policy_path
+from lanekeeper.cli.host.policy import Source
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
-from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import TakeEdit, WriteFile
 from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.observed import HostFacts
@@ -35,9 +34,9 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.replaced import identities, is_news
 from lanekeeper.domain.hostplan.step import Plan, Step
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Outcome
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.interruption import Interruption, interruption
+from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.proposal import Hold, Proposal
 
 
@@ -46,7 +45,8 @@ def apply_host(arguments: argparse.Namespace) -> int:
     if arguments.offline:
         return apply_image(arguments)
     with target_of(arguments) as target:
-        policy = policy_of(arguments, target)
+        source = Source(arguments, target)
+        policy = source.read()
         unfinished = unfinished_of(target)
         if arguments.dry_run:
             host = read_host(target.root, program())
@@ -63,12 +63,13 @@ def apply_host(arguments: argparse.Namespace) -> int:
         with interruption() as interrupted:
             left = executor_of(target, progress(arguments), interrupted.reason).resume(wanted)
             if left is not None:
-                if left.left or interrupted.signal or _was_this_one(left, policy, target):
-                    document = {"resumed": view.outcome_json(left)}
-                    code = _code(left, interrupted)
-                    return report(arguments, document, view.outcome_text(left), code)
-                policy = _still_there(arguments, target)
-            propose = _Planner(arguments, target, policy)
+                if not arguments.json:  # told now: what is read next may make no sense
+                    show(arguments, {}, view.outcome_text(left))
+                if left.left or interrupted.signal or _was_this_one(left, source, target):
+                    if arguments.json:
+                        show(arguments, {"resumed": view.outcome_json(left)}, ())
+                    return _code(left, interrupted)
+            propose = _Planner(arguments, target, source)
             return _apply(arguments, propose, left, interrupted)
 
 
@@ -79,60 +80,50 @@ def _planned(
     return plan_here(policy, host, target, accepted, rest=rest)
 
 
-def _was_this_one(left: Outcome, policy: Policy, target: Target) -> bool:
-    """Tell whether what just went back, unconfirmed, is what would be applied again."""
-    change = journal.load(changes_of(target) / f"{left.change:06d}.jsonl")
-    went_back = change.is_held and left.course is journal.Course.TAKEN_BACK
-    return went_back and change.head.policy == policy.text
+def _was_this_one(left: Outcome, source: Source, target: Target) -> bool:
+    """Tell whether what just went back, unconfirmed, is what would be applied again.
 
-
-def _still_there(arguments: argparse.Namespace, target: Target) -> Policy:
-    """Read the policy again: what was finished or taken back may have written or removed it."""
-    path = policy_path(arguments, target)
-    if path is not None and not path.exists():
-        raise Invalid(
-            f"{path} is gone: the change that wrote it was taken back",
-            hint="--policy FILE names another",
-        )
-    return policy_of(arguments, target)
+    Asked of the policy as it is now: going back brings back the one that the host kept before,
+    of which a boot has left nothing.
+    """
+    change = journal.load(journal.file_of(changes_of(target), left.change))
+    if not change.is_held or left.course is not journal.Course.TAKEN_BACK:
+        return False
+    return source.is_gone or change.head.policy == source.read().text
 
 
 class _Planner:
     """Reads the machine and plans anew whenever it is asked.
 
-    The policy that the machine keeps is read anew, too: another apply may have written it. One that
-    was named is not, since a pipe can be read only once.
-
     Attributes:
         found: the last plan.
     """
 
-    def __init__(self, arguments: argparse.Namespace, target: Target, policy: Policy) -> None:
+    def __init__(self, arguments: argparse.Namespace, target: Target, source: Source) -> None:
         self._arguments = arguments
         self.target = target
-        self._policy = policy
+        self._source = source
         self.found = Plan()
 
     def __call__(self) -> Proposal:
-        if self._arguments.policy is None:
-            self._policy = _still_there(self._arguments, self.target)
+        policy = self._source.read()
         host = read_host(self.target.root, program())
-        found = _planned(self._arguments, self._policy, host, self.target)
+        found = _planned(self._arguments, policy, host, self.target)
         if self._arguments.policy is None and not found.refusals:
-            found = replace(found, steps=(*self._edited(), *found.steps))
+            found = replace(found, steps=(*self._edited(policy), *found.steps))
         self.found = found
         hold = _hold(self._arguments, self.target, self.found, host)
         known = known_devices(host, journal.journals(changes_of(self.target)))
         without = [entry for each in found.left_out for entry in each.entries]
-        devices = identities(self._policy, host, known, without)
+        devices = identities(policy, host, known, without)
         has_news = not self.found.refusals and is_news(devices, known)
-        return Proposal(self.found.steps, self._policy.text, hold, devices, has_news)
+        return Proposal(self.found.steps, policy.text, hold, devices, has_news)
 
-    def _edited(self) -> Iterator[Step]:
+    def _edited(self, policy: Policy) -> Iterator[Step]:
         """Take an edit of the kept policy into the change, so that it goes back with it."""
         before = journal.text_left(changes_of(self.target), POLICY_FILE)
-        now = self._policy.text
-        if self._policy.persist and before not in (None, now):
+        now = policy.text
+        if policy.persist and before not in (None, now):
             undo = WriteFile(POLICY_FILE, before)
             yield Step(TakeEdit(POLICY_FILE, now), (undo,), "it was edited since the last change")
 

@@ -140,7 +140,7 @@ def rollback_image(arguments: argparse.Namespace) -> int:
         if arguments.to is not None:
             outcomes = executor.rollback_to(arguments.to)
         else:
-            outcomes = [each for each in (executor.rollback(),) if each is not None]
+            outcomes = executor.rollback()
     text = [line for outcome in outcomes for line in view.outcome_text(outcome)]
     text += _commands(undo, image)
     document = {"outcomes": [view.outcome_json(outcome) for outcome in outcomes]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from lanekeeper.cli.host.output import show
@@ -23,6 +24,42 @@ def policy_path(arguments: argparse.Namespace, target: Target) -> Path | None:
 
 def policy_of(arguments: argparse.Namespace, target: Target) -> Policy:
     return policy_at(arguments, policy_path(arguments, target))
+
+
+class Source:
+    """Where a command has its policy from.
+
+    The policy that the machine keeps is read anew each time, even where it was named, as the unit
+    at boot does: what goes back, or another apply, may have written it. Any other that was named
+    is read once, since a pipe can be read only once.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, target: Target) -> None:
+        self._arguments = arguments
+        self._target = target
+        self._kept = target.root / POLICY_FILE
+        self._once: Policy | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        named: Path | None = self._arguments.policy
+        return named is None or os.path.realpath(named) == os.path.realpath(self._kept)
+
+    @property
+    def is_gone(self) -> bool:
+        return self.is_kept and not self._kept.exists()
+
+    def read(self) -> Policy:
+        """Raises Invalid: there is none, or it makes no sense."""
+        if self._once is not None and not self.is_kept:
+            return self._once
+        if self._once is not None and self.is_gone:
+            raise Invalid(
+                f"{self._kept} is gone: the change that wrote it was taken back",
+                hint="--policy FILE names another",
+            )
+        self._once = policy_of(self._arguments, self._target)
+        return self._once
 
 
 def policy_at(arguments: argparse.Namespace, path: Path | None) -> Policy:

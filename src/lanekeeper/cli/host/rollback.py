@@ -14,10 +14,10 @@ from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.host import journal
-from lanekeeper.host.apply import Outcome
 from lanekeeper.host.edit import copies_ahead
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.interruption import interruption
+from lanekeeper.host.outcome import Outcome
 
 
 def rollback_host(arguments: argparse.Namespace) -> int:
@@ -34,25 +34,22 @@ def rollback_host(arguments: argparse.Namespace) -> int:
         nothing = ["Nothing to take back: no change stands."]
         if arguments.to:
             nothing = [f"Nothing to take back: no change after {arguments.to} stands."]
-        return report(arguments, _document(arguments, outcomes), nothing, exit_code.DONE)
+        return report(arguments, _document(outcomes), nothing, exit_code.DONE)
     text = [line for outcome in outcomes for line in view.outcome_text(outcome)]
     code = exit_code.NO if outcomes[-1].left else exit_code.DONE
-    return report(arguments, _document(arguments, outcomes), text, code)
+    return report(arguments, _document(outcomes), text, code)
 
 
 def _rollback(arguments: argparse.Namespace, target: Target) -> list[Outcome]:
     executor = executor_of(target, progress(arguments))
     if arguments.to is not None:
         return executor.rollback_to(arguments.to)
-    outcome = executor.rollback()
-    return [] if outcome is None else [outcome]
+    return executor.rollback()
 
 
-def _document(arguments: argparse.Namespace, outcomes: list[Outcome]) -> dict[str, Any]:
+def _document(outcomes: list[Outcome]) -> dict[str, Any]:
     told = [view.outcome_json(outcome) for outcome in outcomes]
-    return {"outcome": told[-1] if told else None} | (
-        {} if arguments.to is None else {"outcomes": told}
-    )
+    return {"outcome": told[-1] if told else None, "outcomes": told}
 
 
 def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:

@@ -11,8 +11,8 @@ import msgspec
 
 from lanekeeper.domain.hostplan.findings.finding import PAGE, Finding, Severity
 from lanekeeper.domain.hostplan.step import Caution, Impact, Plan, Refusal, State, Step, Unmet
-from lanekeeper.host.apply import Outcome
 from lanekeeper.host.journal import Course
+from lanekeeper.host.outcome import Outcome
 
 _COLOURS = {Severity.OK: "32", Severity.INFO: "36", Severity.WARNING: "33", Severity.ERROR: "31"}
 _WIDTH = 110
@@ -164,6 +164,9 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
             yield f"Change {outcome.change} is applied. It goes back by itself"
             yield f"{until} unless you confirm it:"
             yield f"    lanekeeper host confirm {outcome.change}"
+        case Course.TAKEN_BACK if outcome.is_past:
+            yield f"Change {outcome.change} is taken back. It began before the last boot, which may"
+            yield "have ended more than that change: `lanekeeper host plan` says what is to do."
         case Course.TAKEN_BACK:
             yield f"Change {outcome.change} is taken back: the host is as it was before."
         case _:

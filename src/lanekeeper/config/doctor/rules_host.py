@@ -9,6 +9,7 @@ from lanekeeper.config.doctor.finding import Hit, Rule
 from lanekeeper.config.doctor.host import Host
 from lanekeeper.config.doctor.rules_alias import unsatisfiable
 from lanekeeper.domain.hostplan.findings.finding import Severity
+from lanekeeper.domain.hostplan.management import management_of
 from lanekeeper.domain.pci.device import PciDevice
 
 _BRIDGE, _STORAGE = 0x06, 0x01  # PCI Code and ID Assignment Specification, class codes
@@ -44,8 +45,8 @@ def listed(devices: tuple[PciDevice, ...]) -> str:
 def _management(case: Case) -> Iterator[Hit]:
     for host, hit, takes in _entries(case):
         for device in takes:
-            interface = host.facts.interface_of(device.address)
-            if interface is not None and interface.is_management:
+            interface = management_of(device, host.facts)
+            if interface is not None:
                 carries = interface.doubt or f"which carries {', '.join(interface.carries)}"
                 says = (
                     f"lists {device.address} ({interface.name}), {carries}: "

@@ -8,6 +8,8 @@ import msgspec
 
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface
 from lanekeeper.domain.hostplan.step import Caution, Step
+from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.holder import GUEST_RECORDS
 
 _ROUTES = "routes"
 
@@ -26,6 +28,16 @@ def management_touched(steps: Iterable[Step], host: HostFacts) -> tuple[Interfac
     )
 
 
+def management_of(device: PciDevice, host: HostFacts) -> Interface | None:
+    """Return an interface of *device* that is the host's own; None where none is.
+
+    Each of its ports counts, as of a card with several on one function, and each representor, which
+    goes with its VF.
+    """
+    others = (each for each in host.interfaces if each.device == device.address)
+    return next((i for i in (*host.interfaces_of(device), *others) if i.is_management), None)
+
+
 def management_code(interface: Interface) -> str:
     """Return the code of a refusal to touch *interface*, which is, or may be, the host's own."""
     return "management-unknown" if interface.doubt else "management-nic"
@@ -36,7 +48,9 @@ def aside_cautions(host: HostFacts) -> Iterator[Caution]:
     doubted = " or ".join(each.name for each in host.interfaces if each.doubt)
     for part, reason in host.aside:
         if part != _ROUTES:
-            yield Caution("host-part-unreadable", part, reason, "the plan is made without it")
+            counts = "what is on a VFIO driver and nobody else's counts as that guest's"
+            fix = counts if part == GUEST_RECORDS else "the plan is made without it"
+            yield Caution("host-part-unreadable", part, reason, fix)
             continue
         means = f"whether {doubted} carries the way to the host is not known" if doubted else ""
         means = means or "no interface of a PCI function can be meant"

@@ -175,8 +175,16 @@ class HostFacts:
         found = (device for device in self.devices if device.parent == pf)
         return tuple(sorted(found, key=lambda vf: vf.vf_index or 0))
 
-    def interface_of(self, address: PciAddress) -> Interface | None:
-        return next((i for i in self.interfaces if i.device == address), None)
+    def interfaces_of(self, device: PciDevice) -> tuple[Interface, ...]:
+        """Return those of its ports, the one it is called by first; representors are none."""
+        standing_in = {*self.representors.values()}
+        found = (each for each in self.interfaces if each.device == device.address)
+        own = (each for each in found if each.name not in standing_in)
+        return tuple(sorted(own, key=lambda each: each.name != device.netdev))
+
+    def link_of(self, device: PciDevice) -> Interface | None:
+        """Return the one that it is called by, whose link is set."""
+        return next(iter(self.interfaces_of(device)), None)
 
 
 def argument_holds(wanted: str, arguments: tuple[str, ...]) -> bool:

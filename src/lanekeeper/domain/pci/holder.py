@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+GUEST_RECORDS = "guests' records"
+"""What a hypervisor's records of its guests are called where one of them makes no sense."""
+
 
 class HolderKind(StrEnum):
     """How it is known that somebody has the function."""
@@ -14,7 +17,7 @@ class HolderKind(StrEnum):
     PROCESS = "process"
     """A process keeps the function's VFIO file open."""
     UNKNOWN = "unknown"
-    """It is on a VFIO driver, and the processes of others could not be looked at."""
+    """It is on a VFIO driver, and who has it could not be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Holder:
     """Who holds a function.
 
     Attributes:
-        name: the guest's name, or the program's where only a process is known.
+        name: the guest's name, or the program's where only a process is known; why it is UNKNOWN,
+            but for processes that only root may see.
         pid: of the process; None where a guest is known by its record.
     """
 
@@ -37,4 +41,4 @@ class Holder:
             case HolderKind.PROCESS:
                 return f"process {self.pid} ({self.name})"
             case HolderKind.UNKNOWN:
-                return "unknown (only root may see)"
+                return f"unknown ({self.name or 'only root may see'})"

@@ -82,7 +82,7 @@ def _notes(survey: Survey) -> Iterator[Note]:
 
 
 def _entry(pf: PciDevice, host: HostFacts) -> dict[str, Any]:
-    interface = host.interface_of(pf.address)
+    interface = host.link_of(pf)
     auto = host.autoprobe.get(pf.address, True)
     common = VfDriver.AUTO if auto else VfDriver.NONE
     entry: dict[str, Any] = {"pf": str(pf.address), "vfs": pf.num_vfs}

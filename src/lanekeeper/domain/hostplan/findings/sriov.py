@@ -135,7 +135,7 @@ def _pf(pf: PciDevice, survey: Survey) -> Iterator[Finding]:
         yield PF_ON_VFIO.found(
             subject, f"the PF is on {pf.driver}", f"{home}/driver leads to {pf.driver}"
         )
-    interface = survey.host.interface_of(pf.address)
+    interface = survey.host.link_of(pf)
     if interface is not None and not interface.is_up:
         yield LINK_DOWN.found(
             subject,

@@ -12,7 +12,7 @@ from lanekeeper.domain.hostplan.action import (
     SetVfCount,
 )
 from lanekeeper.domain.hostplan.choice import Chosen
-from lanekeeper.domain.hostplan.management import management_code
+from lanekeeper.domain.hostplan.management import management_code, management_of
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
@@ -32,8 +32,8 @@ def pf_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Ref
         yield from _impossible(entry, pf, host, subject)
         if not any(pf_steps(entry, pf, host)):
             continue
-        interface = host.interface_of(pf.address)
-        if interface and interface.is_management and not policy.manage_management:
+        interface = management_of(pf, host)
+        if interface is not None and not policy.manage_management:
             fix = "manage_management: true allows it"
             yield Refusal(management_code(interface), subject, interface.duty, fix)
         if pf.driver is None and pf.num_vfs != entry.vfs:
@@ -158,7 +158,7 @@ def _changes_mode(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> bool:
 
 
 def _link_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
-    interface = host.interface_of(pf.address)
+    interface = host.link_of(pf)
     if entry.link_up and interface is not None and not interface.is_up:
         why = "VF drivers, in guests too, need the PF up"
         address = str(pf.address)
@@ -206,7 +206,4 @@ def _eswitch_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[
 
 def _traffic(pf: PciDevice, host: HostFacts) -> tuple[str, ...]:
     """Say what of the host's own traffic goes through *pf*."""
-    interface = host.interface_of(pf.address)
-    if interface is None or not (interface.carries or interface.doubt):
-        return ()
-    return (interface.duty,)
+    return tuple(each.duty for each in host.interfaces_of(pf) if each.carries or each.doubt)

@@ -1,0 +1,32 @@
+"""What became of one change of a host, told to whoever made it or took it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lanekeeper.host.journal import Course
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change.
+
+    Attributes:
+        change: its number in the journal.
+        course: ``APPLIED``, ``UNCONFIRMED``, ``TAKEN_BACK``, or ``BACK`` when an undo failed too.
+        failure: why it could not be applied; empty when it was, or when going back was asked.
+        left: what could not be taken back, and why.
+        kept: what somebody edited since and was to be replaced, and where a copy is.
+        confirm_by: when it goes back unless somebody confirms it; None when it does not.
+        is_past: whether it went back in another boot than that which it began in, which has taken
+            more from the host than this change could give back.
+    """
+
+    change: int
+    course: Course
+    failure: str = ""
+    left: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    confirm_by: datetime | None = None
+    is_past: bool = False
