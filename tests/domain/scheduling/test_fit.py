@@ -157,3 +157,12 @@ def test_isolated_devices_are_found_exactly_when_there_are_so_many_cards(
         assert len(set(cards)) < count
     else:
         assert len({given.device.pf_id for given in found}) == count
+
+
+def test_a_device_for_one_guest_in_its_life_is_taken_last() -> None:
+    once = {"one_time_use": "true"}
+    devices = [vf("a", tags=once), vf("b", tags={"trusted": "true"}), vf("c")]
+    for count, chosen in ((1, {"c"}), (2, {"b", "c"}), (3, {"a", "b", "c"})):
+        found = fit_devices([need("n", count=count)], devices)
+        assert not isinstance(found, Shortfall)
+        assert {one.device.id for one in found} == chosen

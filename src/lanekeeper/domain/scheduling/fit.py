@@ -53,10 +53,11 @@ def fit_devices(
 
     A PF and its VFs are never given together, nor what brings them along; *units* says what comes
     with what, where some of that is not among *devices*. Earlier alternatives of an alias are
-    preferred, then what is nearest to the *guest*, then what can least beside what is asked, so
-    that trusted devices are not wasted. VFs come from the fullest card where the PF itself may be
-    lent out, so that whole PFs stay whole, and from the emptiest one elsewhere, so that servers
-    share the wire evenly. What is promised to ports is taken from the cards of their own devices.
+    preferred, then what is nearest to the *guest*, then what is not for one guest in its life and
+    what can least beside what is asked, so that no such device is wasted. VFs come from the fullest
+    card where the PF itself may be lent out, so that whole PFs stay whole, and from the emptiest
+    one elsewhere, so that servers share the wire evenly. What is promised to ports is taken from
+    the cards of their own devices.
     """
     wanted = sum(need.request.count for need in needs)
     free = [device for device in devices if device.standing is Standing.FREE]
@@ -270,9 +271,13 @@ def _cannot_keep(unit: _Unit, device: HostDevice) -> bool:
     return bool(unit.need.promise.egress_kbps) and VfAbility.MIN_RATE in device.offered.lacks
 
 
-def _spare(device: HostDevice) -> int:
-    """What a device can beyond the least; who asks for it is given nothing else anyway."""
-    return sum(device.offered.tags.get(flag) == "true" for flag in ("trusted", "live_migratable"))
+def _spare(device: HostDevice) -> tuple[bool, int]:
+    """Whether it serves one guest in its life, then what it can beyond the least.
+
+    Who asks for what it can is given nothing else anyway.
+    """
+    has = {flag for flag, value in device.offered.tags.items() if value == "true"}
+    return "one_time_use" in has, len(has & {"trusted", "live_migratable"})
 
 
 def _rank(unit: _Unit, device: HostDevice, guest: Locality) -> int | None:
