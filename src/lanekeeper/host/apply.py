@@ -31,7 +31,7 @@ from lanekeeper.host.journal import (
     thin,
 )
 from lanekeeper.host.lock import locked
-from lanekeeper.host.occupancy import Guard, Unguarded
+from lanekeeper.host.occupancy import Guard, Unguarded, require_none_cut_off
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.stage import Progress, Stage, Verb, silent
 
@@ -184,12 +184,17 @@ class Executor:
 
         Those before it that applied the same policy go with it (``one_policy``); of several the
         outcome is that of the first.
+
+        Raises:
+            Conflict: it would cut off a guest; nothing was changed. Or as ``apply``.
         """
         if not self.directory.is_dir():
             return None
         outcome = None
         with locked(self.directory):
-            for journal in reversed(one_policy(self._standing())):
+            wanted = [*reversed(one_policy(self._standing()))]
+            require_none_cut_off(self.guard, wanted)
+            for journal in wanted:
                 outcome = self._back(journal)
                 if outcome.left:
                     break
@@ -202,7 +207,8 @@ class Executor:
 
         Raises:
             NotFound: no change has that number.
-            Conflict: it does not stand any more, or another change is at work.
+            Conflict: it does not stand any more, another change is at work, or a guest would be
+                cut off; nothing was changed.
             HostFault: as ``apply``.
         """
         if number and not self.directory.is_dir():
@@ -212,7 +218,9 @@ class Executor:
         outcomes: list[Outcome] = []
         with locked(self.directory):
             self._require_stands(number)
-            for journal in reversed([each for each in self._standing() if each.id > number]):
+            wanted = [each for each in reversed(self._standing()) if each.id > number]
+            require_none_cut_off(self.guard, wanted)
+            for journal in wanted:
                 outcomes.append(self._back(journal))
                 if outcomes[-1].left:
                     break
