@@ -9,10 +9,13 @@ import pytest
 
 from host.cards import with_cards
 from host.planted import OTHER_PF, SAMPLE_POLICY, snapshot
+from lanekeeper.domain.errors import HostFault, Invalid
 from lanekeeper.domain.hostplan.action import (
+    AddBridge,
     AddPort,
     BindVf,
     Change,
+    MovePort,
     RemoveBridge,
     RemovePort,
     SetAutoprobe,
@@ -25,8 +28,10 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
 from lanekeeper.host.apply import Executor
+from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course
 from lanekeeper.host.occupancy import Occupancy
+from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.host.tree import plant
@@ -159,3 +164,106 @@ def test_a_failed_apply_still_goes_back_beside_a_guest(tmp_path: Path) -> None:
     assert outcome is not None
     assert (outcome.course, outcome.left) == (Course.TAKEN_BACK, ())
     assert snapshot(tmp_path) == before
+
+
+def policy(root: Path, bridge: str, allow: str = "") -> tuple[str, str]:
+    file = root.parent / f"{root.name}-{bridge}.yaml"
+    text = (SWITCHED / "policy.yaml").read_text()
+    entry = text.replace("ovs_bridge: br-vf", f"ovs_bridge: {bridge}{allow}")
+    file.write_text(entry)
+    return "--policy", str(file)
+
+
+def ports(root: Path) -> dict[str, set[str]]:
+    found = read_host(root).offload.ovs
+    return {} if found is None else {name: {*of} for name, of in found.bridges.items()}
+
+
+MINE = {"enp225s0np0", "enp225s0npf0vf0", "enp225s0npf0vf1"}
+
+
+def test_ports_move_to_another_bridge_and_back(
+    switched: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real ovs-vsctl adds no port that another bridge has."""
+    before = ports(switched)
+    assert call(switched, "apply", *policy(switched, "br-other")) == 0
+    assert ports(switched)["br-other"] == {"br-other", *MINE}
+    assert ports(switched)["br-vf"] == before["br-vf"] - MINE
+    assert call(switched, "plan", *policy(switched, "br-other")) == 0
+    capsys.readouterr()
+    assert call(switched, "rollback") == 0
+    assert ports(switched) == before
+
+
+def test_a_move_can_be_done_twice_and_without_the_vf(switched: Path) -> None:
+    machine = SimulatedMachine(switched)
+    actor = Actor(switched, machine, machine.run)
+    actor.do(AddBridge("br-other"))
+    there = MovePort("br-vf", "br-other", "enp225s0npf0vf1", CARD, 1)
+    back = MovePort("br-other", "br-vf", "enp225s0npf0vf1", CARD, 1)
+    before = ports(switched)
+    for _ in range(2):
+        actor.do(there)
+        assert ports(switched)["br-other"] == {"br-other", "enp225s0npf0vf1"}
+    for driver in ("mlx5_core", "mlx5_vfio_pci"):
+        (switched / "sys/bus/pci/drivers" / driver).mkdir(parents=True)
+    machine.create_vfs(PciAddress.parse(CARD), 0)
+    for _ in range(2):
+        actor.do(back)
+        assert ports(switched) == before
+
+
+def test_a_simulated_switch_refuses_what_a_real_one_does(switched: Path) -> None:
+    machine = SimulatedMachine(switched)
+    actor = Actor(switched, machine, machine.run)
+    with pytest.raises(HostFault, match="no bridge named br-other"):
+        actor.do(AddPort("br-other", CARD, 1))
+    actor.do(AddBridge("br-other"))
+    with pytest.raises(HostFault, match="is actually attached to bridge br-vf"):
+        actor.do(AddPort("br-other", CARD, 1))
+    with pytest.raises(HostFault, match="bridge br-other does not have a port"):
+        actor.do(RemovePort("br-other", CARD, 1))
+
+
+def test_ports_of_guests_do_not_move_unless_that_is_allowed(
+    switched: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vf = SimulatedMachine(switched).vf_addresses(PciAddress.parse(CARD))[1]
+    give(switched, vf)
+    before = ports(switched)
+    for verb in ("plan", "apply"):
+        assert call(switched, verb, *policy(switched, "br-other")) == 1
+        said = capsys.readouterr().out
+        assert f"ports that move to bridge br-other are of guests: {vf} (guest g1)" in said
+        assert "(vfs-in-use)" in said
+        assert "allow: [guests] cuts them off" in said
+    assert ports(switched) == before
+    allowed = policy(switched, "br-other", ", allow: [guests]")
+    assert call(switched, "plan", *allowed, "--json") == 1
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    touched = {each["do"].get("index"): each for each in steps if each["do"]["type"] == "MovePort"}
+    assert {index: each["affects"] for index, each in touched.items()} == {
+        None: [f"{vf} (guest g1)"],
+        0: [],
+        1: [f"{vf} (guest g1)"],
+    }
+    assert {each["impact"] for each in touched.values()} == {
+        "no frame passes until the new bridge has the port"
+    }
+    assert call(switched, "apply", *allowed) == 0
+    assert ports(switched)["br-other"] == {"br-other", *MINE}
+    assert call(switched, "rollback") == 1
+    assert ports(switched)["br-other"] == {"br-other", *MINE}
+
+
+def test_guests_keep_no_port_that_stays(switched: Path) -> None:
+    give(switched, SimulatedMachine(switched).vf_addresses(PciAddress.parse(CARD))[1])
+    assert call(switched, "plan", *policy(switched, "br-vf")) == 0
+
+
+def test_what_a_pf_may_do_to_others_is_one_word(tmp_path: Path) -> None:
+    text = 'version: 1\npfs:\n  - {pf: "0000:21:00.0", vfs: 1, allow: [guest]}\n'
+    with pytest.raises(Invalid, match=r"pfs\[0\].allow\[0\]: is 'guest'") as caught:
+        load_policy(text, "p")
+    assert "any of guests" in str(caught.value.hint)
