@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -197,17 +198,23 @@ def test_nothing_is_begun_over_a_change_that_is_not_finished(world: World) -> No
     assert len(journal.journals(world.changes)) == 1
 
 
-def test_going_back_takes_no_vf_from_a_guest(world: World) -> None:
+def _given(world: World, action: Change) -> None:
+    if isinstance(action, SetVfCount):
+        world.record(world.vfs()[1])
+
+
+def test_going_back_takes_no_vf_that_a_guest_gets_meanwhile(world: World) -> None:
     """Those that the change itself gave to vfio-pci go, as long as nobody has them."""
     world.machine.create_vfs(PF, 0)
     world.machine.run(["modprobe", "vfio-pci"])
     assert world.executor().apply(lambda: world.proposal(3, "vfio-pci")) is not None
     vf = world.vfs()[1]
-    world.record(vf)
-    (outcome,) = world.executor().rollback()
+    (outcome,) = world.executor(partial(_given, world)).rollback()
     assert outcome.course is Course.BACK
     assert any(f"{vf} is in use by guest web-1" in text for text in outcome.left)
     assert len(world.vfs()) == 3
+    with pytest.raises(Conflict, match=f"nothing was taken back.*{vf} .guest web-1."):
+        world.executor().rollback()
     (world.root / "run/libvirt/qemu/web-1.xml").unlink()
     (outcome,) = world.executor().rollback()
     assert (outcome.course, world.vfs()) == (Course.TAKEN_BACK, [])

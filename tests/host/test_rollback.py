@@ -353,6 +353,37 @@ def test_var_on_a_file_system_that_takes_nothing(world: World, options: str, mes
     assert world.state() == world.states[0]
 
 
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+
+
+@pytest.mark.skipif(not _may_mount(), reason="needs a mount namespace of its own")
+def test_an_etc_that_takes_nothing_leaves_nothing_to_mend(world: World) -> None:
+    """Nothing was changed, so nothing is left that could not be taken back."""
+    directory = world.root / "etc/modprobe.d"
+    shutil.rmtree(directory, ignore_errors=True)
+    policy = world.root.parent / "policy.yaml"
+    policy.write_text("version: 1\nblacklist: [igbvf]\npersist: false\n")
+    before = world.state()
+    program = (sys.executable, "-P", "-m", "lanekeeper.main", "host", "apply")
+    where = ("--simulate", str(world.root), "--policy", str(policy))
+    done = subprocess.run(
+        [
+            *("unshare", "-rm", "sh", "-ec", READ_ONLY, "sh", str(world.root / "etc")),
+            *(*program, *where),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "make directory /etc/modprobe.d" in done.stdout
+    assert "Read-only file system" in done.stdout
+    assert "could not be taken back" not in done.stdout
+    assert "Change 1 is taken back: the host is as it was before." in done.stdout
+    assert world.state() == before
+    assert [each.course for each in journal.journals(world.changes)] == [Course.TAKEN_BACK]
+
+
 def test_an_edit_of_the_kept_policy_goes_back_with_what_it_changed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from lanekeeper.domain.hostplan.action import (
     BindVf,
     Change,
     LoadModule,
+    MovePort,
     RemoveBridge,
     RemovePort,
     RunProgram,
@@ -96,7 +97,7 @@ class Actor:
                 self._cards.do(action)
             case SetHugePages():
                 self._machine.keep_huge_pages(action.node, action.size_kib, action.pages)
-            case SetSwitch() | AddBridge() | RemoveBridge() | AddPort() | RemovePort():
+            case SetSwitch() | AddBridge() | RemoveBridge() | AddPort() | RemovePort() | MovePort():
                 self._switch.do(action)
             case UpdateBootLoader():
                 self._run(action.command)

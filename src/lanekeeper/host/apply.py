@@ -30,7 +30,7 @@ from lanekeeper.host.journal import (
     thin,
 )
 from lanekeeper.host.lock import PATIENCE_S, locked
-from lanekeeper.host.occupancy import Guard, Unguarded
+from lanekeeper.host.occupancy import Guard, Unguarded, require_none_cut_off
 from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.stage import Progress, Stage, Verb, silent
@@ -169,7 +169,7 @@ class Executor:
         at the first that cannot be taken back wholly.
 
         Raises:
-            Conflict: another change is at work.
+            Conflict: it would cut off a guest, or another change is at work; nothing was changed.
             HostFault: as ``apply``.
         """
         if not self.directory.is_dir():
@@ -184,7 +184,8 @@ class Executor:
 
         Raises:
             NotFound: no change has that number.
-            Conflict: it does not stand any more, or another change is at work.
+            Conflict: it does not stand any more, another change is at work, or a guest would be
+                cut off; nothing was changed.
             HostFault: as ``apply``.
         """
         if number and not self.directory.is_dir():
@@ -196,8 +197,9 @@ class Executor:
             return self._all_back([each for each in self._standing() if each.id > number])
 
     def _all_back(self, changes: Sequence[Journal]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for journal in reversed(changes):
+        wanted, outcomes = list(reversed(changes)), list[Outcome]()
+        require_none_cut_off(self.guard, wanted)
+        for journal in wanted:
             outcomes.append(self._back(journal))
             if outcomes[-1].left:
                 break

@@ -222,6 +222,8 @@ def _link(path: Path, target: str) -> None:
 
 
 def _remove_if_empty(path: Path) -> None:
+    if not os.path.lexists(path):  # a file system that takes nothing refuses even this
+        return
     try:
         path.rmdir()
     except FileNotFoundError:

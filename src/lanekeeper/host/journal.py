@@ -156,6 +156,10 @@ class Journal:
     def undo_of(self, step: int) -> tuple[Change, ...]:
         return self.steps[step].undo
 
+    def undone(self) -> list[tuple[Change, Change]]:
+        """Return what was done with each action that would take it back, in their order."""
+        return [(self.steps[at].do, undo) for at in self.begun() for undo in self.undo_of(at)]
+
     def _append(self, mark: _StepMark | _CourseMark) -> None:
         crash.reached("host-journal-write")
         with refusals(f"write {self.path}"), self.path.open("r+b", buffering=0) as file:

@@ -1,23 +1,43 @@
 """Whether VFs may be taken away: somebody may have got them since the plan was made.
 
 The agent and libvirt give VFs to guests without the lock of the changes, so it is asked right
-before each step that would take one.
+before each step that would take one. Whoever goes back asks once more before the first undo: a
+guest that keeps its VF is cut off all the same when the PF's link or its bridge goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from lanekeeper.domain.errors import Conflict, NotFound
-from lanekeeper.domain.hostplan.action import BindDevice, BindVf, Change, SetVfCount
+from lanekeeper.domain.errors import Conflict, HostFault, NotFound
+from lanekeeper.domain.hostplan.action import (
+    BindDevice,
+    BindVf,
+    Change,
+    RemoveBridge,
+    SetAutoprobe,
+    SetFirmware,
+    SetVfCount,
+)
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.holder import HolderKind
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import read_holders
+from lanekeeper.host.interfaces import read_netdevs
+from lanekeeper.host.offload import read_bridges
+
+Undone = tuple[Change, Change]
+"""What was done, and one action that takes it back."""
+
+_Vfs = Callable[[str], Mapping[int, PciDevice]]
+_UNNOTICED = (SetAutoprobe, SetFirmware)
+"""What no running guest notices: it is about VFs to come, or the card's next start."""
 
 
 class Bus(Protocol):
@@ -30,6 +50,13 @@ class Bus(Protocol):
         """Raises NotFound, HostFault."""
 
 
+class Undoable(Protocol):
+    """What can be taken back. ``host.journal.Journal`` is one."""
+
+    def undone(self) -> Sequence[Undone]:
+        """Return what was done with each action that would take it back, in their order."""
+
+
 class Guard(Protocol):
     """Keeps what others got since a change was planned. ``Occupancy`` is one."""
 
@@ -38,6 +65,9 @@ class Guard(Protocol):
 
     def is_passed_on(self, did: Change, undo: Change) -> bool:
         """Return whether somebody else took over what *undo* of *did* would give back."""
+
+    def cut_off(self, undone: Iterable[Undone]) -> tuple[str, ...]:
+        """Name the functions in guests whose card *undone* touches, with the guests."""
 
 
 class Unguarded:
@@ -48,6 +78,9 @@ class Unguarded:
 
     def is_passed_on(self, did: Change, undo: Change) -> bool:
         return False
+
+    def cut_off(self, undone: Iterable[Undone]) -> tuple[str, ...]:
+        return ()
 
 
 class Occupancy:
@@ -89,13 +122,68 @@ class Occupancy:
         Raises:
             HostFault: that cannot be read.
         """
+        return self._is_passed_on(did, undo, self._vfs)
+
+    def cut_off(self, undone: Iterable[Undone]) -> tuple[str, ...]:
+        """Name the functions in guests, or with processes, that *undone* would cut off.
+
+        An action about one VF touches that one alone; one about its PF, or about a bridge that
+        has a port of the card, touches all of the PF.
+
+        Raises:
+            HostFault: the functions cannot be read.
+        """
+        vfs: _Vfs = cache(self._vfs_left)
+        found: dict[PciAddress, PciDevice] = {}
+        for did, undo in undone:
+            if not self._is_passed_on(did, undo, vfs):
+                found |= {each.address: each for each in self._touched(undo, vfs)}
+        faults = Faults(keep=True)
+        holders = read_holders(self._root, found.values(), faults) if found else {}
+        held = [
+            at
+            for at in found
+            if at in holders and (faults.found or holders[at].kind is not HolderKind.UNKNOWN)
+        ]
+        return tuple(f"{at} ({holders[at]})" for at in sorted(held))
+
+    def _is_passed_on(self, did: Change, undo: Change, vfs: _Vfs) -> bool:
         if isinstance(did, BindDevice) and isinstance(undo, BindDevice):
             vf = self._present(undo.address)
         elif isinstance(did, BindVf) and isinstance(undo, BindVf):
-            vf = self._vfs(undo.pf).get(undo.index)
+            vf = vfs(undo.pf).get(undo.index)
         else:
             return False
         return vf is not None and is_vfio(vf.driver) and vf.driver not in (did.driver, undo.driver)
+
+    def _touched(self, action: Change, vfs: _Vfs) -> Iterator[PciDevice]:
+        if isinstance(action, _UNNOTICED):
+            return
+        if isinstance(action, RemoveBridge):
+            for pf in self._pfs_on(action.name):
+                yield from vfs(str(pf)).values()
+            return
+        address = getattr(action, "pf", getattr(action, "address", None))
+        index = getattr(action, "index", None)
+        if address is None:
+            return
+        there = vfs(address)
+        if index is None:
+            device = self._present(address)
+            yield from [] if device is None else [device]
+            yield from there.values()
+        elif index in there:
+            yield there[index]
+
+    def _pfs_on(self, bridge: str) -> set[PciAddress]:
+        ports: Sequence[str] = ()
+        with suppress(HostFault):  # a switch that gives no answer does not remove it either
+            ports = read_bridges(self._root).get(bridge, ())
+        return {
+            each.function
+            for each in read_netdevs(self._root)
+            if each.function is not None and each.name in ports
+        }
 
     def _taken_by(self, action: Change) -> Sequence[PciDevice]:
         if isinstance(action, SetVfCount) and not action.count:
@@ -119,5 +207,24 @@ class Occupancy:
         addresses = self._bus.vf_addresses(PciAddress.parse(pf))
         return {index: self._bus.device(at) for index, at in addresses.items()}
 
+    def _vfs_left(self, pf: str) -> dict[int, PciDevice]:
+        """Return the VFs of *pf*: none of a card that is gone."""
+        try:
+            return self._vfs(pf)
+        except NotFound:
+            return {}
 
+
+def cut_off_text(held: Sequence[str]) -> str:
+    """Say why nothing is taken back while guests hold *held*."""
+    return f"this would cut off {', '.join(held)}"
+
+
+def require_none_cut_off(guard: Guard, changes: Iterable[Undoable]) -> None:
+    """Refuse to take back *changes* that would cut off a guest. Raises Conflict, HostFault."""
+    if held := guard.cut_off([each for change in changes for each in change.undone()]):
+        raise Conflict(f"nothing was taken back: {cut_off_text(held)}", hint=CUT_OFF_FIX)
+
+
+CUT_OFF_FIX = "stop that guest, or migrate it away, then roll back again"
 _HINT = "stop the guest that has it, then try again"

@@ -95,6 +95,17 @@ def _ovs(settings: str, shown: str) -> Ovs:
     return Ovs(settings=dict(_OVS_SETTING.findall(settings)), bridges=bridges)
 
 
+def read_bridges(root: Path) -> Mapping[str, tuple[str, ...]]:
+    """Return the bridges of Open vSwitch with their ports; none where it does not run.
+
+    Raises:
+        HostFault: it gives no answer.
+    """
+    command = ("ovs-vsctl", "--timeout=5", "show")
+    shown = answer(root, _BRIDGES, command) if _may_ask_ovs(root) else None
+    return _ovs("", shown or "").bridges
+
+
 def port_name(root: Path, pf: PciAddress, index: int) -> str | None:
     """Return devlink's name for the port of VF *index*, as ``pci/0000:e1:00.0/1``.
 

@@ -14,8 +14,22 @@ _SETTING = re.compile(r'([\w-]+)="?([^",}]*)"?')
 _LINE = re.compile(r'^\s*(Bridge|Port) "?([^"\s]+)"?$', re.MULTILINE)
 
 
+def _commands(arguments: Sequence[str]) -> list[list[str]]:
+    """Part the commands of one call at ``--``; options are left out."""
+    commands: list[list[str]] = [[]]
+    for word in arguments:
+        if word == "--":
+            commands.append([])
+        elif not word.startswith("--"):
+            commands[-1].append(word)
+    return commands
+
+
 class SimulatedSwitch:
-    """Takes the commands of ovs-vsctl that ``host.switch`` gives."""
+    """Takes the commands of ovs-vsctl that ``host.switch`` gives, and refuses what that refuses.
+
+    Source: Open vSwitch ``utilities/ovs-vsctl.c``, cmd_add_port, cmd_del_port.
+    """
 
     def __init__(self, root: Path) -> None:
         self._settings_file = root / DIRECTORY / "ovs-other-config"
@@ -25,7 +39,11 @@ class SimulatedSwitch:
         """Do ``ovs-vsctl`` with *arguments*. Raises HostFault: it does not run, or knows it not."""
         if not self._settings_file.is_file():
             raise HostFault("ovs-vsctl: unix:/run/openvswitch/db.sock: database connection failed")
-        match [word for word in arguments if not word.startswith("--")]:
+        for command in _commands(arguments):
+            self._do(command)
+
+    def _do(self, command: list[str]) -> None:
+        match command:
             case ["set", "Open_vSwitch", ".", setting]:
                 key, _, value = setting.removeprefix("other_config:").partition("=")
                 self._write_settings({**self._settings(), key: value})
@@ -38,16 +56,35 @@ class SimulatedSwitch:
                 kept_bridges = {k: v for k, v in self._bridges().items() if k != name}
                 self._write_bridges(kept_bridges)
             case ["add-port", bridge, port]:
-                bridges = self._bridges()
-                if port not in bridges[bridge]:
-                    bridges[bridge].append(port)
-                self._write_bridges(bridges)
+                self._add_port(bridge, port)
+            case ["del-port", port]:
+                self._remove_port(self._bridge_of(port), port)
             case ["del-port", bridge, port]:
-                bridges = self._bridges()
-                bridges[bridge] = [each for each in bridges.get(bridge, []) if each != port]
-                self._write_bridges(bridges)
+                now = self._bridge_of(port)
+                if now not in (None, bridge):
+                    raise HostFault(f"ovs-vsctl: bridge {bridge} does not have a port {port}")
+                self._remove_port(now, port)
             case _:
-                raise HostFault(f"a simulated ovs-vsctl does not know {' '.join(arguments)}")
+                raise HostFault(f"a simulated ovs-vsctl does not know {' '.join(command)}")
+
+    def _add_port(self, bridge: str, port: str) -> None:
+        bridges, now = self._bridges(), self._bridge_of(port)
+        if bridge not in bridges:
+            raise HostFault(f"ovs-vsctl: no bridge named {bridge}")
+        if now not in (None, bridge):
+            told = f'"--may-exist add-port {bridge} {port}" but {port} is actually attached to'
+            raise HostFault(f"ovs-vsctl: {told} bridge {now}")
+        if now is None:
+            self._write_bridges({**bridges, bridge: [*bridges[bridge], port]})
+
+    def _remove_port(self, bridge: str | None, port: str) -> None:
+        if bridge is not None:
+            bridges = self._bridges()
+            bridges[bridge].remove(port)
+            self._write_bridges(bridges)
+
+    def _bridge_of(self, port: str) -> str | None:
+        return next((name for name, ports in self._bridges().items() if port in ports), None)
 
     def _settings(self) -> dict[str, str]:
         return dict(_SETTING.findall(self._settings_file.read_text()))

@@ -8,6 +8,7 @@ from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.hostplan.action import (
     AddBridge,
     AddPort,
+    MovePort,
     RemoveBridge,
     RemovePort,
     SetSwitch,
@@ -16,6 +17,9 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.interfaces import read_representors
 from lanekeeper.host.machine import Machine
 from lanekeeper.host.program import Run
+
+Telling = SetSwitch | AddBridge | RemoveBridge | AddPort | RemovePort | MovePort
+"""What it is told."""
 
 _CALL = ("ovs-vsctl", "--timeout=20")
 
@@ -28,7 +32,7 @@ class Switch:
         self._machine = machine
         self._run = run
 
-    def do(self, action: SetSwitch | AddBridge | RemoveBridge | AddPort | RemovePort) -> None:
+    def do(self, action: Telling) -> None:
         """Carry out *action*. Raises NotFound, HostFault."""
         match action:
             case SetSwitch(key=key, value=None):
@@ -49,6 +53,11 @@ class Switch:
                 port = self._interface(action)
                 if port is not None:
                     self._run([*_CALL, "--if-exists", "del-port", action.bridge, port])
+
+            case MovePort(target=target, port=port):
+                # One transaction, so that it is never on no bridge, and right when done twice.
+                add = ("--", "--may-exist", "add-port", target, port)
+                self._run([*_CALL, "--if-exists", "del-port", port, *add])
 
     def _interface(self, action: AddPort | RemovePort) -> str | None:
         pf = PciAddress.parse(action.pf)

@@ -17,7 +17,10 @@ from lanekeeper.host import journal
 from lanekeeper.host.edit import copies_ahead
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.interruption import interruption
+from lanekeeper.host.occupancy import CUT_OFF_FIX, cut_off_text
 from lanekeeper.host.outcome import Outcome
+
+_NOTHING_WILL = "Nothing will be taken back while that is so."
 
 
 def rollback_host(arguments: argparse.Namespace) -> int:
@@ -60,12 +63,12 @@ def _show_rollback(arguments: argparse.Namespace, target: Target) -> int:
     wanted = list(journal.one_policy(standing))
     if arguments.to is not None:
         wanted = [change for change in standing if change.id > arguments.to]
-    undo = [
-        str(action)
-        for change in reversed(wanted)
-        for number in change.begun()
-        for action in change.undo_of(number)
-    ]
+    undone = [each for change in reversed(wanted) for each in change.undone()]
+    undo = [str(action) for _, action in undone]
     kept = copies_ahead(FileActor(target.root).edit_copy, reversed(wanted))
+    held = executor_of(target).guard.cut_off(undone)
     text = [*undo, *(f"kept: {each}" for each in kept)] or ["Nothing to take back."]
-    return report(arguments, {"undo": undo, "kept": kept}, text, exit_code.DONE)
+    if held:
+        text += [f"refused: {cut_off_text(held)}", f"         fix: {CUT_OFF_FIX}", _NOTHING_WILL]
+    document = {"undo": undo, "kept": kept, "cut_off": list(held)}
+    return report(arguments, document, text, exit_code.NO if held else exit_code.DONE)

@@ -203,6 +203,24 @@ class RemovePort(Action, frozen=True):
         return f"take {_port(self.pf, self.index)} from bridge {self.bridge}"
 
 
+class MovePort(Action, frozen=True):
+    """Take the interface *port* from bridge *source* and make it a port of *target*, at once.
+
+    It is that of *pf*, or the representor of its VF *index*. Its name tells the switch which it
+    is even when the VF is gone.
+    """
+
+    source: str
+    target: str
+    port: str
+    pf: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        way = f"from bridge {self.source} to bridge {self.target}"
+        return f"move {_port(self.pf, self.index)} {way}"
+
+
 def _port(pf: str, index: int | None) -> str:
     return f"the interface of {pf}" if index is None else f"the representor of VF {index} of {pf}"
 
@@ -324,6 +342,7 @@ Change = (
     | RemoveBridge
     | AddPort
     | RemovePort
+    | MovePort
     | MakeDirectory
     | RemoveDirectory
     | WriteFile

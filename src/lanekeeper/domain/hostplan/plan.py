@@ -58,7 +58,7 @@ from lanekeeper.domain.hostplan.steps.pf import (
     pf_steps,
 )
 from lanekeeper.domain.hostplan.steps.purpose import purpose_refusals
-from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_steps
+from lanekeeper.domain.hostplan.steps.switch import switch_pending, switch_refusals, switch_steps
 
 
 def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan:
@@ -76,6 +76,7 @@ def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan
         *choice.refusals,
         *pf_refusals(policy, host, chosen),
         *mac_refusals(chosen),
+        *switch_refusals(host, chosen),
         *device_refusals(policy, host, choice.devices),
         *purpose_refusals(choice),
         *huge_page_refusals(policy, host),

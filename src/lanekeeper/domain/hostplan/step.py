@@ -16,6 +16,7 @@ class Impact(StrEnum):
 
     NONE = "none"
     LINK = "the PF's link may flap"
+    MOVED = "no frame passes until the new bridge has the port"
     VFS_GONE = "the PF's VFs are destroyed"
     TAKEN = "the host loses the device"
     REBOOT = "takes effect after a reboot"

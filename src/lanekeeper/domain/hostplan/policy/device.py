@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.purpose import Purpose, read_purpose
-from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid, read_list, read_text
+from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid, read_text, read_words
 from lanekeeper.domain.hostplan.policy.selector import DeviceSelector, read_selector
 from lanekeeper.domain.hostplan.policy.vf import DRIVER, VfDriver, read_tags
 
@@ -53,7 +53,7 @@ def read_device(entry: object, path: str) -> DevicePolicy:
         driver = fields.get("driver")
         if "device" not in fields:
             problems.note(PolicyInvalid(path, "device is missing", hint=_EXAMPLE))
-        allowed = problems.read(_allowed, fields.get("allow") or [], f"{path}.allow")
+        allowed = problems.read(read_words, fields.get("allow") or [], f"{path}.allow", Allow)
         return DevicePolicy(
             path=path,
             selector=problems.read(_selector, fields.get("device"), f"{path}.device")
@@ -81,12 +81,3 @@ def _driver(value: object, path: str) -> str:
         hint = f"{VFIO}, or another driver's name; without an entry the kernel chooses"
         raise PolicyInvalid(path, f"is {value}, which is for VFs", hint=hint)
     return read_text(value, path, DRIVER, f"a driver's name, as {VFIO}")
-
-
-def _allowed(value: object, path: str) -> list[Allow]:
-    given = read_list(value, path, len(Allow))
-    for at, word in enumerate(given):
-        if word not in set(Allow):
-            hint = f"any of {', '.join(Allow)}"
-            raise PolicyInvalid(f"{path}[{at}]", f"is {word!r:.60}", hint=hint)
-    return [Allow(word) for word in given]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from lanekeeper.domain.hostplan.policy.problems import Problems
@@ -15,6 +16,7 @@ from lanekeeper.domain.hostplan.policy.reading import (
     read_count,
     read_flag,
     read_text,
+    read_words,
 )
 from lanekeeper.domain.hostplan.policy.selector import DeviceSelector, read_selector
 from lanekeeper.domain.hostplan.policy.vf import (
@@ -31,9 +33,18 @@ from lanekeeper.domain.pci.device import PciDevice
 LEGACY, SWITCHDEV = "legacy", "switchdev"
 MIGRATION_DRIVER = "mlx5_vfio_pci"
 
-FIELDS = ("pf", "vfs", *WISHES, "link", "ranges", "eswitch", "live_migration", "ovs_bridge")
+FIELDS = (
+    *("pf", "vfs", *WISHES, "link", "ranges"),
+    *("eswitch", "live_migration", "ovs_bridge", "allow"),
+)
 _EXAMPLE = {"pf": 'pf: "0000:21:00.0", or pf: {netdev: ens1}', "vfs": "vfs: 7"}
 BRIDGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+
+
+class PfAllow(StrEnum):
+    """What a change of the PF may do to others, since the policy says so."""
+
+    GUESTS = "guests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +59,7 @@ class PfPolicy:
         eswitch: ``legacy`` or ``switchdev``; None leaves it.
         live_migration: VFs are made ready to travel with running guests: ConnectX-7 alone can.
         ovs_bridge: of Open vSwitch, whose ports the PF and the representors of its VFs become.
+        allow: what a change of it may do to others.
     """
 
     path: str
@@ -61,6 +73,7 @@ class PfPolicy:
     eswitch: str | None = None
     live_migration: bool = False
     ovs_bridge: str | None = None
+    allow: frozenset[PfAllow] = frozenset()
 
     def of(self, index: int) -> VfWish:
         """Return what is wanted of VF *index*."""
@@ -112,6 +125,7 @@ def read_pf(entry: object, path: str) -> PfPolicy:
         ranges = problems.read(read_ranges, fields.get("ranges") or [], f"{path}.ranges", most)
         eswitch = problems.read(_eswitch, fields, path, migration=bool(migration))
         bridge = problems.read(_bridge, fields.get("ovs_bridge"), f"{path}.ovs_bridge")
+        allowed = problems.read(read_words, fields.get("allow") or [], f"{path}.allow", PfAllow)
     return PfPolicy(
         path=path,
         selector=selector,
@@ -124,6 +138,7 @@ def read_pf(entry: object, path: str) -> PfPolicy:
         eswitch=eswitch,
         live_migration=migration,
         ovs_bridge=bridge,
+        allow=frozenset(allowed),
     )
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from lanekeeper.domain.errors import Invalid
+
+_Word = TypeVar("_Word", bound=StrEnum)
 
 VERY_NEAR = 0.6
 _MEANT = {
@@ -102,6 +105,16 @@ def read_list(value: object, path: str, most: int) -> list[Any]:
     if len(value) > most:
         raise PolicyInvalid(path, f"has {len(value)} entries", hint=f"at most {most}")
     return value
+
+
+def read_words(value: object, path: str, known: type[_Word]) -> list[_Word]:
+    """Read a list of words, each one of *known*. Raises PolicyInvalid."""
+    given = read_list(value, path, len(known))
+    for at, word in enumerate(given):
+        if word not in set(known):
+            hint = f"any of {', '.join(known)}"
+            raise PolicyInvalid(f"{path}[{at}]", f"is {word!r:.60}", hint=hint)
+    return [known(word) for word in given]
 
 
 def read_count(value: object, path: str, most: int = VFS_MAX) -> int:

@@ -6,6 +6,7 @@ The parser alone decides; it also knows what no schema says, overlaps of ranges 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Any
 
 from lanekeeper.domain.hostplan.policy import (
@@ -86,6 +87,7 @@ def _pf() -> dict[str, Any]:
         "ranges": {"anyOf": [_list(_range(), "VFs that are to be otherwise"), {"type": "null"}]},
         "eswitch": {"enum": [pf.LEGACY, pf.SWITCHDEV, None], "description": "mode of its eswitch"},
         "live_migration": _flag("ConnectX-7: VFs travel with running guests", default=False),
+        "allow": _allow(pf.PfAllow, "what a change of it may do to others"),
         "ovs_bridge": _or_null(_text(pf.BRIDGE), "bridge of Open vSwitch for PF and representors"),
     }
     return {**_object(fields, pf.FIELDS, required=("pf", "vfs")), **_ONE_PURPOSE}
@@ -93,14 +95,17 @@ def _pf() -> dict[str, Any]:
 
 def _device() -> dict[str, Any]:
     wishes = _wishes()
-    allow = _list({"enum": list(device.Allow)}, "what the host may lose with it")
     fields = {
         "device": _selector(device.OF_THE_HOST),
         "driver": _or_null(_text(vf.DRIVER), "the driver that is to have it"),
         **{name: wishes[name] for name in (*_BOTH, "tags")},
-        "allow": {"anyOf": [allow, {"type": "null"}]},
+        "allow": _allow(device.Allow, "what the host may lose with it"),
     }
     return {**_object(fields, device.FIELDS, required=("device",)), **_ONE_PURPOSE}
+
+
+def _allow(words: type[StrEnum], what: str) -> dict[str, Any]:
+    return {"anyOf": [_list({"enum": list(words)}, what), {"type": "null"}]}
 
 
 def _wishes() -> dict[str, Any]:
