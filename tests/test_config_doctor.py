@@ -316,6 +316,21 @@ def test_a_filter_list_that_moved_is_told_where_it_is_now(look: Looker) -> None:
     assert fix == "[filter_scheduler] available_filters = ..., or remove the line"
 
 
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        ("ComputeFilter,PciPasthroughFilter", "ComputeFilter,PciPassthroughFilter"),
+        ("PciPasthroughFilter,ComputeFilter", "PciPassthroughFilter,ComputeFilter"),
+        ("ComputeFilter,Qqqqqq", "ComputeFilter,PciPassthroughFilter"),
+    ],
+)
+def test_the_filters_that_are_advised_are_there(look: Looker, names: str, meant: str) -> None:
+    alias = f'[pci]\nalias = {{"name": "a1", {VF}}}\n'
+    text = f"{alias}[filter_scheduler]\nenabled_filters = {names}\n"
+    ((_, _, fix),) = look.said(text, "filter-pci-missing")
+    assert fix == f"enabled_filters = {meant}"
+
+
 def test_a_template_that_was_not_rendered_is_told_as_one(look: Looker) -> None:
     (reason,) = look("==> custom.yml <==\nnova_pci_alias: {{ foo }}\n").unreadable
     assert "custom.yml:1: a key is not text" in reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,13 @@ from typing import Any
 import pytest
 
 from host.planted import PF, SAMPLE_POLICY
+from lanekeeper.domain.hostplan.persistence import (
+    POLICY_FILE,
+    UDEV_FILE,
+    UNIT_FILE,
+    UNIT_LINK,
+    WRITTEN,
+)
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.main import main
 
@@ -51,6 +59,30 @@ def test_a_host_as_applied_has_none(host: Drifting) -> None:
     found = host.drift(0)
     assert (found["change"], found["steps"], found["files"]) == (1, [], [])
     assert "No drift" in host.text()
+
+
+def test_a_policy_that_keeps_nothing_takes_away_what_the_former_one_kept(
+    host: Drifting, tmp_path: Path
+) -> None:
+    written = [host.root / name for name in (*WRITTEN, UNIT_LINK)]
+    kept = {path: path.read_bytes() for path in written if os.path.lexists(path)}
+    assert {host.root / name for name in (POLICY_FILE, UNIT_FILE, UNIT_LINK, UDEV_FILE)} <= {*kept}
+    loose = tmp_path / "loose.yaml"
+    loose.write_text(f"version: 1\npfs: [{{pf: '{PF}', vfs: 7}}]\npersist: false\n")
+    assert host.call("apply", "--policy", str(loose)) == 0
+    assert [path for path in written if os.path.lexists(path)] == []
+    assert host.drift(0)["steps"] == []
+    host.call("rollback")
+    assert {path: path.read_bytes() for path in written if os.path.lexists(path)} == (kept)
+
+
+def test_the_kept_file_itself_may_say_that_nothing_is_kept(host: Drifting) -> None:
+    path = host.root / POLICY
+    path.write_text(f"{path.read_text()}persist: false\n".replace("persist: true\n", ""))
+    assert host.call("apply") == 0
+    assert path.exists()
+    assert not (host.root / UNIT_LINK).is_symlink()
+    assert host.drift(1)["steps"] == []  # the file differs from what was written, nothing else
 
 
 def test_vfs_that_went_away(host: Drifting) -> None:

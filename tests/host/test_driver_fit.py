@@ -93,3 +93,25 @@ def test_a_device_is_given_back_to_its_own_driver(machine: Path) -> None:
     assert call(machine, "apply", whole("vfio-pci")) == 0
     assert call(machine, "apply", whole("nvme")) == 0
     assert call(machine, "plan", whole("nvme")) == 0
+
+
+@pytest.mark.parametrize(
+    "said", ["blacklist: [igbvf]", "kernel_arguments: [module_blacklist=igbvf]"]
+)
+def test_what_auto_comes_to_is_not_kept_from_loading(
+    machine: Path, capsys: pytest.CaptureFixture[str], said: str
+) -> None:
+    assert call(machine, "plan", f"{vfs('auto')}{said}\n") == 1
+    told = capsys.readouterr().out
+    why = f"it drives VFs of {PF}, which pfs[0] leaves to the kernel (auto) (blacklist-needed)"
+    assert f"igbvf would not load at boot, and {why}" in told
+    assert "fix: take igbvf out" in told
+
+
+@pytest.mark.parametrize("policy", [vfs("none"), vfs("vfio-pci"), vfs("auto")])
+def test_a_driver_that_no_vf_is_left_to_may_be_kept_from_loading(
+    machine: Path, capsys: pytest.CaptureFixture[str], policy: str
+) -> None:
+    wanted = "ixgbevf" if "auto" in policy else "igbvf"
+    call(machine, "plan", f"{policy}blacklist: [{wanted}]\n")
+    assert "blacklist-needed" not in capsys.readouterr().out

@@ -18,7 +18,7 @@ from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.observed import argument_holds
 from lanekeeper.domain.hostplan.plan import plan
-from lanekeeper.domain.hostplan.steps.max_vfs import overruling_arguments
+from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_of_image, overruling_arguments
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
 from lanekeeper.host.facts import read_host
@@ -41,6 +41,15 @@ NOTE = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes i
             "# mine\noptions igb RSS=1 max_vfs=7,7\nblacklist x\n",
             f"# mine\n{NOTE}# options igb RSS=1 max_vfs=7,7\noptions igb RSS=1\nblacklist x\n",
         ),
+        (
+            "options igb \\\n  max_vfs=7\nblacklist x\n",
+            f"{NOTE}# options igb \\\n#   max_vfs=7\nblacklist x\n",
+        ),
+        (
+            "options igb RSS=1 \\\nmax_\\\nvfs=7",
+            f"{NOTE}# options igb RSS=1 \\\n# max_\\\n# vfs=7\noptions igb RSS=1\n",
+        ),
+        ("# mine \\\noptions igb max_vfs=7\n", "# mine \\\noptions igb max_vfs=7\n"),
         ("options ixgbe max_vfs=7\n", "options ixgbe max_vfs=7\n"),
         ("# options igb max_vfs=7\n", "# options igb max_vfs=7\n"),
     ],
@@ -164,3 +173,12 @@ def test_a_policy_cannot_ask_for_it() -> None:
         with pytest.raises(Invalid, match="max_vfs is no way to create VFs"):
             load_policy(f'version: 1\nkernel_arguments: ["{argument}"]\n', "p")
     assert load_policy("version: 1\nkernel_arguments: [igb.max_vfs=0]\n", "p").kernel_arguments
+
+
+def test_an_image_has_it_on_a_continued_line_too(tmp_path: Path) -> None:
+    simulated(tmp_path)
+    file = tmp_path / "etc/modprobe.d/igb.conf"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("# one\noptions igb \\\n max_vfs=7\n")
+    (said,) = max_vfs_of_image(read_host(tmp_path))
+    assert said == "/etc/modprobe.d/igb.conf:2: options igb max_vfs=7"

@@ -229,4 +229,4 @@ def test_an_iommu_that_is_off_contradicts_vfio(
     assert f"kernel_arguments[0]: {argument} stands beside {place}, which is " in str(caught.value)
     assert f"({place} is in line {line})" in str(caught.value)
     assert caught.value.path == "kernel_arguments[0]"
-    assert load_policy(f"{GOOD}kernel_arguments: [{argument}]\n", "p")
+    assert load_policy(f"{GOOD}    vf_driver: auto\nkernel_arguments: [{argument}]\n", "p")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lanekeeper.domain.hostplan.modprobe_line import logical_lines
 from lanekeeper.domain.hostplan.survey import Line, Variant
 from lanekeeper.host.attribute import names, read_bytes, read_lines, read_text
 
@@ -44,25 +45,14 @@ def read_vf_counts(root: Path) -> dict[str, str]:
         path = f"{_DIRECTORY}/{name}"
         if name.endswith(".conf") and (root / path).is_file():
             text = (read_bytes(str(root / path)) or b"").decode("utf-8", "surrogateescape")
-            if "max_vfs" in text:
+            if "max_vfs" in text.replace("\\\n", ""):
                 found[path] = text
     return found
 
 
 def _lines(path: str, lines: list[str]) -> list[Line]:
-    found: list[Line] = []
-    begun, first = "", 0
-    for number, line in enumerate(lines, 1):
-        first = first if begun else number
-        begun += line
-        if begun.endswith("\\"):
-            begun = begun[:-1] + " "
-            continue
-        bare = begun.strip()
-        begun = ""
-        if bare and not bare.startswith("#"):
-            found.append(Line(path, first, bare))
-    return found
+    found = ((each.first, each.text.strip()) for each in logical_lines(lines))
+    return [Line(path, first, text) for first, text in found if text and not text.startswith("#")]
 
 
 def modules_listed(release: str) -> str:

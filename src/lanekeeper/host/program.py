@@ -5,6 +5,7 @@ A captured tree has the answers below ``captured``, a file for each question.
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ def answer(root: Path, question: str, *commands: tuple[str, ...]) -> str | None:
     command = next((command for command in commands if which(command[0])), None)
     if command is None:
         return None
-    said = " ".join(command)
+    said = shlex.join(command)
     try:
         run = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -89,7 +90,7 @@ class SimulatedMachine(LinuxMachine):
         Raises:
             HostFault: any other program, or the directory takes nothing.
         """
-        with refusals(f"run {' '.join(arguments)}"):
+        with refusals(f"run {shlex.join(arguments)}"):
             self._run(list(arguments))
 
     def _run(self, arguments: list[str]) -> None:
@@ -115,7 +116,7 @@ class SimulatedMachine(LinuxMachine):
             case ["ovs-vsctl", *words]:
                 SimulatedSwitch(self.root).run(words)
             case _:
-                raise HostFault(f"a simulated machine does not run {' '.join(arguments)}")
+                raise HostFault(f"a simulated machine does not run {shlex.join(arguments)}")
 
     def _require_module(self, name: str) -> None:
         """Know what the directory's kernel lists, has loaded or drives cards with, and no other."""

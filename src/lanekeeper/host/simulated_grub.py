@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def run(root: Path, arguments: Sequence[str]) -> None:
         case [("grub-editenv" | "grub2-editenv"), "-", "unset", name] if name == _SAVED:
             _keep(directory)
         case _:
-            raise HostFault(f"a simulated machine does not run {' '.join(arguments)}")
+            raise HostFault(f"a simulated machine does not run {shlex.join(arguments)}")
 
 
 def _keep(directory: Path, *saved: str) -> None:

@@ -6,6 +6,7 @@ They do what is said of them in their manuals for arguments, no more: GRUB's scr
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def run(root: Path, arguments: Sequence[str]) -> None:
             for name in entry.entry_files(root):
                 _rewrite(root / name, _OPTIONS, lambda words: _updated(words, added, gone))
         case _:
-            raise HostFault(f"a simulated machine does not run {' '.join(arguments)}")
+            raise HostFault(f"a simulated machine does not run {shlex.join(arguments)}")
 
 
 def _make_menu(root: Path, menu: str) -> None:

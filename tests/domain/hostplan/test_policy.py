@@ -181,6 +181,7 @@ def test_a_place_is_not_counted_past_a_card_that_cannot_be_read() -> None:
         ),
         (["iommu=pt", "quiet", "iommu=pt"], r"\[2\]: iommu=pt stands .*_arguments\[0\]"),
         (["iommu=off", "intel_iommu=on"], "only one of them can hold"),
+        (["iommu=pt,off", "intel_iommu=on"], "only one of them can hold"),
         (["intel_iommu=on", "intel_iommu=sm_on"], "only one of them can hold"),
     ],
 )
@@ -195,3 +196,62 @@ def test_arguments_of_which_each_counts_may_stand_twice() -> None:
     pools = ["hugepagesz=1G", "hugepages=4", "hugepagesz=2M", "hugepages=4", "iommu=pt"]
     found = parse_policy({"version": 1, "kernel_arguments": [*pools, "intel_iommu=on"]})
     assert found.kernel_arguments == (*pools, "intel_iommu=on")
+
+
+_PF = {"pf": "ens1", "vfs": 2}
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"alias": "a"}, r"stands beside pfs\[0\]\.alias, which is a:"),
+        ({"physical_network": "n", "vf_driver": "auto"}, r"\.physical_network, which is n:"),
+        ({"tags": {"trusted": "true"}, "vf_driver": "auto"}, r"beside pfs\[0\]\.tags, "),
+        ({}, r"beside pfs\[0\], whose VFs wait for guests"),
+        ({"vf_driver": "vfio-pci"}, r"beside pfs\[0\]\.vf_driver, which is vfio-pci"),
+        (
+            {"vf_driver": "auto", "ranges": [{"vfs": "1", "alias": "b"}]},
+            r"beside pfs\[0\]\.ranges\[0\]\.alias, which is b",
+        ),
+        (
+            {"ranges": [{"vfs": "0-1", "vf_driver": "vfio-pci"}]},
+            r"beside pfs\[0\]\.ranges\[0\]\.vf_driver, which is vfio-pci",
+        ),
+    ],
+)
+@pytest.mark.parametrize("argument", ["iommu=off", "iommu=pt,off", "amd_iommu=off"])
+def test_the_iommu_stays_on_for_whatever_serves_guests(
+    entry: dict[str, object], said: str, argument: str
+) -> None:
+    document = {"version": 1, "kernel_arguments": [argument], "pfs": [{**_PF, **entry}]}
+    with pytest.raises(PolicyInvalid, match=said) as refused:
+        parse_policy(document)
+    assert str(refused.value).startswith(f"kernel_arguments[0]: {argument} stands beside")
+
+
+def test_a_device_for_guests_by_any_driver_keeps_the_iommu_on() -> None:
+    device = {"device": "0000:41:00.0", "driver": "pci-stub", "alias": "g"}
+    document = {"version": 1, "kernel_arguments": ["intel_iommu=on,off"], "devices": [device]}
+    with pytest.raises(PolicyInvalid, match=r"beside devices\[0\]\.alias, which is g"):
+        parse_policy(document)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**_PF, "vf_driver": "auto"},
+        {**_PF, "vf_driver": "auto", "ranges": [{"vfs": "0", "vf_driver": "iavf"}]},
+        {**_PF, "ranges": [{"vfs": "0-1", "vf_driver": "auto"}]},
+        {"pf": "ens1", "vfs": 0, "alias": "a"},
+    ],
+)
+def test_a_host_that_gives_nothing_away_may_do_without_an_iommu(entry: dict[str, object]) -> None:
+    wanted = ["iommu=off"]
+    found = parse_policy({"version": 1, "kernel_arguments": wanted, "pfs": [entry]})
+    assert found.kernel_arguments == ("iommu=off",)
+
+
+def test_of_intels_on_and_off_the_last_counts() -> None:
+    wanted = ["intel_iommu=off,on"]
+    found = parse_policy({"version": 1, "kernel_arguments": wanted, "pfs": [{**_PF, "alias": "a"}]})
+    assert found.kernel_arguments == ("intel_iommu=off,on",)

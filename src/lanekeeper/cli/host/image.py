@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -181,4 +182,4 @@ def _wanted(arguments: argparse.Namespace, changes: list[Journal]) -> list[Journ
 
 def _commands(undo: list[Change], image: Image) -> Iterator[str]:
     for command in commands_after(undo, image.read(f"/{_PROGRAM}")):
-        yield f"pending: if {' '.join(command)} ran since, run it in the image once more"
+        yield f"pending: if {shlex.join(command)} ran since, run it in the image once more"

@@ -222,11 +222,14 @@ def _filter_missing(case: Case) -> Iterator[Hit]:
     if line and (case.specs or case.aliases):
         names = list(split_list(line[0].value))
         if "PciPassthroughFilter" not in names:
+            meant = _unknown_filters(line[0])  # what is misspelt, or nobody's, is no advice
+            names = [near for name in names if (near := meant.get(name, name))]
+            right = dict.fromkeys((*names, "PciPassthroughFilter"))
             yield Hit(
                 line[0].source,
                 "PciPassthroughFilter is not among them: Nova's scheduler sends servers with "
                 "devices to any host. Here devices always count",
-                f"enabled_filters = {','.join([*names, 'PciPassthroughFilter'])}",
+                f"enabled_filters = {','.join(right)}",
             )
 
 

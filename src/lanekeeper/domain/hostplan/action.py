@@ -6,6 +6,8 @@ in the kernel's spelling; paths are relative to the root.
 
 from __future__ import annotations
 
+import shlex
+
 import msgspec
 
 from lanekeeper.domain.pci.vf_settings import LinkState
@@ -286,7 +288,7 @@ class UpdateBootLoader(Action, frozen=True):
     command: tuple[str, ...] = ("update-grub",)
 
     def __str__(self) -> str:
-        return f"run {' '.join(self.command)}"
+        return f"run {shlex.join(self.command)}"
 
 
 class ReplaceText(Action, frozen=True):
@@ -322,7 +324,7 @@ class RunProgram(Action, frozen=True):
     changes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"run {' '.join(self.command)}"
+        return f"run {shlex.join(self.command)}"
 
 
 Change = (

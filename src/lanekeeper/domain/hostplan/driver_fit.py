@@ -40,6 +40,13 @@ _KNOWN = {
 Source: the pci_device_id tables of these drivers in Linux.
 """
 
+_OF_VFS = {
+    **{"igb": "igbvf", "ixgbe": "ixgbevf", "i40e": "iavf", "ice": "iavf", "fm10k": "fm10k"},
+    **{"mlx5_core": "mlx5_core", "mlx4_core": "mlx4_core", "bnxt_en": "bnxt_en"},
+    **{"cxgb4": "cxgb4vf", "be2net": "be2net", "qede": "qede", "enic": "enic", "sfc": "sfc"},
+}
+"""By the driver of a PF that of its VFs. Source: the same tables."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -83,6 +90,24 @@ def fitting(kind: Kind, host: HostFacts) -> Iterator[str]:
         named = (p for p in patterns if not p.startswith("v*"))
         if module not in _ANY_DEVICE and any(_matches(pattern, kind) for pattern in named):
             yield module
+
+
+def vf_modules(pf: PciDevice, host: HostFacts) -> frozenset[str]:
+    """Return the modules among which the kernel chooses for VFs of *pf*; none for unknown.
+
+    A VF that has a driver tells; else the kernel's tables do, or what is known of the PF's driver.
+    """
+    drivers = {vf.driver for vf in host.vfs_of(pf.address) if vf.driver}
+    modules = {driver.replace("-", "_") for driver in drivers}
+    kind = kind_of_vfs(pf, host)
+    if not (found := {name for name in modules if _is_plain(name)}) and kind.product is not None:
+        found = {name for name in fitting(kind, host) if _is_plain(name)}
+    known = _OF_VFS.get((pf.driver or "").replace("-", "_"))
+    return frozenset(found or ([known] if known else ()))
+
+
+def _is_plain(module: str) -> bool:
+    return "vfio" not in module and module not in _ANY_DEVICE
 
 
 def _matches(pattern: str, kind: Kind) -> bool:

@@ -14,6 +14,14 @@ def values(argument: str) -> list[str]:
     return argument.partition("=")[2].split(",")
 
 
+def switches_off(argument: str) -> bool:
+    """Whether *argument* by itself keeps an IOMMU off; the kernel reads it by its commas."""
+    key = argument_key(argument)
+    if key == "intel_iommu":
+        return last_off(key, (argument,)) is not None
+    return key in ("iommu", "amd_iommu") and "off" in values(argument)
+
+
 def ever_off(key: str, words: tuple[str, ...]) -> str | None:
     """Return the first argument that says off, whatever comes behind it."""
     of_key = (word for word in words if argument_key(word) == key)

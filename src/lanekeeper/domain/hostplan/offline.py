@@ -6,6 +6,7 @@ pages are left to the unit; so is every command, since none of the image's can r
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -86,7 +87,7 @@ def _pending(
     for command in commands_after((step.do for step in files), host):
         if UpdateBootLoader(command) not in [step.do for step in rest]:
             # Nothing at the first boot can tell that this one is missing.
-            yield f"run {' '.join(command)} in the image (chroot): it reads files of this plan"
+            yield f"run {shlex.join(command)} in the image (chroot): it reads files of this plan"
     boots = [step for step in rest if step.impact is Impact.IMAGE]
     for argument in policy.kernel_arguments if boots else ():
         later = "from the second boot of this image on" if by_unit else "when this image boots"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.adoption.note import Note
 from lanekeeper.domain.hostplan.adoption.own_file import own_arguments
+from lanekeeper.domain.hostplan.iommu_argument import switches_off
 from lanekeeper.domain.hostplan.kernel_risk import RISKY_KEYS, plain_key, risk
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.kernel import ARGUMENT, last_words
@@ -20,7 +21,7 @@ ARGUMENTS = RISKY_KEYS | frozenset(
 """Keys of kernel arguments that decide what can be given to guests."""
 
 _MEANT = {"intel_iommu=pt": ("intel_iommu=on", "iommu=pt"), "amd_iommu=pt": ("iommu=pt",)}
-_OFF = "intel_iommu=off", "amd_iommu=off", "iommu=off", "iommu=soft"
+_SOFT = "iommu=soft"
 
 
 def adopted_arguments(host: HostFacts) -> tuple[tuple[str, ...], tuple[Note, ...]]:
@@ -36,7 +37,7 @@ def adopted_arguments(host: HostFacts) -> tuple[tuple[str, ...], tuple[Note, ...
         subject = f"kernel argument {argument}"
         if plain_key(argument) not in ARGUMENTS and argument not in ours:
             continue
-        if argument in _OFF:
+        if argument == _SOFT or switches_off(argument):
             says = "left out: it keeps the IOMMU off, without which no guest can have a device"
             left.append(Note(subject, says))
         elif not ARGUMENT.fullmatch(argument):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.boot_loader import argument_key
 from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
-from lanekeeper.domain.hostplan.iommu_argument import last_off
+from lanekeeper.domain.hostplan.iommu_argument import last_off, switches_off
 from lanekeeper.domain.hostplan.observed import argument_holds
 from lanekeeper.domain.hostplan.survey import Survey
 
@@ -86,7 +86,7 @@ LOST_AT_REBOOT = Kind(
 
 _MISSPELT = ("intel_iommu=pt", "amd_iommu=pt")
 _UNDONE = "intel_iommu"
-_OFF = ("intel_iommu=off", "amd_iommu=off", "iommu=off", "iommu=soft")
+_SOFT = "iommu=soft"
 
 
 def _iommu(survey: Survey) -> Iterator[Finding]:
@@ -97,7 +97,7 @@ def _iommu(survey: Survey) -> Iterator[Finding]:
         source = f"/sys/kernel/iommu_groups has {groups} groups{f' ({modes})' if modes else ''}"
         yield ON.found("host", "the IOMMU translates", source)
         return
-    off = [word for word in host.cmdline if word in _OFF]
+    off = [word for word in host.cmdline if word == _SOFT or switches_off(word)]
     if last_off(_UNDONE, host.cmdline) is None:  # a later intel_iommu=on counts
         off = [word for word in off if argument_key(word) != _UNDONE]
     is_amd = "svm" in host.cpu_flags and not _is_intel(survey)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key
+from lanekeeper.domain.hostplan.iommu_argument import values
 from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.reading import (
     PolicyInvalid,
@@ -27,7 +28,7 @@ NO_ARGUMENTS = {
 
 Source: Linux ``Documentation/admin-guide/kernel-parameters.txt``, ``drivers/iommu``.
 """
-_NO_IOMMU = "iommu=off", "iommu=noforce"
+_NO_IOMMU = frozenset(("off", "noforce"))
 _IOMMU = "iommu", "intel_iommu", "amd_iommu"
 _NO_WAY = "max_vfs is no way to create VFs"
 _BY_SYSFS = "pfs: [{pf: …, vfs: N}] creates VFs by sysfs, which works for every driver"
@@ -114,9 +115,9 @@ def last_words(arguments: Sequence[str]) -> tuple[str, ...]:
 def _is_about_the_same(one: str, other: str) -> bool:
     if argument_key(one) == argument_key(other):
         return argument_key(one) not in MULTIPLE
-    return any(argument in _NO_IOMMU for argument in (one, other)) and all(
-        argument_key(argument) in _IOMMU for argument in (one, other)
-    )
+    both = one, other
+    says_no = (argument_key(a) == "iommu" and not _NO_IOMMU.isdisjoint(values(a)) for a in both)
+    return any(says_no) and all(argument_key(argument) in _IOMMU for argument in both)
 
 
 def read_huge_pages(value: object, path: str) -> tuple[HugePages, ...]:

@@ -7,11 +7,13 @@ functions that are given away whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lanekeeper.domain.hostplan.iommu_argument import switches_off
 from lanekeeper.domain.hostplan.policy.device import DevicePolicy, read_device
+from lanekeeper.domain.hostplan.policy.guest import guest_uses
 from lanekeeper.domain.hostplan.policy.kernel import (
     HugePages,
     ModuleOptions,
@@ -31,7 +33,6 @@ from lanekeeper.domain.hostplan.policy.reading import (
 from lanekeeper.domain.hostplan.policy.switch import SwitchPolicy, read_switch
 
 VERSION = 1
-_IOMMU_OFF = "intel_iommu=off", "amd_iommu=off", "iommu=off"
 FIELDS = (
     *("version", "pfs", "devices", "kernel_arguments", "huge_pages", "module_options", "ovs"),
     *("blacklist", "persist", "manage_management", "boot"),
@@ -121,32 +122,18 @@ def _separate_entry(value: object) -> bool:
 
 
 def _refuse_without_iommu(policy: Policy) -> None:
-    """Refuse to switch off what every VFIO driver needs."""
-    users = [*_vfio_users(policy)]
+    """Refuse to switch off what everything needs that is for guests."""
+    use = next(guest_uses(policy.pfs, policy.devices), None)
     with Problems() as problems:
         for at, argument in enumerate(policy.kernel_arguments):
-            if argument in _IOMMU_OFF and users:
-                where, driver = users[0]
+            if use is not None and switches_off(argument):
+                where, what = use
                 problems.note(
                     PolicyInvalid(
                         f"kernel_arguments[{at}]",
-                        f"{argument} stands beside {where}, which is {driver}: "
+                        f"{argument} stands beside {where}, {what}: "
                         "without an IOMMU no guest can have a device",
                         hint=f"drop {argument}; intel_iommu=on and iommu=pt switch it on",
                         beside=where,
                     )
                 )
-
-
-def _vfio_users(policy: Policy) -> Iterator[tuple[str, str]]:
-    """Yield where a VFIO driver is asked for, and which."""
-    for entry in policy.pfs:
-        if "vfio" in entry.vf_driver and entry.vfs:
-            key = "live_migration" if entry.live_migration else "vf_driver"
-            yield f"{entry.path}.{key}", entry.vf_driver
-        for each in entry.ranges:
-            if "vfio" in (each.wish.vf_driver or ""):
-                yield f"{each.path}.vf_driver", str(each.wish.vf_driver)
-    for whole in policy.devices:
-        if "vfio" in whole.driver:
-            yield f"{whole.path}.driver", whole.driver

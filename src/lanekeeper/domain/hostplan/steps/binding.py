@@ -31,26 +31,28 @@ _ABOUT = re.compile(r'KERNEL=="([0-9a-f:.]+)"')
 
 def module_load_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
     """Have VFIO drivers loaded at boot, before the unit asks for them."""
-    if policy.persist:
-        text = "".join(f"{name}\n" for name in wanted_modules(policy, host))
-        why = "VFIO drivers are there before VFs are"
-        if policy.devices:
-            why = "drivers for guests are there before the devices are asked for"
-        yield from own_file_steps(host, persistence.MODULES_LOAD_FILE, text, why)
+    wanted = wanted_modules(policy, host) if policy.persist else ()
+    why = "VFIO drivers are there before VFs are"
+    if policy.devices:
+        why = "drivers for guests are there before the devices are asked for"
+    text = "".join(f"{name}\n" for name in wanted)
+    yield from own_file_steps(host, persistence.MODULES_LOAD_FILE, text, why)
 
 
 def rule_steps(policy: Policy, host: HostFacts, chosen: Choice) -> Iterator[Step]:
     """Write udev rules that keep other drivers from these VFs and devices."""
-    if policy.persist:
-        vfs = [line for entry, pf in chosen.pfs for line in _rules(entry, pf, host)]
-        devices = [_device_rule(entry, device) for entry, device in chosen.devices]
-        lines = [*vfs, *devices]
-        if chosen.is_partial:
-            lines = [*_with_those_before(lines, chosen, host)]
-        why = "VFs that somebody else makes get no other driver"
-        if devices:
-            why = "from the start of the next boot no other driver takes these devices"
-        yield from own_file_steps(host, persistence.UDEV_FILE, "".join(lines), why)
+    if not policy.persist:
+        yield from own_file_steps(host, persistence.UDEV_FILE, "", "")
+        return
+    vfs = [line for entry, pf in chosen.pfs for line in _rules(entry, pf, host)]
+    devices = [_device_rule(entry, device) for entry, device in chosen.devices]
+    lines = [*vfs, *devices]
+    if chosen.is_partial:
+        lines = [*_with_those_before(lines, chosen, host)]
+    why = "VFs that somebody else makes get no other driver"
+    if devices:
+        why = "from the start of the next boot no other driver takes these devices"
+    yield from own_file_steps(host, persistence.UDEV_FILE, "".join(lines), why)
 
 
 def _with_those_before(lines: list[str], chosen: Choice, host: HostFacts) -> Iterator[str]:

@@ -12,6 +12,7 @@ from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import ReplaceText
 from lanekeeper.domain.hostplan.boot_loader import argument_key
 from lanekeeper.domain.hostplan.choice import Chosen
+from lanekeeper.domain.hostplan.modprobe_line import LogicalLine, logical_lines
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Step
@@ -25,8 +26,9 @@ def max_vfs_steps(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[S
     if not policy.persist:
         return
     for path in host.modprobe_texts:
-        for line in dict.fromkeys(host.modprobe_texts[path].splitlines(keepends=True)):
-            if _gives_count(line, drivers):
+        lines = logical_lines(host.modprobe_texts[path].splitlines(keepends=True))
+        for line in {each.parts: each for each in lines}.values():
+            if _gives_count(line.text, drivers):
                 yield _step(path, line)
 
 
@@ -58,10 +60,10 @@ def max_vfs_of_image(host: HostFacts) -> Iterator[str]:
     Where a driver of the policy's PFs is meant, the plan of the first boot takes over from it.
     """
     for path, text in host.modprobe_texts.items():
-        for number, line in enumerate(text.splitlines(), 1):
-            words = line.split()
+        for line in logical_lines(text.splitlines()):
+            words = line.text.split()
             if words[:1] == ["options"] and any(map(_makes_vfs, words[2:])):
-                yield f"/{path}:{number}: {' '.join(words)}"
+                yield f"/{path}:{line.first}: {' '.join(words)}"
     for argument in host.configured_cmdline or ():
         if _makes_vfs(argument.partition(".")[2]):
             yield f"kernel argument {argument}"
@@ -89,17 +91,21 @@ def _gives_count(line: str, drivers: set[str]) -> bool:
         and len(words) > 2  # noqa: PLR2004  # options MODULE OPTION
         and _module(words[1]) in drivers
         and any(word.startswith(_OPTION) for word in words[2:])
-        and words[-1] != "\\"  # goes on in the next line
     )
 
 
-def _step(path: str, line: str) -> Step:
-    words = [word for word in line.split() if not word.startswith(_OPTION)]
-    other = f"{' '.join(words)}\n" if words[2:] else ""
-    ended = line if line.endswith("\n") else f"{line}\n"
-    new = f"{persistence.NOTE}# {ended}{other}"
-    why = f"{line.strip()} makes VFs on every card of the driver; the policy's counts hold instead"
-    return Step(ReplaceText(path, line, new), (ReplaceText(path, new, line),), why, Impact.REBOOT)
+def _step(path: str, line: LogicalLine) -> Step:
+    """Comment out each part, so that whoever takes one back by hand sees the whole."""
+    words = line.text.split()
+    others = [word for word in words if not word.startswith(_OPTION)]
+    other = f"{' '.join(others)}\n" if others[2:] else ""
+    old = "".join(line.parts)
+    ended = old if old.endswith("\n") else f"{old}\n"
+    commented = "".join(f"# {part}" for part in ended.splitlines(keepends=True))
+    new = f"{persistence.NOTE}{commented}{other}"
+    said = " ".join(words)
+    why = f"{said} makes VFs on every card of the driver; the policy's counts hold instead"
+    return Step(ReplaceText(path, old, new), (ReplaceText(path, new, old),), why, Impact.REBOOT)
 
 
 def _module(name: str) -> str:

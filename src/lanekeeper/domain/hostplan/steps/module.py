@@ -9,7 +9,14 @@ from difflib import get_close_matches
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import LoadModule
 from lanekeeper.domain.hostplan.choice import Choice, Chosen
-from lanekeeper.domain.hostplan.driver_fit import Kind, fits, fitting, kind_of, kind_of_vfs
+from lanekeeper.domain.hostplan.driver_fit import (
+    Kind,
+    fits,
+    fitting,
+    kind_of,
+    kind_of_vfs,
+    vf_modules,
+)
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.device import VFIO, DevicePolicy
 from lanekeeper.domain.hostplan.policy.pf import MIGRATION_DRIVER, PfPolicy
@@ -216,10 +223,24 @@ def blacklist_refusals(policy: Policy, host: HostFacts, chosen: Choice | None) -
         for need in _needs_of(entries, whole)
     }
     needed |= {_module(name): "guests need it" for name in wanted_modules(policy, host)}
+    if chosen is not None:
+        needed = _taken_by_kernel(policy, host, chosen.pfs) | needed
     for subject, module in _kept_from_loading(policy):
         if _module(module) in needed:
             reason = f"{module} would not load at boot, and {needed[_module(module)]}"
             yield Refusal("blacklist-needed", subject, reason, f"take {module} out")
+
+
+def _taken_by_kernel(policy: Policy, host: HostFacts, chosen: Chosen) -> dict[str, str]:
+    """Return what ``vf_driver: auto`` comes to and why, where no module is left that could."""
+    kept = {_module(module) for _, module in _kept_from_loading(policy)}
+    found: dict[str, str] = {}
+    for entry, pf in chosen:
+        modules = vf_modules(pf, host) if entry.vfs and entry.autoprobe else frozenset()
+        if modules <= kept:
+            why = f"it drives VFs of {pf.address}, which {entry.path} leaves to the kernel (auto)"
+            found |= dict.fromkeys(sorted(modules), why)
+    return found
 
 
 def _kept_from_loading(policy: Policy) -> Iterator[tuple[str, str]]:

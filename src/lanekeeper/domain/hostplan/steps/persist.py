@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.action import MakeLink, RemoveFile
+from lanekeeper.domain.hostplan.action import MakeLink, RemoveFile, WriteFile
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Step
@@ -13,8 +13,9 @@ from lanekeeper.domain.hostplan.steps.files import directory_steps, file_steps
 
 
 def persist_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
-    """Write the policy and its unit where the next boot finds them."""
+    """Write the policy and its unit where the next boot finds them, or take both away."""
     if not policy.persist:
+        yield from _removal_steps(policy, host)
         return
     yield from file_steps(host, persistence.POLICY_FILE, policy.text, "the policy to keep")
     if not host.has_systemd:
@@ -26,3 +27,22 @@ def persist_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
         yield from directory_steps(host, link)
         do = MakeLink(link, persistence.UNIT_LINK_TARGET)
         yield Step(do, (RemoveFile(link),), "the unit runs at each boot")
+
+
+def _removal_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
+    """Take away what an earlier policy kept: the next boot would bring that one back.
+
+    A kept file that says so itself is the operator's word: without the unit nothing applies it.
+    """
+    unit, kept = (host.files.get(p) for p in (persistence.UNIT_FILE, persistence.POLICY_FILE))
+    if unit is None or persistence.SIGN not in unit:
+        return
+    why = "the policy says persist: false, and the next boot would bring the former one back"
+    link = persistence.UNIT_LINK
+    if host.files.get(link) is not None:
+        yield Step(RemoveFile(link), (MakeLink(link, persistence.UNIT_LINK_TARGET),), why)
+    undo = WriteFile(persistence.UNIT_FILE, unit)
+    yield Step(RemoveFile(persistence.UNIT_FILE), (undo,), why)
+    if kept is not None and kept != policy.text:
+        undo = WriteFile(persistence.POLICY_FILE, kept)
+        yield Step(RemoveFile(persistence.POLICY_FILE), (undo,), why)
