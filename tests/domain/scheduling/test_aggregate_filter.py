@@ -71,6 +71,7 @@ def test_a_host_is_turned_away_only_where_the_filter_is_on(
         (server(extra_specs={"ssd": "true"}), member_of({"ssd": "false,true"})),
         (server(extra_specs={"ssd": "<or> a <or> b"}), member_of({"ssd": "a"}, {"ssd": "c"})),
         (server(extra_specs={"pci_passthrough:alias": "a1"}), member_of()),
+        (server(extra_specs={"group_policy": "isolate"}), member_of()),
         (server(project_id="p"), member_of({"filter_tenant_id": "p"}, {"filter_tenant_id2": "q"})),
         (server(project_id="p"), member_of({"tenant": "q"})),
         (server(flavor_name="m2"), member_of({"instance_type": "m1, m2"})),

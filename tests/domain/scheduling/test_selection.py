@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.scheduling.hosts import host, need, server, vf
+from domain.scheduling.hosts import STOCKS, host, need, server, vf
 from lanekeeper.config.filter_name import FILTERS as FILTERS_OF_NOVA
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY
 from lanekeeper.domain.compute.server_group import GroupPolicy
@@ -88,6 +88,13 @@ def test_a_filter_says_what_is_wrong_and_what_would_help(
     assert verdict.code == code
     assert words in verdict.reason
     assert verdict.remedy
+
+
+def test_a_host_all_of_whose_cpus_are_for_pinning_is_told_what_shares_some() -> None:
+    verdict = first_verdict(server(), host(stocks={**STOCKS, "VCPU": Stock(0)}))
+    assert verdict is not None
+    assert verdict.reason == "has 0 of 0 VCPUs free, 1 needed"
+    assert verdict.remedy.startswith("name some in [compute] cpu_shared_set of h1")
 
 
 def test_every_filter_is_named_by_its_verdicts() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY, devices_only
-from lanekeeper.domain.compute.extra_spec import SCOPE
+from lanekeeper.domain.compute.extra_spec import GROUP_POLICY_SPEC, SCOPE
 from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import (
@@ -58,11 +58,15 @@ DEVICES_ONLY = by_aggregates("devices_only", _devices_only)
 
 
 def aggregate_specs(specs: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Yield those extra specs that aggregates are asked for: spec, key there, what is required."""
+    """Yield those extra specs that aggregates are asked for: spec, key there, what is required.
+
+    ``group_policy`` has no scope and says how devices are chosen; Nova's filter asks aggregates for
+    it all the same, and finds no host.
+    """
     for name, required in sorted(specs.items()):
         if name.startswith(SCOPE):
             yield name, name.removeprefix(SCOPE), required
-        elif ":" not in name:
+        elif ":" not in name and name != GROUP_POLICY_SPEC:
             yield name, name, required
 
 

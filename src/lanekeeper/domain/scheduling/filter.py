@@ -113,7 +113,14 @@ def host_alive(request: ServerRequest, host: HostView) -> Verdict | None:
 
 
 def vcpu(request: ServerRequest, host: HostView) -> Verdict | None:
-    return _stock(host, "vcpu", "VCPU", request.amounts["VCPU"], "VCPUs")
+    found = _stock(host, "vcpu", "VCPU", request.amounts["VCPU"], "VCPUs")
+    if found is None or host.stock("VCPU").capacity:
+        return found
+    return replace(
+        found,
+        remedy=f"name some in [compute] cpu_shared_set of {host.name}, or use a flavor with "
+        "hw:cpu_policy=dedicated",
+    )
 
 
 def pcpu(request: ServerRequest, host: HostView) -> Verdict | None:
