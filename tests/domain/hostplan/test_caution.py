@@ -63,6 +63,37 @@ def test_it_is_told_where_it_stands(
     assert said in caution.reason
 
 
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("intel_iommu=onn", "intel_iommu=on"),
+        ("intel_iommu=on,sm_onn", "intel_iommu=on,sm_on"),
+        ("iommu=ptt", "iommu=pt"),
+        ("iommu=PT", "iommu=pt"),
+        ("intel_iomu=on", "intel_iommu=on"),
+        ("INTEL_IOMMU=on", "intel_iommu=on"),
+        ("iommu.passtrough=1", "iommu.passthrough=1"),
+        ("hugepagez=1G", "hugepagesz=1G"),
+    ],
+)
+def test_a_slip_of_the_pen_in_an_argument_is_told(argument: str, meant: str) -> None:
+    (caution,) = told(kernel_arguments=["quiet", argument])
+    assert (caution.code, caution.subject) == ("argument-unknown", "kernel_arguments[1]")
+    assert caution.fix == f"did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("intel_iommu=on", "amd_iommu=on", "iommu=pt", "iommu=merge,pt", "intel_iommu=on,sm_on"),
+        *("amd_iommu_intr=vapic", "hugepages=16", "default_hugepagesz=1G", "pci=realloc", "quiet"),
+        *("intel_idle.max_cstate=0", "pcie_aspm=off", "nohz=on", "iommu.forcedac=1", "panic=5"),
+    ],
+)
+def test_what_the_kernel_knows_is_no_slip(argument: str) -> None:
+    assert told(kernel_arguments=[argument]) == []
+
+
 def test_near_misses_are_named() -> None:
     (options,) = told(module_options={"mlx5_cor": ["prof_sel=2"]})
     assert options.fix == "did you mean mlx5_core?"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from lanekeeper.domain.hostplan.kernel_risk import risk
+from lanekeeper.domain.hostplan.kernel_word import slip
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.reading import VERY_NEAR
@@ -18,11 +19,16 @@ _FIX = "take it out, unless every guest that gets a device is trusted as the hos
 
 
 def policy_cautions(policy: Policy, host: HostFacts) -> Iterator[Caution]:
-    """Warn of arguments and options that are a danger, and of modules that are not there."""
+    """Warn of what is a danger, of arguments that nobody knows and modules that are not there."""
     for at, argument in enumerate(policy.kernel_arguments):
         if danger := risk(argument):
             reason = f"{argument}: {danger}"
             yield Caution("argument-risky", f"kernel_arguments[{at}]", reason, _FIX)
+        if found := slip(argument):
+            wrong, meant = found
+            reason = f"the kernel knows no {wrong} and passes over it"
+            subject = f"kernel_arguments[{at}]"
+            yield Caution("argument-unknown", subject, reason, f"did you mean {meant}?")
     for each in policy.module_options:
         subject = f"module_options.{each.module}"
         for at, option in enumerate(each.options):
