@@ -328,6 +328,20 @@ def _may_mount() -> bool:
     return done.returncode == 0
 
 
+def apply_below(
+    world: World, mount: str, *arguments: str, policy: Path = SAMPLE_POLICY
+) -> subprocess.CompletedProcess[str]:
+    """Apply *policy* in a namespace of its own, in which the script *mount* was run before."""
+    program = (sys.executable, "-P", "-m", "lanekeeper.main", "host", "apply")
+    where = ("--simulate", str(world.root), "--policy", str(policy))
+    return subprocess.run(
+        [*("unshare", "-rm", "sh", "-ec", mount, "sh", *arguments), *program, *where],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.skipif(not _may_mount(), reason="needs a mount namespace of its own")
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -335,17 +349,7 @@ def _may_mount() -> bool:
 )
 def test_var_on_a_file_system_that_takes_nothing(world: World, options: str, message: str) -> None:
     (world.root / "var").mkdir()
-    program = (sys.executable, "-P", "-m", "lanekeeper.main", "host", "apply")
-    where = ("--simulate", str(world.root), "--policy", str(SAMPLE_POLICY))
-    done = subprocess.run(
-        [
-            *("unshare", "-rm", "sh", "-ec", MOUNTED, "sh", options, str(world.root)),
-            *(*program, *where),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = apply_below(world, MOUNTED, options, str(world.root))
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -364,17 +368,7 @@ def test_an_etc_that_takes_nothing_leaves_nothing_to_mend(world: World) -> None:
     policy = world.root.parent / "policy.yaml"
     policy.write_text("version: 1\nblacklist: [igbvf]\npersist: false\n")
     before = world.state()
-    program = (sys.executable, "-P", "-m", "lanekeeper.main", "host", "apply")
-    where = ("--simulate", str(world.root), "--policy", str(policy))
-    done = subprocess.run(
-        [
-            *("unshare", "-rm", "sh", "-ec", READ_ONLY, "sh", str(world.root / "etc")),
-            *(*program, *where),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = apply_below(world, READ_ONLY, str(world.root / "etc"), policy=policy)
     assert done.returncode == 1
     assert "make directory /etc/modprobe.d" in done.stdout
     assert "Read-only file system" in done.stdout

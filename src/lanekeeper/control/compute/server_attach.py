@@ -129,11 +129,10 @@ def _device(
         bare = fit_devices(without_promises([nic.need]), host.devices, near)
         code = "devices" if isinstance(bare, Shortfall) else "bandwidth"
         verdict = Verdict(code=code, reason=found.reason, remedy=found.remedy)
-        where = f" on host {host.name}, where the server is" if caller.is_admin else ""
+        where = f"host {host.name}, where the server is" if caller.is_admin else "the server's host"
         told = verdict if caller.is_admin else member_verdict(verdict)
-        who = "its host " if told.reason != verdict.reason and code == "bandwidth" else ""
         raise Invalid(
-            f"Failed to claim PCI device for attaching interface{where}: {who}{told.reason}",
+            f"Failed to claim PCI device for attaching interface on {where}: {told.reason}",
             hint=told.remedy,
         )
     if not _is_off(record):

@@ -196,7 +196,7 @@ def _like(draft: _Draft, pf: PciDevice, there: Mapping[int, HostDevice]) -> Host
     some = next(iter(there.values()), None)
     pf_id = whole.id if whole else some.pf_id if some else f"{draft.view.id} {pf.address}"
     is_barred = whole is not None and whole.standing in _IN_USE
-    unfit = (whole or some).unfit if whole or some else ""  # type: ignore[union-attr]
+    unfit = next((one.unfit for one in (whole, some) if one is not None), "")
     return HostDevice(
         id=str(pf_id),
         address=str(pf.address),
