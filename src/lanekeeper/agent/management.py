@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lanekeeper.host.interfaces import read_interfaces
+from lanekeeper.host.interfaces import read_interfaces, with_lower
 from lanekeeper.host.netlink import Ask, ask_kernel
 from lanekeeper.host.route import DEFAULT
 
@@ -103,16 +103,4 @@ class Management:
 
     def _way(self, address: str) -> frozenset[str] | None:
         name = self._leads_to(address)
-        if name is None:
-            return None
-        names: set[str] = set()
-        _descend(self._root / "sys/class/net", name, names)
-        return frozenset(names)
-
-
-def _descend(interfaces: Path, name: str, names: set[str]) -> None:
-    if name in names:
-        return
-    names.add(name)
-    for below in sorted((interfaces / name).glob("lower_*")):
-        _descend(interfaces, below.name.removeprefix("lower_"), names)
+        return None if name is None else frozenset(with_lower(self._root / "sys/class/net", name))

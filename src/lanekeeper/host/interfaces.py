@@ -145,7 +145,7 @@ def _carried(uses: Iterable[Use], base: Path) -> dict[str, list[str]]:
     """Say for each interface, and all below it, what of the host's traffic it carries."""
     carried: defaultdict[str, list[str]] = defaultdict(list)
     for name, use in dict.fromkeys(uses):
-        for lower in _with_lower(base, name):
+        for lower in with_lower(base, name):
             if use not in carried[lower]:
                 carried[lower].append(use)
     return carried
@@ -155,12 +155,12 @@ def _doubted(doubts: Iterable[Doubt], base: Path) -> dict[str, str]:
     """Say for each interface that a line which is no route may be about, why it may be."""
     found: dict[str, str] = {}
     for doubt in doubts:
-        for name in _with_lower(base, doubt.interface) if doubt.interface else names(str(base)):
+        for name in with_lower(base, doubt.interface) if doubt.interface else names(str(base)):
             found.setdefault(name, doubt.reason)
     return found
 
 
-def _with_lower(base: Path, name: str) -> list[str]:
+def with_lower(base: Path, name: str) -> list[str]:
     """Return *name* and every interface that it stands on."""
     stack = [name]
     for upper in stack:  # grows while it is walked

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
+from lanekeeper.domain.hostplan.iommu_argument import values
+
 _VALUES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "intel_iommu": frozenset(
@@ -47,7 +49,7 @@ def slip(argument: str) -> tuple[str, str] | None:
         near = _nearest(name, _NAMES)
         return (name, f"{near}{equals}{value}") if near else None
     known = _VALUES.get(name, frozenset())
-    parts = value.split(",") if known else []
+    parts = values(argument) if known else []
     meant = [part if part in known else _nearest(part, known) or part for part in parts]
     wrong = [part for part, one in zip(parts, meant, strict=True) if part != one]
     return (f"{name}={','.join(wrong)}", f"{name}={','.join(meant)}") if wrong else None
