@@ -23,7 +23,8 @@ from lanekeeper.api.row import Face
 from lanekeeper.config import Config
 from lanekeeper.config.tree import Own, Pci
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.host.host import report_facts, report_state
+from lanekeeper.control.host.facts import report_facts
+from lanekeeper.control.host.host import report_state
 from lanekeeper.control.network.security_group import (
     SecurityGroupWanted,
     create_security_groups,

@@ -18,7 +18,7 @@ from uuid import UUID
 from fleet import pf_and_vfs
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
-from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Unavailable
 from lanekeeper.protocol import HostFacts

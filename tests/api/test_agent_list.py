@@ -15,8 +15,8 @@ from lanekeeper.api.agent.face import authenticator
 from lanekeeper.api.lanekeeper.host import _view
 from lanekeeper.cli.agent_fleet import _credential, _row
 from lanekeeper.control.host.enrolment import create_token, enrol, revoke_credential
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.host.heartbeat import Heartbeats
-from lanekeeper.control.host.host import report_facts
 from lanekeeper.control.host.standing import list_hosts
 from lanekeeper.control.placement.resource_provider import (
     create_provider,

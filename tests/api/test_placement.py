@@ -18,7 +18,7 @@ from lanekeeper.api.policy import Enforcer
 from lanekeeper.clock import utc_now
 from lanekeeper.config import Config
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.placement.allocation import put_allocations
 from lanekeeper.control.placement.consumer import ConsumerClaim
 from lanekeeper.control.site import Site

@@ -23,7 +23,8 @@ from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.adoption import Adoption, adopt_host
 from lanekeeper.control.host.desired import desired_of
-from lanekeeper.control.host.host import check_history, report_facts, report_state
+from lanekeeper.control.host.facts import report_facts
+from lanekeeper.control.host.host import check_history, report_state
 from lanekeeper.control.identity.limit import NewLimit, create_registered_limits
 from lanekeeper.control.network.port import show_port, update_port
 from lanekeeper.control.network.port_rules import PortChange

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from fleet import Fleet, fleet, pf_and_vfs
-from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.protocol import HostFacts
 from lanekeeper.store.device.life import Pick, claim_insert

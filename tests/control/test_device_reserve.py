@@ -17,7 +17,8 @@ from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.device import Device, list_devices
 from lanekeeper.control.host.device_reserve import release_device, retire_device
-from lanekeeper.control.host.host import report_facts, report_state
+from lanekeeper.control.host.facts import report_facts
+from lanekeeper.control.host.host import report_state
 from lanekeeper.control.host.removal import remove_host
 from lanekeeper.control.placement.inventory import (
     change_inventory,

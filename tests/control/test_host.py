@@ -19,7 +19,8 @@ from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.adoption import adopt_host
 from lanekeeper.control.host.desired import desired_of, desired_stamp
 from lanekeeper.control.host.enrolment import authenticate_host, create_token, enrol
-from lanekeeper.control.host.host import check_history, report_facts, report_state
+from lanekeeper.control.host.facts import report_facts
+from lanekeeper.control.host.host import check_history, report_state
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Unauthenticated
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState

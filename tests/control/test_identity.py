@@ -17,7 +17,7 @@ from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.desired import desired_of, desired_stamp
 from lanekeeper.control.host.device import clean_device, list_devices, show_device
-from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.protocol import DeviceFact, HostFacts

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from fleet import Fleet, fleet, lab_devices
-from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.host.removal import remove_host
 from lanekeeper.control.placement.allocation import delete_allocations, put_allocations
 from lanekeeper.control.placement.consumer import ConsumerClaim

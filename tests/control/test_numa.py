@@ -26,7 +26,8 @@ from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.adoption import adopt_host
 from lanekeeper.control.host.desired import desired_of
-from lanekeeper.control.host.host import check_history, report_facts, report_state
+from lanekeeper.control.host.facts import report_facts
+from lanekeeper.control.host.host import check_history, report_state
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict, Invalid

@@ -14,7 +14,7 @@ from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.device import list_devices
-from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict

@@ -11,7 +11,8 @@ from starlette.testclient import TestClient
 from fleet import Fleet, fleet
 from lanekeeper.api.compute.face import FACE
 from lanekeeper.control.host.enrolment import authenticate_host, create_token, enrol
-from lanekeeper.control.host.host import check_history, report_facts
+from lanekeeper.control.host.facts import report_facts
+from lanekeeper.control.host.host import check_history
 from lanekeeper.domain.errors import Conflict, NotFound, Unauthenticated
 from lanekeeper.protocol import HostFacts
 from lanekeeper.store.tables import card, desired_mark, device, host, resource_provider

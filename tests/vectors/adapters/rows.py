@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from fleet import Fleet, fleet
 from lanekeeper.agent.observe import fact_of
-from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice

@@ -24,7 +24,7 @@ from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.control.compute.server_order import NewServer
-from lanekeeper.control.host.host import report_facts
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.placement.inventory import change_inventory
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.compute.server import status_of

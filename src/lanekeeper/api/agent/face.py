@@ -20,9 +20,10 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.console import console_store
 from lanekeeper.control.host.desired import desired_of, desired_stamp, image_of
 from lanekeeper.control.host.enrolment import authenticate_host, enrol, rotate_credential
+from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.host.health import report_health
 from lanekeeper.control.host.heartbeat import Heartbeats
-from lanekeeper.control.host.host import check_history, report_facts, report_state
+from lanekeeper.control.host.host import check_history, report_state
 from lanekeeper.control.identity.authority import open_authority
 from lanekeeper.control.image.copy import image_bytes
 from lanekeeper.control.site import Site
