@@ -7,6 +7,7 @@ of what the agent sees there; nothing is a one-shot message, so any of them may 
     POST /lanekeeper/agent/v1/enrolments             Enrolment  -> Credential   (one-time token)
     POST /lanekeeper/agent/v1/hosts/{id}/credential             -> Credential   (a new one)
     PUT  /lanekeeper/agent/v1/hosts/{id}/facts       HostFacts  -> 204          (when they change)
+    POST /lanekeeper/agent/v1/hosts/{id}/facts/trial HostFacts  -> 204          (taken, if told?)
     PUT  /lanekeeper/agent/v1/hosts/{id}/state       HostState  -> 204          (when it changes)
     PUT  /lanekeeper/agent/v1/hosts/{id}/health      HostHealth -> 204          (when it changes)
     GET  /lanekeeper/agent/v1/hosts/{id}/desired?after=G.MARK&wait=55  -> Desired | 304
@@ -32,6 +33,8 @@ HEADER = "Lanekeeper-Agent-Protocol"
 PREFIX = "/lanekeeper/agent/v1"
 CONSOLE_BYTES = 256 * 1024
 """The tail of a guest's console that an agent uploads at most."""
+TURNED = "lanekeeper.device.partition"
+"""Code of a refusal: the configuration gives away the other side of a card that a guest holds."""
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -167,6 +170,13 @@ class BandwidthFact(Wire, frozen=True):
     allocation_ratio: float = 1.0
 
 
+class EntryFact(Wire, frozen=True):
+    """One entry of ``[pci] device_spec``: what it says, and FILE:LINE where it stands."""
+
+    text: str
+    source: str = ""
+
+
 class HostFacts(Wire, frozen=True):
     """What changes seldom on a host: its size, its devices, what the agent can do.
 
@@ -175,6 +185,7 @@ class HostFacts(Wire, frozen=True):
         mappings: physical network to the PFs (netdev names) that reach it, for port binding.
         bandwidths: what interfaces carry that ports can be promised; an older agent tells of none.
         pfs: every PF that is there; an older agent tells of none.
+        device_spec: the entries that list the devices; None from an older agent.
         problems: devices or settings that were set aside, each one sentence.
     """
 
@@ -192,6 +203,7 @@ class HostFacts(Wire, frozen=True):
     mappings: dict[str, list[str]] = {}
     bandwidths: list[BandwidthFact] = []
     pfs: list[PfFact] = []
+    device_spec: list[EntryFact] | None = None
     problems: list[str] = []
 
 

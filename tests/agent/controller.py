@@ -13,7 +13,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from lanekeeper.protocol import PREFIX, Desired, HostFacts, HostHealth, HostState, ImageWanted
+from lanekeeper.protocol import (
+    PREFIX,
+    TURNED,
+    Desired,
+    HostFacts,
+    HostHealth,
+    HostState,
+    ImageWanted,
+)
 from running import until
 
 TOKEN = "lk1.-.a-one-time-token-for-tests"
@@ -34,6 +42,7 @@ class Controller:
         self.polls: list[str] = []
         self.frozen = False
         self.refuse = 0  # status that every answer but the enrolment's has, 0 for none
+        self.turned = False  # whether facts are refused as those of a card that a guest holds
         self.closing = False
         self.url = ""
         self.token = TOKEN
@@ -87,6 +96,10 @@ class _Handler(BaseHTTPRequestHandler):
         if controller.refuse:
             self._answer(controller.refuse, b"refused by the test")
             return
+        if controller.turned and what == "facts":
+            fault = {"error": {"code": TURNED, "message": "a guest holds it"}}
+            self._answer(409, json.dumps(fault).encode())
+            return
         with controller.changed:
             if what == "facts":
                 controller.facts[self._host()] = msgspec.json.decode(body, type=HostFacts)
@@ -102,6 +115,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         controller, _, _ = self._begin()
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if controller.refuse or "token" not in asked:
+            self._answer(controller.refuse or 204, b"")
+            return
         if asked["token"] != controller.token:
             self._answer(401, b"the token was used already")
             return

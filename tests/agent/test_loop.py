@@ -483,3 +483,13 @@ def test_a_host_tells_how_well_its_cards_are_when_that_changes(
         lambda: [one.carrier for one in controller.health[host_id].devices] == [False, True],
         "the link that is down",
     )
+
+
+def test_an_agent_ends_whose_configuration_turns_a_card_under_a_guest(
+    controller: Controller, start: Start
+) -> None:
+    """It was started while nobody could be asked; its guests run on."""
+    controller.turned = True
+    host = start()
+    host.join()
+    assert controller.facts == {}

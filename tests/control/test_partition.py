@@ -14,11 +14,11 @@ from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.device import list_devices
-from lanekeeper.control.host.facts import report_facts
+from lanekeeper.control.host.facts import report_facts, try_facts
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.protocol import DeviceFact, HostFacts, PfFact
+from lanekeeper.protocol import DeviceFact, EntryFact, HostFacts, PfFact
 
 pytestmark = pytest.mark.service
 
@@ -51,9 +51,13 @@ def boot(world: Fleet, alias: str) -> str:
     return server.id
 
 
-def tell(world: Fleet, devices: list[DeviceFact]) -> None:
-    facts = HostFacts(host_name="h1", devices=devices, vcpus=64, memory_mib=262144, disk_gib=2000)
-    report_facts(world.site, world.hosts["h1"], facts)
+def facts(devices: list[DeviceFact], *entries: EntryFact) -> HostFacts:
+    size = HostFacts(host_name="h1", vcpus=64, memory_mib=262144, disk_gib=2000)
+    return structs.replace(size, devices=devices, device_spec=list(entries) or None)
+
+
+def tell(world: Fleet, devices: list[DeviceFact], *entries: EntryFact) -> None:
+    report_facts(world.site, world.hosts["h1"], facts(devices, *entries))
 
 
 @pytest.mark.parametrize(
@@ -112,3 +116,45 @@ def test_a_pf_waits_for_its_vfs_that_are_dirty_and_no_longer_listed(
     assert (made.host_id is None) == is_barred
     with world.site.database.read() as connection:
         assert [one for one in verify(connection) if not one.notice] == []
+
+
+def test_a_trial_says_what_would_be_refused_and_takes_nothing_over(world: Fleet) -> None:
+    host_id = world.host("h1", card("parts", entry=0))
+    boot(world, "a1")
+    stood = list_devices(world.site, "h1")
+    with pytest.raises(Conflict, match=r"entry 2 lists PF 0000:41:00\.0"):
+        try_facts(world.site, host_id, facts(card("whole", entry=1)))
+    try_facts(world.site, host_id, facts([]))
+    assert list_devices(world.site, "h1") == stood
+
+
+def test_lines_are_named_and_each_guest_that_would_lose_its_device(world: Fleet) -> None:
+    vfs, whole = (
+        EntryFact(text="vfs", source="nova.conf:3"),
+        EntryFact(text="whole", source="nova.conf:7"),
+    )
+    world.host("h1", card("parts", entry=0))
+    tell(world, card("parts", entry=0), vfs)
+    boot(world, "a1")
+    order = NewServer(name="db", flavor_id="a1", image_id=world.image())
+    create_servers(world.site, ADMIN, order)
+    with pytest.raises(Conflict) as refused:
+        tell(world, card("whole", entry=0), whole)
+    assert "entry 1 (nova.conf:7) lists PF" in str(refused.value)
+    assert str(refused.value).count("which entry 1 (nova.conf:3) listed and guest") == 2
+    assert refused.value.hint.startswith("list 0000:41:10.0, 0000:41:10.1 again, or delete web, db")
+
+
+def test_the_same_entries_are_not_to_blame_for_a_card_that_changed(world: Fleet) -> None:
+    """The VF of a guest goes away under it: what is there is taken over, and nobody gets the PF."""
+    entry = EntryFact(text="card")
+    world.host("h1", card("parts", entry=0))
+    tell(world, card("parts", entry=0), entry)
+    server_id = boot(world, "a1")
+    tell(world, card("whole", entry=0), entry)
+    stood = {one.address: one for one in list_devices(world.site, "h1")}
+    assert stood["0000:41:10.0"].holder == server_id
+    create_flavor(world.site, flavor("whole"))
+    order = NewServer(name="pf", flavor_id="whole", image_id=world.image())
+    (made,) = create_servers(world.site, ADMIN, order)
+    assert made.host_id is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -225,3 +226,41 @@ def states(http: Any) -> set[str]:
     """Of the VFs that the first configuration lists."""
     mine = (one for one in devices(http) if one["address"].startswith("0000:21"))
     return {one["state"] for one in mine if one["dev_type"] == "type-VF"}
+
+
+def test_a_card_that_a_guest_holds_is_turned_by_neither_reload_nor_start(tmp_path: Path) -> None:
+    """One truth: the agent goes on with what the controller knows, and says why."""
+    config = tmp_path / "nova.conf"
+    config.write_text(f"{FIRST.replace(PORTS, '')}{ALIAS}")
+    turned = (
+        '[pci]\ndevice_spec = {"vendor_id": "8086", "product_id": "10c9", '
+        f'"address": "0000:21:00.*"}}\n{SECOND}{ALIAS}'
+    )
+    why = (
+        r"entry 1 \(.*nova.conf:2\) lists PF 0000:21:00.0 of the card of VF 0000:21:1\S+, which "
+        r"entry 1 \(.*nova.conf:2\) listed and guest web \("
+    )
+    with running(tmp_path / "state", config_files=[config]) as instance:
+        compute = instance.sdk.compute
+        flavor = compute.create_flavor(name="nic", ram=64, vcpus=1, disk=1)
+        compute.create_flavor_extra_specs(flavor, {"pci_passthrough:alias": "nic:1"})
+        base = instance.sdk.image.create_image(
+            name="base", data=b"x" * 512, disk_format="raw", container_format="bare", wait=True
+        )
+        body = {"image_id": base.id, "flavor_id": flavor.id, "networks": "none"}
+        server = compute.create_server(name="web", **body)
+        compute.wait_for_server(server, interval=0.1, wait=30)
+        config.write_text(turned)
+        refused = hang_up(instance.process, "config.refused")
+        assert re.search(why, refused["error"])
+        assert "or delete web first" in refused["error"]
+        second = compute.create_server(name="second", **body)  # as it was, on both sides
+        assert compute.wait_for_server(second, interval=0.1, wait=30).status == "ACTIVE"
+        assert listed(instance.http) == {"0000:21"}
+    again = Process(instance.process.arguments, tmp_path / "again")
+    try:
+        assert again.wait(60) == 1
+        assert re.search(why, again.errors)
+        assert "ready" not in again.output
+    finally:
+        again.kill()

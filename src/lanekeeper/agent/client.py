@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -37,7 +37,7 @@ from lanekeeper.protocol import (
 _TIMEOUT = httpx.Timeout(20.0, connect=5.0)  # seconds
 _POLL_MARGIN_S = 15.0  # a parked answer may be this late before the controller counts as gone
 _CHUNK_BYTES = 1 << 20
-_SAID_MAX = 500  # characters of a refusal that are repeated
+_SAID_MAX = 2000  # characters of a refusal that are repeated
 _UPGRADE_REQUIRED = HTTPStatus.UPGRADE_REQUIRED
 
 REFUSED = "the controller answers"
@@ -103,6 +103,16 @@ class Client:
 
     def put_facts(self, facts: HostFacts) -> None:
         self._put("facts", msgspec.json.encode(facts))
+
+    def try_facts(self, facts: HostFacts) -> None:
+        """Ask whether these would be taken; an older controller does not know, and is not asked."""
+        with suppress(NotFound), _answers():
+            answer = self._http.post(
+                f"{self._host}/facts/trial",
+                content=msgspec.json.encode(facts),
+                headers={"Content-Type": "application/json"},
+            )
+            _checked(answer)
 
     def put_state(self, state: HostState) -> None:
         self._put("state", msgspec.json.encode(state))

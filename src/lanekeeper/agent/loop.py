@@ -25,11 +25,11 @@ from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
 from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, plan
 from lanekeeper.agent.report import report, troubles_of
-from lanekeeper.agent.reporter import Reporter
+from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
 from lanekeeper.agent.task import Task, cleanings, task_of
 from lanekeeper.clock import Stopwatch
-from lanekeeper.domain.errors import Error, HostFault
+from lanekeeper.domain.errors import Conflict, Error, HostFault
 from lanekeeper.protocol import CleaningState, Desired
 
 LOOK_EVERY_S = 10.0
@@ -73,6 +73,7 @@ class Agent:
         self._look_at = 0.0
         self._wake = Event()
         self._stopping = Event()
+        self._refused: Conflict | None = None
 
     def stop(self) -> None:
         """End ``run`` soon; what is under way is finished, and guests run on."""
@@ -80,8 +81,15 @@ class Agent:
         self._wake.set()
 
     def check(self, policy: Policy) -> None:
-        """Hold *policy* against this host. Raises Invalid, HostFault: it could not be obeyed."""
-        self._parts.senses.check(policy)
+        """Hold *policy* against this host, and what the controller knows of it.
+
+        Raises:
+            Invalid, HostFault: it could not be obeyed here.
+            Conflict: it gives away the other side of a card that a guest holds.
+            Unavailable: the controller does not answer, so that nobody knows.
+        """
+        facts = self._parts.senses.facts_with(self._parts.host_name, policy)
+        self._parts.reporter.try_facts(facts)
 
     def obey(self, policy: Policy) -> None:
         """Look at the host with *policy* from now on; any thread may call this."""
@@ -90,7 +98,12 @@ class Agent:
         self._wake.set()
 
     def run(self) -> None:
-        """Work until told to stop. The thread that polls may outlive this by one poll."""
+        """Work until told to stop. The thread that polls may outlive this by one poll.
+
+        Raises:
+            Conflict: what the configuration lists cannot be, and no other configuration is known
+                that held before (``check``); guests run on.
+        """
         poller = Thread(target=self._poll, name=f"poll-{self._parts.host_name}", daemon=True)
         poller.start()
         self._log.info("agent start")
@@ -104,6 +117,8 @@ class Agent:
             for pool in (self._workers, self._cleaners):
                 pool.shutdown(wait=True)
             self._log.info("agent stop")
+        if self._refused is not None:
+            raise self._refused
 
     def _step(self) -> float:
         """Do one round; returns the seconds after which to come back, if nothing wakes it."""
@@ -112,6 +127,9 @@ class Agent:
             if is_due or self._view is None:
                 self._look()
             self._round(self._parts.orders.current(), settings=is_due)
+        except ListingRefused as error:
+            self._refused = error
+            self._stopping.set()
         except (Error, OSError) as error:
             self._log.error("round", outcome="failed", error=str(error))
         except Exception:  # a bug must not end the agent: it is tried again, and seen in the log

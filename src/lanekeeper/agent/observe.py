@@ -28,6 +28,7 @@ from lanekeeper.protocol import (
     BandwidthFact,
     DeviceFact,
     DeviceHealth,
+    EntryFact,
     HostFacts,
     HostHealth,
     PfFact,
@@ -95,7 +96,8 @@ class View:
         bandwidths, hypervisors: as the policy has them.
         slots: physical slots of cards, by the address of what is no VF.
         units: first address of those that belong together, by the address of each.
-        cleaning_timeout_s, erase_nvme, cleaning_hooks, cpus, image_cache: as the policy has them.
+        specs, cleaning_timeout_s, erase_nvme, cleaning_hooks, cpus, image_cache: as the policy has
+            them.
     """
 
     listed: Mapping[PciAddress, Listed]
@@ -108,6 +110,7 @@ class View:
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
     units: Mapping[PciAddress, str] = field(default_factory=dict)
+    specs: Sequence[DeviceSpec] = ()
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
     erase_nvme: bool = True
@@ -153,6 +156,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _U
         management=management,
         slots=scan.slots,
         units=dict(_named(tied, listed)),
+        specs=policy.specs,
         cleaning_timeout_s=policy.cleaning_timeout_s,
         cpus=policy.cpus,
         erase_nvme=policy.erase_nvme,
@@ -200,6 +204,7 @@ def facts(
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
         bandwidths=list(view.bandwidths),
         pfs=[_pf_fact(pf, view.slots) for pf in view.pfs],
+        device_spec=[EntryFact(text=spec.text, source=spec.source) for spec in view.specs],
         problems=[
             *view.problems,
             *cpus_not_there(found, view.cpus),

@@ -9,11 +9,15 @@ import structlog
 
 from lanekeeper.agent.client import Client
 from lanekeeper.crash import reached
-from lanekeeper.domain.errors import Error, NotFound
+from lanekeeper.domain.errors import Conflict, Error, NotFound
 from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.protocol import CONSOLE_BYTES, HostFacts, HostHealth, HostState
+from lanekeeper.protocol import CONSOLE_BYTES, TURNED, HostFacts, HostHealth, HostState
 
 log = structlog.get_logger()
+
+
+class ListingRefused(Conflict):
+    """The controller does not take over what the configuration lists (``protocol.TURNED``)."""
 
 
 class Reporter:
@@ -38,11 +42,28 @@ class Reporter:
         self._facts, self._health, self._arrived = None, None, False
         self._consoles.clear()
 
+    def try_facts(self, facts: HostFacts) -> None:
+        """Ask whether the controller would take *facts*. Raises as ``Client.try_facts`` does."""
+        self._client.try_facts(facts)
+
     def tell_facts(self, facts: HostFacts) -> None:
+        """Tell *facts* if they are news.
+
+        Raises:
+            ListingRefused: the configuration cannot be, so that saying it again will not help.
+        """
         if facts != self._facts:
             before = self._forgotten
-            arrived = self._try("facts", lambda: self._client.put_facts(facts))
+            arrived = self._try("facts", lambda: self._put_facts(facts))
             self._facts = facts if arrived and before == self._forgotten else None
+
+    def _put_facts(self, facts: HostFacts) -> None:
+        try:
+            self._client.put_facts(facts)
+        except Conflict as error:
+            if error.code == TURNED:
+                raise ListingRefused(str(error), hint=error.hint, code=error.code) from error
+            raise
 
     def tell_health(self, health: HostHealth) -> None:
         """An older controller that knows no such thing is told once, until it was away."""
@@ -95,6 +116,8 @@ class Reporter:
         """Send; say of the same failure only once."""
         try:
             send()
+        except ListingRefused:
+            raise
         except Error as error:
             if str(error) != self._complaint:
                 self._complaint = str(error)

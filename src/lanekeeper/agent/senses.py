@@ -61,9 +61,17 @@ class Senses:
         self._pins: Pins = {}
         self.vfs = VfReadings()
 
-    def check(self, policy: Policy) -> None:
-        """Raises Invalid, HostFault: as ``refuse_contradictions`` of this machine."""
+    def facts_with(self, host_name: str, policy: Policy) -> HostFacts:
+        """What would be told of this host if it obeyed *policy*.
+
+        Raises:
+            Invalid, HostFault: as ``refuse_contradictions`` of this machine.
+            Unavailable: the hypervisor does not tell the host's size.
+        """
         refuse_contradictions(self._machine, policy)
+        scan = self._machine.scan()
+        pins = pin(policy.specs, scan.devices, self._pins)
+        return self.facts(host_name, view(scan, policy, self._management(), pins))
 
     def obey(self, policy: Policy) -> None:
         """See with *policy* from the next look on."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread
 
+import structlog
+
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.compose import Timing, compose
 from lanekeeper.agent.enrolment import client_of, enrol
@@ -13,9 +15,12 @@ from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
+from lanekeeper.domain.errors import Conflict
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.host.simulated_shared import planted
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
+
+log = structlog.get_logger()
 
 
 class RunningHost:
@@ -25,8 +30,14 @@ class RunningHost:
         self.name = name
         self._agent = agent
         self._client = client
-        self._thread = Thread(target=agent.run, name=f"agent-{name}", daemon=True)
+        self._thread = Thread(target=self._run, name=f"agent-{name}", daemon=True)
         self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._agent.run()
+        except Conflict as error:  # the program serves the others, and nothing more is given here
+            log.warning("agent end", host=self.name, error=str(error), hint=error.hint)
 
     def check(self, policy: Policy) -> None:
         """As ``Agent.check``."""

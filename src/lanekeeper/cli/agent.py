@@ -6,7 +6,7 @@ import argparse
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from lanekeeper.cli.host.captured import captured_text
 from lanekeeper.cli.reload import hangups, reread
 from lanekeeper.config import Config, change, load
 from lanekeeper.config.file import read_text
-from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated
+from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated, Unavailable
 
 DEFAULT_STATE = Path("/var/lib/lanekeeper/agent")
 _VIRT_TYPES = {"auto": None, "kvm": True, "qemu": False}
@@ -147,6 +147,8 @@ def run_run(arguments: argparse.Namespace) -> int:
             kvm=_VIRT_TYPES[arguments.virt_type],
         )
     )
+    with suppress(Unavailable):  # it says so once it is there
+        agent.check(policy)
     with _stopped_by_signals(agent), hangups() as again:
         again.each(_Rereading(arguments, agent, config))
         agent.run()

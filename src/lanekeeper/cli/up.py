@@ -124,6 +124,8 @@ def run_up(arguments: argparse.Namespace) -> int:
         else:
             hosts = _simulate(running, options, arguments.simulate, tree)
         try:
+            for host in hosts:
+                host.check(Policy.of(options.config))
             _await_reports(running.site, [host.name for host in hosts])
             again.each(partial(_reread, arguments, running, hosts))
             _tell(running, options)

@@ -20,7 +20,7 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.console import console_store
 from lanekeeper.control.host.desired import desired_of, desired_stamp, image_of
 from lanekeeper.control.host.enrolment import authenticate_host, enrol, rotate_credential
-from lanekeeper.control.host.facts import report_facts
+from lanekeeper.control.host.facts import report_facts, try_facts
 from lanekeeper.control.host.health import report_health
 from lanekeeper.control.host.heartbeat import Heartbeats
 from lanekeeper.control.host.host import check_history, report_state
@@ -125,6 +125,11 @@ def create_enrolment(call: Call[Enrolment]) -> Credential:
 def put_facts(call: Call[HostFacts]) -> None:
     """Take over what seldom changes on a host."""
     report_facts(call.site, _host(call), call.body)
+
+
+def post_trial(call: Call[HostFacts]) -> None:
+    """Say whether these facts would be taken over; nothing is."""
+    try_facts(call.site, _host(call), call.body)
 
 
 def put_state(call: Call[HostState]) -> None:
@@ -233,6 +238,13 @@ ROWS: tuple[Row[Any], ...] = (
         method="PUT",
         path="/hosts/{host_id}/facts",
         handler=put_facts,
+        accepts=HostFacts,
+        policy=AGENT,
+    ),
+    Row(
+        method="POST",
+        path="/hosts/{host_id}/facts/trial",
+        handler=post_trial,
         accepts=HostFacts,
         policy=AGENT,
     ),

@@ -2,63 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+import msgspec
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.protocol import TURNED, EntryFact
 from lanekeeper.store.device.listing import DeviceFilter, device_rows
+from lanekeeper.store.host.host import HostRecord, host_told
 
-TURNED = "lanekeeper.device.partition"
-
-Entries = Mapping[str, int | None]
-"""Listed devices by id, and the entry that lists each, counted from 0."""
-
-
-def listed_entries(connection: sa.Connection, host_id: str) -> Entries:
-    """What of a host is listed now, for ``check_partition`` afterwards."""
-    rows = device_rows(connection, DeviceFilter(host_id=host_id))
-    return {row["id"]: row["entry"] for row in rows if row["listed"]}
+Specs = Sequence[EntryFact] | None
+"""The entries of ``device_spec`` in their order; None: an agent that does not tell them."""
+_NAMED_MAX = 5
 
 
-def check_partition(connection: sa.Connection, host_id: str, before: Entries) -> None:
-    """Refuse what a host has just told if it lists a held card the other way than *before*.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What of a host is listed.
+
+    Attributes:
+        entries: the entry that lists each listed device, by the device's id, counted from 0.
+        specs: those entries.
+    """
+
+    entries: Mapping[str, int | None]
+    specs: Specs
+
+
+def listing_of(connection: sa.Connection, host: HostRecord) -> Listing:
+    """What of *host* is listed now, for ``check_partition`` afterwards."""
+    rows = device_rows(connection, DeviceFilter(host_id=host.id))
+    host_now = host_told(connection, host.id)
+    told = host_now.facts.get("device_spec") if host_now is not None else None
+    return Listing(
+        entries={row["id"]: row["entry"] for row in rows if row["listed"]},
+        specs=None if told is None else msgspec.convert(told, list[EntryFact]),
+    )
+
+
+def check_partition(
+    connection: sa.Connection, host: HostRecord, before: Listing, specs: Specs
+) -> None:
+    """Refuse what *host* has just told if it lists a held card the other way than *before*.
 
     A held device that nothing lists any more is left to its guest; only where the other side of its
-    card is to be given away in its place there is no way to do right by both.
+    card is to be given away in its place there is no way to do right by both. The same entries as
+    before cannot be to blame: then the card has changed, and its guest's claim keeps the other
+    side back as ever.
 
     Raises:
-        Conflict: names both entries and the guest. The transaction must be left.
+        Conflict: names both entries and the guest, for each such card. The transaction must be
+            left.
 
     Source: nova ``compute/pci_placement_translator.py``: such an inventory is in use, and the
     service does not start.
     """
-    held = device_rows(connection, DeviceFilter(host_id=host_id, state=DeviceState.HELD))
+    if specs is not None and _texts(specs) == _texts(before.specs):
+        return
+    held = device_rows(connection, DeviceFilter(host_id=host.id, state=DeviceState.HELD))
     left = [row for row in held if not (row["listed"] and row["present"])]
     if not left:
         return
     fresh = [
         row
-        for row in device_rows(connection, DeviceFilter(host_id=host_id))
-        if row["listed"] and row["present"] and row["id"] not in before
+        for row in device_rows(connection, DeviceFilter(host_id=host.id))
+        if row["listed"] and row["present"] and row["id"] not in before.entries
     ]
+    found = list(_turned(left, fresh))
+    if found:
+        raise _refusal(host, found, before, specs)
+
+
+def _texts(specs: Specs) -> list[str] | None:
+    return None if specs is None else [one.text for one in specs]
+
+
+Turned = tuple[sa.RowMapping, sa.RowMapping]
+"""A held device, and the other side of its card, which would be listed in its place."""
+
+
+def _turned(left: Sequence[sa.RowMapping], fresh: Sequence[sa.RowMapping]) -> Iterator[Turned]:
+    """The first other side of each held device; one is enough to name the card and its entry."""
     for mine in left:
         for other in fresh:
             if mine["id"] == other["pf_id"] or other["id"] == mine["pf_id"]:
-                raise _turned(mine, other, before)
+                yield mine, other
+                break
 
 
-def _turned(mine: sa.RowMapping, other: sa.RowMapping, before: Entries) -> Conflict:
-    what, its = ("PF", "VF") if other["pf_id"] else ("VF", "PF")
-    entry = before.get(mine["id"])
-    was = "which no entry lists any more" if entry is None else f"which entry {entry + 1} listed"
-    now = "an entry" if other["entry"] is None else f"entry {other['entry'] + 1}"
-    guest = mine["holder_name"] or mine["consumer_id"]
+def _refusal(host: HostRecord, found: list[Turned], before: Listing, specs: Specs) -> Conflict:
+    told = [_sentence(mine, other, before, specs) for mine, other in found[:_NAMED_MAX]]
+    if len(found) > _NAMED_MAX:
+        told.append(f"and {len(found) - _NAMED_MAX} more")
+    held = list(dict.fromkeys(mine["address"] for mine, _ in found))[:_NAMED_MAX]
+    guests = list(dict.fromkeys(_guest(mine) for mine, _ in found))[:_NAMED_MAX]
+    more = " and the others" if len(found) > _NAMED_MAX else ""
     return Conflict(
-        f"[pci] device_spec of {mine['host_name']}: {now} lists {its} {other['address']} of the "
-        f"card of {what} {mine['address']}, {was} and guest {guest} ({mine['consumer_id']}) holds",
-        hint=f"list {what} {mine['address']} again, or delete {guest} first; nothing of this "
-        "report was taken over",
+        f"[pci] device_spec of {host.name}: {'; '.join(told)}",
+        hint=f"list {', '.join(held)}{more} again, or delete {', '.join(guests)}{more} first; "
+        "nothing of this was taken over",
         code=TURNED,
     )
+
+
+def _sentence(mine: sa.RowMapping, other: sa.RowMapping, before: Listing, specs: Specs) -> str:
+    what, its = ("PF", "VF") if other["pf_id"] else ("VF", "PF")
+    entry = before.entries.get(mine["id"])
+    was = (
+        "which no entry lists any more"
+        if entry is None
+        else f"which {_place(before.specs, entry)} listed"
+    )
+    return (
+        f"{_place(specs, other['entry'])} lists {its} {other['address']} of the card of {what} "
+        f"{mine['address']}, {was} and guest {_guest(mine)} ({mine['consumer_id']}) holds"
+    )
+
+
+def _guest(mine: sa.RowMapping) -> str:
+    return str(mine["holder_name"] or mine["consumer_id"])
+
+
+def _place(specs: Specs, entry: int | None) -> str:
+    if entry is None:
+        return "an entry"
+    source = specs[entry].source if specs and entry < len(specs) else ""
+    return f"entry {entry + 1} ({source})" if source else f"entry {entry + 1}"

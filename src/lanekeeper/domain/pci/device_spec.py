@@ -109,6 +109,17 @@ class DeviceSpec:
             if key not in KNOWN
         )
 
+    @property
+    def text(self) -> str:
+        """What it selects and its tags, as JSON; the same of two entries that mean the same."""
+        ids = {"vendor_id": self.vendor_id, "product_id": self.product_id}
+        selectors = {name: f"{number:04x}" for name, number in ids.items() if number is not None}
+        if self.devname is not None:
+            selectors["devname"] = self.devname
+        elif self.address != _ANYWHERE:
+            selectors["address"] = str(self.address)
+        return json.dumps({**selectors, **self.tags}, sort_keys=True)
+
     def _reaches(self, device: PciDevice, pf: PciDevice | None) -> bool:
         # An exact address that names a PF also selects the VFs it created.
         through_pf = pf is not None and self.address.is_exact and self.address.covers(pf.address)
