@@ -175,6 +175,8 @@ class HostFacts(Wire, frozen=True):
         mappings: physical network to the PFs (netdev names) that reach it, for port binding.
         bandwidths: what interfaces carry that ports can be promised; an older agent tells of none.
         pfs: every PF that is there; an older agent tells of none.
+        unlisted: what is on the bus and not in *devices*: ``vendor_id:product_id`` by address; an
+            older agent tells of none.
         problems: devices or settings that were set aside, each one sentence.
     """
 
@@ -192,6 +194,7 @@ class HostFacts(Wire, frozen=True):
     mappings: dict[str, list[str]] = {}
     bandwidths: list[BandwidthFact] = []
     pfs: list[PfFact] = []
+    unlisted: dict[str, str] = {}
     problems: list[str] = []
 
 

@@ -47,6 +47,15 @@ def test_what_is_not_listed_is_not_touched(scan: Scan) -> None:
     assert view(scan, Policy(), NOBODY).listed == {}
 
 
+def test_what_is_on_the_bus_and_not_listed_is_told_apart(scan: Scan) -> None:
+    policy = spec('{"product_id": "10ca", "address": "21:10.2"}')
+    told = facts("host", SIMULATED_HOST, view(scan, policy, NOBODY))
+    mine = {one.address for one in told.devices}
+    assert mine == {vf(1).address, PF}
+    assert told.unlisted[vf(0).address] == "8086:10ca"
+    assert {*told.unlisted, *mine} == {str(one.address) for one in scan.devices}
+
+
 def test_every_pf_is_told_whether_listed_or_not(scan: Scan) -> None:
     told = facts("host", SIMULATED_HOST, view(scan, Policy(), NOBODY))
     assert told.devices == []

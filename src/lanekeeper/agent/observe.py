@@ -90,6 +90,7 @@ class View:
         listed: what the agent may touch, by address.
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
         pfs: every PF of the host, listed or not.
+        others: what is neither listed nor such a parent.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         bandwidths, hypervisors: as the policy has them.
@@ -104,6 +105,7 @@ class View:
     bandwidths: Sequence[BandwidthFact] = ()
     hypervisors: Mapping[str, str] = field(default_factory=dict)
     pfs: tuple[PciDevice, ...] = ()
+    others: tuple[PciDevice, ...] = ()
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
@@ -159,6 +161,9 @@ def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _U
         cleaning_hooks=policy.cleaning_hooks,
         image_cache=policy.image_cache,
         pfs=tuple(device for device in scan.devices if device.dev_type is DeviceType.PF),
+        others=tuple(
+            one for one in scan.devices if one.address not in listed and one.address not in parents
+        ),
         problems=(
             *listing.problems,
             *renamed(specs, scan.devices),
@@ -200,6 +205,9 @@ def facts(
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
         bandwidths=list(view.bandwidths),
         pfs=[_pf_fact(pf, view.slots) for pf in view.pfs],
+        unlisted={
+            str(one.address): f"{one.vendor_id:04x}:{one.product_id:04x}" for one in view.others
+        },
         problems=[
             *view.problems,
             *cpus_not_there(found, view.cpus),

@@ -22,7 +22,11 @@ from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of
 from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
 from lanekeeper.store.device.card import cards_tell
-from lanekeeper.store.device.device import devices_in_orders, devices_known
+from lanekeeper.store.device.device import (
+    devices_in_orders,
+    devices_known,
+    devices_still_there,
+)
 from lanekeeper.store.device.life import cleaning_began, device_cleaned
 from lanekeeper.store.device.report import DeviceRow, Merged, devices_merge
 from lanekeeper.store.device.reserve import device_kept_back
@@ -75,7 +79,8 @@ def report_facts(site: Site, host_id: str, facts: HostFacts) -> None:
         record = host_get(connection, host_id)
         if record.frozen_reason:
             frozen_report_put(connection, host_id, facts_told=True)
-        host_facts_set(connection, host_id, plain, now)
+        still = devices_still_there(connection, host_id, facts.unlisted)
+        host_facts_set(connection, host_id, plain | {"unlisted": still}, now)
         is_new = not devices_known(connection, host_id)  # then nothing can be contradicted
         before = [] if is_new else devices_in_orders(connection, host_id)
         listed = {} if is_new else listed_entries(connection, host_id)
