@@ -381,7 +381,11 @@ def test_vios_custom_yml_is_read(read: Reader) -> None:
     [
         ("nova_pci_alias: [{\n", "custom.yml:2: not YAML"),
         ("- a\n", "custom.yml:1: a custom.yml is a mapping"),
-        ("\nnova_pci_alias:\n  - {name: a}\n  - {nam: a}\n", "custom.yml:4: .*no key 'nam'"),
+        ("\nnova_pci_alias:\n  - {name: a}\n", "custom.yml:3: .*or a device_type alone"),
+        (
+            "\nnova_pci_alias:\n  - {name: a, device_type: type-VF}\n  - {nam: a}\n",
+            "custom.yml:4: .*no key 'nam'",
+        ),
         ("nova_pci_alias: [{name: a, vendor_id: 8086}]\n", "vendor_id 8086 must be text"),
         ("nova_pci_alias: [!!python/object:os.system {}]\n", "custom.yml:1: not a value"),
         ("nova_pci_alias: 2020-01-01\n", "custom.yml:1: not a value"),

@@ -193,6 +193,15 @@ def by_class_alone(data: Data) -> bool:
     )
 
 
+def by_type_alone(data: Data) -> bool:
+    return any(_is_by_type(one) for one in _aliases(data))
+
+
+def _is_by_type(alias: dict[str, Any]) -> bool:
+    choosing = {"vendor_id", "product_id", "resource_class"} & alias.keys()
+    return "device_type" in alias and not choosing
+
+
 def empty_class(data: Data) -> bool:
     """With Placement a class that is there but empty counts as one, in place of ids."""
     return any(
@@ -255,7 +264,13 @@ def _alternative(alias: dict[str, Any]) -> dict[str, Any]:
         told["live_migratable"] = str(_word(alias["live_migratable"]) in _TRUE).lower()
     named = alias.get("resource_class")
     told["resource_class"] = (
-        _class(named) if named else f"CUSTOM_PCI_{alias['vendor_id']}_{alias['product_id']}".upper()
+        ""
+        if _is_by_type(alias)
+        else (
+            _class(named)
+            if named
+            else f"CUSTOM_PCI_{alias['vendor_id']}_{alias['product_id']}".upper()
+        )
     )
     if traits := clean_traits({"given": alias.get("traits")}):
         told["traits"] = traits

@@ -257,8 +257,7 @@ def _field_of(part: str, name: str) -> tuple[type[Section], str, Option]:
 def _alias_of(entry: Entry) -> Callable[[], alias.Alias]:
     def read() -> alias.Alias:
         value = device_spec.decode_json(entry.value, "alias")
-        # VIO's own example names a kind of device only; vSphere knows which ones there are.
-        return alias.Alias.parse(value, source=entry.source, any_device=entry.is_vio)
+        return alias.Alias.parse(value, source=entry.source)
 
     return read
 

@@ -65,8 +65,15 @@ def test_an_alias_must_tell_which_devices() -> None:
         with pytest.raises(Invalid, match="needs vendor_id and product_id, or a resource_class"):
             Alias.parse(entry)
     assert Alias.parse({"name": "x", "resource_class": "gpu"}).resource_class == "CUSTOM_GPU"
-    anything = Alias.parse({"name": "x", "device_type": "type-VF"}, any_device=True)
-    assert anything.resource_class is None
+
+
+@pytest.mark.parametrize("kind", ["type-VF", "type-PF", "type-PCI"])
+def test_a_type_alone_means_any_device_of_it(kind: str) -> None:
+    anything = parse_option(f'{{"name": "x", "device_type": "{kind}", "traits": "big"}}')
+    assert (anything.dev_type, anything.resource_class) == (kind, None)
+    assert anything.traits == {"CUSTOM_BIG"}
+    with pytest.raises(Invalid, match="needs vendor_id and product_id, or a resource_class"):
+        Alias.parse({"name": "x", "device_type": kind, "product_id": "0443"})
 
 
 def test_a_misspelt_key_is_named() -> None:

@@ -182,13 +182,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="alias-any-device",
         severity=Severity.WARNING,
-        what="VIO's alias may name a kind of device only. Then every listed device of that kind "
-        "will do, whatever it is; nova.conf does not allow it.",
+        what="An alias may name a kind of device only, as VIO's page has it. Then every listed "
+        "device of that kind that is not kept for ports will do, whatever it is; Nova refuses it.",
         check=_where(
             _any_device, "any listed device of this kind will do", "vendor_id and product_id"
         ),
-        shows='==> custom.yml <==\nnova_pci_alias: [{"device_type": "type-VF", "name": "v"}]\n',
-        spares=f'==> custom.yml <==\nnova_pci_alias: [{{{_IDS}, "name": "v"}}]\n',
+        shows=_alias('"device_type": "type-VF", "name": "v"'),
+        spares=_alias(f'{_IDS}, "device_type": "type-VF", "name": "v"'),
     ),
     Rule(
         id="alias-without-type",

@@ -53,6 +53,9 @@ class NumaPolicy(StrEnum):
 class Alias:
     """One ``[pci] alias`` value. Several of one name are alternatives, the first preferred.
 
+    With neither ids nor class any device of its type will do, as VMware's page has it; Nova refuses
+    such a one.
+
     Attributes:
         dev_type: None takes anything but a whole PF.
         resource_class: the class asked for, in full; made from the ids where none is named.
@@ -76,13 +79,12 @@ class Alias:
     source: str = field(default="", compare=False)
 
     @classmethod
-    def parse(cls, entry: object, *, source: str = "", any_device: bool = False) -> Self:
+    def parse(cls, entry: object, *, source: str = "") -> Self:
         """Check one decoded JSON object; *entry* itself is left untouched.
 
         Args:
             entry: the object.
             source: kept, for messages about this alias.
-            any_device: take an alias with neither ids nor class, as VIO's custom.yml has it.
 
         Raises:
             Invalid: not an object, an unknown key, a value of the wrong type or outside its
@@ -94,13 +96,14 @@ class Alias:
             _check_key(key)
         vendor_id, product_id = _id(entry, "vendor_id"), _id(entry, "product_id")
         named = _text(entry, "resource_class")
-        if not (any_device and vendor_id is product_id is None):
+        dev_type = _choice(entry, "device_type", _DEVICE_TYPES)
+        if dev_type is None or not vendor_id is product_id is None:
             _check_choice(vendor_id, product_id, named)
         return cls(
             name=_name(entry),
             vendor_id=vendor_id,
             product_id=product_id,
-            dev_type=_choice(entry, "device_type", _DEVICE_TYPES),
+            dev_type=dev_type,
             numa_policy=_choice(entry, "numa_policy", NumaPolicy) or NumaPolicy.LEGACY,
             resource_class=_resource_class(vendor_id, product_id, named),
             traits=parse_traits(_text(entry, "traits")),
@@ -192,8 +195,8 @@ def _check_key(key: object) -> None:
 def _check_choice(vendor_id: int | None, product_id: int | None, named: str | None) -> None:
     if not named and (vendor_id is None or product_id is None):
         raise Invalid(
-            "alias needs vendor_id and product_id, or a resource_class",
-            hint=f"an example: {_EXAMPLE}",
+            "alias needs vendor_id and product_id, or a resource_class, or a device_type alone",
+            hint=f"an example: {_EXAMPLE}; with a device_type alone any device of it will do",
         )
 
 
