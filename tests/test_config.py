@@ -256,7 +256,6 @@ def test_openstacks_own_keys_are_passed_over_in_silence(read: Reader) -> None:
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
-        ("[pci]\ndevice_spek = x\n", "did you mean [pci] device_spec?"),
         ("[sriov]\nphysical_device_mappings = p:e\n", "did you mean [sriov_nic] physical_device"),
         ("[libvirt]\nvirt_typ = kvm\n", "did you mean [libvirt] virt_type?"),
         (
@@ -271,6 +270,25 @@ def test_keys_that_are_nobodys_are_named(read: Reader, text: str, warning: str) 
     (said,) = read(text).warnings
     assert warning in said
     assert said.startswith("nova.conf:2: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("[pci]\ndevice_spek", "[pci] device_spec"),
+        ("[pci]\npassthrough_whitelists", "[pci] device_spec"),
+        ("[pci]\naliases", "[pci] alias"),
+        ("[pci]\npci_alias", "[pci] alias"),
+        ("[DEFAULT]\npci_passthrough_whitelists", "[pci] device_spec"),
+        ("[DEFAULT]\npci_aliasses", "[pci] alias"),
+    ],
+)
+def test_what_nearly_lists_devices_is_refused_with_its_line(
+    read: Reader, key: str, meant: str
+) -> None:
+    with pytest.raises(Invalid, match=r"nova.conf:2: there is no key") as caught:
+        read(f"{key} = {VF}\n")
+    assert caught.value.hint == f"did you mean {meant}?"
 
 
 @pytest.mark.parametrize(

@@ -27,16 +27,31 @@ _FLAGS = {"remote_managed", "trusted", "managed", "live_migratable", "one_time_u
 _TRUE = {"1", "t", "true", "on", "y", "yes"}
 _FALSE = {"0", "f", "false", "off", "n", "no"}
 _OTHER_WORDS = {"deviceid", "vendor", "product", "physnet", "netdev", "devicename", "pciaddress"}
+_OTHER_WORDS |= {"pciaddr", "bdf"}
 
 
 def misspelt_key(data: Data) -> bool:
-    """A key that is no known one, but nearly, or another word for one."""
+    """A key that is no known one, but nearly, or short or another word for one."""
     return any(
         re.sub("[-_ ]", "", key.lower()) in _OTHER_WORDS
-        or any(_edits(key.lower(), known) <= 2 for known in _KNOWN)
+        or any(_edits(key.lower(), known) <= 2 or _shortens(key, known) for known in _KNOWN)
         for key in data["spec"]
-        if key not in _KNOWN
+        if key not in _KNOWN and not key.startswith("x_")
     )
+
+
+def _shortens(key: str, known: str) -> bool:
+    words = re.split("[-_ ]+", key.lower())
+    least = 3 if len(words) > 1 else 4
+    by_word = "_".join(
+        re.escape(one) if one in known.split("_") else re.escape(one) + "[a-z]*"
+        for one in words
+        if len(one) >= least or one in known.split("_")
+    )
+    whole = "".join(words)
+    if len(whole) >= 4 and known.replace("_", "").startswith(whole):
+        return True
+    return by_word.count("_") == len(words) - 1 > 0 and bool(re.fullmatch(by_word, known))
 
 
 def unknown_address_key(data: Data) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -18,9 +19,11 @@ from lanekeeper.config.filter_name import GONE_FILTERS, gone_in_words
 from lanekeeper.config.names import (
     GONE,
     GUIDE_NAMES,
+    LIKENESS,
     MOVED,
     OWN_SECTIONS,
     bounds_in_words,
+    device_option_meant,
     nearest,
     openstack_options,
     options,
@@ -309,9 +312,13 @@ def _refuse_meant(entry: Entry) -> None:
     Nova passes over such a line in silence, and what it should have listed is missing.
 
     Raises:
-        Invalid: a guide prints the key so, or a web page left its marks in it.
+        Invalid: a guide prints the key so, a web page left its marks in it, or it is nearly one
+            that lists devices or their names.
     """
     if entry.is_vio:
+        if close := get_close_matches(entry.key, VIO_NAMES, n=1, cutoff=LIKENESS):
+            hint = f"did you mean {close[0]}?"
+            raise Invalid(f"{entry.source}: there is no key {entry.key}", hint=hint)
         return
     if guide := GUIDE_NAMES.get((entry.section or "pci", entry.key)):
         option, _ = option_at(*guide)
@@ -331,6 +338,8 @@ def _refuse_meant(entry: Entry) -> None:
             f"{entry.source}: {entry.key[:40]!r} is no key: signs of a web page stand in it",
             hint=advice(option, lines) or f"the key is {option.name}",
         )
+    if near := device_option_meant(entry.section or _SECTIONLESS_KEPT, entry.key):
+        raise Invalid(f"{entry.source}: there is no key {entry.key}", hint=f"did you mean {near}?")
 
 
 def _check_together(config: Config, reader: _Reader) -> None:
