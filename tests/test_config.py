@@ -264,6 +264,7 @@ def test_openstacks_own_keys_are_passed_over_in_silence(read: Reader) -> None:
         ),
         ("[DEFAULT]\nscheduler_available_filters = x\n", "is now [filter_scheduler] avail"),
         (f'[pci]\ndevice_spec = {VF[:-1]}, "rack": 1}}\n', "key 'rack' selects nothing"),
+        (f'[pci]\nalias = {VF[:-1]}, "name": "a", "capability_type": "pci"}}\n', "says nothing"),
     ],
 )
 def test_keys_that_are_nobodys_are_named(read: Reader, text: str, warning: str) -> None:

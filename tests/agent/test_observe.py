@@ -234,6 +234,24 @@ def test_an_interface_that_is_renamed_still_means_its_card(tmp_path: Path) -> No
     assert addresses(again) == {vf(index, bus="41").address for index in range(7)}
 
 
+def test_a_name_that_nothing_has_is_told_with_its_line(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
+    lines = ('{"devname": "ens1"}', '{"devname": "ens11"}', '{"devname": "lan7"}')
+    specs = [
+        one
+        for number, line in enumerate(lines, 3)
+        for one in parse_option(line, source=f"nova.conf:{number}")
+    ]
+    hypervisor = SimulatedHypervisor(tmp_path / "guests.json", machine)
+    directories = GuestDirectories(tmp_path / "servers")
+    said = Senses(machine, hypervisor, directories, Policy(specs=tuple(specs))).view().problems
+    near, none = (one for one in said if "is called" in one)
+    assert near.startswith("nova.conf:4: no network interface of a PCI device here is called ens11")
+    assert "did you mean ens1?" in near
+    assert none.startswith("nova.conf:5: ")
+    assert "did you mean" not in none
+
+
 def test_a_name_that_is_gone_with_its_card_is_looked_up_again(tmp_path: Path) -> None:
     machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
     specs = parse_option('{"devname": "ens1", "product_id": "10ca"}')

@@ -191,8 +191,9 @@ def huge_count(data: Data) -> bool:
 
 
 def odd_name(data: Data) -> bool:
-    """A name of blanks only."""
-    return any(not str(one["name"]).strip() for one in _aliases(data) if one.get("name"))
+    """A name of blanks only, or one that the extra spec has no way to write."""
+    names = [str(one["name"]).strip() for one in _aliases(data) if one.get("name")]
+    return any(not name or {",", ":"} & {*name} for name in names)
 
 
 def odd_id(data: Data) -> bool:

@@ -18,7 +18,7 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
-from lanekeeper.domain.pci.devname import Pins, pinned, renamed
+from lanekeeper.domain.pci.devname import Pins, nameless, pinned, renamed
 from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.domain.pci.unit import Unit, units
@@ -167,6 +167,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _U
         problems=(
             *listing.problems,
             *renamed(specs, scan.devices),
+            *nameless(specs, scan.devices),
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
             *map(_carries, carriers),
             *map(_is_orphan, orphans),

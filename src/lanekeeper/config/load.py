@@ -130,7 +130,7 @@ class _Reader:
         if name == "device_spec":
             return tuple(spec for one in self.found[option] for spec in self._specs(one, strict))
         if name == "alias":
-            return tuple(_attempt(one, option, _alias_of(one)) for one in self.found[option])
+            return tuple(self._alias(one, option) for one in self.found[option])
         if option.multiple and option.parse is not None:
             return tuple(
                 _attempt(one, option, partial(option.parse, one.value))
@@ -149,6 +149,12 @@ class _Reader:
             for caution in spec.cautions:
                 self._warn(entry, caution)
         return specs
+
+    def _alias(self, entry: Entry, option: Option) -> alias.Alias:
+        read = _attempt(entry, option, _alias_of(entry))
+        for caution in read.cautions:
+            self._warn(entry, caution)
+        return read
 
     def _value(self, section: type[Section], name: str, option: Option) -> Any:
         if option not in self.found:

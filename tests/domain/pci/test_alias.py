@@ -107,6 +107,22 @@ def test_an_unknown_alias_is_named_with_those_that_exist() -> None:
     assert "no [pci] alias is defined" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["a,b", "gpu:a16", ":", "a,"])
+def test_a_name_that_no_flavor_can_write_is_refused(name: str) -> None:
+    with pytest.raises(Invalid, match="has a comma or a colon, so no flavor can ask for it") as no:
+        Alias.parse({**QAT, "name": name})
+    assert "NAME:COUNT" in no.value.hint
+
+
+def test_a_key_that_nothing_reads_is_told() -> None:
+    assert Alias.parse(QAT).cautions == ()
+    (caution,) = Alias.parse({**QAT, "capability_type": "pci"}).cautions
+    assert "with it Nova never finds a device" in caution
+    for value in ("usb", 1, None):
+        with pytest.raises(Invalid, match="capability_type"):
+            Alias.parse({**QAT, "capability_type": value})
+
+
 def test_an_option_is_one_object() -> None:
     assert parse_option(json.dumps(QAT)).name == "qat"
     with pytest.raises(Invalid, match="not a JSON object"):

@@ -118,6 +118,14 @@ def test_what_is_no_short_form_stays_a_tag(key: str) -> None:
     assert f"key {key!r} selects nothing" in caution
 
 
+def test_what_is_read_of_ports_devices_alone_is_told() -> None:
+    (caution,) = DeviceSpec.parse({"vendor_id": "15b3", "trusted": "yes"}).cautions
+    assert "'trusted' is read of devices for ports alone" in caution
+    for network in ("physnet1", None):
+        entry = {"vendor_id": "15b3", "trusted": "yes", "physical_network": network}
+        assert DeviceSpec.parse(entry).cautions == ()
+
+
 def test_a_tag_of_ones_own_may_look_like_a_key() -> None:
     spec = DeviceSpec.parse({"vendor_id": "15b3", "x_addr": "shelf 3", "x_trust": 1})
     assert (spec.tags, spec.cautions) == ({"x_addr": "shelf 3", "x_trust": "1"}, ())

@@ -117,8 +117,12 @@ def _capability(_alias: Alias, one: Object) -> bool:
     return "capability_type" in (one.entry or {})
 
 
-def _unnameable(alias: Alias, _one: Object) -> bool:
-    return "," in alias.name or ":" in alias.name
+def _unnameable(case: Case) -> Iterator[Hit]:
+    for one in case.aliases:
+        name = str((one.entry or {}).get("name", ""))
+        if "," in name or ":" in name:
+            says = "no flavor can name this alias, and a start refuses it"
+            yield Hit(one.source, says, "a name without comma and colon", str(one))
 
 
 def _class_and_ids(alias: Alias, one: Object) -> bool:
@@ -213,9 +217,7 @@ RULES: tuple[Rule, ...] = (
         id="alias-name-unusable",
         severity=Severity.ERROR,
         what="A flavor cannot name an alias with a comma or a colon in its name.",
-        check=_where(
-            _unnameable, "no flavor can name this alias", "a name without comma and colon"
-        ),
+        check=_unnameable,
         shows=_alias(f'"name": "gpu:a16", {_IDS}'),
         spares=_alias(f'"name": "gpu-a16", {_IDS}'),
     ),

@@ -22,6 +22,8 @@ from lanekeeper.domain.pci.resource_class import (
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _ID = re.compile(r"[0-9a-f]{4}", re.IGNORECASE | re.ASCII)
 _NAME_MAX = 256
+_ASKABLE = re.compile(r"[^,:]+")
+_CAPABILITY = "pci"  # nova pci/request.py, _ALIAS_CAP_TYPE
 _DEVICE_TYPES = (DeviceType.PCI, DeviceType.PF, DeviceType.VF)
 _KEYS = (
     "name",
@@ -63,6 +65,7 @@ class Alias:
         live_migratable: None takes devices of either kind.
         project_ids: the projects that may ask for it; None: all. Not a key of Nova's.
         source: where it stands, as in ``nova.conf:12``.
+        cautions: what is taken but says nothing here, one sentence each.
 
     Source: nova ``pci/request.py``, _ALIAS_SCHEMA.
     """
@@ -77,6 +80,7 @@ class Alias:
     live_migratable: bool | None = None
     project_ids: frozenset[str] | None = None
     source: str = field(default="", compare=False)
+    cautions: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def parse(cls, entry: object, *, source: str = "") -> Self:
@@ -110,6 +114,7 @@ class Alias:
             live_migratable=_live_migratable(entry),
             project_ids=_project_ids(entry),
             source=source,
+            cautions=_cautions(entry),
         )
 
     def is_for(self, project_id: str | None) -> bool:
@@ -214,7 +219,27 @@ def _name(entry: Mapping[str, object]) -> str:
     name = text.strip()
     if not name or len(text) > _NAME_MAX or "\0" in name:
         raise Invalid(f"alias name {text[:40]!r} must have 1 to {_NAME_MAX} characters")
+    if not _ASKABLE.fullmatch(name):
+        raise Invalid(
+            f"alias name {text[:40]!r} has a comma or a colon, so no flavor can ask for it",
+            hint="pci_passthrough:alias is NAME:COUNT[,NAME:COUNT...]; use another name, such as "
+            f"{re.sub('[,:]+', '-', name)[:40]!r}",
+        )
     return name
+
+
+def _cautions(entry: Mapping[str, object]) -> tuple[str, ...]:
+    if "capability_type" not in entry:
+        return ()
+    if _text(entry, "capability_type") != _CAPABILITY:
+        raise Invalid(
+            f"alias capability_type {entry['capability_type']!r} is not {_CAPABILITY!r}",
+            hint="leave it out: nothing reads it",
+        )
+    return (
+        "alias key 'capability_type' says nothing here, and with it Nova never finds a device; "
+        "leave it out",
+    )
 
 
 def _id(entry: Mapping[str, object], name: str) -> int | None:

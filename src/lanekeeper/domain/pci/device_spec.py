@@ -102,7 +102,14 @@ class DeviceSpec:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What is taken but rarely meant, one sentence each."""
-        return tuple(
+        for_ports = "physical_network" in self.tags
+        idle = (
+            f"device_spec key {key!r} is read of devices for ports alone, and this entry has no "
+            "physical_network"
+            for key in ("trusted",)
+            if key in self.tags and not for_ports
+        )
+        return *idle, *(
             f"device_spec key {key!r} selects nothing and is kept as a tag that nobody reads"
             + ("; it belongs into an alias" if key in _ALIAS_ONLY else "")
             for key in self.tags
