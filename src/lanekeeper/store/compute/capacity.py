@@ -49,6 +49,7 @@ _RESERVED: Mapping[str, Standing] = {
     Reserve.SPENT: Standing.SPENT,
     Reserve.ASIDE: Standing.RESERVED,
     Reserve.RETIRED: Standing.RETIRED,
+    Reserve.RETIRED_SPENT: Standing.RETIRED,
 }
 
 
