@@ -7,7 +7,7 @@ those of the second for alias a1. What an agent would report, the test reports.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -167,6 +167,7 @@ class Fleet:
         architecture: str = "",
         bandwidths: Sequence[BandwidthFact] = (),
         pfs: Sequence[PfFact] = (),
+        unlisted: Mapping[str, str] = {},
     ) -> str:
         """Enrol a host, if it is not there yet, and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
@@ -186,6 +187,7 @@ class Fleet:
             architecture=architecture,
             bandwidths=list(bandwidths),
             pfs=list(pfs),
+            unlisted=dict(unlisted),
         )
         report_facts(self.site, host_id, facts)
         self.hosts[name] = host_id

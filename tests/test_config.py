@@ -256,7 +256,6 @@ def test_openstacks_own_keys_are_passed_over_in_silence(read: Reader) -> None:
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
-        ("[pci]\ndevice_spek = x\n", "did you mean [pci] device_spec?"),
         ("[sriov]\nphysical_device_mappings = p:e\n", "did you mean [sriov_nic] physical_device"),
         ("[libvirt]\nvirt_typ = kvm\n", "did you mean [libvirt] virt_type?"),
         (
@@ -265,12 +264,32 @@ def test_openstacks_own_keys_are_passed_over_in_silence(read: Reader) -> None:
         ),
         ("[DEFAULT]\nscheduler_available_filters = x\n", "is now [filter_scheduler] avail"),
         (f'[pci]\ndevice_spec = {VF[:-1]}, "rack": 1}}\n', "key 'rack' selects nothing"),
+        (f'[pci]\nalias = {VF[:-1]}, "name": "a", "capability_type": "pci"}}\n', "says nothing"),
     ],
 )
 def test_keys_that_are_nobodys_are_named(read: Reader, text: str, warning: str) -> None:
     (said,) = read(text).warnings
     assert warning in said
     assert said.startswith("nova.conf:2: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("[pci]\ndevice_spek", "[pci] device_spec"),
+        ("[pci]\npassthrough_whitelists", "[pci] device_spec"),
+        ("[pci]\naliases", "[pci] alias"),
+        ("[pci]\npci_alias", "[pci] alias"),
+        ("[DEFAULT]\npci_passthrough_whitelists", "[pci] device_spec"),
+        ("[DEFAULT]\npci_aliasses", "[pci] alias"),
+    ],
+)
+def test_what_nearly_lists_devices_is_refused_with_its_line(
+    read: Reader, key: str, meant: str
+) -> None:
+    with pytest.raises(Invalid, match=r"nova.conf:2: there is no key") as caught:
+        read(f"{key} = {VF}\n")
+    assert caught.value.hint == f"did you mean {meant}?"
 
 
 @pytest.mark.parametrize(
@@ -381,7 +400,11 @@ def test_vios_custom_yml_is_read(read: Reader) -> None:
     [
         ("nova_pci_alias: [{\n", "custom.yml:2: not YAML"),
         ("- a\n", "custom.yml:1: a custom.yml is a mapping"),
-        ("\nnova_pci_alias:\n  - {name: a}\n  - {nam: a}\n", "custom.yml:4: .*no key 'nam'"),
+        ("\nnova_pci_alias:\n  - {name: a}\n", "custom.yml:3: .*or a device_type alone"),
+        (
+            "\nnova_pci_alias:\n  - {name: a, device_type: type-VF}\n  - {nam: a}\n",
+            "custom.yml:4: .*no key 'nam'",
+        ),
         ("nova_pci_alias: [{name: a, vendor_id: 8086}]\n", "vendor_id 8086 must be text"),
         ("nova_pci_alias: [!!python/object:os.system {}]\n", "custom.yml:1: not a value"),
         ("nova_pci_alias: 2020-01-01\n", "custom.yml:1: not a value"),

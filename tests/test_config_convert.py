@@ -64,7 +64,7 @@ def test_a_key_that_moved_is_written_in_its_section_of_today(tmp_path: Path, hea
     assert found.left == ()
 
 
-def test_vios_aliases_become_lines_and_those_of_vsphere_alone_are_left(tmp_path: Path) -> None:
+def test_vios_aliases_become_lines(tmp_path: Path) -> None:
     text = (
         "==> custom.yml <==\n# our cards\nnova_pci_alias:\n"
         f'  - {{"device_type": "type-VF", "name": "v"}}\n  - {{{VF}, "name": "p"}}\nother: 1\n'
@@ -72,11 +72,10 @@ def test_vios_aliases_become_lines_and_those_of_vsphere_alone_are_left(tmp_path:
     found = converted(text, tmp_path)
     assert found.files == {
         "nova.conf": "[pci]\n# our cards\n"
-        "# left for you to decide: an alias in nova.conf needs vendor_id and product_id, or a "
-        'resource_class\n#alias = {"device_type": "type-VF", "name": "v"}\n'
+        'alias = {"device_type": "type-VF", "name": "v"}\n'
         f'alias = {{{VF}, "name": "p"}}\n'
     }
-    assert [left.source.line for left in found.left] == [3]
+    assert found.left == ()
 
 
 def test_what_cannot_be_understood_is_kept_as_a_comment(tmp_path: Path) -> None:

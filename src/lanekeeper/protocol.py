@@ -186,6 +186,8 @@ class HostFacts(Wire, frozen=True):
         bandwidths: what interfaces carry that ports can be promised; an older agent tells of none.
         pfs: every PF that is there; an older agent tells of none.
         device_spec: the entries that list the devices; None from an older agent.
+        unlisted: what is on the bus and not in *devices*: ``vendor_id:product_id`` by address; an
+            older agent tells of none.
         problems: devices or settings that were set aside, each one sentence.
     """
 
@@ -204,6 +206,7 @@ class HostFacts(Wire, frozen=True):
     bandwidths: list[BandwidthFact] = []
     pfs: list[PfFact] = []
     device_spec: list[EntryFact] | None = None
+    unlisted: dict[str, str] = {}
     problems: list[str] = []
 
 

@@ -274,6 +274,33 @@ def test_no_guest_waits_for_cleanings_and_one_that_hangs_is_told(
     assert all("'device clean' takes longer than 0.02 s" in one for one in told)
 
 
+class Sleepy(Slow):
+    """Does not know what a disk is built on until it is let go on, nor ends a start before."""
+
+    def __init__(self, path: Path, machine: SimulatedMachine) -> None:
+        super().__init__(path, machine)
+        self.looked = Event()
+
+    def backing_files(self, disk: Path) -> tuple[Path, ...]:
+        self.looked.set()
+        assert self.go_on.wait(60)
+        return ()
+
+
+def test_no_guest_waits_for_a_look_at_images(controller: Controller, tmp_path: Path) -> None:
+    (tmp_path / "special/servers" / server_id(9)).mkdir(parents=True)
+    with host_with(controller, tmp_path, Sleepy) as hypervisor:
+        assert isinstance(hypervisor, Sleepy)
+        controller.order("sim-1", Desired(generation=1, mark="a"))
+        try:
+            assert hypervisor.looked.wait(20)
+            four = [server(number) for number in (1, 2, 3, 4)]
+            controller.order("sim-1", Desired(generation=2, mark="b", servers=four))
+            assert all(hypervisor.reached.acquire(timeout=20) for _ in four)
+        finally:
+            hypervisor.go_on.set()
+
+
 class Stubborn(SimulatedHypervisor):
     """Cannot end a guest, as QEMU that hangs in the kernel cannot be ended."""
 

@@ -47,6 +47,15 @@ def test_what_is_not_listed_is_not_touched(scan: Scan) -> None:
     assert view(scan, Policy(), NOBODY).listed == {}
 
 
+def test_what_is_on_the_bus_and_not_listed_is_told_apart(scan: Scan) -> None:
+    policy = spec('{"product_id": "10ca", "address": "21:10.2"}')
+    told = facts("host", SIMULATED_HOST, view(scan, policy, NOBODY))
+    mine = {one.address for one in told.devices}
+    assert mine == {vf(1).address, PF}
+    assert told.unlisted[vf(0).address] == "8086:10ca"
+    assert {*told.unlisted, *mine} == {str(one.address) for one in scan.devices}
+
+
 def test_every_pf_is_told_whether_listed_or_not(scan: Scan) -> None:
     told = facts("host", SIMULATED_HOST, view(scan, Policy(), NOBODY))
     assert told.devices == []
@@ -223,6 +232,24 @@ def test_an_interface_that_is_renamed_still_means_its_card(tmp_path: Path) -> No
     assert "Nova would look for the name and no longer find the card" in said
     again = Senses(machine, hypervisor, directories, policy).view()
     assert addresses(again) == {vf(index, bus="41").address for index in range(7)}
+
+
+def test_a_name_that_nothing_has_is_told_with_its_line(tmp_path: Path) -> None:
+    machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
+    lines = ('{"devname": "ens1"}', '{"devname": "ens11"}', '{"devname": "lan7"}')
+    specs = [
+        one
+        for number, line in enumerate(lines, 3)
+        for one in parse_option(line, source=f"nova.conf:{number}")
+    ]
+    hypervisor = SimulatedHypervisor(tmp_path / "guests.json", machine)
+    directories = GuestDirectories(tmp_path / "servers")
+    said = Senses(machine, hypervisor, directories, Policy(specs=tuple(specs))).view().problems
+    near, none = (one for one in said if "is called" in one)
+    assert near.startswith("nova.conf:4: no network interface of a PCI device here is called ens11")
+    assert "did you mean ens1?" in near
+    assert none.startswith("nova.conf:5: ")
+    assert "did you mean" not in none
 
 
 def test_a_name_that_is_gone_with_its_card_is_looked_up_again(tmp_path: Path) -> None:

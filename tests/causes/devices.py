@@ -141,6 +141,19 @@ def gone(world: World) -> Asked:
     return asked
 
 
+def unlisted(world: World) -> Asked:
+    asked = with_devices(card())(world)
+    still = {"0000:41:00.0": "8086:10c9", "0000:41:10.0": "8086:10ca", "0000:00:00.0": "8086:1234"}
+    world.fleet.host("h1", (), unlisted=still)
+    return asked
+
+
+def exchanged(world: World) -> Asked:
+    asked = with_devices(card())(world)
+    world.fleet.host("h1", (), unlisted={"0000:41:10.0": "8086:1572"})
+    return asked
+
+
 def link(world: World, *, up: bool) -> None:
     told = HostHealth(devices=[DeviceHealth(address="0000:41:00.0", carrier=up)])
     report_health(world.fleet.site, world.fleet.hosts["h1"], told)
@@ -336,11 +349,27 @@ CAUSES = (
         mend=clean_again,
     ),
     Cause(
+        id="unlisted",
+        what="the host's device_spec lists the devices no more",
+        says="0 are free, 1 are not listed any more",
+        helps="have an entry of [pci] device_spec of this host list them again",
+        make=unlisted,
+        mend=tell(card()),
+    ),
+    Cause(
         id="missing",
         what="the host does not tell of the devices any more",
         says="0 are free, 1 are missing",
         helps="see on the host why devices are gone",
         make=gone,
+        mend=tell(card()),
+    ),
+    Cause(
+        id="missing-other",
+        what="another device is at the address of one that is away",
+        says="0 are free, 1 are missing",
+        helps="see on the host why devices are gone",
+        make=exchanged,
         mend=tell(card()),
     ),
     Cause(

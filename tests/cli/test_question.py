@@ -27,6 +27,8 @@ def test_options_have_the_form_that_the_api_takes() -> None:
     parser = argparse.ArgumentParser()
     add_question(parser)
     parsed = parser.parse_args(["--network", "n", "--network", "m", "--vnic-type", "macvtap"])
+    parsed = parser.parse_args(["--security-group", "web"], parsed)
+    assert parsed.security_group == ["web"]
     assert (parsed.network, parsed.vnic_type, parsed.trusted) == (["n", "m"], "macvtap", False)
 
 

@@ -82,6 +82,24 @@ def test_devices_are_listed_with_their_holders(shared: Instance) -> None:
     assert run(shared, "device", "clean", device_id).returncode == 1
 
 
+def test_an_order_takes_an_address_where_it_says_which_device_is_meant(shared: Instance) -> None:
+    address = "0000:41:10.6"
+    told = run(shared, "device", "retire", address)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "2 devices are at 0000:41:10.6, on sim-1, sim-2" in told.stderr
+    assert "--host HOST" in told.stderr
+    try:
+        kept = run(shared, "device", "retire", address, "--host", "sim-2", "--json")
+        assert json.loads(kept.stdout)["reserved"] == "retired"
+    finally:
+        back = run(shared, "device", "release", address, "--host", "sim-2", "--json")
+    assert json.loads(back.stdout)["reserved"] == ""
+    for verb in ("clean", "history"):
+        nowhere = run(shared, "device", verb, "0000:99:00.0", "--host", "sim-1")
+        assert nowhere.returncode == 1
+        assert "no device of sim-1 is at 0000:99:00.0" in nowhere.stderr
+
+
 def test_a_host_or_state_that_is_none_is_named_with_those_that_are(shared: Instance) -> None:
     told = run(shared, "device", "list", "--host", "sim-9")
     assert (told.returncode, told.stdout) == (1, "")

@@ -85,7 +85,9 @@ def test_a_devices_way_is_told_with_holder_steps_and_reasons(world: Fleet) -> No
     assert bad.detail["reason"] == "it did not reset"
     assert good.detail == {"round": 2, "steps": ["VF settings at rest"], "seconds": 1.5}
     assert device_history(world.site, claimed.address, "h1") == events
-    assert device_history(world.site, claimed.address, "h2") == []
+    assert (claimed.holder_name, released.holder_name) == ("web", "web")  # it is gone
+    with pytest.raises(NotFound, match="no host is called 'h2'"):
+        device_history(world.site, claimed.address, "h2")
     assert told(device_history(world.site, device_id, limit=1)) == ["returned"]
 
 
@@ -137,6 +139,9 @@ def test_wrong_questions_are_told_what_is_right(world: Fleet) -> None:
         device_history(world.site, "web")
     with pytest.raises(NotFound, match="no device has the id"):
         device_history(world.site, "0" * 32)
+    with pytest.raises(NotFound, match="no device of h1 is at 0000:99"):
+        device_history(world.site, "0000:99:00.0", "h1")
+    assert device_history(world.site, "0000:41:10.0") == []  # there, and nothing became of it
     with pytest.raises(Invalid, match="limit 0 is not between 1 and 1000"):
         device_history(world.site, "0000:41:10.0", limit=0)
 
@@ -152,5 +157,9 @@ def test_over_http(world: Fleet) -> None:
     assert member.get(f"{path}/history").status_code == 403
     assert http.get(f"{path}/history?limit=x").status_code == 400
     assert http.post(f"{path}/retire").json()["device"]["reserved"] == "retired"
+    assert http.post(f"{path}/release").json()["device"]["reserved"] == ""
     assert http.post(f"{path}/release").status_code == 409
+    (found,) = http.get(f"/lanekeeper/v1/devices?address={event['address']}").json()["devices"]
+    assert found["id"] == device_id
+    assert http.get("/lanekeeper/v1/devices?address=x").status_code == 400
     assert member.post(f"{path}/release").status_code == 403

@@ -192,6 +192,36 @@ def test_a_retired_device_returns_when_it_is_released_and_by_nothing_else(world:
     assert boot(world, "other")[1] == "ACTIVE"
 
 
+def test_a_retired_device_that_is_held_is_released_at_once(world: Fleet) -> None:
+    tell(world, [msgspec.structs.replace(one, tags={}) for one in once()])
+    server_id = boot(world, "web")[0]
+    device_id = next(one.id for one in vfs(world) if one.holder)
+    assert retire_device(world.site, device_id).reserved == "retired"
+    assert release_device(world.site, device_id).reserved == ""
+    retire_device(world.site, device_id)
+    delete_server(world.site, ADMIN, server_id)
+    world.report(server_id, "absent")
+    released = release_device(world.site, device_id)
+    assert (released.state, released.reserved) == ("cleaning", "")
+
+
+def test_what_is_spent_is_so_after_it_was_retired(world: Fleet) -> None:
+    server_id = boot(world, "web")[0]
+    device_id = next(one.id for one in vfs(world) if one.holder)
+    for _ in range(2):
+        assert retire_device(world.site, device_id).reserved == "retired, spent"
+    assert release_device(world.site, device_id).reserved == "spent"
+    retire_device(world.site, device_id)
+    delete_server(world.site, ADMIN, server_id)
+    world.obey()
+    boot(world, "other")
+    assert "1 are spent (one-time-use), 1 are retired" not in boot(world, "third")[2]
+    assert "1 are retired" in boot(world, "fourth")[2]
+    assert release_device(world.site, device_id).reserved == "spent"
+    assert release_device(world.site, device_id).reserved == ""  # asked for, in so many words
+    assert boot(world, "fifth")[1] == "ACTIVE"
+
+
 def test_what_is_kept_back_is_so_when_its_removed_host_returns(world: Fleet) -> None:
     one, _ = vfs(world)
     retire_device(world.site, one.id)

@@ -192,3 +192,39 @@ def test_a_dry_run_agrees_with_the_creation(tmp_path: Path, seed: int) -> None:
                 delete_server(world.site, MEMBER, gone)
                 world.obey()
         assert seen == {True, False} or not world.hosts
+
+
+@pytest.mark.parametrize("on_port", [False, True])
+@pytest.mark.parametrize("group", ["web", "default", "nobody's"])
+@pytest.mark.parametrize("said", ["refuse", "warn", "ignore"])
+def test_a_dry_run_judges_security_groups_as_the_creation_does(
+    tmp_path: Path, said: str, group: str, on_port: bool
+) -> None:
+    own = replace(config().lanekeeper, vf_security_groups=said)
+    rules = replace(config(), lanekeeper=own)
+    with fleet(f"sqlite:///{tmp_path}/x.db", tmp_path, rules) as world:
+        network, image, flavor = world.network(), world.image(), flavors(world)[0]
+        world.security_group("web")
+        port = world.port(network).id if on_port else None
+        question = Question(
+            flavor=flavor,
+            image_id=image,
+            ports=(port,) if port else (),
+            networks=() if port else (network,),
+            security_groups=(group,),
+        )
+        order = NewServer(
+            name="s",
+            flavor_id=flavor,
+            image_id=image,
+            networks=[NicAsked(port_id=port, network_id=None if port else network)],
+            security_groups=(group,),
+        )
+        asked = attempt(lambda: explain(world.site, MEMBER, question))
+        made = attempt(lambda: create_servers(world.site, MEMBER, order))
+        refused = group == "nobody's" or (group == "web" and said == "refuse" and not on_port)
+        assert isinstance(asked, str) == refused
+        if refused:
+            assert made == asked
+        else:
+            assert (asked.fits, made[0].host_id is not None) == (True, True)

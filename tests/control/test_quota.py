@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from fleet import ADMIN, MEMBER, OTHER_PROJECT, PROJECT, STRANGER, Fleet, config, fleet, pf_and_vfs
 from lanekeeper.config.quota import Quota
@@ -268,6 +269,17 @@ def test_who_waits_for_quota_and_group_waits_in_one_order(
 
 
 # Limits themselves --------------------------------------------------------------------------------
+
+
+def test_a_class_that_nothing_has_is_told_of_in_the_log(world: Fleet) -> None:
+    wanted = [
+        NewLimit(resource_name=name, amount=3)
+        for name in (_VF, "class:CUSTOM_NOSUCH", "class:VGPU", "servers")
+    ]
+    with capture_logs() as said:
+        create_registered_limits(world.site, wanted)
+    (told,) = (one for one in said if one["event"] == "limit.idle")
+    assert (told["resource"], told["log_level"]) == ("class:CUSTOM_NOSUCH", "warning")
 
 
 def test_limits_that_would_hold_nobody_are_refused_and_change_nothing(world: Fleet) -> None:

@@ -2,7 +2,7 @@
 
 Runs every file of that shape below the directories, ours where none is named, and says for each
 what passed, what differs on purpose, what comes later and what failed. Exit code 1 when any failed,
-2 when a directory has no such file.
+2 when a directory has no such file, or one that is broken.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from vectors.case import CaseFile, Outcome, Result, find_files
+from vectors.case import Broken, CaseFile, Outcome, Result, find_files
 from vectors.run import run_file, tally
 
 HERE = Path(__file__).parent
 
 
-def main() -> int:
-    """Run what was asked for."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run what was asked for; *words* are the arguments, those of the process where None."""
     parser = argparse.ArgumentParser(prog="./dev vectors", description=__doc__)
     parser.add_argument("directories", nargs="*", type=Path, metavar="DIR", default=[HERE])
     parser.add_argument("--json", action="store_true", help="print a list of objects, one a file")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     files = []
     for directory in arguments.directories:
-        there = list(find_files(directory))
+        try:
+            there = list(find_files(directory))
+        except Broken as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
         if not there:
             print(f"error: {directory} has no file with cases", file=sys.stderr)
             return 2

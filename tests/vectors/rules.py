@@ -27,16 +27,31 @@ _FLAGS = {"remote_managed", "trusted", "managed", "live_migratable", "one_time_u
 _TRUE = {"1", "t", "true", "on", "y", "yes"}
 _FALSE = {"0", "f", "false", "off", "n", "no"}
 _OTHER_WORDS = {"deviceid", "vendor", "product", "physnet", "netdev", "devicename", "pciaddress"}
+_OTHER_WORDS |= {"pciaddr", "bdf"}
 
 
 def misspelt_key(data: Data) -> bool:
-    """A key that is no known one, but nearly, or another word for one."""
+    """A key that is no known one, but nearly, or short or another word for one."""
     return any(
         re.sub("[-_ ]", "", key.lower()) in _OTHER_WORDS
-        or any(_edits(key.lower(), known) <= 2 for known in _KNOWN)
+        or any(_edits(key.lower(), known) <= 2 or _shortens(key, known) for known in _KNOWN)
         for key in data["spec"]
-        if key not in _KNOWN
+        if key not in _KNOWN and not key.startswith("x_")
     )
+
+
+def _shortens(key: str, known: str) -> bool:
+    words = re.split("[-_ ]+", key.lower())
+    least = 3 if len(words) > 1 else 4
+    by_word = "_".join(
+        re.escape(one) if one in known.split("_") else re.escape(one) + "[a-z]*"
+        for one in words
+        if len(one) >= least or one in known.split("_")
+    )
+    whole = "".join(words)
+    if len(whole) >= 4 and known.replace("_", "").startswith(whole):
+        return True
+    return by_word.count("_") == len(words) - 1 > 0 and bool(re.fullmatch(by_word, known))
 
 
 def unknown_address_key(data: Data) -> bool:
@@ -176,8 +191,9 @@ def huge_count(data: Data) -> bool:
 
 
 def odd_name(data: Data) -> bool:
-    """A name of blanks only."""
-    return any(not str(one["name"]).strip() for one in _aliases(data) if one.get("name"))
+    """A name of blanks only, or one that the extra spec has no way to write."""
+    names = [str(one["name"]).strip() for one in _aliases(data) if one.get("name")]
+    return any(not name or {",", ":"} & {*name} for name in names)
 
 
 def odd_id(data: Data) -> bool:
@@ -191,6 +207,15 @@ def by_class_alone(data: Data) -> bool:
         "resource_class" in one and not {"vendor_id", "product_id"} <= one.keys()
         for one in _aliases(data)
     )
+
+
+def by_type_alone(data: Data) -> bool:
+    return any(_is_by_type(one) for one in _aliases(data))
+
+
+def _is_by_type(alias: dict[str, Any]) -> bool:
+    choosing = {"vendor_id", "product_id", "resource_class"} & alias.keys()
+    return "device_type" in alias and not choosing
 
 
 def empty_class(data: Data) -> bool:
@@ -255,7 +280,13 @@ def _alternative(alias: dict[str, Any]) -> dict[str, Any]:
         told["live_migratable"] = str(_word(alias["live_migratable"]) in _TRUE).lower()
     named = alias.get("resource_class")
     told["resource_class"] = (
-        _class(named) if named else f"CUSTOM_PCI_{alias['vendor_id']}_{alias['product_id']}".upper()
+        ""
+        if _is_by_type(alias)
+        else (
+            _class(named)
+            if named
+            else f"CUSTOM_PCI_{alias['vendor_id']}_{alias['product_id']}".upper()
+        )
     )
     if traits := clean_traits({"given": alias.get("traits")}):
         told["traits"] = traits

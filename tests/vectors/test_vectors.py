@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vectors.__main__ import main
 from vectors.adapters import ADAPTERS, NOT_YET
 from vectors.case import CaseFile, Data, Outcome, find_files
 from vectors.deliberate import differences, later
@@ -69,3 +70,28 @@ def test_every_postponed_case_exists() -> None:
         )
     ]
     assert unused == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"vectors": [\n  {"id": "a",}\n]}', "x.json:2:"),
+        (b"", "x.json:1:1: this is not JSON"),
+        (b'{"vectors": [\n"\xff"]}', "x.json:2: this is not UTF-8"),
+        (
+            b'{"vectors": [{"id": "a"}, {"name": "b"}]}',
+            "x.json: case 2 is not an object with an id",
+        ),
+        (b'{"vectors": ["a"]}', "x.json: case 1 is not an object with an id"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, said: str
+) -> None:
+    (tmp_path / "x.json").write_bytes(content)
+    assert main([str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert line.startswith("error: ")
+    assert said in line

@@ -120,7 +120,7 @@ def _start(part: Part, name: str, pattern: Pattern, shared: SharedLine) -> _Host
     if not state.is_enrolled():
         enrol(state, part.controller, part.tokens[name], name)
     state.follow(part.controller)
-    machine = SharedMachine(pattern, state.path / "machine")
+    machine = SharedMachine(pattern, state.path / "machine", name)
     if not machine.is_shared:
         mend(machine.own())  # whoever had something happen to it may have been killed
     hypervisor = SimulatedHypervisor(state.simulated_guests, machine)

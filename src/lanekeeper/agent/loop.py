@@ -1,8 +1,8 @@
 """The agent: observe and report; take orders, plan, apply; again and again.
 
 One thread polls for orders, the loop's own observes, plans and reports, and a few workers carry
-actions out; others clean devices, so that no guest waits for that. Nothing but the memory of
-failures lives in the process, so it may be killed anywhere.
+actions out; others clean devices, and one takes images away, so that no guest waits for that.
+Nothing but the memory of failures lives in the process, so it may be killed anywhere.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class Agent:
         self._ledger = Ledger(parts.stopwatch, parts.retry_first_s)
         self._workers = ThreadPoolExecutor(_WORKERS, f"apply-{parts.host_name}")
         self._cleaners = ThreadPoolExecutor(_CLEANERS, f"clean-{parts.host_name}")
+        self._sweeper = ThreadPoolExecutor(1, f"sweep-{parts.host_name}")
         self._view: View | None = None
         self._look_at = 0.0
         self._wake = Event()
@@ -112,9 +113,10 @@ class Agent:
                 self._wake.clear()
                 self._wake.wait(self._step())
         finally:
-            for pool in (self._workers, self._cleaners):
-                pool.shutdown(wait=False, cancel_futures=True)  # no further one begins in either
-            for pool in (self._workers, self._cleaners):
+            pools = (self._workers, self._cleaners, self._sweeper)
+            for pool in pools:
+                pool.shutdown(wait=False, cancel_futures=True)  # no further one begins in any
+            for pool in pools:
                 pool.shutdown(wait=True)
             self._log.info("agent stop")
         if self._refused is not None:
@@ -189,7 +191,7 @@ class Agent:
         assert self._view is not None  # a round comes after a look
         rules, orders = self._view.image_cache, self._parts.orders
         if self._parts.sweep.is_due(rules):
-            self._workers.submit(self._parts.sweep.run, rules, orders.current)
+            self._sweeper.submit(self._parts.sweep.run, rules, orders.current)
 
     def _work(self, task: Task) -> None:
         if self._parts.orders.current() is None:  # frozen while the task waited for a worker

@@ -18,7 +18,7 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
-from lanekeeper.domain.pci.devname import Pins, pinned, renamed
+from lanekeeper.domain.pci.devname import Pins, nameless, pinned, renamed
 from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.listing import Listed, list_devices
 from lanekeeper.domain.pci.unit import Unit, units
@@ -91,6 +91,7 @@ class View:
         listed: what the agent may touch, by address.
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
         pfs: every PF of the host, listed or not.
+        others: what is neither listed nor such a parent.
         problems: what was set aside and why, one sentence each.
         management: interfaces that carry the agent's own traffic.
         bandwidths, hypervisors: as the policy has them.
@@ -106,6 +107,7 @@ class View:
     bandwidths: Sequence[BandwidthFact] = ()
     hypervisors: Mapping[str, str] = field(default_factory=dict)
     pfs: tuple[PciDevice, ...] = ()
+    others: tuple[PciDevice, ...] = ()
     problems: tuple[str, ...] = ()
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
@@ -163,9 +165,13 @@ def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _U
         cleaning_hooks=policy.cleaning_hooks,
         image_cache=policy.image_cache,
         pfs=tuple(device for device in scan.devices if device.dev_type is DeviceType.PF),
+        others=tuple(
+            one for one in scan.devices if one.address not in listed and one.address not in parents
+        ),
         problems=(
             *listing.problems,
             *renamed(specs, scan.devices),
+            *nameless(specs, scan.devices),
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
             *map(_carries, carriers),
             *map(_is_orphan, orphans),
@@ -205,6 +211,9 @@ def facts(
         bandwidths=list(view.bandwidths),
         pfs=[_pf_fact(pf, view.slots) for pf in view.pfs],
         device_spec=[EntryFact(text=spec.text, source=spec.source) for spec in view.specs],
+        unlisted={
+            str(one.address): f"{one.vendor_id:04x}:{one.product_id:04x}" for one in view.others
+        },
         problems=[
             *view.problems,
             *cpus_not_there(found, view.cpus),

@@ -101,7 +101,8 @@ def simulated_agent(
     state: StateDir, policy: Policy, *, tree: str | None = None, timing: Timing | None = None
 ) -> tuple[Agent, Client]:
     """Return the agent of a simulated, enrolled host, and its client, which outlives it."""
-    machine = SimulatedMachine(planted(state.path / "machine", tree))
+    home = planted(state.path / "machine", tree, state.enrolled().host_name)
+    machine = SimulatedMachine(home)
     refuse_contradictions(machine, policy)
     hypervisor = SimulatedHypervisor(state.simulated_guests, machine)
     client = client_of(state)

@@ -8,9 +8,9 @@ import uuid
 from typing import Any
 
 from lanekeeper.cli import exit_code
-from lanekeeper.cli.cloud import connect
+from lanekeeper.cli.cloud import Cloud, connect
 from lanekeeper.cli.table import table
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 
 _PATH = "/lanekeeper/v1/devices"
@@ -19,6 +19,7 @@ _ORDERS = {
     "release": "have a spent, reserved or retired device serve again",
     "retire": "take a device out until it is released; who holds it keeps it till then",
 }
+_HOSTS_NAMED = 5
 _PAGE = 1000
 """Devices in one answer, where there are more."""
 
@@ -54,7 +55,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     history.set_defaults(handler=run_history)
     for verb, help_ in _ORDERS.items():
         order = verbs.add_parser(verb, help=help_)
-        order.add_argument("device", metavar="ID")
+        order.add_argument("device", metavar="ADDRESS|ID")
+        order.add_argument("--host", metavar="HOST", help="of an address: on this host")
         order.add_argument("--json", action="store_true", help="as JSON")
         order.set_defaults(handler=run_order)
 
@@ -119,9 +121,36 @@ def history_text(events: list[dict[str, Any]]) -> str:
 
 def run_order(parsed: argparse.Namespace) -> int:
     """Have something done with one device, as ``_ORDERS`` says."""
-    path = _path_of(parsed.device)
-    _print(parsed, connect().post(f"{path}/{parsed.verb}")["device"])
+    cloud = connect()
+    path = _path_of(_id_of(cloud, parsed.device, parsed.host))
+    _print(parsed, cloud.post(f"{path}/{parsed.verb}")["device"])
     return exit_code.DONE
+
+
+def _id_of(cloud: Cloud, device: str, host: str | None) -> str:
+    """The id of the one device at an address; what is no address is an id.
+
+    Raises:
+        NotFound: none is there; Conflict: several are, and which of them is meant nobody can tell.
+    """
+    try:
+        address = str(PciAddress.parse(device))
+    except Invalid:
+        return device
+    query = {"address": address} | ({"host": host} if host is not None else {})
+    found: list[dict[str, Any]] = cloud.get(_PATH, **query)["devices"]
+    there = [one for one in found if one["state"] != "missing"] or found
+    if not there:
+        where = f" of {host}" if host is not None else ""
+        raise NotFound(f"no device{where} is at {address}", hint="lanekeeper device list")
+    if len(there) > 1:
+        hosts = list(dict.fromkeys(one["host"] for one in there))
+        named = ", ".join(hosts[:_HOSTS_NAMED]) + (", ..." if len(hosts) > _HOSTS_NAMED else "")
+        raise Conflict(
+            f"{len(there)} devices are at {address}, on {named}",
+            hint="say which: --host HOST" if len(hosts) > 1 else "name one by its id",
+        )
+    return str(there[0]["id"])
 
 
 def _path_of(device: str) -> str:

@@ -34,6 +34,13 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trusted", action="store_true", help="... and that they are trusted, by their profile"
     )
+    parser.add_argument(
+        "--security-group",
+        action="append",
+        default=[],
+        metavar="G",
+        help="... and that they have this security group; repeats",
+    )
     parser.add_argument("--availability-zone", metavar="ZONE[:HOST]", help="... in this zone")
     parser.add_argument("--host", metavar="HOST", help="... on this host; for admins")
     parser.add_argument(
@@ -58,6 +65,7 @@ def question_body(cloud: Cloud, parsed: argparse.Namespace) -> dict[str, Any]:
         "networks": parsed.network,
         "vnic_type": parsed.vnic_type,
         "trusted": True if parsed.trusted else None,
+        "security_groups": parsed.security_group,
         "availability_zone": parsed.availability_zone,
         "host": parsed.host,
         "hints": hints_of(parsed.hint),

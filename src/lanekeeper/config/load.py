@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -18,9 +19,11 @@ from lanekeeper.config.filter_name import GONE_FILTERS, gone_in_words
 from lanekeeper.config.names import (
     GONE,
     GUIDE_NAMES,
+    LIKENESS,
     MOVED,
     OWN_SECTIONS,
     bounds_in_words,
+    device_option_meant,
     nearest,
     openstack_options,
     options,
@@ -127,7 +130,7 @@ class _Reader:
         if name == "device_spec":
             return tuple(spec for one in self.found[option] for spec in self._specs(one, strict))
         if name == "alias":
-            return tuple(_attempt(one, option, _alias_of(one)) for one in self.found[option])
+            return tuple(self._alias(one, option) for one in self.found[option])
         if option.multiple and option.parse is not None:
             return tuple(
                 _attempt(one, option, partial(option.parse, one.value))
@@ -146,6 +149,12 @@ class _Reader:
             for caution in spec.cautions:
                 self._warn(entry, caution)
         return specs
+
+    def _alias(self, entry: Entry, option: Option) -> alias.Alias:
+        read = _attempt(entry, option, _alias_of(entry))
+        for caution in read.cautions:
+            self._warn(entry, caution)
+        return read
 
     def _value(self, section: type[Section], name: str, option: Option) -> Any:
         if option not in self.found:
@@ -257,8 +266,7 @@ def _field_of(part: str, name: str) -> tuple[type[Section], str, Option]:
 def _alias_of(entry: Entry) -> Callable[[], alias.Alias]:
     def read() -> alias.Alias:
         value = device_spec.decode_json(entry.value, "alias")
-        # VIO's own example names a kind of device only; vSphere knows which ones there are.
-        return alias.Alias.parse(value, source=entry.source, any_device=entry.is_vio)
+        return alias.Alias.parse(value, source=entry.source)
 
     return read
 
@@ -310,9 +318,13 @@ def _refuse_meant(entry: Entry) -> None:
     Nova passes over such a line in silence, and what it should have listed is missing.
 
     Raises:
-        Invalid: a guide prints the key so, or a web page left its marks in it.
+        Invalid: a guide prints the key so, a web page left its marks in it, or it is nearly one
+            that lists devices or their names.
     """
     if entry.is_vio:
+        if close := get_close_matches(entry.key, VIO_NAMES, n=1, cutoff=LIKENESS):
+            hint = f"did you mean {close[0]}?"
+            raise Invalid(f"{entry.source}: there is no key {entry.key}", hint=hint)
         return
     if guide := GUIDE_NAMES.get((entry.section or "pci", entry.key)):
         option, _ = option_at(*guide)
@@ -332,6 +344,8 @@ def _refuse_meant(entry: Entry) -> None:
             f"{entry.source}: {entry.key[:40]!r} is no key: signs of a web page stand in it",
             hint=advice(option, lines) or f"the key is {option.name}",
         )
+    if near := device_option_meant(entry.section or _SECTIONLESS_KEPT, entry.key):
+        raise Invalid(f"{entry.source}: there is no key {entry.key}", hint=f"did you mean {near}?")
 
 
 def _check_together(config: Config, reader: _Reader) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.tree import Config
 
-_LIKENESS = 0.8  # of difflib; 1 is equal
+LIKENESS = 0.8  # of difflib; 1 is equal
 OWN_SECTIONS = frozenset({"lanekeeper", "health"})
 GONE = {
     ("ml2_sriov", "supported_pci_vendor_devs"): "[pci] device_spec says which devices there are",
@@ -84,10 +84,24 @@ def known_keys() -> frozenset[str]:
 def nearest(section: str, key: str) -> str:
     """Return the known name that looks most like this one, or nothing."""
     read = {option.key: option.name for option in options().values()}
-    if close := get_close_matches(key, read, n=1, cutoff=_LIKENESS):
+    if close := get_close_matches(key, read, n=1, cutoff=LIKENESS):
         return read[close[0]]
-    close = get_close_matches(key, openstack_options().get(section, ()), n=1, cutoff=_LIKENESS)
+    close = get_close_matches(key, openstack_options().get(section, ()), n=1, cutoff=LIKENESS)
     return f"[{'DEFAULT' if section == 'default' else section}] {close[0]}" if close else ""
+
+
+@cache
+def device_option_meant(section: str, key: str) -> str:
+    """Return the option that a key of ``[pci]`` or ``[DEFAULT]`` was meant for, if that tells which
+    devices there are or what flavors call them; nothing where somebody reads the key, or nobody
+    can tell.
+    """
+    if section not in ("pci", "default") or key in openstack_options().get(section, ()):
+        return ""
+    named = [options()["pci", name] for name in ("device_spec", "alias")]
+    near = {known: option.name for option in named for _, known, _ in spellings(option)}
+    close = get_close_matches(key, near, n=1, cutoff=LIKENESS)
+    return near[close[0]] if close else ""
 
 
 def bounds_in_words(bounds: msgspec.Meta) -> str:

@@ -7,6 +7,7 @@ reads the pattern, whose every answer is kept, and is planted only when it is fi
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -19,13 +20,15 @@ from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.machine import VfChange
 from lanekeeper.host.scan import Scan
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.host.simulated_mac import own_mac, own_macs
 from lanekeeper.host.tree import plant
 
 
-def planted(home: Path, tree: str | None) -> Path:
+def planted(home: Path, tree: str | None, host_name: str | None = None) -> Path:
     """Plant a machine once; half a tree, from a process that was killed, is planted anew.
 
-    *tree* is a captured machine's text; None is the lab's host after its policy.
+    *tree* is a captured machine's text; None is the lab's host after its policy. It has the MACs of
+    *host_name*; None leaves those that it was captured with.
 
     Raises:
         Invalid: it is no captured machine.
@@ -38,6 +41,8 @@ def planted(home: Path, tree: str | None) -> Path:
             plant_lab(fresh)
         else:
             plant(tree, fresh)
+        if host_name is not None:
+            own_macs(fresh, host_name)
         fresh.rename(home)
     return home
 
@@ -62,10 +67,14 @@ class Pattern(SimulatedMachine):
 
 
 class SharedMachine:
-    """See ``host.machine.Machine``: *pattern*, or what became of it, then in *home*."""
+    """See ``host.machine.Machine``: *pattern*, or what became of it, then in *home*.
 
-    def __init__(self, pattern: Pattern, home: Path) -> None:
+    Its MACs are those of *host_name*.
+    """
+
+    def __init__(self, pattern: Pattern, home: Path, host_name: str) -> None:
         self._pattern = pattern
+        self._host_name = host_name
         self._home = home
         self._lock = Lock()
         self._own = SimulatedMachine(home) if home.exists() else None
@@ -87,15 +96,27 @@ class SharedMachine:
                 fresh = self._home.with_name(f"{self._home.name}.new")
                 shutil.rmtree(fresh, ignore_errors=True)
                 shutil.copytree(self._pattern.root, fresh, symlinks=True)
+                own_macs(fresh, self._host_name)
                 fresh.rename(self._home)
                 self._own = SimulatedMachine(self._home)
             return self._own
 
     def scan(self) -> Scan:
-        return self.now.scan()
+        if self._own is not None:
+            return self._own.scan()
+        found = self._pattern.scan()
+        return replace(found, devices=tuple(map(self._as_own, found.devices)))
 
     def device(self, address: PciAddress) -> PciDevice:
-        return self.now.device(address)
+        if self._own is not None:
+            return self._own.device(address)
+        return self._as_own(self._pattern.device(address))
+
+    def _as_own(self, device: PciDevice) -> PciDevice:
+        """What the pattern has, as this host has it."""
+        if device.mac is None:
+            return device
+        return replace(device, mac=own_mac(self._host_name, device.mac))
 
     def health(self, device: PciDevice) -> Reading:
         return self.now.health(device)

@@ -130,7 +130,7 @@ def test_extra_specs_are_merged_shown_and_removed(http: TestClient) -> None:
 
 def test_values_are_checked_from_286_on(world: Fleet, http: TestClient) -> None:
     flavor_id = make_flavor(http)
-    body = {"extra_specs": {"pci_passthrough:alias": "a1"}}
+    body = {"extra_specs": {"hw:pci_numa_affinity_policy": "near"}}
     path = f"{URL}/flavors/{flavor_id}/os-extra_specs"
     assert world.client(FACE, version="2.86").post(path, json=body).status_code == 400
     assert world.client(FACE, version="2.85").post(path, json=body).status_code == 200
@@ -139,11 +139,30 @@ def test_values_are_checked_from_286_on(world: Fleet, http: TestClient) -> None:
 def test_hole_17_an_unknown_alias_is_refused_at_the_flavor(world: Fleet, http: TestClient) -> None:
     path = f"{URL}/flavors/{make_flavor(http)}/os-extra_specs"
     body = {"extra_specs": {"pci_passthrough:alias": "a1:1,a9:1"}}
-    answer = world.client(FACE, version="2.86").post(path, json=body)
+    for version in ("2.1", "2.85", "2.86"):
+        answer = world.client(FACE, version=version).post(path, json=body)
+        assert answer.status_code == 400
+        message = answer.json()["badRequest"]["message"]
+        assert "PCI alias a9 is not defined" in message
+        assert "a1" in message
+    assert http.get(path).json()["extra_specs"] == {}
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.85", "2.86"])
+@pytest.mark.parametrize(
+    "text",
+    ["a1", "a1:", "a1:x", "a1:-1", "a1:1_0", "a1:1000000000", "a1:1,", "a1:1:2", "", "a1: 2"],
+)
+def test_what_is_no_count_of_an_alias_is_refused_at_the_flavor(
+    world: Fleet, http: TestClient, text: str, version: str
+) -> None:
+    path = f"{URL}/flavors/{make_flavor(http)}/os-extra_specs"
+    old = world.client(FACE, version=version)
+    answer = old.post(path, json={"extra_specs": {"pci_passthrough:alias": text, "a:b": "1"}})
     assert answer.status_code == 400
-    message = answer.json()["badRequest"]["message"]
-    assert "PCI alias a9 is not defined" in message
-    assert "a1" in message
+    assert "is not NAME:COUNT" in answer.json()["badRequest"]["message"]
+    one = old.put(f"{path}/pci_passthrough:alias", json={"pci_passthrough:alias": text})
+    assert one.status_code == 400
     assert http.get(path).json()["extra_specs"] == {}
 
 

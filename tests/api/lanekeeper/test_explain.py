@@ -12,7 +12,9 @@ from lanekeeper.api.compute.face import FACE as COMPUTE
 from lanekeeper.api.lanekeeper.face import FACE
 from lanekeeper.cli.device import list_text
 from lanekeeper.cli.explain import answer_text
+from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.host.host import report_state
+from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.protocol import CleaningState, HostState
 from lanekeeper.store.device.device import devices_to_clean
 
@@ -37,10 +39,8 @@ def flavor(http: TestClient, name: str, alias: str = "") -> str:
     flavor_id = str(http.post("/compute/v2.1/flavors", json=body).json()["flavor"]["id"])
     if alias:
         specs = {"extra_specs": {"pci_passthrough:alias": alias}}
-        # An old microversion, which does not look whether there is such an alias.
-        old = {"OpenStack-API-Version": "compute 2.60"}
         path = f"/compute/v2.1/flavors/{flavor_id}/os-extra_specs"
-        assert http.post(path, json=specs, headers=old).is_success
+        assert http.post(path, json=specs).is_success
     return flavor_id
 
 
@@ -122,10 +122,12 @@ def test_explaining_takes_nothing(world: Fleet, http: TestClient) -> None:
     ],
 )
 def test_a_question_that_names_nothing_is_refused(
-    http: TestClient, asked: dict[str, Any], words: str
+    world: Fleet, http: TestClient, asked: dict[str, Any], words: str
 ) -> None:
     flavor(http, "m1")
-    flavor(http, "unknown-alias", "a9:1")
+    specs = {"pci_passthrough:alias": "a9:1"}  # of which the configuration knew once
+    old = Flavor(id="", name="unknown-alias", vcpus=1, ram_mib=64, disk_gib=1, extra_specs=specs)
+    create_flavor(world.site, old)
     answer = http.post(f"{URL}/explain", json=asked)
     assert answer.status_code == 400
     assert words in answer.json()["error"]["message"]

@@ -65,8 +65,15 @@ def test_an_alias_must_tell_which_devices() -> None:
         with pytest.raises(Invalid, match="needs vendor_id and product_id, or a resource_class"):
             Alias.parse(entry)
     assert Alias.parse({"name": "x", "resource_class": "gpu"}).resource_class == "CUSTOM_GPU"
-    anything = Alias.parse({"name": "x", "device_type": "type-VF"}, any_device=True)
-    assert anything.resource_class is None
+
+
+@pytest.mark.parametrize("kind", ["type-VF", "type-PF", "type-PCI"])
+def test_a_type_alone_means_any_device_of_it(kind: str) -> None:
+    anything = parse_option(f'{{"name": "x", "device_type": "{kind}", "traits": "big"}}')
+    assert (anything.dev_type, anything.resource_class) == (kind, None)
+    assert anything.traits == {"CUSTOM_BIG"}
+    with pytest.raises(Invalid, match="needs vendor_id and product_id, or a resource_class"):
+        Alias.parse({"name": "x", "device_type": kind, "product_id": "0443"})
 
 
 def test_a_misspelt_key_is_named() -> None:
@@ -98,6 +105,22 @@ def test_an_unknown_alias_is_named_with_those_that_exist() -> None:
     with pytest.raises(Invalid) as caught:
         find([], "a9")
     assert "no [pci] alias is defined" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["a,b", "gpu:a16", ":", "a,"])
+def test_a_name_that_no_flavor_can_write_is_refused(name: str) -> None:
+    with pytest.raises(Invalid, match="has a comma or a colon, so no flavor can ask for it") as no:
+        Alias.parse({**QAT, "name": name})
+    assert "NAME:COUNT" in no.value.hint
+
+
+def test_a_key_that_nothing_reads_is_told() -> None:
+    assert Alias.parse(QAT).cautions == ()
+    (caution,) = Alias.parse({**QAT, "capability_type": "pci"}).cautions
+    assert "with it Nova never finds a device" in caution
+    for value in ("usb", 1, None):
+        with pytest.raises(Invalid, match="capability_type"):
+            Alias.parse({**QAT, "capability_type": value})
 
 
 def test_an_option_is_one_object() -> None:

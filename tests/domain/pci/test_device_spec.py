@@ -80,6 +80,12 @@ def test_left_out_with_every_reason(entry: dict[str, Any], reasons: list[str]) -
         ({"vendor-id": "15b3"}, "no key 'vendor-id'", "did you mean 'vendor_id'?"),
         ({"trait": "a"}, "no key 'trait'", "did you mean 'traits'?"),
         ({"physnet": "p"}, "no key 'physnet'", "did you mean 'physical_network'?"),
+        ({"addr": "21:00.0"}, "no key 'addr'", "did you mean 'address'?"),
+        ({"trust": "true"}, "no key 'trust'", "did you mean 'trusted'?"),
+        ({"phys_network": "p"}, "no key 'phys_network'", "did you mean 'physical_network'?"),
+        ({"Phys-Net": "p"}, "no key 'Phys-Net'", "did you mean 'physical_network'?"),
+        ({"prod_id": "10ca"}, "no key 'prod_id'", "did you mean 'product_id'?"),
+        ({"live": "yes"}, "no key 'live'", "A tag of your own is called x_live"),
         ({"device_id": "10ca"}, "no key 'device_id'", "the device's is 'product_id'"),
         ({"vendor_id": 8086}, "vendor_id 8086 must be four hexadecimal digits", ""),
         ({"vendor_id": None}, "vendor_id None must be", ""),
@@ -104,6 +110,27 @@ def test_refused_with_what_would_be_right(entry: Any, message: str, hint: str) -
         DeviceSpec.parse(entry)
     assert hint in caught.value.hint
     assert json.dumps(entry) == before
+
+
+@pytest.mark.parametrize("key", ["nic_speed", "rack", "group", "class", "network", "res", "id"])
+def test_what_is_no_short_form_stays_a_tag(key: str) -> None:
+    (caution,) = DeviceSpec.parse({"vendor_id": "15b3", key: "1"}).cautions
+    assert f"key {key!r} selects nothing" in caution
+
+
+def test_what_is_read_of_ports_devices_alone_is_told() -> None:
+    (caution,) = DeviceSpec.parse({"vendor_id": "15b3", "trusted": "yes"}).cautions
+    assert "'trusted' is read of devices for ports alone" in caution
+    for network in ("physnet1", None):
+        entry = {"vendor_id": "15b3", "trusted": "yes", "physical_network": network}
+        assert DeviceSpec.parse(entry).cautions == ()
+
+
+def test_a_tag_of_ones_own_may_look_like_a_key() -> None:
+    spec = DeviceSpec.parse({"vendor_id": "15b3", "x_addr": "shelf 3", "x_trust": 1})
+    assert (spec.tags, spec.cautions) == ({"x_addr": "shelf 3", "x_trust": "1"}, ())
+    with pytest.raises(Invalid, match="no key 'x_addr'"):
+        DeviceSpec.parse({"x_addr": "shelf 3"}, strict=True)
 
 
 def test_an_unknown_key_is_a_tag_with_a_caution_or_refused_when_strict() -> None:

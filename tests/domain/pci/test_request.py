@@ -85,9 +85,7 @@ def offered(
 
 
 def wanted(text: str = "a1:1", **change: Any) -> Any:
-    alias = Alias.parse(
-        {"name": "a1", "vendor_id": "8086", "product_id": "10ca", **change}, any_device=True
-    )
+    alias = Alias.parse({"name": "a1", "vendor_id": "8086", "product_id": "10ca", **change})
     return flavor_requests([alias], text)[0].alternatives[0]
 
 
@@ -180,7 +178,7 @@ def test_a_class_of_its_own_is_asked_for_by_it() -> None:
 
 
 def test_vios_alias_by_type_takes_any_vf_that_serves_aliases() -> None:
-    alias = Alias.parse({"name": "v", "device_type": "type-VF"}, any_device=True)
+    alias = Alias.parse({"name": "v", "device_type": "type-VF"})
     (request,) = flavor_requests([alias], "v:1")
     alternative = request.alternatives[0]
     assert matches(alternative, offered("1b36", "0010"))

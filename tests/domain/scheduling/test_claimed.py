@@ -9,10 +9,10 @@ import pytest
 from domain.scheduling.hosts import need, pf, vf
 from lanekeeper.domain.scheduling.claimed import claimed, classes_taken, with_ties
 from lanekeeper.domain.scheduling.fit import fit_devices
-from lanekeeper.domain.scheduling.host import HostDevice, HostView, ServerRequest, Standing
+from lanekeeper.domain.scheduling.host import AWAY, HostDevice, HostView, ServerRequest, Standing
 from lanekeeper.domain.scheduling.selection import Choice
 
-TAKEN = [one for one in Standing if one not in (Standing.FREE, Standing.MISSING)]
+TAKEN = [one for one in Standing if one is not Standing.FREE and one not in AWAY]
 
 
 def unit(name: str, *devices: HostDevice) -> tuple[HostDevice, ...]:

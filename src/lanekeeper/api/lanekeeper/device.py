@@ -31,6 +31,7 @@ def _view(device: Device) -> dict[str, object]:
 def index(call: Call[None]) -> dict[str, object]:
     """List devices, at most 1000; of one host with ``?host=NAME``, of one state with ``?state=``.
 
+    ``?address=`` lists those at one PCI address.
     ``?needs_attention=true`` lists those alone that wait for somebody.
     ``?limit=N`` asks for less, ``?marker=ID`` for those after a device: the last of a list before.
     """
@@ -38,6 +39,7 @@ def index(call: Call[None]) -> dict[str, object]:
         call.site,
         call.asked("host"),
         call.asked("state"),
+        address=call.asked("address"),
         waiting=_flag(call, "needs_attention"),
         after=call.asked("marker"),
         limit=_limit(call),

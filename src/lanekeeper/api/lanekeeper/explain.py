@@ -28,6 +28,7 @@ class Asked(Strict, frozen=True):
 
     Attributes:
         networks: a port of *vnic_type* is made on each; *trusted* is what its profile says.
+        security_groups: of the ports that are made, by id or name.
     """
 
     flavor: str
@@ -36,6 +37,7 @@ class Asked(Strict, frozen=True):
     networks: list[str] = field(default_factory=list)
     vnic_type: VnicType = VnicType.DIRECT
     trusted: bool | None = None
+    security_groups: list[str] = field(default_factory=list)
     availability_zone: str | None = None
     host: str | None = None
     hints: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Asked(Strict, frozen=True):
             networks=tuple(self.networks),
             vnic_type=self.vnic_type,
             trusted=self.trusted,
+            security_groups=tuple(self.security_groups),
             zone=self.availability_zone,
             host=self.host,
             hints=self.hints,

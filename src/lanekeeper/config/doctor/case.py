@@ -268,8 +268,7 @@ def _parse(
     try:
         if is_spec:
             return DeviceSpec.parse(mended, source=source), ()
-        any_device = line.assignment.is_vio
-        return Alias.parse(mended, source=source, any_device=any_device), ()
+        return Alias.parse(mended, source=source), ()
     except Error as whole:
         errors = {str(whole): whole}
     base = {} if is_spec else {"name": "a", "vendor_id": "0000", "product_id": "0000"}

@@ -117,8 +117,12 @@ def _capability(_alias: Alias, one: Object) -> bool:
     return "capability_type" in (one.entry or {})
 
 
-def _unnameable(alias: Alias, _one: Object) -> bool:
-    return "," in alias.name or ":" in alias.name
+def _unnameable(case: Case) -> Iterator[Hit]:
+    for one in case.aliases:
+        name = str((one.entry or {}).get("name", ""))
+        if "," in name or ":" in name:
+            says = "no flavor can name this alias, and a start refuses it"
+            yield Hit(one.source, says, "a name without comma and colon", str(one))
 
 
 def _class_and_ids(alias: Alias, one: Object) -> bool:
@@ -182,13 +186,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="alias-any-device",
         severity=Severity.WARNING,
-        what="VIO's alias may name a kind of device only. Then every listed device of that kind "
-        "will do, whatever it is; nova.conf does not allow it.",
+        what="An alias may name a kind of device only, as VIO's page has it. Then every listed "
+        "device of that kind that is not kept for ports will do, whatever it is; Nova refuses it.",
         check=_where(
             _any_device, "any listed device of this kind will do", "vendor_id and product_id"
         ),
-        shows='==> custom.yml <==\nnova_pci_alias: [{"device_type": "type-VF", "name": "v"}]\n',
-        spares=f'==> custom.yml <==\nnova_pci_alias: [{{{_IDS}, "name": "v"}}]\n',
+        shows=_alias('"device_type": "type-VF", "name": "v"'),
+        spares=_alias(f'{_IDS}, "device_type": "type-VF", "name": "v"'),
     ),
     Rule(
         id="alias-without-type",
@@ -213,9 +217,7 @@ RULES: tuple[Rule, ...] = (
         id="alias-name-unusable",
         severity=Severity.ERROR,
         what="A flavor cannot name an alias with a comma or a colon in its name.",
-        check=_where(
-            _unnameable, "no flavor can name this alias", "a name without comma and colon"
-        ),
+        check=_unnameable,
         shows=_alias(f'"name": "gpu:a16", {_IDS}'),
         spares=_alias(f'"name": "gpu-a16", {_IDS}'),
     ),

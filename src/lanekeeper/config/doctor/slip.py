@@ -10,7 +10,6 @@ from lanekeeper.config.doctor.case import Line, Object
 from lanekeeper.config.doctor.reading import COMMENT_INSIDE, INDENTED, UNINDENTED
 from lanekeeper.config.loose_json import LOOSE, SEVERAL
 from lanekeeper.config.names import GUIDE_NAMES
-from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.spec_key import near_miss
 
 _OF_FLAWS = {
@@ -64,6 +63,4 @@ def why_not(one: Object) -> str:
     if one.parsed is None:
         error = one.errors[0]
         return f"{error}: {error.hint}" if error.hint else str(error)
-    if isinstance(one.parsed, Alias) and one.parsed.resource_class is None:
-        return "an alias in nova.conf needs vendor_id and product_id, or a resource_class"
     return ""

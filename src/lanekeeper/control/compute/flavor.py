@@ -115,7 +115,8 @@ def set_specs(
 ) -> Mapping[str, str]:
     """Merge *specs* into a flavor's; *validated* checks the values too, as from 2.86 on.
 
-    Nova finds an alias that is not defined when a server asks for it; here that is told at once.
+    What asks for devices is checked in any case: Nova finds an alias that is not defined, or of
+    which something else than a count is asked, when somebody wants a server, maybe much later.
 
     Raises:
         Invalid: a key or a value cannot be, or it names an alias that is not defined.
@@ -124,7 +125,7 @@ def set_specs(
     check_spelling(specs)
     if validated:
         check_values(specs)
-        flavor_requests(site.config.pci.alias, specs.get(ALIAS_SPEC))
+    flavor_requests(site.config.pci.alias, specs.get(ALIAS_SPEC))
 
     def work(connection: sa.Connection) -> Mapping[str, str]:
         merged = {**_there(connection, flavor_id).extra_specs, **specs}

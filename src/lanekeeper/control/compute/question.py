@@ -34,6 +34,7 @@ class Question:
         image_id: None for a server of which only the rest matters.
         networks: a port is made on each.
         vnic_type, trusted: of the ports that are made.
+        security_groups: of the ports that are made, by id or name.
         zone: ``ZONE`` or ``ZONE:HOST``, as in a creation.
         hints: scheduler hints, as in a creation.
     """
@@ -44,6 +45,7 @@ class Question:
     networks: tuple[str, ...] = ()
     vnic_type: VnicType = VnicType.DIRECT
     trusted: bool | None = None
+    security_groups: tuple[str, ...] = ()
     zone: str | None = None
     host: str | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
@@ -72,6 +74,7 @@ def wants_of(connection: sa.Connection, site: Site, caller: Caller, question: Qu
             *(NicAsked(port_id=_port(connection, caller, wanted)) for wanted in question.ports),
             *made,
         ],
+        security_groups=question.security_groups,
         zone=question.zone,
         host=question.host,
         hints=question.hints,

@@ -17,7 +17,7 @@ from lanekeeper.control.compute.flavor import flavor_seen
 from lanekeeper.control.compute.server_hint import check_hints
 from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics
 from lanekeeper.control.image.image import image_for_server
-from lanekeeper.control.network.port_rules import check_filtered
+from lanekeeper.control.network.port_rules import check_filtered, refuse_unfiltered
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import (
     check_offered,
@@ -102,9 +102,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wants:
-    """What a server needs of its host: *request* is what the scheduler has to find."""
+    """What a server needs of its host: *request* is what the scheduler has to find.
+
+    Attributes:
+        groups: as in ``Order``.
+    """
 
     nics: tuple[Nic, ...]
+    groups: tuple[str, ...] | None
     request: ServerRequest
 
 
@@ -122,9 +127,8 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     flavor = _flavor(connection, caller, asked.flavor_id)
     image = image_of_order(connection, caller, asked.image_id, flavor)
     wants = check_wants(connection, site, caller, asked, flavor=flavor, image=image)
-    groups = _groups(connection, caller, asked)
     if any(nic.port is None for nic in wants.nics):
-        check_filtered(site, VnicType.DIRECT, groups or (), caller.project_id)
+        check_filtered(site, VnicType.DIRECT, wants.groups or (), caller.project_id)
     key = keypair_get(connection, caller.user_id, asked.key_name) if asked.key_name else None
     if asked.key_name and key is None:
         raise Invalid("Invalid key_name provided.", hint="openstack keypair list shows yours")
@@ -134,7 +138,7 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
         flavor=flavor,
         image=image,
         nics=wants.nics,
-        groups=groups,
+        groups=wants.groups,
         public_key=key.public_key if key else None,
         request=wants.request,
         zone=wants.request.zone,
@@ -187,7 +191,10 @@ def check_wants(
         different_host=hints.different_host,
         group=hints.group,
     )
-    return Wants(nics=nics, request=request)
+    groups = _groups(connection, caller, asked)
+    for vnic_type in {card.vnic_type for card in cards if card.network_id}:
+        refuse_unfiltered(site, vnic_type, groups or (), caller.project_id or "")
+    return Wants(nics=nics, groups=groups, request=request)
 
 
 def alias_needs(

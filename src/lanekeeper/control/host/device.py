@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.pci.health import Action, Course, Signal
 from lanekeeper.store.device.device import device_host
@@ -82,19 +83,20 @@ def list_devices(
     host_name: str | None = None,
     state: str | None = None,
     *,
+    address: str | None = None,
     waiting: bool = False,
     after: str | None = None,
     limit: int = PAGE,
 ) -> list[Device]:
-    """Functions that hosts tell of, or one host tells of, by host and address.
+    """Functions that hosts tell of, or one host tells of, by host and address; or at one *address*.
 
     With *waiting* only those for which somebody has to do something: quarantined, spent and clean
     again, not well, or away with a guest. At most *limit* of them, beginning after the one whose id
     is *after*.
 
     Raises:
-        Invalid: there is no such state (the message has those that there are), no such device as
-            *after*, or *limit* is out of bounds.
+        Invalid: *address* is none, there is no such state (the message has those that there are),
+            no such device as *after*, or *limit* is out of bounds.
         NotFound: there is no such host; the hint has some that there are.
     """
     if state is not None and state not in STATES:
@@ -103,6 +105,7 @@ def list_devices(
         raise Invalid(f"limit {limit} is not between 1 and {PAGE}")
     wanted = DeviceFilter(
         host_name=host_name,
+        address=None if address is None else str(PciAddress.parse(address)),
         state=None if state == MISSING else state,
         present=None if state is None else state != MISSING,
         waiting=waiting,
@@ -111,14 +114,15 @@ def list_devices(
     )
     with site.database.read() as connection:
         if host_name is not None:
-            _check_host(connection, host_name)
+            check_host(connection, host_name)
         if after is not None and device_host(connection, after) is None:
             raise Invalid(f"marker: no device has the id {after[:80]}")
         rows, raised = device_rows(connection, wanted), health_raised(connection)
     return [_device(row, _health(site, row, raised)) for row in rows]
 
 
-def _check_host(connection: sa.Connection, name: str) -> None:
+def check_host(connection: sa.Connection, name: str) -> None:
+    """Raises NotFound: no host is called so; the hint has some that there are."""
     known = [record.name for record in host_list(connection)]
     if name in known:
         return

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
+from lanekeeper.control.host.device import check_host
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.store.device.device import device_host
 from lanekeeper.store.device.history import history_list
+from lanekeeper.store.device.listing import DeviceFilter, device_rows
 
 LONGEST = 1000
 
@@ -25,7 +28,7 @@ class DeviceEvent:
         what: claimed, released, cleaning asked for, cleaned, quarantined, reserved, retired or
             returned.
         host: its name; None of one that was removed.
-        holder: the server's id where it was claimed or released; *holder_name* while it exists.
+        holder, holder_name: the server's id and name where it was claimed or released.
         detail: of a cleaning its round, steps, seconds and, where it failed, the reason.
     """
 
@@ -47,7 +50,8 @@ def device_history(
 
     Raises:
         Invalid: *device* is neither an id nor an address, or *limit* is out of bounds.
-        NotFound: no device has the id, and none of which history is kept had it.
+        NotFound: no device has the id or is at the address, and none of which history is kept was;
+            or there is no such host.
     """
     if not 1 <= limit <= LONGEST:
         raise Invalid(f"limit {limit} is not between 1 and {LONGEST}")
@@ -56,8 +60,8 @@ def device_history(
         rows = history_list(
             connection, device_id=device_id, address=address, host_name=host_name, limit=limit
         )
-        if not rows and device_id is not None and device_host(connection, device_id) is None:
-            raise NotFound(f"no device has the id {device_id}")
+        if not rows:
+            _check_known(connection, device_id, address, host_name)
     return [
         DeviceEvent(
             at=row["at"],
@@ -72,6 +76,23 @@ def device_history(
         )
         for row in rows
     ]
+
+
+def _check_known(
+    connection: sa.Connection, device_id: str | None, address: str | None, host_name: str | None
+) -> None:
+    """Tell what has no history from what is not there. Raises NotFound."""
+    if host_name is not None:
+        check_host(connection, host_name)
+    if device_rows(connection, DeviceFilter(id=device_id, address=address, host_name=host_name)):
+        return
+    if device_id is not None:
+        raise NotFound(f"no device has the id {device_id}")
+    where = f" of {host_name}" if host_name is not None else ""
+    raise NotFound(
+        f"no device{where} is at {address}, and none of which history is kept was",
+        hint="lanekeeper device list shows the addresses",
+    )
 
 
 def _named(device: str) -> tuple[str | None, str | None]:

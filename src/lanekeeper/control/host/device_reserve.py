@@ -20,6 +20,7 @@ from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause
 from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.device.device import device_host
+from lanekeeper.store.device.history import What
 from lanekeeper.store.device.listing import DeviceFilter, device_rows
 from lanekeeper.store.device.reserve import reserve_set
 from lanekeeper.store.device.unit import unit_mates
@@ -35,9 +36,12 @@ _NAMED = 3
 def release_device(site: Site, device_id: str) -> Device:
     """Have a device that is spent, set aside or retired serve again, and what belongs with it.
 
+    One that is retired is so no more, whatever its state; if it was spent before, it is again, and
+    returns when that is asked for, too.
+
     Raises:
         NotFound: no device has this id.
-        Conflict: nothing keeps it back, or the cleaning of one of them is not done.
+        Conflict: nothing keeps it back, or the cleaning of one that is not retired is not done.
     """
 
     def check(rows: Sequence[sa.RowMapping]) -> None:
@@ -48,10 +52,17 @@ def release_device(site: Site, device_id: str) -> Device:
                 f"retired: it is {first['state']}",
                 hint="only what is kept back is released",
             )
+        if any(Reserve(row["reserved"]).is_retired for row in rows):
+            return
         if problems := [problem for row in rows if (problem := _not_back(row))]:
             raise _refusal(problems)
 
-    return _change(site, device_id, Reserve.NOT, check)
+    def released(rows: Sequence[sa.RowMapping]) -> Mapping[str, Reserve]:
+        before = {row["id"]: Reserve(row["reserved"]) for row in rows}
+        retired = {id_: one for id_, one in before.items() if one.is_retired}
+        return {id_: one.released for id_, one in (retired or before).items()}
+
+    return _change(site, device_id, released, What.RETURNED, check)
 
 
 def retire_device(site: Site, device_id: str) -> Device:
@@ -60,18 +71,26 @@ def retire_device(site: Site, device_id: str) -> Device:
     Raises:
         NotFound: no device has this id.
     """
-    return _change(site, device_id, Reserve.RETIRED, lambda _: None)
+
+    def retired(rows: Sequence[sa.RowMapping]) -> Mapping[str, Reserve]:
+        return {row["id"]: Reserve(row["reserved"]).retired for row in rows}
+
+    return _change(site, device_id, retired, What.RETIRED, lambda _: None)
 
 
 def _change(
     site: Site,
     device_id: str,
-    reserve: Reserve,
+    decide: Callable[[Sequence[sa.RowMapping]], Mapping[str, Reserve]],
+    what: What,
     check: Callable[[Sequence[sa.RowMapping]], None],
 ) -> Device:
-    """Keep a device back, or no more, with all that belongs together with it, it first."""
+    """Keep a device back, or no more, with all that belongs together with it, it first.
 
-    def work(connection: sa.Connection) -> list[sa.RowMapping]:
+    *decide* says what becomes of each, by its id; of what it leaves out, nothing.
+    """
+
+    def work(connection: sa.Connection) -> list[tuple[sa.RowMapping, Reserve]]:
         home = device_host(connection, device_id)
         if home is None:
             raise NotFound(f"no device has the id {device_id[:80]}")
@@ -82,18 +101,23 @@ def _change(
             for row in device_rows(connection, DeviceFilter(id=one))
         ]
         check(rows)
-        changed = [row for row in rows if row["reserved"] != reserve]
-        for row in changed:
-            reserve_set(connection, row["id"], reserve, site.clock())
+        wanted = decide(rows)
+        changed = [
+            (row, after)
+            for row in rows
+            if (after := wanted.get(row["id"])) not in (None, row["reserved"])
+        ]
+        for row, after in changed:
+            reserve_set(connection, row["id"], after, site.clock(), what=what)
         return changed
 
-    for row in site.database.write(work):
+    for row, after in site.database.write(work):
         log.info(
             "device.reserved",
             host=row["host_name"],
             address=row["address"],
             before=row["reserved"],
-            after=reserve.value,
+            after=after.value,
         )
     return show_device(site, device_id)
 
@@ -203,7 +227,7 @@ def _not_back(row: sa.RowMapping) -> str:
 
 
 def _not_free(row: sa.RowMapping) -> str:
-    if row["reserved"] == Reserve.RETIRED:
+    if Reserve(row["reserved"]).is_retired:
         return f"{row['address']} is retired (lanekeeper device release {row['id']})"
     return f"{row['address']}: {row['unfit']}" if row["unfit"] else ""
 

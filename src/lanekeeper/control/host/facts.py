@@ -20,7 +20,11 @@ from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.resource_class import resource_class_of
 from lanekeeper.protocol import DeviceFact, HostFacts
 from lanekeeper.store.device.card import cards_tell
-from lanekeeper.store.device.device import devices_in_orders, devices_known
+from lanekeeper.store.device.device import (
+    devices_in_orders,
+    devices_known,
+    devices_still_there,
+)
 from lanekeeper.store.device.report import DeviceRow, Merged, devices_merge
 from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.host.host import frozen_report_put, host_facts_set, host_get
@@ -88,7 +92,9 @@ def _take(connection: sa.Connection, *, site: Site, host_id: str, facts: HostFac
     is_new = not devices_known(connection, host_id)  # then nothing can be contradicted
     before = [] if is_new else devices_in_orders(connection, host_id)
     stood = None if is_new else listing_of(connection, record)
-    host_facts_set(connection, host_id, msgspec.to_builtins(facts), now)
+    still = devices_still_there(connection, host_id, facts.unlisted)
+    plain = msgspec.to_builtins(facts) | {"unlisted": still}
+    host_facts_set(connection, host_id, plain, now)
     merged = devices_merge(
         connection,
         host_id,

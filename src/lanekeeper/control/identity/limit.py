@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import IntegrityError
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.identity.project import find_project
 from lanekeeper.control.identity.unique import write_unique
 from lanekeeper.control.site import Site
-from lanekeeper.domain.compute.quota import check_alias, parse_resource
+from lanekeeper.domain.compute.quota import check_alias, of_class, parse_resource
 from lanekeeper.domain.errors import Forbidden, Invalid, NotFound
 from lanekeeper.domain.identity.limit import Limit, RegisteredLimit
 from lanekeeper.store.identity.limit import (
@@ -27,6 +28,9 @@ from lanekeeper.store.identity.limit import (
     registered_limit_list,
     registered_limit_update,
 )
+from lanekeeper.store.placement.resource_name import classes_found
+
+log = structlog.get_logger("lanekeeper.limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,23 @@ def create_registered_limits(site: Site, wanted: Sequence[NewLimit]) -> list[Reg
             registered_limit_insert(connection, one)
 
     write_unique(site, work, _taken("registered limit", [one.resource_name for one in made]))
+    _tell_idle(site, [one.resource_name for one in made])
     return made
+
+
+def _tell_idle(site: Site, resources: Sequence[str]) -> None:
+    """Have the log tell of classes that nothing has: limited for hosts to come, or misspelt."""
+    custom = of_class("CUSTOM_")
+    names = {one.removeprefix(of_class("")) for one in resources if one.startswith(custom)}
+    with site.database.read() as connection:
+        idle = names - classes_found(connection, names)
+    for name in sorted(idle):
+        log.warning(
+            "limit.idle",
+            resource=of_class(name),
+            reason="no device is counted under this class, so nobody is held to the limit yet; "
+            "lanekeeper device list shows the classes that there are",
+        )
 
 
 def update_registered_limit(site: Site, id_: str, values: dict[str, Any]) -> RegisteredLimit:
@@ -104,7 +124,10 @@ def update_registered_limit(site: Site, id_: str, values: dict[str, Any]) -> Reg
         registered_limit_update(connection, id_, values)
         return after
 
-    return write_unique(site, work, _taken("registered limit", [str(values.get("resource_name"))]))
+    taken = _taken("registered limit", [str(values.get("resource_name"))])
+    changed = write_unique(site, work, taken)
+    _tell_idle(site, [changed.resource_name])
+    return changed
 
 
 def delete_registered_limit(site: Site, id_: str) -> None:

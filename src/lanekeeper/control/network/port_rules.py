@@ -157,12 +157,22 @@ def check_filtered(site: Site, vnic_type: VnicType, groups: Iterable[str], proje
     Raises:
         Invalid: code lanekeeper.port.unfiltered.
     """
+    refuse_unfiltered(site, vnic_type, groups, project_id)
     said = site.config.lanekeeper.vf_security_groups
-    void = unfiltered(vnic_type, groups, project_id) if said != "ignore" else ()
-    if not void:
-        return
-    if said == "warn":
+    if said == "warn" and (void := unfiltered(vnic_type, groups, project_id)):
         log.warning("port.unfiltered", vnic_type=vnic_type, security_groups=void)
+
+
+def refuse_unfiltered(
+    site: Site, vnic_type: VnicType, groups: Iterable[str], project_id: str
+) -> None:
+    """The same where nothing is made yet, so that there is nothing to tell of.
+
+    Raises:
+        Invalid: code lanekeeper.port.unfiltered.
+    """
+    void = unfiltered(vnic_type, groups, project_id)
+    if not void or site.config.lanekeeper.vf_security_groups != "refuse":
         return
     raise Invalid(
         f"security group {', '.join(void)} would not be enforced: no packet of a port of type "

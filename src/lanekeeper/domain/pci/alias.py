@@ -22,6 +22,8 @@ from lanekeeper.domain.pci.resource_class import (
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _ID = re.compile(r"[0-9a-f]{4}", re.IGNORECASE | re.ASCII)
 _NAME_MAX = 256
+_ASKABLE = re.compile(r"[^,:]+")
+_CAPABILITY = "pci"  # nova pci/request.py, _ALIAS_CAP_TYPE
 _DEVICE_TYPES = (DeviceType.PCI, DeviceType.PF, DeviceType.VF)
 _KEYS = (
     "name",
@@ -53,6 +55,9 @@ class NumaPolicy(StrEnum):
 class Alias:
     """One ``[pci] alias`` value. Several of one name are alternatives, the first preferred.
 
+    With neither ids nor class any device of its type will do, as VMware's page has it; Nova refuses
+    such a one.
+
     Attributes:
         dev_type: None takes anything but a whole PF.
         resource_class: the class asked for, in full; made from the ids where none is named.
@@ -60,6 +65,7 @@ class Alias:
         live_migratable: None takes devices of either kind.
         project_ids: the projects that may ask for it; None: all. Not a key of Nova's.
         source: where it stands, as in ``nova.conf:12``.
+        cautions: what is taken but says nothing here, one sentence each.
 
     Source: nova ``pci/request.py``, _ALIAS_SCHEMA.
     """
@@ -74,15 +80,15 @@ class Alias:
     live_migratable: bool | None = None
     project_ids: frozenset[str] | None = None
     source: str = field(default="", compare=False)
+    cautions: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
-    def parse(cls, entry: object, *, source: str = "", any_device: bool = False) -> Self:
+    def parse(cls, entry: object, *, source: str = "") -> Self:
         """Check one decoded JSON object; *entry* itself is left untouched.
 
         Args:
             entry: the object.
             source: kept, for messages about this alias.
-            any_device: take an alias with neither ids nor class, as VIO's custom.yml has it.
 
         Raises:
             Invalid: not an object, an unknown key, a value of the wrong type or outside its
@@ -94,19 +100,21 @@ class Alias:
             _check_key(key)
         vendor_id, product_id = _id(entry, "vendor_id"), _id(entry, "product_id")
         named = _text(entry, "resource_class")
-        if not (any_device and vendor_id is product_id is None):
+        dev_type = _choice(entry, "device_type", _DEVICE_TYPES)
+        if dev_type is None or not vendor_id is product_id is None:
             _check_choice(vendor_id, product_id, named)
         return cls(
             name=_name(entry),
             vendor_id=vendor_id,
             product_id=product_id,
-            dev_type=_choice(entry, "device_type", _DEVICE_TYPES),
+            dev_type=dev_type,
             numa_policy=_choice(entry, "numa_policy", NumaPolicy) or NumaPolicy.LEGACY,
             resource_class=_resource_class(vendor_id, product_id, named),
             traits=parse_traits(_text(entry, "traits")),
             live_migratable=_live_migratable(entry),
             project_ids=_project_ids(entry),
             source=source,
+            cautions=_cautions(entry),
         )
 
     def is_for(self, project_id: str | None) -> bool:
@@ -192,8 +200,8 @@ def _check_key(key: object) -> None:
 def _check_choice(vendor_id: int | None, product_id: int | None, named: str | None) -> None:
     if not named and (vendor_id is None or product_id is None):
         raise Invalid(
-            "alias needs vendor_id and product_id, or a resource_class",
-            hint=f"an example: {_EXAMPLE}",
+            "alias needs vendor_id and product_id, or a resource_class, or a device_type alone",
+            hint=f"an example: {_EXAMPLE}; with a device_type alone any device of it will do",
         )
 
 
@@ -211,7 +219,27 @@ def _name(entry: Mapping[str, object]) -> str:
     name = text.strip()
     if not name or len(text) > _NAME_MAX or "\0" in name:
         raise Invalid(f"alias name {text[:40]!r} must have 1 to {_NAME_MAX} characters")
+    if not _ASKABLE.fullmatch(name):
+        raise Invalid(
+            f"alias name {text[:40]!r} has a comma or a colon, so no flavor can ask for it",
+            hint="pci_passthrough:alias is NAME:COUNT[,NAME:COUNT...]; use another name, such as "
+            f"{re.sub('[,:]+', '-', name)[:40]!r}",
+        )
     return name
+
+
+def _cautions(entry: Mapping[str, object]) -> tuple[str, ...]:
+    if "capability_type" not in entry:
+        return ()
+    if _text(entry, "capability_type") != _CAPABILITY:
+        raise Invalid(
+            f"alias capability_type {entry['capability_type']!r} is not {_CAPABILITY!r}",
+            hint="leave it out: nothing reads it",
+        )
+    return (
+        "alias key 'capability_type' says nothing here, and with it Nova never finds a device; "
+        "leave it out",
+    )
 
 
 def _id(entry: Mapping[str, object], name: str) -> int | None:

@@ -40,13 +40,31 @@ class Reserve(StrEnum):
     """Why a device, clean or not, is kept from new guests until somebody asks for its return.
 
     ``SPENT`` is what a guest has been given once, where its entry says ``one_time_use``; it stands
-    from the claim on. ``ASIDE`` was asked for through Placement, ``RETIRED`` by an operator here.
+    from the claim on. ``ASIDE`` was asked for through Placement, ``RETIRED`` by an operator here;
+    what was spent before, ``RETIRED_SPENT``, is spent again when it is retired no more.
     """
 
     NOT = ""
     SPENT = "spent"
     ASIDE = "reserved"
     RETIRED = "retired"
+    RETIRED_SPENT = "retired, spent"
+
+    @property
+    def retired(self) -> Reserve:
+        return Reserve.RETIRED_SPENT if self in _ONCE_SPENT else Reserve.RETIRED
+
+    @property
+    def released(self) -> Reserve:
+        """One step back: whoever wants a spent device that was retired asks for it once more."""
+        return Reserve.SPENT if self is Reserve.RETIRED_SPENT else Reserve.NOT
+
+    @property
+    def is_retired(self) -> bool:
+        return self in (Reserve.RETIRED, Reserve.RETIRED_SPENT)
+
+
+_ONCE_SPENT = frozenset({Reserve.SPENT, Reserve.RETIRED_SPENT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from lanekeeper.domain.pci.address_pattern import AddressExpressions, AddressPat
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.domain.pci.resource_class import normalize_resource_class, parse_traits
-from lanekeeper.domain.pci.spec_key import FLAGS, KNOWN, SELECTORS, TEXTS, check_key
+from lanekeeper.domain.pci.spec_key import FLAGS, KNOWN, OWN_PREFIX, SELECTORS, TEXTS, check_key
 
 _ANYWHERE = AddressPattern()
 _ALIAS_ONLY = frozenset({"device_type", "dev_type", "name", "numa_policy"})
@@ -102,11 +102,18 @@ class DeviceSpec:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What is taken but rarely meant, one sentence each."""
-        return tuple(
+        for_ports = "physical_network" in self.tags
+        idle = (
+            f"device_spec key {key!r} is read of devices for ports alone, and this entry has no "
+            "physical_network"
+            for key in ("trusted",)
+            if key in self.tags and not for_ports
+        )
+        return *idle, *(
             f"device_spec key {key!r} selects nothing and is kept as a tag that nobody reads"
             + ("; it belongs into an alias" if key in _ALIAS_ONLY else "")
             for key in self.tags
-            if key not in KNOWN
+            if key not in KNOWN and not key.startswith(OWN_PREFIX)
         )
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Self
 
 from lanekeeper.domain.pci.address import PciAddress
@@ -60,6 +61,21 @@ def pinned(specs: Sequence[DeviceSpec], pins: Pins) -> tuple[DeviceSpec, ...]:
         spec if one is None else replace(spec, pinned=one.address)
         for spec, one in zip(specs, found, strict=True)
     )
+
+
+def nameless(specs: Sequence[DeviceSpec], devices: Iterable[PciDevice]) -> Iterator[str]:
+    """Tell of each entry of *specs* whose interface is not there, nor was when it was asked."""
+    names = sorted({device.netdev for device in devices if device.netdev})
+    for number, spec in enumerate(specs, 1):
+        if spec.devname is None or spec.pinned is not None or spec.devname in names:
+            continue
+        near = get_close_matches(spec.devname, names, n=1)
+        yield (
+            f"{spec.source or f'device_spec entry {number}'}: no network interface of a PCI device "
+            f"here is called {spec.devname}, so the entry lists nothing; "
+            + (f"did you mean {near[0]}? " if near else "")
+            + "What has a driver for guests has no interface: give its address instead"
+        )
 
 
 def renamed(specs: Sequence[DeviceSpec], devices: Iterable[PciDevice]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from lanekeeper.domain.network.promise import Promise
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.scheduling.host import (
+    AWAY,
     HostDevice,
     HostView,
     ServerRequest,
@@ -83,7 +84,7 @@ def with_ties(devices: tuple[HostDevice, ...]) -> tuple[HostDevice, ...]:
     tying = {
         one.unit
         for one in devices
-        if one.unit is not None and one.standing not in (Standing.FREE, Standing.MISSING)
+        if one.unit is not None and one.standing not in (Standing.FREE, *AWAY)
     }
     if not tying:
         return devices

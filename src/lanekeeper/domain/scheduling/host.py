@@ -33,12 +33,17 @@ class Standing(StrEnum):
     UNFIT = "not well"
     TIED = "tied to a function that is not free"
     BLOCKED = "blocked by its card's other side"
+    UNLISTED = "not listed any more"
     MISSING = "missing"
+
+
+AWAY = frozenset({Standing.UNLISTED, Standing.MISSING})
+"""Its host does not tell of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostDevice:
-    """One listed device; one that its host does not tell of any more is missing.
+    """One listed device; one that its host does not tell of any more is missing, or not listed.
 
     Attributes:
         pf_id: the device that is its PF; None for what is not a VF.

@@ -29,6 +29,11 @@ _REMEDIES: Mapping[Standing, str] = {
         "see why devices are quarantined (lanekeeper device list) and have them cleaned "
         "(lanekeeper device clean ID)"
     ),
+    Standing.UNLISTED: (
+        "have an entry of [pci] device_spec of this host list them again, and the agent read it "
+        "(systemctl reload); what is on the bus and set aside in spite of its entry, lanekeeper "
+        "agent list names"
+    ),
     Standing.MISSING: (
         "see on the host why devices are gone (lspci, dmesg): what is back is offered again by "
         "itself"

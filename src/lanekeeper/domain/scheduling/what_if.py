@@ -21,7 +21,7 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.request import Offered
 from lanekeeper.domain.scheduling.claimed import with_ties
-from lanekeeper.domain.scheduling.host import HostDevice, HostView, Standing
+from lanekeeper.domain.scheduling.host import AWAY, HostDevice, HostView, Standing
 from lanekeeper.domain.topology.cell import MEMORY, Amount, HostCell, pages_of
 
 Ids = tuple[int, int]
@@ -84,7 +84,7 @@ def suppose(
             vfs[device.parent].append(device)
     draft = _Draft(
         view=view,
-        known={one.address: one for one in view.devices if one.standing is not Standing.MISSING},
+        known={one.address: one for one in view.devices if one.standing not in AWAY},
         vfs=vfs,
         vf_ids=vf_ids,
         devices={one.id: one for one in view.devices},
@@ -263,7 +263,7 @@ def _vfs(draft: _Draft, pf: PciDevice) -> Iterator[HostDevice]:
     told = {str(vf.address) for vf in draft.vfs.get(pf.address, ())}
     for one in draft.devices.values():
         is_new = one.address.startswith(f"{pf.address} VF ")
-        if is_new or (one.address in told and one.standing is not Standing.MISSING):
+        if is_new or (one.address in told and one.standing not in AWAY):
             yield one
 
 

@@ -49,6 +49,7 @@ _RESERVED: Mapping[str, Standing] = {
     Reserve.SPENT: Standing.SPENT,
     Reserve.ASIDE: Standing.RESERVED,
     Reserve.RETIRED: Standing.RETIRED,
+    Reserve.RETIRED_SPENT: Standing.RETIRED,
 }
 
 
@@ -82,7 +83,7 @@ def _host_views(
     host_ids: Sequence[str] | None,
 ) -> tuple[HostView, ...]:
     zones, aggregates = places
-    devices, stocks = _devices(connection, host_ids), _stocks(connection, host_ids)
+    stocks = _stocks(connection, host_ids)
     generations, cells = _generations(connection, host_ids), host_cells(connection, host_ids)
     servers = _servers(connection, host_ids)
     query = (
@@ -94,13 +95,16 @@ def _host_views(
             host.c.frozen_reason,
             host.c.seen_at,
             host.c.facts["mappings"].label("mappings"),  # the rest of it is long
+            host.c.facts["unlisted"].label("unlisted"),
             *(host.c.facts[name].label(name) for name in _PLATFORM),
             resource_provider.c.generation.label("provider_generation"),
         )
         .outerjoin(resource_provider, resource_provider.c.id == host.c.id)
         .order_by(host.c.name)
     )
-    rows = connection.execute(_only(query, host.c.id, host_ids)).mappings()
+    rows = connection.execute(_only(query, host.c.id, host_ids)).mappings().all()
+    unlisted = {row["id"]: row["unlisted"] or {} for row in rows}
+    devices = _devices(connection, host_ids, unlisted)
     return tuple(
         HostView(
             id=row["id"],
@@ -206,9 +210,14 @@ def _stocks(
 
 
 def _devices(
-    connection: sa.Connection, host_ids: Sequence[str] | None
+    connection: sa.Connection,
+    host_ids: Sequence[str] | None,
+    unlisted: Mapping[str, Mapping[str, str]],
 ) -> dict[str, list[HostDevice]]:
-    """Host id to its listed devices, by address; those that are missing, too."""
+    """Host id to its listed devices, by address; those that are away, too.
+
+    Of these *unlisted* has, by host, those that are only not listed any more: ids by address.
+    """
     query = (
         sa.select(
             device.c.id,
@@ -247,11 +256,12 @@ def _devices(
     cards = bandwidth_stocks(connection, host_ids)
     for row in connection.execute(_only(query, device.c.host_id, host_ids)).mappings():
         stocks = cards.get(row["bandwidth_provider_id"] or "")
-        devices[row["host_id"]].append(_device(row, stocks))
+        still = unlisted.get(row["host_id"], {})
+        devices[row["host_id"]].append(_device(row, stocks, still))
     return devices
 
 
-def _device(row: sa.RowMapping, stocks: Stocks | None) -> HostDevice:
+def _device(row: sa.RowMapping, stocks: Stocks | None, unlisted: Mapping[str, str]) -> HostDevice:
     return HostDevice(
         id=row["id"],
         address=row["address"],
@@ -262,7 +272,7 @@ def _device(row: sa.RowMapping, stocks: Stocks | None) -> HostDevice:
             row["tags"],
             pf_driver=row["pf_driver"],
         ),
-        standing=_standing(row),
+        standing=_standing(row, unlisted),
         unfit=row["unfit"],
         pf_id=row["pf_id"],
         parts_held=row["parts_held"] or 0,
@@ -276,7 +286,7 @@ def _device(row: sa.RowMapping, stocks: Stocks | None) -> HostDevice:
     )
 
 
-def _standing(row: sa.RowMapping) -> Standing:
+def _standing(row: sa.RowMapping, unlisted: Mapping[str, str]) -> Standing:
     """Where a device stands; a clean one may be kept back, unfit, tied to one that is not free, or
     blocked by its card, held or dirty the other way.
     """
@@ -284,7 +294,8 @@ def _standing(row: sa.RowMapping) -> Standing:
     if standing is not Standing.FREE or row["free"]:
         return standing
     if not row["present"]:
-        return Standing.MISSING
+        ids = f"{row['vendor_id']}:{row['product_id']}"
+        return Standing.UNLISTED if unlisted.get(row["address"]) == ids else Standing.MISSING
     if row["reserved"]:
         return _RESERVED[row["reserved"]]
     if row["unfit"]:

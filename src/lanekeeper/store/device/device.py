@@ -86,6 +86,20 @@ def devices_known(connection: sa.Connection, host_id: str) -> bool:
     return connection.execute(mine).first() is not None
 
 
+def devices_still_there(
+    connection: sa.Connection, host_id: str, unlisted: Mapping[str, str]
+) -> dict[str, str]:
+    """Those of *unlisted*, ids by address, that were known at their address: not listed any more.
+
+    A host has many functions that nobody ever listed; nothing is kept of those.
+    """
+    if not unlisted:
+        return {}
+    mine = sa.select(device.c.address).where(device.c.host_id == host_id)
+    known = set(connection.scalars(mine))
+    return {address: ids for address, ids in unlisted.items() if address in known}
+
+
 def devices_in_orders(connection: sa.Connection, host_id: str) -> list[tuple[Any, ...]]:
     """What a host's orders say of its devices: equal before and after means orders still hold."""
     rows = connection.execute(

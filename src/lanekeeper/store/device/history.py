@@ -61,7 +61,10 @@ def history_write(
 
 
 def holdings_of(connection: sa.Connection, consumer_id: str) -> dict[str, dict[str, Any]]:
-    """Device id to what is to be known of a claim when it has ended: since when, whose, as what."""
+    """Device id to what is to be known of a claim when it has ended: since when, whose, as what.
+
+    The holder's name, too: it goes with the server.
+    """
     query = (
         sa.select(
             claim.c.device_id,
@@ -69,9 +72,11 @@ def holdings_of(connection: sa.Connection, consumer_id: str) -> dict[str, dict[s
             claim.c.alias,
             device.c.resource_class,
             consumer.c.project_id,
+            server.c.name,
         )
         .join(device, device.c.id == claim.c.device_id)
         .outerjoin(consumer, consumer.c.id == claim.c.consumer_id)
+        .outerjoin(server, server.c.id == claim.c.consumer_id)
         .where(claim.c.consumer_id == consumer_id)
     )
     return {
@@ -80,6 +85,7 @@ def holdings_of(connection: sa.Connection, consumer_id: str) -> dict[str, dict[s
             "project_id": row.project_id,
             "resource_class": row.resource_class,
             "alias": row.alias,
+            "holder_name": row.name,
         }
         for row in connection.execute(query)
     }
@@ -101,9 +107,18 @@ def history_list(
 ) -> list[sa.RowMapping]:
     """Of one device, or of all that have been at an address, the latest first.
 
-    With the host's name (None of a host that was removed), the holder's name while there is such
-    a server, and its project.
+    With the host's name (None of a host that was removed), the holder's name and its project.
     """
+    ended = device_event.alias("ended")
+    last_name = (
+        sa.select(sa.func.max(ended.c.detail["holder_name"].as_string()))
+        .where(
+            ended.c.device_id == device_event.c.device_id,
+            ended.c.consumer_id == device_event.c.consumer_id,
+            ended.c.what == What.RELEASED,
+        )
+        .scalar_subquery()
+    )
     project = (
         sa.select(sa.func.max(server_event.c.project_id))
         .where(server_event.c.server_id == device_event.c.consumer_id)
@@ -113,7 +128,7 @@ def history_list(
         sa.select(
             device_event,
             host.c.name.label("host_name"),
-            server.c.name.label("holder_name"),
+            sa.func.coalesce(server.c.name, last_name).label("holder_name"),
             project.label("project_id"),
         )
         .outerjoin(host, host.c.id == device_event.c.host_id)

@@ -26,6 +26,7 @@ class DeviceFilter:
     id: str | None = None
     host_id: str | None = None
     host_name: str | None = None
+    address: str | None = None
     state: str | None = None
     provider_id: str | None = None
     resource_class: str | None = None
@@ -63,6 +64,7 @@ def device_rows(connection: sa.Connection, wanted: DeviceFilter = EVERY) -> list
         (device.c.id, wanted.id),
         (device.c.host_id, wanted.host_id),
         (host.c.name, wanted.host_name),
+        (device.c.address, wanted.address),
         (device.c.state, wanted.state),
         (device.c.provider_id, wanted.provider_id),
         (device.c.resource_class, wanted.resource_class),

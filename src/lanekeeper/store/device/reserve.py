@@ -17,17 +17,29 @@ _WHAT: Mapping[Reserve, What] = {
     Reserve.SPENT: What.RESERVED,
     Reserve.ASIDE: What.RESERVED,
     Reserve.RETIRED: What.RETIRED,
+    Reserve.RETIRED_SPENT: What.RETIRED,
 }
 
 
-def reserve_set(connection: sa.Connection, device_id: str, reserve: Reserve, now: datetime) -> None:
-    """Keep a device back, or have it serve again with ``Reserve.NOT``. A holder keeps it."""
+def reserve_set(
+    connection: sa.Connection,
+    device_id: str,
+    reserve: Reserve,
+    now: datetime,
+    *,
+    what: What | None = None,
+) -> None:
+    """Keep a device back, or have it serve again with ``Reserve.NOT``. A holder keeps it.
+
+    *what* is noted of it; None: what *reserve* says.
+    """
     connection.execute(
         device.update()
         .where(device.c.id == device_id)
         .values(reserved=reserve, generation=device.c.generation + 1)
     )
-    history_write(connection, [device_place(connection, device_id)], _WHAT[reserve], now)
+    noted = what or _WHAT[reserve]
+    history_write(connection, [device_place(connection, device_id)], noted, now)
 
 
 def held_once_spend(connection: sa.Connection, host_id: str) -> None:
