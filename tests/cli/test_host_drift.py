@@ -19,6 +19,10 @@ from lanekeeper.domain.hostplan.persistence import (
     UNIT_LINK,
     WRITTEN,
 )
+from lanekeeper.host.deadline import deadline, moment
+from lanekeeper.host.hold import guard_file
+from lanekeeper.host.journal import DIRECTORY, Course, journals
+from lanekeeper.host.lock import watching
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.main import main
 
@@ -159,16 +163,17 @@ def test_an_unfinished_change_is_drift(host: Drifting) -> None:
     path = host.root / "var/lib/lanekeeper-host/changes/000001.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     before = path.read_bytes()
-    assert host.drift(1)["unfinished"] == [{"id": 1, "course": "forward"}]
+    assert host.drift(1)["unfinished"] == [{"id": 1, "course": "forward", "standing": "cut off"}]
     assert "`lanekeeper host rollback` takes it back" in host.text()
     assert path.read_bytes() == before
     assert "change 1 was cut off; `lanekeeper host apply` goes on with it first" in host.text()
 
 
 def test_a_change_that_waits_for_its_confirmation_was_not_cut_off(host: Drifting) -> None:
-    path = host.root / "var/lib/lanekeeper-host/changes/000001.jsonl"
-    path.write_text(path.read_text().replace('"applied"', '"waiting for confirmation"'))
-    text = host.text()
+    (change,) = journals(host.root / DIRECTORY)
+    change.mark_course(Course.UNCONFIRMED, deadline=deadline(moment(host.root), 600))
+    with watching(guard_file(host.root / DIRECTORY, 1)):
+        text = host.text()
     assert "change 1 waits for its confirmation: `lanekeeper host confirm 1` keeps it" in text
     assert "cut off" not in text
 

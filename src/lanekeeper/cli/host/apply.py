@@ -17,7 +17,6 @@ from lanekeeper.cli.host.changing import (
     executor_of,
     guardian_of,
     unfinished_of,
-    unfinished_text,
 )
 from lanekeeper.cli.host.image import apply_image
 from lanekeeper.cli.host.output import show
@@ -26,6 +25,7 @@ from lanekeeper.cli.host.planning import known_devices, plan_here
 from lanekeeper.cli.host.policy import Source
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
+from lanekeeper.cli.host.unfinished import unfinished_text
 from lanekeeper.domain.hostplan.action import TakeEdit, WriteFile
 from lanekeeper.domain.hostplan.management import management_touched
 from lanekeeper.domain.hostplan.observed import HostFacts
@@ -57,7 +57,7 @@ def apply_host(arguments: argparse.Namespace) -> int:
         if unfinished is not None:
             host = read_host(target.root, program())
             found = _planned(arguments, policy, host, target)
-            if unfinished.is_of_another(wanted) and found.refusals:
+            if unfinished.change.is_of_another(wanted) and found.refusals:
                 return show_plan(arguments, policy, host, found, unfinished)
             print(unfinished_text(unfinished, wanted), file=sys.stderr)
         with interruption() as interrupted:

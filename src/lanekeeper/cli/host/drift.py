@@ -11,23 +11,27 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import changes_of, unfinished_text
+from lanekeeper.cli.host.changing import changes_of, now_of
 from lanekeeper.cli.host.image import image_of, plan_for
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.planning import plan_after
 from lanekeeper.cli.host.target import target_of
+from lanekeeper.cli.host.unfinished import unfinished_json, unfinished_text
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
+from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Journal, digest, journals
 from lanekeeper.host.policy_file import load_policy, read_policy
+from lanekeeper.host.unfinished import Standing, Unfinished, unfinished
 from lanekeeper.host.written import EDITED, Edited, edited
 
 
 def drift_host(arguments: argparse.Namespace) -> int:
     """Say what is not as the last apply left it; 1 when anything is. Changes nothing."""
+    now: Now = moment
     if arguments.offline:
         image = image_of(arguments)
         changes = journals(image.changes)
@@ -36,19 +40,19 @@ def drift_host(arguments: argparse.Namespace) -> int:
         files = edited(image.locate, changes)
     else:
         with target_of(arguments) as target:
-            changes = journals(changes_of(target))
+            changes, now = journals(changes_of(target)), now_of(target)
             policy, wrong = _policy(target.root / POLICY_FILE, changes)
             host = read_host(target.root, program())
             found = Plan() if policy is None else plan_after(policy, host, changes)
             root = target.root
             files = edited(lambda name, _: root / name, changes)
-    open_ends = [change for change in changes if not change.is_finished]
+    open_ends = [unfinished(change, now) for change in changes if not change.is_finished]
     document: dict[str, Any] = {
         "change": next((c.id for c in reversed(changes) if c.course is Course.APPLIED), None),
         "policy": policy and digest(policy.text),
         "policy_file": wrong,
         "files": [asdict(file) for file in files],
-        "unfinished": [{"id": c.id, "course": c.course} for c in open_ends],
+        "unfinished": [*map(unfinished_json, open_ends)],
         **view.plan_json(found),
     }
     text = [*_text(found, files, open_ends, wrong)]
@@ -84,13 +88,14 @@ def _policy(kept: Path | None, changes: Sequence[Journal]) -> tuple[Policy | Non
 
 
 def _text(
-    found: Plan, files: Sequence[Edited], unfinished: Sequence[Journal], wrong: str
+    found: Plan, files: Sequence[Edited], open_ends: Sequence[Unfinished], wrong: str
 ) -> Iterator[str]:
     if wrong:
         yield f"the kept policy cannot be applied: {wrong}"
-    for change in unfinished:
-        yield unfinished_text(change, None)
-        yield "    `lanekeeper host rollback` takes it back"
+    for left in open_ends:
+        yield unfinished_text(left, None)
+        if left.standing is Standing.CUT_OFF:
+            yield "    `lanekeeper host rollback` takes it back"
     for file in files:
         yield f"/{file.path} {file.what} since change {file.change}{_meaning(file)}"
         yield from (f"    {line}" for line in file.diff)

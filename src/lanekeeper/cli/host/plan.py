@@ -7,18 +7,19 @@ import argparse
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import unfinished_of, unfinished_text
+from lanekeeper.cli.host.changing import unfinished_of
 from lanekeeper.cli.host.image import plan_image
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.planning import plan_here
 from lanekeeper.cli.host.policy import policy_of
 from lanekeeper.cli.host.target import target_of
+from lanekeeper.cli.host.unfinished import unfinished_json, unfinished_text
 from lanekeeper.domain.hostplan.nova_conf import nova_conf, sriov_nic
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.facts import read_host
-from lanekeeper.host.journal import Journal
+from lanekeeper.host.unfinished import Unfinished
 
 
 def plan_host(arguments: argparse.Namespace) -> int:
@@ -37,7 +38,7 @@ def show_plan(
     policy: Policy,
     host: HostFacts,
     found: Plan,
-    unfinished: Journal | None = None,
+    unfinished: Unfinished | None = None,
 ) -> int:
     """Print the plan, and which change has to be brought to its end before it."""
     is_done = found.is_empty and not found.left_out and unfinished is None
@@ -50,7 +51,7 @@ def show_plan(
     text = [*first, *view.plan_text(found)]
     for name, lines in sections.items():
         text += ["", f"[{name}]", *lines] if lines else []
-    left = {} if unfinished is None else {"id": unfinished.id, "course": unfinished.course}
+    left = unfinished_json(unfinished)
     conf = {"nova_conf": list(sections["pci"]), "sriov_nic": list(sections["sriov_nic"])}
     show(arguments, {**view.plan_json(found), **conf, "unfinished": left}, text)
     return exit_code.DONE if is_done else exit_code.NO
