@@ -12,7 +12,6 @@ from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.changing import changes_of, unfinished_of
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.planning import plan_after
 from lanekeeper.cli.host.policy import policy_at, policy_path
 from lanekeeper.cli.host.target import Target, target_of
 from lanekeeper.cli.host.unfinished import unfinished_text
@@ -25,6 +24,7 @@ from lanekeeper.domain.hostplan.findings.policy import (
     policy_findings,
 )
 from lanekeeper.host.journal import DIRECTORY, Journal, journals
+from lanekeeper.host.planning import plan_after
 from lanekeeper.host.survey import read_survey
 from lanekeeper.host.unfinished import Standing
 

@@ -14,7 +14,6 @@ from lanekeeper.cli.host.called import program
 from lanekeeper.cli.host.changing import changes_of, now_of
 from lanekeeper.cli.host.image import image_of, plan_for
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.planning import plan_after
 from lanekeeper.cli.host.target import target_of
 from lanekeeper.cli.host.unfinished import unfinished_json, unfinished_text
 from lanekeeper.domain.errors import Invalid
@@ -24,6 +23,7 @@ from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Journal, digest, journals
+from lanekeeper.host.planning import plan_after
 from lanekeeper.host.policy_file import load_policy, read_policy
 from lanekeeper.host.unfinished import Standing, Unfinished, unfinished
 from lanekeeper.host.written import EDITED, Edited, edited

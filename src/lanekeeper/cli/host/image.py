@@ -12,7 +12,6 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.output import report, show
-from lanekeeper.cli.host.planning import earlier_policies
 from lanekeeper.cli.host.policy import policy_at
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.unfinished import unfinished_json, unfinished_text
@@ -29,6 +28,7 @@ from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
 from lanekeeper.host.journal import Course, Journal, one_policy
+from lanekeeper.host.planning import earlier_policies
 from lanekeeper.host.policy_file import placed
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.unfinished import Unfinished, unfinished_in

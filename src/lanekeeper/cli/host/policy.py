@@ -41,6 +41,10 @@ class Source:
         self._once: Policy | None = None
 
     @property
+    def is_named(self) -> bool:
+        return self._arguments.policy is not None
+
+    @property
     def is_kept(self) -> bool:
         named: Path | None = self._arguments.policy
         return named is None or os.path.realpath(named) == os.path.realpath(self._kept)

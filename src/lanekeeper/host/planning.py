@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from lanekeeper.cli.host.changing import changes_of
-from lanekeeper.cli.host.target import Target
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import SetVfCount
 from lanekeeper.domain.hostplan.dropped import dropped, dropped_arguments
@@ -19,23 +17,22 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.replaced import identities_of_rules, replaced_refusals
 from lanekeeper.domain.hostplan.step import Plan
-from lanekeeper.host.journal import STANDING, Journal, StepState, devices_left, journals
+from lanekeeper.host.journal import STANDING, Journal, StepState, devices_left
 from lanekeeper.host.policy_file import load_policy, placed
 
 
 def plan_here(
     policy: Policy,
     host: HostFacts,
-    target: Target,
+    changes: Sequence[Journal],
     accepted: Collection[str] = (),
     *,
     rest: bool = False,
 ) -> Plan:
-    """Plan, and name what an earlier policy asked for that stays. Raises HostFault.
+    """Plan, and name what an earlier policy asked for that stays, by the *changes* made here.
 
     *rest*: entries that are refused are left out.
     """
-    changes = journals(changes_of(target))
     planner = partial(plan_after, policy, host, changes, accepted)
     found = plan_rest(planner) if rest else planner()
     standing = [each for each in changes if each.course in STANDING]
