@@ -34,6 +34,10 @@ class Source(Protocol):
         """Whether whoever applies named it: another one that was cut off is not gone on with."""
 
     @property
+    def is_kept(self) -> bool:
+        """Whether it is the policy that the machine keeps, named or not."""
+
+    @property
     def is_gone(self) -> bool:
         """Whether it is the policy that the machine keeps, which is not there any more."""
 
@@ -135,7 +139,7 @@ class Bringing:
     def _propose(self, watch: Callable[[int], None]) -> Proposal:
         planned = self.plan()
         found, host = planned.plan, planned.host
-        if not self.source.is_named and not found.refusals:
+        if self.source.is_kept and not found.refusals:
             found = replace(found, steps=(*self._edited(planned.policy), *found.steps))
         self.found = found
         known = known_devices(host, self._changes())
@@ -149,7 +153,7 @@ class Bringing:
         """Take an edit of the kept policy into the change, so that it goes back with it."""
         before = journal.text_left(self._executor.directory, POLICY_FILE)
         now = policy.text
-        if policy.persist and before not in (None, now):
+        if before not in (None, now):
             undo = WriteFile(POLICY_FILE, before)
             yield Step(TakeEdit(POLICY_FILE, now), (undo,), "it was edited since the last change")
 
