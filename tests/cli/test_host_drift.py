@@ -155,8 +155,12 @@ def test_without_a_kept_policy_the_last_one_applied_counts(
 def test_where_nothing_was_ever_applied_there_is_nothing_to_compare_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert Drifting(tmp_path / "machine", capsys).call("drift") == 2
+    host = Drifting(tmp_path / "machine", capsys)
+    assert host.call("drift") == 2
     assert "nothing was applied here" in capsys.readouterr().err
+    (error,) = host.drift(2)["errors"]
+    assert "nothing was applied here" in error["message"]
+    assert "`lanekeeper host apply --policy FILE` comes first" in error["hint"]
 
 
 def test_an_unfinished_change_is_drift(host: Drifting) -> None:
