@@ -523,6 +523,38 @@ def test_after_a_reboot_the_policy_before_is_applied_and_not_the_unconfirmed_alo
     assert world.state() == confirmed
 
 
+@pytest.mark.parametrize("spoiled", ["version: 1\npfs: [", "version: 1\npfss: []\n"])
+def test_a_kept_policy_that_makes_no_sense_keeps_nothing_from_going_back_at_boot(
+    program: Program, spoiled: str
+) -> None:
+    world = program.world
+    kept = world.root / "etc/lanekeeper/host-policy.yaml"
+    program.policy.write_text(FIRST)
+    assert program.apply("--confirm-within", "0").returncode == 0
+    program.policy.write_text(FIRST.replace("vfs: 3", "vfs: 5"))
+    assert program.apply().returncode == 0
+    os.kill(program.guardian(2), signal.SIGKILL)  # the power fails
+    kept.write_text(spoiled)
+    (world.root / BOOT_ID).write_text("boot-2\n")
+    done = program.run("apply", "--policy", str(kept), *AT_BOOT)
+    assert "Change 2 is taken back" in done.stdout
+    assert done.returncode == 0, done.stderr  # the policy from before it is there again
+    assert kept.read_text() == FIRST
+    assert [world.machine.device(pf).num_vfs for pf in (PF, OTHER_PF)] == [3, 2]
+
+
+def test_after_a_reboot_another_policy_is_applied_in_its_place(program: Program) -> None:
+    world = program.world
+    assert program.apply().returncode == 0
+    os.kill(program.guardian(), signal.SIGKILL)
+    (world.root / BOOT_ID).write_text("boot-2\n")
+    program.policy.write_text(OTHER)
+    done = program.apply()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Change 1 is taken back" in done.stdout
+    assert world.machine.device(OTHER_PF).num_vfs == 2
+
+
 def test_a_policy_from_a_pipe_is_read_once_whatever_has_to_be_finished_before(
     program: Program,
 ) -> None:

@@ -105,6 +105,10 @@ class Bringing:
         """Bring what was left to its end; None when nothing was. Raises as ``Executor.resume``."""
         return self._executor.resume(self.wanted())
 
+    def take_back(self) -> Outcome | None:
+        """Settle what can only go back; a policy that makes no sense is no reason to leave it."""
+        return self._executor.resume()
+
     def is_end(self, left: Outcome) -> bool:
         """Whether nothing is to be applied after *left*, which has been settled.
 

@@ -30,6 +30,12 @@ class Unfinished:
     change: Journal
     standing: Standing
 
+    @property
+    def goes_back(self) -> bool:
+        """Whether it can only go back, whichever policy is wanted: nobody confirmed it in time."""
+        waits = self.standing in (Standing.WAITS, Standing.UNWATCHED)
+        return self.change.is_held and not waits
+
 
 def unfinished_in(directory: Path, now: Now) -> Unfinished | None:
     """Return the change that is not finished; None where all are. Raises HostFault."""

@@ -18,6 +18,7 @@ from lanekeeper.cli.host.policy import Source
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.cli.host.unfinished import unfinished_text
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.apply import Stop, never
 from lanekeeper.host.bring import Bringing, Terms
@@ -31,11 +32,15 @@ def apply_host(arguments: argparse.Namespace) -> int:
     if arguments.offline:
         return apply_image(arguments)
     with target_of(arguments) as target:
-        source = Source(arguments, target)
-        source.read()  # of a pipe, say: as long as a signal still ends it
+        source, unfinished = Source(arguments, target), unfinished_of(target)
+        try:
+            source.read()  # of a pipe, say: as long as a signal still ends it
+        except Invalid:
+            if arguments.dry_run or unfinished is None or not unfinished.goes_back:
+                raise
         if arguments.dry_run:
             bringing = _bringing(arguments, target, source, never)
-            return show_plan(arguments, bringing.plan(), unfinished_of(target))
+            return show_plan(arguments, bringing.plan(), unfinished)
         require_changeable(target)
         with interruption() as interrupted:
             bringing = _bringing(arguments, target, source, interrupted.reason)
@@ -55,11 +60,15 @@ def _bring(
     arguments: argparse.Namespace, target: Target, bringing: Bringing, interrupted: Interruption
 ) -> int:
     unfinished = unfinished_of(target)
-    if unfinished is not None:
-        if bringing.is_refused_before(unfinished.change):
-            return show_plan(arguments, bringing.plan(), unfinished)
-        print(unfinished_text(unfinished, bringing.wanted()), file=sys.stderr)
-    left = bringing.settle()
+    if unfinished is not None and unfinished.goes_back:  # whatever the policy says now
+        print(unfinished_text(unfinished, None), file=sys.stderr)
+        left = bringing.take_back()
+    else:
+        if unfinished is not None:
+            if bringing.is_refused_before(unfinished.change):
+                return show_plan(arguments, bringing.plan(), unfinished)
+            print(unfinished_text(unfinished, bringing.wanted()), file=sys.stderr)
+        left = bringing.settle()
     if left is not None:
         if not arguments.json:  # told now: what is read next may make no sense
             show(arguments, {}, view.outcome_text(left))
