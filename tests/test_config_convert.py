@@ -53,6 +53,18 @@ def test_an_old_file_is_written_in_todays_form_with_its_comments(tmp_path: Path)
     }
 
 
+@pytest.mark.parametrize("line", ["this \u201cline\u201d says\u00a0nothing", "  [pci", "= nothing"])
+def test_a_line_that_cannot_be_read_is_handed_back_as_it_stands(tmp_path: Path, line: str) -> None:
+    found = converted(f"[DEFAULT]\n{line}\nmy_ip = 192.0.2.1\n", tmp_path)
+    assert found.files["nova.conf"] == (
+        "[DEFAULT]\n# left for you to decide: the line cannot be read\n"
+        f"#{line}\nmy_ip = 192.0.2.1\n"
+    )
+    assert [(note.source.line, note.reason) for note in found.left] == [
+        (2, "the line cannot be read")
+    ]
+
+
 @pytest.mark.parametrize("head", ["", "[DEFAULT]\n"])
 def test_a_key_that_moved_is_written_in_its_section_of_today(tmp_path: Path, head: str) -> None:
     text = f"{head}scheduler_available_filters=nova.scheduler.filters.all_filters\n"
@@ -82,7 +94,7 @@ def test_what_cannot_be_understood_is_kept_as_a_comment(tmp_path: Path) -> None:
     text = "[pci]\ndevice_spec = 8086:10ca\n[DEFAULT]\nreserved_host_cpus = many\n$ ls\n"
     found = converted(text, tmp_path)
     assert len(found.left) == 3
-    for line in ("#device_spec = 8086:10ca", "#reserved_host_cpus = many", "# $ ls"):
+    for line in ("#device_spec = 8086:10ca", "#reserved_host_cpus = many", "#$ ls"):
         assert f"{line}\n" in found.files["nova.conf"]
     load(write_new(found.files, tmp_path / "new"))
 

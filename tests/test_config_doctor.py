@@ -131,6 +131,19 @@ def test_each_wrong_key_of_one_entry_is_told(look: Looker) -> None:
         assert wrong in words
 
 
+def test_ids_with_digits_in_another_order_have_the_meant_device_as_the_nearest(
+    look: Looker,
+) -> None:
+    ids = '"vendor_id": "8086", "product_id": "0a45"'
+    entry = f"[pci]\ndevice_spec = {{{ids}}}\n"
+    ((_, summary, _),) = look.said(entry, "host-spec-idle", on_host=True)
+    assert "(8086:0a54, type-PCI): product_id is 0a54, not 0a45" in summary
+    alias = f'alias = {{"name": "a", {ids}}}'
+    text = f'[pci]\ndevice_spec = {{"vendor_id": "8086"}}\n{alias}\n'
+    ((_, summary, _),) = look.said(text, "host-alias-nothing", on_host=True)
+    assert "(8086:0a54, type-PCI): product_id is 0a54, not 0a45" in summary
+
+
 def test_an_entry_that_matches_nothing_names_the_nearest_and_the_first_field(look: Looker) -> None:
     text = f'[pci]\ndevice_spec = {{{VF}, "address": "0000:3b:1f.*"}}\n'
     ((_, summary, _),) = look.said(text, "host-spec-idle", on_host=True)

@@ -19,6 +19,10 @@ from lanekeeper.domain.hostplan.persistence import (
     UNIT_LINK,
     WRITTEN,
 )
+from lanekeeper.host.deadline import deadline, moment
+from lanekeeper.host.hold import guard_file
+from lanekeeper.host.journal import DIRECTORY, Course, journals
+from lanekeeper.host.lock import watching
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.main import main
 
@@ -82,7 +86,7 @@ def test_the_kept_file_itself_may_say_that_nothing_is_kept(host: Drifting) -> No
     assert host.call("apply") == 0
     assert path.exists()
     assert not (host.root / UNIT_LINK).is_symlink()
-    assert host.drift(1)["steps"] == []  # the file differs from what was written, nothing else
+    assert host.drift(0)["steps"] == []
 
 
 def test_vfs_that_went_away(host: Drifting) -> None:
@@ -151,24 +155,29 @@ def test_without_a_kept_policy_the_last_one_applied_counts(
 def test_where_nothing_was_ever_applied_there_is_nothing_to_compare_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert Drifting(tmp_path / "machine", capsys).call("drift") == 2
+    host = Drifting(tmp_path / "machine", capsys)
+    assert host.call("drift") == 2
     assert "nothing was applied here" in capsys.readouterr().err
+    (error,) = host.drift(2)["errors"]
+    assert "nothing was applied here" in error["message"]
+    assert "`lanekeeper host apply --policy FILE` comes first" in error["hint"]
 
 
 def test_an_unfinished_change_is_drift(host: Drifting) -> None:
     path = host.root / "var/lib/lanekeeper-host/changes/000001.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     before = path.read_bytes()
-    assert host.drift(1)["unfinished"] == [{"id": 1, "course": "forward"}]
+    assert host.drift(1)["unfinished"] == [{"id": 1, "course": "forward", "standing": "cut off"}]
     assert "`lanekeeper host rollback` takes it back" in host.text()
     assert path.read_bytes() == before
     assert "change 1 was cut off; `lanekeeper host apply` goes on with it first" in host.text()
 
 
 def test_a_change_that_waits_for_its_confirmation_was_not_cut_off(host: Drifting) -> None:
-    path = host.root / "var/lib/lanekeeper-host/changes/000001.jsonl"
-    path.write_text(path.read_text().replace('"applied"', '"waiting for confirmation"'))
-    text = host.text()
+    (change,) = journals(host.root / DIRECTORY)
+    change.mark_course(Course.UNCONFIRMED, deadline=deadline(moment(host.root), 600))
+    with watching(guard_file(host.root / DIRECTORY, 1)):
+        text = host.text()
     assert "change 1 waits for its confirmation: `lanekeeper host confirm 1` keeps it" in text
     assert "cut off" not in text
 
@@ -209,3 +218,16 @@ def test_the_units_are_what_systemd_reads(tmp_path: Path) -> None:
     assert (done.returncode, [line for line in done.stderr.splitlines() if "drift" in line]) == (
         *(0, []),
     )
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["as it is kept", "by its name"])
+def test_an_edit_that_is_not_to_be_kept_is_applied_and_no_drift_any_more(
+    host: Drifting, named: bool
+) -> None:
+    kept = host.root / POLICY
+    edit = kept.read_text().replace("persist: true", "persist: false")
+    kept.write_text(edit)
+    assert host.drift(1)
+    assert host.call("apply", *(("--policy", str(kept)) if named else ())) == 0
+    assert host.drift(0)["files"] == []
+    assert kept.read_text() == edit

@@ -214,6 +214,18 @@ def test_a_move_can_be_done_twice_and_without_the_vf(switched: Path) -> None:
         assert ports(switched) == before
 
 
+def test_a_representor_that_comes_back_leaves_the_bridge_that_remembers_it(switched: Path) -> None:
+    """No plan knows that: before the VF is there, nothing tells the name of its representor."""
+    machine = SimulatedMachine(switched)
+    actor = Actor(switched, machine, machine.run)
+    before = ports(switched)
+    actor.do(AddBridge("br-other"))
+    for _ in range(2):
+        actor.do(AddPort("br-other", CARD, 1))
+        assert ports(switched)["br-other"] == {"br-other", "enp225s0npf0vf1"}
+        assert ports(switched)["br-vf"] == before["br-vf"] - {"enp225s0npf0vf1"}
+
+
 def test_a_simulated_switch_refuses_what_a_real_one_does(switched: Path) -> None:
     machine = SimulatedMachine(switched)
     actor = Actor(switched, machine, machine.run)
@@ -221,7 +233,7 @@ def test_a_simulated_switch_refuses_what_a_real_one_does(switched: Path) -> None
         actor.do(AddPort("br-other", CARD, 1))
     actor.do(AddBridge("br-other"))
     with pytest.raises(HostFault, match="is actually attached to bridge br-vf"):
-        actor.do(AddPort("br-other", CARD, 1))
+        actor.do(AddPort("br-other", CARD))
     with pytest.raises(HostFault, match="bridge br-other does not have a port"):
         actor.do(RemovePort("br-other", CARD, 1))
 

@@ -142,6 +142,15 @@ def test_another_way_to_keep_vfs_is_one(tmp_path: Path) -> None:
     assert lost.subject == "0000:e1:00.0 (enp225s0np0)"
 
 
+@pytest.mark.parametrize("name", ["mlx5_core", "mlx5-core"])
+def test_both_dashes_of_a_module_are_one(tmp_path: Path, name: str) -> None:
+    unit = "- etc/systemd/system/multi-user.target.wants/lanekeeper-host.service\n"
+    option = f"etc/modprobe.d/mlx.conf = options {name} max_vfs=2\\noptions igb max_vfs=2\n"
+    assert "vfs-not-persistent" not in summaries(unit + option, tmp_path / "file")
+    boot = f"proc/cmdline = quiet {name}.max_vfs=2 igb.max_vfs=2\n"
+    assert "vfs-not-persistent" not in summaries(unit + boot, tmp_path / "boot")
+
+
 def test_people_read_errors_first_and_programs_everything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,7 @@ from lanekeeper.host.lock import is_watched, locked, watching
 from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.proposal import Hold, Proposal
+from lanekeeper.host.unfinished import Standing, unfinished
 
 POLICY = """\
 version: 1
@@ -145,7 +146,7 @@ def test_what_is_confirmed_in_time_stays(world: World) -> None:
     world.apply()
     applied = world.state()
     world.clock.sleep(119)
-    confirm(world.changes, 1, world.clock)
+    confirm(world.executor(), 1)
     assert world.guard() is None
     world.clock.sleep(1000)
     assert world.executor().resume() is None
@@ -161,21 +162,22 @@ def test_a_clock_that_jumps_confirms_nothing_and_ends_nothing(world: World) -> N
     with pytest.raises(Conflict, match="waits for its confirmation"):
         world.executor().resume()
     world.clock.moment = Moment("boot-1", 1121.0, NOON - timedelta(days=400))
-    with pytest.raises(Conflict, match="too late: change 1 had until 12:02:00 UTC"):
-        confirm(world.changes, 1, world.clock)
-    assert world.guard() is not None
+    late = confirm(world.executor(), 1)
+    assert late is not None
+    assert "nobody confirmed it in time: it had until 12:02:00 UTC" in late.failure
+    assert world.guard() is None
     assert world.state() == world.before
 
 
 def test_confirming_what_does_not_wait_is_refused(world: World) -> None:
     def refused(kind: type[Exception], number: int, message: str, hint: str) -> None:
         with pytest.raises(kind, match=message) as caught:
-            confirm(world.changes, number, world.clock)
+            confirm(world.executor(), number)
         assert hint in getattr(caught.value, "hint", "")
 
     refused(NotFound, 1, "nothing was ever applied here", "")
     world.apply(text=OTHER)
-    confirm(world.changes, 1, world.clock)
+    confirm(world.executor(), 1)
     refused(Conflict, 1, r"it is applied \(confirmed\)", "no change waits for it")
     world.apply()
     refused(Conflict, 1, "change 1 waits for no confirmation", "change 2 waits for it")
@@ -215,7 +217,7 @@ def test_whoever_comes_while_the_guardian_looks_waits_for_it(world: World, verb:
         "rollback": executor.rollback,
         "rollback_to": partial(executor.rollback_to, 0),
         "resume": executor.resume,
-        "confirm": partial(confirm, world.changes, 1, world.clock),
+        "confirm": partial(confirm, executor, 1),
     }
     looks = threading.Event()
 
@@ -236,7 +238,7 @@ def test_whoever_comes_while_the_guardian_looks_waits_for_it(world: World, verb:
 def test_a_guardian_reads_no_journal_but_its_own(world: World) -> None:
     """A damaged one must not keep the host cut off."""
     world.apply(text=OTHER)
-    confirm(world.changes, 1, world.clock)
+    confirm(world.executor(), 1)
     world.apply(text=POLICY.replace("kernel_arguments: [iommu=pt]\n", "persist: false\n"))
     journal.file_of(world.changes, 1).write_text("what\n")
     undone = world.guard(2)
@@ -521,6 +523,38 @@ def test_after_a_reboot_the_policy_before_is_applied_and_not_the_unconfirmed_alo
     assert world.state() == confirmed
 
 
+@pytest.mark.parametrize("spoiled", ["version: 1\npfs: [", "version: 1\npfss: []\n"])
+def test_a_kept_policy_that_makes_no_sense_keeps_nothing_from_going_back_at_boot(
+    program: Program, spoiled: str
+) -> None:
+    world = program.world
+    kept = world.root / "etc/lanekeeper/host-policy.yaml"
+    program.policy.write_text(FIRST)
+    assert program.apply("--confirm-within", "0").returncode == 0
+    program.policy.write_text(FIRST.replace("vfs: 3", "vfs: 5"))
+    assert program.apply().returncode == 0
+    os.kill(program.guardian(2), signal.SIGKILL)  # the power fails
+    kept.write_text(spoiled)
+    (world.root / BOOT_ID).write_text("boot-2\n")
+    done = program.run("apply", "--policy", str(kept), *AT_BOOT)
+    assert "Change 2 is taken back" in done.stdout
+    assert done.returncode == 0, done.stderr  # the policy from before it is there again
+    assert kept.read_text() == FIRST
+    assert [world.machine.device(pf).num_vfs for pf in (PF, OTHER_PF)] == [3, 2]
+
+
+def test_after_a_reboot_another_policy_is_applied_in_its_place(program: Program) -> None:
+    world = program.world
+    assert program.apply().returncode == 0
+    os.kill(program.guardian(), signal.SIGKILL)
+    (world.root / BOOT_ID).write_text("boot-2\n")
+    program.policy.write_text(OTHER)
+    done = program.apply()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Change 1 is taken back" in done.stdout
+    assert world.machine.device(OTHER_PF).num_vfs == 2
+
+
 def test_a_policy_from_a_pipe_is_read_once_whatever_has_to_be_finished_before(
     program: Program,
 ) -> None:
@@ -544,10 +578,45 @@ def test_a_guardian_that_was_killed_leaves_it_to_the_next_command(program: Progr
     assert program.apply("--confirm-within", "1").returncode == 0
     os.kill(program.guardian(), signal.SIGKILL)
     time.sleep(1.1)
-    late = program.run("confirm", "1")
-    assert (late.returncode, "too late" in late.stderr) == (1, True)
     assert program.run("apply", "--policy", str(program.policy)).returncode == 1
     assert program.world.state() == program.world.before
+
+
+def test_who_confirms_too_late_where_the_guardian_was_killed_takes_it_back(
+    program: Program,
+) -> None:
+    assert program.apply("--confirm-within", "1").returncode == 0
+    os.kill(program.guardian(), signal.SIGKILL)
+    time.sleep(1.1)
+    late = program.run("confirm", "1")
+    assert (late.returncode, "too late" in late.stderr) == (1, True)
+    assert "Change 1 is taken back" in late.stdout
+    assert program.world.state() == program.world.before
+
+
+def test_a_change_that_nobody_takes_back_is_told_with_the_command_that_does(
+    program: Program,
+) -> None:
+    assert program.apply("--confirm-within", "9").returncode == 0
+    os.kill(program.guardian(), signal.SIGKILL)
+    alone = program.run("drift").stdout
+    assert "its guardian is gone, so it does not go back by itself" in alone
+    assert "`lanekeeper host confirm 1` keeps it" in alone
+    (program.world.root / BOOT_ID).write_text("boot-2\n")  # its time is over
+    over = "and its guardian is gone: `lanekeeper host apply` or `lanekeeper host rollback`"
+    for verb in ("drift", "plan", "changes", "check"):
+        assert over in program.run(verb).stdout
+    findings = json.loads(program.run("check", "--json").stdout)["findings"]
+    (found,) = [each for each in findings if each["id"] == "change-unfinished"]
+    assert (found["severity"], "lanekeeper host apply" in found["fix"]) == ("error", True)
+
+
+def test_a_change_whose_guardian_is_about_to_take_it_back_is_told_so(world: World) -> None:
+    world.apply()
+    world.clock.sleep(200)
+    with watching(guard_file(world.changes, 1)):
+        assert unfinished(world.change(), world.clock).standing is Standing.DUE
+    assert unfinished(world.change(), world.clock).standing is Standing.OVERDUE
 
 
 def test_two_who_watch_one_change_wait_for_each_other(world: World) -> None:

@@ -408,3 +408,18 @@ def test_a_change_of_an_image_that_was_cut_off_is_told(
     assert host("apply", debian, "--policy", str(other)) == 0
     assert "(it is of another policy)" in capsys.readouterr().err
     assert not (debian / "etc/modprobe.d/lanekeeper.conf").exists(), "it was taken back"
+
+
+@pytest.mark.parametrize("verb", ["check", "show", "adopt"])
+def test_what_is_about_devices_takes_no_image_and_says_what_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    (tmp_path / "etc").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["host", verb, "--root", str(tmp_path), "--offline"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"host {verb} is about devices, and an image has none" in said
+    assert "`lanekeeper host plan --offline`" in said
+    assert main(["host", verb, "--root", str(tmp_path)]) == 2
+    assert "if it is an image, `host plan`, `apply`" in capsys.readouterr().err

@@ -182,3 +182,27 @@ def test_an_image_has_it_on_a_continued_line_too(tmp_path: Path) -> None:
     file.write_text("# one\noptions igb \\\n max_vfs=7\n")
     (said,) = max_vfs_of_image(read_host(tmp_path))
     assert said == "/etc/modprobe.d/igb.conf:2: options igb max_vfs=7"
+
+
+@pytest.mark.parametrize(
+    "line", ["options igb max_vfs=7\n", "options igb RSS=1 \\\n  max_vfs=7\n# options of mine\n"]
+)
+def test_a_policy_that_is_not_kept_gives_the_line_back(tmp_path: Path, line: str) -> None:
+    machine = simulated(tmp_path)
+    file = tmp_path / "etc/modprobe.d/igb.conf"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(line)
+    actor, changes = Actor(tmp_path, machine, machine.run), tmp_path / journal.DIRECTORY
+    apply(plan(load_policy(POLICY, "p"), read_host(tmp_path)).steps, actor, changes)
+    commented = file.read_text()
+    passing = load_policy(f"{POLICY}persist: false\n", "p")
+    apply(plan(passing, read_host(tmp_path)).steps, actor, changes)
+    assert file.read_text() == line
+    assert plan(passing, read_host(tmp_path)).is_empty
+    rollback(actor, changes)
+    assert file.read_text() == commented
+    edited = commented.replace("max_vfs=7", "max_vfs=5")
+    file.write_text(edited.replace("options igb RSS=1\n", "options igb RSS=4\n"))
+    steps = plan(passing, read_host(tmp_path)).steps
+    was_changed = "RSS" in line  # what stood beside it was edited
+    assert was_changed != any("igb.conf" in str(step.do) for step in steps)

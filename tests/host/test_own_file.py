@@ -62,6 +62,17 @@ def test_a_directory_and_a_dead_link_where_files_belong(
     assert f"/{UNIT_FILE}: there is a link to no file, and a file" in said
 
 
+@pytest.mark.parametrize("name", [UNIT_FILE, "etc/modules-load.d"])
+def test_a_dead_link_of_an_image_is_told_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    simulated(tmp_path)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).symlink_to("/proc/self/status")  # which is there in the running system
+    said = refused(tmp_path, capsys, "--root", str(tmp_path), "--offline")
+    assert f"/{name}: there is a link to no " in said
+
+
 def test_a_unit_of_an_older_release_is_written_anew_and_comes_back(tmp_path: Path) -> None:
     simulated(tmp_path)
     program = "/usr/bin/lanekeeper"

@@ -82,6 +82,19 @@ def test_the_hint_says_what_would_be_right(text: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
+def test_a_key_that_stands_twice_hides_nothing_else() -> None:
+    text = GOOD + "    vfs: {what: 3, what: 4}\nkernel_arguments: [intel_iommu=pt]\npersst: true\n"
+    with pytest.raises(Invalid) as caught:
+        load_policy(text, "p")
+    told = str(caught.value).splitlines()
+    assert [line.split(":")[1] for line in told] == ["5", "5", "6", "7"]
+    assert "pfs[0].vfs: stands twice" in told[0]
+    assert "pfs[0].vfs.what: stands twice" in told[1]
+    assert "persst: unknown key" in told[3]
+    with pytest.raises(Invalid, match=r"(?s)p:5:5: pfs\[0\]\.vfs: stands twice.*p:6:7: .*alias"):
+        load_policy(GOOD + "    vfs: 3\ntags: *a\n", "p")
+
+
 def test_files_that_cannot_be_policies(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="cannot be read: No such file"):
         read_policy(tmp_path / "absent")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from host.planted import NVME, OTHER_PF, PF, simulated
+from lanekeeper.host.simulated_bus import insert_card
 from lanekeeper.main import main
 
 DEVICE = f'version: 1\ndevices: [{{device: "{NVME}", alias: disk}}]\n'
@@ -60,6 +61,62 @@ def test_another_card_at_the_address_is_refused_until_it_is_accepted(
     assert call(tmp_path, "apply", text, "--accept-replaced", str(address)) == 0
     assert call(tmp_path, "apply", text) == 0
     assert call(tmp_path, "plan", text) == 0
+
+
+OLD, NEW = "00-1b-21-ff-ff-aa-01-01", "00-1b-21-ff-ff-aa-02-02"
+
+
+def test_another_card_of_the_same_model_is_refused_until_it_is_accepted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: str
+) -> None:
+    simulated(tmp_path)
+    text = PFS + kept
+    insert_card(tmp_path, PF, OLD)
+    assert call(tmp_path, "apply", text) == 0
+    insert_card(tmp_path, PF, NEW)
+    insert_card(tmp_path, OTHER_PF, OLD)
+    model = ids(tmp_path, PF)
+    for verb in ("plan", "check", "drift", "apply"):
+        capsys.readouterr()
+        assert call(tmp_path, verb, text) == 1, verb
+        said = capsys.readouterr().out
+        assert "device-replaced" in said, verb
+        assert f"{model} with serial number {NEW} is at {PF}" in said
+        assert f"found {model} with serial number {OLD}" in said
+        assert f"(that one is at {OTHER_PF} now)" in said
+    assert f'or serial: "{NEW}" beside its address' in said
+    assert call(tmp_path, "apply", text, "--accept-replaced", str(PF)) == 0
+    assert call(tmp_path, "plan", text) == 0
+
+
+def test_a_card_that_cannot_tell_its_number_now_is_not_another_one(tmp_path: Path) -> None:
+    simulated(tmp_path)
+    insert_card(tmp_path, PF, OLD)
+    config = tmp_path / "sys/bus/pci/devices" / str(PF) / "config"
+    assert call(tmp_path, "apply", PFS) == 0
+    config.write_bytes(bytes(64))  # all that who is not root is shown
+    assert call(tmp_path, "plan", PFS) == 0
+    assert call(tmp_path, "apply", PFS.replace("vfs: 2", "vfs: 3")) == 0
+    insert_card(tmp_path, PF, NEW)  # the number from before is still known
+    assert call(tmp_path, "plan", PFS.replace("vfs: 2", "vfs: 3")) == 1
+
+
+def test_another_of_the_kind_that_an_entry_means_is_told_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated(tmp_path)
+    insert_card(tmp_path, PF, OLD)
+    kind = f'{{address: "{PF}", ids: "{ids(tmp_path, PF)}"}}'
+    text = f"version: 1\npfs: [{{pf: {kind}, vfs: 2}}]\n"
+    assert call(tmp_path, "apply", text) == 0
+    insert_card(tmp_path, PF, NEW)
+    capsys.readouterr()
+    assert call(tmp_path, "plan", text) == 0
+    assert "device-exchanged" in capsys.readouterr().out
+    assert call(tmp_path, "apply", text) == 0
+    capsys.readouterr()
+    assert call(tmp_path, "plan", text) == 0
+    assert "device-exchanged" not in capsys.readouterr().out
 
 
 def test_the_unit_does_not_bind_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,3 +167,17 @@ def test_a_capture_keeps_no_secret_of_a_file_that_speaks_of_vfs(tmp_path: Path) 
     assert "secret" not in text
     lines = read_survey(plant(text, tmp_path / "b")).boot
     assert (lines[-1].number, lines[-1].text) == (4, "total-vfs=4")
+
+
+def test_a_file_with_two_names_is_read_once(tmp_path: Path) -> None:
+    """Red Hat has /etc/rc.local as a link to rc.d/rc.local."""
+    plant(HEALTHY, tmp_path)
+    script = "echo 2 > /sys/class/net/ens1/device/sriov_numvfs\n"
+    (tmp_path / "etc/rc.d").mkdir()
+    (tmp_path / "etc/rc.d/rc.local").write_text(script)
+    (tmp_path / "etc/rc.local").unlink()
+    (tmp_path / "etc/rc.local").symlink_to("rc.d/rc.local")
+    survey = read_survey(tmp_path)
+    assert [line.path for line in survey.boot] == ["etc/rc.local"]
+    found = [each.subject for each in check(survey) if each.id == "vfs-from-rc-local"]
+    assert found == ["/etc/rc.local"]

@@ -105,7 +105,7 @@ class Executor:
                 return None
             now = self.now()
             thin(self.directory, now.boot)
-            hold = proposal.hold
+            hold, devices = proposal.hold, proposal.devices
             head = Head(
                 tuple(proposal.steps),
                 began=now.wall,
@@ -113,7 +113,8 @@ class Executor:
                 version=__version__,
                 policy=proposal.policy,
                 hold_s=None if hold is None else hold.seconds,
-                devices=None if proposal.devices is None else dict(proposal.devices),
+                devices=None if devices is None else {at: one.ids for at, one in devices.items()},
+                serials={at: one.serial for at, one in (devices or {}).items() if one.serial},
             )
             journal = begin(self.directory, head)
             if hold is not None:

@@ -20,7 +20,6 @@ from lanekeeper import crash
 from lanekeeper.domain.errors import Conflict, HostFault, NotFound
 from lanekeeper.host.apply import Executor, Stop
 from lanekeeper.host.attribute import refusals
-from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.journal import Course, Journal, file_of, journals, load
 from lanekeeper.host.lock import PATIENCE_S, is_watched, locked, watching
 from lanekeeper.host.outcome import Outcome
@@ -39,27 +38,30 @@ def guard_file(directory: Path, number: int) -> Path:
     return directory / f"{number:06d}.guard"
 
 
-def confirm(directory: Path, number: int, now: Now = moment) -> None:
-    """Keep change *number*, which waits for that.
+def confirm(executor: Executor, number: int) -> Outcome | None:
+    """Keep change *number*, which waits for that; None when it is kept.
+
+    Where its time is over it goes back at once: its guardian may be gone. What became of it is
+    returned then.
 
     Raises:
         NotFound: no change has that number.
-        Conflict: it does not wait, its time is over, or another change is at work.
+        Conflict: it does not wait, or another change is at work.
         HostFault: the journal cannot be read or written.
     """
+    directory = executor.directory
     if not directory.is_dir():
         raise NotFound(f"there is no change {number}: nothing was ever applied here")
     with locked(directory, PATIENCE_S):
         changes = journals(directory)
         journal = _wanted(changes, number)
-        assert journal.deadline is not None
-        if not journal.deadline.left_s(now()):
-            raise Conflict(
-                f"too late: change {number} had until {journal.deadline.wall:%H:%M:%S} UTC, "
-                "or until the reboot, and goes back",
-                hint="`lanekeeper host changes` shows whether it has; apply again",
-            )
+        until = journal.deadline
+        assert until is not None
+        if not until.left_s(executor.now()):
+            had = f"it had until {until.wall:%H:%M:%S} UTC, or until the reboot"
+            return executor.settle(journal, f"nobody confirmed it in time: {had}")
         journal.mark_course(Course.APPLIED, "confirmed")
+        return None
 
 
 def _wanted(changes: Sequence[Journal], number: int) -> Journal:

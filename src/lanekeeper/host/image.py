@@ -115,7 +115,12 @@ class Image:
                 found = [f"{f}/{name}".lstrip("/") for f, name in inner if fnmatchcase(name, part)]
             else:
                 found = [f"{f}/{part}".lstrip("/") for f in found]
-        return (name for name in found if os.path.lexists(self.at(name).parent))
+        return (name for name in found if os.path.lexists(self._parent(name)))
+
+    def _parent(self, name: str) -> Path:
+        """Return the directory that *name* itself is in, wherever a link in its place leads."""
+        with refusals(f"look at {self.root / name}"):
+            return inside(self.root, name).parent
 
     def _copy_directory(self, name: str, to: Path) -> None:
         """Make it without what is in it; of what is none that it is there is all that counts."""
@@ -123,6 +128,8 @@ class Image:
             is_there, path = os.path.lexists(inside(self.root, name)), self.at(name)
             if path.is_dir():
                 to.mkdir(parents=True, exist_ok=True)
+            elif is_there and inside(self.root, name).is_symlink():
+                _dead_link(to)
             elif is_there:
                 to.touch()
 
@@ -135,6 +142,8 @@ class Image:
                 to.symlink_to(link.readlink())
                 return
             if not path.exists():
+                if link.is_symlink() and name in WRITTEN:
+                    _dead_link(to)
                 return
         if path.is_dir():
             to.mkdir(parents=True, exist_ok=True)
@@ -144,6 +153,12 @@ class Image:
             data = b"" if name.startswith(_BY_NAME) else read_bytes(str(path), _FILE_BYTES_MAX)
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(data or b"")
+
+
+def _dead_link(at: Path) -> None:
+    """Make a link to nothing: where the image's own leads may be there in the running system."""
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.symlink_to(f".{at.name}.of-the-image")
 
 
 class _FilesOnly:

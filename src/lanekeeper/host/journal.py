@@ -25,6 +25,7 @@ from lanekeeper import crash
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.action import Change, Passing, WriteFile
 from lanekeeper.domain.hostplan.persistence import CHANGES
+from lanekeeper.domain.hostplan.replaced import Identity
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.deadline import Deadline
@@ -71,6 +72,7 @@ class Head(msgspec.Struct, frozen=True):
         hold_s: how long it waits for its confirmation; None for one that needs none.
         boot: the kernel's id of the boot it was made in; empty when not known.
         devices: ids of the functions that the policy meant, by address; None when not known.
+        serials: their serial numbers, of those that told one.
     """
 
     steps: tuple[Step, ...]
@@ -81,6 +83,7 @@ class Head(msgspec.Struct, frozen=True):
     hold_s: float | None = None
     boot: str = ""
     devices: dict[str, str] | None = None
+    serials: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _StepMark(msgspec.Struct, frozen=True, tag="step"):
@@ -290,10 +293,13 @@ def text_left(directory: Path, path: str, before: int | None = None) -> str | No
     return left
 
 
-def devices_left(changes: Sequence[Journal]) -> dict[str, str] | None:
+def devices_left(changes: Sequence[Journal]) -> dict[str, Identity] | None:
     """The functions that the last of *changes* which stands was about; None where none says so."""
-    told = (change.head.devices for change in reversed(changes) if change.course in STANDING)
-    return next((each for each in told if each is not None), None)
+    for change in reversed(changes):
+        head = change.head
+        if change.course in STANDING and head.devices is not None:
+            return {at: Identity(ids, head.serials.get(at, "")) for at, ids in head.devices.items()}
+    return None
 
 
 def journals(directory: Path) -> list[Journal]:

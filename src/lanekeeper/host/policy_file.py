@@ -47,13 +47,17 @@ def load_policy(text: str, source: str) -> Policy:
     try:
         document = Document(text)
     except YamlInvalid as error:
-        raise _placed(error, source) from error
-    try:
-        return parse_policy(document.value, text, source)
-    except PolicyInvalid as error:
-        found = [_located(part, document, source) for part in error.parts]
-        found.sort(key=lambda each: each.line)
+        found = [_placed(each, source) for each in (*error.before, error)]
         raise PolicyFileInvalid.joined(found) from error
+    found = [_placed(each, source) for each in document.doubles]
+    try:
+        policy = parse_policy(document.value, text, source)
+    except PolicyInvalid as error:
+        found += [_located(part, document, source) for part in error.parts]
+    if found:
+        found.sort(key=lambda each: each.line)
+        raise PolicyFileInvalid.joined(found)
+    return policy
 
 
 def placed(found: Plan, policy: Policy) -> Plan:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lanekeeper.domain.hostplan.replaced import Identities
 from lanekeeper.domain.hostplan.step import Step
 
 
@@ -30,14 +31,14 @@ class Proposal:
         steps: none where nothing is to do, or something is refused.
         policy: the text that they were planned from.
         hold: None for a change that needs no confirmation.
-        devices: ids of the functions that the policy means, by address.
+        devices: what the functions are that the policy means, by address.
         has_news: whether these are to be kept in mind even where no step is to be done.
     """
 
     steps: Sequence[Step]
     policy: str = ""
     hold: Hold | None = None
-    devices: Mapping[str, str] | None = None
+    devices: Identities | None = None
     has_news: bool = False
 
     @property

@@ -39,8 +39,13 @@ class SimulatedSwitch:
         """Do ``ovs-vsctl`` with *arguments*. Raises HostFault: it does not run, or knows it not."""
         if not self._settings_file.is_file():
             raise HostFault("ovs-vsctl: unix:/run/openvswitch/db.sock: database connection failed")
-        for command in _commands(arguments):
-            self._do(command)
+        before = self._bridges()
+        try:
+            for command in _commands(arguments):
+                self._do(command)
+        except HostFault:
+            self._write_bridges(before)  # all commands of a call are one transaction
+            raise
 
     def _do(self, command: list[str]) -> None:
         match command:

@@ -50,6 +50,10 @@ def decode(data: bytes) -> str:
 class Document:
     """What a text says, as plain values, and on which line each stands, by its path.
 
+    Attributes:
+        value: what it says.
+        doubles: keys that stand twice; the first counts. Whoever reads on refuses them, too.
+
     Raises:
         YamlInvalid: it is not YAML, or more than a policy may have.
     """
@@ -57,6 +61,7 @@ class Document:
     def __init__(self, text: str) -> None:
         self._text = text
         self._lines: dict[str, int] = {}
+        self.doubles: list[YamlInvalid] = []
         odd = _UNPRINTABLE.search(text)
         if odd:
             what = f"a character that no text has: U+{ord(odd[0]):04X}"
@@ -66,7 +71,12 @@ class Document:
         try:
             self.value = self._document()
         except yaml.MarkedYAMLError as error:
-            raise explained(error, text) from error
+            fault = explained(error, text)
+            fault.before = tuple(self.doubles)
+            raise fault from error
+        except YamlInvalid as error:
+            error.before = tuple(self.doubles)
+            raise
         finally:
             self._loader.dispose()
 
@@ -146,11 +156,20 @@ class Document:
                 raise _at(event, "no key stands before the colon", "key: value")
             inner = f"{path}.{key}" if path else key
             if key in found:
-                before = f"first in line {self._lines[inner]}"
-                raise _at(event, f"{inner}: stands twice, {before}", "drop one of them")
+                self._double(event, inner, depth)
+                continue
             self._lines[inner] = _begin(event).line + 1
             found[key] = self._value(inner, depth + 1)
         return found
+
+    def _double(self, event: yaml.Event, path: str, depth: int) -> None:
+        """Note the key, and read over its value: what is wrong elsewhere is told as well."""
+        before = f"first in line {self._lines[path]}"
+        fault = _at(event, f"{path}: stands twice, {before}", "drop one of them")
+        self.doubles.append(fault)
+        lines = dict(self._lines)
+        self._value(path, depth + 1)
+        self._lines = lines
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         self._refuse_typography(event)

@@ -48,12 +48,13 @@ class Switch:
                 if port is None:
                     whose = "it" if action.index is None else f"its VF {action.index}"
                     raise NotFound(f"{action.pf} shows no interface that stands for {whose}")
-                self._run([*_CALL, "--may-exist", "add-port", action.bridge, port])
+                # A VF that was away left its representor's record on the bridge of that time.
+                drop = [] if action.index is None else ["--if-exists", "del-port", port, "--"]
+                self._run([*_CALL, *drop, "--may-exist", "add-port", action.bridge, port])
             case RemovePort():
                 port = self._interface(action)
                 if port is not None:
                     self._run([*_CALL, "--if-exists", "del-port", action.bridge, port])
-
             case MovePort(target=target, port=port):
                 # One transaction, so that it is never on no bridge, and right when done twice.
                 add = ("--", "--may-exist", "add-port", target, port)

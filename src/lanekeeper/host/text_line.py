@@ -49,7 +49,8 @@ _GUEST_USERS = frozenset(("*", "qemu", "libvirt-qemu", "root", "@kvm", "kvm"))
 
 def read_boot_lines(root: Path) -> tuple[tuple[Line, ...], tuple[str, ...]]:
     """Return the lines that speak of VFs, and the files that were read. Raises HostFault."""
-    files = tuple(matching(root, BOOT_FILES))
+    found = {(root / name).resolve(): name for name in reversed([*matching(root, BOOT_FILES)])}
+    files = tuple(reversed(found.values()))  # Red Hat's /etc/rc.local is a link to the other
     return tuple(_lines(root, files, BOOT_WORDS)), files
 
 

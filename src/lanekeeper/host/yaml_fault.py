@@ -39,12 +39,17 @@ _TOKENS = {
 
 
 class YamlInvalid(Invalid):
-    """A text is not the YAML that is taken. *line* and *column* count from 1."""
+    """A text is not the YAML that is taken. *line* and *column* count from 1.
+
+    Attributes:
+        before: what else was found up to there, without which the rest could still be read.
+    """
 
     def __init__(self, line: int, column: int, message: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.line = line
         self.column = column
+        self.before: tuple[YamlInvalid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

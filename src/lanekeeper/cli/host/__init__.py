@@ -16,6 +16,7 @@ from lanekeeper.cli.host.arguments import (
     apply_arguments,
     capture_arguments,
     confirm_arguments,
+    devices_argument,
     offline_argument,
     policy_argument,
     rollback_arguments,
@@ -61,12 +62,14 @@ class _Verb:
 
 _VERBS = {
     "check": _Verb(
-        "say what is ready and what is not", "check", (target_arguments, policy_argument)
+        "say what is ready and what is not",
+        "check",
+        (target_arguments, devices_argument, policy_argument),
     ),
     "show": _Verb(
         "list the PCI functions, VFs below their PF, and who holds them",
         "show",
-        (target_arguments, show_arguments),
+        (target_arguments, devices_argument, show_arguments),
     ),
     "plan": _Verb(
         "say what would change for a policy, and how it is undone",
@@ -94,7 +97,9 @@ _VERBS = {
         "say what is not as the last apply left it", "drift", (target_arguments, offline_argument)
     ),
     "adopt": _Verb(
-        "write the policy that describes the machine", "adopt", (target_arguments, _output_argument)
+        "write the policy that describes the machine",
+        "adopt",
+        (target_arguments, devices_argument, _output_argument),
     ),
     "capture": _Verb("write the machine down as one text file", "capture", (capture_arguments,)),
 }

@@ -98,6 +98,18 @@ def offline_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def devices_argument(parser: argparse.ArgumentParser) -> None:
+    """Refuse ``--offline`` with what can be asked of an image instead."""
+    parser.add_argument("--offline", action=_NoImage, nargs=0, help=argparse.SUPPRESS)
+
+
+class _NoImage(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        why = f"{parser.prog} is about devices, and an image has none"
+        instead = "`lanekeeper host plan --offline` says what its files lack for a policy"
+        parser.error(f"--offline: {why}; {instead}, and `host drift --offline` what was edited")
+
+
 def rollback_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",

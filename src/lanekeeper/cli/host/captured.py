@@ -58,6 +58,10 @@ def _checked(found: Path, root: Path, option: str) -> Path:
     if not is_there:
         missing = "neither sys nor proc of a machine is in it"
         hint = "`lanekeeper host capture FILE` makes one"
+        if (found / "etc").is_dir():
+            hint += (
+                "; if it is an image, `host plan`, `apply`, `rollback` and `drift` take --offline"
+            )
         raise Invalid(f"{option} {root}: no captured machine: {missing}", hint=hint)
     return found
 

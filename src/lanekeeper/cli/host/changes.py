@@ -12,6 +12,7 @@ from lanekeeper.cli.host.changing import changes_of, now_of
 from lanekeeper.cli.host.image import image_of
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.target import target_of
+from lanekeeper.cli.host.unfinished import unfinished_text
 from lanekeeper.cli.table import table
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.host import journal
@@ -19,6 +20,7 @@ from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.hold import guard_file
 from lanekeeper.host.journal import Course, StepState
 from lanekeeper.host.lock import is_watched
+from lanekeeper.host.unfinished import unfinished
 
 _HEAD = ("ID", "BEGAN", "COURSE", "STEPS", "POLICY", "VERSION", "UNDO")
 _DAMAGED = "damaged"
@@ -34,6 +36,7 @@ def changes_host(arguments: argparse.Namespace) -> int:
             changes = _changes(changes_of(target), now_of(target))
     text = [table(_HEAD, [*map(_row, changes)])] if changes else ["No change was made here."]
     text += [f"change {each['id']}: {each['reason']}" for each in changes if each["reason"]]
+    text += [each["waits"] for each in changes if each.get("waits")]
     show(arguments, {"changes": changes}, text)
     return (
         exit_code.NO if any(change["course"] == _DAMAGED for change in changes) else exit_code.DONE
@@ -63,6 +66,7 @@ def _change(path: Path, now: Now) -> dict[str, Any]:
         "confirm_by": deadline and deadline.wall,
         "confirm_left_s": deadline and round(deadline.left_s(now()), 1),
         "watched": is_watched(guard_file(path.parent, change.id)),
+        "waits": "" if change.is_finished else unfinished_text(unfinished(change, now), None),
     }
 
 

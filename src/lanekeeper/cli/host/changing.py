@@ -10,11 +10,12 @@ from lanekeeper.host.actor import Actor
 from lanekeeper.host.apply import Executor, Stop, never
 from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.hold import Guardian, guardian_for
-from lanekeeper.host.journal import DIRECTORY, Course, Journal, journals
+from lanekeeper.host.journal import DIRECTORY
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.occupancy import Occupancy
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.host.stage import Progress, silent
+from lanekeeper.host.unfinished import Unfinished, unfinished_in
 
 
 def changes_of(target: Target) -> Path:
@@ -22,30 +23,9 @@ def changes_of(target: Target) -> Path:
     return target.root / DIRECTORY
 
 
-def unfinished_of(target: Target) -> Journal | None:
-    """The change that a process which died has left; None where all are finished."""
-    return unfinished_in(changes_of(target))
-
-
-def unfinished_in(directory: Path) -> Journal | None:
-    left = [change for change in journals(directory) if not change.is_finished]
-    return left[-1] if left else None
-
-
-def unfinished_text(change: Journal, policy: str | None, call: str = "") -> str:
-    """Say what becomes first of a change that was left, where *policy* is to be applied.
-
-    *call* is what stands behind the verb where the change is not this machine's.
-    """
-    apply = f"`lanekeeper host apply{call}`"
-    if change.course is Course.UNCONFIRMED:
-        keep = f"`lanekeeper host confirm {change.id}` keeps it, without that it goes back"
-        return f"change {change.id} waits for its confirmation: {keep}"
-    forward = change.course is Course.FORWARD and not change.is_held
-    if forward and not change.is_of_another(policy):
-        return f"change {change.id} was cut off; {apply} goes on with it first"
-    why = " (it is of another policy)" if change.is_of_another(policy) else ""
-    return f"change {change.id} was cut off{why}; {apply} takes it back first"
+def unfinished_of(target: Target) -> Unfinished | None:
+    """The change that is not at its end; None where all are."""
+    return unfinished_in(changes_of(target), now_of(target))
 
 
 def now_of(target: Target) -> Now:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import changes_of, unfinished_of, unfinished_text
+from lanekeeper.cli.host.changing import changes_of, unfinished_of
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.planning import plan_after
 from lanekeeper.cli.host.policy import policy_at, policy_path
 from lanekeeper.cli.host.target import Target, target_of
+from lanekeeper.cli.host.unfinished import unfinished_text
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.findings.finding import Finding, Severity, worst
@@ -23,8 +23,10 @@ from lanekeeper.domain.hostplan.findings.policy import (
     UNREADABLE,
     policy_findings,
 )
-from lanekeeper.host.journal import DIRECTORY, Course, Journal, journals
+from lanekeeper.host.journal import DIRECTORY, Journal, journals
+from lanekeeper.host.planning import plan_after
 from lanekeeper.host.survey import read_survey
+from lanekeeper.host.unfinished import Standing
 
 
 def check_host(arguments: argparse.Namespace) -> int:
@@ -55,19 +57,21 @@ def _readable(target: Target) -> list[Journal]:
 def _unfinished(target: Target, wanted: str | None) -> Iterator[Finding]:
     """Find the change that comes before any policy, or the journal that comes before all."""
     try:
-        change = unfinished_of(target)
+        left = unfinished_of(target)
     except HostFault as error:
         yield UNREADABLE.found("host", str(error), "the journals", fix=error.hint)
         return
-    if change is not None:
-        is_held = change.course is Course.UNCONFIRMED
-        fix = f"lanekeeper host confirm {change.id}, or lanekeeper host rollback"
+    if left is not None:
+        waits = left.standing in (Standing.WAITS, Standing.UNWATCHED, Standing.DUE)
+        fix = None
+        if left.standing in (Standing.WAITS, Standing.UNWATCHED):
+            fix = f"lanekeeper host confirm {left.change.id}, or lanekeeper host rollback"
         yield UNFINISHED.found(
             "host",
-            unfinished_text(change, wanted),
-            f"/{DIRECTORY}/{change.path.name}",
-            severity=Severity.WARNING if is_held else None,
-            fix=fix if is_held else None,
+            unfinished_text(left, wanted),
+            f"/{DIRECTORY}/{left.change.path.name}",
+            severity=Severity.WARNING if waits else None,
+            fix=fix,
         )
 
 

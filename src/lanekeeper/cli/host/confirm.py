@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import syslog
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
-from lanekeeper.cli.host.changing import changes_of, executor_of, now_of
+from lanekeeper.cli.host.changing import executor_of
 from lanekeeper.cli.host.output import report
 from lanekeeper.cli.host.target import require_changeable, target_of
 from lanekeeper.host.hold import confirm, guard
@@ -18,9 +19,15 @@ def confirm_host(arguments: argparse.Namespace) -> int:
     """Keep a change that waits for it; 1 when it does not, or not any more."""
     with target_of(arguments) as target:
         require_changeable(target)
-        confirm(changes_of(target), arguments.change, now_of(target))
+        with interruption():  # going back half-way helps nobody
+            late = confirm(executor_of(target), arguments.change)
+    if late is not None:
+        print(f"error: too late to confirm change {arguments.change}", file=sys.stderr)
+        document = {"confirmed": None, "outcome": view.outcome_json(late)}
+        return report(arguments, document, view.outcome_text(late), exit_code.NO)
     text = f"Change {arguments.change} is confirmed; `lanekeeper host rollback` takes it back."
-    return report(arguments, {"confirmed": arguments.change}, [text], exit_code.DONE)
+    document = {"confirmed": arguments.change, "outcome": None}
+    return report(arguments, document, [text], exit_code.DONE)
 
 
 def guard_host(arguments: argparse.Namespace) -> int:

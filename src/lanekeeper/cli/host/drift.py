@@ -4,60 +4,98 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import changes_of, unfinished_text
+from lanekeeper.cli.host.changing import changes_of, now_of
 from lanekeeper.cli.host.image import image_of, plan_for
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.planning import plan_after
+from lanekeeper.cli.host.policy import show_invalid
 from lanekeeper.cli.host.target import target_of
+from lanekeeper.cli.host.unfinished import unfinished_json, unfinished_text
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
+from lanekeeper.host.deadline import Now, moment
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.journal import Course, Journal, digest, journals
+from lanekeeper.host.planning import plan_after
 from lanekeeper.host.policy_file import load_policy, read_policy
+from lanekeeper.host.unfinished import Standing, Unfinished, unfinished
 from lanekeeper.host.written import EDITED, Edited, edited
 
 
 def drift_host(arguments: argparse.Namespace) -> int:
     """Say what is not as the last apply left it; 1 when anything is. Changes nothing."""
-    if arguments.offline:
-        image = image_of(arguments)
-        changes = journals(image.changes)
-        policy, wrong = _policy(image.policy_file, changes)
-        found = Plan() if policy is None else plan_for(policy, image)
-        files = edited(image.locate, changes)
-    else:
-        with target_of(arguments) as target:
-            changes = journals(changes_of(target))
-            policy, wrong = _policy(target.root / POLICY_FILE, changes)
-            host = read_host(target.root, program())
-            found = Plan() if policy is None else plan_after(policy, host, changes)
-            root = target.root
-            files = edited(lambda name, _: root / name, changes)
-    open_ends = [change for change in changes if not change.is_finished]
+    try:
+        seen = _of_image(arguments) if arguments.offline else _of_machine(arguments)
+    except Invalid as error:
+        show_invalid(arguments, error)
+        raise
     document: dict[str, Any] = {
-        "change": next((c.id for c in reversed(changes) if c.course is Course.APPLIED), None),
-        "policy": policy and digest(policy.text),
-        "policy_file": wrong,
-        "files": [asdict(file) for file in files],
-        "unfinished": [{"id": c.id, "course": c.course} for c in open_ends],
-        **view.plan_json(found),
+        "change": next((c.id for c in reversed(seen.changes) if c.course is Course.APPLIED), None),
+        "policy": seen.policy and digest(seen.policy.text),
+        "policy_file": seen.wrong,
+        "files": [asdict(file) for file in seen.files],
+        "unfinished": [*map(unfinished_json, seen.open_ends)],
+        **view.plan_json(seen.plan),
     }
-    text = [*_text(found, files, open_ends, wrong)]
-    is_as_applied = found.is_empty and not files and not open_ends and not wrong
+    text = [*_text(seen)]
+    is_as_applied = seen.is_as_applied
     if is_as_applied:
         nothing = "No drift: every change was taken back, so there is nothing to differ from."
-        text.append("No drift: the host is as the last apply left it." if policy else nothing)
+        left = "No drift: the host is as the last apply left it."
+        text.append(left if seen.policy else nothing)
     show(arguments, document, text)
     return exit_code.DONE if is_as_applied else exit_code.NO
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is there, beside what was applied.
+
+    Attributes:
+        wrong: why the policy that is kept cannot be applied; empty where it can.
+    """
+
+    changes: Sequence[Journal]
+    policy: Policy | None
+    wrong: str
+    plan: Plan
+    files: Sequence[Edited]
+    open_ends: Sequence[Unfinished]
+
+    @property
+    def is_as_applied(self) -> bool:
+        return self.plan.is_empty and not (self.files or self.open_ends or self.wrong)
+
+
+def _of_image(arguments: argparse.Namespace) -> _Seen:
+    image = image_of(arguments)
+    changes = journals(image.changes)
+    policy, wrong = _policy(image.policy_file, changes)
+    found = Plan() if policy is None else plan_for(policy, image)
+    files = edited(image.locate, changes)
+    return _Seen(changes, policy, wrong, found, files, _open_ends(changes, moment))
+
+
+def _of_machine(arguments: argparse.Namespace) -> _Seen:
+    with target_of(arguments) as target:
+        root, changes = target.root, journals(changes_of(target))
+        policy, wrong = _policy(root / POLICY_FILE, changes)
+        host = read_host(root, program())
+        found = Plan() if policy is None else plan_after(policy, host, changes)
+        files = edited(lambda name, _: root / name, changes)
+        return _Seen(changes, policy, wrong, found, files, _open_ends(changes, now_of(target)))
+
+
+def _open_ends(changes: Sequence[Journal], now: Now) -> list[Unfinished]:
+    return [unfinished(change, now) for change in changes if not change.is_finished]
 
 
 def _policy(kept: Path | None, changes: Sequence[Journal]) -> tuple[Policy | None, str]:
@@ -83,14 +121,14 @@ def _policy(kept: Path | None, changes: Sequence[Journal]) -> tuple[Policy | Non
     return load_policy(last.head.policy, f"change {last.id}"), ""
 
 
-def _text(
-    found: Plan, files: Sequence[Edited], unfinished: Sequence[Journal], wrong: str
-) -> Iterator[str]:
-    if wrong:
-        yield f"the kept policy cannot be applied: {wrong}"
-    for change in unfinished:
-        yield unfinished_text(change, None)
-        yield "    `lanekeeper host rollback` takes it back"
+def _text(seen: _Seen) -> Iterator[str]:
+    found, files = seen.plan, seen.files
+    if seen.wrong:
+        yield f"the kept policy cannot be applied: {seen.wrong}"
+    for left in seen.open_ends:
+        yield unfinished_text(left, None)
+        if left.standing is Standing.CUT_OFF:
+            yield "    `lanekeeper host rollback` takes it back"
     for file in files:
         yield f"/{file.path} {file.what} since change {file.change}{_meaning(file)}"
         yield from (f"    {line}" for line in file.diff)

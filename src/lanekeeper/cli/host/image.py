@@ -11,11 +11,10 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
-from lanekeeper.cli.host.changing import unfinished_in, unfinished_text
 from lanekeeper.cli.host.output import report, show
-from lanekeeper.cli.host.planning import earlier_policies
 from lanekeeper.cli.host.policy import policy_at
 from lanekeeper.cli.host.progress import progress
+from lanekeeper.cli.host.unfinished import unfinished_json, unfinished_text
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import Change
 from lanekeeper.domain.hostplan.dropped import dropped_arguments
@@ -23,13 +22,16 @@ from lanekeeper.domain.hostplan.offline import commands_after, offline_plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host import journal
+from lanekeeper.host.deadline import moment
 from lanekeeper.host.edit import copies_ahead
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
 from lanekeeper.host.journal import Course, Journal, one_policy
+from lanekeeper.host.planning import earlier_policies
 from lanekeeper.host.policy_file import placed
 from lanekeeper.host.proposal import Proposal
+from lanekeeper.host.unfinished import Unfinished, unfinished_in
 
 _PROGRAM = "usr/bin/lanekeeper"
 """How the unit calls this program: where it lies here says nothing of the image."""
@@ -50,23 +52,22 @@ def plan_image(arguments: argparse.Namespace) -> int:
     """Print the plan; 0 when it is empty, 1 when there is something to do or refused."""
     image = image_of(arguments)
     policy = _policy(arguments, image)
-    return _show(arguments, policy, plan_for(policy, image), unfinished_in(image.changes))
+    return _show(arguments, policy, plan_for(policy, image), unfinished_in(image.changes, moment))
 
 
 def _show(
-    arguments: argparse.Namespace, policy: Policy, found: Plan, unfinished: Journal | None
+    arguments: argparse.Namespace, policy: Policy, found: Plan, unfinished: Unfinished | None
 ) -> int:
     """Print the plan, and which change has to be brought to its end before it."""
     first = [_unfinished(arguments, policy, unfinished), ""] if unfinished is not None else []
-    left = {} if unfinished is None else {"id": unfinished.id, "course": unfinished.course}
-    document = {**view.plan_json(found), "unfinished": left}
+    document = {**view.plan_json(found), "unfinished": unfinished_json(unfinished)}
     show(arguments, document, [*first, *_plan_text(found)])
     return exit_code.DONE if found.is_empty and unfinished is None else exit_code.NO
 
 
-def _unfinished(arguments: argparse.Namespace, policy: Policy, change: Journal) -> str:
+def _unfinished(arguments: argparse.Namespace, policy: Policy, left: Unfinished) -> str:
     where = f" --root {arguments.root} --offline"
-    return unfinished_text(change, _wanted_text(arguments, policy), where)
+    return unfinished_text(left, _wanted_text(arguments, policy), where)
 
 
 def _wanted_text(arguments: argparse.Namespace, policy: Policy) -> str | None:
@@ -96,11 +97,11 @@ def apply_image(arguments: argparse.Namespace) -> int:
     image = image_of(arguments)
     policy = _policy(arguments, image)
     with interruption() as interrupted:
-        wanted, unfinished = _wanted_text(arguments, policy), unfinished_in(image.changes)
+        wanted, unfinished = _wanted_text(arguments, policy), unfinished_in(image.changes, moment)
         if unfinished is not None:
-            image.require_files_only([unfinished])
+            image.require_files_only([unfinished.change])
             found = plan_for(policy, image)
-            if unfinished.is_of_another(wanted) and found.refusals:
+            if unfinished.change.is_of_another(wanted) and found.refusals:
                 return _show(arguments, policy, found, unfinished)
             print(_unfinished(arguments, policy, unfinished), file=sys.stderr)
         executor = image.executor(progress(arguments), interrupted.reason)

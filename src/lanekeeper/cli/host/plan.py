@@ -7,18 +7,18 @@ import argparse
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import unfinished_of, unfinished_text
+from lanekeeper.cli.host.changing import changes_of, unfinished_of
 from lanekeeper.cli.host.image import plan_image
 from lanekeeper.cli.host.output import show
-from lanekeeper.cli.host.planning import plan_here
 from lanekeeper.cli.host.policy import policy_of
 from lanekeeper.cli.host.target import target_of
+from lanekeeper.cli.host.unfinished import unfinished_json, unfinished_text
 from lanekeeper.domain.hostplan.nova_conf import nova_conf, sriov_nic
-from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.domain.hostplan.step import Plan
+from lanekeeper.host.bring import Planned
 from lanekeeper.host.facts import read_host
-from lanekeeper.host.journal import Journal
+from lanekeeper.host.journal import journals
+from lanekeeper.host.planning import plan_here
+from lanekeeper.host.unfinished import Unfinished
 
 
 def plan_host(arguments: argparse.Namespace) -> int:
@@ -28,18 +28,15 @@ def plan_host(arguments: argparse.Namespace) -> int:
     with target_of(arguments) as target:
         policy = policy_of(arguments, target)
         host = read_host(target.root, program())
-        found = plan_here(policy, host, target)
-        return show_plan(arguments, policy, host, found, unfinished_of(target))
+        found = plan_here(policy, host, journals(changes_of(target)))
+        return show_plan(arguments, Planned(policy, host, found), unfinished_of(target))
 
 
 def show_plan(
-    arguments: argparse.Namespace,
-    policy: Policy,
-    host: HostFacts,
-    found: Plan,
-    unfinished: Journal | None = None,
+    arguments: argparse.Namespace, planned: Planned, unfinished: Unfinished | None
 ) -> int:
     """Print the plan, and which change has to be brought to its end before it."""
+    policy, host, found = planned.policy, planned.host, planned.plan
     is_done = found.is_empty and not found.left_out and unfinished is None
     sections = {
         "pci": nova_conf(policy, host) if is_done else (),
@@ -50,7 +47,7 @@ def show_plan(
     text = [*first, *view.plan_text(found)]
     for name, lines in sections.items():
         text += ["", f"[{name}]", *lines] if lines else []
-    left = {} if unfinished is None else {"id": unfinished.id, "course": unfinished.course}
+    left = unfinished_json(unfinished)
     conf = {"nova_conf": list(sections["pci"]), "sriov_nic": list(sections["sriov_nic"])}
     show(arguments, {**view.plan_json(found), **conf, "unfinished": left}, text)
     return exit_code.DONE if is_done else exit_code.NO

@@ -41,6 +41,10 @@ class Source:
         self._once: Policy | None = None
 
     @property
+    def is_named(self) -> bool:
+        return self._arguments.policy is not None
+
+    @property
     def is_kept(self) -> bool:
         named: Path | None = self._arguments.policy
         return named is None or os.path.realpath(named) == os.path.realpath(self._kept)
@@ -70,12 +74,20 @@ def policy_at(arguments: argparse.Namespace, path: Path | None) -> Policy:
     try:
         return read_policy(path)
     except PolicyFileInvalid as error:
-        if arguments.json:
-            show(arguments, {"errors": [*map(_error_json, error.parts)]}, ())
+        show_invalid(arguments, error)
         raise
 
 
-def _error_json(error: PolicyFileInvalid) -> dict[str, object]:
+def show_invalid(arguments: argparse.Namespace, error: Invalid) -> None:
+    """Print *error* where JSON was asked for, with its place where it has one."""
+    parts = error.parts if isinstance(error, PolicyFileInvalid) else (error,)
+    if arguments.json:
+        show(arguments, {"errors": [*map(_error_json, parts)]}, ())
+
+
+def _error_json(error: Invalid) -> dict[str, object]:
+    if not isinstance(error, PolicyFileInvalid):
+        return {"message": str(error), "hint": error.hint}
     return {
         "file": error.source,
         "line": error.line,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lanekeeper.config.correction import assignment, corrected, escaped, json_line, with_text_ids
 from lanekeeper.config.doctor.case import Case, Line, Object, field_of, is_json, with_known_keys
-from lanekeeper.config.doctor.reading import UNREADABLE, ReadFile
+from lanekeeper.config.doctor.reading import DECIDE, UNREADABLE, ReadFile
 from lanekeeper.config.doctor.slip import slips_in, slips_of, why_not
 from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.doctor.unread import homes, is_homeless, moved_to, option_meant_by
@@ -226,7 +226,7 @@ class _Writer:
 
     def _leave(self, line: Line, reason: str, lines: tuple[str, ...]) -> Iterator[str]:
         self.left.append(Note(line.source, reason))
-        yield f"# left for you to decide: {' '.join(reason.split())}"
+        yield f"{DECIDE}{' '.join(reason.split())}"
         yield from _commented(lines)
 
 

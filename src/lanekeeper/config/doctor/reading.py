@@ -30,6 +30,9 @@ BOM, CRLF, ENCODING = "byte-order-mark", "line-ends", "encoding"
 UNREADABLE, INDENTED, UNINDENTED = "line-unreadable", "indented-line", "unindented-value"
 COMMENT_INSIDE = "comment-in-value"
 
+DECIDE = "# left for you to decide: "
+"""Begins the word above lines that are handed back as they stand."""
+
 _KEY = re.compile(r"[\w.-]+")
 _ASSIGNMENT = re.compile(r"([\w.-]+)\s*[:=]")
 _SECTION = re.compile(r"\[\s*([A-Za-z][\w.:/ -]*?)\s*\]\s*([#;].*)?")
@@ -228,7 +231,7 @@ class _Reader:
         key = bare[: min(ends)].strip().replace("-", "_") if ends else ""
         if not _KEY.fullmatch(key):
             self.flaws.append(Flaw(UNREADABLE, source))
-            self.comments.append(f"# {bare}")
+            self.comments += [f"{DECIDE}the line cannot be read", f"#{raw}"]  # as it stands
             return
         flaws = [Flaw(kind, source) for kind in sorted(kinds)]
         if is_indented:

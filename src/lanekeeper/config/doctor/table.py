@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lanekeeper.config.doctor import (
     rules_alias,
+    rules_filter,
     rules_host,
     rules_interface,
     rules_key,
@@ -16,7 +17,7 @@ from lanekeeper.config.doctor.finding import Rule
 
 CHAPTERS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("How files are written", rules_text.RULES),
-    ("Keys and values", rules_key.RULES),
+    ("Keys and values", (*rules_key.RULES, *rules_filter.RULES)),
     ("device_spec", rules_spec.RULES),
     ("Tags of device_spec", rules_tag.RULES),
     ("alias", rules_alias.RULES),

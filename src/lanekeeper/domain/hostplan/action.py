@@ -184,7 +184,10 @@ class RemoveBridge(Action, frozen=True):
 
 
 class AddPort(Action, frozen=True):
-    """Make the interface of *pf*, or the representor of its VF *index*, a port of *bridge*."""
+    """Make the interface of *pf*, or the representor of its VF *index*, a port of *bridge*.
+
+    A representor that is not there yet may be remembered on another bridge; it leaves that.
+    """
 
     bridge: str
     pf: str

@@ -1,4 +1,5 @@
-"""Kernel arguments that switch the IOMMU off, and which of them a later word takes back.
+"""Kernel arguments that switch the IOMMU off, which of them a later word takes back, and which are
+none though guides have them.
 
 Source: Linux arch/x86/kernel/pci-dma.c, iommu_setup(): ``iommu=off`` is never taken back;
 drivers/iommu/amd/init.c, parse_amd_iommu_options(): neither is ``amd_iommu=off``;
@@ -8,6 +9,12 @@ drivers/iommu/intel/iommu.c, intel_iommu_setup(): of ``on`` and ``off`` the last
 from __future__ import annotations
 
 from lanekeeper.domain.hostplan.boot_loader import argument_key
+
+MEANT = {"intel_iommu=pt": ("intel_iommu=on", "iommu=pt"), "amd_iommu=pt": ("iommu=pt",)}
+"""What some guides write and the kernel passes over, and what is meant; AMD's is on by itself.
+
+Source: Linux ``Documentation/admin-guide/kernel-parameters.txt``, ``drivers/iommu``.
+"""
 
 
 def values(argument: str) -> list[str]:

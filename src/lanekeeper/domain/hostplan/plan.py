@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from lanekeeper.domain.hostplan.caution import policy_cautions
-from lanekeeper.domain.hostplan.choice import choose
+from lanekeeper.domain.hostplan.choice import Choice, choose
 from lanekeeper.domain.hostplan.management import aside_cautions
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.domain.hostplan.step import Plan, State
+from lanekeeper.domain.hostplan.step import Plan, Refusal, State, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.boot.grub import own_overruling
@@ -67,62 +67,78 @@ def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan
     The entries at the paths *without* are left out of it.
     """
     choice = choose(policy, host, without)
-    chosen = choice.pfs
-    overruling = overruling_arguments(policy, host, chosen)
+    overruling = overruling_arguments(policy, host, choice.pfs)
     if choice.is_partial and policy.persist:
         overruling += own_overruling(host)
     booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
-    refusals = [
-        *choice.refusals,
-        *pf_refusals(policy, host, chosen),
-        *mac_refusals(chosen),
-        *switch_refusals(host, chosen),
-        *device_refusals(policy, host, choice.devices),
-        *purpose_refusals(choice),
-        *huge_page_refusals(policy, host),
-        *module_refusals(host, choice),
-        *fit_refusals(host, choice),
-        *blacklist_refusals(policy, host, choice),
-        *boot_refusals(booted, host),
-        *boot_taking_refusals(booted, host),
-    ]
-    options, counts = [*option_steps(policy, host, choice)], [*max_vfs_steps(policy, host, chosen)]
-    steps = [
-        *options,
-        *module_steps(host, choice),
-        *huge_page_steps(policy, host),
-        *(step for entry, pf in chosen for step in pf_steps(entry, pf, host)),
-        *(step for entry, one in choice.devices for step in device_steps(entry, one, host)),
-        *switch_steps(policy, host, chosen),
-        *counts,
-        *module_load_steps(policy, host),
-        *rule_steps(policy, host, choice),
-        *initramfs_steps(host, [*options, *counts]),
-        *persist_steps(policy, host),
-        *boot_steps(booted, host),
-    ]
-    once = each_once(steps)
-    refusals += [*obstacle_refusals(once, host), *foreign_refusals(once, host)]
-    pending = [
-        *max_vfs_pending(policy, host, chosen),
-        *boot_pending(booted, host),
-        *(text for entry, pf in chosen for text in pf_pending(entry, pf, host)),
-        *(text for entry, one in choice.devices for text in device_pending(entry, one, host)),
-        *switch_pending(policy, host, chosen),
-    ]
-    states = [
-        *(state for entry, pf in chosen for state in pf_states(entry, pf, host)),
-        *(state for entry, one in choice.devices for state in device_states(entry, one)),
-        *huge_page_states(policy, host),
-        *argument_states(booted, host),
-    ]
+    once = each_once([*_steps(policy, booted, host, choice)])
+    refusals = (
+        *_refusals(policy, booted, host, choice),
+        *obstacle_refusals(once, host),
+        *foreign_refusals(once, host),
+    )
     return Plan(
         () if refusals else once,
-        tuple(refusals),
-        tuple(pending),
-        tuple(states),
+        refusals,
+        tuple(_pending(policy, booted, host, choice)),
+        tuple(_states(policy, booted, host, choice)),
         (*choice.unmet, *policy_cautions(policy, host), *aside_cautions(host)),
     )
+
+
+def _refusals(policy: Policy, booted: Policy, host: HostFacts, choice: Choice) -> Iterator[Refusal]:
+    chosen = choice.pfs
+    yield from choice.refusals
+    yield from pf_refusals(policy, host, chosen)
+    yield from mac_refusals(chosen)
+    yield from switch_refusals(host, chosen)
+    yield from device_refusals(policy, host, choice.devices)
+    yield from purpose_refusals(choice)
+    yield from huge_page_refusals(policy, host)
+    yield from module_refusals(host, choice)
+    yield from fit_refusals(host, choice)
+    yield from blacklist_refusals(policy, host, choice)
+    yield from boot_refusals(booted, host)
+    yield from boot_taking_refusals(booted, host)
+
+
+def _steps(policy: Policy, booted: Policy, host: HostFacts, choice: Choice) -> Iterator[Step]:
+    """Yield the steps in order; *booted* is the policy with all of its kernel arguments."""
+    chosen = choice.pfs
+    options, counts = [*option_steps(policy, host, choice)], [*max_vfs_steps(policy, host, chosen)]
+    yield from options
+    yield from module_steps(host, choice)
+    yield from huge_page_steps(policy, host)
+    for pf_entry, pf in chosen:
+        yield from pf_steps(pf_entry, pf, host)
+    for entry, one in choice.devices:
+        yield from device_steps(entry, one, host)
+    yield from switch_steps(policy, host, chosen)
+    yield from counts
+    yield from module_load_steps(policy, host)
+    yield from rule_steps(policy, host, choice)
+    yield from initramfs_steps(host, [*options, *counts])
+    yield from persist_steps(policy, host)
+    yield from boot_steps(booted, host)
+
+
+def _pending(policy: Policy, booted: Policy, host: HostFacts, choice: Choice) -> Iterator[str]:
+    yield from max_vfs_pending(policy, host, choice.pfs)
+    yield from boot_pending(booted, host)
+    for pf_entry, pf in choice.pfs:
+        yield from pf_pending(pf_entry, pf, host)
+    for entry, one in choice.devices:
+        yield from device_pending(entry, one, host)
+    yield from switch_pending(policy, host, choice.pfs)
+
+
+def _states(policy: Policy, booted: Policy, host: HostFacts, choice: Choice) -> Iterator[State]:
+    for pf_entry, pf in choice.pfs:
+        yield from pf_states(pf_entry, pf, host)
+    for entry, one in choice.devices:
+        yield from device_states(entry, one)
+    yield from huge_page_states(policy, host)
+    yield from argument_states(booted, host)
 
 
 def argument_states(policy: Policy, host: HostFacts) -> Iterator[State]:

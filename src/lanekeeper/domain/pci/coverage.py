@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
@@ -111,7 +112,7 @@ def _entries(
                 takes.append(device)
             else:
                 hidden.append((device, first[device.address]))
-        nearest = None if takes or hidden else _nearest(missed)
+        nearest = None if takes or hidden else _nearest(missed, [spec])
         found.append(EntryCoverage(tuple(takes), tuple(hidden), nearest))
     return tuple(found)
 
@@ -131,7 +132,8 @@ def _alias(aliases: Sequence[Alias], name: str, listed: Sequence[Listed]) -> Ali
             missed.append(NearMiss(one.device, min(reasons, key=len)))
         else:
             devices.append(one.device)
-    return AliasCoverage(tuple(devices), None if devices else _nearest(missed))
+    nearest = None if devices else _nearest(missed, request.alternatives)
+    return AliasCoverage(tuple(devices), nearest)
 
 
 def _can_be_asked(name: str) -> bool:
@@ -139,10 +141,27 @@ def _can_be_asked(name: str) -> bool:
     return "," not in name and ":" not in name and name == name.strip() != ""
 
 
-def _nearest(missed: Sequence[NearMiss]) -> NearMiss | None:
-    def distance(miss: NearMiss) -> tuple[int, bool, bool]:
+class _Ids(Protocol):
+    """What is asked for by ids; None is any."""
+
+    @property
+    def vendor_id(self) -> int | None: ...
+    @property
+    def product_id(self) -> int | None: ...
+
+
+def _nearest(missed: Sequence[NearMiss], wanted: Sequence[_Ids]) -> NearMiss | None:
+    def distance(miss: NearMiss) -> tuple[int, bool, bool, bool]:
         # Of equals, bridges and devices without SR-IOV are meant least often.
         is_bridge = miss.device.class_code >> 16 == _BRIDGE
-        return len(miss.reasons), is_bridge, miss.device.dev_type is DeviceType.PCI
+        is_slip = any(_is_slip(each, miss.device) for each in wanted)
+        return len(miss.reasons), not is_slip, is_bridge, miss.device.dev_type is DeviceType.PCI
 
     return min(missed, key=distance, default=None)
+
+
+def _is_slip(wanted: _Ids, device: PciDevice) -> bool:
+    """Whether the ids are those of *device* with digits in another order: 10ac for 10ca."""
+    pairs = (wanted.vendor_id, device.vendor_id), (wanted.product_id, device.product_id)
+    given = [(f"{asked:04x}", f"{told:04x}") for asked, told in pairs if asked is not None]
+    return bool(given) and all(sorted(asked) == sorted(told) for asked, told in given)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.adoption.note import Note
 from lanekeeper.domain.hostplan.adoption.own_file import own_arguments
-from lanekeeper.domain.hostplan.iommu_argument import switches_off
+from lanekeeper.domain.hostplan.iommu_argument import MEANT, switches_off
 from lanekeeper.domain.hostplan.kernel_risk import RISKY_KEYS, plain_key, risk
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.policy.kernel import ARGUMENT, last_words
@@ -20,7 +20,6 @@ ARGUMENTS = RISKY_KEYS | frozenset(
 )
 """Keys of kernel arguments that decide what can be given to guests."""
 
-_MEANT = {"intel_iommu=pt": ("intel_iommu=on", "iommu=pt"), "amd_iommu=pt": ("iommu=pt",)}
 _SOFT = "iommu=soft"
 
 
@@ -43,11 +42,11 @@ def adopted_arguments(host: HostFacts) -> tuple[tuple[str, ...], tuple[Note, ...
         elif not ARGUMENT.fullmatch(argument):
             says = "left out: it has characters that a policy does not take; it stays where it is"
             left.append(Note(subject, says))
-        elif argument in _MEANT:
-            meant = [a for a in _MEANT[argument] if _can_be_set(a, host)]
+        elif argument in MEANT:
+            meant = [a for a in MEANT[argument] if _can_be_set(a, host)]
             kept += meant
             about |= dict.fromkeys(meant, f"in place of {argument}, which the kernel passes over")
-            if len(meant) < len(_MEANT[argument]):
+            if len(meant) < len(MEANT[argument]):
                 left.append(Note(subject, _by_hand(argument)))
         else:
             kept.append(argument)
@@ -66,7 +65,7 @@ def _can_be_set(argument: str, host: HostFacts) -> bool:
 
 
 def _by_hand(argument: str) -> str:
-    meant = " ".join(_MEANT[argument])
+    meant = " ".join(MEANT[argument])
     return (
         f"left out: the kernel passes over it; {meant} is meant, which has to be set by hand, "
         "since no boot loader that is known is here"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.boot_loader import argument_key
 from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
-from lanekeeper.domain.hostplan.iommu_argument import last_off, switches_off
+from lanekeeper.domain.hostplan.iommu_argument import MEANT, last_off, switches_off
 from lanekeeper.domain.hostplan.observed import argument_holds
 from lanekeeper.domain.hostplan.survey import Survey
 
@@ -84,7 +84,6 @@ LOST_AT_REBOOT = Kind(
     "After the next reboot the IOMMU may be off, and every guest with a device fails to start.",
 )
 
-_MISSPELT = ("intel_iommu=pt", "amd_iommu=pt")
 _UNDONE = "intel_iommu"
 _SOFT = "iommu=soft"
 
@@ -151,7 +150,7 @@ def _passthrough_mode(survey: Survey) -> Iterator[Finding]:
 def _arguments(survey: Survey) -> Iterator[Finding]:
     cmdline = survey.host.cmdline
     said = next((line for line in survey.log.lines if "Unknown option - 'pt'" in line), None)
-    for wrong in _MISSPELT:
+    for wrong in MEANT:
         if wrong in cmdline:
             logged = f"; /{survey.log.source} has {said!r}" if said else ""
             yield ARGUMENT_UNKNOWN.found(

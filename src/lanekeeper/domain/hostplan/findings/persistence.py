@@ -77,12 +77,15 @@ def _vfs(survey: Survey) -> Iterator[Finding]:
 
 
 def _kept(pf: PciDevice, survey: Survey) -> bool:
-    driver = (pf.driver or "").replace("_", "-")
+    driver = _module(pf.driver or "")
     for line in survey.modprobe:
-        words = line.text.split()
-        if words[0] == "options" and words[1:2] == [driver] and "max_vfs=" in line.text:
+        parts = line.text.split()
+        is_meant = parts[0] == "options" and [*map(_module, parts[1:2])] == [driver]
+        if is_meant and "max_vfs=" in line.text:
             return True
-    counts = [w for w in survey.host.cmdline if w.startswith(f"{driver}.max_vfs=")]
+    words = (word.partition(".") for word in survey.host.cmdline)
+    options = (option for module, _, option in words if _module(module) == driver)
+    counts = [option for option in options if option.startswith("max_vfs=")]
     if counts and counts[-1].partition("=")[2].strip("0,"):  # the last word counts
         return True
     names = {str(pf.address), pf.netdev or str(pf.address)}
@@ -90,6 +93,11 @@ def _kept(pf: PciDevice, survey: Survey) -> bool:
         _COUNT.search(line.text) and (_speaks_of(line, names) or not _names_one(line))
         for line in survey.boot
     )
+
+
+def _module(name: str) -> str:
+    """Return a module's name as the kernel has it: to modprobe both dashes are one."""
+    return name.replace("-", "_")
 
 
 def _speaks_of(line: Line, names: set[str]) -> bool:
@@ -159,7 +167,7 @@ def _initramfs(survey: Survey) -> Iterator[Finding]:
         return
     for line in survey.modprobe:
         words = line.text.split()
-        module = words[1].replace("-", "_") if len(words) > 1 else ""
+        module = _module(words[1]) if len(words) > 1 else ""
         if words[0] not in ("options", "blacklist") or module not in initramfs.modules:
             continue
         if " ".join(words) not in initramfs.modprobe:

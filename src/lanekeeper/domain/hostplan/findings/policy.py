@@ -42,7 +42,8 @@ RISK = Kind(
 UNFINISHED = Kind(
     "change-unfinished",
     Severity.ERROR,
-    "A change of this host was cut off, or waits for its confirmation (a warning).",
+    "A change of this host was cut off, or waits for its confirmation (a warning), or was not "
+    "confirmed in time and its guardian is gone.",
     "The host is neither as it was before the change nor as a policy wants it; every other change "
     "waits for it.",
     "lanekeeper host apply, which goes on with it or takes it back; or lanekeeper host rollback",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key
-from lanekeeper.domain.hostplan.iommu_argument import values
+from lanekeeper.domain.hostplan.iommu_argument import MEANT, values
 from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.reading import (
     PolicyInvalid,
@@ -20,14 +20,6 @@ HUGE_PAGES = ("node", "size", "pages")
 SIZES_KIB = {"64K": 64, "2M": 2048, "32M": 32768, "512M": 524288, "1G": 1048576, "16G": 16777216}
 """Sizes that some architecture has. Source: Linux ``Documentation/arch/arm64/hugetlbpage.rst``."""
 
-NO_ARGUMENTS = {
-    "intel_iommu=pt": "intel_iommu=on and iommu=pt, as two arguments",
-    "amd_iommu=pt": "iommu=pt; an AMD IOMMU is on unless something switches it off",
-}
-"""What some guides write, and what is right.
-
-Source: Linux ``Documentation/admin-guide/kernel-parameters.txt``, ``drivers/iommu``.
-"""
 _NO_IOMMU = frozenset(("off", "noforce"))
 _IOMMU = "iommu", "intel_iommu", "amd_iommu"
 _NO_WAY = "max_vfs is no way to create VFs"
@@ -82,10 +74,17 @@ def _argument(value: object, path: str, before: object) -> str:
     key, _, count = argument.partition("=")
     if key.endswith(".max_vfs") and count.strip("0,"):
         raise PolicyInvalid(path, _NO_WAY, hint=_BY_SYSFS)
-    if argument in NO_ARGUMENTS:
+    if argument in MEANT:
         reason = f"{argument} does nothing: the kernel says that it does not know it"
-        raise PolicyInvalid(path, reason, hint=NO_ARGUMENTS[argument])
+        raise PolicyInvalid(path, reason, hint=_instead(argument))
     return argument
+
+
+def _instead(argument: str) -> str:
+    meant = " and ".join(MEANT[argument])
+    if len(MEANT[argument]) > 1:
+        return f"{meant}, as two arguments"
+    return f"{meant}; an AMD IOMMU is on unless something switches it off"
 
 
 def _contradictions(arguments: Sequence[str | None], path: str) -> Iterator[PolicyInvalid]:

@@ -18,15 +18,20 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Step
 
 _OPTION = "max_vfs="
+_COMMENT = "# "
 
 
 def max_vfs_steps(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Step]:
-    """Comment out lines that give ``max_vfs`` to a driver of the policy's PFs; the rest stays."""
+    """Comment out lines that give ``max_vfs`` to a driver of the policy's PFs; the rest stays.
+
+    A policy that is not kept gives such lines back: after a reboot nobody brings its counts.
+    """
     drivers = {_module(pf.driver) for _, pf in chosen if pf.driver}
-    if not policy.persist:
-        return
-    for path in host.modprobe_texts:
-        lines = logical_lines(host.modprobe_texts[path].splitlines(keepends=True))
+    for path, text in host.modprobe_texts.items():
+        if not policy.persist:
+            yield from _back(path, text)
+            continue
+        lines = logical_lines(text.splitlines(keepends=True))
         for line in {each.parts: each for each in lines}.values():
             if _gives_count(line.text, drivers):
                 yield _step(path, line)
@@ -96,16 +101,34 @@ def _gives_count(line: str, drivers: set[str]) -> bool:
 
 def _step(path: str, line: LogicalLine) -> Step:
     """Comment out each part, so that whoever takes one back by hand sees the whole."""
-    words = line.text.split()
-    others = [word for word in words if not word.startswith(_OPTION)]
+    old, new = "".join(line.parts), _commented(line)
+    said = " ".join(line.text.split())
+    why = f"{said} makes VFs on every card of the driver; the policy's counts hold instead"
+    return Step(ReplaceText(path, old, new), (ReplaceText(path, new, old),), why, Impact.REBOOT)
+
+
+def _commented(line: LogicalLine) -> str:
+    others = [word for word in line.text.split() if not word.startswith(_OPTION)]
     other = f"{' '.join(others)}\n" if others[2:] else ""
     old = "".join(line.parts)
     ended = old if old.endswith("\n") else f"{old}\n"
-    commented = "".join(f"# {part}" for part in ended.splitlines(keepends=True))
-    new = f"{persistence.NOTE}{commented}{other}"
-    said = " ".join(words)
-    why = f"{said} makes VFs on every card of the driver; the policy's counts hold instead"
-    return Step(ReplaceText(path, old, new), (ReplaceText(path, new, old),), why, Impact.REBOOT)
+    commented = "".join(f"{_COMMENT}{part}" for part in ended.splitlines(keepends=True))
+    return f"{persistence.NOTE}{commented}{other}"
+
+
+def _back(path: str, text: str) -> Iterator[Step]:
+    """Give back each line that was commented out here, unless somebody edited what was written."""
+    lines = text.splitlines(keepends=True)
+    for at, note in enumerate(lines):
+        below = (each.removeprefix(_COMMENT) for each in lines[at + 1 :])
+        line = next(logical_lines(below), None) if note == persistence.NOTE else None
+        if line is None or _OPTION not in line.text:
+            continue
+        old, new = _commented(line), "".join(line.parts)
+        if "".join(lines[at:]).startswith(old):
+            why = "the policy is not kept, and nobody would bring its counts back after a reboot"
+            undo = ReplaceText(path, new, old)
+            yield Step(ReplaceText(path, old, new), (undo,), why, Impact.REBOOT)
 
 
 def _module(name: str) -> str:

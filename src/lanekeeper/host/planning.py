@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from lanekeeper.cli.host.changing import changes_of
-from lanekeeper.cli.host.target import Target
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import SetVfCount
 from lanekeeper.domain.hostplan.dropped import dropped, dropped_arguments
@@ -17,25 +15,24 @@ from lanekeeper.domain.hostplan.partial import plan_rest
 from lanekeeper.domain.hostplan.persistence import UDEV_FILE
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
-from lanekeeper.domain.hostplan.replaced import identities_of_rules, replaced_refusals
-from lanekeeper.domain.hostplan.step import Plan
-from lanekeeper.host.journal import STANDING, Journal, StepState, devices_left, journals
+from lanekeeper.domain.hostplan.replaced import Identity, identities_of_rules, replaced
+from lanekeeper.domain.hostplan.step import Caution, Plan, Refusal
+from lanekeeper.host.journal import STANDING, Journal, StepState, devices_left
 from lanekeeper.host.policy_file import load_policy, placed
 
 
 def plan_here(
     policy: Policy,
     host: HostFacts,
-    target: Target,
+    changes: Sequence[Journal],
     accepted: Collection[str] = (),
     *,
     rest: bool = False,
 ) -> Plan:
-    """Plan, and name what an earlier policy asked for that stays. Raises HostFault.
+    """Plan, and name what an earlier policy asked for that stays, by the *changes* made here.
 
     *rest*: entries that are refused are left out.
     """
-    changes = journals(changes_of(target))
     planner = partial(plan_after, policy, host, changes, accepted)
     found = plan_rest(planner) if rest else planner()
     standing = [each for each in changes if each.course in STANDING]
@@ -54,15 +51,18 @@ def plan_after(
     """Plan, and refuse what is not the function any more that *changes* were about."""
     found = plan(policy, host, without)
     known = known_devices(host, changes)
-    refused = replaced_refusals(policy, host, known, accepted)
-    others = tuple(each for each in refused if not {*each.entries} & {*without})
+    told = [*replaced(policy, host, known, accepted)]
+    others = [
+        each for each in told if isinstance(each, Refusal) and not {*each.entries} & {*without}
+    ]
     if others:
         found = replace(found, steps=(), refusals=(*others, *found.refusals))
-    return placed(found, policy)
+    cautions = (each for each in told if isinstance(each, Caution))
+    return placed(replace(found, warnings=(*found.warnings, *cautions)), policy)
 
 
-def known_devices(host: HostFacts, changes: Sequence[Journal]) -> dict[str, str]:
-    """Return the ids of the functions that the last change was about, by address."""
+def known_devices(host: HostFacts, changes: Sequence[Journal]) -> dict[str, Identity]:
+    """Return what the functions are that the last change was about, by address."""
     known = devices_left(changes)
     return known if known is not None else identities_of_rules(host.files.get(UDEV_FILE) or "")
 
