@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.health import Reading
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.attribute import Write, read_text, write_text
+from lanekeeper.host.fdb import Fdb
 from lanekeeper.host.health import read_health
+from lanekeeper.host.interfaces import with_lower
 from lanekeeper.host.machine import VfChange
 from lanekeeper.host.netlink import VfLinks
+from lanekeeper.host.offload import read_bridges
 from lanekeeper.host.scan import Scan
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.topology import read_nodes
@@ -31,6 +35,7 @@ class LinuxMachine:
         *,
         write: Write = write_text,
         links: VfLinks | None = None,
+        fdb: Fdb | None = None,
     ) -> None:
         self._root = root
         self._nodes = root / "sys/devices/system/node"
@@ -38,6 +43,7 @@ class LinuxMachine:
         self.pci = PciSysfs(root, write)
         self.vfio = Vfio(root, write)
         self.links = links or VfLinks()
+        self._fdb = fdb or Fdb()
 
     def scan(self) -> Scan:
         return self.pci.scan()
@@ -90,6 +96,24 @@ class LinuxMachine:
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         self.links.set_up(*self._link(pf), up)
+
+    def bridges(self) -> Mapping[str, tuple[str, ...]]:
+        return read_bridges(self._root)
+
+    def cards_below(self, port: str) -> tuple[PciAddress, ...]:
+        base = self._root / "sys/class/net"
+        carriers = set(with_lower(base, port))
+        found = (pf for pf in self.pci.scan().devices if pf.dev_type is DeviceType.PF)
+        return tuple(pf.address for pf in found if pf.netdev in carriers)
+
+    def fdb(self, pf: PciAddress) -> frozenset[str]:
+        return self._fdb.read(*self._link(pf))
+
+    def fdb_add(self, pf: PciAddress, mac: str) -> None:
+        self._fdb.add(*self._link(pf), mac)
+
+    def fdb_remove(self, pf: PciAddress, mac: str) -> None:
+        self._fdb.remove(*self._link(pf), mac)
 
     def keep_huge_pages(self, node: int, size_kib: int, pages: int) -> None:
         pool = self._nodes / f"node{node}/hugepages/hugepages-{size_kib}kB/nr_hugepages"

@@ -7,7 +7,7 @@ when the kernel is done; none of them retries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -164,6 +164,25 @@ class Machine(Protocol):
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         """Set the PF's interface up or down. Raises NotFound (no interface), HostFault."""
+
+    def bridges(self) -> Mapping[str, tuple[str, ...]]:
+        """List the bridges of Open vSwitch with their ports; none where it does not run.
+
+        Raises:
+            HostFault: it gives no answer.
+        """
+
+    def cards_below(self, port: str) -> tuple[PciAddress, ...]:
+        """List the PFs that carry an interface: its own, or those of a bond's or VLAN's members."""
+
+    def fdb(self, pf: PciAddress) -> frozenset[str]:
+        """Return the addresses that the PF's card knows to be behind it. Raises as for VFs."""
+
+    def fdb_add(self, pf: PciAddress, mac: str) -> None:
+        """Tell the PF's card that *mac* is behind it; told already is done. Raises as for VFs."""
+
+    def fdb_remove(self, pf: PciAddress, mac: str) -> None:
+        """Tell the PF's card that *mac* is not; unknown is done. Raises as for VFs."""
 
     def keep_huge_pages(self, node: int, size_kib: int, pages: int) -> None:
         """Keep this many huge pages of one size on a NUMA node.

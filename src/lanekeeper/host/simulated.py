@@ -31,6 +31,7 @@ from lanekeeper.host.machine import VfChange, changed_fields
 from lanekeeper.host.modprobe import modules_listed, read_loadable
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.simulated_eswitch import SimulatedEswitch
+from lanekeeper.host.simulated_fdb import SimulatedFdb
 from lanekeeper.host.simulated_switch import SimulatedSwitch
 from lanekeeper.host.tree import plant
 from lanekeeper.host.vf_settings import forget_settings, kept_settings, settings_file
@@ -82,7 +83,9 @@ class SimulatedMachine(LinuxMachine):
     def __init__(self, root: Path, refuse: Refuse = never) -> None:
         self.root = root
         self.kernel = SimulatedKernel(root, refuse)
-        super().__init__(root, write=self.kernel.write, links=SimulatedLinks(root))
+        super().__init__(
+            root, write=self.kernel.write, links=SimulatedLinks(root), fdb=SimulatedFdb(root)
+        )
 
     def run(self, arguments: Sequence[str]) -> None:
         """Stand in for programs: they change what the directory holds, update-grub is only noted.

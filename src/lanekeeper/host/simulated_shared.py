@@ -7,6 +7,7 @@ reads the pattern, whose every answer is kept, and is planted only when it is fi
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -159,3 +160,18 @@ class SharedMachine:
 
     def keep_huge_pages(self, node: int, size_kib: int, pages: int) -> None:
         self.own().keep_huge_pages(node, size_kib, pages)
+
+    def bridges(self) -> Mapping[str, tuple[str, ...]]:
+        return self.now.bridges()
+
+    def cards_below(self, port: str) -> tuple[PciAddress, ...]:
+        return self.now.cards_below(port)
+
+    def fdb(self, pf: PciAddress) -> frozenset[str]:
+        return self.now.fdb(pf)
+
+    def fdb_add(self, pf: PciAddress, mac: str) -> None:
+        self.own().fdb_add(pf, mac)
+
+    def fdb_remove(self, pf: PciAddress, mac: str) -> None:
+        self.own().fdb_remove(pf, mac)
