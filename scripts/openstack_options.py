@@ -20,6 +20,10 @@ DOCUMENT = Path(__file__).parent.parent / "src/lanekeeper/data/openstack_options
 SERVICES = ("nova", "neutron", "openstack-placement")
 AUTH_SECTIONS = ("keystone_authtoken", "placement", "neutron", "nova", "cinder", "service_user")
 
+# An agent's extension registers it, and no entry point tells of it: neutron
+# ``conf/agent/l2_ext_fdb_population.py``.
+UNLISTED = (("FDB", "shared_physical_device_mappings"),)
+
 
 def names() -> Iterator[tuple[str, str]]:
     """Yield section and key of every option, old names included."""
@@ -30,6 +34,7 @@ def names() -> Iterator[tuple[str, str]]:
             section = str(getattr(group, "name", group) or "DEFAULT")
             for option in options:
                 yield from _names_of(section, option)
+    yield from UNLISTED
     for key in _auth_keys():
         yield from ((section, key) for section in AUTH_SECTIONS)
 

@@ -49,7 +49,7 @@ from lanekeeper.store.database import Database
 from lanekeeper.store.device.device import claims_of, devices_to_clean
 from lanekeeper.store.host.host import host_insert, host_told_by_name, hosts_seen
 from lanekeeper.store.image.image import image_insert
-from lanekeeper.store.network.port import port_create
+from lanekeeper.store.network.port import port_create, ports_of_server
 from lanekeeper.store.tables import network, segment, subnet
 from planting import plant
 
@@ -168,6 +168,7 @@ class Fleet:
         bandwidths: Sequence[BandwidthFact] = (),
         pfs: Sequence[PfFact] = (),
         unlisted: Mapping[str, str] = {},
+        bridges: Mapping[str, str] | None = None,
     ) -> str:
         """Enrol a host, if it is not there yet, and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
@@ -188,6 +189,7 @@ class Fleet:
             bandwidths=list(bandwidths),
             pfs=list(pfs),
             unlisted=dict(unlisted),
+            bridges=dict(bridges or {}),
         )
         report_facts(self.site, host_id, facts)
         self.hosts[name] = host_id
@@ -212,12 +214,14 @@ class Fleet:
             assert record is not None
             assert record.host_id is not None
             held = [str(row["address"]) for row in claims_of(connection, server_id)]
+            ports = ports_of_server(connection, server_id)
         guest = ServerState(
             id=server_id,
             power=power,
             generation=record.generation if generation is None else generation,
             problem=problem,
             devices=held,
+            taps=[one.id for one in ports if one.vif_type == "ovs" and one.id in record.port_ids],
         )
         report_state(self.site, record.host_id, HostState(servers=[guest]))
 

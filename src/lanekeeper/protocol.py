@@ -183,6 +183,7 @@ class HostFacts(Wire, frozen=True):
     Attributes:
         protocol: the agent's protocol version.
         mappings: physical network to the PFs (netdev names) that reach it, for port binding.
+        bridges: physical network to the virtual switch on it, of those that are there.
         bandwidths: what interfaces carry that ports can be promised; an older agent tells of none.
         pfs: every PF that is there; an older agent tells of none.
         device_spec: the entries that list the devices; None from an older agent.
@@ -203,6 +204,7 @@ class HostFacts(Wire, frozen=True):
     cells: list[NumaCell] = []
     devices: list[DeviceFact] = []
     mappings: dict[str, list[str]] = {}
+    bridges: dict[str, str] = {}
     bandwidths: list[BandwidthFact] = []
     pfs: list[PfFact] = []
     device_spec: list[EntryFact] | None = None
@@ -248,6 +250,7 @@ class ServerState(Wire, frozen=True):
         given_up: generation of the order that failed for good, whatever the guest does now; 0 for
             none. The agent tries no more until the order changes.
         devices: addresses of the functions that the domain holds.
+        taps: ids of the ports of a virtual switch that it has cards of.
         memo: what the controller last gave along with the server; told by a frozen host only.
     """
 
@@ -257,6 +260,7 @@ class ServerState(Wire, frozen=True):
     problem: str = ""
     given_up: int = 0
     devices: list[str] = []
+    taps: list[str] = []
     memo: str = ""
 
 
@@ -341,6 +345,25 @@ class NicWanted(Wire, frozen=True):
     mtu: int = 1500
 
 
+class TapWanted(Wire, frozen=True):
+    """A card of a guest that is a port of a virtual switch of its host.
+
+    Attributes:
+        bridge: the switch.
+        physical_network: the one that it is on.
+        vlan: its access VLAN; 0 for untagged frames alone.
+        link: whether the guest is shown a link.
+    """
+
+    port_id: str
+    mac: str
+    bridge: str
+    physical_network: str
+    vlan: int = 0
+    link: bool = True
+    mtu: int = 1500
+
+
 class CellWanted(Wire, frozen=True):
     """One NUMA node of a guest, numbered as listed, and where it lies on the host.
 
@@ -374,7 +397,10 @@ class ServerWanted(Wire, frozen=True):
     Attributes:
         generation: grows with every change of what is wanted of this server.
         reboots: grows with every reboot that was asked for; the agent remembers what it obeyed.
+        taps: its cards of a virtual switch.
+        cards: ids of the ports of all its cards in the order in which the guest is to see them.
         leaving: addresses of functions that the guest, if it runs, has to let go of.
+        leaving_taps: likewise ids of ports of a virtual switch.
         config_drive: path below the drive to content, already rendered; empty for no drive.
         metadata: small strings that the domain carries in its <metadata>.
         cells: its NUMA nodes; empty for a guest that floats over the whole host.
@@ -395,8 +421,11 @@ class ServerWanted(Wire, frozen=True):
     ramdisk: ImageWanted | None = None
     kernel_arguments: str = ""
     nics: list[NicWanted] = []
+    taps: list[TapWanted] = []
+    cards: list[str] = []
     devices: list[DeviceWanted] = []
     leaving: list[str] = []
+    leaving_taps: list[str] = []
     config_drive: dict[str, str] = {}
     reboots: int = 0
     metadata: dict[str, str] = {}

@@ -78,6 +78,10 @@ def direct_port(world: World, asked: Asked) -> Asked:
     return instead(asked, ports=(world.port(world.fleet.network("other", vlan=99)),))
 
 
+def bridge_named(world: World, asked: Asked) -> None:
+    world.fleet.host("h1", bridges={"physnet1": "br-ex"})
+
+
 def port_in_use(world: World) -> Asked:
     world.fleet.host("h1")
     asked = Asked(flavor=world.flavor(), ports=(world.port(),))
@@ -181,18 +185,18 @@ CAUSES = (
         mend=more_addresses,
     ),
     Cause(
-        id="vnic-type-normal",
-        what="a normal port, and no host has an agent of a virtual switch for it",
-        says="a normal port needs a virtual switch, and no host has one",
-        helps="create the port with --vnic-type direct",
+        id="virtual-switch",
+        what="a normal port, and no host has a virtual switch on its network",
+        says="has no virtual switch on physnet1 for a normal port; it has some on: none",
+        helps="name its bridge in [ovs] bridge_mappings of this host (physnet1:BRIDGE)",
         make=of_vnic_type(VnicType.NORMAL),
-        mend=direct_port,
+        mend=bridge_named,
     ),
     Cause(
         id="vnic-type-uncarried",
         what="a port of a vnic type that no host can give to a guest",
         says="vnic type macvtap is not carried by any host",
-        helps="the vnic types carried here: direct, direct-physical",
+        helps="the vnic types carried here: direct, direct-physical, normal",
         make=of_vnic_type(VnicType.MACVTAP),
         mend=direct_port,
     ),

@@ -18,7 +18,7 @@ from agent.orders_of import PF, cleaning, nic, server, server_id, vf
 from lab_host import LabHost
 from lanekeeper.lab import guest
 from lanekeeper.lab.cache import DEFAULT_CACHE, Cache
-from lanekeeper.protocol import Desired, DeviceWanted, HostState, ServerWanted
+from lanekeeper.protocol import Desired, DeviceWanted, HostState, ServerWanted, TapWanted
 from running import LANEKEEPER, dying_at, until
 
 pytestmark = pytest.mark.lab
@@ -31,6 +31,8 @@ device_spec = {"vendor_id": "8086", "product_id": "10ca", "address": "0000:21:*"
 "physical_network": "physnet1"}
 device_spec = {"vendor_id": "1af4"}
 device_spec = {"vendor_id": "1b36", "address": "0000:22:00.1"}
+[ovs]
+bridge_mappings = physnet1:br-ex
 """
 PREPARE = f"""set -e
 cd /sys/bus/pci/devices/{PF}
@@ -63,6 +65,21 @@ nvme virt-mgmt $path -c 1 -r 0 -a 7 -n 0
 echo 0 > sriov_numvfs
 echo 1 > sriov_drivers_autoprobe
 nvme attach-ns $path -n 1 -c 0
+"""
+TAP = TapWanted(
+    port_id=server_id(7), mac="fa:16:3e:00:00:77", bridge="br-ex", physical_network="physnet1",
+    vlan=16,
+)  # fmt: skip
+TAP_IP, PEER_IP = "192.168.16.10", "192.168.16.20"
+SWITCH = f"""set -e
+mkdir -p /run/openvswitch
+rm -f /etc/openvswitch/conf.db
+/usr/share/openvswitch/scripts/ovs-ctl start --system-id=random --no-monitor
+ovs-vsctl add-br br-ex -- add-port br-ex $(ls /sys/bus/pci/devices/{PF}/net)
+"""
+SWITCH_OFF = """
+ovs-vsctl del-br br-ex
+/usr/share/openvswitch/scripts/ovs-ctl stop
 """
 OF_THE_FIRST = "lanekeeper: what the first guest has written"
 WITHIN_S = 240
@@ -143,11 +160,13 @@ def host(lab_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with serving(controller, lab_host.running.controller_port, tls):
         host = Host(lab_host, controller)
         host.shell(PREPARE)
+        host.shell(SWITCH)
         lab_host.channel.write(CONFIG, DEVICE_SPEC.encode())
         host.enrol()
         yield host
         host.shell(f"pkill -f '[a]gent run --state-dir {STATE}' || true")
         host.shell("rm -rf /var/lib/lanekeeper")
+        host.shell(SWITCH_OFF)
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +174,13 @@ def wanted(host: Host) -> ServerWanted:
     """The lab's guest with a port on VF 0 and VF 1 by an alias."""
     image = guest.build(Cache(DEFAULT_CACHE))
     add = host.controller.add_image
-    address = {"link": "tap0", "ip_address": "192.168.15.10", "netmask": "255.255.255.0"}
-    card = {"id": "tap0", "ethernet_mac_address": nic(0).mac}
-    network = {"links": [card], "networks": [{"id": "n0", "type": "ipv4", **address}]}
+    links = [{"id": "vf", "ethernet_mac_address": nic(0).mac}]
+    links.append({"id": "tap", "ethernet_mac_address": TAP.mac})
+    networks = [
+        {"id": link, "type": "ipv4", "link": link, "ip_address": ip, "netmask": "255.255.255.0"}
+        for link, ip in (("vf", "192.168.15.10"), ("tap", TAP_IP))
+    ]
+    network = {"links": links, "networks": networks}
     return server(
         1,
         memory_mib=image.memory_mib,
@@ -166,6 +189,7 @@ def wanted(host: Host) -> ServerWanted:
         ramdisk=add("ramdisk", image.ramdisk.read_bytes()),
         kernel_arguments=image.command_line,
         nics=[nic(0, trusted=True, spoof_check=False)],
+        taps=[TAP],
         devices=[vf(1)],
         config_drive={
             "openstack/latest/meta_data.json": json.dumps({"uuid": server_id(1)}),
@@ -196,6 +220,7 @@ def test_a_guest_gets_its_vfs_and_gives_them_back(host: Host, wanted: ServerWant
     assert f"mac={nic(0).mac} driver=igbvf" in text
     assert "192.168.15.10 netmask=255.255.255.0" in text
     _tells_of_itself(host)
+    _is_reached_through_the_switch(host)
     _survives_its_agent(host, wanted, agent)
     wanted = _is_plugged_and_unplugged(host, wanted)
     _gives_back(host, wanted)
@@ -210,6 +235,35 @@ def _tells_of_itself(host: Host) -> None:
     assert len([one for one in facts.devices if one.product_id == "10ca"]) == 3
     assert [len(cell.cpus) for cell in facts.cells] == [1, 1]
     assert facts.mappings == {"physnet1": [host.shell(f"ls /sys/bus/pci/devices/{PF}/net")]}
+
+
+def _is_reached_through_the_switch(host: Host) -> None:
+    """A VF of the PF that the switch has for a port reaches the guest behind it, by its VLAN."""
+    pf = host.shell(f"ls /sys/bus/pci/devices/{PF}/net")
+    find = f"--bare --columns=name find Interface external_ids:iface-id={TAP.port_id}"
+    tag = host.shell(f"ovs-vsctl get Port $(ovs-vsctl {find}) tag")
+    assert tag == "16"
+    assert TAP.mac in host.shell(f"bridge fdb show dev {pf}")
+    host.shell(f"ip link set {pf} vf 2 vlan 16")
+    host.give_to_driver(vf(2).address, "igbvf")
+    find = f"ls /sys/bus/pci/devices/{vf(2).address}/net"
+    card = until(lambda: host.shell(f"{find} 2>/dev/null || true"), "VF 2 is a card", WITHIN_S)
+    peer = "ip -n peer"
+    host.shell(f"set -e; ip netns add peer; ip link set {card} netns peer")
+    host.shell(f"set -e; {peer} addr add {PEER_IP}/24 dev {card}; {peer} link set {card} up")
+    ping = f"ip netns exec peer ping -c 3 -i 0.5 -W 2 {TAP_IP} >/dev/null && echo yes || echo no"
+    try:
+        until(lambda: host.shell(ping) == "yes", "the guest answers", WITHIN_S)
+        host.shell(f"ip link set {pf} vf 2 vlan 17")
+        assert host.shell(ping) == "no"
+        host.shell(f"ip link set {pf} vf 2 vlan 16; bridge fdb del {TAP.mac} dev {pf}")
+        # The agent looks each 10 s; until then what the VF sends goes out on the wire.
+        until(lambda: TAP.mac in host.shell(f"bridge fdb show dev {pf}"), "it is told", WITHIN_S)
+        until(lambda: host.shell(ping) == "yes", "the guest answers again", WITHIN_S)
+    finally:
+        host.shell("ip netns del peer")  # which gives the card back
+        host.shell(f"echo {vf(2).address} > /sys/bus/pci/devices/{vf(2).address}/driver/unbind")
+        host.shell(f"ip link set {pf} vf 2 vlan 0")
 
 
 def _survives_its_agent(host: Host, wanted: ServerWanted, agent: int) -> None:
@@ -254,6 +308,8 @@ def _gives_back(host: Host, wanted: ServerWanted) -> None:
     state = host.order(absent=[wanted.id], cleaning=[cleaning(vf(0)), cleaning(vf(1))])
     assert [(one.id, one.power) for one in state.servers] == [(wanted.id, "absent")]
     assert [(one.clean, one.problem) for one in state.cleaned] == [(True, ""), (True, "")]
+    assert TAP.mac not in host.shell(f"bridge fdb show dev $(ls /sys/bus/pci/devices/{PF}/net)")
+    assert TAP.port_id not in host.shell("ovs-vsctl --columns=external_ids list Interface")
     seen = host.vf(0)
     assert (seen["mac"] if "mac" in seen else seen["address"]) == "00:00:00:00:00:00"
     assert (seen["spoofchk"], seen["trust"]) == (True, False)

@@ -368,6 +368,13 @@ def card_without_agent(data: Data) -> bool:
     return bool(data["input"]["vnic_type"] == "direct-physical") and not card_with_agent(data)
 
 
+def represented(data: Data) -> bool:
+    """A VF whose representor a virtual switch would have."""
+    given = data["input"]
+    capabilities = given["profile"].get("capabilities") or ()
+    return "openvswitch" in given["mechanism_drivers"] and "switchdev" in capabilities
+
+
 def down_until_held(data: Data, _answer: Answer | None = None) -> Any:
     return {**data["expect"], "port_status": "DOWN"}
 
@@ -384,10 +391,25 @@ def guest_iommu(data: Data) -> bool:
 
 
 def no_vf_of_a_bridge(data: Data) -> bool:
-    """A card of a guest that is no VF handed over whole: macvtap, a virtual switch's, vDPA."""
+    """A card of a guest that is no VF handed over whole: macvtap, a representor's, vDPA."""
     vif = data.get("vif", {})
-    kinds = {("hw_veb", "direct"), ("ib_hostdev", "direct")}
+    kinds = {("hw_veb", "direct"), ("ib_hostdev", "direct"), ("ovs", "normal")}
     return bool(vif) and (vif["type"], vif["vnic_type"]) not in kinds
+
+
+def tap_of_a_switch(data: Data) -> bool:
+    vif = data.get("vif", {})
+    return bool(vif) and (vif["type"], vif["vnic_type"]) == ("ovs", "normal")
+
+
+def xml_of_an_access_port(data: Data, _answer: Answer | None = None) -> Any:
+    """Libvirt names the tap, and the port has its network's VLAN; Nova leaves that to an agent."""
+    element = etree.fromstring(data["expect"]["xml"])
+    for target in element.findall("target"):
+        element.remove(target)
+    vlan = etree.SubElement(element, "vlan")
+    etree.SubElement(vlan, "tag", id="0")
+    return plain(element)
 
 
 def xml_without_vlan(data: Data, _answer: Answer | None = None) -> Any:

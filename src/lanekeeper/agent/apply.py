@@ -12,9 +12,11 @@ from lanekeeper.agent.plan import (
     Action,
     ApplyVfSettings,
     AttachNic,
+    AttachTap,
     CleanDevice,
     DestroyGuest,
     DetachDevice,
+    DetachTap,
     RecordGeneration,
     RestartGuest,
     StartGuest,
@@ -46,6 +48,10 @@ def apply(action: Action, shop: Workshop, cleaner: Cleaner, view: View) -> Outco
             return Outcome(guests.attach(shop, server, nic, view))
         case DetachDevice(server, address):
             guests.detach(shop, server, address)
+        case AttachTap(server, tap):
+            guests.attach_tap(shop, server, tap, view)
+        case DetachTap(server, port_id):
+            guests.detach_tap(shop, server, port_id)
         case ApplyVfSettings(_, nic, lost):
             return Outcome(guests.mend(shop, nic, lost))
         case DestroyGuest(server_id):

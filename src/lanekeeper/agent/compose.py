@@ -15,6 +15,7 @@ from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.orders import POLL_S, Orders
 from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
+from lanekeeper.agent.shared_cards import SharedCards
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.clock import Stopwatch, monotonic
 from lanekeeper.host.bus_reset import ResetBus
@@ -82,6 +83,7 @@ def compose(
             reset_bus=reset_bus,
         ),
         sweep=ImageSweep(images, directories, hypervisor, timing.stopwatch),
+        shared=SharedCards(machine, state.path / "forwarding.json"),
         stopwatch=timing.stopwatch,
         look_every_s=timing.look_every_s,
         retry_first_s=timing.retry_first_s,

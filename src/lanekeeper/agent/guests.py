@@ -36,7 +36,7 @@ from lanekeeper.hypervisor.driver import (
 from lanekeeper.hypervisor.durable_file import settle, write_durably
 from lanekeeper.hypervisor.guest_files import GuestDirectories
 from lanekeeper.hypervisor.images import ImageCache
-from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
+from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted, TapWanted
 
 SHUTDOWN_WAIT_S = 10.0
 DETACH_WAIT_S = 20.0
@@ -164,19 +164,42 @@ def detach(shop: Workshop, server: ServerWanted, address: PciAddress) -> None:
     reached("agent.detach.before")
     shop.hypervisor.detach(server.id, address)
     reached("agent.detach.after")
+    _await_let_go(
+        shop,
+        server.id,
+        str(address),
+        lambda guest: address in {one.address for one in guest.devices},
+    )
+
+
+def attach_tap(shop: Workshop, server: ServerWanted, tap: TapWanted, view: View) -> None:
+    """Plug a card of a virtual switch into the running guest. Raises Error: what failed."""
+    _check_bridge(tap, view)
+    reached("agent.attach.before")
+    shop.hypervisor.attach_tap(server.id, tap)
+    reached("agent.attach.after")
+
+
+def detach_tap(shop: Workshop, server: ServerWanted, port_id: str) -> None:
+    """Have the running guest let go of a card of a virtual switch. Raises as ``detach``."""
+    reached("agent.detach.before")
+    shop.hypervisor.detach_tap(server.id, port_id)
+    reached("agent.detach.after")
+    _await_let_go(shop, server.id, f"port {port_id}", lambda guest: port_id in guest.taps)
+
+
+def _await_let_go(shop: Workshop, server_id: str, what: str, has: Callable[[Guest], bool]) -> None:
     end = shop.stopwatch() + shop.detach_wait_s
-    while _has(shop, server.id, address):
+    while True:
+        guest = shop.hypervisor.inventory().guest(server_id)
+        if guest is None or not guest.is_active or not has(guest):
+            return
         if shop.stopwatch() >= end:
             raise HostFault(
-                f"the guest has been asked to let go of {address} and has it still",
+                f"the guest has been asked to let go of {what} and has it still",
                 hint="its kernel needs PCI hot plug (pciehp); a hard reboot lets go, too",
             )
         shop.sleep(_LOOK_AGAIN_S)
-
-
-def _has(shop: Workshop, server_id: str, address: PciAddress) -> bool:
-    guest = shop.hypervisor.inventory().guest(server_id)
-    return guest is not None and guest.is_active and address in {d.address for d in guest.devices}
 
 
 def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
@@ -204,6 +227,8 @@ def define(shop: Workshop, server: ServerWanted, view: View) -> None:
     devices = [shop.machine.device(PciAddress.parse(one.address)) for one in _wanted(server)]
     for device, wanted in zip(devices, _wanted(server), strict=True):
         _check_device(shop.machine, device, wanted, view, [one.address for one in devices])
+    for tap in server.taps:
+        _check_bridge(tap, view)
     files = _lay_out(shop, server)
     functions = {function_of(shop.machine, device): device.driver for device in devices}
     shop.drivers.remember(functions)
@@ -239,9 +264,19 @@ def _wanted(server: ServerWanted) -> list[DeviceWanted]:
 
 def _matches(guest: Guest, server: ServerWanted) -> bool:
     """Whether what runs is this very order, left half-way by an earlier attempt."""
-    held = {str(one.address) for one in guest.devices}
+    held = {*(str(one.address) for one in guest.devices), *guest.taps}
     wanted = {str(PciAddress.parse(one.address)) for one in _wanted(server)}
+    wanted |= {tap.port_id for tap in server.taps}
     return held == wanted and guest.reboots == server.reboots
+
+
+def _check_bridge(tap: TapWanted, view: View) -> None:
+    bridge = view.switches.get(tap.physical_network)
+    if bridge is None or bridge.name != tap.bridge:
+        raise Forbidden(
+            f"port {tap.port_id}: this host has no bridge {tap.bridge} on {tap.physical_network}",
+            hint="[ovs] bridge_mappings of this host names the bridges that are for guests",
+        )
 
 
 def _check_device(

@@ -27,9 +27,11 @@ from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, plan
 from lanekeeper.agent.report import report, troubles_of
 from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
+from lanekeeper.agent.shared_cards import SharedCards, entries
 from lanekeeper.agent.task import Task, cleanings, task_of
 from lanekeeper.clock import Stopwatch
 from lanekeeper.domain.errors import Conflict, Error, HostFault
+from lanekeeper.hypervisor.driver import Inventory
 from lanekeeper.protocol import CleaningState, Desired
 
 LOOK_EVERY_S = 10.0
@@ -55,6 +57,7 @@ class Parts:
     shop: Workshop
     cleaner: Cleaner
     sweep: ImageSweep
+    shared: SharedCards
     stopwatch: Stopwatch
     look_every_s: float = LOOK_EVERY_S
     retry_first_s: float = FIRST_WAIT_S
@@ -75,6 +78,7 @@ class Agent:
         self._wake = Event()
         self._stopping = Event()
         self._refused: Conflict | None = None
+        self._card_problems: tuple[str, ...] = ()
 
     def stop(self) -> None:
         """End ``run`` soon; what is under way is finished, and guests run on."""
@@ -148,6 +152,7 @@ class Agent:
 
     def _troubles(self, view: View) -> Iterator[str]:
         """What an operator should know of the tasks: what is not mended, what waits, what hangs."""
+        yield from self._card_problems
         yield from self._ledger.problems("vf settings")
         yield from self._ledger.problems("cleaning", tries=TRIES_MAX)
         yield from self._ledger.overdue(
@@ -181,11 +186,16 @@ class Agent:
         obeyed = mark_of(desired) if desired and is_obeyed else self._parts.reporter.state.obeyed
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
         if desired is not None:
+            self._tell_cards(desired, observed.inventory)
             for task in self._ledger.take(tasks, busy):
                 is_cleaning = isinstance(task.action, CleanDevice)
                 (self._cleaners if is_cleaning else self._workers).submit(self._work, task)
             self._sweep()
             self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
+
+    def _tell_cards(self, desired: Desired, inventory: Inventory) -> None:
+        assert self._view is not None  # a round comes after a look
+        self._card_problems = self._parts.shared.settle(entries(desired, inventory, self._view))
 
     def _sweep(self) -> None:
         assert self._view is not None  # a round comes after a look

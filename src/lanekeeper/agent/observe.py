@@ -47,6 +47,9 @@ class Policy:
         mappings: physical network to interfaces, ``[sriov_nic] physical_device_mappings``.
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         bandwidths: what interfaces carry, ``[sriov_nic] resource_provider_bandwidths``.
+        bridges: physical network to the bridge on it, ``[ovs] bridge_mappings``.
+        shared: physical network to interfaces that are told of guests on its bridge although they
+            are no ports of it, ``[FDB] shared_physical_device_mappings``.
         hypervisors: interface to the host below which it is said to be counted.
         cleaning_timeout_s: what one try to clean a device may take.
         cpus: which of the host's CPUs guests get.
@@ -59,6 +62,8 @@ class Policy:
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: frozenset[PciAddress] = frozenset()
     bandwidths: Sequence[BandwidthFact] = ()
+    bridges: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, Sequence[str]] = field(default_factory=dict)
     hypervisors: Mapping[str, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
@@ -74,6 +79,8 @@ class Policy:
             mappings=config.sriov_nic.physical_device_mappings,
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             bandwidths=tuple(_bandwidths(config.sriov_nic)),
+            bridges=config.ovs.bridge_mappings,
+            shared=config.ovs.shared_physical_device_mappings,
             hypervisors=dict(_hypervisors(config.sriov_nic)),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
             cpus=config.cpus,
@@ -81,6 +88,17 @@ class Policy:
             cleaning_hooks=config.lanekeeper.cleaning_hooks,
             image_cache=config.image_cache,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A virtual switch, and the PFs that it has for ports, or below them."""
+
+    name: str
+    cards: tuple[PciAddress, ...] = ()
+
+
+_NO_BRIDGES: Mapping[str, Bridge] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +111,7 @@ class View:
         pfs: every PF of the host, listed or not.
         others: what is neither listed nor such a parent.
         problems: what was set aside and why, one sentence each.
+        switches: physical network to the bridge on it, of those that are there.
         management: interfaces that carry the agent's own traffic.
         bandwidths, hypervisors: as the policy has them.
         slots: physical slots of cards, by the address of what is no VF.
@@ -109,6 +128,7 @@ class View:
     pfs: tuple[PciDevice, ...] = ()
     others: tuple[PciDevice, ...] = ()
     problems: tuple[str, ...] = ()
+    switches: Mapping[str, Bridge] = field(default_factory=dict)
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
     units: Mapping[PciAddress, str] = field(default_factory=dict)
@@ -123,12 +143,19 @@ class View:
         return address in self.listed
 
 
-def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _UNNAMED) -> View:
+def view(
+    scan: Scan,
+    policy: Policy,
+    management: frozenset[str],
+    pins: Pins = _UNNAMED,
+    bridges: Mapping[str, Bridge] = _NO_BRIDGES,
+) -> View:
     """Match what was scanned with *policy*; set aside what must not or cannot be used.
 
     *management* names the interfaces that carry the agent's own traffic: a function that has one
     of them is not for guests. VFs of such a PF are; they do not change what the PF does.
-    *pins* say which card an entry means that names an interface.
+    *pins* say which card an entry means that names an interface, *bridges* which virtual switch is
+    on which physical network, of those that are there.
     """
     specs = pinned(policy.specs, pins)
     listing = list_devices(specs, scan.devices)
@@ -155,6 +182,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _U
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         bandwidths=policy.bandwidths,
         hypervisors=policy.hypervisors,
+        switches=bridges,
         management=management,
         slots=scan.slots,
         units=dict(_named(tied, listed)),
@@ -179,6 +207,7 @@ def view(scan: Scan, policy: Policy, management: frozenset[str], pins: Pins = _U
                 policy.bandwidths, [*(one.device for one in listed.values()), *parents.values()]
             ),
             *(f"{address} is set aside: {why}" for address, why in bound.items()),
+            *_bridges_not_there(policy.bridges, bridges),
         ),
     )
 
@@ -208,6 +237,7 @@ def facts(
         cells=[for_guests(cell, view.cpus) for cell in found],
         devices=sorted([*listed, *parents], key=lambda fact: PciAddress.parse(fact.address)),
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
+        bridges={network: one.name for network, one in sorted(view.switches.items())},
         bandwidths=list(view.bandwidths),
         pfs=[_pf_fact(pf, view.slots) for pf in view.pfs],
         device_spec=[EntryFact(text=spec.text, source=spec.source) for spec in view.specs],
@@ -342,6 +372,15 @@ def _uncounted(bandwidths: Iterable[BandwidthFact], devices: Sequence[PciDevice]
             for one in bandwidths
             if one.interface not in names
         )
+
+
+def _bridges_not_there(wanted: Mapping[str, str], there: Collection[str]) -> Iterator[str]:
+    for network, name in wanted.items():
+        if network not in there:
+            yield (
+                f"no normal port of {network} can be served: Open vSwitch has no bridge {name}, "
+                f"which [ovs] bridge_mappings names (ovs-vsctl add-br {name})"
+            )
 
 
 def _carries(device: PciDevice) -> str:

@@ -17,7 +17,7 @@ from lanekeeper.agent.vf_settings import drift
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.hypervisor.driver import Guest, Inventory
-from lanekeeper.protocol import CleaningWanted, Desired, NicWanted, ServerWanted
+from lanekeeper.protocol import CleaningWanted, Desired, NicWanted, ServerWanted, TapWanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,22 @@ class DetachDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachTap:
+    """Plug a card of a virtual switch into a guest that runs."""
+
+    server: ServerWanted
+    tap: TapWanted
+
+
+@dataclass(frozen=True, slots=True)
+class DetachTap:
+    """Have a guest that runs let go of a card of a virtual switch."""
+
+    server: ServerWanted
+    port_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyVfSettings:
     """A VF of a running guest has lost its settings: *lost* names them; write them again."""
 
@@ -110,6 +126,8 @@ Action = (
     | RecordGeneration
     | AttachNic
     | DetachDevice
+    | AttachTap
+    | DetachTap
     | ApplyVfSettings
     | DestroyGuest
     | CleanDevice
@@ -172,6 +190,12 @@ def _plug(server: ServerWanted, guest: Guest) -> Iterator[Action]:
     for nic in server.nics:
         if PciAddress.parse(nic.device.address) not in held:
             yield AttachNic(server, nic)
+    for port_id in server.leaving_taps:
+        if port_id in guest.taps:
+            yield DetachTap(server, port_id)
+    for tap in server.taps:
+        if tap.port_id not in guest.taps:
+            yield AttachTap(server, tap)
 
 
 def _rest(server: ServerWanted, guest: Guest | None, _: Observed) -> Iterator[Action]:

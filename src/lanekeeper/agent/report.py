@@ -93,6 +93,7 @@ def _server(guest: Guest, wanted: ServerWanted | None, trouble: Trouble | None) 
         problem=trouble.problem if trouble else "",
         given_up=given_up,
         devices=[str(held.address) for held in guest.devices] if guest.is_active else [],
+        taps=list(guest.taps) if guest.is_active else [],
     )
 
 

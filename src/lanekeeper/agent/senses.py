@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from lanekeeper.agent.observe import Policy, View, facts, health, view
+from lanekeeper.agent.observe import Bridge, Policy, View, facts, health, view
 from lanekeeper.agent.plan import Observed
 from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.agent.vf_settings import vf_of
@@ -14,6 +14,7 @@ from lanekeeper.domain.pci.devname import Pins, pin
 from lanekeeper.domain.pci.listing import list_devices
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.machine import Machine
+from lanekeeper.host.scan import Scan
 from lanekeeper.hypervisor.driver import Hypervisor, Inventory
 from lanekeeper.hypervisor.guest_files import GuestDirectories
 from lanekeeper.protocol import Desired, HostFacts, HostHealth
@@ -71,7 +72,25 @@ class Senses:
         refuse_contradictions(self._machine, policy)
         scan = self._machine.scan()
         pins = pin(policy.specs, scan.devices, self._pins)
-        return self.facts(host_name, view(scan, policy, self._management(), pins))
+        return self.facts(host_name, self._view(scan, policy, pins))
+
+    def _view(self, scan: Scan, policy: Policy, pins: Pins) -> View:
+        return view(scan, policy, self._management(), pins, self._bridges(policy))
+
+    def _bridges(self, policy: Policy) -> dict[str, Bridge]:
+        """The bridges for guests that there are, by physical network, with the PFs below them."""
+        if not policy.bridges:
+            return {}  # where nobody needs it, Open vSwitch is not asked
+        there = self._machine.bridges()
+        return {
+            network: Bridge(name, self._cards([*there[name], *policy.shared.get(network, ())]))
+            for network, name in policy.bridges.items()
+            if name in there
+        }
+
+    def _cards(self, interfaces: Sequence[str]) -> tuple[PciAddress, ...]:
+        below = (card for name in interfaces for card in self._machine.cards_below(name))
+        return tuple(dict.fromkeys(below))
 
     def obey(self, policy: Policy) -> None:
         """See with *policy* from the next look on."""
@@ -81,7 +100,7 @@ class Senses:
         """Scan the bus. Raises HostFault."""
         scan = self._machine.scan()
         self._pins = pin(self._policy.specs, scan.devices, self._pins)
-        return view(scan, self._policy, self._management(), self._pins)
+        return self._view(scan, self._policy, self._pins)
 
     def facts(self, host_name: str, seen: View) -> HostFacts:
         """Raises Unavailable, HostFault: hypervisor or kernel do not tell the host's size."""

@@ -10,9 +10,11 @@ from lanekeeper.agent.plan import (
     Action,
     ApplyVfSettings,
     AttachNic,
+    AttachTap,
     CleanDevice,
     DestroyGuest,
     DetachDevice,
+    DetachTap,
     RecordGeneration,
     RestartGuest,
     StartGuest,
@@ -92,6 +94,23 @@ def task_of(action: Action) -> Task:
                 event="device clean",
                 device=device.address,
             )
+        case AttachNic() | DetachDevice() | ApplyVfSettings() | AttachTap() | DetachTap():
+            return _of_card(action)
+        case _:
+            server = action.server
+            own = [*(nic.device for nic in server.nics), *server.devices]
+            return Task(
+                action=action,
+                identity=Identity("guest", server.id, _order(server)),
+                subject=server.id,
+                touches=frozenset({server.id, *(place for one in own for place in _places(one))}),
+                event=_EVENTS[type(action)],
+            )
+
+
+def _of_card(action: AttachNic | DetachDevice | ApplyVfSettings | AttachTap | DetachTap) -> Task:
+    """What is done with one card or device of a guest that runs."""
+    match action:
         case AttachNic(server, nic):
             order = f"{_order(server)} with {nic.device.address}"
             return _of_one(action, "device attach", Identity("guest", server.id, order), nic.device)
@@ -105,19 +124,13 @@ def task_of(action: Action) -> Task:
                 endless=True,  # the guest may let go any time, and has the device until then
                 device=str(address),
             )
+        case AttachTap(server, tap):
+            return _of_tap(action, "port attach", server, f"with {tap.port_id}")
+        case DetachTap(server, port_id):
+            return _of_tap(action, "port detach", server, f"without {port_id}", endless=True)
         case ApplyVfSettings(server, nic):
             identity = Identity("vf settings", nic.device.device_id, _order(server))
             return _of_one(action, "vf settings apply", identity, nic.device, endless=True)
-        case _:
-            server = action.server
-            own = [*(nic.device for nic in server.nics), *server.devices]
-            return Task(
-                action=action,
-                identity=Identity("guest", server.id, _order(server)),
-                subject=server.id,
-                touches=frozenset({server.id, *(place for one in own for place in _places(one))}),
-                event=_EVENTS[type(action)],
-            )
 
 
 def _of_one(
@@ -137,6 +150,20 @@ def _of_one(
         event=event,
         endless=endless,
         device=device.address,
+    )
+
+
+def _of_tap(
+    action: Action, event: str, server: ServerWanted, how: str, *, endless: bool = False
+) -> Task:
+    """What is done with one card of a virtual switch; it touches nothing but its guest."""
+    return Task(
+        action=action,
+        identity=Identity("guest", server.id, f"{_order(server)} {how}"),
+        subject=server.id,
+        touches=frozenset({server.id}),
+        event=event,
+        endless=endless,
     )
 
 

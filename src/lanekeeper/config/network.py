@@ -14,10 +14,12 @@ from lanekeeper.domain.network.mapping import (
     Bandwidth,
     InventoryDefaults,
     parse_bandwidths,
+    parse_bridge_mappings,
     parse_device_mappings,
     parse_excluded_devices,
     parse_inventory_defaults,
     parse_named_hypervisors,
+    parse_shared_mappings,
 )
 from lanekeeper.domain.network.vlan import VlanRange, parse_vlan_ranges
 from lanekeeper.domain.pci.address import PciAddress
@@ -140,3 +142,31 @@ class SriovNic(Section, frozen=True):
             of_agent=True,
         ),
     ] = None
+
+
+class Ovs(Section, frozen=True):
+    """The virtual switches of a host, Open vSwitch's, on which normal ports are."""
+
+    bridge_mappings: Annotated[
+        Mapping[str, str],
+        Option(
+            "ovs",
+            "bridge_mappings",
+            "Bridge that is on each physical network: PHYSNET:BRIDGE, separated by commas; guests' "
+            "normal ports are plugged into it.",
+            parse=parse_bridge_mappings,
+            of_agent=True,
+        ),
+    ] = msgspec.field(default_factory=dict)
+    shared_physical_device_mappings: Annotated[
+        Mapping[str, tuple[str, ...]],
+        Option(
+            "FDB",
+            "shared_physical_device_mappings",
+            "PFs that are told of guests on the bridge of a physical network, so that VFs reach "
+            "them: PHYSNET:INTERFACE, separated by commas. PFs that are ports of the bridge are "
+            "told without being named.",
+            parse=parse_shared_mappings,
+            of_agent=True,
+        ),
+    ] = msgspec.field(default_factory=dict)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.protocol import NicWanted, NumaCell, ServerWanted
+from lanekeeper.protocol import NicWanted, NumaCell, ServerWanted, TapWanted
 
 Power = Literal["running", "paused", "stopped", "crashed"]
 
@@ -32,6 +32,7 @@ class Guest:
         id: the server's id.
         generation: of the wanted state that was fully obeyed; 0 until the first start is done.
         reboots: the count that this run of the guest, or its next start, answers.
+        taps: ids of the ports of a virtual switch that it has cards of.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Guest:
     generation: int = 0
     reboots: int = 0
     devices: tuple[HeldDevice, ...] = ()
+    taps: tuple[str, ...] = ()
 
     @property
     def is_active(self) -> bool:
@@ -161,6 +163,15 @@ class Hypervisor(Protocol):
 
         Does not have it, or was asked already, is done.
         """
+
+    def attach_tap(self, server_id: str, tap: TapWanted) -> None:
+        """Plug a card of a virtual switch into a guest that is active, and for its next starts.
+
+        Has it already is done.
+        """
+
+    def detach_tap(self, server_id: str, port_id: str) -> None:
+        """Ask an active guest to let go of a card of a virtual switch, as ``detach``."""
 
     def shut_down(self, server_id: str) -> None:
         """Ask the guest to end; it may not listen."""

@@ -27,7 +27,7 @@ from lanekeeper.hypervisor.driver import (
     Inventory,
     Power,
 )
-from lanekeeper.protocol import DeviceWanted, NicWanted, NumaCell, ServerWanted
+from lanekeeper.protocol import DeviceWanted, NicWanted, NumaCell, ServerWanted, TapWanted
 
 VFIO = "vfio-pci"
 _OVERLAY = "an overlay of "
@@ -71,6 +71,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
             generation=self.generation,
             reboots=self.wanted.reboots,
             devices=tuple(HeldDevice(*pair) for pair in held),
+            taps=tuple(tap.port_id for tap in self.wanted.taps),
         )
 
 
@@ -186,6 +187,24 @@ class SimulatedHypervisor:
             )
             self._save()
 
+    def attach_tap(self, server_id: str, tap: TapWanted) -> None:
+        with self._lock:
+            record = self._active(server_id)
+            wanted = record.wanted
+            if tap.port_id in {one.port_id for one in wanted.taps}:
+                return
+            record.wanted = msgspec.structs.replace(wanted, taps=[*wanted.taps, tap])
+            with Path(record.console).open("a") as console:
+                console.write(f"GUEST-PLUGGED mac={tap.mac}\n")
+            self._save()
+
+    def detach_tap(self, server_id: str, port_id: str) -> None:
+        with self._lock:
+            record = self._active(server_id)
+            kept = [one for one in record.wanted.taps if one.port_id != port_id]
+            record.wanted = msgspec.structs.replace(record.wanted, taps=kept)
+            self._save()
+
     def _active(self, server_id: str) -> Record:
         record = self._record(server_id)
         if record.power not in {"running", "paused"}:
@@ -292,6 +311,10 @@ def console_lines(record: Record, machine: Machine) -> list[str]:
             lines.append(
                 f"GUEST-NET {name} mac={function.nic.mac} driver={driver} pci={at} carrier=1"
             )
+    for tap in server.taps:
+        name = f"eth{len(cards)}"
+        cards[tap.mac] = name
+        lines.append(f"GUEST-NET {name} mac={tap.mac} driver=virtio_net carrier={int(tap.link)}")
     lines += [*_address_lines(server.config_drive, cards), "GUEST-READY 1.00"]
     return [f"{line}\n" for line in lines]
 

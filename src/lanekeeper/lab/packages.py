@@ -37,6 +37,7 @@ TOOLS = [
     "iproute2",
     "kmod",
     "nvme-cli",
+    "openvswitch-switch",
     "pciutils",
     "udev",
     "xz-utils",

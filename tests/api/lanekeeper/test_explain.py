@@ -77,7 +77,7 @@ def test_ports_that_might_be_made_are_asked_for_by_their_network(
     for more, status, words in (
         ({"trusted": True}, 200, "is not marked trusted true"),
         ({"vnic_type": "direct-physical"}, 200, "no device listed here fits"),
-        ({"vnic_type": "normal"}, 400, "a normal port needs a virtual switch"),
+        ({"vnic_type": "normal"}, 200, "has no virtual switch on physnet1 for a normal port"),
         ({"networks": ["nowhere"]}, 400, "network 'nowhere' does not exist"),
     ):
         answer = http.post(f"{URL}/explain", json=asked | more)

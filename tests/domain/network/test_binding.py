@@ -48,7 +48,6 @@ def test_a_whole_card_on_a_host_that_does_not_reach_the_network_is_refused() -> 
 @pytest.mark.parametrize(
     ("vnic_type", "code"),
     [
-        (VnicType.NORMAL, "no_vswitch"),
         (VnicType.MACVTAP, "vnic_type"),
         (VnicType.BAREMETAL, "vnic_type"),
         (VnicType.VDPA, "vnic_type"),
@@ -114,3 +113,19 @@ def test_the_attribute_goes_before_the_profile(
     attribute: bool | None, profile: dict[str, object], trusted: bool
 ) -> None:
     assert a_port(trusted=attribute, profile=profile).is_trusted is trusted
+
+
+def test_a_normal_port_is_bound_to_the_switch_of_its_network() -> None:
+    port = PortFacts(vnic_type=VnicType.NORMAL)
+    host = HostNetwork(name="h1", bridges={"physnet2": "br-data"})
+    bound = bind(port, [VLAN_15, VLAN_16], host)
+    assert isinstance(bound, Binding)
+    assert (bound.segment, bound.vif_type) == (VLAN_16, "ovs")
+    assert bound.vif_details["bridge_name"] == "br-data"
+
+
+def test_a_normal_port_says_what_switches_there_are() -> None:
+    (reason,) = refusal(PortFacts(vnic_type=VnicType.NORMAL), [VLAN_15]).reasons
+    assert reason.code == "no_vswitch"
+    assert "host h1 has no virtual switch on physnet1; it has some on: none" in str(reason)
+    assert "[ovs] bridge_mappings of that host: physnet1:BRIDGE" in str(reason)

@@ -266,6 +266,7 @@ def _host(draw: st.DrawFn) -> HostView:
         servers=draw(st.frozensets(st.sampled_from(["s1", "s2", "s3"]))),
         groups=draw(st.dictionaries(st.just("g"), st.integers(1, 2))),
         physical_networks=draw(_NETWORKS),
+        bridges=draw(st.dictionaries(st.sampled_from(["physnet1", "physnet2"]), st.just("br-ex"))),
         stocks={
             "PCPU": Stock(4),
             "VCPU": Stock(draw(st.integers(0, 3)), draw(st.integers(0, 1))),
@@ -296,6 +297,7 @@ _requests = st.builds(
         optional={
             "project_id": st.sampled_from(["p1", "p3"]),
             "flavor_name": st.sampled_from(["m1", "m3"]),
+            "switched": st.frozensets(st.sampled_from(["physnet1", "physnet2", "physnet3"])),
             "extra_specs": st.sampled_from(
                 [{"ssd": "true"}, {"capabilities:num_instances": "<= 1"}]
             ),

@@ -9,6 +9,7 @@ from lanekeeper.domain.network import profile as profiles
 from lanekeeper.domain.network.binding import (
     DRIVER,
     SUPPORTED,
+    SWITCH_DRIVER,
     Binding,
     HostNetwork,
     PortFacts,
@@ -36,29 +37,35 @@ def said(given: dict[str, Any]) -> dict[str, Any]:
         subnet_segments=given.get("subnet_segment_ids", {}),
     )
     prohibited = set(given.get("sriov_vnic_type_prohibit_list", ()))
-    carried = SUPPORTED - prohibited if DRIVER in given["mechanism_drivers"] else frozenset()
+    drivers = given["mechanism_drivers"]
+    carried = SUPPORTED - prohibited if DRIVER in drivers else frozenset()
+    if SWITCH_DRIVER in drivers:
+        carried |= {VnicType.NORMAL}
     bound = bind(port, [segment(one) for one in given["segments"]], host(given), carried)
     if not isinstance(bound, Binding):
         return {"bound": False, "vif_type": VifType.FAILED}
     details = dict(bound.vif_details)
-    return {
+    told = {
         "bound": True,
         "driver": details.pop("bound_drivers")["0"],
         "segment_id": bound.segment.id,
         "vif_type": bound.vif_type,
-        "port_status": PortStatus.DOWN,  # binding changes none; a port is DOWN until it is held
-        "vif_details": details,
     }
+    if bound.vif_type is VifType.OVS:  # whose details the cases leave open
+        return told | {"port_status": "unchanged"}
+    # Binding changes no status; a port is DOWN until it is held.
+    return told | {"port_status": PortStatus.DOWN, "vif_details": details}
 
 
 def host(given: dict[str, Any]) -> HostNetwork:
     """One host of ours has one agent: what Neutron's living ones know together."""
-    agents = [one for one in given["host_agents"] if one["agent_type"] == "NIC Switch agent"]
-    alive = [one["configurations"] for one in agents if one["alive"]]
-    mappings = {
-        network: pfs for known in alive for network, pfs in known["device_mappings"].items()
-    }
-    return HostNetwork(name="h", alive=bool(alive), mappings=mappings)
+    alive = [one["configurations"] for one in given["host_agents"] if one["alive"]]
+    return HostNetwork(
+        name="h",
+        alive=bool(alive),
+        mappings={k: v for one in alive for k, v in one.get("device_mappings", {}).items()},
+        bridges={k: v for one in alive for k, v in one.get("bridge_mappings", {}).items()},
+    )
 
 
 def segment(given: dict[str, Any]) -> Segment:

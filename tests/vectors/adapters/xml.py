@@ -1,6 +1,6 @@
 """Guest XML of flavor devices and of ports on VFs, against what Nova writes.
 
-What Lanekeeper's guests do not have (macvtap, virtual switches, vIOMMU, other hypervisors) is "not
+What Lanekeeper's guests do not have (macvtap, representors, vIOMMU, other hypervisors) is "not
 offered": the API refuses it before there is any XML.
 """
 
@@ -15,11 +15,11 @@ from lxml import etree
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
 from lanekeeper.hypervisor.libvirt.domain_xml import domain_xml
-from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
+from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted, TapWanted
 from vectors.case import Answer, Data
 from vectors.markup import plain
 
-_VIFS = {("hw_veb", "direct"), ("ib_hostdev", "direct")}
+_VIFS = {("hw_veb", "direct"), ("ib_hostdev", "direct"), ("ovs", "normal")}
 
 
 def xml(data: Data) -> Iterator[Answer]:
@@ -37,11 +37,13 @@ def is_offered(data: Data) -> bool:
 
 def said(data: Data) -> Any:
     """Return the element that the guest gets for the case's device, or ``error``."""
-    wanted: dict[str, Any] = (
-        {"devices": [device(data["address"], managed=data["managed"] != "false")]}
-        if data["kind"] == "flavor_device"
-        else {"nics": [card(data["vif"])]}
-    )
+    wanted: dict[str, Any]
+    if data["kind"] == "flavor_device":
+        wanted = {"devices": [device(data["address"], managed=data["managed"] != "false")]}
+    elif data["vif"]["type"] == "ovs":
+        wanted = {"taps": [tap(data["vif"])]}
+    else:
+        wanted = {"nics": [card(data["vif"])]}
     server = ServerWanted(
         id="5f0a6c0e-1111-4222-8333-944455566677",
         name="n",
@@ -63,6 +65,14 @@ def said(data: Data) -> Any:
 def device(address: str, *, managed: bool = True) -> DeviceWanted:
     return DeviceWanted(
         device_id="d", address=address, vendor_id="8086", product_id="10ca", managed=managed
+    )
+
+
+def tap(vif: dict[str, Any]) -> TapWanted:
+    """Nova's oracle called the port ``ifid`` and its bridge ``br-int``."""
+    mtu = vif.get("network_mtu") or 1500
+    return TapWanted(
+        port_id="ifid", mac=vif["mac"], bridge="br-int", physical_network="p", vlan=0, mtu=mtu
     )
 
 

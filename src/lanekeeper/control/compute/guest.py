@@ -16,7 +16,7 @@ from lanekeeper.control.compute.server_unit import shares
 from lanekeeper.domain.compute.server import Wanted
 from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.metadata import network_data
-from lanekeeper.domain.network.port import PortRecord
+from lanekeeper.domain.network.port import PortRecord, VifType
 from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.domain.network.vf_wanted import flavor_rates, link_state, rates_settable, vf_rates
 from lanekeeper.domain.topology.fit import Seat
@@ -29,6 +29,7 @@ from lanekeeper.protocol import (
     ImageWanted,
     NicWanted,
     ServerWanted,
+    TapWanted,
 )
 from lanekeeper.store.compute.capacity import device_facts
 from lanekeeper.store.compute.memo import memos_read
@@ -134,7 +135,10 @@ def render(facts: GuestFacts) -> ServerWanted:
             for port in facts.ports
             if port.id in held.cards
         ],
+        taps=[_tap(port) for port in facts.ports if is_switched(port) and port.id not in given_up],
+        cards=[port.id for port in facts.ports if port.id not in given_up],
         leaving=[claim["address"] for claim in held.leaving],
+        leaving_taps=[port.id for port in facts.ports if is_switched(port) and port.id in given_up],
         devices=[_device(claim, _alias(record, claim["request_id"])) for claim in held.devices],
         config_drive=config_drive(facts) if record.config_drive else {},
         reboots=record.reboots,
@@ -216,6 +220,23 @@ def _nic(port: PortRecord, claim: Mapping[str, Any], extra_specs: Mapping[str, s
         link_state=LINK_STATES[link],
         min_tx_mbps=rates.min_tx,
         max_tx_mbps=rates.max_tx,
+        mtu=port.mtu,
+    )
+
+
+def is_switched(port: PortRecord) -> bool:
+    """Whether a bound port is one of a virtual switch."""
+    return port.vif_type == VifType.OVS
+
+
+def _tap(port: PortRecord) -> TapWanted:
+    return TapWanted(
+        port_id=port.id,
+        mac=port.mac,
+        bridge=port.vif_details["bridge_name"],
+        physical_network=port.physical_network or "",
+        vlan=port.vlan,
+        link=port.admin_state_up,
         mtu=port.mtu,
     )
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.quota import within_quota
 from lanekeeper.control.compute.server import event_of, ready, server_held, unlocked, want
-from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics
+from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics, check_switched
 from lanekeeper.control.compute.server_port import (
     bind_port,
     check_promised,
@@ -22,9 +22,9 @@ from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.scheduling.filter import Verdict
+from lanekeeper.domain.scheduling.filter import Verdict, virtual_switch
 from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
-from lanekeeper.domain.scheduling.host import HostView
+from lanekeeper.domain.scheduling.host import DeviceNeed, HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_verdict
 from lanekeeper.domain.scheduling.place import locality
 from lanekeeper.domain.scheduling.shortfall import Shortfall
@@ -66,8 +66,13 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
             raise Invalid(f"server {record.id} has {CARDS_MAX} cards already, which is the most")
         policy = numa_policy(record.flavor["extra_specs"], record.image_properties)
         (nic,) = check_nics(connection, caller, [asked], policy)
+        check_switched(site, [nic])
         host = _host(connection, site, record, now)
-        given = _device(connection, caller, record, nic, host)
+        given = None
+        if nic.need is not None:
+            given = _device(connection, caller, record, nic.need, host)
+        elif nic.physical_network not in host.bridges:
+            raise _unswitched(caller, nic, host)
         with within_quota(connection, site, record.project_id):
             port = _take(connection, record, nic, given=given, host=host, now=now)
         event_insert(connection, event_of(record, caller, "attach_interface", now))
@@ -115,18 +120,22 @@ def _host(connection: sa.Connection, site: Site, record: ServerRecord, now: date
 
 
 def _device(
-    connection: sa.Connection, caller: Caller, record: ServerRecord, nic: Nic, host: HostView
+    connection: sa.Connection,
+    caller: Caller,
+    record: ServerRecord,
+    need: DeviceNeed,
+    host: HostView,
 ) -> Given:
     seats = seats_of(connection, [record.id]).get(record.id, ())
     near = locality(seats, host)
     if not _is_off(record):
         alone = [one for one in host.devices if one.unit is None]
-        found = fit_devices([nic.need], alone, near)
+        found = fit_devices([need], alone, near)
         if not isinstance(found, Shortfall):
             return found[0]
-    found = fit_devices([nic.need], host.devices, near)
+    found = fit_devices([need], host.devices, near)
     if isinstance(found, Shortfall):
-        bare = fit_devices(without_promises([nic.need]), host.devices, near)
+        bare = fit_devices(without_promises([need]), host.devices, near)
         code = "devices" if isinstance(bare, Shortfall) else "bandwidth"
         verdict = Verdict(code=code, reason=found.reason, remedy=found.remedy)
         where = f"host {host.name}, where the server is" if caller.is_admin else "the server's host"
@@ -143,6 +152,17 @@ def _device(
             hint="stop the server first, or name the port when a server is created",
         )
     return found[0]
+
+
+def _unswitched(caller: Caller, nic: Nic, host: HostView) -> Invalid:
+    request = ServerRequest(
+        vcpus=0, ram_mib=0, disk_gib=0, switched=frozenset({nic.physical_network})
+    )
+    verdict = virtual_switch(request, host)
+    assert verdict is not None, "it has no switch there"
+    where = f"host {host.name}, where the server is," if caller.is_admin else "the server's host"
+    told = verdict if caller.is_admin else member_verdict(verdict)
+    return Invalid(f"Failed to attach interface: {where} {told.reason}", hint=told.remedy)
 
 
 def _goes_alone(connection: sa.Connection, record: ServerRecord, port_id: str) -> None:
@@ -171,25 +191,27 @@ def _take(
     record: ServerRecord,
     nic: Nic,
     *,
-    given: Given,
+    given: Given | None,
     host: HostView,
     now: datetime,
 ) -> PortRecord:
-    """Take the device, give the port to the server, and say so to its host."""
-    amounts_change(connection, record.id, promised_amounts([nic.need], [given]))
+    """Take the device, if it is one, give the port to the server, and say so to its host."""
+    if given is not None and nic.need is not None:
+        amounts_change(connection, record.id, promised_amounts([nic.need], [given]))
     port = port_of(connection, nic, record.project_id, None, now)
     check_promised(connection, {port.id: nic})
-    claim_insert(connection, record.id, [Pick(given.device.id, port.id)], now)
-    facts = device_facts(connection, [given.device.id])
-    device = facts[given.device.id]
+    device, requests = None, list(record.device_requests)
+    if given is not None and nic.need is not None:
+        claim_insert(connection, record.id, [Pick(given.device.id, port.id)], now)
+        device = device_facts(connection, [given.device.id])[given.device.id]
+        requests.append({"id": port.id, "name": nic.need.name, "alias": None, "count": 1})
     bind_port(connection, port, device, host, server_id=record.id, now=now)
-    request = {"id": port.id, "name": nic.need.name, "alias": None, "count": 1}
     want(
         connection,
         record,
         now,
         port_ids=[*record.port_ids, port.id],
-        device_requests=[*record.device_requests, request],
+        device_requests=requests,
     )
     attached = port_show(connection, port.id)
     assert attached is not None, "a port just bound is there"

@@ -209,13 +209,17 @@ def _take_all(connection: sa.Connection, placing: _Placing) -> ServerRecord:
         port_of(connection, nic, order.project_id, order.groups, placing.now) for nic in order.nics
     ]
     check_promised(connection, dict(zip([port.id for port in ports], order.nics, strict=True)))
-    request_ids = {nic.need.id: port.id for nic, port in zip(order.nics, ports, strict=True)}
+    request_ids = {
+        nic.need.id: port.id
+        for nic, port in zip(order.nics, ports, strict=True)
+        if nic.need is not None
+    }
     device_by_request = _claim_devices(connection, placing, request_ids)
     for port in ports:
         bind_port(
             connection,
             port,
-            device_by_request[port.id],
+            device_by_request.get(port.id),
             host,
             server_id=draft.id,
             now=placing.now,

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.network.port_rules import check_unswitched_groups
+from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import PortRecord, VnicType
-from lanekeeper.domain.network.promise import promise_of
+from lanekeeper.domain.network.promise import Promise, promise_of
 from lanekeeper.domain.network.segment import physical_segment
 from lanekeeper.domain.network.vf_wanted import abilities_for, abilities_needed, check_carried
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import DeviceRequest, port_request
-from lanekeeper.domain.pci.vf_ability import VfAbility
 from lanekeeper.domain.scheduling.host import DeviceNeed
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port import port_missing, ports_for_server
@@ -44,13 +45,16 @@ class NicAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
-    """One card of a server: its device need, and where its port comes from.
+    """One card of a server: what it needs of the host, and where its port comes from.
 
     Attributes:
+        physical_network: the one that it is on.
+        need: the device that it is; None for a card of a virtual switch.
         port: None where one is made on *network* when the host is known.
     """
 
-    need: DeviceNeed
+    physical_network: str
+    need: DeviceNeed | None
     port: PortRecord | None = None
     network: NetworkRecord | None = None
     fixed_ip: str | None = None
@@ -98,13 +102,25 @@ def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -
         raise Invalid("Specified Fixed IP cannot be used with port: a port has its addresses")
     if not port.fixed_ips and not port.segments:
         raise Invalid(f"Port {port.id} requires a FixedIP in order to be used.")
-    return Nic(need=port_need(port, policy), port=port, tag=asked.tag)
+    facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile)
+    physical = _carried(facts, port.physical_network, f"Port {port.id}")
+    own = NumaPolicy(port.numa_affinity_policy) if port.numa_affinity_policy else None
+    request = port_request(
+        port.vnic_type,
+        physical,
+        trusted=port.profile.get("trusted"),
+        numa_policy=own or policy,
+        abilities=abilities_needed(port),
+    )
+    promise = promise_of(port.qos_rules)
+    need = _need(port.id, f"port {port.name or port.id}", request, promise, physical)
+    return Nic(physical_network=physical, need=need, port=port, tag=asked.tag)
 
 
 def _nic_on_network(
     connection: sa.Connection, caller: Caller, asked: NicAsked, policy: NumaPolicy | None
 ) -> Nic:
-    """A card on a network: a VF, since no host has a virtual switch for a normal port."""
+    """A card on a network: a VF, unless a question asks for another kind."""
     network_id = asked.network_id or ""
     everybody = None if caller.is_admin else caller.project_id
     network = network_show(connection, network_id, project_id=everybody)
@@ -113,65 +129,55 @@ def _nic_on_network(
     if asked.fixed_ip and not network.subnets:
         raise Invalid(f"Network {network.id} has no subnet, so it has no address to give")
     segment = physical_segment(network.segments)
-    physical = segment.physical_network if segment else None
     policy_id = network.qos_policy_id
     rules = qos_rules_of(connection, [policy_id]).get(policy_id or "", ())
-    check_carried(f"on network {network.id}", VnicType.DIRECT, rules)
-    request = _carried(
+    check_carried(f"on network {network.id}", asked.vnic_type, rules)
+    facts = PortFacts(vnic_type=asked.vnic_type)
+    physical = _carried(
+        facts, segment.physical_network if segment else None, f"Network {network.id}"
+    )
+    request = port_request(
         asked.vnic_type,
         physical,
-        PortFacts(vnic_type=asked.vnic_type),
-        f"Network {network.id}",
         trusted=asked.trusted,
-        policy=policy,
+        numa_policy=policy,
         abilities=abilities_for(rules),
     )
-    need = DeviceNeed(
-        id=str(uuid.uuid4()),
-        name=f"a port on network {network.name or network.id}",
-        request=request,
+    name = f"a port on network {network.name or network.id}"
+    need = _need(str(uuid.uuid4()), name, request, promise_of(rules), physical)
+    return Nic(
         physical_network=physical,
-        promise=promise_of(rules),
+        need=need,
+        network=network,
+        fixed_ip=asked.fixed_ip,
+        tag=asked.tag,
     )
-    return Nic(need=need, network=network, fixed_ip=asked.fixed_ip, tag=asked.tag)
 
 
-def port_need(port: PortRecord, policy: NumaPolicy | None = None) -> DeviceNeed:
-    """The device that a port asks for.
+def _need(
+    need_id: str,
+    name: str,
+    request: DeviceRequest | None,
+    promise: Promise,
+    physical_network: str,
+) -> DeviceNeed | None:
+    if request is None:
+        return None
+    return DeviceNeed(
+        id=need_id,
+        name=name,
+        request=request,
+        physical_network=physical_network,
+        promise=promise,
+    )
+
+
+def _carried(facts: PortFacts, physical_network: str | None, what: str) -> str:
+    """The physical network of a port of a kind that hosts can carry.
 
     Raises:
-        Invalid: no host can carry a port of its kind.
+        Invalid: no host can carry it, or it is on none.
     """
-    own = NumaPolicy(port.numa_affinity_policy) if port.numa_affinity_policy else None
-    request = _carried(
-        port.vnic_type,
-        port.physical_network,
-        PortFacts(vnic_type=port.vnic_type, profile=port.profile),
-        f"Port {port.id}",
-        trusted=port.profile.get("trusted"),
-        policy=own or policy,
-        abilities=abilities_needed(port),
-    )
-    return DeviceNeed(
-        id=port.id,
-        name=f"port {port.name or port.id}",
-        request=request,
-        physical_network=port.physical_network,
-        promise=promise_of(port.qos_rules),
-    )
-
-
-def _carried(
-    vnic_type: VnicType,
-    physical_network: str | None,
-    facts: PortFacts,
-    what: str,
-    *,
-    trusted: object = None,
-    policy: NumaPolicy | None = None,
-    abilities: frozenset[VfAbility] = frozenset(),
-) -> DeviceRequest:
-    """The request of a port of a kind that hosts can carry."""
     # Asked of a host that reaches nothing: what it says of the port itself stands first.
     refusal = bind(facts, (), HostNetwork(name="any"))
     assert isinstance(refusal, Refusal), "nothing is bound without a segment"
@@ -180,11 +186,29 @@ def _carried(
         raise Invalid(f"{what}: {reason.message}", hint=reason.hint)
     if physical_network is None:
         raise Invalid(
-            f"{what}: its network has no physical network, so no device can serve it",
+            f"{what}: its network has no physical network, so no host can serve it",
             hint="use a network of type vlan or flat",
         )
-    request = port_request(
-        vnic_type, physical_network, trusted=trusted, numa_policy=policy, abilities=abilities
-    )
-    assert request is not None, "what hosts carry takes a device"
-    return request
+    return physical_network
+
+
+def check_switched(site: Site, nics: Iterable[Nic]) -> None:
+    """Refuse what ports of a virtual switch would be asked and not keep.
+
+    Network takes such ports as Neutron does, since where they will be is not known then.
+
+    Raises:
+        Conflict: code QosRuleNotSupported.
+        Invalid: code lanekeeper.port.unfiltered, as ``[lanekeeper] vf_security_groups`` says.
+    """
+    for nic in nics:
+        if nic.need is not None or nic.port is None:
+            continue
+        for rule in nic.port.qos_rules:
+            raise Conflict(
+                f"Port {nic.port.id}: rule {rule.type} of its QoS policy would not be kept, since "
+                "hosts apply none to ports of a virtual switch",
+                hint="take the policy off the port, or use a VF (vnic_type direct)",
+                code="QosRuleNotSupported",
+            )
+        check_unswitched_groups(site, nic.port)

@@ -16,7 +16,7 @@ from lanekeeper.domain.network.bandwidth import allocation_of
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.port import PortRecord, PortStatus, VnicType
 from lanekeeper.domain.network.profile import binding_profile
-from lanekeeper.domain.network.promise import promise_of
+from lanekeeper.domain.network.promise import NOTHING, promise_of
 from lanekeeper.domain.scheduling.fit import Given
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostView
 from lanekeeper.protocol import ServerState
@@ -76,7 +76,8 @@ def check_promised(connection: sa.Connection, nics: Mapping[str, Nic]) -> None:
         Conflict: a rule, or what policy counts, was changed meanwhile.
     """
     for port_id, rules in rules_hold(connection, nics.keys()).items():
-        if promise_of(rules) != nics[port_id].need.promise:
+        need = nics[port_id].need
+        if need is not None and promise_of(rules) != need.promise:
             raise Conflict(
                 f"Port {port_id}: what its QoS policy promises was changed meanwhile",
                 hint="try again",
@@ -86,19 +87,22 @@ def check_promised(connection: sa.Connection, nics: Mapping[str, Nic]) -> None:
 def bind_port(
     connection: sa.Connection,
     port: PortRecord,
-    device: Mapping[str, Any],
+    device: Mapping[str, Any] | None,
     host: HostView,
     *,
     server_id: str,
     now: datetime,
 ) -> None:
-    """Give a port to a server, bound to its device on the chosen host.
+    """Give a port to a server, bound to its device, or the virtual switch, of the chosen host.
 
     Raises:
         Conflict: it cannot be bound there any more, or somebody else has it.
     """
     network = HostNetwork(
-        name=host.name, alive=host.alive, mappings=dict.fromkeys(host.physical_networks, ())
+        name=host.name,
+        alive=host.alive,
+        mappings=dict.fromkeys(host.physical_networks, ()),
+        bridges=host.bridges,
     )
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
     bound = bind(facts, port.segments, network)
@@ -112,23 +116,27 @@ def bind_port(
         server_id=server_id,
         host_name=host.name,
         availability_zone=host.zone,
-        profile=binding_profile(
-            address=device["address"],
-            vendor_id=device["vendor_id"],
-            product_id=device["product_id"],
-            dev_type=device["dev_type"],
-            physical_network=device["physical_network"],
-            serial=device["serial"],
-            vf_index=device["vf_index"],
-            pf_mac=device["pf_mac"],
-            mac=device["mac"],
-            allocation=allocation_of(port, device["carrier_id"]),
-        ),
-        bandwidth_provider_id=device["carrier_id"],
-        held=promise_of(port.qos_rules),
+        profile=_profile(port, device) if device else {},
+        bandwidth_provider_id=device["carrier_id"] if device else None,
+        held=promise_of(port.qos_rules) if device else NOTHING,
         vif_type=bound.vif_type,
         vif_details=bound.vif_details,
         now=now,
+    )
+
+
+def _profile(port: PortRecord, device: Mapping[str, Any]) -> dict[str, Any]:
+    return binding_profile(
+        address=device["address"],
+        vendor_id=device["vendor_id"],
+        product_id=device["product_id"],
+        dev_type=device["dev_type"],
+        physical_network=device["physical_network"],
+        serial=device["serial"],
+        vf_index=device["vf_index"],
+        pf_mac=device["pf_mac"],
+        mac=device["mac"],
+        allocation=allocation_of(port, device["carrier_id"]),
     )
 
 
@@ -185,12 +193,13 @@ def set_port_states(
 def ports_plugged(
     connection: sa.Connection, record: ServerRecord, guest: ServerState
 ) -> frozenset[str]:
-    """Ids of the ports whose devices the guest has in hand."""
+    """Ids of the ports whose devices, or cards of a virtual switch, the guest has in hand."""
     if guest.power not in _ALIVE:
         return frozenset()
     in_hand = set(guest.devices)
     claims = claims_of(connection, record.id)
-    return frozenset(claim["request_id"] for claim in claims if claim["address"] in in_hand)
+    given = (claim["request_id"] for claim in claims if claim["address"] in in_hand)
+    return frozenset((*given, *guest.taps))
 
 
 def _tied_to_guest(
@@ -200,7 +209,7 @@ def _tied_to_guest(
     if guest.power not in _ALIVE:
         return frozenset()
     claims = [dict(one) for one in claims_of(connection, record.id)]
-    return requests_in_hand(claims, guest.devices)
+    return requests_in_hand(claims, guest.devices) | frozenset(guest.taps)
 
 
 def _let_go(

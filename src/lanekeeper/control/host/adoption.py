@@ -33,6 +33,7 @@ from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import PowerState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.network.port import VifType
 from lanekeeper.domain.network.profile import binding_profile
 from lanekeeper.domain.topology.fit import Seat
 from lanekeeper.protocol import HostState, ServerState
@@ -284,7 +285,9 @@ class _Reading:
         by_request = {pick.request_id: facts[pick.device_id] for pick in picks}
         for port in memo["ports"]:
             mine = [one for one in memo["addresses"] if one["port_id"] == port["id"]]
-            profile = {**port["binding_profile"], **_profile(by_request[port["id"]])}
+            profile = port["binding_profile"]
+            if port["vif_type"] != VifType.OVS:
+                profile = {**profile, **_profile(by_request[port["id"]])}
             port_told = {**port, "binding_profile": profile, "device_id": guest.id}
             memo_port_put(self.connection, port_told, mine, self.now)
         settle_bandwidth(

@@ -64,7 +64,10 @@ def show_agent(site: Site, caller: Caller, agent_id: str) -> NetworkAgent:
 def host_network(site: Site, host: HostTold) -> HostNetwork:
     """What a host can offer to ports, for ``bind``."""
     return HostNetwork(
-        name=host.name, alive=_is_alive(site, host), mappings=device_mappings(host.facts)
+        name=host.name,
+        alive=_is_alive(site, host),
+        mappings=device_mappings(host.facts),
+        bridges=host.facts.get("bridges", {}),
     )
 
 

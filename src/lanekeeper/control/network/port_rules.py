@@ -22,7 +22,7 @@ from lanekeeper.domain.network.port import (
     PortWanted,
     VnicType,
 )
-from lanekeeper.domain.network.security_group import unfiltered
+from lanekeeper.domain.network.security_group import default_group_id, unfiltered
 from lanekeeper.store.compute.server import server_get
 from lanekeeper.store.network.qos import qos_policy_hold, qos_policy_list
 from lanekeeper.store.network.security_group import security_group_list
@@ -180,6 +180,28 @@ def refuse_unfiltered(
         hint="leave the group out and filter in the guest; the VF's own switch checks MAC and VLAN "
         "(port_security_enabled). [lanekeeper] vf_security_groups = warn or ignore takes it as "
         "Neutron does",
+        code="lanekeeper.port.unfiltered",
+    )
+
+
+def check_unswitched_groups(site: Site, port: PortRecord) -> None:
+    """Refuse, or tell of, groups of a port of a virtual switch: hosts' switches have no filter.
+
+    Raises:
+        Invalid: code lanekeeper.port.unfiltered.
+    """
+    said = site.config.lanekeeper.vf_security_groups
+    void = sorted(set(port.security_groups) - {default_group_id(port.project_id)})
+    if not void or said == "ignore":
+        return
+    if said == "warn":
+        log.warning("port.unfiltered", vnic_type=port.vnic_type, security_groups=void)
+        return
+    raise Invalid(
+        f"Port {port.id}: security group {', '.join(void)} would not be enforced, since hosts' "
+        "virtual switches have no filter, as with firewall_driver = noop",
+        hint="take the group off the port and filter in the guest, or set [lanekeeper] "
+        "vf_security_groups to warn or ignore",
         code="lanekeeper.port.unfiltered",
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from lanekeeper.control.verify.finding import BUG, Finding, key_of
+from lanekeeper.domain.network.port import VifType
 from lanekeeper.domain.network.promise import EGRESS, INGRESS
 from lanekeeper.domain.network.segment import NetworkType
 from lanekeeper.store.records import Records, Row
@@ -16,7 +17,9 @@ Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
 def ports_are_where_their_servers_are(records: Records) -> Iterator[Finding]:
-    """A server's port is bound on the server's host to the device that was claimed for it."""
+    """A server's port is bound on the server's host: to the device that was claimed for it, or to a
+    virtual switch, which claims none.
+    """
     servers, hosts = records.by_id("server"), records.by_id("host")
     devices = records.by_id("device")
     claims = {row["request_id"]: row for row in records.claim}
@@ -28,12 +31,18 @@ def ports_are_where_their_servers_are(records: Records) -> Iterator[Finding]:
             )
         elif port["id"] not in server["port_ids"]:
             problem = f"server {server['id']} holds it and does not list it"
-        elif claim is None or claim["consumer_id"] != server["id"]:
+        elif port["vif_type"] == VifType.OVS and claim is not None:
+            problem = (
+                f"it is on a virtual switch, and {claim['consumer_id']} claims a device for it"
+            )
+        elif port["vif_type"] != VifType.OVS and (
+            claim is None or claim["consumer_id"] != server["id"]
+        ):
             problem = f"server {server['id']} holds it and has no device for it"
         elif port["binding_host"] != hosts.get(server["host_id"], {}).get("name"):
             problem = f"it is bound on {port['binding_host'] or 'no host'}, its server is elsewhere"
         else:
-            problem = _slot(port, devices.get(claim["device_id"]))
+            problem = _slot(port, devices.get(claim["device_id"])) if claim else ""
         if problem:
             yield _port(port["id"], problem)
 

@@ -12,13 +12,15 @@ from lanekeeper.domain.network.segment import NetworkType, Segment
 
 DRIVER = "sriovnicswitch"
 """Neutron's name for what binds VFs and PFs; shown in the port's vif_details."""
+SWITCH_DRIVER = "openvswitch"
+"""Likewise for what binds normal ports."""
 
 SUPPORTED = frozenset(
     {VnicType.DIRECT, VnicType.MACVTAP, VnicType.DIRECT_PHYSICAL, VnicType.ACCELERATOR_DIRECT}
 )
 """What sriovnicswitch binds. Source: neutron ``ml2/drivers/mech_sriov/mech_driver``."""
 
-CARRIED = frozenset({VnicType.DIRECT, VnicType.DIRECT_PHYSICAL})
+CARRIED = frozenset({VnicType.NORMAL, VnicType.DIRECT, VnicType.DIRECT_PHYSICAL})
 """What Lanekeeper's hosts can give to a guest."""
 
 _TAGGABLE = frozenset({NetworkType.FLAT, NetworkType.VLAN})
@@ -31,11 +33,13 @@ class HostNetwork:
     Attributes:
         alive: whether its agent was heard of lately.
         mappings: physical network to the PFs (netdev names) that reach it.
+        bridges: physical network to the virtual switch that is on it.
     """
 
     name: str
     alive: bool = True
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    bridges: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,22 +98,25 @@ def bind(
 
     *carried* are the vnic types that hosts can give to guests, less those that the operator
     prohibits. Unlike Neutron's, a direct-physical port needs a living host that reaches its
-    network, as every other does.
+    network, as every other does. A normal port needs one whose virtual switch is on it.
 
-    Source: neutron ``plugins/ml2/drivers/mech_sriov/mech_driver/mech_driver.py``, bind_port.
+    Source: neutron ``plugins/ml2/drivers/mech_sriov/mech_driver/mech_driver.py``, bind_port;
+    ``mech_openvswitch``.
     """
     if reason := _of_port(port, carried):
         return Refusal((reason,))
     if not host.alive:
         return Refusal((_dead(host),))
+    is_switched = port.vnic_type is VnicType.NORMAL
+    reached = host.bridges if is_switched else host.mappings
     reasons: list[Reason] = []
     for segment in _allowed(port, segments):
         if segment.network_type not in _TAGGABLE:
             reasons.append(_no_physical(segment))
-        elif segment.physical_network not in host.mappings:
-            reasons.append(_unmapped(segment, host))
+        elif segment.physical_network not in reached:
+            reasons.append(_unswitched(segment, host) if is_switched else _unmapped(segment, host))
         else:
-            return _bound(port, segment)
+            return _bound(port, segment, host)
     return Refusal(tuple(reasons) or (_no_segment(),))
 
 
@@ -123,16 +130,26 @@ def vif_details(vlan: int) -> dict[str, Any]:
     }
 
 
+def switch_details(bridge: str) -> dict[str, Any]:
+    """What a port bound to a virtual switch shows.
+
+    Source: neutron ``mech_openvswitch/mech_driver/mech_openvswitch.py``, get_vif_details;
+    ``port_filter`` is false as with ``firewall_driver = noop``.
+    """
+    return {
+        "port_filter": False,
+        "connectivity": "l2",
+        "ovs_hybrid_plug": False,
+        "datapath_type": "system",
+        "bridge_name": bridge,
+        "bound_drivers": {"0": SWITCH_DRIVER},
+    }
+
+
 def _of_port(port: PortFacts, carried: Collection[VnicType]) -> Reason | None:
     vnic_type = port.vnic_type
-    if vnic_type is VnicType.NORMAL:
-        return Reason(
-            "no_vswitch",
-            "a normal port needs a virtual switch, and no host has one",
-            "create the port with --vnic-type direct",
-        )
-    if vnic_type not in SUPPORTED or vnic_type not in carried:
-        offered = ", ".join(sorted(SUPPORTED.intersection(carried))) or "none"
+    if vnic_type not in {*SUPPORTED, VnicType.NORMAL} or vnic_type not in carried:
+        offered = ", ".join(sorted({*SUPPORTED, VnicType.NORMAL}.intersection(carried))) or "none"
         return Reason(
             "vnic_type",
             f"vnic type {vnic_type} is not carried by any host",
@@ -142,7 +159,7 @@ def _of_port(port: PortFacts, carried: Collection[VnicType]) -> Reason | None:
     if vnic_type is VnicType.DIRECT and "switchdev" in capabilities:
         return Reason(
             "switchdev",
-            "the profile asks for switchdev, which needs a virtual switch, and no host has one",
+            "the profile asks for switchdev, whose representors no host plugs into a switch yet",
             "take switchdev out of the capabilities in the binding profile",
         )
     return None
@@ -154,7 +171,10 @@ def _allowed(port: PortFacts, segments: Sequence[Segment]) -> list[Segment]:
     return [segment for segment in segments if not named or segment.id in named]
 
 
-def _bound(port: PortFacts, segment: Segment) -> Binding:
+def _bound(port: PortFacts, segment: Segment, host: HostNetwork) -> Binding:
+    if port.vnic_type is VnicType.NORMAL:
+        bridge = host.bridges[segment.physical_network or ""]
+        return Binding(segment=segment, vif_type=VifType.OVS, vif_details=switch_details(bridge))
     whole = port.vnic_type is VnicType.DIRECT_PHYSICAL
     return Binding(
         segment=segment,
@@ -186,6 +206,17 @@ def _unmapped(segment: Segment, host: HostNetwork) -> Reason:
         f"host {host.name} does not reach {segment.physical_network}; it reaches: {reached}",
         f"map it in [sriov_nic] physical_device_mappings, or tag devices in [pci] device_spec "
         f"with physical_network {segment.physical_network}",
+    )
+
+
+def _unswitched(segment: Segment, host: HostNetwork) -> Reason:
+    reached = ", ".join(sorted(host.bridges)) or "none"
+    return Reason(
+        "no_vswitch",
+        f"host {host.name} has no virtual switch on {segment.physical_network}; it has some on: "
+        f"{reached}",
+        f"name its bridge in [ovs] bridge_mappings of that host: {segment.physical_network}:BRIDGE;"
+        " or create the port with --vnic-type direct",
     )
 
 

@@ -23,13 +23,46 @@ def parse_device_mappings(text: str) -> dict[str, tuple[str, ...]]:
 
     Source: neutron-lib ``utils/helpers.py``, parse_mappings(unique_keys=False).
     """
+    return _interfaces_by_network(text, "physical_device_mappings")
+
+
+def parse_shared_mappings(text: str) -> dict[str, tuple[str, ...]]:
+    """Read ``shared_physical_device_mappings``, as ``parse_device_mappings``.
+
+    Source: neutron ``agent/l2/extensions/fdb_population.py``.
+    """
+    return _interfaces_by_network(text, "shared_physical_device_mappings")
+
+
+def _interfaces_by_network(text: str, option: str) -> dict[str, tuple[str, ...]]:
     mappings: dict[str, tuple[str, ...]] = {}
     for entry in _entries(text):
         name, *rest = (piece.strip() for piece in entry.split(":"))
         if not name or len(rest) != 1 or not _INTERFACE.fullmatch(rest[0]):
-            raise Invalid(f"physical_device_mappings {entry!r} is not PHYSNET:INTERFACE")
+            raise Invalid(f"{option} {entry!r} is not PHYSNET:INTERFACE")
         before = mappings.get(name, ())
         mappings[name] = before if rest[0] in before else (*before, rest[0])
+    return mappings
+
+
+def parse_bridge_mappings(text: str) -> dict[str, str]:
+    """Read ``bridge_mappings``: ``physnet1:br-ex,physnet2:br-data``.
+
+    Raises:
+        Invalid: an entry that is not PHYSNET:BRIDGE, a network or a bridge that comes twice.
+
+    Source: neutron-lib ``utils/helpers.py``, parse_mappings(unique_keys=True, unique values).
+    """
+    mappings: dict[str, str] = {}
+    for entry in _entries(text):
+        name, *rest = (piece.strip() for piece in entry.split(":"))
+        if not name or len(rest) != 1 or not _INTERFACE.fullmatch(rest[0]):
+            raise Invalid(f"bridge_mappings {entry!r} is not PHYSNET:BRIDGE")
+        if name in mappings:
+            raise Invalid(f"bridge_mappings names {name} twice; a network is on one bridge")
+        if rest[0] in mappings.values():
+            raise Invalid(f"bridge_mappings names bridge {rest[0]} twice; it is on one network")
+        mappings[name] = rest[0]
     return mappings
 
 

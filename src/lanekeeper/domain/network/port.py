@@ -36,6 +36,7 @@ class VifType(StrEnum):
     FAILED = "binding_failed"
     HW_VEB = "hw_veb"
     HOSTDEV_PHYSICAL = "hostdev_physical"
+    OVS = "ovs"
 
 
 class PortStatus(StrEnum):

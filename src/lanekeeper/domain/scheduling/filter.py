@@ -167,6 +167,20 @@ def physical_network(request: ServerRequest, host: HostView) -> Verdict | None:
     )
 
 
+def virtual_switch(request: ServerRequest, host: HostView) -> Verdict | None:
+    missing = sorted(request.switched - host.bridges.keys())
+    if not missing:
+        return None
+    return Verdict(
+        code="virtual_switch",
+        reason=f"has no virtual switch on {', '.join(missing)} for a normal port; it has some on: "
+        f"{', '.join(sorted(host.bridges)) or 'none'}",
+        remedy=f"name its bridge in [ovs] bridge_mappings of this host ({missing[0]}:BRIDGE), or "
+        "create the port with --vnic-type direct",
+        facts={"missing": missing, "reached": sorted(host.bridges)},
+    )
+
+
 def devices(request: ServerRequest, host: HostView) -> Verdict | None:
     found = (
         fit_devices(without_promises(request.needs), host.devices, isolate=request.isolate)
@@ -253,6 +267,13 @@ def _reaches_all(request: ServerRequest, fleet: Fleet) -> Flags:
     return mask
 
 
+def _is_switched(request: ServerRequest, fleet: Fleet) -> Flags:
+    mask = _all(fleet)
+    for network in request.switched:
+        mask &= fleet.switched.get(network, _none(fleet))
+    return mask
+
+
 def claimable(left_out: Collection[str]) -> Filter:
     """A filter of one decision: not the hosts, by name, whose rows contradict each other."""
 
@@ -292,6 +313,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter(ram, _has("MEMORY_MB")),
     Filter(disk, _has("DISK_GB")),
     NETWORKS,
+    Filter(virtual_switch, _is_switched),
     DEVICES,
     BANDWIDTH,
     NUMA,

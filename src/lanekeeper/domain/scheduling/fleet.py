@@ -69,7 +69,8 @@ class Fleet:
         views: every host, by name.
         row_of: host id to row.
         free: resource class to what is free of it, which may be below zero.
-        reached: physical network to whether a host reaches it.
+        reached: physical network to whether a host's PFs reach it.
+        switched: physical network to whether a host has a virtual switch on it.
         free_devices: how many listed devices can be had.
         shapes: ``HostView.device_shape``; numa_shapes: ``HostView.numa_shape``.
         aggregates: ``HostView.aggregates``.
@@ -84,6 +85,7 @@ class Fleet:
     zones: Codes = field(default_factory=lambda: Codes.encode(()))
     free: Mapping[str, Numbers] = field(default_factory=dict)
     reached: Mapping[str, Flags] = field(default_factory=dict)
+    switched: Mapping[str, Flags] = field(default_factory=dict)
     free_devices: Numbers = field(default_factory=lambda: np.zeros(0, np.int64))
     shapes: Codes = field(default_factory=lambda: Codes.encode(()))
     numa_shapes: Codes = field(default_factory=lambda: Codes.encode(()))
@@ -96,6 +98,7 @@ class Fleet:
         ordered = tuple(sorted(views, key=lambda view: view.name))
         classes = {name for view in ordered for name in view.stocks}
         networks = {name for view in ordered for name in view.physical_networks}
+        switched = {name for view in ordered for name in view.bridges}
         return cls(
             views=ordered,
             row_of={view.id: row for row, view in enumerate(ordered)},
@@ -105,6 +108,7 @@ class Fleet:
             zones=Codes.encode([view.zone for view in ordered]),
             free={name: _numbers(ordered, _free_of(name)) for name in classes},
             reached={name: _flags(ordered, _reaches(name)) for name in networks},
+            switched={name: _flags(ordered, _switches(name)) for name in switched},
             free_devices=_numbers(ordered, _free_devices),
             shapes=Codes.encode([view.device_shape for view in ordered]),
             numa_shapes=Codes.encode([view.numa_shape for view in ordered]),
@@ -144,6 +148,7 @@ class Fleet:
             everyone[row] = view
         classes = {*self.free, *(name for view in views for name in view.stocks)}
         networks = {*self.reached, *(name for view in views for name in view.physical_networks)}
+        switched = {*self.switched, *(name for view in views for name in view.bridges)}
         nothing, nowhere = np.zeros(len(self), np.int64), np.zeros(len(self), np.bool_)
 
         def put(column: NDArray[Any], what: Callable[[HostView], object]) -> NDArray[Any]:
@@ -161,6 +166,9 @@ class Fleet:
             free={name: put(self.free.get(name, nothing), _free_of(name)) for name in classes},
             reached={
                 name: put(self.reached.get(name, nowhere), _reaches(name)) for name in networks
+            },
+            switched={
+                name: put(self.switched.get(name, nowhere), _switches(name)) for name in switched
             },
             free_devices=put(self.free_devices, _free_devices),
             shapes=self.shapes.with_values(rows, [view.device_shape for view in views]),
@@ -200,3 +208,7 @@ def _free_of(resource_class: str) -> Callable[[HostView], int]:
 
 def _reaches(network: str) -> Callable[[HostView], bool]:
     return lambda view: network in view.physical_networks
+
+
+def _switches(network: str) -> Callable[[HostView], bool]:
+    return lambda view: network in view.bridges

@@ -146,6 +146,7 @@ class HostView:
         alive: whether its agent was heard of lately.
         stocks: resource class to what there is, allocation ratios applied.
         physical_networks: those that its PFs reach.
+        bridges: physical network to the virtual switch that it has on it.
         zone: the availability zone that its aggregates put it in.
         cells: its NUMA nodes, by number; empty where its agent tells of none.
         aggregates: those that it is in, by id.
@@ -163,6 +164,7 @@ class HostView:
     stocks: Mapping[str, Stock] = field(default_factory=dict)
     devices: tuple[HostDevice, ...] = ()
     physical_networks: frozenset[str] = frozenset()
+    bridges: Mapping[str, str] = field(default_factory=dict)
     zone: str = DEFAULT_ZONE
     cells: tuple[HostCell, ...] = ()
     aggregates: Aggregates = ()
@@ -285,12 +287,14 @@ class ServerRequest:
         same_host: servers of which it is to be near one.
         different_host: servers that it is not to be near.
         group: None without one.
+        switched: physical networks on which it needs a virtual switch, for its normal ports.
     """
 
     vcpus: int
     ram_mib: int
     disk_gib: int
     needs: tuple[DeviceNeed, ...] = ()
+    switched: frozenset[str] = frozenset()
     zone: str | None = None
     host: str | None = None
     topology: GuestTopology | None = None

@@ -60,6 +60,10 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "does not reach the physical network of a port",
             f"use ports on another network, or {_ASK}",
         ),
+        "virtual_switch": (
+            "has no virtual switch for a normal port",
+            f"create the port with --vnic-type direct, or {_ASK}",
+        ),
         "devices": (
             "",
             f"ask for fewer devices, delete a server that holds some and wait a moment, or {_ASK}",

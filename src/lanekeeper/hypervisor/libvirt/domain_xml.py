@@ -17,10 +17,11 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
 from lanekeeper.hypervisor.libvirt.markup import Element, tag
 from lanekeeper.hypervisor.libvirt.numa_xml import guest_cells, numa_elements
-from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted
+from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted, TapWanted
 
 NAMESPACE = "https://lanekeeper.dev/xmlns/1"
 PREFIX = "lanekeeper"
+_USUAL_MTU = 1500
 SPARE_PORTS = 4
 """PCIe root ports for cards that a guest is given while it runs; a reboot makes room again."""
 _SERVER, _DEVICE, _ITEM = (f"{{{NAMESPACE}}}{name}" for name in ("server", "device", "item"))
@@ -29,6 +30,7 @@ _FUNCTIONS = (
     "devices/interface[@type='hostdev']/source/address[@bus]",
     "devices/hostdev[@type='pci']/source/address",
 )
+_TAP, _PORT = "devices/interface", "virtualport[@type='openvswitch']/parameters[@interfaceid]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class DomainFacts:
     reboots: int
     drivers: tuple[HeldDevice, ...]
     addresses: tuple[PciAddress, ...]
+    taps: tuple[str, ...] = ()
 
 
 def domain_name(server_id: str) -> str:
@@ -77,9 +80,19 @@ def domain_xml(blueprint: Blueprint, *, kvm: bool, generation: int = 0) -> str:
     return etree.tostring(domain, pretty_print=True, encoding="unicode")
 
 
-def card_xml(nic: NicWanted) -> str:
+def card_xml(nic: NicWanted | TapWanted) -> str:
     """Return a network card as a guest that runs is given it."""
-    return etree.tostring(_card(nic), encoding="unicode")
+    card = _tap(nic) if isinstance(nic, TapWanted) else _card(nic)
+    return etree.tostring(card, encoding="unicode")
+
+
+def tap_xml(text: str, port_id: str) -> str | None:
+    """Return the part of the domain whose XML is *text* that is the port's card; None for none."""
+    for card in etree.fromstring(text, _PARSER).findall(_TAP):
+        parameters = card.find(_PORT)
+        if parameters is not None and parameters.get("interfaceid") == port_id:
+            return str(etree.tostring(card, encoding="unicode"))
+    return None
 
 
 def function_xml(text: str, address: PciAddress) -> str | None:
@@ -139,6 +152,7 @@ def parse_domain(text: str) -> DomainFacts:
         int(own.get("reboots", "0")),
         drivers,
         addresses,
+        tuple(str(one.get("interfaceid")) for one in root.findall(f"{_TAP}/{_PORT}")),
     )
 
 
@@ -206,7 +220,7 @@ def _devices(blueprint: Blueprint) -> Element:
         )
     )
     devices.append(tag("memballoon", model="none"))
-    devices.extend(_card(nic) for nic in blueprint.server.nics)
+    devices.extend(_cards(blueprint.server))
     devices.extend(_hostdev(device) for device in blueprint.server.devices)
     return devices
 
@@ -215,7 +229,8 @@ def _ports(blueprint: Blueprint) -> range:
     """A root port for each device, and some to spare: what is plugged in later needs one."""
     files, server = blueprint.files, blueprint.server
     disks = sum(disk is not None for disk in (files.disk, files.config_drive))
-    return range(disks + len(server.nics) + len(server.devices) + SPARE_PORTS)
+    cards = len(server.nics) + len(server.taps)
+    return range(disks + cards + len(server.devices) + SPARE_PORTS)
 
 
 def _disk(path: str, kind: str, target: str) -> Element:
@@ -227,6 +242,44 @@ def _disk(path: str, kind: str, target: str) -> Element:
         type="file",
         device="disk",
     )
+
+
+def _cards(server: ServerWanted) -> list[Element]:
+    """Return the network cards in the order in which the guest is to see them."""
+    places = {port_id: place for place, port_id in enumerate(server.cards)}
+
+    def place(card: NicWanted | TapWanted) -> int:
+        return places.get(card.port_id, len(places))
+
+    cards: list[NicWanted | TapWanted] = [*server.nics, *server.taps]
+    return [
+        _tap(card) if isinstance(card, TapWanted) else _card(card)
+        for card in sorted(cards, key=place)
+    ]
+
+
+def _tap(tap: TapWanted) -> Element:
+    """Return a card on a virtual switch; libvirt plugs it in, and out when the guest ends.
+
+    VLAN 0 makes it an access port for frames without a tag. Without a VLAN it would be a trunk, and
+    the guest would be on every network of the switch.
+
+    Source: ovs-vswitchd.conf.db(5), Port, vlan_mode and tag; libvirt ``virnetdevopenvswitch.c``.
+    """
+    card = tag(
+        "interface",
+        tag("mac", address=tap.mac),
+        tag("source", bridge=tap.bridge),
+        tag("vlan", tag("tag", id=str(tap.vlan))),
+        tag("virtualport", tag("parameters", interfaceid=tap.port_id), type="openvswitch"),
+        tag("model", type="virtio"),
+        type="bridge",
+    )
+    if tap.mtu != _USUAL_MTU:
+        card.append(tag("mtu", size=str(tap.mtu)))
+    if not tap.link:
+        card.append(tag("link", state="down"))
+    return card
 
 
 def _card(nic: NicWanted) -> Element:

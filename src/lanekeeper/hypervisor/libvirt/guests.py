@@ -30,10 +30,11 @@ from lanekeeper.hypervisor.libvirt.domain_xml import (
     domain_xml,
     function_xml,
     parse_domain,
+    tap_xml,
     with_metadata,
 )
 from lanekeeper.hypervisor.libvirt.qemu_img import backing_files, create_overlay
-from lanekeeper.protocol import NicWanted
+from lanekeeper.protocol import NicWanted, TapWanted
 
 _POWERS: dict[int, Power] = {
     libvirt.VIR_DOMAIN_RUNNING: "running",
@@ -126,6 +127,21 @@ class LibvirtHypervisor:
                     with _unless_under_way():
                         domain.detachDeviceFlags(xml, where)
 
+    def attach_tap(self, server_id: str, tap: TapWanted) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"plug port {tap.port_id} into server {server_id}"):
+            for where in _BOTH:
+                if tap_xml(_definition(domain, where), tap.port_id) is None:
+                    domain.attachDeviceFlags(card_xml(tap), where)
+
+    def detach_tap(self, server_id: str, port_id: str) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"take port {port_id} out of server {server_id}"):
+            for where in _BOTH:
+                if (xml := tap_xml(_definition(domain, where), port_id)) is not None:
+                    with _unless_under_way():
+                        domain.detachDeviceFlags(xml, where)
+
     def shut_down(self, server_id: str) -> None:
         domain = self._get(server_id)
         with self._connection.asked_to(f"shut server {server_id} down"):
@@ -197,6 +213,7 @@ def _sort_in(domain: Any, guests: list[Guest], strangers: list[Stranger]) -> Non
             generation=facts.generation,
             reboots=facts.reboots,
             devices=tuple(known.get(one, HeldDevice(one, None)) for one in facts.addresses),
+            taps=facts.taps,
         )
     )
 
