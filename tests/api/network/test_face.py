@@ -46,7 +46,7 @@ def test_a_host_is_a_nic_switch_agent(one: World, admin: Client) -> None:
 def test_only_what_is_there_is_announced(admin: Client) -> None:
     announced = {one["alias"] for one in admin.get("/extensions")["extensions"]}
     assert {"agent", "binding", "provider", "port-security", "standard-attr-tag"} <= announced
-    assert not {"router", "trunk", "segment", "binding-extended"} & announced
+    assert not {"router", "trunk", "segment"} & announced
     assert admin.get("/extensions/provider")["extension"]["alias"] == "provider"
     missing = admin.refused("GET", "/extensions/tag-ports-during-bulk-creation", 404)
     assert missing[0] == "ExtensionNotFound"

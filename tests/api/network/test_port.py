@@ -310,6 +310,7 @@ def test_a_port_of_the_networks_own_goes_with_it(admin: Client, network: str) ->
     assert admin.get("/ports")["ports"] == []
 
 
-def test_bindings_one_by_one_are_not_offered(admin: Client, network: str) -> None:
-    path = f"/ports/{admin.port(network)['id']}/bindings"
-    assert "binding:host_id" in admin.refused("POST", path, 501, {"binding": {"host": "h1"}})[1]
+def test_a_profile_that_changes_leaves_the_port_on_its_host(admin: Client, network: str) -> None:
+    port = admin.port(network, **{"binding:vnic_type": "direct", "binding:host_id": "h1"})
+    changed = admin.put(f"/ports/{port['id']}", {"port": {"binding:profile": {"a": 1}}})
+    assert (changed["binding:host_id"], changed["binding:vif_type"]) == ("h1", "hw_veb")

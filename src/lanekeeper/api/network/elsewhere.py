@@ -102,17 +102,4 @@ def _unknown(absent: Absent) -> Handler:
     return handler
 
 
-def _no_bindings(call: Call[None]) -> View:
-    """Refuse a second binding, which only live migration needs."""
-    raise NotOffered(
-        "bindings of a port cannot be made or read one by one",
-        hint="binding:host_id of the port itself is there",
-    )
-
-
-_BINDINGS = Policy("create_port_binding", "role:service or role:admin")
-ROWS: tuple[Row[Any], ...] = (
-    *(row for absent in _ABSENT for row in _rows(absent)),
-    Row(method="GET", path="/v2.0/ports/{id}/bindings", handler=_no_bindings, policy=_BINDINGS),
-    Row(method="POST", path="/v2.0/ports/{id}/bindings", handler=_no_bindings, policy=_BINDINGS),
-)
+ROWS: tuple[Row[Any], ...] = tuple(row for absent in _ABSENT for row in _rows(absent))

@@ -16,6 +16,7 @@ _EXTENSIONS = {
     "allowed-address-pairs": "Allowed Address Pairs",
     "availability_zone": "Availability Zone",
     "binding": "Port Binding",
+    "binding-extended": "Port Bindings Extended",
     "external-net": "Neutron external network",
     "extra_dhcp_opt": "Neutron Extra DHCP options",
     "filter-validation": "Filter parameters validation",

@@ -197,12 +197,12 @@ def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
         description=body.description,
         mac=parse_mac(body.mac_address) if isinstance(body.mac_address, str) else None,
         admin_state_up=flag(body.admin_state_up, "admin_state_up"),
-        vnic_type=_vnic_type(body.vnic_type),
+        vnic_type=vnic_type_of(body.vnic_type),
         fixed_ips=None if ips is UNSET or ips is None else _fixed_ips(ips),
         device_id=body.device_id,
         device_owner=body.device_owner,
         host_name=body.host_id or "",
-        profile=_profile(body.profile),
+        profile=profile_of(body.profile),
         port_security_enabled=(
             None if secured is UNSET else flag(secured, "port_security_enabled")
         ),
@@ -231,11 +231,11 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
         if getattr(body, name) is not UNSET:
             call.demand(rule)
     if body.vnic_type is not UNSET:
-        values["vnic_type"] = _vnic_type(body.vnic_type)
+        values["vnic_type"] = vnic_type_of(body.vnic_type)
     if body.host_id is not UNSET:
         values["binding_host"] = body.host_id or ""
     if body.profile is not UNSET:
-        values["binding_profile"] = _profile(body.profile)
+        values["binding_profile"] = profile_of(body.profile)
     if body.trusted is not UNSET:
         values["trusted"] = None if body.trusted is None else flag(body.trusted, "trusted")
     if body.numa_affinity_policy is not UNSET:
@@ -254,17 +254,27 @@ def _fixed_ips(entries: Sequence[FixedIpBody]) -> tuple[FixedIpWanted, ...]:
     return tuple(FixedIpWanted(subnet_id=one.subnet_id, ip=one.ip_address) for one in entries)
 
 
-def _vnic_type(value: str) -> VnicType:
+def vnic_type_of(value: str, field: str = "binding:vnic_type") -> VnicType:
+    """Read a vnic type.
+
+    Raises:
+        Invalid: there is none of that name; the message names *field*.
+    """
     if value not in list(VnicType):
-        raise Invalid(f"binding:vnic_type {value!r} is not one of {', '.join(VnicType)}")
+        raise Invalid(f"{field} {value!r} is not one of {', '.join(VnicType)}")
     return VnicType(value)
 
 
-def _profile(value: Mapping[str, Any] | None) -> dict[str, Any]:
+def profile_of(value: Mapping[str, Any] | None, field: str = "binding:profile") -> dict[str, Any]:
+    """Read a binding profile; null is an empty one.
+
+    Raises:
+        Invalid: it is too long; the message names *field*.
+    """
     profile = dict(value or {})
     length = len(msgspec.json.encode(profile))
     if length > LENGTH_MAX:
-        raise Invalid(f"binding:profile has {length} characters as JSON, at most {LENGTH_MAX}")
+        raise Invalid(f"{field} has {length} characters as JSON, at most {LENGTH_MAX}")
     return profile
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -81,6 +81,17 @@ def physical_segment(segments: Iterable[Segment]) -> Segment | None:
     Source: nova ``network/neutron.py``, _get_physnet_tunneled_info.
     """
     return next((one for one in segments if one.physical_network is not None), None)
+
+
+def segments_of_device(
+    segments: Sequence[Segment], physical_network: str | None
+) -> tuple[Segment, ...]:
+    """The segments that a device reaches which is tagged with *physical_network*.
+
+    Names are compared as requests for devices are, without regard to case.
+    """
+    name = (physical_network or "").casefold()
+    return tuple(one for one in segments if (one.physical_network or "").casefold() == name)
 
 
 def check_segment(wanted: SegmentWanted, rules: SegmentRules) -> None:

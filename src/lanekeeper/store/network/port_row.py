@@ -142,6 +142,7 @@ def _record(
         vif_type=VifType(row["vif_type"]),
         vif_details=row["vif_details"],
         binding_failure=row["binding_failure"],
+        segment_id=row["segment_id"],
         port_security_enabled=row["port_security_enabled"],
         propagate_uplink_status=row["propagate_uplink_status"],
         trusted=row["trusted"],

@@ -128,6 +128,7 @@ port = Table(
     text_column("vif_type", "unbound"),
     json_column("vif_details"),
     text_column("binding_failure"),
+    Column("segment_id", sa.Text, ForeignKey("segment.id"), index=True),
     flag_column("port_security_enabled", default=True),
     flag_column("propagate_uplink_status", default=True),
     Column("trusted", sa.Boolean),
@@ -148,7 +149,20 @@ port = Table(
     UniqueConstraint("network_id", "mac_address"),
     Index("ix_port_device_id", "device_id"),
     comment="binding_host is a host's name, as clients write it; binding_failure says why not; "
+    "segment_id is where it is bound; "
     "bandwidth_provider_id is whose bandwidth it holds while a server has it, and how much.",
+)
+port_binding = Table(
+    "port_binding",
+    metadata,
+    Column("port_id", sa.Text, ForeignKey("port.id", ondelete="CASCADE"), primary_key=True),
+    Column("host_name", sa.Text, primary_key=True),
+    text_column("vnic_type", "normal"),
+    json_column("profile"),
+    text_column("vif_type", "unbound"),
+    json_column("vif_details"),
+    Column("segment_id", sa.Text, ForeignKey("segment.id"), index=True),
+    comment="Where a port may go: its INACTIVE bindings. The ACTIVE one is the port's own row.",
 )
 address = Table(
     "address",
