@@ -77,15 +77,6 @@ def test_what_is_not_ours_is_an_empty_list_and_a_named_refusal(
     assert admin.refused("DELETE", f"{bare}/some", 404)[0].endswith("NotFound")
 
 
-def test_a_networks_segment_is_shown_and_not_made(one: World, admin: Client) -> None:
-    made = admin.network(15)
-    (shown,) = admin.get("/segments", network_id=made["id"])["segments"]
-    assert (shown["network_type"], shown["segmentation_id"]) == ("vlan", 15)
-    assert admin.get(f"/segments/{shown['id']}")["segment"] == shown
-    assert "provider attributes" in admin.refused("POST", "/segments", 501, {})[1]
-    assert one.client("member").refused("GET", "/segments", 403)[0] == "PolicyNotAuthorized"
-
-
 def test_quotas_are_read_and_unlimited(one: World, admin: Client) -> None:
     admin.network(15)
     assert set(admin.get("/quotas/red")["quota"].values()) == {-1}

@@ -14,7 +14,7 @@ from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, b
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.promise import promise_of
-from lanekeeper.domain.network.segment import physical_segment
+from lanekeeper.domain.network.segment import physical_networks_of
 from lanekeeper.domain.network.vf_wanted import abilities_for, abilities_needed, check_carried
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import DeviceRequest, port_request
@@ -112,8 +112,7 @@ def _nic_on_network(
         raise Invalid(f"Network {network_id[:80]} could not be found.")
     if asked.fixed_ip and not network.subnets:
         raise Invalid(f"Network {network.id} has no subnet, so it has no address to give")
-    segment = physical_segment(network.segments)
-    physical = segment.physical_network if segment else None
+    physical = physical_networks_of(network.segments)
     policy_id = network.qos_policy_id
     rules = qos_rules_of(connection, [policy_id]).get(policy_id or "", ())
     check_carried(f"on network {network.id}", VnicType.DIRECT, rules)
@@ -130,7 +129,7 @@ def _nic_on_network(
         id=str(uuid.uuid4()),
         name=f"a port on network {network.name or network.id}",
         request=request,
-        physical_network=physical,
+        physical_networks=physical,
         promise=promise_of(rules),
     )
     return Nic(need=need, network=network, fixed_ip=asked.fixed_ip, tag=asked.tag)
@@ -145,7 +144,7 @@ def port_need(port: PortRecord, policy: NumaPolicy | None = None) -> DeviceNeed:
     own = NumaPolicy(port.numa_affinity_policy) if port.numa_affinity_policy else None
     request = _carried(
         port.vnic_type,
-        port.physical_network,
+        physical_networks_of(port.segments),
         PortFacts(vnic_type=port.vnic_type, profile=port.profile),
         f"Port {port.id}",
         trusted=port.profile.get("trusted"),
@@ -156,14 +155,14 @@ def port_need(port: PortRecord, policy: NumaPolicy | None = None) -> DeviceNeed:
         id=port.id,
         name=f"port {port.name or port.id}",
         request=request,
-        physical_network=port.physical_network,
+        physical_networks=physical_networks_of(port.segments),
         promise=promise_of(port.qos_rules),
     )
 
 
 def _carried(
     vnic_type: VnicType,
-    physical_network: str | None,
+    physical_networks: tuple[str, ...],
     facts: PortFacts,
     what: str,
     *,
@@ -178,13 +177,18 @@ def _carried(
     reason = refusal.reasons[0]
     if reason.code != "segment":
         raise Invalid(f"{what}: {reason.message}", hint=reason.hint)
-    if physical_network is None:
+    if not physical_networks:
         raise Invalid(
             f"{what}: its network has no physical network, so no device can serve it",
             hint="use a network of type vlan or flat",
         )
     request = port_request(
-        vnic_type, physical_network, trusted=trusted, numa_policy=policy, abilities=abilities
+        vnic_type,
+        physical_networks[0],
+        others=physical_networks[1:],
+        trusted=trusted,
+        numa_policy=policy,
+        abilities=abilities,
     )
     assert request is not None, "what hosts carry takes a device"
     return request

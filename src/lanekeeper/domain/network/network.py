@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from lanekeeper.domain.errors import Invalid
@@ -47,9 +47,13 @@ class NetworkRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkWanted:
-    """What a request says of a new network, checked for its types only."""
+    """What a request says of a new network, checked for its types only.
 
-    segment: SegmentWanted = field(default_factory=SegmentWanted)
+    Attributes:
+        segments: none to have one drawn.
+    """
+
+    segments: tuple[SegmentWanted, ...] = ()
     project_id: str | None = None
     name: str = ""
     description: str = ""

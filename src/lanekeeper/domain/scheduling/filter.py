@@ -153,8 +153,10 @@ def _stock(
 
 
 def physical_network(request: ServerRequest, host: HostView) -> Verdict | None:
-    wanted = {need.physical_network for need in request.needs if need.physical_network}
-    missing = sorted(wanted - host.physical_networks)
+    wanted = {need.physical_networks for need in request.needs if need.physical_networks}
+    missing = sorted(
+        " or ".join(networks) for networks in wanted if host.physical_networks.isdisjoint(networks)
+    )
     if not missing:
         return None
     reached = ", ".join(sorted(host.physical_networks)) or "none"
@@ -248,8 +250,10 @@ def _has(resource_class: str) -> Callable[[ServerRequest, Fleet], Flags]:
 def _reaches_all(request: ServerRequest, fleet: Fleet) -> Flags:
     mask = _all(fleet)
     for need in request.needs:
-        if need.physical_network:
-            mask &= fleet.reached.get(need.physical_network, _none(fleet))
+        if need.physical_networks:
+            mask &= np.logical_or.reduce(
+                [fleet.reached.get(name, _none(fleet)) for name in need.physical_networks]
+            )
     return mask
 
 

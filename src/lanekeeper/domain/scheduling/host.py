@@ -234,7 +234,7 @@ class DeviceNeed:
     Attributes:
         id: the claim's request id: the port's, or a uuid of its own.
         name: how people call it: ``alias a1``, ``port web``.
-        physical_network: the network that a port has to reach; None for an alias.
+        physical_networks: of which a port has to reach one; none for an alias.
         providers: of each unit, where an allocation has already said; else empty.
         promise: bandwidth that the card has to have for it.
     """
@@ -242,7 +242,7 @@ class DeviceNeed:
     id: str
     name: str
     request: DeviceRequest
-    physical_network: str | None = None
+    physical_networks: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     promise: Promise = NO_BANDWIDTH
 

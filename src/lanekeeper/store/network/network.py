@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.network import NetworkRecord, NetworkWanted
 from lanekeeper.domain.network.segment import NetworkType, Segment
-from lanekeeper.store.row import check_revision, row_insert_new
-from lanekeeper.store.tables import device, network, port, segment, subnet
+from lanekeeper.store.row import check_revision
+from lanekeeper.store.tables import network, port, segment, subnet
 
 FILTERS = frozenset({"id", "name", "project_id"})
 """Columns by which ``network_list`` narrows; the API filters the rest exactly."""
@@ -91,62 +91,6 @@ def network_set_mtu(connection: sa.Connection, network_id: str, mtu: int) -> Non
     connection.execute(network.update().where(network.c.id == network_id).values(mtu=mtu))
 
 
-def segment_insert(connection: sa.Connection, network_id: str, new: Segment) -> bool:
-    """Take a segment for a network; False when another network has it."""
-    values = {
-        "id": new.id,
-        "network_id": network_id,
-        "network_type": new.network_type,
-        "physical_network": new.physical_network,
-        "segmentation_id": new.segmentation_id,
-    }
-    return row_insert_new(connection, segment, values)
-
-
-def segment_move(connection: sa.Connection, segment_id: str, vlan: int) -> bool:
-    """Give a vlan segment another id; False when another network has it."""
-    try:
-        with connection.begin_nested():
-            connection.execute(
-                segment.update().where(segment.c.id == segment_id).values(segmentation_id=vlan)
-            )
-    except IntegrityError:
-        return False
-    return True
-
-
-def segment_holder(
-    connection: sa.Connection, physical_network: str, vlan: int | None
-) -> NetworkRecord | None:
-    """The network that has a VLAN id of *physical_network*, or for None has it untagged."""
-    holder = connection.scalar(
-        sa.select(segment.c.network_id).where(
-            segment.c.physical_network == physical_network,
-            segment.c.segmentation_id == vlan
-            if vlan is not None
-            else segment.c.network_type == NetworkType.FLAT,
-        )
-    )
-    return network_show(connection, holder) if holder else None
-
-
-def vlans_used(connection: sa.Connection, physical_network: str) -> frozenset[int]:
-    """Every VLAN id of *physical_network* that some network has."""
-    ids = connection.scalars(
-        sa.select(segment.c.segmentation_id).where(
-            segment.c.physical_network == physical_network,
-            segment.c.segmentation_id.is_not(None),
-        )
-    )
-    return frozenset(ids)
-
-
-def physical_networks_served(connection: sa.Connection) -> frozenset[str]:
-    """Physical networks that some host's devices are tagged with."""
-    names = connection.scalars(sa.select(device.c.physical_network).distinct())
-    return frozenset(name for name in names if name)
-
-
 def segments_of(
     connection: sa.Connection, network_ids: Iterable[str]
 ) -> Mapping[str, tuple[Segment, ...]]:
@@ -165,6 +109,8 @@ def segments_of(
                     network_type=NetworkType(row.network_type),
                     physical_network=row.physical_network,
                     segmentation_id=row.segmentation_id,
+                    name=row.name,
+                    description=row.description,
                 ),
             )
     return found
@@ -173,7 +119,7 @@ def segments_of(
 def network_delete(
     connection: sa.Connection, network_id: str, *, revision: int | None = None
 ) -> None:
-    """Delete a network with its subnets, its segment and the ports that serve only it.
+    """Delete a network with its subnets, its segments and the ports that serve only it.
 
     Raises:
         Stale: *revision* is not the present one.

@@ -71,6 +71,8 @@ segment = Table(
     Column("physical_network", sa.Text),
     Column("segmentation_id", sa.Integer),
     number_column("position"),
+    Column("name", sa.Text),
+    Column("description", sa.Text),
     UniqueConstraint("physical_network", "segmentation_id"),
     Index(
         "uq_segment_flat",
