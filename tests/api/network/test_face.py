@@ -60,7 +60,6 @@ def test_only_what_is_there_is_announced(admin: Client) -> None:
         ("/routers", "routers"),
         ("/trunks", "trunks"),
         ("/subnetpools", "subnetpools"),
-        ("/rbac-policies", "rbac_policies"),
         ("/address-scopes", "address_scopes"),
         ("/address-groups", "address_groups"),
         ("/flavors", "flavors"),

@@ -12,7 +12,9 @@ from api.network_site import Client, World
 KEYS = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
 
-def wire(network: str = "physnet1", vlan: int | None = 15, kind: str = "vlan") -> dict[str, Any]:
+def wire(
+    network: str | None = "physnet1", vlan: int | None = 15, kind: str = "vlan"
+) -> dict[str, Any]:
     return dict(zip(KEYS, (kind, network, vlan), strict=True))
 
 

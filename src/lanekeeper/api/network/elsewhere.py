@@ -56,13 +56,6 @@ _ABSENT = (
         "/metrics has what Lanekeeper measures",
     ),
     Absent("trunks", "trunks", "Trunk", "trunks are", "create a port for each network"),
-    Absent(
-        "rbac-policies",
-        "rbac_policies",
-        "RbacPolicy",
-        "RBAC policies are",
-        "share the network with everyone: openstack network set --share",
-    ),
 )
 
 Handler = Callable[[Call[Any]], View]

@@ -42,6 +42,7 @@ _EXTENSIONS = {
     "qos-rules-alias": "Ability to use alias of QoS rules",
     "quotas": "Quota management support",
     "quota_details": "Quota details management support",
+    "rbac-policies": "RBAC Policies",
     "revision-if-match": "If-Match constraints based on revision_number",
     "security-group": "security-group",
     "sorting": "Sorting support",

@@ -125,8 +125,8 @@ KIND = Collected(
 )
 
 
-def view(network: NetworkRecord, *, provider: bool) -> View:
-    """A network in the API's shape; with its segment for those who may see it."""
+def view(network: NetworkRecord, *, shared: bool, provider: bool) -> View:
+    """A network in the API's shape; with its segments for those who may see them."""
     shown: View = {
         "id": network.id,
         "name": network.name,
@@ -136,7 +136,7 @@ def view(network: NetworkRecord, *, provider: bool) -> View:
         "admin_state_up": network.admin_state_up,
         "status": "ACTIVE",
         "mtu": network.mtu,
-        "shared": network.shared,
+        "shared": shared,
         "router:external": network.external,
         "subnets": list(network.subnets),
         "port_security_enabled": network.port_security_enabled,
@@ -251,7 +251,11 @@ def _segment_wanted(body: NetworkFields | SegmentBody) -> SegmentWanted:
 
 def _views(call: Call[Any], networks: Sequence[NetworkRecord]) -> list[View]:
     provider = call.may(_SEE_PROVIDER)
-    return [view(network, provider=provider) for network in networks]
+    mine = call.caller.project_id
+    return [
+        view(network, shared=network.is_shared_with(mine), provider=provider)
+        for network in networks
+    ]
 
 
 def _provider(segments: Sequence[Segment]) -> View:

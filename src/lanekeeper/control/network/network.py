@@ -16,10 +16,10 @@ from lanekeeper.control.network.port import lock_holders, touch_holders
 from lanekeeper.control.network.port_able import check_settings
 from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.network.port_rules import check_policy
+from lanekeeper.control.network.rbac import share_with_everybody
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, scope
 from lanekeeper.control.network.segment import move_segment, mtu_max, take_segments
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.network import (
     DEFAULT_POLICY,
     NetworkRecord,
@@ -111,12 +111,15 @@ def update_network(
         present = visible_network(connection, caller, network_id)
         demand_owner(caller, present.project_id, "update_network")
         values = dict(change.values)
+        shared = values.pop("shared", None)
         if _TOLD_TO_HOSTS & set(values):
             lock_holders(connection, _ports_on(connection, network_id))
         check_policy(connection, caller, values.get("qos_policy_id"))
         row_update(
             connection, tables.network, network_id, values, now=now, revision=change.revision
         )
+        if shared is not None:
+            share_with_everybody(connection, present, shared=shared)
         hosts: tuple[str, ...] = ()
         if "mtu" in values:
             _check_mtu_of(connection, site.config, present, values["mtu"])
@@ -125,8 +128,6 @@ def update_network(
             check_settings(connection, ports)
             settle_bandwidth(connection, ports, now)
             hosts = touch_holders(connection, ports)
-        if present.shared and values.get("shared") is False:
-            _check_unshare(connection, present)
         if change.vlan is not None:
             move_segment(connection, caller, present, change.vlan)
         return visible_network(connection, caller, network_id), hosts
@@ -198,19 +199,6 @@ def _check_mtu_of(
 ) -> None:
     versions = {subnet.ip_version for subnet in subnets_on(connection, present.id)}
     check_mtu(mtu, mtu_max(config, present.segments), versions)
-
-
-def _check_unshare(connection: sa.Connection, present: NetworkRecord) -> None:
-    others = [
-        port.id
-        for port in _ports_on(connection, present.id)
-        if port.project_id != present.project_id
-    ]
-    if others:
-        raise Conflict(
-            f"network {present.id} cannot be unshared: other projects have ports on it",
-            code="InvalidSharedSetting",
-        )
 
 
 def _ports_on(connection: sa.Connection, network_id: str) -> tuple[PortRecord, ...]:

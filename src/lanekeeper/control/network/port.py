@@ -48,6 +48,7 @@ from lanekeeper.store.network.port import (
     unbound,
 )
 from lanekeeper.store.network.port_binding import bindings_drop
+from lanekeeper.store.network.rbac import rbac_hold
 from lanekeeper.store.network.subnet import address_drop, address_take, subnets_on
 from lanekeeper.store.row import row_update
 
@@ -214,6 +215,10 @@ def _create(
     if network is None:
         raise missing("Network", wanted.network_id)
     owner = owner_of_new(caller, wanted.project_id, "port")
+    if not (owns(caller, network.project_id) or network.external) and not rbac_hold(
+        connection, network.id, caller.project_id or ""
+    ):
+        raise missing("Network", network.id)
     check_create(wanted, network, owns_network=owns(caller, network.project_id))
     check_no_server(connection, None, wanted.device_id)
     _check_groups_exist(connection, caller, wanted.security_groups)

@@ -293,7 +293,9 @@ def _in_use(connection: sa.Connection, caller: Caller, taken: Segment) -> Confli
     """Say who has the segment, if *caller* may know."""
     assert taken.physical_network is not None, "flat and vlan have one"
     holder = segment_holder(connection, taken.physical_network, taken.segmentation_id)
-    seen = holder is not None and (owns(caller, holder.project_id) or holder.shared)
+    seen = holder is not None and (
+        owns(caller, holder.project_id) or holder.is_shared_with(caller.project_id)
+    )
     who = f" by network {holder.name or '(no name)'} ({holder.id})" if holder and seen else ""
     if taken.network_type == NetworkType.FLAT:
         return Conflict(

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.network.network import NetworkRecord, NetworkWanted
+from lanekeeper.domain.network.network import EVERYBODY, NetworkRecord, NetworkWanted
 from lanekeeper.domain.network.segment import NetworkType, Segment
+from lanekeeper.store.network.rbac import is_shared_with, rbac_insert, shared_with_of
 from lanekeeper.store.row import check_revision
 from lanekeeper.store.tables import network, port, segment, subnet
 
@@ -43,12 +44,16 @@ def network_list(
     rows = connection.execute(query).mappings().all()
     ids = [row["id"] for row in rows]
     segments, subnets = segments_of(connection, ids), _subnets_of(connection, ids)
-    return tuple(_record(row, segments[row["id"]], subnets[row["id"]]) for row in rows)
+    shared = shared_with_of(connection, ids)
+    return tuple(
+        _record(row, segments[row["id"]], subnets[row["id"]], shared[row["id"]]) for row in rows
+    )
 
 
 def visible_to(project_id: str) -> sa.ColumnElement[bool]:
     """The condition on ``network`` that a project sees it."""
-    return sa.or_(network.c.project_id == project_id, network.c.shared, network.c.external)
+    own = network.c.project_id == project_id
+    return sa.or_(own, network.c.external, is_shared_with(project_id))
 
 
 def network_show(
@@ -75,7 +80,6 @@ def network_insert(
             name=wanted.name,
             description=wanted.description,
             admin_state_up=wanted.admin_state_up,
-            shared=wanted.shared,
             external=wanted.external,
             port_security_enabled=wanted.port_security_enabled,
             qos_policy_id=wanted.qos_policy_id,
@@ -84,6 +88,8 @@ def network_insert(
             updated_at=now,
         )
     )
+    if wanted.shared:
+        rbac_insert(connection, network_id, project_id, EVERYBODY)
 
 
 def network_set_mtu(connection: sa.Connection, network_id: str, mtu: int) -> None:
@@ -171,7 +177,10 @@ def _chunks(ids: Iterable[str]) -> Iterable[Sequence[str]]:
 
 
 def _record(
-    row: sa.RowMapping, segments: tuple[Segment, ...], subnets: tuple[str, ...]
+    row: sa.RowMapping,
+    segments: tuple[Segment, ...],
+    subnets: tuple[str, ...],
+    shared_with: frozenset[str],
 ) -> NetworkRecord:
     return NetworkRecord(
         id=row["id"],
@@ -179,7 +188,7 @@ def _record(
         name=row["name"],
         description=row["description"],
         admin_state_up=row["admin_state_up"],
-        shared=row["shared"],
+        shared_with=shared_with,
         external=row["external"],
         port_security_enabled=row["port_security_enabled"],
         mtu=row["mtu"],

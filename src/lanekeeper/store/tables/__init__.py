@@ -44,6 +44,8 @@ from lanekeeper.store.tables.image import controller, image, image_copy
 from lanekeeper.store.tables.network import (
     address,
     network,
+    network_quota,
+    network_rbac,
     port,
     port_binding,
     qos_policy,
@@ -96,6 +98,8 @@ __all__ = [
     "keypair",
     "metadata",
     "network",
+    "network_quota",
+    "network_rbac",
     "pinned_cpu",
     "port",
     "port_binding",

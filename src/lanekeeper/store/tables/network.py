@@ -46,7 +46,6 @@ network = Table(
     Column("project_id", sa.Text, nullable=False, index=True),
     text_column("description"),
     flag_column("admin_state_up", default=True),
-    flag_column("shared", default=False),
     flag_column("external", default=False),
     flag_column("port_security_enabled", default=True),
     number_column("mtu", 1500),
@@ -55,6 +54,16 @@ network = Table(
     number_column("revision", 1),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+)
+network_rbac = Table(
+    "network_rbac",
+    metadata,
+    id_column(),
+    Column("network_id", sa.Text, ForeignKey("network.id", ondelete="CASCADE"), nullable=False),
+    Column("project_id", sa.Text, nullable=False, index=True),
+    Column("target_project", sa.Text, nullable=False, index=True),
+    UniqueConstraint("network_id", "target_project"),
+    comment="Whom a network is shared with, * being everybody; project_id is who said so.",
 )
 segment = Table(
     "segment",
@@ -176,6 +185,14 @@ address = Table(
     ),
     number_column("position"),
     comment="An address is given once because the key says so.",
+)
+network_quota = Table(
+    "network_quota",
+    metadata,
+    Column("project_id", sa.Text, primary_key=True),
+    Column("resource", sa.Text, primary_key=True),
+    number_column("amount"),
+    comment="What one project may have of Network in place of the configured number; -1: any.",
 )
 security_group = Table(
     "security_group",
