@@ -163,6 +163,6 @@ def test_networks_of_before_there_were_policies_stay_shared_and_ports_on_their_s
             with database.read() as connection:
                 (found,) = network_list(connection, project_id="another")
                 bound = port_show(connection, port_id)
-    assert (found.id, found.shared_with) == (network_id, {"*"})
+    assert (found.id, found.shared_with) == (network_id, frozenset({"*"}))
     assert bound is not None
     assert bound.segment_id == found.segments[0].id

@@ -76,18 +76,6 @@ def test_what_is_not_ours_is_an_empty_list_and_a_named_refusal(
     assert admin.refused("DELETE", f"{bare}/some", 404)[0].endswith("NotFound")
 
 
-def test_quotas_are_read_and_unlimited(one: World, admin: Client) -> None:
-    admin.network(15)
-    assert set(admin.get("/quotas/red")["quota"].values()) == {-1}
-    assert admin.get("/quotas/red/default") == admin.get("/quotas/red")
-    details = admin.get("/quotas/red/details")["quota"]
-    assert details["network"] == {"limit": -1, "used": 1, "reserved": 0}
-    assert admin.get("/quotas/red/details.json")["quota"] == details
-    assert admin.get("/quotas/tenant") == {"tenant": {"tenant_id": "red"}}
-    assert admin.refused("PUT", "/quotas/red", 501, {"quota": {"port": 5}})[0]
-    assert one.client("member", "blue").refused("GET", "/quotas/red", 404)[0]
-
-
 def test_there_is_one_availability_zone(one: World) -> None:
     zone = {"name": "nova", "resource": "network", "state": "available"}
     assert one.client("reader").get("/availability_zones") == {"availability_zones": [zone]}

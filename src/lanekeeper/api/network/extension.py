@@ -40,6 +40,8 @@ _EXTENSIONS = {
     "qos-default": "QoS default policy",
     "qos-rule-type-details": "Details of QoS rule types",
     "qos-rules-alias": "Ability to use alias of QoS rules",
+    "quota-check-limit": "Quota engine limit check",
+    "quota-check-limit-default": "Quota engine limit check by default",
     "quotas": "Quota management support",
     "quota_details": "Quota details management support",
     "rbac-policies": "RBAC Policies",

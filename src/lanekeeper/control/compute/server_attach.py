@@ -17,6 +17,7 @@ from lanekeeper.control.compute.server_port import (
     promised_amounts,
 )
 from lanekeeper.control.metrics import CLAIMS
+from lanekeeper.control.network.quota import ports_within_quota
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
@@ -68,7 +69,10 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
         (nic,) = check_nics(connection, caller, [asked], policy)
         host = _host(connection, site, record, now)
         given = _device(connection, caller, record, nic, host)
-        with within_quota(connection, site, record.project_id):
+        with (
+            within_quota(connection, site, record.project_id),
+            ports_within_quota(connection, site, record.project_id),
+        ):
             port = _take(connection, record, nic, given=given, host=host, now=now)
         event_insert(connection, event_of(record, caller, "attach_interface", now))
         return port, host.id

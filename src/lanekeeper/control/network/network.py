@@ -16,6 +16,7 @@ from lanekeeper.control.network.port import lock_holders, touch_holders
 from lanekeeper.control.network.port_able import check_settings
 from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.network.port_rules import check_policy
+from lanekeeper.control.network.quota import within_network_quota
 from lanekeeper.control.network.rbac import share_with_everybody
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, scope
 from lanekeeper.control.network.segment import move_segment, mtu_max, take_segments
@@ -27,6 +28,7 @@ from lanekeeper.domain.network.network import (
     check_mtu,
 )
 from lanekeeper.domain.network.port import PortRecord
+from lanekeeper.domain.network.quota import Resource
 from lanekeeper.store import tables
 from lanekeeper.store.network.network import (
     network_delete,
@@ -89,7 +91,7 @@ def create_networks(
     now = site.clock()
 
     def work(connection: sa.Connection) -> tuple[NetworkRecord, ...]:
-        return tuple(_create(connection, site.config, caller, one, now) for one in wanted)
+        return tuple(_create(connection, site, caller, one, now) for one in wanted)
 
     return site.database.write(work)
 
@@ -169,12 +171,14 @@ def visible_network(connection: sa.Connection, caller: Caller, network_id: str) 
 
 
 def _create(
-    connection: sa.Connection, config: Config, caller: Caller, wanted: NetworkWanted, now: datetime
+    connection: sa.Connection, site: Site, caller: Caller, wanted: NetworkWanted, now: datetime
 ) -> NetworkRecord:
     owner = owner_of_new(caller, wanted.project_id, "network")
+    config = site.config
     network_id = str(uuid.uuid4())
     wanted = replace(wanted, qos_policy_id=_policy_of_new(connection, caller, wanted, owner))
-    network_insert(connection, network_id, wanted, project_id=owner, now=now)
+    with within_network_quota(connection, site, owner, Resource.NETWORK):
+        network_insert(connection, network_id, wanted, project_id=owner, now=now)
     segments = take_segments(connection, config, caller, network_id, wanted.segments)
     most = mtu_max(config, segments)
     mtu = most if wanted.mtu is None else wanted.mtu

@@ -24,6 +24,7 @@ from lanekeeper.control.network.port_rules import (
     check_update,
     is_server_owner,
 )
+from lanekeeper.control.network.quota import within_network_quota
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
@@ -31,6 +32,7 @@ from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
 from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change
 from lanekeeper.domain.network.port import PortRecord, PortWanted
+from lanekeeper.domain.network.quota import Resource
 from lanekeeper.store import tables
 from lanekeeper.store.compute.server import ServerRecord, server_change, server_get
 from lanekeeper.store.host.desired import desired_touch, host_lock
@@ -224,7 +226,8 @@ def _create(
     _check_groups_exist(connection, caller, wanted.security_groups)
     check_filtered(site, wanted.vnic_type, wanted.security_groups or (), owner)
     check_policy(connection, caller, wanted.qos_policy_id)
-    made = port_create(connection, wanted, project_id=owner, now=now)
+    with within_network_quota(connection, site, owner, Resource.PORT):
+        made = port_create(connection, wanted, project_id=owner, now=now)
     check_settings(connection, [made])
     return _bind(connection, site, made) if made.host_name else made
 

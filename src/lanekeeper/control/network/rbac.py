@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.network.quota import within_network_quota
 from lanekeeper.control.network.scope import missing, owner_of_new, owns, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.network.network import EVERYBODY, NetworkRecord
+from lanekeeper.domain.network.quota import Resource
 from lanekeeper.domain.network.rbac import RbacRecord, strangers
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.rbac import projects_on, rbac_delete, rbac_insert, rbac_list
@@ -52,7 +54,8 @@ def create_rbac(
             raise missing("Network", network_id)
         _check_owner(caller, network)
         owner = owner_of_new(caller, project_id, "rbac_policy")
-        made = rbac_insert(connection, network_id, owner, target_project)
+        with within_network_quota(connection, site, owner, Resource.RBAC_POLICY):
+            made = rbac_insert(connection, network_id, owner, target_project)
         if made is None:
             raise _duplicate(network_id, target_project)
         return made
