@@ -48,7 +48,7 @@ def test_only_what_is_there_is_announced(admin: Client) -> None:
     assert {"agent", "binding", "provider", "port-security", "standard-attr-tag"} <= announced
     assert not {"router", "trunk", "segment"} & announced
     assert admin.get("/extensions/provider")["extension"]["alias"] == "provider"
-    missing = admin.refused("GET", "/extensions/tag-ports-during-bulk-creation", 404)
+    missing = admin.refused("GET", "/extensions/tag-creation", 404)
     assert missing[0] == "ExtensionNotFound"
     assert "Availability Zone" in {one["name"] for one in admin.get("/extensions")["extensions"]}
 
@@ -98,3 +98,8 @@ def test_every_attribute_that_is_shown_can_be_filtered_by(one: World, admin: Cli
 def test_every_operation_names_its_rule() -> None:
     open_to_all = {row.path for row in FACE.rows if row.policy is None}
     assert open_to_all == {"/", "/v2.0"}
+
+
+def test_a_topology_that_would_need_a_router_is_refused(admin: Client) -> None:
+    _, message = admin.refused("GET", "/auto-allocated-topology/red", 501)
+    assert "would need a router" in message

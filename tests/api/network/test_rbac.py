@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -112,3 +113,22 @@ def test_a_network_is_shared_once_with_each_and_by_its_owner(one: World) -> None
     assert blue.get("/rbac-policies")["rbac_policies"] == []
     red.delete(f"/networks/{network}")
     assert red.get("/rbac-policies")["rbac_policies"] == []
+
+
+@pytest.mark.service
+def test_no_port_is_left_that_nothing_lets_in(each: World) -> None:
+    red, blue = each.client("member"), each.client("member", "blue")
+    network = red.post("/networks", {"network": {}})["id"]
+    body = {"port": {"network_id": network}}
+    for _ in range(5):
+        policy = f"/rbac-policies/{red.post('/rbac-policies', rbac(network))['id']}"
+        with ThreadPoolExecutor(2) as pool:
+            made = pool.submit(
+                each.http.post, "/network/v2.0/ports", json=body, headers=blue.headers
+            )
+            gone = pool.submit(each.http.delete, f"/network/v2.0{policy}", headers=red.headers)
+            answers = (made.result().status_code, gone.result().status_code)
+        assert answers in {(201, 409), (404, 204)}
+        if answers == (201, 409):
+            blue.delete(f"/ports/{made.result().json()['port']['id']}")
+            red.delete(policy)

@@ -95,4 +95,18 @@ def _unknown(absent: Absent) -> Handler:
     return handler
 
 
-ROWS: tuple[Row[Any], ...] = tuple(row for absent in _ABSENT for row in _rows(absent))
+def _no_topology(call: Call[None]) -> View:
+    """Refuse to make a project a network, a subnet and a router out of nothing."""
+    raise NotOffered(
+        "an auto-allocated topology is not offered: it would need a router", hint=_FABRIC
+    )
+
+
+_TOPOLOGY = "/v2.0/auto-allocated-topology/{project}"
+_READ_TOPOLOGY = Policy("get_auto_allocated_topology", READER)
+_DELETE_TOPOLOGY = Policy("delete_auto_allocated_topology", MEMBER)
+ROWS: tuple[Row[Any], ...] = (
+    *(row for absent in _ABSENT for row in _rows(absent)),
+    Row(method="GET", path=_TOPOLOGY, handler=_no_topology, policy=_READ_TOPOLOGY),
+    Row(method="DELETE", path=_TOPOLOGY, handler=_no_topology, policy=_DELETE_TOPOLOGY),
+)

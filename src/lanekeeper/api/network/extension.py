@@ -17,6 +17,7 @@ _EXTENSIONS = {
     "availability_zone": "Availability Zone",
     "binding": "Port Binding",
     "binding-extended": "Port Bindings Extended",
+    "data-plane-status": "Port data plane status extension",
     "external-net": "Neutron external network",
     "extra_dhcp_opt": "Neutron Extra DHCP options",
     "filter-validation": "Filter parameters validation",
@@ -53,6 +54,7 @@ _EXTENSIONS = {
     "standard-attr-tag": "Tag support for resources with standard attribute",
     "standard-attr-timestamp": "Resource timestamps",
     "stateful-security-group": "Stateful security group",
+    "tag-ports-during-bulk-creation": "Tag Ports During Bulk Creation",
     "uplink-status-propagation": "Uplink Status Propagation",
     "uplink-status-propagation-updatable": "Uplink Status Propagation Updatable",
 }

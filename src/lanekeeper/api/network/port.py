@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, field
@@ -47,6 +47,9 @@ _SAY_TRUSTED = Policy("create_port:trusted", ADMIN)
 _CHANGE_HOST = Policy("update_port:binding:host_id", ADMIN)
 _CHANGE_PROFILE = Policy("update_port:binding:profile", ADMIN)
 _CHANGE_TRUSTED = Policy("update_port:trusted", ADMIN)
+_CHANGE_DATA_PLANE = Policy(
+    "update_port:data_plane_status", f"{ADMIN} or role:data_plane_integrator"
+)
 _CHANGE_MAC = Policy("update_port:mac_address", ADMIN)
 
 _NUMA_POLICIES = ("required", "preferred", "socket", "legacy")
@@ -109,6 +112,7 @@ class PortChanges(Strict, frozen=True):
     propagate_uplink_status: Flag | Maybe = UNSET
     trusted: Flag | Maybe | None = UNSET
     numa_affinity_policy: Text | Maybe | None = UNSET
+    data_plane_status: Literal["ACTIVE", "DOWN"] | Maybe | None = UNSET
     allowed_address_pairs: list[PairBody] | Maybe = UNSET
     security_groups: Names | Maybe | None = UNSET
     extra_dhcp_opts: list[dict[str, Any]] | Maybe = UNSET
@@ -227,6 +231,7 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
         ("host_id", _CHANGE_HOST),
         ("profile", _CHANGE_PROFILE),
         ("trusted", _CHANGE_TRUSTED),
+        ("data_plane_status", _CHANGE_DATA_PLANE),
     ):
         if getattr(body, name) is not UNSET:
             call.demand(rule)
@@ -244,7 +249,7 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
         values["allowed_address_pairs"] = list(_pairs(body.allowed_address_pairs))
     if body.security_groups is not UNSET:
         values["security_groups"] = list(tags_of(body.security_groups or ()))
-    return values | given(body, "extra_dhcp_opts", "qos_policy_id")
+    return values | given(body, "extra_dhcp_opts", "qos_policy_id", "data_plane_status")
 
 
 def _fixed_ips(entries: Sequence[FixedIpBody]) -> tuple[FixedIpWanted, ...]:
@@ -343,6 +348,7 @@ ROWS: tuple[Row[Any], ...] = (
             _CHANGE_HOST,
             _CHANGE_PROFILE,
             _CHANGE_TRUSTED,
+            _CHANGE_DATA_PLANE,
             _CHANGE_MAC,
         ),
     ),

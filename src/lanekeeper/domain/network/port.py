@@ -112,6 +112,7 @@ class PortRecord:
         trusted: the port's own attribute, None when never said. See ``is_trusted``.
         binding_failure: why ``vif_type`` is binding_failed; else empty.
         segment_id: of its network, on which it is bound; None while it is not.
+        data_plane_status: what something outside says of the fabric below it; changes nothing.
         created_by_server: made for a server that was given a network; goes with the server.
         qos_rules: of its own policy, else of its network's.
         bandwidth_provider_id: whose bandwidth it holds; None while it holds none.
@@ -147,6 +148,7 @@ class PortRecord:
     propagate_uplink_status: bool = True
     trusted: bool | None = None
     numa_affinity_policy: str | None = None
+    data_plane_status: str | None = None
     qos_policy_id: str | None = None
     qos_network_policy_id: str | None = None
     qos_rules: tuple[QosRule, ...] = ()

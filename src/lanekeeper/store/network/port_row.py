@@ -147,6 +147,7 @@ def _record(
         propagate_uplink_status=row["propagate_uplink_status"],
         trusted=row["trusted"],
         numa_affinity_policy=row["numa_affinity_policy"],
+        data_plane_status=row["data_plane_status"],
         qos_policy_id=row["qos_policy_id"],
         qos_network_policy_id=row["qos_network_policy_id"],
         qos_rules=rules,

@@ -144,6 +144,7 @@ port = Table(
     flag_column("propagate_uplink_status", default=True),
     Column("trusted", sa.Boolean),
     Column("numa_affinity_policy", sa.Text),
+    Column("data_plane_status", sa.Text),
     Column("qos_policy_id", sa.Text, ForeignKey("qos_policy.id"), index=True),
     Column("bandwidth_provider_id", sa.Text),
     number_column("egress_kbps"),

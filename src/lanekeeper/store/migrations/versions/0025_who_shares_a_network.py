@@ -1,4 +1,6 @@
-"""segments have names; networks are shared with projects; what a project may have of Network."""
+"""segments have names; networks are shared with projects; what a project may have of Network;
+what others say of a port's data plane.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("port", sa.Column("data_plane_status", sa.Text(), nullable=True))
     op.add_column("segment", sa.Column("name", sa.Text(), nullable=True))
     op.add_column("segment", sa.Column("description", sa.Text(), nullable=True))
     op.create_table(
