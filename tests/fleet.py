@@ -32,6 +32,7 @@ from lanekeeper.control.network.security_group import (
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Unauthenticated
 from lanekeeper.domain.image.record import ImageRecord, Status, Visibility
+from lanekeeper.domain.network.network import EVERYBODY
 from lanekeeper.domain.network.port import PortRecord, PortWanted, VnicType
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.protocol import (
@@ -50,6 +51,7 @@ from lanekeeper.store.device.device import claims_of, devices_to_clean
 from lanekeeper.store.host.host import host_insert, host_told_by_name, hosts_seen
 from lanekeeper.store.image.image import image_insert
 from lanekeeper.store.network.port import port_create, ports_of_server
+from lanekeeper.store.network.rbac import rbac_insert
 from lanekeeper.store.tables import network, segment, subnet
 from planting import plant
 
@@ -287,10 +289,9 @@ class Fleet:
 
         with self.site.database.engine.begin() as connection:
             connection.execute(
-                network.insert().values(
-                    id=network_id, name=name, project_id=PROJECT, shared=True, **times
-                )
+                network.insert().values(id=network_id, name=name, project_id=PROJECT, **times)
             )
+            rbac_insert(connection, network_id, PROJECT, EVERYBODY)
             connection.execute(
                 segment.insert().values(
                     id=str(uuid.uuid4()),

@@ -26,6 +26,7 @@ _NOUNS = {
     "agent": "lanekeeper.cli.agent",
     "host": "lanekeeper.cli.host",
     "device": "lanekeeper.cli.device",
+    "port": "lanekeeper.cli.port",
     "explain": "lanekeeper.cli.explain",
     "capacity": "lanekeeper.cli.capacity",
     "usage": "lanekeeper.cli.usage",

@@ -171,6 +171,22 @@ class World:
 
         self.site.database.write(work)
 
+    def another_host(self, name: str = "h2", network: str = "physnet1") -> None:
+        """Add a host that is heard and reaches *network*."""
+        facts = {**msgspec.to_builtins(FACTS), "host_name": name}
+        facts["devices"][1]["tags"] = {"physical_network": network}
+
+        def work(connection: Any) -> None:
+            host_id = f"{name}-{HOST_ID}"
+            host_insert(connection, host_id, name, f"secret-{name}", START)
+            connection.execute(
+                host.update()
+                .where(host.c.id == host_id)
+                .values(seen_at=self.hands.now, facts=facts)
+            )
+
+        self.site.database.write(work)
+
     def host_is_heard(self, ago: timedelta = timedelta(0)) -> None:
         def work(connection: Any) -> None:
             connection.execute(

@@ -30,8 +30,6 @@ from lanekeeper.store.network.network import (
     network_delete,
     network_insert,
     network_set_mtu,
-    segment_insert,
-    vlans_used,
 )
 from lanekeeper.store.network.port import (
     port_create,
@@ -47,6 +45,7 @@ from lanekeeper.store.network.port_hold import (
     port_drop_for_server,
     port_status,
 )
+from lanekeeper.store.network.segment import segment_insert, vlans_used
 from lanekeeper.store.network.subnet import subnet_delete, subnet_insert
 from lanekeeper.store.row import row_update
 

@@ -20,6 +20,8 @@ from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Unavailable
 from lanekeeper.main import main
 from lanekeeper.store.database import Database, read_only
+from lanekeeper.store.network.network import network_list
+from lanekeeper.store.network.port import port_show
 from lanekeeper.store.schema import _LOCK, head, revision, revisions, upgrade
 from lanekeeper.store.tables import claim, metadata
 from postgres import PostgreSQL
@@ -53,6 +55,10 @@ def rows(connection: sa.Connection, table: sa.Table) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(sa.select(table).order_by(*order)).mappings()]
 
 
+GONE = {"network": {"shared": True}}
+"""Columns that earlier tables have and today's have not, with what stood there."""
+
+
 def copy_into(source: sa.Connection, target: sa.Connection) -> dict[str, list[dict[str, Any]]]:
     """Put rows of today's tables into earlier ones, as far as those have the columns."""
     earlier = sa.MetaData()
@@ -62,6 +68,7 @@ def copy_into(source: sa.Connection, target: sa.Connection) -> dict[str, list[di
         if table.name not in earlier.tables or table.name == "change_log":  # triggers write it
             continue
         there = {column.name for column in earlier.tables[table.name].columns}
+        gone = {name: it for name, it in GONE.get(table.name, {}).items() if name in there}
         kept = [
             {name: value for name, value in row.items() if name in there}
             for row in rows(source, table)
@@ -72,7 +79,10 @@ def copy_into(source: sa.Connection, target: sa.Connection) -> dict[str, list[di
             kept.sort(key=lambda row: row["parent_id"] is not None)
         if kept:
             columns = [sa.column(one.name, one.type) for one in table.c if one.name in there]
-            target.execute(sa.insert(sa.table(table.name, *columns)), kept)
+            columns += [sa.column(name) for name in gone]
+            target.execute(
+                sa.insert(sa.table(table.name, *columns)), [{**row, **gone} for row in kept]
+            )
         copied[table.name] = kept
     return copied
 
@@ -136,3 +146,23 @@ def test_claims_of_before_there_were_quotas_get_the_names_of_their_aliases(
             with database.read() as connection:
                 names = connection.scalars(sa.select(claim.c.alias).order_by(claim.c.alias)).all()
     assert sorted(names, key=str) == [None, "a1", "a1"]
+
+
+def test_networks_of_before_there_were_policies_stay_shared_and_ports_on_their_segment(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    with fleet(f"sqlite:///{tmp_path / 'today.db'}", tmp_path) as today:
+        network_id = today.network()
+        port_id = today.port(network_id).id
+        with Database(empty_database_url) as database:
+            upgrade(database.engine, "0022")
+            with today.site.database.read() as source, database.engine.begin() as target:
+                copy_into(source, target)
+                target.execute(sa.text("UPDATE port SET vif_type = 'hw_veb'"))
+            upgrade(database.engine)
+            with database.read() as connection:
+                (found,) = network_list(connection, project_id="another")
+                bound = port_show(connection, port_id)
+    assert (found.id, found.shared_with) == (network_id, frozenset({"*"}))
+    assert bound is not None
+    assert bound.segment_id == found.segments[0].id

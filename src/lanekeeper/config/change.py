@@ -37,7 +37,10 @@ class Program:
 
 CONTROLLER = Program(
     "controller",
-    frozenset({"pci", "ml2", "compute", "scheduler", "quota", "placement", "health", "rules"})
+    frozenset(
+        {"pci", "ml2", "compute", "scheduler", "quota", "network_quotas", "placement", "health"}
+        | {"rules"}
+    )
     | {"lanekeeper"},
 )
 AGENT = Program("agent", has_agent=True)

@@ -170,3 +170,46 @@ class Ovs(Section, frozen=True):
             of_agent=True,
         ),
     ] = msgspec.field(default_factory=dict)
+
+
+class NetworkQuotas(Section, frozen=True):
+    """How much of Network a project may have to which ``openstack quota set`` gave no number."""
+
+    network: Annotated[
+        int,
+        Meta(ge=-1, le=2**31 - 1),
+        Option("quotas", "quota_network", "Networks of a project; -1: any number."),
+    ] = -1
+    subnet: Annotated[
+        int,
+        Meta(ge=-1, le=2**31 - 1),
+        Option("quotas", "quota_subnet", "Subnets of a project; -1: any number."),
+    ] = -1
+    port: Annotated[
+        int,
+        Meta(ge=-1, le=2**31 - 1),
+        Option("quotas", "quota_port", "Ports of a project; -1: any number."),
+    ] = -1
+    security_group: Annotated[
+        int,
+        Meta(ge=-1, le=2**31 - 1),
+        Option(
+            "quotas",
+            "quota_security_group",
+            "Security groups of a project; -1: any number.",
+        ),
+    ] = -1
+    security_group_rule: Annotated[
+        int,
+        Meta(ge=-1, le=2**31 - 1),
+        Option(
+            "quotas",
+            "quota_security_group_rule",
+            "Rules of security groups of a project; -1: any number.",
+        ),
+    ] = -1
+    rbac_policy: Annotated[
+        int,
+        Meta(ge=-1, le=2**31 - 1),
+        Option("quotas", "quota_rbac_policy", "RBAC policies of a project; -1: any number."),
+    ] = -1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from lanekeeper.config.compute import Compute, Cpus
 from lanekeeper.config.health import Health
 from lanekeeper.config.image_cache import ImageCacheManager
-from lanekeeper.config.network import Ml2, Ovs, SriovNic
+from lanekeeper.config.network import Ml2, NetworkQuotas, Ovs, SriovNic
 from lanekeeper.config.option import Section
 from lanekeeper.config.own import Own
 from lanekeeper.config.pci import Pci
@@ -27,6 +27,7 @@ __all__ = [
     "ImageCacheManager",
     "Keystone",
     "Ml2",
+    "NetworkQuotas",
     "Own",
     "Pci",
     "Placement",
@@ -52,6 +53,7 @@ class Config(Section, frozen=True):
     lanekeeper: Own = Own()
     placement: Placement = Placement()
     quota: Quota = Quota()
+    network_quotas: NetworkQuotas = NetworkQuotas()
     health: Health = Health()
     keystone: Keystone = Keystone()
     cors: Cors = Cors()

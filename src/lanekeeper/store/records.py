@@ -40,6 +40,7 @@ class Records:
     segment: Sequence[Row]
     subnet: Sequence[Row]
     port: Sequence[Row]
+    port_binding: Sequence[Row]
     address: Sequence[Row]
 
     def by_id(self, table: str) -> dict[str, Row]:

@@ -46,9 +46,9 @@ def test_a_host_is_a_nic_switch_agent(one: World, admin: Client) -> None:
 def test_only_what_is_there_is_announced(admin: Client) -> None:
     announced = {one["alias"] for one in admin.get("/extensions")["extensions"]}
     assert {"agent", "binding", "provider", "port-security", "standard-attr-tag"} <= announced
-    assert not {"router", "trunk", "segment", "binding-extended"} & announced
+    assert not {"router", "trunk", "segment"} & announced
     assert admin.get("/extensions/provider")["extension"]["alias"] == "provider"
-    missing = admin.refused("GET", "/extensions/tag-ports-during-bulk-creation", 404)
+    missing = admin.refused("GET", "/extensions/tag-creation", 404)
     assert missing[0] == "ExtensionNotFound"
     assert "Availability Zone" in {one["name"] for one in admin.get("/extensions")["extensions"]}
 
@@ -60,7 +60,6 @@ def test_only_what_is_there_is_announced(admin: Client) -> None:
         ("/routers", "routers"),
         ("/trunks", "trunks"),
         ("/subnetpools", "subnetpools"),
-        ("/rbac-policies", "rbac_policies"),
         ("/address-scopes", "address_scopes"),
         ("/address-groups", "address_groups"),
         ("/flavors", "flavors"),
@@ -75,27 +74,6 @@ def test_what_is_not_ours_is_an_empty_list_and_a_named_refusal(
     assert "not offered" in admin.refused("POST", bare, 501, {})[1]
     assert admin.refused("GET", f"{bare}/some", 404)[0].endswith("NotFound")
     assert admin.refused("DELETE", f"{bare}/some", 404)[0].endswith("NotFound")
-
-
-def test_a_networks_segment_is_shown_and_not_made(one: World, admin: Client) -> None:
-    made = admin.network(15)
-    (shown,) = admin.get("/segments", network_id=made["id"])["segments"]
-    assert (shown["network_type"], shown["segmentation_id"]) == ("vlan", 15)
-    assert admin.get(f"/segments/{shown['id']}")["segment"] == shown
-    assert "provider attributes" in admin.refused("POST", "/segments", 501, {})[1]
-    assert one.client("member").refused("GET", "/segments", 403)[0] == "PolicyNotAuthorized"
-
-
-def test_quotas_are_read_and_unlimited(one: World, admin: Client) -> None:
-    admin.network(15)
-    assert set(admin.get("/quotas/red")["quota"].values()) == {-1}
-    assert admin.get("/quotas/red/default") == admin.get("/quotas/red")
-    details = admin.get("/quotas/red/details")["quota"]
-    assert details["network"] == {"limit": -1, "used": 1, "reserved": 0}
-    assert admin.get("/quotas/red/details.json")["quota"] == details
-    assert admin.get("/quotas/tenant") == {"tenant": {"tenant_id": "red"}}
-    assert admin.refused("PUT", "/quotas/red", 501, {"quota": {"port": 5}})[0]
-    assert one.client("member", "blue").refused("GET", "/quotas/red", 404)[0]
 
 
 def test_there_is_one_availability_zone(one: World) -> None:
@@ -120,3 +98,8 @@ def test_every_attribute_that_is_shown_can_be_filtered_by(one: World, admin: Cli
 def test_every_operation_names_its_rule() -> None:
     open_to_all = {row.path for row in FACE.rows if row.policy is None}
     assert open_to_all == {"/", "/v2.0"}
+
+
+def test_a_topology_that_would_need_a_router_is_refused(admin: Client) -> None:
+    _, message = admin.refused("GET", "/auto-allocated-topology/red", 501)
+    assert "would need a router" in message

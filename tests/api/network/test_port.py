@@ -310,6 +310,28 @@ def test_a_port_of_the_networks_own_goes_with_it(admin: Client, network: str) ->
     assert admin.get("/ports")["ports"] == []
 
 
-def test_bindings_one_by_one_are_not_offered(admin: Client, network: str) -> None:
-    path = f"/ports/{admin.port(network)['id']}/bindings"
-    assert "binding:host_id" in admin.refused("POST", path, 501, {"binding": {"host": "h1"}})[1]
+def test_a_profile_that_changes_leaves_the_port_on_its_host(admin: Client, network: str) -> None:
+    port = admin.port(network, **{"binding:vnic_type": "direct", "binding:host_id": "h1"})
+    changed = admin.put(f"/ports/{port['id']}", {"port": {"binding:profile": {"a": 1}}})
+    assert (changed["binding:host_id"], changed["binding:vif_type"]) == ("h1", "hw_veb")
+
+
+def test_what_others_say_of_the_data_plane_is_kept(one: World, admin: Client, network: str) -> None:
+    path = f"/ports/{admin.port(network)['id']}"
+    assert admin.get(path)["port"]["data_plane_status"] is None
+    for status in ("DOWN", "ACTIVE", None):
+        changed = admin.put(path, {"port": {"data_plane_status": status}})
+        assert (changed["data_plane_status"], changed["status"]) == (status, "DOWN")
+    _, message = admin.refused("PUT", path, 400, {"port": {"data_plane_status": "up"}})
+    assert "data_plane_status" in message
+    wanted = {"port": {"network_id": network, "data_plane_status": "DOWN"}}
+    assert "data_plane_status" in admin.refused("POST", "/ports", 400, wanted)[1]
+    change = {"port": {"data_plane_status": "DOWN"}}
+    kind, message = one.client("member").refused("PUT", path, 403, change)
+    assert (kind, "update_port:data_plane_status" in message) == ("PolicyNotAuthorized", True)
+
+
+def test_ports_of_one_request_have_their_tags(admin: Client, network: str) -> None:
+    wanted = [{"network_id": network, "tags": tags} for tags in (["a"], ["b", "c"])]
+    made = admin.call("POST", "/ports", 201, {"ports": wanted})["ports"]
+    assert [port["tags"] for port in made] == [["a"], ["b", "c"]]

@@ -84,7 +84,7 @@ def need(
                 for product_id in ids
             ),
         ),
-        physical_network=physical_network,
+        physical_networks=() if physical_network is None else (physical_network,),
         promise=promise,
     )
 

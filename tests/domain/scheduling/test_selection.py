@@ -297,7 +297,9 @@ _requests = st.builds(
         optional={
             "project_id": st.sampled_from(["p1", "p3"]),
             "flavor_name": st.sampled_from(["m1", "m3"]),
-            "switched": st.frozensets(st.sampled_from(["physnet1", "physnet2", "physnet3"])),
+            "switched": st.frozensets(
+                st.sampled_from([("physnet1",), ("physnet1", "physnet2"), ("physnet3",)])
+            ),
             "extra_specs": st.sampled_from(
                 [{"ssd": "true"}, {"capabilities:num_instances": "<= 1"}]
             ),

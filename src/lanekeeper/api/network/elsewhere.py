@@ -56,13 +56,6 @@ _ABSENT = (
         "/metrics has what Lanekeeper measures",
     ),
     Absent("trunks", "trunks", "Trunk", "trunks are", "create a port for each network"),
-    Absent(
-        "rbac-policies",
-        "rbac_policies",
-        "RbacPolicy",
-        "RBAC policies are",
-        "share the network with everyone: openstack network set --share",
-    ),
 )
 
 Handler = Callable[[Call[Any]], View]
@@ -102,17 +95,18 @@ def _unknown(absent: Absent) -> Handler:
     return handler
 
 
-def _no_bindings(call: Call[None]) -> View:
-    """Refuse a second binding, which only live migration needs."""
+def _no_topology(call: Call[None]) -> View:
+    """Refuse to make a project a network, a subnet and a router out of nothing."""
     raise NotOffered(
-        "bindings of a port cannot be made or read one by one",
-        hint="binding:host_id of the port itself is there",
+        "an auto-allocated topology is not offered: it would need a router", hint=_FABRIC
     )
 
 
-_BINDINGS = Policy("create_port_binding", "role:service or role:admin")
+_TOPOLOGY = "/v2.0/auto-allocated-topology/{project}"
+_READ_TOPOLOGY = Policy("get_auto_allocated_topology", READER)
+_DELETE_TOPOLOGY = Policy("delete_auto_allocated_topology", MEMBER)
 ROWS: tuple[Row[Any], ...] = (
     *(row for absent in _ABSENT for row in _rows(absent)),
-    Row(method="GET", path="/v2.0/ports/{id}/bindings", handler=_no_bindings, policy=_BINDINGS),
-    Row(method="POST", path="/v2.0/ports/{id}/bindings", handler=_no_bindings, policy=_BINDINGS),
+    Row(method="GET", path=_TOPOLOGY, handler=_no_topology, policy=_READ_TOPOLOGY),
+    Row(method="DELETE", path=_TOPOLOGY, handler=_no_topology, policy=_DELETE_TOPOLOGY),
 )

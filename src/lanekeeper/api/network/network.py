@@ -34,9 +34,9 @@ from lanekeeper.control.network.network import (
     show_network,
     update_network,
 )
-from lanekeeper.domain.errors import Invalid, NotOffered
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.network import DEFAULT_POLICY, NetworkRecord, NetworkWanted
-from lanekeeper.domain.network.segment import Segment, SegmentWanted
+from lanekeeper.domain.network.segment import Segment, SegmentWanted, check_segments
 from lanekeeper.domain.network.vlan import VLAN_MAX, VLAN_MIN
 
 TYPE, PHYSICAL, ID = (
@@ -125,8 +125,8 @@ KIND = Collected(
 )
 
 
-def view(network: NetworkRecord, *, provider: bool) -> View:
-    """A network in the API's shape; with its segment for those who may see it."""
+def view(network: NetworkRecord, *, shared: bool, provider: bool) -> View:
+    """A network in the API's shape; with its segments for those who may see them."""
     shown: View = {
         "id": network.id,
         "name": network.name,
@@ -136,7 +136,7 @@ def view(network: NetworkRecord, *, provider: bool) -> View:
         "admin_state_up": network.admin_state_up,
         "status": "ACTIVE",
         "mtu": network.mtu,
-        "shared": network.shared,
+        "shared": shared,
         "router:external": network.external,
         "subnets": list(network.subnets),
         "port_security_enabled": network.port_security_enabled,
@@ -203,10 +203,10 @@ def delete(call: Call[None]) -> None:
 
 
 def _wanted(call: Call[Any], body: NetworkFields) -> NetworkWanted:
-    segment = _segment(body)
+    segments = _segments(body)
     shared, external = flag(body.shared, "shared"), flag(body.external, "router:external")
     for asked, rule in (
-        (not segment.is_blank, _SAY_PROVIDER),
+        (any(not one.is_blank for one in segments), _SAY_PROVIDER),
         (shared, _SHARE),
         (external, _EXTERNAL),
     ):
@@ -221,23 +221,23 @@ def _wanted(call: Call[Any], body: NetworkFields) -> NetworkWanted:
         port_security_enabled=flag(body.port_security_enabled, "port_security_enabled"),
         mtu=None if body.mtu is UNSET else whole(body.mtu, "mtu") or None,
         project_id=or_else(body.project_id, or_else(body.tenant_id, None)),
-        segment=segment,
+        segments=segments,
         qos_policy_id=or_else(body.qos_policy_id, DEFAULT_POLICY),
         tags=tags_of(body.tags),
     )
 
 
-def _segment(body: NetworkFields) -> SegmentWanted:
+def _segments(body: NetworkFields) -> tuple[SegmentWanted, ...]:
     named = _segment_wanted(body)
     if body.segments is UNSET:
-        return named
+        return (named,)
     if not named.is_blank:
-        raise Invalid("segments and provider attributes cannot both be given")
-    if len(body.segments) != 1:
-        raise NotOffered(
-            f"segments has {len(body.segments)} elements; networks here have exactly one segment"
+        raise Invalid(
+            "segments and provider attributes cannot both be given",
+            code="SegmentsSetInConjunctionWithProviders",
         )
-    return _segment_wanted(body.segments[0])
+    check_segments(wanted := tuple(map(_segment_wanted, body.segments)))
+    return wanted
 
 
 def _segment_wanted(body: NetworkFields | SegmentBody) -> SegmentWanted:
@@ -251,16 +251,26 @@ def _segment_wanted(body: NetworkFields | SegmentBody) -> SegmentWanted:
 
 def _views(call: Call[Any], networks: Sequence[NetworkRecord]) -> list[View]:
     provider = call.may(_SEE_PROVIDER)
-    return [view(network, provider=provider) for network in networks]
+    mine = call.caller.project_id
+    return [
+        view(network, shared=network.is_shared_with(mine), provider=provider)
+        for network in networks
+    ]
 
 
 def _provider(segments: Sequence[Segment]) -> View:
-    segment = segments[0] if segments else None
-    return {
-        TYPE: str(segment.network_type) if segment else None,
-        PHYSICAL: segment.physical_network if segment else None,
-        ID: segment.segmentation_id if segment else None,
-    }
+    """One segment as provider attributes; several as ``segments``, and no attribute speaks."""
+    shown: list[View] = [
+        {
+            TYPE: str(segment.network_type),
+            PHYSICAL: segment.physical_network,
+            ID: segment.segmentation_id,
+        }
+        for segment in segments
+    ]
+    if len(shown) == 1:
+        return shown[0]
+    return {TYPE: None, PHYSICAL: None, ID: None, "segments": shown}
 
 
 _READ = Policy("get_network", READER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, field
@@ -47,6 +47,9 @@ _SAY_TRUSTED = Policy("create_port:trusted", ADMIN)
 _CHANGE_HOST = Policy("update_port:binding:host_id", ADMIN)
 _CHANGE_PROFILE = Policy("update_port:binding:profile", ADMIN)
 _CHANGE_TRUSTED = Policy("update_port:trusted", ADMIN)
+_CHANGE_DATA_PLANE = Policy(
+    "update_port:data_plane_status", f"{ADMIN} or role:data_plane_integrator"
+)
 _CHANGE_MAC = Policy("update_port:mac_address", ADMIN)
 
 _NUMA_POLICIES = ("required", "preferred", "socket", "legacy")
@@ -109,6 +112,7 @@ class PortChanges(Strict, frozen=True):
     propagate_uplink_status: Flag | Maybe = UNSET
     trusted: Flag | Maybe | None = UNSET
     numa_affinity_policy: Text | Maybe | None = UNSET
+    data_plane_status: Literal["ACTIVE", "DOWN"] | Maybe | None = UNSET
     allowed_address_pairs: list[PairBody] | Maybe = UNSET
     security_groups: Names | Maybe | None = UNSET
     extra_dhcp_opts: list[dict[str, Any]] | Maybe = UNSET
@@ -197,12 +201,12 @@ def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
         description=body.description,
         mac=parse_mac(body.mac_address) if isinstance(body.mac_address, str) else None,
         admin_state_up=flag(body.admin_state_up, "admin_state_up"),
-        vnic_type=_vnic_type(body.vnic_type),
+        vnic_type=vnic_type_of(body.vnic_type),
         fixed_ips=None if ips is UNSET or ips is None else _fixed_ips(ips),
         device_id=body.device_id,
         device_owner=body.device_owner,
         host_name=body.host_id or "",
-        profile=_profile(body.profile),
+        profile=profile_of(body.profile),
         port_security_enabled=(
             None if secured is UNSET else flag(secured, "port_security_enabled")
         ),
@@ -227,15 +231,16 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
         ("host_id", _CHANGE_HOST),
         ("profile", _CHANGE_PROFILE),
         ("trusted", _CHANGE_TRUSTED),
+        ("data_plane_status", _CHANGE_DATA_PLANE),
     ):
         if getattr(body, name) is not UNSET:
             call.demand(rule)
     if body.vnic_type is not UNSET:
-        values["vnic_type"] = _vnic_type(body.vnic_type)
+        values["vnic_type"] = vnic_type_of(body.vnic_type)
     if body.host_id is not UNSET:
         values["binding_host"] = body.host_id or ""
     if body.profile is not UNSET:
-        values["binding_profile"] = _profile(body.profile)
+        values["binding_profile"] = profile_of(body.profile)
     if body.trusted is not UNSET:
         values["trusted"] = None if body.trusted is None else flag(body.trusted, "trusted")
     if body.numa_affinity_policy is not UNSET:
@@ -244,7 +249,7 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
         values["allowed_address_pairs"] = list(_pairs(body.allowed_address_pairs))
     if body.security_groups is not UNSET:
         values["security_groups"] = list(tags_of(body.security_groups or ()))
-    return values | given(body, "extra_dhcp_opts", "qos_policy_id")
+    return values | given(body, "extra_dhcp_opts", "qos_policy_id", "data_plane_status")
 
 
 def _fixed_ips(entries: Sequence[FixedIpBody]) -> tuple[FixedIpWanted, ...]:
@@ -254,17 +259,27 @@ def _fixed_ips(entries: Sequence[FixedIpBody]) -> tuple[FixedIpWanted, ...]:
     return tuple(FixedIpWanted(subnet_id=one.subnet_id, ip=one.ip_address) for one in entries)
 
 
-def _vnic_type(value: str) -> VnicType:
+def vnic_type_of(value: str, field: str = "binding:vnic_type") -> VnicType:
+    """Read a vnic type.
+
+    Raises:
+        Invalid: there is none of that name; the message names *field*.
+    """
     if value not in list(VnicType):
-        raise Invalid(f"binding:vnic_type {value!r} is not one of {', '.join(VnicType)}")
+        raise Invalid(f"{field} {value!r} is not one of {', '.join(VnicType)}")
     return VnicType(value)
 
 
-def _profile(value: Mapping[str, Any] | None) -> dict[str, Any]:
+def profile_of(value: Mapping[str, Any] | None, field: str = "binding:profile") -> dict[str, Any]:
+    """Read a binding profile; null is an empty one.
+
+    Raises:
+        Invalid: it is too long; the message names *field*.
+    """
     profile = dict(value or {})
     length = len(msgspec.json.encode(profile))
     if length > LENGTH_MAX:
-        raise Invalid(f"binding:profile has {length} characters as JSON, at most {LENGTH_MAX}")
+        raise Invalid(f"{field} has {length} characters as JSON, at most {LENGTH_MAX}")
     return profile
 
 
@@ -333,6 +348,7 @@ ROWS: tuple[Row[Any], ...] = (
             _CHANGE_HOST,
             _CHANGE_PROFILE,
             _CHANGE_TRUSTED,
+            _CHANGE_DATA_PLANE,
             _CHANGE_MAC,
         ),
     ),

@@ -24,7 +24,13 @@ ATTRIBUTES = frozenset(
     | {"admin_state_up", "status", "device_id", "device_owner", "fixed_ips", "tags"}
     | {"allowed_address_pairs", "security_groups", "extra_dhcp_opts", "port_security_enabled"}
     | {"qos_policy_id", "qos_network_policy_id", "propagate_uplink_status", "trusted"}
-    | {"numa_affinity_policy", "resource_request", "ip_allocation", "revision_number"}
+    | {
+        "numa_affinity_policy",
+        "data_plane_status",
+        "resource_request",
+        "ip_allocation",
+        "revision_number",
+    }
     | {"created_at", "updated_at"}
 )
 
@@ -53,6 +59,7 @@ def view(port: PortRecord, *, binding: bool, request: bool) -> View:
         "propagate_uplink_status": port.propagate_uplink_status,
         "trusted": port.trusted,
         "numa_affinity_policy": port.numa_affinity_policy,
+        "data_plane_status": port.data_plane_status,
         "ip_allocation": "immediate" if port.fixed_ips else "none",
         VNIC_TYPE: str(port.vnic_type),
         "tags": list(port.tags),

@@ -1,36 +1,58 @@
-"""``/v2.0/quotas``: readable, and unlimited."""
+"""``/v2.0/quotas``: what projects may have of Network."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
-from lanekeeper.api.network.listing import View
-from lanekeeper.api.row import ADMIN, READER, Call, Policy, Row
-from lanekeeper.control.network.network import list_networks
-from lanekeeper.control.network.port import list_ports
-from lanekeeper.control.network.scope import missing, owns
-from lanekeeper.control.network.security_group import list_security_groups
-from lanekeeper.control.network.subnet import list_subnets
-from lanekeeper.domain.errors import NotOffered
+from msgspec import UNSET
 
-UNLIMITED = -1
-_NAMES = (
-    "network",
-    "subnet",
-    "port",
-    "security_group",
-    "security_group_rule",
-    "router",
-    "floatingip",
-    "rbac_policy",
-    "subnetpool",
-    "trunk",
+from lanekeeper.api.network.field import Flag, Maybe, Whole, flag, given, whole
+from lanekeeper.api.network.listing import View
+from lanekeeper.api.row import ADMIN, READER, Call, Policy, Row, Strict
+from lanekeeper.control.network.quota import (
+    change_quota,
+    default_quotas,
+    list_quotas,
+    reset_quota,
+    show_quota,
 )
+from lanekeeper.domain.network.quota import ABSENT, UNLIMITED, Resource
+
+_NAMES = (*Resource, *ABSENT)
+
+
+class QuotaChanges(Strict, frozen=True):
+    """Limits to be set; *check_limit* is what is done anyway, unless *force* says otherwise."""
+
+    network: Whole | Maybe = UNSET
+    subnet: Whole | Maybe = UNSET
+    port: Whole | Maybe = UNSET
+    security_group: Whole | Maybe = UNSET
+    security_group_rule: Whole | Maybe = UNSET
+    rbac_policy: Whole | Maybe = UNSET
+    router: Whole | Maybe = UNSET
+    floatingip: Whole | Maybe = UNSET
+    subnetpool: Whole | Maybe = UNSET
+    trunk: Whole | Maybe = UNSET
+    force: Flag = False
+    check_limit: Flag = True
+
+
+class ChangeQuota(Strict, frozen=True):
+    quota: QuotaChanges
 
 
 def list_(call: Call[None]) -> View:
-    """List the projects whose quotas differ from the default ones: none."""
-    return {"quotas": []}
+    """List the projects that have limits of their own."""
+    found = list_quotas(call.site, call.caller)
+    return {
+        "quotas": [
+            {**_view(limits), "project_id": project_id, "tenant_id": project_id}
+            for project_id, limits in found.items()
+        ]
+    }
 
 
 def own(call: Call[None]) -> View:
@@ -38,53 +60,74 @@ def own(call: Call[None]) -> View:
     return {"tenant": {"tenant_id": call.caller.project_id}}
 
 
+def own_project(call: Call[None]) -> View:
+    """Say whose quotas the caller's are."""
+    return {"project": {"project_id": call.caller.project_id}}
+
+
 def show(call: Call[None]) -> View:
-    """Show the quotas of a project, or the default ones."""
-    _check(call)
-    return {"quota": dict.fromkeys(_NAMES, UNLIMITED)}
+    """Show the quotas of a project."""
+    return {"quota": _view(show_quota(call.site, call.caller, call.path["project"]).limits)}
+
+
+def default(call: Call[None]) -> View:
+    """Show the quotas of a project that has none of its own."""
+    return {"quota": _view(default_quotas(call.site))}
 
 
 def details(call: Call[None]) -> View:
     """Show the quotas of a project and how much of them is used."""
-    project_id = _check(call)
-    mine = {"project_id": (project_id,)}
-    groups = list_security_groups(call.site, call.caller, mine)
-    used = {
-        "network": len(list_networks(call.site, call.caller, mine)),
-        "subnet": len(list_subnets(call.site, call.caller, mine)),
-        "port": len(list_ports(call.site, call.caller, mine)),
-        "security_group": len(groups),
-        "security_group_rule": sum(len(group.rules) for group in groups),
-    }
+    found = show_quota(call.site, call.caller, call.path["project"])
+    used = {str(name): count for name, count in found.used.items()}
     return {
         "quota": {
-            name: {"limit": UNLIMITED, "used": used.get(name, 0), "reserved": 0} for name in _NAMES
+            name: {"limit": limit, "used": used.get(name, 0), "reserved": 0}
+            for name, limit in _view(found.limits).items()
         }
     }
 
 
-def change(call: Call[None]) -> None:
-    """Refuse to set a limit that nobody would hold."""
-    raise NotOffered("quotas cannot be set; everything is unlimited")
+def change(call: Call[ChangeQuota]) -> View:
+    """Set limits of a project."""
+    body = call.body.quota
+    wanted = {name: whole(it, name) for name, it in given(body, *_NAMES).items()}
+    force = flag(body.force, "force")
+    flag(body.check_limit, "check_limit")
+    changed = change_quota(call.site, call.path["project"], wanted, force=force)
+    return {"quota": _view(changed.limits)}
 
 
-def _check(call: Call[None]) -> str:
-    project_id = call.path["project"]
-    if not owns(call.caller, project_id):
-        raise missing("Quota", project_id)
-    return project_id
+def reset(call: Call[None]) -> None:
+    """Have a project be held to the default quotas."""
+    reset_quota(call.site, call.path["project"])
+
+
+def _view(limits: Mapping[Resource, int]) -> View:
+    by_name = {str(name): limit for name, limit in limits.items()}
+    return {str(name): by_name.get(name, UNLIMITED) for name in _NAMES}
 
 
 _READ = Policy("get_quota", READER)
-_WRITE = Policy("update_quota", ADMIN)
 _ONE = "/v2.0/quotas/{project}"
 ROWS: tuple[Row[Any], ...] = (
     Row(method="GET", path="/v2.0/quotas", handler=list_, policy=_READ),
     Row(method="GET", path="/v2.0/quotas/tenant", handler=own, policy=_READ),
-    Row(method="GET", path="/v2.0/quotas/project", handler=own, policy=_READ),
+    Row(method="GET", path="/v2.0/quotas/project", handler=own_project, policy=_READ),
     Row(method="GET", path=_ONE, handler=show, policy=_READ),
-    Row(method="GET", path=f"{_ONE}/default", handler=show, policy=_READ),
+    Row(method="GET", path=f"{_ONE}/default", handler=default, policy=_READ),
     Row(method="GET", path=f"{_ONE}/details", handler=details, policy=_READ),
-    Row(method="PUT", path=_ONE, handler=change, policy=_WRITE),
-    Row(method="DELETE", path=_ONE, handler=change, policy=_WRITE),
+    Row(
+        method="PUT",
+        path=_ONE,
+        handler=change,
+        accepts=ChangeQuota,
+        policy=Policy("update_quota", ADMIN),
+    ),
+    Row(
+        method="DELETE",
+        path=_ONE,
+        handler=reset,
+        policy=Policy("delete_quota", ADMIN),
+        status=HTTPStatus.NO_CONTENT,
+    ),
 )

@@ -17,6 +17,7 @@ from lanekeeper.control.compute.server_port import (
     promised_amounts,
 )
 from lanekeeper.control.metrics import CLAIMS
+from lanekeeper.control.network.quota import ports_within_quota
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
@@ -71,9 +72,12 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
         given = None
         if nic.need is not None:
             given = _device(connection, caller, record, nic.need, host)
-        elif nic.physical_network not in host.bridges:
+        elif host.bridges.keys().isdisjoint(nic.physical_networks):
             raise _unswitched(caller, nic, host)
-        with within_quota(connection, site, record.project_id):
+        with (
+            within_quota(connection, site, record.project_id),
+            ports_within_quota(connection, site, record.project_id),
+        ):
             port = _take(connection, record, nic, given=given, host=host, now=now)
         event_insert(connection, event_of(record, caller, "attach_interface", now))
         return port, host.id
@@ -156,7 +160,7 @@ def _device(
 
 def _unswitched(caller: Caller, nic: Nic, host: HostView) -> Invalid:
     request = ServerRequest(
-        vcpus=0, ram_mib=0, disk_gib=0, switched=frozenset({nic.physical_network})
+        vcpus=0, ram_mib=0, disk_gib=0, switched=frozenset({nic.physical_networks})
     )
     verdict = virtual_switch(request, host)
     assert verdict is not None, "it has no switch there"

@@ -26,6 +26,7 @@ from lanekeeper.control.compute.server_port import (
 )
 from lanekeeper.control.image.image import hold_images
 from lanekeeper.control.metrics import CLAIMS, LOST_RACES, REFUSALS
+from lanekeeper.control.network.quota import ports_within_quota
 from lanekeeper.control.site import Site
 from lanekeeper.crash import reached
 from lanekeeper.domain.compute.event import ServerEvent
@@ -180,7 +181,11 @@ def _take(connection: sa.Connection, placing: _Placing) -> ServerRecord:
         OverQuota: the project would have more than it may.
     """
     host_lock_usable(connection, placing.choice.host.id)
-    with within_quota(connection, placing.site, placing.draft.project_id):
+    project_id = placing.draft.project_id
+    with (
+        within_quota(connection, placing.site, project_id),
+        ports_within_quota(connection, placing.site, project_id),
+    ):
         return _take_all(connection, placing)
 
 

@@ -16,7 +16,7 @@ from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, b
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.promise import Promise, promise_of
-from lanekeeper.domain.network.segment import physical_segment
+from lanekeeper.domain.network.segment import Segment, physical_networks_of
 from lanekeeper.domain.network.vf_wanted import abilities_for, abilities_needed, check_carried
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import DeviceRequest, port_request
@@ -48,12 +48,12 @@ class Nic:
     """One card of a server: what it needs of the host, and where its port comes from.
 
     Attributes:
-        physical_network: the one that it is on.
+        physical_networks: those on any of which it would be right.
         need: the device that it is; None for a card of a virtual switch.
         port: None where one is made on *network* when the host is known.
     """
 
-    physical_network: str
+    physical_networks: tuple[str, ...]
     need: DeviceNeed | None
     port: PortRecord | None = None
     network: NetworkRecord | None = None
@@ -103,18 +103,19 @@ def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -
     if not port.fixed_ips and not port.segments:
         raise Invalid(f"Port {port.id} requires a FixedIP in order to be used.")
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile)
-    physical = _carried(facts, port.physical_network, f"Port {port.id}")
+    physical = _carried(facts, port.segments, f"Port {port.id}")
     own = NumaPolicy(port.numa_affinity_policy) if port.numa_affinity_policy else None
     request = port_request(
         port.vnic_type,
-        physical,
+        physical[0],
+        others=physical[1:],
         trusted=port.profile.get("trusted"),
         numa_policy=own or policy,
         abilities=abilities_needed(port),
     )
     promise = promise_of(port.qos_rules)
     need = _need(port.id, f"port {port.name or port.id}", request, promise, physical)
-    return Nic(physical_network=physical, need=need, port=port, tag=asked.tag)
+    return Nic(physical_networks=physical, need=need, port=port, tag=asked.tag)
 
 
 def _nic_on_network(
@@ -128,17 +129,15 @@ def _nic_on_network(
         raise Invalid(f"Network {network_id[:80]} could not be found.")
     if asked.fixed_ip and not network.subnets:
         raise Invalid(f"Network {network.id} has no subnet, so it has no address to give")
-    segment = physical_segment(network.segments)
     policy_id = network.qos_policy_id
     rules = qos_rules_of(connection, [policy_id]).get(policy_id or "", ())
     check_carried(f"on network {network.id}", asked.vnic_type, rules)
     facts = PortFacts(vnic_type=asked.vnic_type)
-    physical = _carried(
-        facts, segment.physical_network if segment else None, f"Network {network.id}"
-    )
+    physical = _carried(facts, network.segments, f"Network {network.id}")
     request = port_request(
         asked.vnic_type,
-        physical,
+        physical[0],
+        others=physical[1:],
         trusted=asked.trusted,
         numa_policy=policy,
         abilities=abilities_for(rules),
@@ -146,7 +145,7 @@ def _nic_on_network(
     name = f"a port on network {network.name or network.id}"
     need = _need(str(uuid.uuid4()), name, request, promise_of(rules), physical)
     return Nic(
-        physical_network=physical,
+        physical_networks=physical,
         need=need,
         network=network,
         fixed_ip=asked.fixed_ip,
@@ -159,7 +158,7 @@ def _need(
     name: str,
     request: DeviceRequest | None,
     promise: Promise,
-    physical_network: str,
+    physical_networks: tuple[str, ...],
 ) -> DeviceNeed | None:
     if request is None:
         return None
@@ -167,13 +166,13 @@ def _need(
         id=need_id,
         name=name,
         request=request,
-        physical_network=physical_network,
+        physical_networks=physical_networks,
         promise=promise,
     )
 
 
-def _carried(facts: PortFacts, physical_network: str | None, what: str) -> str:
-    """The physical network of a port of a kind that hosts can carry.
+def _carried(facts: PortFacts, segments: Iterable[Segment], what: str) -> tuple[str, ...]:
+    """The physical networks on any of which a host can carry a port of such a kind.
 
     Raises:
         Invalid: no host can carry it, or it is on none.
@@ -184,12 +183,13 @@ def _carried(facts: PortFacts, physical_network: str | None, what: str) -> str:
     reason = refusal.reasons[0]
     if reason.code != "segment":
         raise Invalid(f"{what}: {reason.message}", hint=reason.hint)
-    if physical_network is None:
+    physical_networks = physical_networks_of(segments)
+    if not physical_networks:
         raise Invalid(
             f"{what}: its network has no physical network, so no host can serve it",
             hint="use a network of type vlan or flat",
         )
-    return physical_network
+    return physical_networks
 
 
 def check_switched(site: Site, nics: Iterable[Nic]) -> None:

@@ -177,7 +177,7 @@ def check_wants(
         ram_mib=flavor.ram_mib,
         disk_gib=flavor.disk_gib,
         needs=(*needs, *(nic.need for nic in nics if nic.need is not None)),
-        switched=frozenset(nic.physical_network for nic in nics if nic.need is None),
+        switched=frozenset(nic.physical_networks for nic in nics if nic.need is None),
         zone=zone,
         host=host,
         topology=topology_of(flavor, properties),

@@ -17,6 +17,7 @@ from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, b
 from lanekeeper.domain.network.port import PortRecord, PortStatus, VnicType
 from lanekeeper.domain.network.profile import binding_profile
 from lanekeeper.domain.network.promise import NOTHING, promise_of
+from lanekeeper.domain.network.segment import segments_of_device
 from lanekeeper.domain.scheduling.fit import Given
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostView
 from lanekeeper.protocol import ServerState
@@ -105,7 +106,10 @@ def bind_port(
         bridges=host.bridges,
     )
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
-    bound = bind(facts, port.segments, network)
+    segments = (
+        segments_of_device(port.segments, device["physical_network"]) if device else port.segments
+    )
+    bound = bind(facts, segments, network)
     if isinstance(bound, Refusal):
         raise Conflict(  # without the reasons, which name the host
             f"Port {port.id} cannot be bound any more where its server was to go", hint="try again"
@@ -121,6 +125,7 @@ def bind_port(
         held=promise_of(port.qos_rules) if device else NOTHING,
         vif_type=bound.vif_type,
         vif_details=bound.vif_details,
+        segment_id=bound.segment.id,
         now=now,
     )
 

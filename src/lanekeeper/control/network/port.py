@@ -24,6 +24,7 @@ from lanekeeper.control.network.port_rules import (
     check_update,
     is_server_owner,
 )
+from lanekeeper.control.network.quota import within_network_quota
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
@@ -31,6 +32,7 @@ from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
 from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change
 from lanekeeper.domain.network.port import PortRecord, PortWanted
+from lanekeeper.domain.network.quota import Resource
 from lanekeeper.store import tables
 from lanekeeper.store.compute.server import ServerRecord, server_change, server_get
 from lanekeeper.store.host.desired import desired_touch, host_lock
@@ -47,6 +49,8 @@ from lanekeeper.store.network.port import (
     port_write,
     unbound,
 )
+from lanekeeper.store.network.port_binding import bindings_drop
+from lanekeeper.store.network.rbac import rbac_hold
 from lanekeeper.store.network.subnet import address_drop, address_take, subnets_on
 from lanekeeper.store.row import row_update
 
@@ -75,7 +79,7 @@ def show_port(site: Site, caller: Caller, port_id: str) -> PortRecord:
         NotFound: code PortNotFound.
     """
     with site.database.read() as connection:
-        return _visible(connection, caller, port_id)
+        return visible_port(connection, caller, port_id)
 
 
 def create_ports(
@@ -108,12 +112,12 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
     now = site.clock()
 
     def work(connection: sa.Connection) -> tuple[PortRecord, tuple[str, ...]]:
-        seen = _visible(connection, caller, port_id)
+        seen = visible_port(connection, caller, port_id)
         demand_owner(caller, seen.project_id, "update_port")
         lock_holders(connection, [seen])
         # Holds the row until the commit, so what is checked below cannot change under it.
         row_update(connection, tables.port, port_id, {}, now=now, revision=change.revision)
-        present = _visible(connection, caller, port_id)
+        present = visible_port(connection, caller, port_id)
         network = network_show(connection, present.network_id)
         assert network is not None, "a port has a network"
         check_update(present, change, owns_network=owns(caller, network.project_id))
@@ -124,18 +128,19 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         _check_groups_exist(connection, caller, change.values.get("security_groups"))
         check_policy(connection, caller, change.values.get("qos_policy_id"))
         rebinds = any(_differs(present, name, change.values) for name in _REBIND)
-        values = {**(unbound() if rebinds else {}), **change.values}
+        values = dict(change.values)
         if rebinds:
-            values.setdefault("binding_host", present.host_name)
+            values = {**unbound(), "binding_host": present.host_name, **values}
+            bindings_drop(connection, port_id, (values["binding_host"],))  # the port says it now
         port_write(connection, port_id, values)
         _change_addresses(connection, present, change)
-        changed = _visible(connection, caller, port_id)
+        changed = visible_port(connection, caller, port_id)
         if not {"security_groups", "vnic_type"}.isdisjoint(change.values):
             check_filtered(site, changed.vnic_type, changed.security_groups, changed.project_id)
         if not _TOLD_TO_HOSTS.isdisjoint(change.values) or rebinds:
             check_settings(connection, [changed])
             settle_bandwidth(connection, [changed], now)
-            changed = _visible(connection, caller, port_id)
+            changed = visible_port(connection, caller, port_id)
         if rebinds and changed.host_name:
             changed = _bind(connection, site, changed)
         told = held and not _TOLD_TO_HOSTS.isdisjoint(change.values)
@@ -156,7 +161,7 @@ def delete_port(site: Site, caller: Caller, port_id: str, revision: int | None =
     """
 
     def work(connection: sa.Connection) -> None:
-        present = _visible(connection, caller, port_id)
+        present = visible_port(connection, caller, port_id)
         demand_owner(caller, present.project_id, "delete_port")
         held = server_get(connection, present.device_id) is not None
         deleted = not held and port_delete(
@@ -212,26 +217,32 @@ def _create(
     if network is None:
         raise missing("Network", wanted.network_id)
     owner = owner_of_new(caller, wanted.project_id, "port")
+    if not (owns(caller, network.project_id) or network.external) and not rbac_hold(
+        connection, network.id, caller.project_id or ""
+    ):
+        raise missing("Network", network.id)
     check_create(wanted, network, owns_network=owns(caller, network.project_id))
     check_no_server(connection, None, wanted.device_id)
     _check_groups_exist(connection, caller, wanted.security_groups)
     check_filtered(site, wanted.vnic_type, wanted.security_groups or (), owner)
     check_policy(connection, caller, wanted.qos_policy_id)
-    made = port_create(connection, wanted, project_id=owner, now=now)
+    with within_network_quota(connection, site, owner, Resource.PORT):
+        made = port_create(connection, wanted, project_id=owner, now=now)
     check_settings(connection, [made])
     return _bind(connection, site, made) if made.host_name else made
 
 
 def _bind(connection: sa.Connection, site: Site, port: PortRecord) -> PortRecord:
     """Bind a port to the host that it names, or write down why it cannot be bound there."""
-    bound = _binding(connection, site, port)
+    bound = binding_of(connection, site, port)
     port_bind(connection, port.id, bound if isinstance(bound, Binding) else str(bound))
     changed = port_show(connection, port.id)
     assert changed is not None, "a port just bound is there"
     return changed
 
 
-def _binding(connection: sa.Connection, site: Site, port: PortRecord) -> Binding | Refusal:
+def binding_of(connection: sa.Connection, site: Site, port: PortRecord) -> Binding | Refusal:
+    """What a port becomes on the host that it names, or why it cannot be there."""
     host = host_told_by_name(connection, port.host_name)
     if host is None:
         return Refusal((Reason("host", f"there is no host {port.host_name}"),))
@@ -269,7 +280,12 @@ def _differs(present: PortRecord, column: str, values: Mapping[str, Any]) -> boo
     return column in values and values[column] != now[column]
 
 
-def _visible(connection: sa.Connection, caller: Caller, port_id: str) -> PortRecord:
+def visible_port(connection: sa.Connection, caller: Caller, port_id: str) -> PortRecord:
+    """Read a port that *caller* sees.
+
+    Raises:
+        NotFound: code PortNotFound.
+    """
     found = port_show(connection, port_id, project_id=scope(caller))
     if found is None:
         raise port_missing(port_id)

@@ -11,9 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.network.quota import within_network_quota
 from lanekeeper.control.network.scope import missing, owner_of_new, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.network.quota import Resource
 from lanekeeper.domain.network.security_group import (
     DEFAULT,
     RuleWanted,
@@ -80,7 +82,7 @@ def create_security_groups(
     now = site.clock()
 
     def work(connection: sa.Connection) -> tuple[SecurityGroupRecord, ...]:
-        return tuple(_create(connection, caller, one, now) for one in wanted)
+        return tuple(_create(connection, site, caller, one, now) for one in wanted)
 
     return site.database.write(work)
 
@@ -157,7 +159,7 @@ def create_rules(
     def work(
         connection: sa.Connection,
     ) -> tuple[tuple[SecurityGroupRecord, Mapping[str, Any]], ...]:
-        return tuple(_add(connection, caller, one, now) for one in wanted)
+        return tuple(_add(connection, site, caller, one, now) for one in wanted)
 
     return site.database.write(work)
 
@@ -206,7 +208,11 @@ def ensure_default(site: Site, caller: Caller) -> None:
 
 
 def _create(
-    connection: sa.Connection, caller: Caller, wanted: SecurityGroupWanted, now: datetime
+    connection: sa.Connection,
+    site: Site,
+    caller: Caller,
+    wanted: SecurityGroupWanted,
+    now: datetime,
 ) -> SecurityGroupRecord:
     if wanted.name.lower() == DEFAULT:
         raise Conflict(
@@ -216,22 +222,26 @@ def _create(
         )
     owner = owner_of_new(caller, wanted.project_id, "security_group")
     group_id = str(uuid.uuid4())
-    security_group_insert(
-        connection,
-        group_id,
-        owner,
-        wanted.name,
-        wanted.description,
-        stateful=wanted.stateful,
-        now=now,
-    )
+    with (
+        within_network_quota(connection, site, owner, Resource.SECURITY_GROUP),
+        within_network_quota(connection, site, owner, Resource.SECURITY_GROUP_RULE),
+    ):
+        security_group_insert(
+            connection,
+            group_id,
+            owner,
+            wanted.name,
+            wanted.description,
+            stateful=wanted.stateful,
+            now=now,
+        )
     return _visible(connection, caller, group_id)
 
 
 def _add(
-    connection: sa.Connection, caller: Caller, wanted: RuleWanted, now: datetime
+    connection: sa.Connection, site: Site, caller: Caller, wanted: RuleWanted, now: datetime
 ) -> tuple[SecurityGroupRecord, Mapping[str, Any]]:
-    _visible(connection, caller, wanted.security_group_id)
+    group = _visible(connection, caller, wanted.security_group_id)
     if wanted.remote_group_id is not None:
         _visible(connection, caller, wanted.remote_group_id)
     rule = new_rule(plan_rule(wanted), now)
@@ -240,7 +250,8 @@ def _add(
         _check_new(rules, rule)
         return [*rules, rule]
 
-    security_group_change_rules(connection, wanted.security_group_id, append, now)
+    with within_network_quota(connection, site, group.project_id, Resource.SECURITY_GROUP_RULE):
+        security_group_change_rules(connection, wanted.security_group_id, append, now)
     return _visible(connection, caller, wanted.security_group_id), rule
 
 

@@ -12,10 +12,12 @@ import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.network import visible_network
+from lanekeeper.control.network.quota import within_network_quota
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.network.address import check_apart, parse_cidr, parse_ip
 from lanekeeper.domain.network.network import NetworkRecord
+from lanekeeper.domain.network.quota import Resource
 from lanekeeper.domain.network.subnet import (
     SubnetRecord,
     SubnetWanted,
@@ -88,7 +90,7 @@ def create_subnets(
     now = site.clock()
 
     def work(connection: sa.Connection) -> tuple[SubnetRecord, ...]:
-        return tuple(_create(connection, caller, one, now) for one in wanted)
+        return tuple(_create(connection, site, caller, one, now) for one in wanted)
 
     return site.database.write(work)
 
@@ -145,7 +147,7 @@ def count_addresses(
 
 
 def _create(
-    connection: sa.Connection, caller: Caller, wanted: SubnetWanted, now: datetime
+    connection: sa.Connection, site: Site, caller: Caller, wanted: SubnetWanted, now: datetime
 ) -> SubnetRecord:
     network = visible_network(connection, caller, wanted.network_id)
     demand_owner(caller, network.project_id, "create_subnet")
@@ -155,7 +157,8 @@ def _create(
     row_update(connection, tables.network, network.id, {}, now=now)
     check_no_overlap(plan.network, subnets_on(connection, network.id))
     subnet_id = str(uuid.uuid4())
-    subnet_insert(connection, subnet_id, wanted, plan, project_id=owner, now=now)
+    with within_network_quota(connection, site, owner, Resource.SUBNET):
+        subnet_insert(connection, subnet_id, wanted, plan, project_id=owner, now=now)
     made = subnet_show(connection, subnet_id)
     assert made is not None, "a subnet just made is there"
     return made

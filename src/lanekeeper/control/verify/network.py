@@ -88,6 +88,23 @@ def servers_have_their_ports(records: Records) -> Iterator[Finding]:
                 yield _port(port_id, f"server {server['id']} lists it, and it is {holder}")
 
 
+def bindings_are_of_one_place_each(records: Records) -> Iterator[Finding]:
+    """A port is bound on a segment of its network, and may go to other hosts than its own."""
+    ports, segments = records.by_id("port"), records.by_id("segment")
+    places = [(port["id"], port["segment_id"]) for port in records.port]
+    places += [(row["port_id"], row["segment_id"]) for row in records.port_binding]
+    for port_id, segment_id in places:
+        if segment_id is None or port_id not in ports:
+            continue
+        on = segments.get(segment_id, {}).get("network_id")
+        if on != ports[port_id]["network_id"]:
+            yield _port(port_id, f"it is bound on segment {segment_id}, which is not its network's")
+    for row in records.port_binding:
+        port = ports.get(row["port_id"])
+        if port is not None and port["binding_host"] == row["host_name"]:
+            yield _port(port["id"], f"it is on host {row['host_name']}, and may go there too")
+
+
 def macs_are_given_once(records: Records) -> Iterator[Finding]:
     """No two ports of a network have one MAC."""
     seen = ((row["network_id"], row["mac_address"]) for row in records.port)

@@ -40,6 +40,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     topology.pinned_cpus_belong_to_cells,
     network.ports_are_where_their_servers_are,
     network.servers_have_their_ports,
+    network.bindings_are_of_one_place_each,
     network.ports_hold_what_is_allocated,
     network.macs_are_given_once,
     network.addresses_are_given_once_and_fit,

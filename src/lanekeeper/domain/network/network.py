@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from lanekeeper.domain.errors import Invalid
@@ -13,6 +13,9 @@ MTU_MIN = 68
 """RFC 791; a network with an IPv6 subnet needs 1280 (RFC 8200)."""
 MTU_MIN_V6 = 1280
 
+
+EVERYBODY = "*"
+"""In place of a project that a network is shared with."""
 
 DEFAULT_POLICY = "default"
 """In place of a QoS policy's id: the one that the project gives its new networks, if any."""
@@ -24,6 +27,7 @@ class NetworkRecord:
 
     Attributes:
         mtu: bytes.
+        shared_with: projects, ``*`` for all of them.
         subnets: ids, oldest first.
     """
 
@@ -35,21 +39,32 @@ class NetworkRecord:
     name: str = ""
     description: str = ""
     admin_state_up: bool = True
-    shared: bool = False
     external: bool = False
     port_security_enabled: bool = True
     qos_policy_id: str | None = None
+    shared_with: frozenset[str] = frozenset()
     segments: tuple[Segment, ...] = ()
     subnets: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     revision: int = 1
 
+    def is_shared_with(self, project_id: str | None) -> bool:
+        """Whether a project may use it though it is another's.
+
+        Source: neutron ``db/db_base_plugin_common.py``, _is_network_shared.
+        """
+        return not self.shared_with.isdisjoint((EVERYBODY, project_id or EVERYBODY))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkWanted:
-    """What a request says of a new network, checked for its types only."""
+    """What a request says of a new network, checked for its types only.
 
-    segment: SegmentWanted = field(default_factory=SegmentWanted)
+    Attributes:
+        segments: none to have one drawn.
+    """
+
+    segments: tuple[SegmentWanted, ...] = ()
     project_id: str | None = None
     name: str = ""
     description: str = ""

@@ -112,6 +112,8 @@ class PortRecord:
         profile: ``binding:profile`` as stored; ``trusted`` may stand there, too, as any text.
         trusted: the port's own attribute, None when never said. See ``is_trusted``.
         binding_failure: why ``vif_type`` is binding_failed; else empty.
+        segment_id: of its network, on which it is bound; None while it is not.
+        data_plane_status: what something outside says of the fabric below it; changes nothing.
         created_by_server: made for a server that was given a network; goes with the server.
         qos_rules: of its own policy, else of its network's.
         bandwidth_provider_id: whose bandwidth it holds; None while it holds none.
@@ -142,10 +144,12 @@ class PortRecord:
     vif_type: VifType = VifType.UNBOUND
     vif_details: Mapping[str, Any] = field(default_factory=dict)
     binding_failure: str = ""
+    segment_id: str | None = None
     port_security_enabled: bool = True
     propagate_uplink_status: bool = True
     trusted: bool | None = None
     numa_affinity_policy: str | None = None
+    data_plane_status: str | None = None
     qos_policy_id: str | None = None
     qos_network_policy_id: str | None = None
     qos_rules: tuple[QosRule, ...] = ()
@@ -160,8 +164,9 @@ class PortRecord:
 
     @property
     def segment(self) -> Segment | None:
-        """Where a VF can be put; None where no segment is on a physical network."""
-        return physical_segment(self.segments)
+        """Where it is bound, else where a VF can be put first; None where none can be."""
+        bound = (one for one in self.segments if one.id == self.segment_id)
+        return next(bound, None) or physical_segment(self.segments)
 
     @property
     def physical_network(self) -> str | None:

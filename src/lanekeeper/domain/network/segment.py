@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +40,8 @@ class Segment:
     network_type: NetworkType
     physical_network: str | None = None
     segmentation_id: int | None = None
+    name: str | None = None
+    description: str | None = None
 
     @property
     def vlan(self) -> int:
@@ -54,6 +56,8 @@ class SegmentWanted:
     network_type: str | None = None
     physical_network: str | None = None
     segmentation_id: int | None = None
+    name: str | None = None
+    description: str | None = None
 
     @property
     def is_blank(self) -> bool:
@@ -83,6 +87,26 @@ def physical_segment(segments: Iterable[Segment]) -> Segment | None:
     return next((one for one in segments if one.physical_network is not None), None)
 
 
+def physical_networks_of(segments: Iterable[Segment]) -> tuple[str, ...]:
+    """The physical networks on any of which a device would do, each once, in order.
+
+    Unlike with Nova, which takes the first segment's alone.
+    """
+    names = (one.physical_network for one in segments)
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def segments_of_device(
+    segments: Sequence[Segment], physical_network: str | None
+) -> tuple[Segment, ...]:
+    """The segments that a device reaches which is tagged with *physical_network*.
+
+    Names are compared as requests for devices are, without regard to case.
+    """
+    name = (physical_network or "").casefold()
+    return tuple(one for one in segments if (one.physical_network or "").casefold() == name)
+
+
 def check_segment(wanted: SegmentWanted, rules: SegmentRules) -> None:
     """Refuse a segment that cannot be made.
 
@@ -107,6 +131,26 @@ def check_segment(wanted: SegmentWanted, rules: SegmentRules) -> None:
         check_vlan(wanted.segmentation_id)
         if wanted.physical_network is None:
             raise _wrong("provider:segmentation_id needs provider:physical_network beside it")
+
+
+def check_segments(wanted: Collection[SegmentWanted]) -> None:
+    """Refuse a list of segments that nobody can make a network of.
+
+    Raises:
+        Invalid: codes SegmentsContainDuplicateEntry; InvalidInput, there is none.
+
+    Source: neutron-lib ``exceptions/multiprovidernet.py``.
+    """
+    if not wanted:
+        raise _wrong("segments is empty; leave it out to have a segment drawn")
+    if len(wanted) > 1 and any(one.network_type is None for one in wanted):
+        raise _wrong("provider:network_type is missing in one of segments")
+    named = [one for one in wanted if one.segmentation_id is not None or one.network_type == "flat"]
+    if len(set(named)) != len(named):
+        raise Invalid(
+            "Duplicate segment entry in request: each of segments must be another",
+            code="SegmentsContainDuplicateEntry",
+        )
 
 
 def check_vlan(vlan: int) -> None:

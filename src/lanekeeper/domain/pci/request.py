@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 
@@ -201,6 +201,7 @@ def port_request(
     vnic_type: str,
     physical_network: str | None,
     *,
+    others: Sequence[str] = (),
     trusted: object = None,
     numa_policy: NumaPolicy | None = None,
     abilities: frozenset[VfAbility] = frozenset(),
@@ -210,6 +211,7 @@ def port_request(
     Args:
         vnic_type: the port's ``binding:vnic_type``.
         physical_network: of the port's network; None for a tunnelled one.
+        others: physical networks of its further segments, any of which would do.
         trusted: ``binding:profile`` ``trusted`` as given; None where it is absent.
         numa_policy: the port's own, else flavor's or image's.
         abilities: what has to be set on its VF and not every driver can; a whole PF needs none.
@@ -221,7 +223,7 @@ def port_request(
     """
     if vnic_type not in _TYPE_OF_VNIC:
         return None
-    wanted = Alternative(
+    first = Alternative(
         dev_type=_TYPE_OF_VNIC[vnic_type],
         physical_network=physical_network or "",
         trusted=None if trusted is None else parse_flag(trusted, "binding:profile trusted"),
@@ -231,7 +233,7 @@ def port_request(
     return DeviceRequest(
         alias_name=None,
         count=1,
-        alternatives=(wanted,),
+        alternatives=(first, *(replace(first, physical_network=name) for name in others)),
         numa_policy=numa_policy or NumaPolicy.LEGACY,
         source=RequestSource.PORT,
     )

@@ -153,8 +153,10 @@ def _stock(
 
 
 def physical_network(request: ServerRequest, host: HostView) -> Verdict | None:
-    wanted = {need.physical_network for need in request.needs if need.physical_network}
-    missing = sorted(wanted - host.physical_networks)
+    wanted = {need.physical_networks for need in request.needs if need.physical_networks}
+    missing = sorted(
+        " or ".join(networks) for networks in wanted if host.physical_networks.isdisjoint(networks)
+    )
     if not missing:
         return None
     reached = ", ".join(sorted(host.physical_networks)) or "none"
@@ -168,14 +170,17 @@ def physical_network(request: ServerRequest, host: HostView) -> Verdict | None:
 
 
 def virtual_switch(request: ServerRequest, host: HostView) -> Verdict | None:
-    missing = sorted(request.switched - host.bridges.keys())
+    missing = sorted(
+        " or ".join(names) for names in request.switched if host.bridges.keys().isdisjoint(names)
+    )
     if not missing:
         return None
+    first = missing[0].partition(" ")[0]
     return Verdict(
         code="virtual_switch",
         reason=f"has no virtual switch on {', '.join(missing)} for a normal port; it has some on: "
         f"{', '.join(sorted(host.bridges)) or 'none'}",
-        remedy=f"name its bridge in [ovs] bridge_mappings of this host ({missing[0]}:BRIDGE), or "
+        remedy=f"name its bridge in [ovs] bridge_mappings of this host ({first}:BRIDGE), or "
         "create the port with --vnic-type direct",
         facts={"missing": missing, "reached": sorted(host.bridges)},
     )
@@ -262,15 +267,20 @@ def _has(resource_class: str) -> Callable[[ServerRequest, Fleet], Flags]:
 def _reaches_all(request: ServerRequest, fleet: Fleet) -> Flags:
     mask = _all(fleet)
     for need in request.needs:
-        if need.physical_network:
-            mask &= fleet.reached.get(need.physical_network, _none(fleet))
+        if need.physical_networks:
+            mask &= np.logical_or.reduce(
+                [fleet.reached.get(name, _none(fleet)) for name in need.physical_networks]
+            )
     return mask
 
 
 def _is_switched(request: ServerRequest, fleet: Fleet) -> Flags:
     mask = _all(fleet)
-    for network in request.switched:
-        mask &= fleet.switched.get(network, _none(fleet))
+    for networks in request.switched:
+        found = _none(fleet)
+        for network in networks:
+            found |= fleet.switched.get(network, _none(fleet))
+        mask &= found
     return mask
 
 

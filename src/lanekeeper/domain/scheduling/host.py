@@ -241,7 +241,7 @@ class DeviceNeed:
     Attributes:
         id: the claim's request id: the port's, or a uuid of its own.
         name: how people call it: ``alias a1``, ``port web``.
-        physical_network: the network that a port has to reach; None for an alias.
+        physical_networks: of which a port has to reach one; none for an alias.
         providers: of each unit, where an allocation has already said; else empty.
         promise: bandwidth that the card has to have for it.
     """
@@ -249,7 +249,7 @@ class DeviceNeed:
     id: str
     name: str
     request: DeviceRequest
-    physical_network: str | None = None
+    physical_networks: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     promise: Promise = NO_BANDWIDTH
 
@@ -287,14 +287,15 @@ class ServerRequest:
         same_host: servers of which it is to be near one.
         different_host: servers that it is not to be near.
         group: None without one.
-        switched: physical networks on which it needs a virtual switch, for its normal ports.
+        switched: for each normal port, physical networks on one of which it needs a virtual
+            switch.
     """
 
     vcpus: int
     ram_mib: int
     disk_gib: int
     needs: tuple[DeviceNeed, ...] = ()
-    switched: frozenset[str] = frozenset()
+    switched: frozenset[tuple[str, ...]] = frozenset()
     zone: str | None = None
     host: str | None = None
     topology: GuestTopology | None = None

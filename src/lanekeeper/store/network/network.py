@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.network.network import NetworkRecord, NetworkWanted
+from lanekeeper.domain.network.network import EVERYBODY, NetworkRecord, NetworkWanted
 from lanekeeper.domain.network.segment import NetworkType, Segment
-from lanekeeper.store.row import check_revision, row_insert_new
-from lanekeeper.store.tables import device, network, port, segment, subnet
+from lanekeeper.store.network.rbac import is_shared_with, rbac_insert, shared_with_of
+from lanekeeper.store.row import check_revision
+from lanekeeper.store.tables import network, port, segment, subnet
 
 FILTERS = frozenset({"id", "name", "project_id"})
 """Columns by which ``network_list`` narrows; the API filters the rest exactly."""
@@ -43,12 +44,16 @@ def network_list(
     rows = connection.execute(query).mappings().all()
     ids = [row["id"] for row in rows]
     segments, subnets = segments_of(connection, ids), _subnets_of(connection, ids)
-    return tuple(_record(row, segments[row["id"]], subnets[row["id"]]) for row in rows)
+    shared = shared_with_of(connection, ids)
+    return tuple(
+        _record(row, segments[row["id"]], subnets[row["id"]], shared[row["id"]]) for row in rows
+    )
 
 
 def visible_to(project_id: str) -> sa.ColumnElement[bool]:
     """The condition on ``network`` that a project sees it."""
-    return sa.or_(network.c.project_id == project_id, network.c.shared, network.c.external)
+    own = network.c.project_id == project_id
+    return sa.or_(own, network.c.external, is_shared_with(project_id))
 
 
 def network_show(
@@ -75,7 +80,6 @@ def network_insert(
             name=wanted.name,
             description=wanted.description,
             admin_state_up=wanted.admin_state_up,
-            shared=wanted.shared,
             external=wanted.external,
             port_security_enabled=wanted.port_security_enabled,
             qos_policy_id=wanted.qos_policy_id,
@@ -84,67 +88,13 @@ def network_insert(
             updated_at=now,
         )
     )
+    if wanted.shared:
+        rbac_insert(connection, network_id, project_id, EVERYBODY)
 
 
 def network_set_mtu(connection: sa.Connection, network_id: str, mtu: int) -> None:
     """Complete a network that is being made."""
     connection.execute(network.update().where(network.c.id == network_id).values(mtu=mtu))
-
-
-def segment_insert(connection: sa.Connection, network_id: str, new: Segment) -> bool:
-    """Take a segment for a network; False when another network has it."""
-    values = {
-        "id": new.id,
-        "network_id": network_id,
-        "network_type": new.network_type,
-        "physical_network": new.physical_network,
-        "segmentation_id": new.segmentation_id,
-    }
-    return row_insert_new(connection, segment, values)
-
-
-def segment_move(connection: sa.Connection, segment_id: str, vlan: int) -> bool:
-    """Give a vlan segment another id; False when another network has it."""
-    try:
-        with connection.begin_nested():
-            connection.execute(
-                segment.update().where(segment.c.id == segment_id).values(segmentation_id=vlan)
-            )
-    except IntegrityError:
-        return False
-    return True
-
-
-def segment_holder(
-    connection: sa.Connection, physical_network: str, vlan: int | None
-) -> NetworkRecord | None:
-    """The network that has a VLAN id of *physical_network*, or for None has it untagged."""
-    holder = connection.scalar(
-        sa.select(segment.c.network_id).where(
-            segment.c.physical_network == physical_network,
-            segment.c.segmentation_id == vlan
-            if vlan is not None
-            else segment.c.network_type == NetworkType.FLAT,
-        )
-    )
-    return network_show(connection, holder) if holder else None
-
-
-def vlans_used(connection: sa.Connection, physical_network: str) -> frozenset[int]:
-    """Every VLAN id of *physical_network* that some network has."""
-    ids = connection.scalars(
-        sa.select(segment.c.segmentation_id).where(
-            segment.c.physical_network == physical_network,
-            segment.c.segmentation_id.is_not(None),
-        )
-    )
-    return frozenset(ids)
-
-
-def physical_networks_served(connection: sa.Connection) -> frozenset[str]:
-    """Physical networks that some host's devices are tagged with."""
-    names = connection.scalars(sa.select(device.c.physical_network).distinct())
-    return frozenset(name for name in names if name)
 
 
 def segments_of(
@@ -165,6 +115,8 @@ def segments_of(
                     network_type=NetworkType(row.network_type),
                     physical_network=row.physical_network,
                     segmentation_id=row.segmentation_id,
+                    name=row.name,
+                    description=row.description,
                 ),
             )
     return found
@@ -173,7 +125,7 @@ def segments_of(
 def network_delete(
     connection: sa.Connection, network_id: str, *, revision: int | None = None
 ) -> None:
-    """Delete a network with its subnets, its segment and the ports that serve only it.
+    """Delete a network with its subnets, its segments and the ports that serve only it.
 
     Raises:
         Stale: *revision* is not the present one.
@@ -225,7 +177,10 @@ def _chunks(ids: Iterable[str]) -> Iterable[Sequence[str]]:
 
 
 def _record(
-    row: sa.RowMapping, segments: tuple[Segment, ...], subnets: tuple[str, ...]
+    row: sa.RowMapping,
+    segments: tuple[Segment, ...],
+    subnets: tuple[str, ...],
+    shared_with: frozenset[str],
 ) -> NetworkRecord:
     return NetworkRecord(
         id=row["id"],
@@ -233,7 +188,7 @@ def _record(
         name=row["name"],
         description=row["description"],
         admin_state_up=row["admin_state_up"],
-        shared=row["shared"],
+        shared_with=shared_with,
         external=row["external"],
         port_security_enabled=row["port_security_enabled"],
         mtu=row["mtu"],

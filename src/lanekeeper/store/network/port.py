@@ -180,6 +180,7 @@ def unbound() -> dict[str, Any]:
         "vif_type": VifType.UNBOUND,
         "vif_details": {},
         "binding_failure": "",
+        "segment_id": None,
         "status": PortStatus.DOWN,
         "bandwidth_provider_id": None,
         "egress_kbps": 0,
@@ -193,6 +194,7 @@ def port_bind(connection: sa.Connection, port_id: str, bound: Binding | str) -> 
         "vif_type": VifType.FAILED,
         "vif_details": {},
         "binding_failure": bound,
+        "segment_id": None,
         "status": PortStatus.DOWN,
     }
     if isinstance(bound, Binding):
@@ -200,6 +202,7 @@ def port_bind(connection: sa.Connection, port_id: str, bound: Binding | str) -> 
             "vif_type": bound.vif_type,
             "vif_details": dict(bound.vif_details),
             "binding_failure": "",
+            "segment_id": bound.segment.id,
         }
     connection.execute(port.update().where(port.c.id == port_id).values(values))
 

@@ -18,6 +18,7 @@ from lanekeeper.domain.network.port import SERVER_OWNER, PortStatus, VifType, Vn
 from lanekeeper.domain.network.profile import users_part
 from lanekeeper.domain.network.promise import NOTHING, Promise
 from lanekeeper.store.network.port import MAC_TRIES, port_missing, port_set_mac, unbound
+from lanekeeper.store.network.port_binding import bindings_drop
 from lanekeeper.store.tables import claim, device, port
 
 
@@ -32,13 +33,15 @@ def port_attach(
     vif_type: VifType,
     vif_details: Mapping[str, Any],
     now: datetime,
+    segment_id: str | None = None,
     bandwidth_provider_id: str | None = None,
     held: Promise = NOTHING,
 ) -> None:
     """Give a port that nobody holds to a server on a host; its status becomes BUILD.
 
     *profile* (see ``domain/network/profile.py``) is laid over what the user wrote. A whole card's
-    port takes the card's MAC. What it holds of its card's bandwidth, *held*, the caller has taken.
+    port takes the card's MAC. *segment_id* is that of its network on which it is bound.
+    What it holds of its card's bandwidth, *held*, the caller has taken.
 
     Raises:
         NotFound: code PortNotFound.
@@ -55,6 +58,7 @@ def port_attach(
             vif_type=vif_type,
             vif_details=dict(vif_details),
             binding_failure="",
+            segment_id=segment_id,
             bandwidth_provider_id=bandwidth_provider_id if held else None,
             egress_kbps=held.egress_kbps,
             ingress_kbps=held.ingress_kbps,
@@ -121,6 +125,7 @@ def port_detach(
     ).one_or_none()
     if freed is None:
         return False
+    bindings_drop(connection, port_id)  # where that server might have gone
     profile = users_part(freed.binding_profile)
     connection.execute(port.update().where(port.c.id == port_id).values(binding_profile=profile))
     if freed.vnic_type == VnicType.DIRECT_PHYSICAL:  # or the card's MAC would be there twice

@@ -21,6 +21,7 @@ from lanekeeper.domain.network.subnet import (
     no_address_left,
 )
 from lanekeeper.store.network.network import visible_to
+from lanekeeper.store.network.rbac import is_shared_with
 from lanekeeper.store.row import check_revision, row_insert_new
 from lanekeeper.store.tables import address, network, subnet
 
@@ -38,7 +39,7 @@ def subnet_list(
 ) -> tuple[SubnetRecord, ...]:
     """Read subnets, oldest first; *wanted* and *project_id* as for ``network_list``."""
     query = (
-        sa.select(subnet, network.c.shared, network.c.external)
+        sa.select(subnet, is_shared_with(project_id).label("shared"), network.c.external)
         .join(network, network.c.id == subnet.c.network_id)
         .order_by(subnet.c.created_at, subnet.c.id)
     )

@@ -46,7 +46,6 @@ network = Table(
     Column("project_id", sa.Text, nullable=False, index=True),
     text_column("description"),
     flag_column("admin_state_up", default=True),
-    flag_column("shared", default=False),
     flag_column("external", default=False),
     flag_column("port_security_enabled", default=True),
     number_column("mtu", 1500),
@@ -55,6 +54,16 @@ network = Table(
     number_column("revision", 1),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+)
+network_rbac = Table(
+    "network_rbac",
+    metadata,
+    id_column(),
+    Column("network_id", sa.Text, ForeignKey("network.id", ondelete="CASCADE"), nullable=False),
+    Column("project_id", sa.Text, nullable=False, index=True),
+    Column("target_project", sa.Text, nullable=False, index=True),
+    UniqueConstraint("network_id", "target_project"),
+    comment="Whom a network is shared with, * being everybody; project_id is who said so.",
 )
 segment = Table(
     "segment",
@@ -71,6 +80,8 @@ segment = Table(
     Column("physical_network", sa.Text),
     Column("segmentation_id", sa.Integer),
     number_column("position"),
+    Column("name", sa.Text),
+    Column("description", sa.Text),
     UniqueConstraint("physical_network", "segmentation_id"),
     Index(
         "uq_segment_flat",
@@ -128,10 +139,12 @@ port = Table(
     text_column("vif_type", "unbound"),
     json_column("vif_details"),
     text_column("binding_failure"),
+    Column("segment_id", sa.Text, ForeignKey("segment.id"), index=True),
     flag_column("port_security_enabled", default=True),
     flag_column("propagate_uplink_status", default=True),
     Column("trusted", sa.Boolean),
     Column("numa_affinity_policy", sa.Text),
+    Column("data_plane_status", sa.Text),
     Column("qos_policy_id", sa.Text, ForeignKey("qos_policy.id"), index=True),
     Column("bandwidth_provider_id", sa.Text),
     number_column("egress_kbps"),
@@ -148,7 +161,20 @@ port = Table(
     UniqueConstraint("network_id", "mac_address"),
     Index("ix_port_device_id", "device_id"),
     comment="binding_host is a host's name, as clients write it; binding_failure says why not; "
+    "segment_id is where it is bound; "
     "bandwidth_provider_id is whose bandwidth it holds while a server has it, and how much.",
+)
+port_binding = Table(
+    "port_binding",
+    metadata,
+    Column("port_id", sa.Text, ForeignKey("port.id", ondelete="CASCADE"), primary_key=True),
+    Column("host_name", sa.Text, primary_key=True),
+    text_column("vnic_type", "normal"),
+    json_column("profile"),
+    text_column("vif_type", "unbound"),
+    json_column("vif_details"),
+    Column("segment_id", sa.Text, ForeignKey("segment.id"), index=True),
+    comment="Where a port may go: its INACTIVE bindings. The ACTIVE one is the port's own row.",
 )
 address = Table(
     "address",
@@ -160,6 +186,14 @@ address = Table(
     ),
     number_column("position"),
     comment="An address is given once because the key says so.",
+)
+network_quota = Table(
+    "network_quota",
+    metadata,
+    Column("project_id", sa.Text, primary_key=True),
+    Column("resource", sa.Text, primary_key=True),
+    number_column("amount"),
+    comment="What one project may have of Network in place of the configured number; -1: any.",
 )
 security_group = Table(
     "security_group",

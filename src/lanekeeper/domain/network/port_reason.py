@@ -1,0 +1,56 @@
+"""Why a port is as it is, in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lanekeeper.domain.network.port import PortRecord, PortStatus, VifType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The server that holds a port.
+
+    Attributes:
+        power: of its guest, as its host last told.
+        problem: why its host could not do what was wanted; empty when it could.
+        host_alive: whether the host's agent was heard of lately.
+    """
+
+    name: str
+    host_name: str
+    power: str
+    problem: str = ""
+    host_alive: bool = True
+
+
+def why(port: PortRecord, holder: Holder | None) -> str:
+    """Say what the port's status comes from, and what it waits for."""
+    if port.vif_type is VifType.FAILED:
+        return f"it cannot be bound on {port.host_name}: {port.binding_failure}"
+    if holder is None:
+        return _without_server(port)
+    if holder.problem:
+        return f"server {holder.name} has a problem on {holder.host_name}: {holder.problem}"
+    if not holder.host_alive:
+        return f"{holder.host_name}, where server {holder.name} is, was not heard of lately"
+    return _with_server(port, holder)
+
+
+def _with_server(port: PortRecord, holder: Holder) -> str:
+    who = f"server {holder.name}"
+    if port.status is PortStatus.ACTIVE:
+        return f"the guest of {who} runs with its device, whose settings were read back"
+    if not port.admin_state_up:
+        return "it is administratively down: its VF's link is disabled"
+    if port.status is PortStatus.BUILD:
+        return f"{holder.host_name} has not told yet that the guest of {who} has its device"
+    return f"the guest of {who} is {holder.power}"
+
+
+def _without_server(port: PortRecord) -> str:
+    if port.device_id:
+        return f"it is said to be of {port.device_id}, which is no server here"
+    if port.is_bound:
+        return f"it is bound on {port.host_name}, and no server has it"
+    return "no server has it"
