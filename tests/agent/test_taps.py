@@ -134,14 +134,24 @@ def test_a_bridge_that_is_not_for_guests_is_not_touched(controller: Controller) 
         assert "[ovs] bridge_mappings" in state.problem or "has no bridge" in state.problem
 
 
-def test_a_bridge_that_is_not_there_is_told(controller: Controller, tmp_path: Path) -> None:
-    policy = Policy(specs=POLICY.specs, bridges={"physnet1": "br-ex"})
-    with host_with(controller, tmp_path, policy=policy):
+def test_a_bridge_that_is_not_there_is_told(
+    controller: Controller, tmp_path: Path, machine: SwitchedMachine
+) -> None:
+    bridges = {"physnet1": "br-ex", "physnet2": "br-data"}
+    policy = Policy(specs=POLICY.specs, bridges=bridges)
+    with host_with(controller, tmp_path, machine=machine, policy=policy):
         told = facts(controller)
-    assert told.bridges == {}
-    (problem,) = [one for one in told.problems if "br-ex" in one]
-    assert "no normal port of physnet1 can be served" in problem
-    assert "ovs-vsctl add-br br-ex" in problem
+    assert told.bridges == {"physnet1": "br-ex"}
+    (problem,) = [one for one in told.problems if "br-data" in one]
+    assert "no normal port of physnet2 can be served" in problem
+    assert "ovs-vsctl add-br br-data" in problem
+
+
+def test_a_simulated_host_without_a_switch_has_every_bridge_that_is_named(
+    controller: Controller, tmp_path: Path, policy: Policy
+) -> None:
+    with host_with(controller, tmp_path, policy=policy):
+        assert facts(controller).bridges == {"physnet1": "br-ex"}
 
 
 def test_entries_are_taken_back_whoever_was_killed_before(

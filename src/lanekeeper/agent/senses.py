@@ -81,7 +81,7 @@ class Senses:
         """The bridges for guests that there are, by physical network, with the PFs below them."""
         if not policy.bridges:
             return {}  # where nobody needs it, Open vSwitch is not asked
-        there = self._machine.bridges()
+        there = self._machine.bridges(policy.bridges.values())
         return {
             network: Bridge(name, self._cards([*there[name], *policy.shared.get(network, ())]))
             for network, name in policy.bridges.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
@@ -97,8 +97,9 @@ class LinuxMachine:
     def set_link(self, pf: PciAddress, up: bool) -> None:
         self.links.set_up(*self._link(pf), up)
 
-    def bridges(self) -> Mapping[str, tuple[str, ...]]:
-        return read_bridges(self._root)
+    def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        there = read_bridges(self._root)
+        return {name: there[name] for name in names if name in there}
 
     def cards_below(self, port: str) -> tuple[PciAddress, ...]:
         base = self._root / "sys/class/net"

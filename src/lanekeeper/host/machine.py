@@ -7,7 +7,7 @@ when the kernel is done; none of them retries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -165,8 +165,10 @@ class Machine(Protocol):
     def set_link(self, pf: PciAddress, up: bool) -> None:
         """Set the PF's interface up or down. Raises NotFound (no interface), HostFault."""
 
-    def bridges(self) -> Mapping[str, tuple[str, ...]]:
-        """List the bridges of Open vSwitch with their ports; none where it does not run.
+    def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """List those of *names* that are bridges of Open vSwitch, each with its ports.
+
+        None are where it does not run.
 
         Raises:
             HostFault: it gives no answer.

@@ -12,7 +12,7 @@ import errno
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -86,6 +86,15 @@ class SimulatedMachine(LinuxMachine):
         super().__init__(
             root, write=self.kernel.write, links=SimulatedLinks(root), fdb=SimulatedFdb(root)
         )
+
+    def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """As captured; where Open vSwitch is not, whoever asks for a bridge has it, without ports.
+
+        So normal ports can be tried without a capture of a host that has some.
+        """
+        if SimulatedSwitch(self.root).is_there:
+            return super().bridges(names)
+        return dict.fromkeys(names, ())
 
     def run(self, arguments: Sequence[str]) -> None:
         """Stand in for programs: they change what the directory holds, update-grub is only noted.

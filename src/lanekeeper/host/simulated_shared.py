@@ -7,7 +7,7 @@ reads the pattern, whose every answer is kept, and is planted only when it is fi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -161,8 +161,8 @@ class SharedMachine:
     def keep_huge_pages(self, node: int, size_kib: int, pages: int) -> None:
         self.own().keep_huge_pages(node, size_kib, pages)
 
-    def bridges(self) -> Mapping[str, tuple[str, ...]]:
-        return self.now.bridges()
+    def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        return self.now.bridges(names)
 
     def cards_below(self, port: str) -> tuple[PciAddress, ...]:
         return self.now.cards_below(port)

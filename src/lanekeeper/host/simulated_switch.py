@@ -35,6 +35,11 @@ class SimulatedSwitch:
         self._settings_file = root / DIRECTORY / "ovs-other-config"
         self._bridges_file = root / DIRECTORY / "ovs-show"
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the machine was captured with one."""
+        return self._bridges_file.exists() or self._settings_file.exists()
+
     def run(self, arguments: Sequence[str]) -> None:
         """Do ``ovs-vsctl`` with *arguments*. Raises HostFault: it does not run, or knows it not."""
         if not self._settings_file.is_file():
