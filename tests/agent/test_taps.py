@@ -1,6 +1,6 @@
 """Cards of a virtual switch: of guests that start, of running ones, and what the PFs are told."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lanekeeper.agent.shared_cards import SharedCards
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.hypervisor.simulated import SimulatedHypervisor
 from lanekeeper.protocol import Desired, HostFacts, ServerState, TapWanted
 from running import until
 
@@ -28,6 +29,12 @@ class SwitchedMachine(SimulatedMachine):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.refuses = False
+        self.is_silent = False
+
+    def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        if self.is_silent:
+            raise HostFault("Open vSwitch does not run")
+        return super().bridges(names)
 
     def fdb_add(self, pf: PciAddress, mac: str) -> None:
         if self.refuses:
@@ -166,3 +173,44 @@ def test_entries_are_taken_back_whoever_was_killed_before(
     (problem,) = SharedCards(machine, note).settle(frozenset({(away, tap(3).mac)}))
     assert "0000:99:00.0" in problem
     assert machine.fdb(CARD) == frozenset()
+
+
+@pytest.mark.usefixtures("host")
+def test_a_switch_that_is_silent_takes_nothing_from_guests_and_holds_nothing_else_up(
+    controller: Controller, machine: SwitchedMachine
+) -> None:
+    """It is restarted now and then, and its flows go on."""
+    first = server(1, taps=[tap(1)])
+    obeyed(controller, 1, first)
+    until(lambda: machine.fdb(CARD) == {tap(1).mac}, "the PF knows the guest")
+    machine.is_silent = True
+
+    def told() -> list[str]:
+        return [one for one in facts(controller).problems if "Open vSwitch does not run" in one]
+
+    until(told, "the silence is told")
+    assert facts(controller).bridges == {"physnet1": "br-ex"}
+    states = obeyed(controller, 2, first, server(2, nics=[nic(0)]))
+    assert {one.power for one in states} == {"running"}
+    assert machine.fdb(CARD) == {tap(1).mac}
+    machine.is_silent = False
+    until(lambda: not told(), "it is over")
+
+
+def test_a_port_that_is_switched_off_shows_its_running_guest_no_link(
+    controller: Controller, host: SimulatedHypervisor
+) -> None:
+    first = server(1, taps=[tap(1)])
+    obeyed(controller, 1, first)
+    for generation, link in ((2, False), (3, True)):
+        wanted = msgspec.structs.replace(first, taps=[tap(1, link=link)])  # its own order stands
+        obeyed(controller, generation, wanted)
+        (guest,) = host.inventory().guests
+        assert guest.unlinked == (frozenset() if link else {tap(1).port_id})
+
+
+def test_a_note_that_cannot_be_read_is_told(machine: SwitchedMachine, tmp_path: Path) -> None:
+    note = tmp_path / "forwarding.json"
+    note.write_text("{")
+    (problem,) = SharedCards(machine, note).settle(frozenset({(CARD, tap(1).mac)}))
+    assert "forwarding.json" in problem

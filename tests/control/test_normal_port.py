@@ -17,7 +17,9 @@ from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.desired import desired_of
 from lanekeeper.control.host.host import report_state
-from lanekeeper.control.network.port import create_ports, show_port
+from lanekeeper.control.network.network import NetworkChange, update_network
+from lanekeeper.control.network.port import create_ports, show_port, update_port
+from lanekeeper.control.network.port_rules import PortChange
 from lanekeeper.control.network.qos import create_policies, create_rule
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
@@ -202,3 +204,24 @@ def test_a_rule_that_no_switch_applies_is_refused_when_a_server_takes_the_port(
     (port,) = create_ports(world.site, ADMIN, [wanted])
     with pytest.raises(Conflict, match="rule bandwidth_limit of its QoS policy would not be kept"):
         boot(world, port)
+
+
+def test_what_no_switch_keeps_is_refused_of_a_port_that_is_on_one(world: Fleet) -> None:
+    port = normal(world)
+    boot(world, port)
+    change = PortChange(values={"security_groups": [world.security_group("web")]})
+    with pytest.raises(Invalid, match="would not be enforced"):
+        update_port(world.site, ADMIN, port.id, change)
+    (policy,) = create_policies(world.site, ADMIN, [QosPolicyWanted(name="slow")])
+    change = PortChange(values={"qos_policy_id": policy.id})
+    update_port(world.site, ADMIN, port.id, change)  # it asks for nothing yet
+    with pytest.raises(Conflict, match="would not be kept"):
+        create_rule(world.site, ADMIN, policy.id, RuleType.BANDWIDTH_LIMIT, {"kbps": 1000})
+
+
+def test_the_vlan_of_a_network_stays_while_a_normal_port_is_on_it(world: Fleet) -> None:
+    port = normal(world)
+    boot(world, port)
+    with pytest.raises(Invalid, match=f"while ports are bound: {port.id}"):
+        update_network(world.site, ADMIN, port.network_id, NetworkChange(vlan=77))
+    assert wanted(world).taps[0].vlan == 15

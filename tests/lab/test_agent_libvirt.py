@@ -251,7 +251,8 @@ def _is_reached_through_the_switch(host: Host) -> None:
     peer = "ip -n peer"
     host.shell(f"set -e; ip netns add peer; ip link set {card} netns peer")
     host.shell(f"set -e; {peer} addr add {PEER_IP}/24 dev {card}; {peer} link set {card} up")
-    ping = f"ip netns exec peer ping -c 3 -i 0.5 -W 2 {TAP_IP} >/dev/null && echo yes || echo no"
+    busybox = Cache(DEFAULT_CACHE).busybox
+    ping = f"ip netns exec peer {busybox} ping -c 2 -W 2 {TAP_IP} >/dev/null && echo yes || echo no"
     try:
         until(lambda: host.shell(ping) == "yes", "the guest answers", WITHIN_S)
         host.shell(f"ip link set {pf} vf 2 vlan 17")

@@ -17,6 +17,7 @@ from lanekeeper.agent.plan import (
     DestroyGuest,
     DetachDevice,
     DetachTap,
+    LinkTap,
     RecordGeneration,
     RestartGuest,
     StartGuest,
@@ -50,6 +51,8 @@ def apply(action: Action, shop: Workshop, cleaner: Cleaner, view: View) -> Outco
             guests.detach(shop, server, address)
         case AttachTap(server, tap):
             guests.attach_tap(shop, server, tap, view)
+        case LinkTap(server, tap):
+            shop.hypervisor.link_tap(server.id, tap)
         case DetachTap(server, port_id):
             guests.detach_tap(shop, server, port_id)
         case ApplyVfSettings(_, nic, lost):

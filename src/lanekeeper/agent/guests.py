@@ -20,7 +20,7 @@ from lanekeeper.agent.vf_settings import (
 )
 from lanekeeper.clock import Stopwatch
 from lanekeeper.crash import reached
-from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
+from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound, Unavailable
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio
@@ -272,6 +272,8 @@ def _matches(guest: Guest, server: ServerWanted) -> bool:
 
 def _check_bridge(tap: TapWanted, view: View) -> None:
     bridge = view.switches.get(tap.physical_network)
+    if bridge is None and view.switch_silence:
+        raise Unavailable(f"port {tap.port_id}: {view.switch_silence}")
     if bridge is None or bridge.name != tap.bridge:
         raise Forbidden(
             f"port {tap.port_id}: this host has no bridge {tap.bridge} on {tap.physical_network}",

@@ -134,13 +134,26 @@ class Agent:
                 self._look()
             self._round(self._parts.orders.current(), settings=is_due)
         except ListingRefused as error:
-            self._refused = error
-            self._stopping.set()
+            self._go_back(error)
         except (Error, OSError) as error:
             self._log.error("round", outcome="failed", error=str(error))
         except Exception:  # a bug must not end the agent: it is tried again, and seen in the log
             self._log.exception("round", outcome="failed")
         return self._next_s()
+
+    def _go_back(self, error: ListingRefused) -> None:
+        """Go on with the policy of before, since the controller does not take the present one."""
+        if self._parts.senses.go_back():
+            self._log.error(
+                "config.refused",
+                outcome="what held before holds again",
+                error=str(error),
+                hint=error.hint,
+            )
+            self._look_at = 0.0
+            return
+        self._refused = error
+        self._stopping.set()
 
     def _look(self) -> None:
         self._look_at = self._parts.stopwatch() + self._parts.look_every_s
@@ -186,15 +199,17 @@ class Agent:
         obeyed = mark_of(desired) if desired and is_obeyed else self._parts.reporter.state.obeyed
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
         if desired is not None:
-            self._tell_cards(desired, observed.inventory)
             for task in self._ledger.take(tasks, busy):
                 is_cleaning = isinstance(task.action, CleanDevice)
                 (self._cleaners if is_cleaning else self._workers).submit(self._work, task)
+            self._tell_cards(desired, observed.inventory)
             self._sweep()
             self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
 
     def _tell_cards(self, desired: Desired, inventory: Inventory) -> None:
         assert self._view is not None  # a round comes after a look
+        if self._view.switch_silence:
+            return  # silence is no word that a guest is not behind a card any more
         self._card_problems = self._parts.shared.settle(entries(desired, inventory, self._view))
 
     def _sweep(self) -> None:

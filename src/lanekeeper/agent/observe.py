@@ -98,7 +98,20 @@ class Bridge:
     cards: tuple[PciAddress, ...] = ()
 
 
-_NO_BRIDGES: Mapping[str, Bridge] = {}
+@dataclass(frozen=True, slots=True)
+class Switching:
+    """What is known of virtual switches.
+
+    Attributes:
+        bridges: physical network to the bridge on it, of those that are there.
+        silence: why nobody could be asked now; *bridges* are those of before then.
+    """
+
+    bridges: Mapping[str, Bridge] = field(default_factory=dict)
+    silence: str = ""
+
+
+_UNSWITCHED = Switching()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,7 @@ class View:
         others: what is neither listed nor such a parent.
         problems: what was set aside and why, one sentence each.
         switches: physical network to the bridge on it, of those that are there.
+        switch_silence: why nobody could be asked of them now; they are those of before then.
         management: interfaces that carry the agent's own traffic.
         bandwidths, hypervisors: as the policy has them.
         slots: physical slots of cards, by the address of what is no VF.
@@ -129,6 +143,7 @@ class View:
     others: tuple[PciDevice, ...] = ()
     problems: tuple[str, ...] = ()
     switches: Mapping[str, Bridge] = field(default_factory=dict)
+    switch_silence: str = ""
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
     units: Mapping[PciAddress, str] = field(default_factory=dict)
@@ -148,14 +163,13 @@ def view(
     policy: Policy,
     management: frozenset[str],
     pins: Pins = _UNNAMED,
-    bridges: Mapping[str, Bridge] = _NO_BRIDGES,
+    switching: Switching = _UNSWITCHED,
 ) -> View:
     """Match what was scanned with *policy*; set aside what must not or cannot be used.
 
     *management* names the interfaces that carry the agent's own traffic: a function that has one
     of them is not for guests. VFs of such a PF are; they do not change what the PF does.
-    *pins* say which card an entry means that names an interface, *bridges* which virtual switch is
-    on which physical network, of those that are there.
+    *pins* say which card an entry means that names an interface.
     """
     specs = pinned(policy.specs, pins)
     listing = list_devices(specs, scan.devices)
@@ -182,7 +196,8 @@ def view(
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
         bandwidths=policy.bandwidths,
         hypervisors=policy.hypervisors,
-        switches=bridges,
+        switches=switching.bridges,
+        switch_silence=switching.silence,
         management=management,
         slots=scan.slots,
         units=dict(_named(tied, listed)),
@@ -207,7 +222,7 @@ def view(
                 policy.bandwidths, [*(one.device for one in listed.values()), *parents.values()]
             ),
             *(f"{address} is set aside: {why}" for address, why in bound.items()),
-            *_bridges_not_there(policy.bridges, bridges),
+            *_switch_problems(policy.bridges, switching),
         ),
     )
 
@@ -374,9 +389,15 @@ def _uncounted(bandwidths: Iterable[BandwidthFact], devices: Sequence[PciDevice]
         )
 
 
-def _bridges_not_there(wanted: Mapping[str, str], there: Collection[str]) -> Iterator[str]:
+def _switch_problems(wanted: Mapping[str, str], switching: Switching) -> Iterator[str]:
+    if switching.silence:
+        yield (
+            f"normal ports of {', '.join(wanted)} are served as far as is known from before: "
+            f"{switching.silence}"
+        )
+        return
     for network, name in wanted.items():
-        if network not in there:
+        if network not in switching.bridges:
             yield (
                 f"no normal port of {network} can be served: Open vSwitch has no bridge {name}, "
                 f"which [ovs] bridge_mappings names (ovs-vsctl add-br {name})"

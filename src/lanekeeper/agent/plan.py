@@ -91,6 +91,14 @@ class AttachTap:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkTap:
+    """Have a card of a virtual switch show its guest the link that is wanted."""
+
+    server: ServerWanted
+    tap: TapWanted
+
+
+@dataclass(frozen=True, slots=True)
 class DetachTap:
     """Have a guest that runs let go of a card of a virtual switch."""
 
@@ -127,6 +135,7 @@ Action = (
     | AttachNic
     | DetachDevice
     | AttachTap
+    | LinkTap
     | DetachTap
     | ApplyVfSettings
     | DestroyGuest
@@ -179,6 +188,9 @@ def _run(server: ServerWanted, guest: Guest | None, observed: Observed) -> Itera
         if is_new:
             yield from tuple(_plug(server, guest)) or (RecordGeneration(server),)
         yield from _mend(server, observed)
+        for tap in server.taps:
+            if tap.port_id in guest.taps and tap.link == (tap.port_id in guest.unlinked):
+                yield LinkTap(server, tap)
 
 
 def _plug(server: ServerWanted, guest: Guest) -> Iterator[Action]:

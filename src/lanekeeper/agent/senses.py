@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from lanekeeper.agent.observe import Bridge, Policy, View, facts, health, view
+from lanekeeper.agent.observe import Policy, View, facts, health, view
 from lanekeeper.agent.plan import Observed
+from lanekeeper.agent.switches import Switches
 from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.agent.vf_settings import vf_of
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
@@ -58,8 +59,10 @@ class Senses:
         self._hypervisor = hypervisor
         self._directories = directories
         self._policy = policy
+        self._before: Policy | None = None
         self._management = management
         self._pins: Pins = {}
+        self._switches = Switches(machine)
         self.vfs = VfReadings()
 
     def facts_with(self, host_name: str, policy: Policy) -> HostFacts:
@@ -75,26 +78,21 @@ class Senses:
         return self.facts(host_name, self._view(scan, policy, pins))
 
     def _view(self, scan: Scan, policy: Policy, pins: Pins) -> View:
-        return view(scan, policy, self._management(), pins, self._bridges(policy))
-
-    def _bridges(self, policy: Policy) -> dict[str, Bridge]:
-        """The bridges for guests that there are, by physical network, with the PFs below them."""
-        if not policy.bridges:
-            return {}  # where nobody needs it, Open vSwitch is not asked
-        there = self._machine.bridges(policy.bridges.values())
-        return {
-            network: Bridge(name, self._cards([*there[name], *policy.shared.get(network, ())]))
-            for network, name in policy.bridges.items()
-            if name in there
-        }
-
-    def _cards(self, interfaces: Sequence[str]) -> tuple[PciAddress, ...]:
-        below = (card for name in interfaces for card in self._machine.cards_below(name))
-        return tuple(dict.fromkeys(below))
+        known = self._switches.look(policy)
+        return view(scan, policy, self._management(), pins, known)
 
     def obey(self, policy: Policy) -> None:
         """See with *policy* from the next look on."""
+        if policy != self._policy:
+            self._before = self._policy
         self._policy = policy
+
+    def go_back(self) -> bool:
+        """See with the policy of before again; whether there was another one."""
+        if self._before is None:
+            return False
+        self._policy, self._before = self._before, None
+        return True
 
     def view(self) -> View:
         """Scan the bus. Raises HostFault."""

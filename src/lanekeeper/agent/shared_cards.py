@@ -59,9 +59,17 @@ class SharedCards:
 
         Returns what could not be done, one sentence each; it is tried again at the next call.
         """
+        try:
+            problems = self._settle(wanted)
+        except (OSError, msgspec.MsgspecError) as error:
+            problems = [f"cards are not told of guests behind their bridge: {self._path}: {error}"]
+        self._tell(problems)
+        return tuple(problems)
+
+    def _settle(self, wanted: frozenset[Entry]) -> list[str]:
         noted = self._load()
         if not wanted and not noted:
-            return ()
+            return []
         problems: list[str] = []
         known = {pf: self._known(pf, problems) for pf in {pf for pf, _ in wanted}}
         lacking = {
@@ -80,8 +88,7 @@ class SharedCards:
         }
         if gone:
             self._save(kept - gone)
-        self._tell(problems)
-        return tuple(problems)
+        return problems
 
     def _known(self, pf: PciAddress, problems: list[str]) -> frozenset[str] | None:
         try:

@@ -15,6 +15,7 @@ from lanekeeper.agent.plan import (
     DestroyGuest,
     DetachDevice,
     DetachTap,
+    LinkTap,
     RecordGeneration,
     RestartGuest,
     StartGuest,
@@ -94,8 +95,10 @@ def task_of(action: Action) -> Task:
                 event="device clean",
                 device=device.address,
             )
-        case AttachNic() | DetachDevice() | ApplyVfSettings() | AttachTap() | DetachTap():
+        case AttachNic() | DetachDevice() | ApplyVfSettings():
             return _of_card(action)
+        case AttachTap() | LinkTap() | DetachTap():
+            return _of_tap(action)
         case _:
             server = action.server
             own = [*(nic.device for nic in server.nics), *server.devices]
@@ -108,8 +111,8 @@ def task_of(action: Action) -> Task:
             )
 
 
-def _of_card(action: AttachNic | DetachDevice | ApplyVfSettings | AttachTap | DetachTap) -> Task:
-    """What is done with one card or device of a guest that runs."""
+def _of_card(action: AttachNic | DetachDevice | ApplyVfSettings) -> Task:
+    """What is done with one device of a guest that runs."""
     match action:
         case AttachNic(server, nic):
             order = f"{_order(server)} with {nic.device.address}"
@@ -124,10 +127,6 @@ def _of_card(action: AttachNic | DetachDevice | ApplyVfSettings | AttachTap | De
                 endless=True,  # the guest may let go any time, and has the device until then
                 device=str(address),
             )
-        case AttachTap(server, tap):
-            return _of_tap(action, "port attach", server, f"with {tap.port_id}")
-        case DetachTap(server, port_id):
-            return _of_tap(action, "port detach", server, f"without {port_id}", endless=True)
         case ApplyVfSettings(server, nic):
             identity = Identity("vf settings", nic.device.device_id, _order(server))
             return _of_one(action, "vf settings apply", identity, nic.device, endless=True)
@@ -153,18 +152,26 @@ def _of_one(
     )
 
 
-def _of_tap(
-    action: Action, event: str, server: ServerWanted, how: str, *, endless: bool = False
-) -> Task:
+def _of_tap(action: AttachTap | LinkTap | DetachTap) -> Task:
     """What is done with one card of a virtual switch; it touches nothing but its guest."""
+    event, how = _TAP_WORDS[type(action)]
+    port_id = action.port_id if isinstance(action, DetachTap) else action.tap.port_id
+    server = action.server
     return Task(
         action=action,
-        identity=Identity("guest", server.id, f"{_order(server)} {how}"),
+        identity=Identity("guest", server.id, f"{_order(server)} {how} {port_id}"),
         subject=server.id,
         touches=frozenset({server.id}),
         event=event,
-        endless=endless,
+        endless=isinstance(action, DetachTap),  # the guest may let go any time
     )
+
+
+_TAP_WORDS: dict[type, tuple[str, str]] = {
+    AttachTap: ("port attach", "with"),
+    LinkTap: ("port link", "with the link of"),
+    DetachTap: ("port detach", "without"),
+}
 
 
 def _places(device: DeviceWanted) -> tuple[str, ...]:

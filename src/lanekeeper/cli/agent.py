@@ -6,9 +6,11 @@ import argparse
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from lanekeeper.agent.client import REFUSED, Client
 from lanekeeper.agent.enrolment import enrol, rotate
@@ -21,7 +23,10 @@ from lanekeeper.cli.host.captured import captured_text
 from lanekeeper.cli.reload import hangups, reread
 from lanekeeper.config import Config, change, load
 from lanekeeper.config.file import read_text
-from lanekeeper.domain.errors import Conflict, Invalid, Unauthenticated, Unavailable
+from lanekeeper.domain.errors import Conflict, Error, Invalid, Unauthenticated
+from lanekeeper.protocol import TURNED
+
+log = structlog.get_logger()
 
 DEFAULT_STATE = Path("/var/lib/lanekeeper/agent")
 _VIRT_TYPES = {"auto": None, "kvm": True, "qemu": False}
@@ -147,13 +152,27 @@ def run_run(arguments: argparse.Namespace) -> int:
             kvm=_VIRT_TYPES[arguments.virt_type],
         )
     )
-    with suppress(Unavailable):  # it says so once it is there
-        agent.check(policy)
+    _check(agent, policy)
     with _stopped_by_signals(agent), hangups() as again:
         again.each(_Rereading(arguments, agent, config))
         agent.run()
     client.close()
     return exit_code.DONE
+
+
+def _check(agent: Agent, policy: Policy) -> None:
+    """Hold the configuration against what the controller knows; what else is wrong is no reason
+    not to serve, and is told by the agent as it goes on.
+
+    Raises:
+        Conflict: it turns a card under a guest.
+    """
+    try:
+        agent.check(policy)
+    except Error as error:
+        if error.code == TURNED:
+            raise
+        log.warning("agent check", outcome="failed", error=str(error))
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from lanekeeper.host.health import read_health
 from lanekeeper.host.interfaces import with_lower
 from lanekeeper.host.machine import VfChange
 from lanekeeper.host.netlink import VfLinks
-from lanekeeper.host.offload import read_bridges
+from lanekeeper.host.offload import may_ask_ovs, read_bridges
 from lanekeeper.host.scan import Scan
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.topology import read_nodes
@@ -98,14 +98,19 @@ class LinuxMachine:
         self.links.set_up(*self._link(pf), up)
 
     def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        if not may_ask_ovs(self._root):
+            raise HostFault("Open vSwitch does not run: its database has no socket")
         there = read_bridges(self._root)
         return {name: there[name] for name in names if name in there}
 
-    def cards_below(self, port: str) -> tuple[PciAddress, ...]:
+    def cards_below(self, interfaces: Collection[str]) -> tuple[PciAddress, ...]:
         base = self._root / "sys/class/net"
-        carriers = set(with_lower(base, port))
-        found = (pf for pf in self.pci.scan().devices if pf.dev_type is DeviceType.PF)
-        return tuple(pf.address for pf in found if pf.netdev in carriers)
+        carriers = {lower for name in interfaces for lower in with_lower(base, name)}
+        return tuple(
+            one.address
+            for one in self.pci.scan().devices
+            if one.dev_type is DeviceType.PF and one.netdev in carriers
+        )
 
     def fdb(self, pf: PciAddress) -> frozenset[str]:
         return self._fdb.read(*self._link(pf))

@@ -168,14 +168,16 @@ class Machine(Protocol):
     def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         """List those of *names* that are bridges of Open vSwitch, each with its ports.
 
-        None are where it does not run.
-
         Raises:
-            HostFault: it gives no answer.
+            HostFault: it does not run, or gives no answer: nobody knows what there is.
         """
 
-    def cards_below(self, port: str) -> tuple[PciAddress, ...]:
-        """List the PFs that carry an interface: its own, or those of a bond's or VLAN's members."""
+    def cards_below(self, interfaces: Collection[str]) -> tuple[PciAddress, ...]:
+        """List the PFs that carry interfaces: their own, or those of a bond's or VLAN's members.
+
+        Raises:
+            HostFault: the bus cannot be listed.
+        """
 
     def fdb(self, pf: PciAddress) -> frozenset[str]:
         """Return the addresses that the PF's card knows to be behind it. Raises as for VFs."""

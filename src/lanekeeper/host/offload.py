@@ -73,7 +73,7 @@ def read_offload(root: Path, pfs: tuple[PciDevice, ...], faults: Faults) -> Offl
 
     modes = {pf.address: _mode(told(_eswitch(pf)), pf) for pf in pfs}
     settings = {pf.address: _MIGRATION_MODE.search(said(_settings(pf)) or "") for pf in pfs}
-    switch = said(_OVS) if _may_ask_ovs(root) else None
+    switch = said(_OVS) if may_ask_ovs(root) else None
     return Offload(
         modes={address: mode for address, mode in modes.items() if mode},
         firmware=dict(_firmware(told(_INFO))),
@@ -102,7 +102,7 @@ def read_bridges(root: Path) -> Mapping[str, tuple[str, ...]]:
         HostFault: it gives no answer.
     """
     command = ("ovs-vsctl", "--timeout=5", "show")
-    shown = answer(root, _BRIDGES, command) if _may_ask_ovs(root) else None
+    shown = answer(root, _BRIDGES, command) if may_ask_ovs(root) else None
     return _ovs("", shown or "").bridges
 
 
@@ -144,7 +144,7 @@ def _mode(shown: dict[str, Any], pf: PciDevice) -> str | None:
     return mode if isinstance(mode, str) else None
 
 
-def _may_ask_ovs(root: Path) -> bool:
+def may_ask_ovs(root: Path) -> bool:
     """Ask only where it runs: ovs-vsctl waits for a database that is not there."""
     return root.resolve() != Path("/") or (root / _OVS_SOCKET).exists()
 

@@ -164,8 +164,8 @@ class SharedMachine:
     def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         return self.now.bridges(names)
 
-    def cards_below(self, port: str) -> tuple[PciAddress, ...]:
-        return self.now.cards_below(port)
+    def cards_below(self, interfaces: Collection[str]) -> tuple[PciAddress, ...]:
+        return self.now.cards_below(interfaces)
 
     def fdb(self, pf: PciAddress) -> frozenset[str]:
         return self.now.fdb(pf)

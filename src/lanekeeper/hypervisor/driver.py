@@ -33,6 +33,7 @@ class Guest:
         generation: of the wanted state that was fully obeyed; 0 until the first start is done.
         reboots: the count that this run of the guest, or its next start, answers.
         taps: ids of the ports of a virtual switch that it has cards of.
+        unlinked: those of them whose card shows the guest no link.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Guest:
     reboots: int = 0
     devices: tuple[HeldDevice, ...] = ()
     taps: tuple[str, ...] = ()
+    unlinked: frozenset[str] = frozenset()
 
     @property
     def is_active(self) -> bool:
@@ -169,6 +171,9 @@ class Hypervisor(Protocol):
 
         Has it already is done.
         """
+
+    def link_tap(self, server_id: str, tap: TapWanted) -> None:
+        """Have a card of an active guest show the link that is wanted, and at its next starts."""
 
     def detach_tap(self, server_id: str, port_id: str) -> None:
         """Ask an active guest to let go of a card of a virtual switch, as ``detach``."""

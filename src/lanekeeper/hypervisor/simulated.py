@@ -72,6 +72,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
             reboots=self.wanted.reboots,
             devices=tuple(HeldDevice(*pair) for pair in held),
             taps=tuple(tap.port_id for tap in self.wanted.taps),
+            unlinked=frozenset(tap.port_id for tap in self.wanted.taps if not tap.link),
         )
 
 
@@ -196,6 +197,16 @@ class SimulatedHypervisor:
             record.wanted = msgspec.structs.replace(wanted, taps=[*wanted.taps, tap])
             with Path(record.console).open("a") as console:
                 console.write(f"GUEST-PLUGGED mac={tap.mac}\n")
+            self._save()
+
+    def link_tap(self, server_id: str, tap: TapWanted) -> None:
+        with self._lock:
+            record = self._active(server_id)
+            taps = [
+                msgspec.structs.replace(one, link=tap.link) if one.port_id == tap.port_id else one
+                for one in record.wanted.taps
+            ]
+            record.wanted = msgspec.structs.replace(record.wanted, taps=taps)
             self._save()
 
     def detach_tap(self, server_id: str, port_id: str) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.quota import within_quota
 from lanekeeper.control.compute.server import event_of, ready, server_held, unlocked, want
-from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics, check_switched
+from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_kept, check_nics
 from lanekeeper.control.compute.server_port import (
     bind_port,
     check_promised,
@@ -67,7 +67,7 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
             raise Invalid(f"server {record.id} has {CARDS_MAX} cards already, which is the most")
         policy = numa_policy(record.flavor["extra_specs"], record.image_properties)
         (nic,) = check_nics(connection, caller, [asked], policy)
-        check_switched(site, [nic])
+        check_kept(site, [nic])
         host = _host(connection, site, record, now)
         given = None
         if nic.need is not None:

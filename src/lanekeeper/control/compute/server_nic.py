@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.network.port_rules import check_unswitched_groups
+from lanekeeper.control.network.port_rules import check_switched
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
@@ -192,23 +192,8 @@ def _carried(facts: PortFacts, segments: Iterable[Segment], what: str) -> tuple[
     return physical_networks
 
 
-def check_switched(site: Site, nics: Iterable[Nic]) -> None:
-    """Refuse what ports of a virtual switch would be asked and not keep.
-
-    Network takes such ports as Neutron does, since where they will be is not known then.
-
-    Raises:
-        Conflict: code QosRuleNotSupported.
-        Invalid: code lanekeeper.port.unfiltered, as ``[lanekeeper] vf_security_groups`` says.
-    """
+def check_kept(site: Site, nics: Iterable[Nic]) -> None:
+    """Refuse ports that would not keep what is asked of them. Raises as ``check_switched``."""
     for nic in nics:
-        if nic.need is not None or nic.port is None:
-            continue
-        for rule in nic.port.qos_rules:
-            raise Conflict(
-                f"Port {nic.port.id}: rule {rule.type} of its QoS policy would not be kept, since "
-                "hosts apply none to ports of a virtual switch",
-                hint="take the policy off the port, or use a VF (vnic_type direct)",
-                code="QosRuleNotSupported",
-            )
-        check_unswitched_groups(site, nic.port)
+        if nic.port is not None:
+            check_switched(site, nic.port, taken=True)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.flavor import flavor_seen
 from lanekeeper.control.compute.server_hint import check_hints
-from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_nics, check_switched
+from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_kept, check_nics
 from lanekeeper.control.image.image import image_for_server
 from lanekeeper.control.network.port_rules import check_filtered, refuse_unfiltered
 from lanekeeper.control.site import Site
@@ -169,7 +169,7 @@ def check_wants(
     if asked.max_count > 1 and any(card.port_id for card in cards):
         raise Invalid("Unable to launch multiple instances with a single configured port ID.")
     nics = check_nics(connection, caller, cards, policy)
-    check_switched(site, nics)
+    check_kept(site, nics)
     flavor_rates(flavor.extra_specs)
     zone, host = place_of(connection, caller, asked)
     request = ServerRequest(

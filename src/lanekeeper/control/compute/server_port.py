@@ -27,6 +27,7 @@ from lanekeeper.store.device.life import claim_release
 from lanekeeper.store.network.bandwidth import amounts_of, rules_hold
 from lanekeeper.store.network.port import port_create_for_server, port_delete, ports_of_server
 from lanekeeper.store.network.port_hold import port_attach, port_detach, port_status
+from lanekeeper.store.network.rbac import rbac_hold
 from lanekeeper.store.placement.allocation import amounts_change
 
 _ALIVE = frozenset({"running", "paused"})
@@ -44,6 +45,8 @@ def port_of(
     if nic.port is not None:
         return nic.port
     assert nic.network is not None, "a card has a port or a network"
+    if nic.network.project_id != project_id:
+        rbac_hold(connection, nic.network.id, project_id)  # a network that is shared stays so
     return port_create_for_server(
         connection,
         nic.network.id,

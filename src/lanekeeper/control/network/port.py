@@ -21,6 +21,7 @@ from lanekeeper.control.network.port_rules import (
     check_no_server,
     check_policy,
     check_secured,
+    check_switched,
     check_update,
     is_server_owner,
 )
@@ -137,6 +138,8 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         changed = visible_port(connection, caller, port_id)
         if not {"security_groups", "vnic_type"}.isdisjoint(change.values):
             check_filtered(site, changed.vnic_type, changed.security_groups, changed.project_id)
+        if "security_groups" in change.values:
+            check_switched(site, changed)
         if not _TOLD_TO_HOSTS.isdisjoint(change.values) or rebinds:
             check_settings(connection, [changed])
             settle_bandwidth(connection, [changed], now)

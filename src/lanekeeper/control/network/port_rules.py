@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.network.port_able import check_switch_rules
 from lanekeeper.control.network.scope import missing, refused, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid
@@ -20,6 +21,7 @@ from lanekeeper.domain.network.port import (
     FixedIpWanted,
     PortRecord,
     PortWanted,
+    VifType,
     VnicType,
 )
 from lanekeeper.domain.network.security_group import default_group_id, unfiltered
@@ -184,12 +186,19 @@ def refuse_unfiltered(
     )
 
 
-def check_unswitched_groups(site: Site, port: PortRecord) -> None:
-    """Refuse, or tell of, groups of a port of a virtual switch: hosts' switches have no filter.
+def check_switched(site: Site, port: PortRecord, *, taken: bool = False) -> None:
+    """Refuse what a port of a virtual switch would be asked and not keep.
+
+    Network takes such a port as Neutron does as long as nobody has it, since where it will be is
+    not known then: it is judged when a server takes it (*taken*), and while one has it.
 
     Raises:
-        Invalid: code lanekeeper.port.unfiltered.
+        Conflict: code QosRuleNotSupported.
+        Invalid: code lanekeeper.port.unfiltered, as ``[lanekeeper] vf_security_groups`` says.
     """
+    if port.vnic_type != VnicType.NORMAL or not (taken or port.vif_type == VifType.OVS):
+        return
+    check_switch_rules(port)
     said = site.config.lanekeeper.vf_security_groups
     void = sorted(set(port.security_groups) - {default_group_id(port.project_id)})
     if not void or said == "ignore":

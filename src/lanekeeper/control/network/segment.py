@@ -16,7 +16,6 @@ from lanekeeper.control.network.scope import missing, owns, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NoCapacity
 from lanekeeper.domain.network.network import NetworkRecord
-from lanekeeper.domain.network.port import VifType
 from lanekeeper.domain.network.segment import (
     OFFERED,
     NetworkType,
@@ -28,13 +27,13 @@ from lanekeeper.domain.network.segment import (
 )
 from lanekeeper.store import tables
 from lanekeeper.store.network.network import network_list, network_show
-from lanekeeper.store.network.port import port_list
 from lanekeeper.store.network.segment import (
     physical_networks_served,
     segment_delete,
     segment_holder,
     segment_insert,
     segment_move,
+    segment_users,
     segment_write,
     segments_end,
     vlans_used,
@@ -182,13 +181,14 @@ def move_segment(
     check_vlan(vlan)
     if vlan == segment.segmentation_id:
         return
-    ports = port_list(connection, {"network_id": (present.id,)})
-    if held := [port.id for port in ports if port.vif_type == VifType.HW_VEB]:
+    moved = segment_move(connection, segment.id, vlan)
+    # Looked at after it: whoever binds a port at the same time waits for us, or we for them.
+    if held := segment_users(connection, segment.id):
         raise Invalid(
-            f"provider:segmentation_id cannot change while ports are bound: {', '.join(held[:3])}",
+            f"provider:segmentation_id cannot change while ports are bound: {', '.join(held)}",
             code="InvalidInput",
         )
-    if not segment_move(connection, segment.id, vlan):
+    if not moved:
         wanted = Segment(
             id=segment.id,
             network_type=segment.network_type,
@@ -201,7 +201,7 @@ def move_segment(
 def physical_networks(connection: sa.Connection, config: Config) -> frozenset[str]:
     """Every physical network that the configuration names or a host's devices serve."""
     names = {*config.ml2.vlan_ranges, *config.ml2.flat_networks, *config.ml2.physical_network_mtus}
-    names |= set(config.sriov_nic.physical_device_mappings)
+    names |= {*config.sriov_nic.physical_device_mappings, *config.ovs.bridge_mappings}
     names |= {spec.tags.get("physical_network", "") for spec in config.pci.device_spec}
     names |= physical_networks_served(connection)
     return frozenset(name for name in names if name and name != "*")

@@ -39,6 +39,8 @@ def why(port: PortRecord, holder: Holder | None) -> str:
 
 def _with_server(port: PortRecord, holder: Holder) -> str:
     who = f"server {holder.name}"
+    if port.vif_type is VifType.OVS:
+        return _on_a_switch(port, holder)
     if port.status is PortStatus.ACTIVE:
         return f"the guest of {who} runs with its device, whose settings were read back"
     if not port.admin_state_up:
@@ -46,6 +48,17 @@ def _with_server(port: PortRecord, holder: Holder) -> str:
     if port.status is PortStatus.BUILD:
         return f"{holder.host_name} has not told yet that the guest of {who} has its device"
     return f"the guest of {who} is {holder.power}"
+
+
+def _on_a_switch(port: PortRecord, holder: Holder) -> str:
+    bridge = port.vif_details["bridge_name"]
+    if port.status is PortStatus.ACTIVE:
+        return f"the guest of server {holder.name} runs with its card on bridge {bridge}"
+    if not port.admin_state_up:
+        return "it is administratively down: the guest is shown no link"
+    if port.status is PortStatus.BUILD:
+        return f"{holder.host_name} has not told yet that the guest of {holder.name} has its card"
+    return f"the guest of server {holder.name} is {holder.power}"
 
 
 def _without_server(port: PortRecord) -> str:

@@ -43,6 +43,7 @@ class DomainFacts:
     drivers: tuple[HeldDevice, ...]
     addresses: tuple[PciAddress, ...]
     taps: tuple[str, ...] = ()
+    unlinked: frozenset[str] = frozenset()
 
 
 def domain_name(server_id: str) -> str:
@@ -93,6 +94,15 @@ def tap_xml(text: str, port_id: str) -> str | None:
         if parameters is not None and parameters.get("interfaceid") == port_id:
             return str(etree.tostring(card, encoding="unicode"))
     return None
+
+
+def with_link(text: str, *, up: bool) -> str:
+    """Return the card whose XML is *text* with a link, or without."""
+    card = etree.fromstring(text, _PARSER)
+    for link in card.findall("link"):
+        card.remove(link)
+    card.append(tag("link", state="up" if up else "down"))
+    return etree.tostring(card, encoding="unicode")
 
 
 def function_xml(text: str, address: PciAddress) -> str | None:
@@ -152,8 +162,18 @@ def parse_domain(text: str) -> DomainFacts:
         int(own.get("reboots", "0")),
         drivers,
         addresses,
-        tuple(str(one.get("interfaceid")) for one in root.findall(f"{_TAP}/{_PORT}")),
+        *_taps(root),
     )
+
+
+def _taps(root: Element) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the ports of cards of a virtual switch, and those that show the guest no link."""
+    found = {
+        str(port.get("interfaceid")): card.find("link[@state='down']") is None
+        for card in root.findall(_TAP)
+        if (port := card.find(_PORT)) is not None
+    }
+    return tuple(found), frozenset(port_id for port_id, has_link in found.items() if not has_link)
 
 
 def _server(blueprint: Blueprint, generation: int) -> Element:

@@ -31,6 +31,7 @@ from lanekeeper.hypervisor.libvirt.domain_xml import (
     function_xml,
     parse_domain,
     tap_xml,
+    with_link,
     with_metadata,
 )
 from lanekeeper.hypervisor.libvirt.qemu_img import backing_files, create_overlay
@@ -134,6 +135,13 @@ class LibvirtHypervisor:
                 if tap_xml(_definition(domain, where), tap.port_id) is None:
                     domain.attachDeviceFlags(card_xml(tap), where)
 
+    def link_tap(self, server_id: str, tap: TapWanted) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"set the link of port {tap.port_id} of {server_id}"):
+            for where in _BOTH:
+                if (xml := tap_xml(_definition(domain, where), tap.port_id)) is not None:
+                    domain.updateDeviceFlags(with_link(xml, up=tap.link), where)
+
     def detach_tap(self, server_id: str, port_id: str) -> None:
         domain = self._get(server_id)
         with self._connection.asked_to(f"take port {port_id} out of server {server_id}"):
@@ -214,6 +222,7 @@ def _sort_in(domain: Any, guests: list[Guest], strangers: list[Stranger]) -> Non
             reboots=facts.reboots,
             devices=tuple(known.get(one, HeldDevice(one, None)) for one in facts.addresses),
             taps=facts.taps,
+            unlinked=facts.unlinked,
         )
     )
 

@@ -111,11 +111,15 @@ def memo_port_put(
     if holder not in ("", values["device_id"]):
         raise Conflict(f"port {values['id']} is in use by server {holder}")
     bound = ("device_id", "device_owner", "binding_host", "binding_profile", "vif_type",
-             "vif_details", "binding_failure", "status", "mac_address", "updated_at")  # fmt: skip
+             "vif_details", "binding_failure", "segment_id", "status", "mac_address",
+             "updated_at")  # fmt: skip
     connection.execute(
         port.update()
         .where(port.c.id == values["id"])
-        .values({name: values[name] for name in bound} | {"revision": port.c.revision + 1})
+        .values(
+            {name: values[name] for name in bound if name in values}  # an older memo lacks some
+            | {"revision": port.c.revision + 1}
+        )
     )
 
 

@@ -70,6 +70,7 @@ def port_attach(
     ).one_or_none()
     if taken is None:
         raise _not_free(connection, port_id)
+    bindings_drop(connection, port_id, (host_name,))  # the port's own row says it now
     merged = {**users_part(taken.binding_profile), **profile}
     connection.execute(port.update().where(port.c.id == port_id).values(binding_profile=merged))
     card_mac = profile.get("device_mac_address")

@@ -10,10 +10,11 @@ from sqlalchemy.exc import IntegrityError
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.network import NetworkRecord
+from lanekeeper.domain.network.port import VifType
 from lanekeeper.domain.network.segment import NetworkType, Segment
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.row import row_insert_new
-from lanekeeper.store.tables import device, port, port_binding, segment
+from lanekeeper.store.tables import device, host, port, port_binding, segment
 
 
 def segment_insert(
@@ -72,9 +73,12 @@ def vlans_used(connection: sa.Connection, physical_network: str) -> frozenset[in
 
 
 def physical_networks_served(connection: sa.Connection) -> frozenset[str]:
-    """Physical networks that some host's devices are tagged with."""
+    """Physical networks that some host's devices are tagged with, or its bridges are on."""
     names = connection.scalars(sa.select(device.c.physical_network).distinct())
-    return frozenset(name for name in names if name)
+    bridges = connection.scalars(sa.select(host.c.facts["bridges"]))
+    return frozenset(
+        (*filter(None, names), *(name for mapped in bridges if mapped for name in mapped))
+    )
 
 
 def segments_end(connection: sa.Connection, network_id: str) -> int:
@@ -92,18 +96,30 @@ def segment_write(connection: sa.Connection, segment_id: str, values: Mapping[st
     return connection.execute(segment.update().where(mine).values(**values)).rowcount == 1
 
 
+def segment_users(connection: sa.Connection, segment_id: str) -> tuple[str, ...]:
+    """The first few ports, by id, that are bound on a segment or may go to a host on it."""
+    network_id = sa.select(segment.c.network_id).where(segment.c.id == segment_id)
+    # Of a port that was bound before it said where, any segment of its network may be it.
+    unsaid = sa.and_(
+        port.c.segment_id.is_(None),
+        port.c.network_id == network_id.scalar_subquery(),
+        port.c.vif_type.not_in((VifType.UNBOUND, VifType.FAILED)),
+    )
+    users = sa.union(
+        sa.select(port.c.id).where(sa.or_(port.c.segment_id == segment_id, unsaid)),
+        sa.select(port_binding.c.port_id).where(port_binding.c.segment_id == segment_id),
+    )
+    return tuple(sorted(connection.scalars(users.limit(3))))
+
+
 def segment_delete(connection: sa.Connection, segment_id: str) -> None:
     """Delete a segment.
 
     Raises:
         Conflict: code SegmentInUse; ports are bound on it, or may go to a host on it.
     """
-    users = sa.union(
-        sa.select(port.c.id).where(port.c.segment_id == segment_id),
-        sa.select(port_binding.c.port_id).where(port_binding.c.segment_id == segment_id),
-    )
-    if left := list(connection.scalars(users.limit(3))):
-        raise _in_use(segment_id, f"ports are bound on it: {', '.join(sorted(left))}")
+    if left := segment_users(connection, segment_id):
+        raise _in_use(segment_id, f"ports are bound on it: {', '.join(left)}")
     try:
         with connection.begin_nested():
             connection.execute(segment.delete().where(segment.c.id == segment_id))
