@@ -247,7 +247,8 @@ def _is_reached_through_the_switch(host: Host) -> None:
     host.shell(f"ip link set {pf} vf 2 vlan 16")
     host.give_to_driver(vf(2).address, "igbvf")
     find = f"ls /sys/bus/pci/devices/{vf(2).address}/net"
-    card = until(lambda: host.shell(f"{find} 2>/dev/null || true"), "VF 2 is a card", WITHIN_S)
+    until(lambda: host.shell(f"{find} 2>/dev/null || true"), "VF 2 is a card", WITHIN_S)
+    card = host.shell(f"udevadm settle; {find}")  # which gives it another name
     peer = "ip -n peer"
     host.shell(f"set -e; ip netns add peer; ip link set {card} netns peer")
     host.shell(f"set -e; {peer} addr add {PEER_IP}/24 dev {card}; {peer} link set {card} up")

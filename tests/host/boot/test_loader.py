@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from lanekeeper.cli.host.image import plan_for
+from lanekeeper.domain.hostplan.boot_loader import Loader
 from lanekeeper.host.boot.loader import read_boot_loader, read_command_line
 from lanekeeper.host.capture import capture
 from lanekeeper.host.image import Image
@@ -112,3 +113,48 @@ def test_a_capture_has_what_tells_the_boot_loader(tree: str, tmp_path: Path) -> 
     told = read_boot_loader(host)
     assert told.arguments is not None or told.settings.loader is None
     assert read_boot_loader(captured) == told
+
+
+def grub_host(root: Path, *files: str, maker: str = "") -> Path:
+    """A host with GRUB's settings and *files*, of which menus have an entry."""
+    for name in ("etc/default/grub", *files):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("linux /vmlinuz root=/dev/sda1\n" if "grub.cfg" in name else "")
+    if maker:
+        (root / "usr/sbin").mkdir(parents=True, exist_ok=True)
+        (root / "usr/sbin/grub2-mkconfig").write_text(maker)
+    return root
+
+
+def test_a_menu_that_nothing_makes_anew_is_not_written_for(tmp_path: Path) -> None:
+    found = read_boot_loader(grub_host(tmp_path, "boot/grub2/grub.cfg")).settings
+    assert found.loader is None
+    assert "nothing here makes GRUB's menu /boot/grub2/grub.cfg anew" in found.doubt
+    mended = read_boot_loader(grub_host(tmp_path, maker="#!/bin/sh\n")).settings
+    assert (mended.loader, mended.update) == (
+        Loader.GRUB_SETTINGS,
+        ("grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"),
+    )
+
+
+def test_the_only_menu_of_an_image_may_lie_on_its_esp(tmp_path: Path) -> None:
+    image = grub_host(tmp_path, "boot/efi/EFI/redhat/grub.cfg", maker="#!/bin/sh\n")
+    update = ("grub2-mkconfig", "-o", "/boot/efi/EFI/redhat/grub.cfg")
+    assert read_boot_loader(image).settings.update == update
+
+
+@pytest.mark.parametrize(
+    ("maker", "loader"),
+    [
+        ("#!/bin/sh\n. /etc/default/grub\n", Loader.GRUB_SETTINGS),
+        ("#!/bin/sh\nfor x in /etc/default/grub.d/*.cfg; do . $x; done\n", Loader.GRUB_DROP_IN),
+        ("", Loader.GRUB_DROP_IN),
+    ],
+)
+def test_a_directory_for_drop_ins_does_not_make_grub_read_them(
+    tmp_path: Path, maker: str, loader: Loader
+) -> None:
+    """The script that makes the menu says what it reads; a captured one is without its text."""
+    root = grub_host(tmp_path, "boot/grub2/grub.cfg", "etc/default/grub.d/own.cfg", maker=" ")
+    (root / "usr/sbin/grub2-mkconfig").write_text(maker)
+    assert read_boot_loader(root).settings.loader is loader

@@ -60,10 +60,24 @@ def _is_whole(lines: list[str]) -> bool:
 
 
 def reads_drop_ins(root: Path) -> bool:
-    """Whether this GRUB reads drop-ins, which Debian has taught it and upstream has not."""
-    if (root / _UPDATE).exists() or (root / _DROP_INS).is_dir():
+    """Whether this GRUB reads drop-ins, which Debian has taught it and upstream has not.
+
+    The maker of the menu is a script and says so itself; a captured one is without its text, and
+    there a directory for drop-ins speaks for them.
+    """
+    if (root / _UPDATE).exists():
         return True
-    return not any((root / maker).exists() for maker in _MAKERS)
+    makers = [name for name in _MAKERS if (root / name).exists()]
+    if not makers:
+        return True
+    if script := read_text(str(root / makers[0])):
+        return _DROP_INS in script
+    return (root / _DROP_INS).is_dir()
+
+
+def has_maker(root: Path) -> bool:
+    """Whether a program is installed that makes the menu."""
+    return any((root / name).exists() for name in (_UPDATE, *_MAKERS))
 
 
 def update_command(root: Path) -> tuple[str, ...] | None:
@@ -81,14 +95,15 @@ def menu_files(root: Path) -> tuple[str, ...]:
     """Return where the menu lies; more than one when that cannot be told.
 
     With UEFI, Red Hat 7 keeps it on the ESP; where the file there only names another, as on
-    Debian and later releases, that other is meant.
+    Debian and later releases, that other is meant. Of an image nobody knows whether it starts by
+    UEFI; a menu on its ESP is the one where it is the only one.
     """
+    plain = tuple(matching(root, ("boot/grub2/grub.cfg", "boot/grub/grub.cfg")))
+    if plain and not (root / "sys/firmware/efi").is_dir():
+        return plain
     on_esp = matching(root, ("boot/efi/EFI/*/grub.cfg",))
-    if (root / "sys/firmware/efi").is_dir():
-        whole = tuple(n for n in on_esp if "configfile" not in (read_text(str(root / n)) or ""))
-        if whole:
-            return whole
-    return tuple(matching(root, ("boot/grub2/grub.cfg", "boot/grub/grub.cfg")))
+    whole = tuple(n for n in on_esp if "configfile" not in (read_text(str(root / n)) or ""))
+    return whole or plain
 
 
 def read_menu(root: Path) -> tuple[str, ...] | None:

@@ -106,9 +106,19 @@ def _doubt(root: Path, has_settings: bool, has_entries: bool, images: tuple[str,
         return "unified kernel images have their arguments built in"
     if has_settings and not has_entries and _is_systemd_boot(root):
         return f"there are settings of GRUB, but {running} started this kernel"
-    if has_settings and len(grub.menu_files(root)) > 1:
-        menus = " and ".join(f"/{name}" for name in grub.menu_files(root))
-        return f"there are two menus of GRUB, {menus}"
+    return _menu_doubt(root, has_entries) if has_settings else ""
+
+
+def _menu_doubt(root: Path, has_entries: bool) -> str:
+    """Say why arguments of GRUB's settings would not come into its menu; empty when they would."""
+    menus = grub.menu_files(root)
+    if len(menus) > 1:
+        return f"there are two menus of GRUB, {' and '.join(f'/{name}' for name in menus)}"
+    if menus and not has_entries and not grub.has_maker(root):
+        return (
+            f"nothing here makes GRUB's menu /{menus[0]} anew, so arguments would never come into "
+            "it: update-grub, grub2-mkconfig and grub-mkconfig are not installed"
+        )
     return ""
 
 
