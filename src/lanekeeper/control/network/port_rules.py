@@ -184,21 +184,21 @@ def refuse_unfiltered(
     )
 
 
-def check_unswitched_groups(site: Site, port: PortRecord) -> None:
-    """Refuse, or tell of, groups of a port of a virtual switch: hosts' switches have no filter.
+def check_unswitched_groups(site: Site, what: str, groups: Iterable[str], project_id: str) -> None:
+    """Refuse, or tell of, groups of *what*, a port of a virtual switch: those have no filter.
 
     Raises:
         Invalid: code lanekeeper.port.unfiltered.
     """
     said = site.config.lanekeeper.vf_security_groups
-    void = sorted(set(port.security_groups) - {default_group_id(port.project_id)})
+    void = sorted(set(groups) - {default_group_id(project_id)})
     if not void or said == "ignore":
         return
     if said == "warn":
-        log.warning("port.unfiltered", vnic_type=port.vnic_type, security_groups=void)
+        log.warning("port.unfiltered", vnic_type=VnicType.NORMAL, security_groups=void)
         return
     raise Invalid(
-        f"Port {port.id}: security group {', '.join(void)} would not be enforced, since hosts' "
+        f"{what}: security group {', '.join(void)} would not be enforced, since hosts' "
         "virtual switches have no filter, as with firewall_driver = noop",
         hint="take the group off the port and filter in the guest, or set [lanekeeper] "
         "vf_security_groups to warn or ignore",
