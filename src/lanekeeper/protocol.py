@@ -353,6 +353,7 @@ class TapWanted(Wire, frozen=True):
         physical_network: the one that it is on.
         vlan: its access VLAN; 0 for untagged frames alone.
         link: whether the guest is shown a link.
+        model: the card that the guest sees, as QEMU calls it.
     """
 
     port_id: str
@@ -362,6 +363,7 @@ class TapWanted(Wire, frozen=True):
     vlan: int = 0
     link: bool = True
     mtu: int = 1500
+    model: str = "virtio"
 
 
 class CellWanted(Wire, frozen=True):

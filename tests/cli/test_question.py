@@ -29,6 +29,7 @@ def test_options_have_the_form_that_the_api_takes() -> None:
     parsed = parser.parse_args(["--network", "n", "--network", "m", "--vnic-type", "macvtap"])
     parsed = parser.parse_args(["--security-group", "web"], parsed)
     assert parsed.security_group == ["web"]
+    assert parser.parse_args([]).vnic_type is None  # as flavor, image and configuration say
     assert (parsed.network, parsed.vnic_type, parsed.trusted) == (["n", "m"], "macvtap", False)
 
 

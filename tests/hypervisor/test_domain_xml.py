@@ -15,11 +15,12 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
 from lanekeeper.hypervisor.libvirt.domain_xml import (
     NAMESPACE,
+    card_xml,
     domain_xml,
     parse_domain,
     with_metadata,
 )
-from lanekeeper.protocol import CellWanted
+from lanekeeper.protocol import CellWanted, TapWanted
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -137,3 +138,32 @@ def test_a_guest_of_one_floating_node_shares_its_cpus_with_the_hypervisors_threa
     (numa,) = root.iterfind("cpu/numa/cell")
     said = etree.tostring(numa, encoding="unicode").strip()
     assert said == '<cell id="0" cpus="0-1" memory="196608" unit="KiB"/>'
+
+
+TAP = TapWanted(
+    port_id="port",
+    mac="52:54:00:15:00:0b",
+    bridge="br-ex",
+    physical_network="physnet1",
+    vlan=15,
+    mtu=9000,
+    link=False,
+    model="e1000e",
+)
+TAP_XML = """<interface type="bridge">
+  <mac address="52:54:00:15:00:0b"/>
+  <source bridge="br-ex"/>
+  <vlan><tag id="15"/></vlan>
+  <virtualport type="openvswitch"><parameters interfaceid="port"/></virtualport>
+  <model type="e1000e"/>
+  <mtu size="9000"/>
+  <link state="down"/>
+</interface>"""
+
+
+def test_a_card_of_a_switch_is_of_the_model_that_its_image_wants() -> None:
+    expected = etree.canonicalize(TAP_XML, strip_text=True)
+    assert etree.canonicalize(card_xml(TAP), strip_text=True) == expected
+    blueprint = Blueprint(server=server(taps=[TAP]), files=GuestFiles(console=Path("/c")))
+    (card,) = etree.fromstring(domain_xml(blueprint, kvm=True)).iterfind("devices/interface")
+    assert etree.canonicalize(etree.tostring(card, encoding="unicode"), strip_text=True) == expected

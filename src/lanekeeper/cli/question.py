@@ -28,8 +28,8 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vnic-type",
         choices=_VNIC_TYPES,
-        default="direct",
-        help="... what such ports are of (default: direct)",
+        help="... what such ports are of (default: as a creation makes them, by flavor, image and "
+        "[lanekeeper] default_vnic_type)",
     )
     parser.add_argument(
         "--trusted", action="store_true", help="... and that they are trusted, by their profile"

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.value import one_of, parse_listen, parse_name
+from lanekeeper.domain.network.card import MADE
 from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 
 
@@ -64,6 +65,17 @@ class Own(Section, frozen=True):
             parse=one_of("refuse", "warn", "ignore"),
         ),
     ] = "refuse"
+    default_vnic_type: Annotated[
+        str,
+        Option(
+            "lanekeeper",
+            "default_vnic_type",
+            "Of which kind a port is that is made for a server that names a network, where neither "
+            "its flavor (hw:vif_vnic_type) nor its image (hw_vif_vnic_type) says: normal (Open "
+            "vSwitch, Neutron's default), direct (a VF) or direct-physical (a whole card).",
+            parse=one_of(*MADE),
+        ),
+    ] = "direct"
     strict_device_spec: Annotated[
         bool,
         Option(

@@ -27,7 +27,8 @@ class Asked(Strict, frozen=True):
     """A server that might be asked for; flavor, ports and networks by id or name, the image by id.
 
     Attributes:
-        networks: a port of *vnic_type* is made on each; *trusted* is what its profile says.
+        networks: a port of *vnic_type* is made on each, of the kind that a creation makes where
+            none is said; *trusted* is what its profile says.
         security_groups: of the ports that are made, by id or name.
     """
 
@@ -35,7 +36,7 @@ class Asked(Strict, frozen=True):
     image: str | None = None
     ports: list[str] = field(default_factory=list)
     networks: list[str] = field(default_factory=list)
-    vnic_type: VnicType = VnicType.DIRECT
+    vnic_type: VnicType | None = None
     trusted: bool | None = None
     security_groups: list[str] = field(default_factory=list)
     availability_zone: str | None = None

@@ -13,6 +13,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import check_spelling, check_values
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.network.card import VNIC_TYPE_SPEC, parse_made
 from lanekeeper.domain.pci.request import flavor_requests
 from lanekeeper.store.compute import flavor as rows
 
@@ -115,17 +116,21 @@ def set_specs(
 ) -> Mapping[str, str]:
     """Merge *specs* into a flavor's; *validated* checks the values too, as from 2.86 on.
 
-    What asks for devices is checked in any case: Nova finds an alias that is not defined, or of
-    which something else than a count is asked, when somebody wants a server, maybe much later.
+    What asks for devices or ports is checked in any case: Nova finds an alias that is not defined,
+    or of which something else than a count is asked, when somebody wants a server, maybe much
+    later.
 
     Raises:
-        Invalid: a key or a value cannot be, or it names an alias that is not defined.
+        Invalid: a key or a value cannot be, or it names an alias that is not defined, or a vnic
+            type that no host carries.
         NotFound: there is no such flavor.
     """
     check_spelling(specs)
     if validated:
         check_values(specs)
     flavor_requests(site.config.pci.alias, specs.get(ALIAS_SPEC))
+    if VNIC_TYPE_SPEC in specs:
+        parse_made(specs[VNIC_TYPE_SPEC], VNIC_TYPE_SPEC)
 
     def work(connection: sa.Connection) -> Mapping[str, str]:
         merged = {**_there(connection, flavor_id).extra_specs, **specs}

@@ -14,7 +14,9 @@ import sqlalchemy as sa
 from lanekeeper.control.compute.server_port import is_given_up
 from lanekeeper.control.compute.server_unit import shares
 from lanekeeper.domain.compute.server import Wanted
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.image.record import ImageRecord
+from lanekeeper.domain.network.card import VifModel, vif_model
 from lanekeeper.domain.network.metadata import network_data
 from lanekeeper.domain.network.port import PortRecord, VifType
 from lanekeeper.domain.network.subnet import SubnetRecord
@@ -135,7 +137,11 @@ def render(facts: GuestFacts) -> ServerWanted:
             for port in facts.ports
             if port.id in held.cards
         ],
-        taps=[_tap(port) for port in facts.ports if is_switched(port) and port.id not in given_up],
+        taps=[
+            _tap(port, record)
+            for port in facts.ports
+            if is_switched(port) and port.id not in given_up
+        ],
         cards=[port.id for port in facts.ports if port.id not in given_up],
         leaving=[claim["address"] for claim in held.leaving],
         leaving_taps=[port.id for port in facts.ports if is_switched(port) and port.id in given_up],
@@ -229,7 +235,7 @@ def is_switched(port: PortRecord) -> bool:
     return port.vif_type == VifType.OVS
 
 
-def _tap(port: PortRecord) -> TapWanted:
+def _tap(port: PortRecord, record: ServerRecord) -> TapWanted:
     return TapWanted(
         port_id=port.id,
         mac=port.mac,
@@ -238,7 +244,16 @@ def _tap(port: PortRecord) -> TapWanted:
         vlan=port.vlan,
         link=port.admin_state_up,
         mtu=port.mtu,
+        model=_model(record),
     )
+
+
+def _model(record: ServerRecord) -> VifModel:
+    """What its image wants; a server from before that was checked keeps the card it has."""
+    try:
+        return vif_model(record.image_properties)
+    except Invalid:
+        return VifModel.VIRTIO
 
 
 def config_drive(facts: GuestFacts) -> dict[str, str]:

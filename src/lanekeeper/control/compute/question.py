@@ -33,7 +33,7 @@ class Question:
     Attributes:
         image_id: None for a server of which only the rest matters.
         networks: a port is made on each.
-        vnic_type, trusted: of the ports that are made.
+        vnic_type, trusted: of the ports that are made; None is the kind that a creation makes.
         security_groups: of the ports that are made, by id or name.
         zone: ``ZONE`` or ``ZONE:HOST``, as in a creation.
         hints: scheduler hints, as in a creation.
@@ -43,7 +43,7 @@ class Question:
     image_id: str | None = None
     ports: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
-    vnic_type: VnicType = VnicType.DIRECT
+    vnic_type: VnicType | None = None
     trusted: bool | None = None
     security_groups: tuple[str, ...] = ()
     zone: str | None = None

@@ -9,7 +9,13 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.quota import within_quota
 from lanekeeper.control.compute.server import event_of, ready, server_held, unlocked, want
-from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_kept, check_nics
+from lanekeeper.control.compute.server_nic import (
+    Nic,
+    NicAsked,
+    check_nics,
+    check_switched,
+    default_vnic_type,
+)
 from lanekeeper.control.compute.server_port import (
     bind_port,
     check_promised,
@@ -22,6 +28,12 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.network.card import (
+    MODEL_PROPERTY,
+    is_hot_pluggable,
+    made_vnic_type,
+    vif_model,
+)
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.scheduling.filter import Verdict, virtual_switch
 from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
@@ -55,7 +67,8 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
         Invalid: the port or network is not there or cannot be carried; the host has no device for
             it, and why.
         Conflict: the server is in no state for that, or the port is in use; it runs, and the host
-            has only devices that are given away together.
+            has only devices that are given away together, or its image wants a card of a model
+            that cannot be plugged in.
         OverQuota: the project may have no more of such devices.
     """
     now = site.clock()
@@ -66,8 +79,13 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
         if len(record.port_ids) >= CARDS_MAX:
             raise Invalid(f"server {record.id} has {CARDS_MAX} cards already, which is the most")
         policy = numa_policy(record.flavor["extra_specs"], record.image_properties)
-        (nic,) = check_nics(connection, caller, [asked], policy)
-        check_kept(site, [nic])
+        kind = made_vnic_type(
+            record.flavor["extra_specs"], record.image_properties, default_vnic_type(site)
+        )
+        (nic,) = check_nics(connection, caller, [asked], policy, kind)
+        check_switched(site, [nic])
+        if nic.need is None:
+            _check_model(record)
         host = _host(connection, site, record, now)
         given = None
         if nic.need is not None:
@@ -156,6 +174,22 @@ def _device(
             hint="stop the server first, or name the port when a server is created",
         )
     return found[0]
+
+
+def _check_model(record: ServerRecord) -> None:
+    """Pass a server whose guest can be given a card of a virtual switch as it is now.
+
+    Raises:
+        Invalid: its machine has no card of the model that its image wants.
+        Conflict: it runs, and the model is no PCIe card, as its spare slots need.
+    """
+    model = vif_model(record.image_properties)
+    if not is_hot_pluggable(model) and not _is_off(record):
+        raise Conflict(
+            f"Cannot 'attach_interface' instance {record.id} while it runs: its image has "
+            f"{MODEL_PROPERTY}={model}, a card of conventional PCI, and its spare slots are PCIe's",
+            hint="stop the server first, or use a port of type direct",
+        )
 
 
 def _unswitched(caller: Caller, nic: Nic, host: HostView) -> Invalid:

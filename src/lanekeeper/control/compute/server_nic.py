@@ -9,13 +9,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
-from lanekeeper.control.network.port_rules import check_switched
+from lanekeeper.control.network.port_able import check_switch_rules
+from lanekeeper.control.network.port_rules import check_unswitched_groups
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.promise import Promise, promise_of
+from lanekeeper.domain.network.qos import QosRule
 from lanekeeper.domain.network.segment import Segment, physical_networks_of
 from lanekeeper.domain.network.vf_wanted import abilities_for, abilities_needed, check_carried
 from lanekeeper.domain.pci.alias import NumaPolicy
@@ -31,15 +33,15 @@ class NicAsked:
     """One network card: a port that is there, or a network to make one on.
 
     Attributes:
-        vnic_type, trusted: of the port that is made; creations ask for what stands here, only a
-            question about a port that might be made asks for anything else.
+        vnic_type, trusted: of the port that is made. Only a question about a port that might be
+            made asks for them; None leaves the kind to flavor, image and configuration.
     """
 
     port_id: str | None = None
     network_id: str | None = None
     fixed_ip: str | None = None
     tag: str = ""
-    vnic_type: VnicType = VnicType.DIRECT
+    vnic_type: VnicType | None = None
     trusted: bool | None = None
 
 
@@ -50,11 +52,14 @@ class Nic:
     Attributes:
         physical_networks: those on any of which it would be right.
         need: the device that it is; None for a card of a virtual switch.
-        port: None where one is made on *network* when the host is known.
+        port: None where one of *vnic_type* is made on *network* when the host is known.
+        rules: of the QoS policy that the port has, or gets from its network.
     """
 
     physical_networks: tuple[str, ...]
     need: DeviceNeed | None
+    vnic_type: VnicType
+    rules: tuple[QosRule, ...] = ()
     port: PortRecord | None = None
     network: NetworkRecord | None = None
     fixed_ip: str | None = None
@@ -66,8 +71,9 @@ def check_nics(
     caller: Caller,
     asked: Sequence[NicAsked],
     policy: NumaPolicy | None,
+    made: VnicType,
 ) -> tuple[Nic, ...]:
-    """Look up the ports and networks that a new server names.
+    """Look up the ports and networks that a new server names; ports on networks are *made* so.
 
     Raises:
         Invalid: one does not exist, comes twice, or no host can carry it.
@@ -88,9 +94,14 @@ def check_nics(
     return tuple(
         _nic_of_port(ports[nic.port_id], nic, policy)
         if nic.port_id
-        else _nic_on_network(connection, caller, nic, policy)
+        else _nic_on_network(connection, caller, nic, policy, nic.vnic_type or made)
         for nic in asked
     )
+
+
+def default_vnic_type(site: Site) -> VnicType:
+    """The kind of a port that is made where neither flavor nor image says."""
+    return VnicType(site.config.lanekeeper.default_vnic_type)
 
 
 def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -> Nic:
@@ -115,13 +126,24 @@ def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -
     )
     promise = promise_of(port.qos_rules)
     need = _need(port.id, f"port {port.name or port.id}", request, promise, physical)
-    return Nic(physical_networks=physical, need=need, port=port, tag=asked.tag)
+    return Nic(
+        physical_networks=physical,
+        need=need,
+        vnic_type=port.vnic_type,
+        rules=port.qos_rules,
+        port=port,
+        tag=asked.tag,
+    )
 
 
 def _nic_on_network(
-    connection: sa.Connection, caller: Caller, asked: NicAsked, policy: NumaPolicy | None
+    connection: sa.Connection,
+    caller: Caller,
+    asked: NicAsked,
+    policy: NumaPolicy | None,
+    vnic_type: VnicType,
 ) -> Nic:
-    """A card on a network: a VF, unless a question asks for another kind."""
+    """A card on a network, whose port is made when the host is known."""
     network_id = asked.network_id or ""
     everybody = None if caller.is_admin else caller.project_id
     network = network_show(connection, network_id, project_id=everybody)
@@ -131,11 +153,11 @@ def _nic_on_network(
         raise Invalid(f"Network {network.id} has no subnet, so it has no address to give")
     policy_id = network.qos_policy_id
     rules = qos_rules_of(connection, [policy_id]).get(policy_id or "", ())
-    check_carried(f"on network {network.id}", asked.vnic_type, rules)
-    facts = PortFacts(vnic_type=asked.vnic_type)
+    check_carried(f"on network {network.id}", vnic_type, rules)
+    facts = PortFacts(vnic_type=vnic_type)
     physical = _carried(facts, network.segments, f"Network {network.id}")
     request = port_request(
-        asked.vnic_type,
+        vnic_type,
         physical[0],
         others=physical[1:],
         trusted=asked.trusted,
@@ -147,6 +169,8 @@ def _nic_on_network(
     return Nic(
         physical_networks=physical,
         need=need,
+        vnic_type=vnic_type,
+        rules=tuple(rules),
         network=network,
         fixed_ip=asked.fixed_ip,
         tag=asked.tag,
@@ -192,8 +216,25 @@ def _carried(facts: PortFacts, segments: Iterable[Segment], what: str) -> tuple[
     return physical_networks
 
 
-def check_kept(site: Site, nics: Iterable[Nic]) -> None:
-    """Refuse ports that would not keep what is asked of them. Raises as ``check_switched``."""
+def check_switched(
+    site: Site, nics: Iterable[Nic], groups: Iterable[str] = (), project_id: str = ""
+) -> None:
+    """Refuse what ports of a virtual switch would be asked and not keep; *groups* and *project_id*
+    are of those that are made.
+
+    Network takes such ports as Neutron does, since where they will be is not known then.
+
+    Raises:
+        Conflict: code QosRuleNotSupported.
+        Invalid: code lanekeeper.port.unfiltered, as ``[lanekeeper] vf_security_groups`` says.
+    """
     for nic in nics:
-        if nic.port is not None:
-            check_switched(site, nic.port, taken=True)
+        if nic.need is not None:
+            continue
+        made = f"A normal port on network {nic.network.id}" if nic.network else ""
+        what = f"Port {nic.port.id}" if nic.port else made
+        check_switch_rules(what, nic.rules)
+        if nic.port is None:
+            check_unswitched_groups(site, what, groups, project_id)
+        else:
+            check_unswitched_groups(site, what, nic.port.security_groups, nic.port.project_id)

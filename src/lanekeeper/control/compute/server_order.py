@@ -15,7 +15,13 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.flavor import flavor_seen
 from lanekeeper.control.compute.server_hint import check_hints
-from lanekeeper.control.compute.server_nic import Nic, NicAsked, check_kept, check_nics
+from lanekeeper.control.compute.server_nic import (
+    Nic,
+    NicAsked,
+    check_nics,
+    check_switched,
+    default_vnic_type,
+)
 from lanekeeper.control.image.image import image_for_server
 from lanekeeper.control.network.port_rules import check_filtered, refuse_unfiltered
 from lanekeeper.control.site import Site
@@ -29,6 +35,7 @@ from lanekeeper.domain.compute.extra_spec import (
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotFound
 from lanekeeper.domain.image.record import ImageRecord
+from lanekeeper.domain.network.card import made_vnic_type, vif_model
 from lanekeeper.domain.network.port import VnicType
 from lanekeeper.domain.network.vf_wanted import flavor_rates
 from lanekeeper.domain.pci.alias import NumaPolicy
@@ -118,7 +125,8 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
 
     Raises:
         Invalid: something does not exist, or does not go together.
-        Forbidden: what only admins may ask for; flavor's and image's NUMA policies differ.
+        Forbidden: what only admins may ask for; flavor's and image's NUMA policies or vnic types
+            differ.
         Conflict: a port is in use.
         NotOffered: what is not there yet; never silently left out.
     """
@@ -127,8 +135,8 @@ def check_order(connection: sa.Connection, site: Site, caller: Caller, asked: Ne
     flavor = _flavor(connection, caller, asked.flavor_id)
     image = image_of_order(connection, caller, asked.image_id, flavor)
     wants = check_wants(connection, site, caller, asked, flavor=flavor, image=image)
-    if any(nic.port is None for nic in wants.nics):
-        check_filtered(site, VnicType.DIRECT, wants.groups or (), caller.project_id)
+    for vnic_type in _made(wants.nics):
+        check_filtered(site, vnic_type, wants.groups or (), caller.project_id)
     key = keypair_get(connection, caller.user_id, asked.key_name) if asked.key_name else None
     if asked.key_name and key is None:
         raise Invalid("Invalid key_name provided.", hint="openstack keypair list shows yours")
@@ -168,8 +176,10 @@ def check_wants(
     cards = () if isinstance(asked.networks, str) else asked.networks
     if asked.max_count > 1 and any(card.port_id for card in cards):
         raise Invalid("Unable to launch multiple instances with a single configured port ID.")
-    nics = check_nics(connection, caller, cards, policy)
-    check_kept(site, nics)
+    made = made_vnic_type(flavor.extra_specs, properties, default_vnic_type(site))
+    nics = check_nics(connection, caller, cards, policy, made)
+    if any(nic.need is None for nic in nics):
+        vif_model(properties)
     flavor_rates(flavor.extra_specs)
     zone, host = place_of(connection, caller, asked)
     request = ServerRequest(
@@ -194,9 +204,15 @@ def check_wants(
         group=hints.group,
     )
     groups = _groups(connection, caller, asked)
-    for vnic_type in {card.vnic_type for card in cards if card.network_id}:
+    check_switched(site, nics, groups or (), caller.project_id or "")
+    for vnic_type in _made(nics):
         refuse_unfiltered(site, vnic_type, groups or (), caller.project_id or "")
     return Wants(nics=nics, groups=groups, request=request)
+
+
+def _made(nics: Sequence[Nic]) -> list[VnicType]:
+    """The kinds of the ports that are made for the server."""
+    return sorted({nic.vnic_type for nic in nics if nic.port is None})
 
 
 def alias_needs(

@@ -14,7 +14,7 @@ from lanekeeper.control.compute.server_unit import requests_in_hand
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.bandwidth import allocation_of
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
-from lanekeeper.domain.network.port import PortRecord, PortStatus, VnicType
+from lanekeeper.domain.network.port import PortRecord, PortStatus
 from lanekeeper.domain.network.profile import binding_profile
 from lanekeeper.domain.network.promise import NOTHING, promise_of
 from lanekeeper.domain.network.segment import segments_of_device
@@ -52,7 +52,7 @@ def port_of(
         nic.network.id,
         project_id,
         fixed_ip=nic.fixed_ip,
-        vnic_type=VnicType.DIRECT,
+        vnic_type=nic.vnic_type,
         security_groups=groups,
         tags=(nic.tag,) if nic.tag else (),
         now=now,

@@ -14,6 +14,7 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from lanekeeper.domain.image.record import ImageRecord, Status, Visibility, is_image_id
+from lanekeeper.domain.network.card import VNIC_TYPE_PROPERTY, parse_made
 from lanekeeper.store.image.copy import image_copy_drop
 from lanekeeper.store.image.image import (
     SORT_KEYS,
@@ -180,11 +181,13 @@ def create_image(site: Site, caller: Caller, new: NewImage) -> ImageRecord:
 
     Raises:
         Conflict: the id is taken.
+        Invalid: it wants ports of a vnic type that no host carries.
         Forbidden: the token has no project, or another's is named by one who is no admin.
     """
     owner = new.owner or caller.project_id
     if owner is None:
         raise Forbidden("images belong to projects: use a token that is scoped to one")
+    _check_vnic_type(new.properties)
     if not caller.sees(owner):
         raise Forbidden(f"You are not permitted to create images owned by {owner}.")
     now = site.clock()
@@ -219,6 +222,7 @@ def change_image(
 
     Raises:
         Forbidden: it is another project's, or its format changes under its bytes.
+        Invalid: as ``create_image``.
         NotFound: there is none that the caller sees.
     """
 
@@ -235,11 +239,18 @@ def change_image(
             )
         if after.owner != before.owner and not caller.is_admin:
             raise Forbidden("owner: only an admin may give an image to another project")
+        if after.properties != before.properties:
+            _check_vnic_type(after.properties)
         changed = replace(after, updated_at=site.clock())
         image_replace(connection, changed)
         return changed
 
     return site.database.write(work)
+
+
+def _check_vnic_type(properties: Mapping[str, str]) -> None:
+    if VNIC_TYPE_PROPERTY in properties:
+        parse_made(properties[VNIC_TYPE_PROPERTY], VNIC_TYPE_PROPERTY)
 
 
 def set_active(site: Site, caller: Caller, image_id: str, *, active: bool) -> None:

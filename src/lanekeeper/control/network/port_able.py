@@ -8,17 +8,22 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.port import PortRecord, VifType
+from lanekeeper.domain.network.qos import QosRule
 from lanekeeper.domain.network.vf_wanted import abilities_needed, check_able, check_carried
 from lanekeeper.store.device.device import pf_drivers
 
 
-def check_switch_rules(port: PortRecord) -> None:
-    """Refuse QoS rules on a port of a virtual switch. Raises Conflict: QosRuleNotSupported."""
-    for rule in port.qos_rules:
+def check_switch_rules(what: str, rules: Iterable[QosRule]) -> None:
+    """Refuse QoS rules of *what*, a port of a virtual switch.
+
+    Raises:
+        Conflict: code QosRuleNotSupported.
+    """
+    for rule in rules:
         raise Conflict(
-            f"Port {port.id}: rule {rule.type} of its QoS policy would not be kept, since hosts "
-            "apply none to ports of a virtual switch",
-            hint="take the policy off the port, or use a VF (vnic_type direct)",
+            f"{what}: rule {rule.type} of its QoS policy would not be kept, since hosts apply none "
+            "to ports of a virtual switch",
+            hint="take the policy off the port or network, or use a VF (vnic_type direct)",
             code="QosRuleNotSupported",
         )
 
@@ -33,7 +38,7 @@ def check_settings(connection: sa.Connection, ports: Iterable[PortRecord]) -> No
     for port in ports:
         check_carried(port.id, port.vnic_type, port.qos_rules)
         if port.vif_type == VifType.OVS:
-            check_switch_rules(port)
+            check_switch_rules(f"Port {port.id}", port.qos_rules)
         if port.device_id and abilities_needed(port):
             asking.append(port)
     drivers = pf_drivers(connection, [port.id for port in asking])

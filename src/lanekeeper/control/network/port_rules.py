@@ -186,28 +186,36 @@ def refuse_unfiltered(
     )
 
 
-def check_switched(site: Site, port: PortRecord, *, taken: bool = False) -> None:
-    """Refuse what a port of a virtual switch would be asked and not keep.
+def check_switched(site: Site, port: PortRecord) -> None:
+    """Refuse what a port that is on a virtual switch would be asked and not keep.
 
     Network takes such a port as Neutron does as long as nobody has it, since where it will be is
-    not known then: it is judged when a server takes it (*taken*), and while one has it.
+    not known then; it is judged when a server takes it, and while one has it.
 
     Raises:
         Conflict: code QosRuleNotSupported.
+        Invalid: as ``check_unswitched_groups``.
+    """
+    if port.vif_type == VifType.OVS:
+        check_switch_rules(f"Port {port.id}", port.qos_rules)
+        check_unswitched_groups(site, f"Port {port.id}", port.security_groups, port.project_id)
+
+
+def check_unswitched_groups(site: Site, what: str, groups: Iterable[str], project_id: str) -> None:
+    """Refuse, or tell of, groups of *what*, a port of a virtual switch: those have no filter.
+
+    Raises:
         Invalid: code lanekeeper.port.unfiltered, as ``[lanekeeper] vf_security_groups`` says.
     """
-    if port.vnic_type != VnicType.NORMAL or not (taken or port.vif_type == VifType.OVS):
-        return
-    check_switch_rules(port)
     said = site.config.lanekeeper.vf_security_groups
-    void = sorted(set(port.security_groups) - {default_group_id(port.project_id)})
+    void = sorted(set(groups) - {default_group_id(project_id)})
     if not void or said == "ignore":
         return
     if said == "warn":
-        log.warning("port.unfiltered", vnic_type=port.vnic_type, security_groups=void)
+        log.warning("port.unfiltered", vnic_type=VnicType.NORMAL, security_groups=void)
         return
     raise Invalid(
-        f"Port {port.id}: security group {', '.join(void)} would not be enforced, since hosts' "
+        f"{what}: security group {', '.join(void)} would not be enforced, since hosts' "
         "virtual switches have no filter, as with firewall_driver = noop",
         hint="take the group off the port and filter in the guest, or set [lanekeeper] "
         "vf_security_groups to warn or ignore",

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
+from lanekeeper.domain.network.card import VNIC_TYPE_SPEC
 from lanekeeper.domain.network.vf_wanted import RATE_SPEC
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.request import parse_alias_spec
@@ -45,7 +46,16 @@ GROUP_POLICY_SPEC = "group_policy"
 _ISOLATE = "isolate"
 _GROUP_POLICIES = ("none", _ISOLATE)
 
-_KNOWN = frozenset({ALIAS_SPEC, NUMA_POLICY_SPEC, ROOT_POLICY_SPEC, GROUP_POLICY_SPEC, RATE_SPEC})
+_KNOWN = frozenset(
+    {
+        ALIAS_SPEC,
+        NUMA_POLICY_SPEC,
+        ROOT_POLICY_SPEC,
+        GROUP_POLICY_SPEC,
+        RATE_SPEC,
+        VNIC_TYPE_SPEC,
+    }
+)
 _VIF = "quota:vif_"
 _MEANINGFUL = (
     "accel:",

@@ -292,7 +292,7 @@ def _tap(tap: TapWanted) -> Element:
         tag("source", bridge=tap.bridge),
         tag("vlan", tag("tag", id=str(tap.vlan))),
         tag("virtualport", tag("parameters", interfaceid=tap.port_id), type="openvswitch"),
-        tag("model", type="virtio"),
+        tag("model", type=tap.model),
         type="bridge",
     )
     if tap.mtu != _USUAL_MTU:

@@ -135,7 +135,11 @@ def port_create(
     return made
 
 
-_MADE_DIRECT = "made with the server, which named a network: a VF (vnic_type direct)"
+_MADE = {
+    VnicType.DIRECT: "made with the server, which named a network: a VF (vnic_type direct)",
+    VnicType.DIRECT_PHYSICAL: "made with the server, which named a network: a whole card "
+    "(vnic_type direct-physical)",
+}
 """Where a user looks who expected a port on a virtual switch."""
 
 
@@ -160,7 +164,7 @@ def port_create_for_server(
     """
     wanted = PortWanted(
         network_id=network_id,
-        description=_MADE_DIRECT if vnic_type == VnicType.DIRECT else "",
+        description=_MADE.get(vnic_type, ""),
         vnic_type=vnic_type,
         fixed_ips=(FixedIpWanted(ip=fixed_ip),) if fixed_ip else None,
         security_groups=security_groups,
