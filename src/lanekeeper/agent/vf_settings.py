@@ -9,14 +9,9 @@ from __future__ import annotations
 
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_change import AT_REST, VfChange, differences, losses, narrowed
 from lanekeeper.domain.pci.vf_settings import VfSettings
-from lanekeeper.host.machine import (
-    AT_REST,
-    Machine,
-    VfChange,
-    differences,
-    narrowed,
-)
+from lanekeeper.host.machine import Machine
 from lanekeeper.protocol import LINK_STATES, NicWanted
 
 _LINK_STATES = {name: state for state, name in LINK_STATES.items()}
@@ -47,13 +42,8 @@ def agents_share(nic: NicWanted) -> VfChange:
 
 
 def drift(nic: NicWanted, found: VfSettings, unsupported: frozenset[str]) -> tuple[str, ...]:
-    """Name the settings that a running guest's VF has lost.
-
-    A trusted guest may give itself another MAC, which is then no loss.
-    """
-    lost = tuple(name for name in differences(wanted_settings(nic), found))
-    free = unsupported | ({"mac"} if nic.trusted else frozenset())
-    return tuple(name for name in lost if name not in free)
+    """Name the settings that a running guest's VF has lost."""
+    return losses(wanted_settings(nic), found, unsupported)
 
 
 def set_and_check(
