@@ -10,6 +10,7 @@ of what the agent sees there; nothing is a one-shot message, so any of them may 
     POST /lanekeeper/agent/v1/hosts/{id}/facts/trial HostFacts  -> 204          (taken, if told?)
     PUT  /lanekeeper/agent/v1/hosts/{id}/state       HostState  -> 204          (when it changes)
     PUT  /lanekeeper/agent/v1/hosts/{id}/health      HostHealth -> 204          (when it changes)
+    PUT  /lanekeeper/agent/v1/hosts/{id}/vfs         HostVfs    -> 204          (when they change)
     GET  /lanekeeper/agent/v1/hosts/{id}/desired?after=G.MARK&wait=55  -> Desired | 304
     GET  /lanekeeper/agent/v1/hosts/{id}/images/{image_id}             -> the image's bytes
     PUT  /lanekeeper/agent/v1/hosts/{id}/consoles/{server_id}          text, at most CONSOLE_BYTES
@@ -22,11 +23,13 @@ case with colons, sizes in the unit that the name ends with.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Literal, Self
 
 import msgspec
 
-from lanekeeper.domain.pci.vf_settings import LinkState
+from lanekeeper.domain.pci.vf_change import VfChange
+from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 
 VERSION = 1
 HEADER = "Lanekeeper-Agent-Protocol"
@@ -240,6 +243,98 @@ class HostHealth(Wire, frozen=True):
     devices: list[DeviceHealth] = []
 
 
+LinkStateName = Literal["auto", "enable", "disable"]
+LINK_STATES: Mapping[LinkState, LinkStateName] = {
+    LinkState.AUTO: "auto",
+    LinkState.ENABLE: "enable",
+    LinkState.DISABLE: "disable",
+}
+"""What a VF is told of its link, as it is said on the wire: iproute2's words."""
+_LINK_STATES = {name: state for state, name in LINK_STATES.items()}
+
+
+class VfReading(Wire, frozen=True):
+    """What a PF holds for one VF, in the words of ``NicWanted``.
+
+    Attributes:
+        mac: None for no administrative address.
+        qos: 802.1p priority.
+        spoof_check, trusted, link_state: None where the driver does not tell.
+    """
+
+    mac: str | None = None
+    vlan: int = 0
+    qos: int = 0
+    spoof_check: bool | None = None
+    trusted: bool | None = None
+    link_state: LinkStateName | None = None
+    min_tx_mbps: int = 0
+    max_tx_mbps: int = 0
+
+    @classmethod
+    def of(cls, found: VfSettings) -> Self:
+        return cls(
+            mac=found.mac,
+            vlan=found.vlan,
+            qos=found.qos,
+            spoof_check=found.spoofchk,
+            trusted=found.trust,
+            link_state=None if found.link_state is None else LINK_STATES[found.link_state],
+            min_tx_mbps=found.min_tx_rate,
+            max_tx_mbps=found.max_tx_rate,
+        )
+
+    def settings(self) -> VfSettings:
+        return VfSettings(
+            mac=self.mac,
+            vlan=self.vlan,
+            qos=self.qos,
+            spoofchk=self.spoof_check,
+            link_state=None if self.link_state is None else _LINK_STATES[self.link_state],
+            trust=self.trusted,
+            min_tx_rate=self.min_tx_mbps,
+            max_tx_rate=self.max_tx_mbps,
+        )
+
+
+class VfMend(Wire, frozen=True):
+    """Settings that something else had changed, and that the agent has written again.
+
+    Attributes:
+        at: by the host's clock; tells two of them apart.
+        lost: names of settings, as of ``VfChange``.
+        was: what the VF was found set to.
+    """
+
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    lost: list[str]
+    was: VfReading
+
+
+class VfFact(Wire, frozen=True):
+    """What the VF of a port was last found set to, while its guest runs.
+
+    Attributes:
+        address: of the VF.
+        unknown: names of settings that its driver has said it does not know, as of ``VfChange``.
+        mended: the last time; None where this agent, since it was started, never had to.
+    """
+
+    port_id: str
+    address: str
+    found: VfReading
+    unknown: list[str] = []
+    mended: VfMend | None = None
+
+
+class HostVfs(Wire, frozen=True):
+    """All VFs of running guests that could be read. An older controller has no such resource: an
+    agent that is answered 404 tells it no more. An older agent tells nothing.
+    """
+
+    vfs: list[VfFact] = []
+
+
 class ServerState(Wire, frozen=True):
     """One guest as the host has it.
 
@@ -311,15 +406,6 @@ class DeviceWanted(Wire, frozen=True):
     unit: str | None = None
 
 
-LinkStateName = Literal["auto", "enable", "disable"]
-LINK_STATES: Mapping[LinkState, LinkStateName] = {
-    LinkState.AUTO: "auto",
-    LinkState.ENABLE: "enable",
-    LinkState.DISABLE: "disable",
-}
-"""What a VF is told of its link, as it is said on the wire: iproute2's words."""
-
-
 class NicWanted(Wire, frozen=True):
     """One network card of a guest: a VF with the settings that its port asks for.
 
@@ -343,6 +429,17 @@ class NicWanted(Wire, frozen=True):
     min_tx_mbps: int = 0
     max_tx_mbps: int = 0
     mtu: int = 1500
+
+    def settings(self) -> VfChange:
+        """All that the port asks of its VF."""
+        return VfChange(
+            mac=self.mac,
+            vlan=self.vlan,
+            spoofchk=self.spoof_check,
+            link_state=_LINK_STATES[self.link_state],
+            trust=self.trusted,
+            rates=(self.min_tx_mbps, self.max_tx_mbps),
+        )
 
 
 class TapWanted(Wire, frozen=True):

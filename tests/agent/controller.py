@@ -20,6 +20,7 @@ from lanekeeper.protocol import (
     HostFacts,
     HostHealth,
     HostState,
+    HostVfs,
     ImageWanted,
 )
 from running import until
@@ -35,6 +36,8 @@ class Controller:
         self.desired: dict[str, Desired] = {}
         self.facts: dict[str, HostFacts] = {}
         self.health: dict[str, HostHealth] = {}
+        self.vfs: dict[str, list[HostVfs]] = {}
+        self.asked_for_vfs = 0  # how often VFs were told of, understood or not
         self.states: dict[str, list[HostState]] = {}
         self.consoles: dict[str, str] = {}
         self.images: dict[str, bytes] = {}
@@ -42,6 +45,7 @@ class Controller:
         self.polls: list[str] = []
         self.frozen = False
         self.refuse = 0  # status that every answer but the enrolment's has, 0 for none
+        self.is_older = False  # whether it knows nothing of VFs
         self.turned = False  # whether facts are refused as those of a card that a guest holds
         self.closing = False
         self.url = ""
@@ -100,11 +104,19 @@ class _Handler(BaseHTTPRequestHandler):
             fault = {"error": {"code": TURNED, "message": "a guest holds it"}}
             self._answer(409, json.dumps(fault).encode())
             return
+        if what == "vfs":
+            controller.asked_for_vfs += 1
+            if controller.is_older:
+                self._answer(404, b"no such resource")
+                return
         with controller.changed:
             if what == "facts":
                 controller.facts[self._host()] = msgspec.json.decode(body, type=HostFacts)
             elif what == "health":
                 controller.health[self._host()] = msgspec.json.decode(body, type=HostHealth)
+            elif what == "vfs":
+                vfs = msgspec.json.decode(body, type=HostVfs)
+                controller.vfs.setdefault(self._host(), []).append(vfs)
             elif what == "state":
                 state = msgspec.json.decode(body, type=HostState)
                 controller.states.setdefault(self._host(), []).append(state)

@@ -11,7 +11,7 @@ from hypervisor.blueprints import server
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed, CleaningWaits, RunHook
 from lanekeeper.agent.driver_record import DriverRecord, Function, GivenAway
 from lanekeeper.agent.observe import Policy, view
-from lanekeeper.agent.vf_settings import set_and_check, wanted_settings
+from lanekeeper.agent.vf_settings import set_and_check
 from lanekeeper.clock import monotonic
 from lanekeeper.config import Config
 from lanekeeper.config.tree import Own
@@ -46,7 +46,7 @@ class Bench:
 
     def dirty(self) -> None:
         """Leave the VF as a guest that was torn down half-way would."""
-        set_and_check(self.machine, VF, DIRTY, wanted_settings(DIRTY))
+        set_and_check(self.machine, VF, DIRTY, DIRTY.settings())
         self.machine.bind(VF, "vfio-pci")
 
     def clean(self, policy: Policy = POLICY) -> list[str]:
@@ -209,14 +209,14 @@ def test_settings_that_do_not_take_are_named(bench: Bench) -> None:
             return replace(super().vf_settings(pf, index), vlan=0, trust=False)
 
     with pytest.raises(HostFault, match=r"VF 3 of 0000:21:00.0 .* does not take trust, vlan"):
-        set_and_check(Deaf(bench.machine.root), VF, DIRTY, wanted_settings(DIRTY))
+        set_and_check(Deaf(bench.machine.root), VF, DIRTY, DIRTY.settings())
 
 
 def test_an_82576_does_without_the_link_state(bench: Bench) -> None:
     asked = type(DIRTY)(
         port_id="p", mac=DIRTY.mac, device=DIRTY.device, vf_index=3, link_state="enable"
     )
-    unknown = set_and_check(bench.machine, VF, asked, wanted_settings(asked))
+    unknown = set_and_check(bench.machine, VF, asked, asked.settings())
     assert unknown == {"link_state"}
 
 

@@ -3,6 +3,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from threading import Event, Semaphore
 
@@ -18,12 +19,12 @@ from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import VfSettings
-from lanekeeper.host.machine import VfChange
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.driver import Blueprint
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
-from lanekeeper.protocol import Desired, DeviceWanted
+from lanekeeper.protocol import Desired, DeviceWanted, HostVfs, VfReading
 from running import until
 
 Start = Callable[..., RunningHost]
@@ -346,6 +347,57 @@ def test_lost_settings_of_a_running_guest_come_back(
     machine.write_vf_settings(at(PF), 0, VfChange(vlan=99, spoofchk=False))
     wanted = VfSettings(mac="fa:16:3e:00:00:00", vlan=15)
     until(lambda: machine.vf_settings(at(PF), 0) == wanted, "the settings are back")
+
+
+def test_what_vfs_are_set_to_is_told_when_it_changes_with_what_was_mended(
+    controller: Controller, start: Start, machine: SimulatedMachine
+) -> None:
+    start()
+    up = Desired(generation=1, mark="a", servers=[server(1, nics=[nic(0)])])
+    controller.order("sim-1", up)
+    controller.wait_obeyed("sim-1", up)
+    told = controller.vfs.setdefault(controller.host_ids["sim-1"], [])
+    until(lambda: told and told[-1].vfs, "the VF is told of")
+    (fact,) = told[-1].vfs
+    assert (fact.port_id, fact.address, fact.mended) == ("port-0", vf(0).address, None)
+    assert fact.found == VfReading(
+        mac=nic(0).mac, vlan=15, spoof_check=True, trusted=False, link_state="auto"
+    )
+
+    faster = msgspec.structs.replace(nic(0), max_tx_mbps=100)
+    again = Desired(generation=2, mark="b", servers=[server(1, 2, nics=[faster])])
+    controller.order("sim-1", again)
+    until(lambda: told[-1].vfs and told[-1].vfs[0].found.max_tx_mbps == 100, "the new rate")
+    assert told[-1].vfs[0].mended is None, "what is wanted otherwise was not lost"
+
+    machine.write_vf_settings(at(PF), 0, VfChange(vlan=99, spoofchk=False))
+    mended = until(lambda: told[-1].vfs and told[-1].vfs[0].mended, "the mend is told")
+    assert mended.lost == ["vlan", "spoofchk"]
+    assert (mended.was.vlan, mended.was.spoof_check, mended.was.max_tx_mbps) == (99, False, 100)
+    until(lambda: told[-1].vfs and told[-1].vfs[0].found.vlan == 15, "it is as wanted again")
+    assert told[-1].vfs[0].mended == mended
+
+    gone = Desired(generation=3, mark="c", servers=[server(1, 3, nics=[faster], power="stopped")])
+    controller.order("sim-1", gone)
+    until(lambda: told[-1] == HostVfs(), "of a guest that does not run nothing is known")
+    assert all(one != following for one, following in pairwise(told)), "nothing is told twice"
+
+
+def test_an_older_controller_that_knows_nothing_of_vfs_hinders_nothing(
+    controller: Controller, start: Start
+) -> None:
+    controller.is_older = True
+    start()
+    up = Desired(generation=1, mark="a", servers=[server(1, nics=[nic(0)])])
+    controller.order("sim-1", up)
+    controller.wait_obeyed("sim-1", up)
+    until(lambda: controller.asked_for_vfs >= 1, "it is tried")
+    faster = msgspec.structs.replace(nic(0), max_tx_mbps=100)
+    again = Desired(generation=2, mark="b", servers=[server(1, 2, nics=[faster])])
+    controller.order("sim-1", again)
+    (state,) = controller.wait_obeyed("sim-1", again).servers
+    assert (state.power, state.problem) == ("running", "")
+    assert controller.vfs == {}
 
 
 class Firmware(SimulatedMachine):

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from lanekeeper.agent.plan import (
 )
 from lanekeeper.agent.task import task_of
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 from lanekeeper.hypervisor.driver import Guest, HeldDevice, Inventory, Power, Stranger
 from lanekeeper.protocol import CleaningWanted, Desired, ServerWanted
@@ -122,6 +124,28 @@ def test_settings_that_a_running_guest_lost_are_written_again(
     observed = replace(seen(guest("running", holds=3)), vf_settings={at(3): found})
     expected = (ApplyVfSettings(one, nic(3), lost),) if lost else ()
     assert plan(desired, observed) == expected
+
+
+@pytest.mark.parametrize(
+    ("had", "taken"),
+    [
+        (VfChange(vlan=15, rates=(0, 0)), ("vlan",)),  # another rate is wanted since
+        (VfChange(vlan=14, rates=(0, 9)), ("rates",)),
+        (None, ()),  # whether it ever was as wanted nobody knows
+    ],
+)
+def test_what_something_else_changed_is_told_from_what_is_wanted_otherwise(
+    had: VfChange | None, taken: tuple[str, ...]
+) -> None:
+    card = msgspec.structs.replace(nic(3), max_tx_mbps=9)
+    observed = replace(
+        seen(guest("running", holds=3)),
+        vf_settings={at(3): replace(RIGHT, vlan=99)},
+        settled={} if had is None else {card.port_id: had},
+    )
+    one = server(1, nics=[card])
+    (action,) = plan(Desired(generation=1, mark="m", servers=[one]), observed)
+    assert action == ApplyVfSettings(one, card, ("vlan", "rates"), taken)
 
 
 def test_cards_of_a_running_guest_come_and_go_before_the_note_is_made() -> None:

@@ -1,3 +1,6 @@
+from datetime import UTC, datetime
+
+from agent.orders_of import nic, vf
 from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
@@ -31,3 +34,14 @@ def test_what_a_driver_does_not_know_is_remembered_while_its_vf_is_wanted() -> N
     vfs.learned({ONE: frozenset({"link_state"}), TWO: frozenset()})
     vfs.renew({}, unread=NONE, wanted=frozenset({str(ONE)}))
     assert vfs.unsupported() == {ONE: frozenset({"link_state"})}
+
+
+def test_what_was_mended_is_kept_with_its_port_alone() -> None:
+    vfs, when = VfReadings(), datetime(2026, 11, 21, 9, tzinfo=UTC)
+    vfs.renew({PciAddress.parse(vf(3).address): OLD}, unread=NONE, wanted=frozenset())
+    vfs.settle([nic(3), nic(4)])
+    vfs.mended(nic(3), ("vlan",), when)
+    (mend,) = vfs.mends().values()
+    assert (mend.at, mend.lost, mend.was.vlan) == (when, ["vlan"], 99)
+    vfs.keep(frozenset({"port-4"}))
+    assert (vfs.mends(), vfs.settled()) == ({}, {"port-4": nic(4).settings()})

@@ -86,3 +86,20 @@ def test_a_token_is_not_spent_by_an_agent_that_is_not_understood(
         url = f"{PREFIX}/enrolments"
         assert client.post(url, json=said, headers={HEADER: f"{VERSION + 1}"}).status_code == 426
         assert client.post(url, json=said, headers={HEADER: f"{VERSION}"}).status_code == 200
+
+
+def test_vfs_are_told_in_words_and_moments_have_a_zone(database_url: str, tmp_path: Path) -> None:
+    with Database(database_url) as database:
+        upgrade(database.engine)
+        database.write(lambda connection: host_insert(connection, HOST, "h1", "hash", utc_now()))
+        client = _client(tmp_path, database)
+        mend = {"at": "2026-11-21T09:00:00Z", "lost": ["vlan"], "was": {"vlan": 7, "new": 1}}
+        vf = {"port_id": "p", "address": "0000:21:10.0", "found": {"link_state": "auto"}}
+        url = f"{PREFIX}/hosts/{HOST}/vfs"
+        assert client.put(url, json={"vfs": [vf | {"mended": mend, "later": {}}]}).is_success
+        for wrong, said in (
+            (vf | {"found": {"link_state": "up"}}, "vfs[0].found.link_state"),
+            (vf | {"mended": mend | {"at": "2026-11-21T09:00:00"}}, "vfs[0].mended.at"),
+        ):
+            reply = client.put(url, json={"vfs": [wrong]})
+            assert (reply.status_code, said in reply.text) == (400, True), reply.text

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_change import AT_REST, VfChange, differences
 from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 from lanekeeper.host.linux import LinuxMachine
-from lanekeeper.host.machine import AT_REST, VfChange, differences
 
 
 def refusal(call: Callable[[], object]) -> str:

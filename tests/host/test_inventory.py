@@ -10,11 +10,11 @@ from lanekeeper.cli.host.device_view import devices_text, inventory_json
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.holder import Holder, HolderKind
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.host.capture import capture
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.inventory import read_inventory
-from lanekeeper.host.machine import VfChange
 from lanekeeper.host.simulated import SimulatedMachine, lab_tree
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.tree import plant

@@ -8,8 +8,8 @@ import pytest
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.pci.vf_change import AT_REST, VfChange
 from lanekeeper.domain.pci.vf_settings import NO_MAC, LinkState, VfSettings
-from lanekeeper.host.machine import AT_REST, VfChange
 from lanekeeper.host.netlink import VfLinks
 
 LABEL = "0000:21:00.0 (ens1)"

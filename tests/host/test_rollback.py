@@ -20,6 +20,7 @@ from lanekeeper.domain.hostplan.action import Change, SetVfCount, WriteFile
 from lanekeeper.domain.hostplan.persistence import HEAD
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.step import Step
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import NO_MAC
 from lanekeeper.host import journal
 from lanekeeper.host.actor import Actor
@@ -27,7 +28,6 @@ from lanekeeper.host.apply import Executor
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import Course, Head, StepState
-from lanekeeper.host.machine import VfChange
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.simulated import SimulatedMachine

@@ -10,15 +10,10 @@ import pytest
 from host.planted import NVME, OTHER_PF, PF, SAMPLE_POLICY, VF0, simulated, snapshot
 from lanekeeper.domain.errors import Conflict, HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.pci.vf_change import AT_REST, VfChange, differences, narrowed
 from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 from lanekeeper.host import journal
-from lanekeeper.host.machine import (
-    AT_REST,
-    Machine,
-    VfChange,
-    differences,
-    narrowed,
-)
+from lanekeeper.host.machine import Machine
 from lanekeeper.host.simulated import SimulatedMachine, machine_tree, plant_lab
 from lanekeeper.host.tree import plant
 from lanekeeper.main import main

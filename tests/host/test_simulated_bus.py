@@ -10,7 +10,7 @@ import pytest
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
-from lanekeeper.host.machine import VfChange
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.simulated_bus import insert_card, renumber
 

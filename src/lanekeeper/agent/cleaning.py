@@ -25,8 +25,9 @@ from lanekeeper.domain.pci.cleaning_hook import environment_of
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio, keeps_group
 from lanekeeper.domain.pci.nvme import NVME
+from lanekeeper.domain.pci.vf_change import AT_REST, differences
 from lanekeeper.host.bus_reset import ResetBus
-from lanekeeper.host.machine import AT_REST, Machine, differences
+from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.protocol import CleaningState, CleaningWanted, DeviceWanted
 

@@ -32,6 +32,7 @@ from lanekeeper.protocol import (
     HostFacts,
     HostHealth,
     HostState,
+    HostVfs,
 )
 
 _TIMEOUT = httpx.Timeout(20.0, connect=5.0)  # seconds
@@ -119,6 +120,9 @@ class Client:
 
     def put_health(self, health: HostHealth) -> None:
         self._put("health", msgspec.json.encode(health))
+
+    def put_vfs(self, vfs: HostVfs) -> None:
+        self._put("vfs", msgspec.json.encode(vfs))
 
     def put_console(self, server_id: str, tail: bytes) -> None:
         self._put(f"consoles/{server_id}", tail, "text/plain; charset=utf-8")

@@ -15,7 +15,6 @@ from lanekeeper.agent.vf_settings import (
     agents_share,
     set_and_check,
     vf_of,
-    wanted_settings,
     write_missing,
 )
 from lanekeeper.clock import Stopwatch
@@ -212,7 +211,7 @@ def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
     address = PciAddress.parse(nic.device.address)
     try:
         check_identity(shop.machine, shop.machine.device(address), nic.device)
-        unknown = set_and_check(shop.machine, address, nic, wanted_settings(nic))
+        unknown = set_and_check(shop.machine, address, nic, nic.settings())
     except Error as error:
         raise HostFault(
             f"VF {address} of the running guest has lost its {', '.join(lost)}, and it cannot be "

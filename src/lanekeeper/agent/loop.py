@@ -23,14 +23,15 @@ from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
-from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, plan
-from lanekeeper.agent.report import report, troubles_of
+from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, nics_of, plan
+from lanekeeper.agent.report import report, troubles_of, vfs_told
 from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
 from lanekeeper.agent.shared_cards import SharedCards, entries
 from lanekeeper.agent.task import Task, cleanings, task_of
-from lanekeeper.clock import Stopwatch
+from lanekeeper.clock import Clock, Stopwatch, utc_now
 from lanekeeper.domain.errors import Conflict, Error, HostFault
+from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Inventory
 from lanekeeper.protocol import CleaningState, Desired
 
@@ -59,6 +60,7 @@ class Parts:
     sweep: ImageSweep
     shared: SharedCards
     stopwatch: Stopwatch
+    clock: Clock = utc_now
     look_every_s: float = LOOK_EVERY_S
     retry_first_s: float = FIRST_WAIT_S
 
@@ -198,6 +200,9 @@ class Agent:
         is_obeyed = not busy and len(records) == len(tasks) and all(one.is_over for one in records)
         obeyed = mark_of(desired) if desired and is_obeyed else self._parts.reporter.state.obeyed
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
+        if desired is not None and settings:
+            mends = self._parts.senses.vfs.mends()
+            self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends))
         if desired is not None:
             for task in self._ledger.take(tasks, busy):
                 is_cleaning = isinstance(task.action, CleanDevice)
@@ -247,7 +252,22 @@ class Agent:
     def _carry_out(self, task: Task) -> CleaningState | None:
         assert self._view is not None  # there is no plan without a look
         outcome = apply(task.action, self._parts.shop, self._parts.cleaner, self._view)
-        self._parts.senses.vfs.learned(outcome.unsupported)
+        vfs = self._parts.senses.vfs
+        vfs.learned(outcome.unsupported)
+        vfs.settle(
+            nic
+            for nic in nics_of(task.action)
+            if PciAddress.parse(nic.device.address) in outcome.unsupported
+        )
+        if isinstance(task.action, ApplyVfSettings) and task.action.taken:
+            vfs.mended(task.action.nic, task.action.taken, self._parts.clock())
+            self._log.warning(
+                "vf settings mended",
+                server=task.subject,
+                device=task.device,
+                port=task.action.nic.port_id,
+                settings=list(task.action.taken),
+            )
         return outcome.cleaned
 
     def _tell(self, task: Task, seconds: float, error: Error | None) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from lanekeeper.agent.vf_settings import drift
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.hypervisor.driver import Guest, Inventory
 from lanekeeper.protocol import CleaningWanted, Desired, NicWanted, ServerWanted, TapWanted
@@ -28,6 +29,7 @@ class Observed:
         files: ids of servers that have files here, with or without a guest.
         vf_settings: what the PFs hold for the VFs of running guests, by the VF's address.
         unsupported: settings that a VF's driver has said it does not know, by address.
+        settled: what VFs were last seen, or have been, set to as wanted, by port id.
         cleaned: the round in which a device was last cleaned, by device id.
     """
 
@@ -35,6 +37,7 @@ class Observed:
     files: frozenset[str] = frozenset()
     vf_settings: Mapping[PciAddress, VfSettings] = field(default_factory=dict)
     unsupported: Mapping[PciAddress, frozenset[str]] = field(default_factory=dict)
+    settled: Mapping[str, VfChange] = field(default_factory=dict)
     cleaned: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -108,11 +111,15 @@ class DetachTap:
 
 @dataclass(frozen=True, slots=True)
 class ApplyVfSettings:
-    """A VF of a running guest has lost its settings: *lost* names them; write them again."""
+    """A VF of a running guest lacks settings: *lost* names them; write them again.
+
+    It had those that *taken* names, and something else changed them; others are wanted since.
+    """
 
     server: ServerWanted
     nic: NicWanted
     lost: tuple[str, ...]
+    taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,17 @@ Action = (
     | DestroyGuest
     | CleanDevice
 )
+
+
+def nics_of(action: Action) -> tuple[NicWanted, ...]:
+    """Return the cards that are set once *action* is done."""
+    match action:
+        case StartGuest(server) | RestartGuest(server):
+            return tuple(server.nics)
+        case AttachNic(_, nic) | ApplyVfSettings(_, nic):
+            return (nic,)
+        case _:
+            return ()
 
 
 def plan(desired: Desired, observed: Observed) -> tuple[Action, ...]:
@@ -225,4 +243,13 @@ def _mend(server: ServerWanted, observed: Observed) -> Iterator[Action]:
             continue
         lost = drift(nic, found, observed.unsupported.get(address, frozenset()))
         if lost:
-            yield ApplyVfSettings(server, nic, lost)
+            had = observed.settled.get(nic.port_id)
+            yield ApplyVfSettings(server, nic, lost, _taken(nic, lost, had))
+
+
+def _taken(nic: NicWanted, lost: tuple[str, ...], had: VfChange | None) -> tuple[str, ...]:
+    """Those of *lost* that the VF *had* as they are wanted now: nobody asked for the change."""
+    wanted = nic.settings()
+    if had is None:  # not seen by this agent; what was wanted meanwhile it cannot tell
+        return ()
+    return tuple(name for name in lost if getattr(had, name) == getattr(wanted, name))

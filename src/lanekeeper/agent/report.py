@@ -15,8 +15,19 @@ import msgspec
 
 from lanekeeper.agent.ledger import Record
 from lanekeeper.agent.plan import Observed
+from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Guest
-from lanekeeper.protocol import CleaningState, Desired, HostState, ServerState, ServerWanted
+from lanekeeper.protocol import (
+    CleaningState,
+    Desired,
+    HostState,
+    HostVfs,
+    ServerState,
+    ServerWanted,
+    VfFact,
+    VfMend,
+    VfReading,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,29 @@ def report(
             if asked.get(device_id) == state.round
         ],
         strangers=sorted(stranger.name for stranger in observed.inventory.strangers),
+    )
+
+
+def vfs_told(desired: Desired, observed: Observed, mends: Mapping[str, VfMend]) -> HostVfs:
+    """Tell what the VFs of running guests were found set to; of what cannot be read, nothing.
+
+    *mends* are the last ones, by port.
+    """
+    running = {guest.id for guest in observed.inventory.guests if guest.power == "running"}
+    return HostVfs(
+        vfs=[
+            VfFact(
+                port_id=nic.port_id,
+                address=nic.device.address,
+                found=VfReading.of(found),
+                unknown=sorted(observed.unsupported.get(address, ())),
+                mended=mends.get(nic.port_id),
+            )
+            for server in sorted(desired.servers, key=lambda server: server.id)
+            for nic in server.nics
+            if server.id in running
+            and (found := observed.vf_settings.get(address := PciAddress.parse(nic.device.address)))
+        ]
     )
 
 

@@ -11,7 +11,7 @@ from lanekeeper.agent.client import Client
 from lanekeeper.crash import reached
 from lanekeeper.domain.errors import Conflict, Error, NotFound
 from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.protocol import CONSOLE_BYTES, TURNED, HostFacts, HostHealth, HostState
+from lanekeeper.protocol import CONSOLE_BYTES, TURNED, HostFacts, HostHealth, HostState, HostVfs
 
 log = structlog.get_logger()
 
@@ -29,6 +29,7 @@ class Reporter:
         self._log = log.bind(host=host_name)
         self._facts: HostFacts | None = None
         self._health: HostHealth | None = None
+        self._vfs: HostVfs | None = None
         self._consoles: dict[str, int] = {}
         self._consoles_for = ""
         self._complaint = ""
@@ -39,7 +40,7 @@ class Reporter:
     def forget(self) -> None:
         """Take it that the controller knows nothing: it was away, it may be another one."""
         self._forgotten += 1  # what is on its way now may have met the one before
-        self._facts, self._health, self._arrived = None, None, False
+        self._facts, self._health, self._vfs, self._arrived = None, None, None, False
         self._consoles.clear()
 
     def try_facts(self, facts: HostFacts) -> None:
@@ -66,17 +67,24 @@ class Reporter:
             raise
 
     def tell_health(self, health: HostHealth) -> None:
+        if health != self._health:
+            told = self._put_if_known("health", lambda: self._client.put_health(health))
+            self._health = health if told else None
+
+    def tell_vfs(self, vfs: HostVfs) -> None:
+        if vfs != self._vfs:
+            told = self._put_if_known("vfs", lambda: self._client.put_vfs(vfs))
+            self._vfs = vfs if told else None
+
+    def _put_if_known(self, what: str, put: Callable[[], None]) -> bool:
         """An older controller that knows no such thing is told once, until it was away."""
-        if health == self._health:
-            return
         before = self._forgotten
 
         def send() -> None:
             with suppress(NotFound):
-                self._client.put_health(health)
+                put()
 
-        arrived = self._try("health", send)
-        self._health = health if arrived and before == self._forgotten else None
+        return self._try(what, send) and before == self._forgotten
 
     def tell_state(self, state: HostState) -> None:
         if state == self.state and self._arrived:

@@ -8,7 +8,7 @@ from lanekeeper.agent.observe import Policy, View, facts, health, view
 from lanekeeper.agent.plan import Observed
 from lanekeeper.agent.switches import Switches
 from lanekeeper.agent.vf_readings import VfReadings
-from lanekeeper.agent.vf_settings import vf_of
+from lanekeeper.agent.vf_settings import drift, vf_of
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.devname import Pins, pin
@@ -136,6 +136,7 @@ class Senses:
             files=self._directories.ids(),
             vf_settings=self.vfs.settings(),
             unsupported=self.vfs.unsupported(),
+            settled=self.vfs.settled(),
             cleaned=cleaned,
         )
 
@@ -161,5 +162,13 @@ class Senses:
             except (NotFound, HostFault):
                 continue
             found |= {asked[index]: one for index, one in settings.items() if index in asked}
-        wanted = frozenset(nic.device.address for one in desired.servers for nic in one.nics)
+        nics = [nic for server in desired.servers for nic in server.nics]
+        wanted = frozenset(nic.device.address for nic in nics)
         self.vfs.renew(found, unread=frozenset(unread - found.keys()), wanted=wanted)
+        unsupported = self.vfs.unsupported()
+        for nic in nics:
+            address = PciAddress.parse(nic.device.address)
+            one = found.get(address)
+            if one is not None and not drift(nic, one, unsupported.get(address, frozenset())):
+                self.vfs.settle([nic])
+        self.vfs.keep(frozenset(nic.port_id for nic in nics))

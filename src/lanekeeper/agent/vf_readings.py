@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from threading import Lock
 
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.protocol import NicWanted, VfMend, VfReading
 
 
 class VfReadings:
     """The last reading of each VF, by its address. Thread-safe.
 
     A reading counts until the next one: a plan that is made in between still knows what is lost.
+    What a VF had as wanted, and what was mended, is remembered by port, since the next port's VF
+    has nothing to do with it.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._settings: dict[PciAddress, VfSettings] = {}
         self._unsupported: dict[PciAddress, frozenset[str]] = {}
+        self._settled: dict[str, VfChange] = {}
+        self._mends: dict[str, VfMend] = {}
 
     def settings(self) -> dict[PciAddress, VfSettings]:
         with self._lock:
@@ -28,6 +35,16 @@ class VfReadings:
         """Return the settings that a VF's driver has said it does not know."""
         with self._lock:
             return dict(self._unsupported)
+
+    def settled(self) -> dict[str, VfChange]:
+        """Return what VFs were last seen, or have been, set to as wanted, by port id."""
+        with self._lock:
+            return dict(self._settled)
+
+    def mends(self) -> dict[str, VfMend]:
+        """Return what was last mended, by port id."""
+        with self._lock:
+            return dict(self._mends)
 
     def renew(
         self,
@@ -58,3 +75,21 @@ class VfReadings:
             self._settings = {
                 at: one for at, one in self._settings.items() if str(at) not in touched
             }
+
+    def settle(self, nics: Iterable[NicWanted]) -> None:
+        """Note that the VFs of *nics* are set as those want it."""
+        with self._lock:
+            self._settled |= {nic.port_id: nic.settings() for nic in nics}
+
+    def mended(self, nic: NicWanted, taken: Collection[str], at: datetime) -> None:
+        """Note that what something else had *taken* from the VF of *nic* was set again."""
+        with self._lock:
+            was = self._settings.get(PciAddress.parse(nic.device.address), VfSettings())
+            mend = VfMend(at=at, lost=list(taken), was=VfReading.of(was))
+            self._mends[nic.port_id] = mend
+
+    def keep(self, port_ids: frozenset[str]) -> None:
+        """Forget what was settled and mended of all other ports."""
+        with self._lock:
+            self._settled = {key: one for key, one in self._settled.items() if key in port_ids}
+            self._mends = {key: one for key, one in self._mends.items() if key in port_ids}

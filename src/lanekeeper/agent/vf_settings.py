@@ -7,53 +7,27 @@ the guest is paused. All of them are read back before it runs, and looked after 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_change import AT_REST, VfChange, differences, losses, narrowed
 from lanekeeper.domain.pci.vf_settings import VfSettings
-from lanekeeper.host.machine import (
-    AT_REST,
-    Machine,
-    VfChange,
-    differences,
-    narrowed,
-)
-from lanekeeper.protocol import LINK_STATES, NicWanted
+from lanekeeper.host.machine import Machine
+from lanekeeper.protocol import NicWanted
 
-_LINK_STATES = {name: state for state, name in LINK_STATES.items()}
 _DISPENSABLE = frozenset({"link_state"})
 """The driver of the 82576 cannot set it; a guest without it works, one without the rest may not."""
 
 
-def wanted_settings(nic: NicWanted) -> VfChange:
-    """All that the port asks of its VF."""
-    return VfChange(
-        mac=nic.mac,
-        vlan=nic.vlan,
-        spoofchk=nic.spoof_check,
-        link_state=_LINK_STATES[nic.link_state],
-        trust=nic.trusted,
-        rates=(nic.min_tx_mbps, nic.max_tx_mbps),
-    )
-
-
 def agents_share(nic: NicWanted) -> VfChange:
     """What the agent itself sets at a start; MAC and VLAN are libvirt's."""
-    return VfChange(
-        spoofchk=nic.spoof_check,
-        link_state=_LINK_STATES[nic.link_state],
-        trust=nic.trusted,
-        rates=(nic.min_tx_mbps, nic.max_tx_mbps),
-    )
+    return replace(nic.settings(), mac=None, vlan=None)
 
 
 def drift(nic: NicWanted, found: VfSettings, unsupported: frozenset[str]) -> tuple[str, ...]:
-    """Name the settings that a running guest's VF has lost.
-
-    A trusted guest may give itself another MAC, which is then no loss.
-    """
-    lost = tuple(name for name in differences(wanted_settings(nic), found))
-    free = unsupported | ({"mac"} if nic.trusted else frozenset())
-    return tuple(name for name in lost if name not in free)
+    """Name the settings that a running guest's VF has lost."""
+    return losses(nic.settings(), found, unsupported)
 
 
 def set_and_check(
@@ -68,7 +42,7 @@ def set_and_check(
     """
     pf, index = vf_of(machine, address)
     unknown = write_missing(machine, pf, index, change)
-    wanted, found = wanted_settings(nic), machine.vf_settings(pf, index)
+    wanted, found = nic.settings(), machine.vf_settings(pf, index)
     missing = set(differences(wanted, found)) - (unknown & _DISPENSABLE)
     missing |= {name for name in unknown - _DISPENSABLE if not _is_at_rest(name, wanted)}
     if missing:

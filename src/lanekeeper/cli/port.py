@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.cloud import connect
-
-_ON_OFF = {True: "on", False: "off"}
+from lanekeeper.cli.table import table
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,7 +17,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     noun = subparsers.add_parser("port", help="ports, and all that each hangs on")
     verbs = noun.add_subparsers(dest="verb", required=True, metavar="VERB")
     show = verbs.add_parser(
-        "show", help="device, host, guest and VF settings of a port; its status and why"
+        "show",
+        help="device, host, guest and VF settings (wanted, found) of a port; its status and why",
     )
     show.add_argument("port", metavar="PORT", help="name or id")
     show.add_argument("--json", action="store_true", help="as JSON")
@@ -45,12 +45,13 @@ def port_text(port: Mapping[str, Any]) -> str:
         ("device", _device(port["device"])),
         ("host", _host(port["server"])),
         ("guest", _guest(port["server"])),
-        ("VF wanted", _wanted(port["wanted"])),
+        ("settings", _settings(port)),
     ]
-    if port["wanted"] is not None:
-        lines.append(("VF found", _found(port)))
+    if port["mended"] is not None:
+        lines.append(("mended", _mended(port["mended"])))
     width = max(len(name) for name, _ in lines)
-    return "\n".join(f"{name.ljust(width)}  {text}" for name, text in lines)
+    chain = "\n".join(f"{name.ljust(width)}  {text}" for name, text in lines)
+    return f"{chain}\n\n{_compared(port)}" if port["held_by"] == "vf" else chain
 
 
 def _network(network: Mapping[str, Any]) -> str:
@@ -91,20 +92,59 @@ def _guest(server: Mapping[str, Any] | None) -> str:
     return f"{server['name']} ({server['id']}), {server['vm_state']}, {server['power']}"
 
 
-def _wanted(wanted: Mapping[str, Any] | None) -> str:
-    if wanted is None:
-        return "nothing: no host is told of it"
-    vlan = f"VLAN {wanted['vlan']}" if wanted["vlan"] else "untagged"
-    rates = f"rate {wanted['min_tx_mbps'] or 'none'} to {wanted['max_tx_mbps'] or 'any'} Mbit/s"
-    return (
-        f"MAC {wanted['mac']}, {vlan}, spoof check {_ON_OFF[wanted['spoof_check']]}, "
-        f"trust {_ON_OFF[wanted['trusted']]}, link {wanted['link_state']}, {rates}"
-    )
+def _settings(port: Mapping[str, Any]) -> str:
+    """Who holds them, and whether they are as wanted."""
+    match port["held_by"]:
+        case "pf":
+            return "nobody's: the guest has a whole PF and sets it as it likes"
+        case "switch":
+            return "the virtual switch's: this port has no VF"
+        case "vf" if port["found"] is None:
+            return f"of the VF not known: {port['unread']}"
+        case "vf":
+            count = len(port["differences"])
+            said = f"{count} not as wanted" if count else "as wanted"
+            return f"{said}, found so since {port['found']['since']}"
+        case _:
+            return "none: no host is told of it"
 
 
-def _found(port: Mapping[str, Any]) -> str:
-    """Say where it is read, since agents tell the controller nothing of it."""
-    wanted = port["wanted"]
-    at = f"ip link show {wanted['pf_netdev']}, vf {wanted['vf_index']}"
-    where = f" ({at})" if wanted["pf_netdev"] and wanted["vf_index"] is not None else ""
-    return f"known to the host alone{where}; its agent compares it with what is wanted and mends it"
+def _mended(mended: Mapping[str, Any]) -> str:
+    was = mended["was"]
+    lost = [
+        f"{label} (was {show(was[name])})"
+        for name, (label, show) in _SHOWN.items()
+        if name in mended["settings"]
+    ]
+    return f"{mended['at']}, changed by something else and set again: {', '.join(lost)}"
+
+
+def _compared(port: Mapping[str, Any]) -> str:
+    """What is wanted of the VF beside what was found, a setting a line."""
+    wanted, found = port["wanted"], port["found"]
+    unknown = found["unknown"] if found else ()
+    rows = []
+    for name, (label, show) in _SHOWN.items():
+        is_now = show(found[name]) if found else "?"
+        if name in unknown:
+            is_now += " (the driver cannot set it)"
+        rows.append((label, show(wanted[name]), is_now, "<" * (name in port["differences"])))
+    if found and found["qos"]:
+        mark = "<" if "vlan" in port["differences"] else ""
+        rows.append(("VLAN priority", "0", str(found["qos"]), mark))
+    return table(("setting", "wanted", "found", "differs"), rows)
+
+
+def _switched(value: bool | None) -> str:  # a value as any other
+    return {True: "on", False: "off", None: "not told"}[value]
+
+
+_SHOWN: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "mac": ("MAC", lambda mac: mac or "none"),
+    "vlan": ("VLAN", lambda vlan: str(vlan) if vlan else "untagged"),
+    "spoof_check": ("spoof check", _switched),
+    "trusted": ("trust", _switched),
+    "link_state": ("link", lambda state: state or "not told"),
+    "min_tx_mbps": ("rate at least", lambda mbps: f"{mbps} Mbit/s" if mbps else "none"),
+    "max_tx_mbps": ("rate at most", lambda mbps: f"{mbps} Mbit/s" if mbps else "any"),
+}

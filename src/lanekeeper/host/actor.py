@@ -30,10 +30,11 @@ from lanekeeper.domain.hostplan.action import (
     WriteVfSettings,
 )
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.card import Cards
 from lanekeeper.host.file_actor import FileActor
-from lanekeeper.host.machine import Machine, VfChange
+from lanekeeper.host.machine import Machine
 from lanekeeper.host.program import Run
 from lanekeeper.host.switch import Switch
 

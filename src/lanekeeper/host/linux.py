@@ -10,12 +10,12 @@ from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.health import Reading
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.attribute import Write, read_text, write_text
 from lanekeeper.host.fdb import Fdb
 from lanekeeper.host.health import read_health
 from lanekeeper.host.interfaces import with_lower
-from lanekeeper.host.machine import VfChange
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.offload import may_ask_ovs, read_bridges
 from lanekeeper.host.scan import Scan

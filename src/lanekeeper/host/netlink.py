@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.pci.vf_change import VfChange, changed_fields
 from lanekeeper.domain.pci.vf_settings import NO_MAC, LinkState, VfSettings
-from lanekeeper.host.machine import VfChange, changed_fields
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_ACK_TLVS = 0x1, 0x4, 0x200

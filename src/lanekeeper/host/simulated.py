@@ -22,12 +22,12 @@ import msgspec
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress, vf_address
 from lanekeeper.domain.pci.driver import is_vfio
+from lanekeeper.domain.pci.vf_change import VfChange, changed_fields
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 from lanekeeper.host import simulated_grub, simulated_menu
 from lanekeeper.host.attribute import link_name, names, read_text, refusals, write_text
 from lanekeeper.host.facts import read_release
 from lanekeeper.host.linux import LinuxMachine
-from lanekeeper.host.machine import VfChange, changed_fields
 from lanekeeper.host.modprobe import modules_listed, read_loadable
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.simulated_eswitch import SimulatedEswitch

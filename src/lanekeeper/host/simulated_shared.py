@@ -17,8 +17,8 @@ from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import VfSettings
-from lanekeeper.host.machine import VfChange
 from lanekeeper.host.scan import Scan
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.simulated_mac import own_mac, own_macs

@@ -17,8 +17,9 @@ import msgspec
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
-from lanekeeper.host.machine import Machine, VfChange
+from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import (
     Blueprint,
     Capacity,

@@ -8,7 +8,7 @@ import pytest
 
 from domain.network.network_facts import a_port
 from lanekeeper.domain.network.port import PortStatus, VifType
-from lanekeeper.domain.network.port_reason import Holder, why
+from lanekeeper.domain.network.port_reason import Holder, why, why_unread
 
 HOLDER = {"name": "web", "host_name": "h1", "power": "running"}
 FAILED = {"vif_type": VifType.FAILED, "host_name": "h1", "binding_failure": "no way"}
@@ -34,3 +34,15 @@ def test_the_reason_is_said(
 ) -> None:
     held_by = None if holder is None else Holder(**{**HOLDER, **holder})
     assert words in why(a_port(**port), held_by)
+
+
+@pytest.mark.parametrize(
+    ("holder", "words"),
+    [
+        ({"host_alive": False}, "h1 was not heard of lately"),
+        ({"power": "shutdown"}, "the guest does not run"),
+        ({}, "h1 has not told it yet"),
+    ],
+)
+def test_why_it_is_not_known_what_a_vf_is_set_to(holder: dict[str, Any], words: str) -> None:
+    assert words in why_unread(Holder(**{**HOLDER, **holder}))

@@ -12,8 +12,8 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.port import VnicType
 from lanekeeper.domain.network.qos import Direction, QosRule, RuleType
 from lanekeeper.domain.network.vf_wanted import check_carried, link_state, vf_rates
+from lanekeeper.domain.pci.vf_change import AT_REST, VfChange
 from lanekeeper.domain.pci.vf_settings import LinkState
-from lanekeeper.host.machine import AT_REST, VfChange
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.protocol import LINK_STATES
 from vectors.case import Answer, Data

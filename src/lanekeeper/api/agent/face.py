@@ -26,6 +26,7 @@ from lanekeeper.control.host.heartbeat import Heartbeats
 from lanekeeper.control.host.host import check_history, report_state
 from lanekeeper.control.identity.authority import open_authority
 from lanekeeper.control.image.copy import image_bytes
+from lanekeeper.control.network.port_vf import report_vfs
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Forbidden, Invalid, TooLarge, Unauthenticated, Unavailable
 from lanekeeper.protocol import (
@@ -38,6 +39,7 @@ from lanekeeper.protocol import (
     HostFacts,
     HostHealth,
     HostState,
+    HostVfs,
 )
 
 WAIT_MAX_S = 60.0
@@ -140,6 +142,11 @@ def put_state(call: Call[HostState]) -> None:
 def put_health(call: Call[HostHealth]) -> None:
     """Take over what a host reads of its devices."""
     report_health(call.site, _host(call), call.body)
+
+
+def put_vfs(call: Call[HostVfs]) -> None:
+    """Take over what the VFs of a host's guests are set to."""
+    report_vfs(call.site, _host(call), call.body)
 
 
 async def get_desired(call: Call[None], request: Request) -> Response:
@@ -260,6 +267,13 @@ ROWS: tuple[Row[Any], ...] = (
         path="/hosts/{host_id}/health",
         handler=put_health,
         accepts=HostHealth,
+        policy=AGENT,
+    ),
+    Row(
+        method="PUT",
+        path="/hosts/{host_id}/vfs",
+        handler=put_vfs,
+        accepts=HostVfs,
         policy=AGENT,
     ),
     Row(

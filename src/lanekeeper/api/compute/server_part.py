@@ -215,7 +215,7 @@ def _happening(call: Call[Any], one: ServerEvent) -> dict[str, object]:
         if admin:
             body["host"] = host
     if admin and at_least(call, "2.84"):
-        body["details"] = one.message or None
+        body["details"] = one.message or one.detail.get("said")
     return body
 
 

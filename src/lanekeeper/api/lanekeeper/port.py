@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from lanekeeper.api.row import ADMIN, Call, Policy, Row
 from lanekeeper.control.compute.port_chain import PortChain, port_chain
+from lanekeeper.domain.network.port_vf import PortVf
+from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.protocol import VfReading
 
 _SETTINGS = (
     "mac",
@@ -18,6 +22,11 @@ _SETTINGS = (
     "min_tx_mbps",
     "max_tx_mbps",
 )
+_CALLED = {
+    "spoofchk": ("spoof_check",),
+    "trust": ("trusted",),
+    "rates": ("min_tx_mbps", "max_tx_mbps"),
+}
 _DEVICE = (
     "id",
     "address",
@@ -34,7 +43,7 @@ _DEVICE = (
 
 
 def show(call: Call[None]) -> dict[str, object]:
-    """Follow a port: network, device, host, guest, the settings wanted of its VF, and why."""
+    """Follow a port: network, device, host, guest, its VF's settings wanted and found, and why."""
     return {"port": _view(port_chain(call.site, call.caller, call.path["port_id"]))}
 
 
@@ -79,7 +88,54 @@ def _view(chain: PortChain) -> dict[str, object]:
         if chain.wanted is None
         else {name: msgspec.to_builtins(getattr(chain.wanted, name)) for name in _SETTINGS}
         | {"pf_netdev": chain.wanted.pf_netdev, "vf_index": chain.wanted.vf_index},
+        "held_by": chain.held_by,
+        "found": _found(chain.vf),
+        "unread": chain.unread,
+        "differences": _differences(chain),
+        "mended": _mended(chain.vf),
     }
+
+
+def _found(vf: PortVf | None) -> dict[str, object] | None:
+    if vf is None or vf.found is None:
+        return None
+    return _reading(vf.found) | {
+        "unknown": _names(vf.unknown),
+        "since": vf.since.isoformat(),
+    }
+
+
+def _differences(chain: PortChain) -> list[str]:
+    """Which settings differ; two rates are one setting, and each is told for itself."""
+    if chain.wanted is None or chain.vf is None or chain.vf.found is None:
+        return []
+    found = VfReading.of(chain.vf.found)
+    rates = _CALLED["rates"]
+    return [
+        name
+        for name in _names(chain.differences)
+        if name not in rates or getattr(chain.wanted, name) != getattr(found, name)
+    ]
+
+
+def _mended(vf: PortVf | None) -> dict[str, object] | None:
+    if vf is None or vf.mended is None:
+        return None
+    return {
+        "at": vf.mended.at.isoformat(),
+        "settings": _names(vf.mended.lost),
+        "was": _reading(vf.mended.was),
+    }
+
+
+def _reading(settings: VfSettings) -> dict[str, object]:
+    """All of it, under the names that stand in ``wanted``."""
+    return msgspec.structs.asdict(VfReading.of(settings))
+
+
+def _names(settings: Iterable[str]) -> list[str]:
+    """What *settings* are called in ``wanted``."""
+    return [name for one in settings for name in _CALLED.get(one, (one,))]
 
 
 ROWS: tuple[Row[Any], ...] = (

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+MEND_PORT = "mend_port"
+"""The one thing that nobody asks for: a host has set a VF again as its port wants it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerEvent:
     """Something that was asked of a server; *message* says what went wrong, if anything did.
 
     Attributes:
-        detail: plain data; a creation keeps its rejections there.
+        detail: plain data; a creation keeps its rejections there, a mend what was mended.
     """
 
     server_id: str

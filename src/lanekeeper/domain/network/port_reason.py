@@ -67,3 +67,15 @@ def _without_server(port: PortRecord) -> str:
     if port.is_bound:
         return f"it is bound on {port.host_name}, and no server has it"
     return "no server has it"
+
+
+def why_unread(holder: Holder) -> str:
+    """Say why it is not known what the VF of a port with a server is set to."""
+    if not holder.host_alive:
+        return f"{holder.host_name} was not heard of lately"
+    if holder.power != "running":
+        return "the guest does not run"
+    return (
+        f"{holder.host_name} has not told it yet; it does within seconds of a start, unless the PF "
+        "gives no answer or the agent is older than the controller"
+    )

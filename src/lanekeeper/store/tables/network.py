@@ -176,6 +176,22 @@ port_binding = Table(
     Column("segment_id", sa.Text, ForeignKey("segment.id"), index=True),
     comment="Where a port may go: its INACTIVE bindings. The ACTIVE one is the port's own row.",
 )
+port_vf = Table(
+    "port_vf",
+    metadata,
+    Column("port_id", sa.Text, ForeignKey("port.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "host_id", sa.Text, ForeignKey("host.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    text_column("address"),
+    Column("found", sa.JSON(none_as_null=True)),
+    json_column("unknown", list),
+    Column("mended", sa.JSON(none_as_null=True)),
+    Column("since", Moment, nullable=False),
+    Column("noted_at", Moment),
+    comment="What a host last told of a port's VF: found is null while its guest does not run "
+    "there; noted_at is when a mend was last written among its server's events.",
+)
 address = Table(
     "address",
     metadata,
