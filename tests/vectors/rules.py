@@ -368,13 +368,6 @@ def card_without_agent(data: Data) -> bool:
     return bool(data["input"]["vnic_type"] == "direct-physical") and not card_with_agent(data)
 
 
-def represented(data: Data) -> bool:
-    """A VF whose representor a virtual switch would have."""
-    given = data["input"]
-    capabilities = given["profile"].get("capabilities") or ()
-    return "openvswitch" in given["mechanism_drivers"] and "switchdev" in capabilities
-
-
 def down_until_held(data: Data, _answer: Answer | None = None) -> Any:
     return {**data["expect"], "port_status": "DOWN"}
 
