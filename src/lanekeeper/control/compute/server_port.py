@@ -15,7 +15,7 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.bandwidth import allocation_of
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.port import PortRecord, PortStatus
-from lanekeeper.domain.network.profile import binding_profile
+from lanekeeper.domain.network.profile import profile_of
 from lanekeeper.domain.network.promise import NOTHING, promise_of
 from lanekeeper.domain.network.segment import segments_of_device
 from lanekeeper.domain.scheduling.fit import Given
@@ -123,28 +123,13 @@ def bind_port(
         server_id=server_id,
         host_name=host.name,
         availability_zone=host.zone,
-        profile=_profile(port, device) if device else {},
+        profile=(profile_of(device, allocation_of(port, device["carrier_id"])) if device else {}),
         bandwidth_provider_id=device["carrier_id"] if device else None,
         held=promise_of(port.qos_rules) if device else NOTHING,
         vif_type=bound.vif_type,
         vif_details=bound.vif_details,
         segment_id=bound.segment.id,
         now=now,
-    )
-
-
-def _profile(port: PortRecord, device: Mapping[str, Any]) -> dict[str, Any]:
-    return binding_profile(
-        address=device["address"],
-        vendor_id=device["vendor_id"],
-        product_id=device["product_id"],
-        dev_type=device["dev_type"],
-        physical_network=device["physical_network"],
-        serial=device["serial"],
-        vf_index=device["vf_index"],
-        pf_mac=device["pf_mac"],
-        mac=device["mac"],
-        allocation=allocation_of(port, device["carrier_id"]),
     )
 
 

@@ -34,7 +34,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import PowerState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.port import VifType
-from lanekeeper.domain.network.profile import binding_profile
+from lanekeeper.domain.network.profile import profile_of
 from lanekeeper.domain.topology.fit import Seat
 from lanekeeper.protocol import HostState, ServerState
 from lanekeeper.store.compute.capacity import device_facts, host_enabled_set
@@ -287,7 +287,7 @@ class _Reading:
             mine = [one for one in memo["addresses"] if one["port_id"] == port["id"]]
             profile = port["binding_profile"]
             if port["vif_type"] != VifType.OVS:
-                profile = {**profile, **_profile(by_request[port["id"]])}
+                profile = {**profile, **profile_of(by_request[port["id"]])}
             port_told = {**port, "binding_profile": profile, "device_id": guest.id}
             memo_port_put(self.connection, port_told, mine, self.now)
         settle_bandwidth(
@@ -349,17 +349,3 @@ def _as_it_is(guest: ServerState) -> dict[str, Any]:
         "task_state": None,
         "fault": None,
     }
-
-
-def _profile(device: Mapping[str, Any]) -> dict[str, Any]:
-    return binding_profile(
-        address=device["address"],
-        vendor_id=device["vendor_id"],
-        product_id=device["product_id"],
-        dev_type=device["dev_type"],
-        physical_network=device["physical_network"],
-        serial=device["serial"],
-        vf_index=device["vf_index"],
-        pf_mac=device["pf_mac"],
-        mac=device["mac"],
-    )

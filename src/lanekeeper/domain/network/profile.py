@@ -66,6 +66,24 @@ def binding_profile(
     return profile
 
 
+def profile_of(
+    device: Mapping[str, Any], allocation: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """``binding_profile`` of a device as the store tells of one (``device_facts``)."""
+    return binding_profile(
+        address=device["address"],
+        vendor_id=device["vendor_id"],
+        product_id=device["product_id"],
+        dev_type=device["dev_type"],
+        physical_network=device["physical_network"],
+        serial=device["serial"],
+        vf_index=device["vf_index"],
+        pf_mac=device["pf_mac"],
+        mac=device["mac"],
+        allocation=allocation,
+    )
+
+
 def users_part(profile: Mapping[str, Any]) -> dict[str, Any]:
     """Leave what the user wrote, without the keys of a binding."""
     return {key: value for key, value in profile.items() if key not in OURS}
