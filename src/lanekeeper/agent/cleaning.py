@@ -110,7 +110,7 @@ class Cleaner:
 
     def _check_time(self, address: PciAddress, started: float, view: View) -> float:
         """Return the seconds that are left. Raises HostFault once it has taken too long."""
-        took_s, most_s = self._stopwatch() - started, view.cleaning_timeout_s
+        took_s, most_s = self._stopwatch() - started, view.policy.cleaning_timeout_s
         if took_s > most_s:
             raise HostFault(
                 f"cleaning {address} took {took_s:.0f} s, longer than {most_s:g} s",
@@ -158,7 +158,7 @@ class Cleaner:
         yield from self._rest_vf(device)
         yield from self._reset(device, view)
         yield from self._rest_vf(device)  # a reset may bring back what firmware remembers
-        if device.class_code >> 8 == NVME and view.erase_nvme:
+        if device.class_code >> 8 == NVME and view.policy.erase_nvme:
             # Whoever goes on after an end in between finds the driver that is only for this.
             self._drivers.remember({function_of(self._machine, device): driver})
             yield from self._erase(address, partial(self._check_time, address, started, view))
@@ -219,7 +219,7 @@ class Cleaner:
     def _hooks(self, address: PciAddress, started: float, view: View) -> Iterator[str]:
         """Run the operator's programs for the device, each within its time and what is left."""
         device = self._machine.device(address)
-        for hook in view.cleaning_hooks:
+        for hook in view.policy.cleaning_hooks:
             if not hook.covers(device):
                 continue
             name = hook.command[0]

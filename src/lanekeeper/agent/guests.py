@@ -270,9 +270,9 @@ def _matches(guest: Guest, server: ServerWanted) -> bool:
 
 
 def _check_bridge(tap: TapWanted, view: View) -> None:
-    bridge = view.switches.get(tap.physical_network)
-    if bridge is None and view.switch_silence:
-        raise Unavailable(f"port {tap.port_id}: {view.switch_silence}")
+    bridge = view.switching.bridges.get(tap.physical_network)
+    if bridge is None and view.switching.silence:
+        raise Unavailable(f"port {tap.port_id}: {view.switching.silence}")
     if bridge is None or bridge.name != tap.bridge:
         raise Forbidden(
             f"port {tap.port_id}: this host has no bridge {tap.bridge} on {tap.physical_network}",

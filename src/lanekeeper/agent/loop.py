@@ -174,7 +174,7 @@ class Agent:
             {
                 "guest": _GUEST_LIMIT_S,
                 "vf settings": _GUEST_LIMIT_S,
-                "cleaning": view.cleaning_timeout_s,
+                "cleaning": view.policy.cleaning_timeout_s,
             }
         )
 
@@ -213,13 +213,13 @@ class Agent:
 
     def _tell_cards(self, desired: Desired, inventory: Inventory) -> None:
         assert self._view is not None  # a round comes after a look
-        if self._view.switch_silence:
+        if self._view.switching.silence:
             return  # silence is no word that a guest is not behind a card any more
         self._card_problems = self._parts.shared.settle(entries(desired, inventory, self._view))
 
     def _sweep(self) -> None:
         assert self._view is not None  # a round comes after a look
-        rules, orders = self._view.image_cache, self._parts.orders
+        rules, orders = self._view.policy.image_cache, self._parts.orders
         if self._parts.sweep.is_due(rules):
             self._sweeper.submit(self._parts.sweep.run, rules, orders.current)
 

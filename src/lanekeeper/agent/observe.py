@@ -114,45 +114,35 @@ class Switching:
 _UNSWITCHED = Switching()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """The host's devices in the light of its policy.
 
     Attributes:
+        policy: by which this was seen.
         listed: what the agent may touch, by address.
         parents: PFs of listed VFs that are not listed themselves; told, never given away.
+        mappings: physical network to interfaces; by the policy, or by the devices' tags.
         pfs: every PF of the host, listed or not.
         others: what is neither listed nor such a parent.
         problems: what was set aside and why, one sentence each.
-        switches: physical network to the bridge on it, of those that are there.
-        switch_silence: why nobody could be asked of them now; they are those of before then.
+        switching: the virtual switches for guests.
         management: interfaces that carry the agent's own traffic.
-        bandwidths, hypervisors: as the policy has them.
         slots: physical slots of cards, by the address of what is no VF.
         units: first address of those that belong together, by the address of each.
-        specs, cleaning_timeout_s, erase_nvme, cleaning_hooks, cpus, image_cache: as the policy has
-            them.
     """
 
+    policy: Policy
     listed: Mapping[PciAddress, Listed]
     parents: Mapping[PciAddress, PciDevice]
     mappings: Mapping[str, Sequence[str]]
-    bandwidths: Sequence[BandwidthFact] = ()
-    hypervisors: Mapping[str, str] = field(default_factory=dict)
     pfs: tuple[PciDevice, ...] = ()
     others: tuple[PciDevice, ...] = ()
     problems: tuple[str, ...] = ()
-    switches: Mapping[str, Bridge] = field(default_factory=dict)
-    switch_silence: str = ""
+    switching: Switching = _UNSWITCHED
     management: frozenset[str] = frozenset()
     slots: Mapping[PciAddress, str] = field(default_factory=dict)
     units: Mapping[PciAddress, str] = field(default_factory=dict)
-    specs: Sequence[DeviceSpec] = ()
-    cleaning_timeout_s: float = 120.0
-    cpus: Cpus = _ALL
-    erase_nvme: bool = True
-    cleaning_hooks: Sequence[CleaningHook] = ()
-    image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
 
     def may_touch(self, address: PciAddress) -> bool:
         return address in self.listed
@@ -190,23 +180,21 @@ def view(
         for one in listed.values()
         if (address := one.device.parent) in by_address and address not in listed
     }
+    aside_for = (
+        *map(_carries, carriers),
+        *map(_is_orphan, orphans),
+        *(f"{address} is set aside: {why}" for address, why in bound.items()),
+    )
+    told = [*(one.device for one in listed.values()), *parents.values()]
     return View(
+        policy=policy,
         listed=listed,
         parents=parents,
         mappings=policy.mappings or dict(_derived_mappings(listed, by_address)),
-        bandwidths=policy.bandwidths,
-        hypervisors=policy.hypervisors,
-        switches=switching.bridges,
-        switch_silence=switching.silence,
+        switching=switching,
         management=management,
         slots=scan.slots,
         units=dict(_named(tied, listed)),
-        specs=policy.specs,
-        cleaning_timeout_s=policy.cleaning_timeout_s,
-        cpus=policy.cpus,
-        erase_nvme=policy.erase_nvme,
-        cleaning_hooks=policy.cleaning_hooks,
-        image_cache=policy.image_cache,
         pfs=tuple(device for device in scan.devices if device.dev_type is DeviceType.PF),
         others=tuple(
             one for one in scan.devices if one.address not in listed and one.address not in parents
@@ -216,12 +204,8 @@ def view(
             *renamed(specs, scan.devices),
             *nameless(specs, scan.devices),
             *(f"{fault.name} is set aside: {fault.reason}" for fault in scan.faults),
-            *map(_carries, carriers),
-            *map(_is_orphan, orphans),
-            *_uncounted(
-                policy.bandwidths, [*(one.device for one in listed.values()), *parents.values()]
-            ),
-            *(f"{address} is set aside: {why}" for address, why in bound.items()),
+            *aside_for,
+            *_uncounted(policy.bandwidths, told),
             *_switch_problems(policy.bridges, switching),
         ),
     )
@@ -249,20 +233,20 @@ def facts(
         vcpus=capacity.vcpus,
         memory_mib=capacity.memory_mib,
         disk_gib=capacity.disk_gib,
-        cells=[for_guests(cell, view.cpus) for cell in found],
+        cells=[for_guests(cell, view.policy.cpus) for cell in found],
         devices=sorted([*listed, *parents], key=lambda fact: PciAddress.parse(fact.address)),
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
-        bridges={network: one.name for network, one in sorted(view.switches.items())},
-        bandwidths=list(view.bandwidths),
+        bridges={network: one.name for network, one in sorted(view.switching.bridges.items())},
+        bandwidths=list(view.policy.bandwidths),
         pfs=[_pf_fact(pf, view.slots) for pf in view.pfs],
-        device_spec=[EntryFact(text=spec.text, source=spec.source) for spec in view.specs],
+        device_spec=[EntryFact(text=spec.text, source=spec.source) for spec in view.policy.specs],
         unlisted={
             str(one.address): f"{one.vendor_id:04x}:{one.product_id:04x}" for one in view.others
         },
         problems=[
             *view.problems,
-            *cpus_not_there(found, view.cpus),
-            *_elsewhere(view.hypervisors, host_name),
+            *cpus_not_there(found, view.policy.cpus),
+            *_elsewhere(view.policy.hypervisors, host_name),
         ],
     )
 

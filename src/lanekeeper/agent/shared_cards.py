@@ -37,7 +37,7 @@ def _entries(desired: Desired, inventory: Inventory, view: View) -> Iterator[Ent
         if guest is None or not guest.is_active:
             continue
         for tap in server.taps:
-            bridge = view.switches.get(tap.physical_network)
+            bridge = view.switching.bridges.get(tap.physical_network)
             if bridge is not None and tap.port_id in guest.taps:
                 yield from ((pf, tap.mac) for pf in bridge.cards)
 
