@@ -13,9 +13,9 @@ from hypervisor.blueprints import ID, aliased, placed, ported, server
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
+from lanekeeper.hypervisor.libvirt.card_xml import card_xml
 from lanekeeper.hypervisor.libvirt.domain_xml import (
     NAMESPACE,
-    card_xml,
     domain_xml,
     parse_domain,
     with_metadata,

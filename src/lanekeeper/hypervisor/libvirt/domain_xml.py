@@ -1,8 +1,5 @@
 """A guest as libvirt's domain XML, written and read back. Pure.
 
-This is where a VF gets its MAC and its VLAN: libvirt sets both from ``<interface type='hostdev'>``
-when the guest starts and puts the old ones back when it ends.
-
 Source: libvirt ``docs/formatdomain.rst``; nova ``virt/libvirt/config.py`` for the same choices.
 """
 
@@ -15,22 +12,23 @@ from lxml import etree
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
+from lanekeeper.hypervisor.libvirt.card_xml import (
+    FUNCTIONS,
+    PARSER,
+    address_of,
+    cards,
+    hostdev,
+    taps_of,
+)
 from lanekeeper.hypervisor.libvirt.markup import Element, tag
 from lanekeeper.hypervisor.libvirt.numa_xml import guest_cells, numa_elements
-from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted, TapWanted
+from lanekeeper.protocol import ServerWanted
 
 NAMESPACE = "https://lanekeeper.dev/xmlns/1"
 PREFIX = "lanekeeper"
-_USUAL_MTU = 1500
 SPARE_PORTS = 4
 """PCIe root ports for cards that a guest is given while it runs; a reboot makes room again."""
 _SERVER, _DEVICE, _ITEM = (f"{{{NAMESPACE}}}{name}" for name in ("server", "device", "item"))
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
-_FUNCTIONS = (
-    "devices/interface[@type='hostdev']/source/address[@bus]",
-    "devices/hostdev[@type='pci']/source/address",
-)
-_TAP, _PORT = "devices/interface", "virtualport[@type='openvswitch']/parameters[@interfaceid]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,42 +79,6 @@ def domain_xml(blueprint: Blueprint, *, kvm: bool, generation: int = 0) -> str:
     return etree.tostring(domain, pretty_print=True, encoding="unicode")
 
 
-def card_xml(nic: NicWanted | TapWanted) -> str:
-    """Return a network card as a guest that runs is given it."""
-    card = _tap(nic) if isinstance(nic, TapWanted) else _card(nic)
-    return etree.tostring(card, encoding="unicode")
-
-
-def tap_xml(text: str, port_id: str) -> str | None:
-    """Return the part of the domain whose XML is *text* that is the port's card; None for none."""
-    for card in etree.fromstring(text, _PARSER).findall(_TAP):
-        parameters = card.find(_PORT)
-        if parameters is not None and parameters.get("interfaceid") == port_id:
-            return str(etree.tostring(card, encoding="unicode"))
-    return None
-
-
-def with_link(text: str, *, up: bool) -> str:
-    """Return the card whose XML is *text* with a link, or without."""
-    card = etree.fromstring(text, _PARSER)
-    for link in card.findall("link"):
-        card.remove(link)
-    card.append(tag("link", state="up" if up else "down"))
-    return etree.tostring(card, encoding="unicode")
-
-
-def function_xml(text: str, address: PciAddress) -> str | None:
-    """Return the part of the domain whose XML is *text* that is the function; None for none."""
-    root = etree.fromstring(text, _PARSER)
-    for path in _FUNCTIONS:
-        whole, _, inside = path.partition("/source")
-        for one in root.findall(whole):
-            found = one.find(f"source{inside}")
-            if found is not None and address_of(found) == address:
-                return str(etree.tostring(one, encoding="unicode"))
-    return None
-
-
 def with_metadata(
     text: str, *, generation: int | None = None, held: HeldDevice | None = None
 ) -> str:
@@ -128,7 +90,7 @@ def with_metadata(
     Raises:
         Invalid: the domain is a stranger's.
     """
-    found = etree.fromstring(text, _PARSER).find(f"metadata/{_SERVER}")
+    found = etree.fromstring(text, PARSER).find(f"metadata/{_SERVER}")
     if found is None:
         raise Invalid("the domain has no metadata of Lanekeeper")
     element = tag("server", **_attributes(found))
@@ -147,8 +109,8 @@ def with_metadata(
 
 def parse_domain(text: str) -> DomainFacts:
     """Read what libvirt says of a domain, Lanekeeper's own or a stranger's."""
-    root = etree.fromstring(text, _PARSER)
-    addresses = tuple(address_of(found) for path in _FUNCTIONS for found in root.findall(path))
+    root = etree.fromstring(text, PARSER)
+    addresses = tuple(address_of(found) for path in FUNCTIONS for found in root.findall(path))
     own = root.find(f"metadata/{_SERVER}")
     if own is None or not own.get("id"):
         return DomainFacts(None, 0, 0, (), addresses)
@@ -162,18 +124,8 @@ def parse_domain(text: str) -> DomainFacts:
         int(own.get("reboots", "0")),
         drivers,
         addresses,
-        *_taps(root),
+        *taps_of(root),
     )
-
-
-def _taps(root: Element) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return the ports of cards of a virtual switch, and those that show the guest no link."""
-    found = {
-        str(port.get("interfaceid")): card.find("link[@state='down']") is None
-        for card in root.findall(_TAP)
-        if (port := card.find(_PORT)) is not None
-    }
-    return tuple(found), frozenset(port_id for port_id, has_link in found.items() if not has_link)
 
 
 def _server(blueprint: Blueprint, generation: int) -> Element:
@@ -240,8 +192,8 @@ def _devices(blueprint: Blueprint) -> Element:
         )
     )
     devices.append(tag("memballoon", model="none"))
-    devices.extend(_cards(blueprint.server))
-    devices.extend(_hostdev(device) for device in blueprint.server.devices)
+    devices.extend(cards(blueprint.server))
+    devices.extend(hostdev(device) for device in blueprint.server.devices)
     return devices
 
 
@@ -262,97 +214,6 @@ def _disk(path: str, kind: str, target: str) -> Element:
         type="file",
         device="disk",
     )
-
-
-def _cards(server: ServerWanted) -> list[Element]:
-    """Return the network cards in the order in which the guest is to see them."""
-    places = {port_id: place for place, port_id in enumerate(server.cards)}
-
-    def place(card: NicWanted | TapWanted) -> int:
-        return places.get(card.port_id, len(places))
-
-    cards: list[NicWanted | TapWanted] = [*server.nics, *server.taps]
-    return [
-        _tap(card) if isinstance(card, TapWanted) else _card(card)
-        for card in sorted(cards, key=place)
-    ]
-
-
-def _tap(tap: TapWanted) -> Element:
-    """Return a card on a virtual switch; libvirt plugs it in, and out when the guest ends.
-
-    VLAN 0 makes it an access port for frames without a tag. Without a VLAN it would be a trunk, and
-    the guest would be on every network of the switch.
-
-    Source: ovs-vswitchd.conf.db(5), Port, vlan_mode and tag; libvirt ``virnetdevopenvswitch.c``.
-    """
-    card = tag(
-        "interface",
-        tag("mac", address=tap.mac),
-        tag("source", bridge=tap.bridge),
-        tag("vlan", tag("tag", id=str(tap.vlan))),
-        tag("virtualport", tag("parameters", interfaceid=tap.port_id), type="openvswitch"),
-        tag("model", type=tap.model),
-        type="bridge",
-    )
-    if tap.mtu != _USUAL_MTU:
-        card.append(tag("mtu", size=str(tap.mtu)))
-    if not tap.link:
-        card.append(tag("link", state="down"))
-    return card
-
-
-def _card(nic: NicWanted) -> Element:
-    """Return the VF as a network card; a whole PF has nobody who could set its MAC or VLAN."""
-    if nic.vf_index is None:
-        return _hostdev(nic.device)
-    card = tag(
-        "interface",
-        tag("mac", address=nic.mac),
-        tag("source", tag("address", type="pci", **_position(nic.device))),
-        type="hostdev",
-        managed=_managed(nic.device),
-    )
-    if nic.vlan:
-        card.append(tag("vlan", tag("tag", id=str(nic.vlan))))
-    return card
-
-
-def _hostdev(device: DeviceWanted) -> Element:
-    return tag(
-        "hostdev",
-        tag("source", tag("address", **_position(device))),
-        mode="subsystem",
-        type="pci",
-        managed=_managed(device),
-    )
-
-
-def _managed(device: DeviceWanted) -> str:
-    return "yes" if device.managed else "no"
-
-
-def _position(device: DeviceWanted) -> dict[str, str]:
-    return attributes_of(PciAddress.parse(device.address))
-
-
-def attributes_of(address: PciAddress) -> dict[str, str]:
-    """Spell a PCI address as an ``<address>`` has it."""
-    return {
-        "domain": f"0x{address.domain:04x}",
-        "bus": f"0x{address.bus:02x}",
-        "slot": f"0x{address.slot:02x}",
-        "function": f"0x{address.function:x}",
-    }
-
-
-def address_of(element: Element) -> PciAddress:
-    """Read an ``<address>``, whose numbers may be spelled in any way that libvirt takes."""
-
-    def number(name: str) -> int:
-        return int(element.get(name, "0"), 0)
-
-    return PciAddress(number("domain"), number("bus"), number("slot"), number("function"))
 
 
 def _one_line(text: str) -> str:

@@ -21,17 +21,14 @@ from lanekeeper.hypervisor.driver import (
     Stranger,
 )
 from lanekeeper.hypervisor.libvirt.capacity import read_capacity
+from lanekeeper.hypervisor.libvirt.card_xml import card_xml, function_xml, tap_xml, with_link
 from lanekeeper.hypervisor.libvirt.connection import Connection, error_code
 from lanekeeper.hypervisor.libvirt.domain_xml import (
     NAMESPACE,
     PREFIX,
     DomainFacts,
-    card_xml,
     domain_xml,
-    function_xml,
     parse_domain,
-    tap_xml,
-    with_link,
     with_metadata,
 )
 from lanekeeper.hypervisor.libvirt.qemu_img import backing_files, create_overlay

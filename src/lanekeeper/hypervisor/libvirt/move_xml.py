@@ -8,7 +8,7 @@ from lxml import etree
 
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.hypervisor.libvirt.domain_xml import address_of, attributes_of
+from lanekeeper.hypervisor.libvirt.card_xml import address_of, attributes_of
 
 _SOURCES = "devices/hostdev[@type='pci']/source/address"
 
