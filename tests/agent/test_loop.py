@@ -428,8 +428,8 @@ def test_settings_that_cannot_be_mended_are_told_and_keep_no_other_vf_waiting(
         until(lambda: card.vf_settings(at(PF), 1).vlan == 15, "the other VF is mended")
         problem = until(lambda: controller.state("sim-1").servers[0].problem, "the problem")
         assert problem == (
-            f"VF {vf(0).address} of the running guest has lost its vlan, and it cannot be set "
-            "again: firmware says no"
+            f"VF {vf(0).address} of the running guest has not the vlan that is wanted, and it "
+            "cannot be set: firmware says no"
         )
         told = len(controller.states[controller.host_ids["sim-1"]])
         again = msgspec.structs.replace(up, generation=2, mark="b")

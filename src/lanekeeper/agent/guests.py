@@ -214,8 +214,8 @@ def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
         unknown = set_and_check(shop.machine, address, nic, nic.settings())
     except Error as error:
         raise HostFault(
-            f"VF {address} of the running guest has lost its {', '.join(lost)}, and it cannot be "
-            f"set again: {error}",
+            f"VF {address} of the running guest has not the {', '.join(lost)} that is wanted, and "
+            f"it cannot be set: {error}",
             hint=error.hint,
         ) from error
     return {address: unknown}

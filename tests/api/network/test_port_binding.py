@@ -35,7 +35,8 @@ def a_port(client: Client, **more: Any) -> str:
 
 
 def bindings(client: Client, port_id: str, **query: str) -> list[dict[str, Any]]:
-    return client.get(f"/ports/{port_id}/bindings", **query)["bindings"]  # type: ignore[no-any-return]
+    found: list[dict[str, Any]] = client.get(f"/ports/{port_id}/bindings", **query)["bindings"]
+    return found
 
 
 def wanted(host: str, **more: Any) -> dict[str, Any]:

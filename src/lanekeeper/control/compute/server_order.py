@@ -57,8 +57,7 @@ class NewServer:
     """What a client says of a new server; its values have the right form already.
 
     Attributes:
-        networks: ``none`` and ``auto`` both give no card: what OpenStack would make by itself is a
-            port of a virtual switch, and no host has one.
+        networks: ``none`` and ``auto`` both give no card: no network is made by itself here.
         zone: ``ZONE``, ``ZONE:HOST`` or ``ZONE:HOST:NODE``.
         user_data: base64 of UTF-8 text, at most 64 KiB.
     """
