@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -108,9 +109,13 @@ class LinuxMachine:
         return read_interface(self._root, name, index)
 
     def set_interface(self, address: PciAddress, mac: str, mtu: int) -> None:
-        link = self._link(address)
-        self.links.set_address(*link, mac, mtu)
-        self.links.set_up(*link, True)
+        name, index = self.pci.interface(address)
+        label = f"{address} ({name})"
+        self.links.set_address(index, label, mac, mtu)
+        silence = str(self._root / "proc/sys/net/ipv6/conf" / name / "disable_ipv6")
+        if os.path.lexists(silence):
+            self._write(silence, "1\n")
+        self.links.set_up(index, label, True)
 
     def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         if not may_ask_ovs(self._root):

@@ -113,6 +113,8 @@ class Machine(Protocol):
     def set_interface(self, address: PciAddress, mac: str, mtu: int) -> None:
         """Give the function's interface a MAC and an MTU, and set it up.
 
+        It is a guest's then: the host gets no IPv6 address of its own from the guest's network.
+
         Raises:
             NotFound: it has none.
             HostFault: the kernel refused; a VF whose PF holds another MAC than its driver knows
