@@ -46,11 +46,11 @@ def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
             assert [one for one in verify(connection) if not one.notice] == []
 
 
-def boot(world: Fleet, *ports: PortRecord, **properties: str) -> ServerRecord:
+def boot(world: Fleet, *ports: PortRecord, model: str = "virtio") -> ServerRecord:
     asked = NewServer(
         name="s",
         flavor_id="m1",
-        image_id=world.image(**properties),
+        image_id=world.image(hw_vif_model=model),
         networks=[NicAsked(port_id=port.id) for port in ports] or "none",
     )
     (made,) = create_servers(world.site, MEMBER, asked)
@@ -96,15 +96,15 @@ def test_a_host_whose_driver_is_missing_says_so(world: Fleet) -> None:
 def test_its_guest_sees_the_model_that_the_image_says(world: Fleet) -> None:
     port = macvtap(world, world.network())
     with pytest.raises(Invalid, match="hw_vif_model='sn76477'"):
-        boot(world, port, hw_vif_model="sn76477")
-    boot(world, port, hw_vif_model="e1000")
+        boot(world, port, model="sn76477")
+    boot(world, port, model="e1000")
     assert cards(world)[port.id].macvtap == "e1000"
 
 
 def test_a_card_of_conventional_pci_is_not_plugged_into_a_guest_that_runs(world: Fleet) -> None:
     network_id = world.network()
     first = macvtap(world, network_id)
-    made = boot(world, first, hw_vif_model="e1000")
+    made = boot(world, first, model="e1000")
     world.report(made.id, "running")
     late = macvtap(world, network_id)
     with pytest.raises(Conflict, match="hw_vif_model=e1000, a card of conventional PCI"):

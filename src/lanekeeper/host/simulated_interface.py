@@ -34,10 +34,9 @@ class SimulatedInterfaces:
         index = self._index(pf, vf)
         home = vf / "net" / f"{uplinks[0]}v{index}"
         home.mkdir(parents=True, exist_ok=True)
-        taken = (self._root / "sys/class/net").glob("*/ifindex")
-        numbers = [int(path.read_text()) for path in taken]
         mac = kept_settings(self._root, pf.name, (index,))[index].mac or _made_up(pf, index)
-        values = {"ifindex": max(numbers, default=0) + 1, "address": mac, "mtu": 1500}
+        number = int(vf.name.replace(":", "").replace(".", ""), 16)  # ever the same, nobody else's
+        values = {"ifindex": number, "address": mac, "mtu": 1500}
         for attribute, value in {**values, "flags": "0x1002", "operstate": "down"}.items():
             (home / attribute).write_text(f"{value}\n")
         link = self._root / "sys/class/net" / home.name
