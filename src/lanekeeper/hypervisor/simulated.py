@@ -15,6 +15,7 @@ from threading import RLock
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_change import VfChange
@@ -334,7 +335,7 @@ def console_lines(record: Record, machine: Machine) -> list[str]:
 def _address_lines(drive: Mapping[str, str], cards: Mapping[str, str]) -> Iterator[str]:
     """Tell the addresses that the config drive gives to the cards, by MAC."""
     text = drive.get("openstack/latest/network_data.json", "{}")
-    network = msgspec.json.decode(text, type=_NetworkData)
+    network = typed.decode(text, _NetworkData)
     mac_by_link = {link.id: link.ethernet_mac_address for link in network.links}
     for one in network.networks:
         mac = mac_by_link.get(one.link, "")
@@ -368,4 +369,4 @@ def _functions(server: ServerWanted) -> tuple[_Function, ...]:
 def _load(path: Path) -> dict[str, Record]:
     if not path.exists():
         return {}
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, Record])
+    return typed.decode(path.read_bytes(), dict[str, Record])
