@@ -94,7 +94,10 @@ def test_an_order_takes_an_address_where_it_says_which_device_is_meant(shared: I
     finally:
         back = run(shared, "device", "release", address, "--host", "sim-2", "--json")
     assert json.loads(back.stdout)["reserved"] == ""
-    for verb in ("clean", "history"):
+    assert "--host HOST" in run(shared, "device", "show", address).stderr
+    shown = run(shared, "device", "show", address, "--host", "sim-2", "--json")
+    assert json.loads(shown.stdout)["id"] == json.loads(back.stdout)["id"]
+    for verb in ("clean", "history", "show"):
         nowhere = run(shared, "device", verb, "0000:99:00.0", "--host", "sim-1")
         assert nowhere.returncode == 1
         assert "no device of sim-1 is at 0000:99:00.0" in nowhere.stderr
@@ -107,9 +110,10 @@ def test_a_host_or_state_that_is_none_is_named_with_those_that_are(shared: Insta
     assert "there are sim-1, sim-2" in told.stderr
     told = run(shared, "device", "list", "--state", "free")
     assert (told.returncode, told.stdout) == (2, "")
-    known = "available, held, cleaning, quarantined, missing"
+    known = "available, held, cleaning, quarantined, unlisted, missing"
     assert f"error: state 'free' is none of {known}" in told.stderr
-    assert run(shared, "device", "list", "--state", "missing").returncode == 0
+    for state in ("missing", "unlisted"):
+        assert run(shared, "device", "list", "--state", state).returncode == 0
 
 
 @pytest.mark.parametrize("device", ["", "nope", "../hosts", "a/b", "%2e%2e"])

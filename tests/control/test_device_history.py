@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,15 +10,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet import ADMIN, PROJECT, Fleet, config, fleet
+from fleet import ADMIN, PROJECT, Fleet, config, fleet, pf_and_vfs
 from lanekeeper.api.lanekeeper.face import FACE
 from lanekeeper.config.tree import Own
+from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.device import clean_device, list_devices
-from lanekeeper.control.host.device_history import DeviceEvent, device_history
+from lanekeeper.control.host.device_history import DeviceEvent, actor_of, device_history
 from lanekeeper.control.host.device_reserve import release_device, retire_device
 from lanekeeper.control.host.host import report_state
 from lanekeeper.control.host.removal import remove_host
@@ -89,6 +91,41 @@ def test_a_devices_way_is_told_with_holder_steps_and_reasons(world: Fleet) -> No
     with pytest.raises(NotFound, match="no host is called 'h2'"):
         device_history(world.site, claimed.address, "h2")
     assert told(device_history(world.site, device_id, limit=1)) == ["returned"]
+
+
+def test_who_asked_is_told(world: Fleet) -> None:
+    server_id, device_id = held(world)
+    delete_server(world.site, dataclasses.replace(ADMIN, request_id="req-1"), server_id)
+    world.obey()
+    me = Caller(user_id="op", user_name="op", project_id="admins", request_id="req-2")
+    retire_device(world.site, device_id, actor_of(me))
+    release_device(world.site, device_id, actor_of(me))
+    found = {one.what: one.by for one in device_history(world.site, device_id)}
+    operator = {"user_id": "op", "project_id": "admins", "request_id": "req-2"}
+    assert found == {
+        "claimed": None,
+        "released": {"user_id": ADMIN.user_id, "project_id": PROJECT, "request_id": "req-1"},
+        "cleaned": None,
+        "retired": operator,
+        "returned": operator,
+    }
+
+
+def test_that_it_is_spent_is_an_event(world: Fleet) -> None:
+    """With the claim, or when an entry says so while a guest has it; once."""
+    one, other, *_ = pf_and_vfs("41", 3)[1:]
+    pf = pf_and_vfs("41", 0)[0]
+    once = [replace(vf, tags={"one_time_use": "true"}) for vf in (one, other)]
+    world.host("h9", [pf, once[0], other])
+    ids = {one.address: one.id for one in list_devices(world.site, "h9")}
+    picks = [Pick(ids[one.address], "r1"), Pick(ids[other.address], "r2")]
+    world.site.database.write(lambda c: claim_insert(c, "web", picks, world.hands()))
+    for _ in range(2):
+        world.host("h9", [pf, *once])
+    for vf in (one, other):
+        events = device_history(world.site, ids[vf.address])
+        assert told(events) == ["claimed", "spent"]
+        assert {event.holder for event in events} == {"web"}
 
 
 def test_what_is_taken_back_is_not_noted(world: Fleet) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fleet import Fleet, fleet, lab_devices
+from fleet import Fleet, fleet, lab_devices, pf_and_vfs
 from lanekeeper.control.host.device import Device, list_devices, show_device
 from lanekeeper.domain.errors import Invalid, NotFound
+from lanekeeper.store.device.device import devices_counted
+from lanekeeper.store.device.life import Pick, claim_insert
 from lanekeeper.store.tables import device
 
 PER_HOST = len(lab_devices())
@@ -54,6 +56,30 @@ def test_states_are_asked_of_the_database(world: Fleet) -> None:
     assert [found.id for found in list_devices(world.site, state="quarantined")] == [other.id]
     assert len(list_devices(world.site, "h1", "available")) == PER_HOST - 2
     assert list_devices(world.site, "h2", "missing") == []
+
+
+def test_what_no_entry_lists_any_more_is_not_missing(world: Fleet) -> None:
+    """It is told of in facts, at its address and with its ids; a held one is told so, too."""
+    still = {"0000:41:00.0": "8086:10c9", "0000:41:10.0": "8086:10ca", "0000:41:10.1": "8086:9999"}
+    world.host("h4", pf_and_vfs("41", 3))
+    held = next(one for one in list_devices(world.site, "h4") if one.address == "0000:41:10.0")
+    world.site.database.write(lambda c: claim_insert(c, "web", [Pick(held.id, "r")], world.hands()))
+    world.host("h4", (), unlisted=still)
+    found = {one.address: one.state for one in list_devices(world.site, "h4")}
+    assert found == {
+        "0000:41:00.0": "unlisted",
+        "0000:41:10.0": "unlisted",
+        "0000:41:10.1": "missing",  # another is in its place
+        "0000:41:10.2": "missing",
+    }
+    for state in ("unlisted", "missing"):
+        asked = list_devices(world.site, "h4", state)
+        assert [one.address for one in asked] == [at for at in found if found[at] == state]
+    assert list_devices(world.site, "h4", "held") == []
+    assert show_device(world.site, held.id).state == "unlisted"
+    with world.site.database.read() as connection:
+        counted = {row[2]: row[3] for row in devices_counted(connection) if row[0] == "h4"}
+    assert counted == {"unlisted": 1}
 
 
 def test_one_device_is_one_row(world: Fleet) -> None:

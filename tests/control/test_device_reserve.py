@@ -15,8 +15,8 @@ from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.control.compute.server_order import NewServer
-from lanekeeper.control.host.device import Device, list_devices
-from lanekeeper.control.host.device_reserve import release_device, retire_device
+from lanekeeper.control.host.device import Device, list_devices, show_device
+from lanekeeper.control.host.device_reserve import release_device, retire_device, retired_note
 from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.host.host import report_state
 from lanekeeper.control.host.removal import remove_host
@@ -220,6 +220,40 @@ def test_what_is_spent_is_so_after_it_was_retired(world: Fleet) -> None:
     assert release_device(world.site, device_id).reserved == "spent"
     assert release_device(world.site, device_id).reserved == ""  # asked for, in so many words
     assert boot(world, "fifth")[1] == "ACTIVE"
+
+
+def test_what_was_set_aside_is_so_after_it_was_retired(world: Fleet) -> None:
+    one, _ = vfs(world)
+    reserve(world, 1)
+    for _ in range(2):
+        assert retire_device(world.site, one.id).reserved == "retired, reserved"
+    assert "1 are free" not in boot(world, "web")[2]
+    with pytest.raises(Conflict, match="is retired"):
+        reserve(world, 0)
+    assert release_device(world.site, one.id).reserved == "reserved"
+    assert release_device(world.site, one.id).reserved == ""
+
+
+def test_what_is_spent_while_it_is_retired_is_both(world: Fleet) -> None:
+    plain = [msgspec.structs.replace(one, tags={}) for one in once()]
+    tell(world, plain)
+    boot(world, "web")
+    device_id = next(one.id for one in vfs(world) if one.holder)
+    retire_device(world.site, device_id)
+    tell(world, once())
+    assert show_device(world.site, device_id).reserved == "retired, spent"
+    assert release_device(world.site, device_id).reserved == "spent"
+
+
+def test_retiring_what_nobody_is_given_says_so(world: Fleet) -> None:
+    pf = next(one for one in list_devices(world.site, "h1") if one.pf_address is None)
+    vf, other = vfs(world)
+    assert retired_note(world.site, retire_device(world.site, vf.id)) == ""
+    note = retired_note(world.site, retire_device(world.site, pf.id))
+    assert "no entry of [pci] device_spec of h1 lists 0000:41:00.0" in note
+    assert f"Of its VFs 1 are listed and given to guests as before ({other.address})" in note
+    tell(world, [])
+    assert "does not tell of" in retired_note(world.site, retire_device(world.site, other.id))
 
 
 def test_what_is_kept_back_is_so_when_its_removed_host_returns(world: Fleet) -> None:

@@ -40,6 +40,7 @@ from lanekeeper.store.tables import (
     consumer,
     image,
     inventory,
+    network_rbac,
     port,
     server,
     subnet,
@@ -105,6 +106,25 @@ def test_a_server_with_a_port_holds_a_vf_an_amount_and_the_port(world: Fleet) ->
         "vf_num": 0,
     }
     assert bound.vif_details["vlan"] == "15"
+
+
+def test_a_network_that_is_shared_no_more_gets_no_port(world: Fleet) -> None:
+    """The share ends after the network was looked up: nothing is made, and nothing is left."""
+    network_id, is_over = world.network(), network_rbac.delete()
+    own = Flavor(id="m1", name="m1", vcpus=1, ram_mib=64, disk_gib=1)
+    create_flavor(world.site, own)
+
+    def ends() -> None:
+        world.site.database.write(lambda connection: connection.execute(is_over))
+
+    nics = (NicAsked(network_id=network_id),)
+    asked = NewServer(name="web", flavor_id="m1", image_id=world.image(), networks=nics)
+    with pytest.raises(Invalid, match=f"Network {network_id} could not be found"):
+        create_servers(meanwhile(world.site, ends), STRANGER, asked)
+    assert (used(world), standings(world)) == ({}, {"available": 14})
+    admin = replace(ADMIN, project_id=OTHER_PROJECT)
+    for caller in (MEMBER, admin):  # whose network it is; who sees all
+        assert create_servers(world.site, caller, asked)[0].fault is None
 
 
 def test_its_life_ends_with_nothing_left(world: Fleet) -> None:

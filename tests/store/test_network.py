@@ -260,7 +260,7 @@ def test_a_server_gets_its_ports_in_its_order_or_none(database: Database) -> Non
 
 def test_a_port_carries_what_a_server_needs_of_its_network(database: Database) -> None:
     port = add_port(database)
-    assert (port.physical_network, port.network_type, port.vlan) == ("physnet1", "vlan", 15)
+    assert (port.physical_network, port.vlan) == ("physnet1", 15)
     assert (port.network_name, port.mtu) == ("n", 1500)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import (
     Conflict,
     Error,
@@ -235,6 +236,6 @@ def _said(answer: httpx.Response) -> tuple[str, str]:
 def _decoded(answer: httpx.Response, kind: type[Any]) -> Any:
     _checked(answer)
     try:
-        return msgspec.json.decode(answer.content, type=kind)
+        return typed.decode(answer.content, kind)
     except msgspec.MsgspecError as error:
         raise HostFault(f"the controller's answer is no {kind.__name__}: {error}") from error

@@ -9,6 +9,7 @@ from threading import Lock
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host.machine import Machine
@@ -88,7 +89,7 @@ class DriverRecord:
     def _load(self) -> dict[str, GivenAway]:
         if not self._path.exists():
             return {}
-        return msgspec.json.decode(self._path.read_bytes(), type=dict[str, GivenAway])
+        return typed.decode(self._path.read_bytes(), dict[str, GivenAway])
 
     def _save(self, drivers: dict[str, GivenAway]) -> None:
         write_durably(self._path, msgspec.json.encode(drivers))

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from lanekeeper.agent.observe import View
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Error, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.machine import Machine
@@ -117,7 +118,7 @@ class SharedCards:
     def _load(self) -> frozenset[Entry]:
         if not self._path.exists():
             return frozenset()
-        told = msgspec.json.decode(self._path.read_bytes(), type=list[tuple[str, str]])
+        told = typed.decode(self._path.read_bytes(), list[tuple[str, str]])
         return frozenset((PciAddress.parse(pf), mac) for pf, mac in told)
 
     def _save(self, entries: set[Entry]) -> None:

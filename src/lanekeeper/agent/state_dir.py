@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.hypervisor.durable_file import write_durably
 from lanekeeper.protocol import Desired
@@ -102,7 +103,7 @@ class StateDir:
         """Raises Invalid when this host was never enrolled."""
         if not self._enrolled.exists():
             raise not_enrolled(self.path)
-        return msgspec.json.decode(self._enrolled.read_bytes(), type=Enrolled)
+        return typed.decode(self._enrolled.read_bytes(), Enrolled)
 
     def is_enrolled(self) -> bool:
         return self._enrolled.exists()
@@ -126,7 +127,7 @@ class StateDir:
         """Return what was ordered last; it is obeyed only once the controller confirms it."""
         if not self._desired.exists():
             return None
-        return msgspec.json.decode(self._desired.read_bytes(), type=Desired)
+        return typed.decode(self._desired.read_bytes(), Desired)
 
 
 def _unusable(path: Path, error: OSError) -> Invalid:

@@ -28,6 +28,7 @@ from lanekeeper.api.row import Call, Face, NoBody, Reply, Row, decode
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.committed import telling_what_is_stored
 from lanekeeper.control.site import Site
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Invalid, TooLarge, Unauthenticated
 
 log = structlog.get_logger("lanekeeper.api")
@@ -82,7 +83,7 @@ class _Operation:
     row: Row[Any]
     since: Microversion | None
     until: Microversion | None
-    decoder: msgspec.json.Decoder[Any]
+    decoder: typed.Decoder[Any]
 
     def has(self, version: Microversion) -> bool:
         return (self.since is None or self.since <= version) and (
@@ -164,7 +165,7 @@ def _operation(row: Row[Any]) -> _Operation:
         row,
         Microversion.parse(row.since) if row.since else None,
         Microversion.parse(row.until) if row.until else None,
-        msgspec.json.Decoder(row.accepts),
+        typed.decoder(row.accepts),
     )
 
 

@@ -18,6 +18,7 @@ from lanekeeper.api.faults import Envelope
 from lanekeeper.api.microversion import Microversion, Versions
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Forbidden, Invalid, Unauthenticated
 
 Body = TypeVar("Body")
@@ -202,7 +203,7 @@ _INTEGERS = range(-(2**63), 2**63)
 """What a database's integers hold; 2**63 has 19 digits."""
 
 
-def decode(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
+def decode(decoder: typed.Decoder[Any], raw: bytes) -> Any:
     """Read a JSON body strictly.
 
     Raises:
@@ -266,7 +267,7 @@ def _half_pair_place(raw: bytes) -> str:
 def _place(
     raw: bytes,
     is_bad: Callable[[object], bool],
-    read: Callable[[bytes], object] = msgspec.json.decode,
+    read: Callable[[bytes], object] = typed.decode,
 ) -> str:
     """Name the field with a bad value in the notation of msgspec's own messages, ``server.name``.
 

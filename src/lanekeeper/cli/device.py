@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import uuid
 from typing import Any
 
@@ -19,6 +20,7 @@ _ORDERS = {
     "release": "have a spent, reserved or retired device serve again",
     "retire": "take a device out until it is released; who holds it keeps it till then",
 }
+_AWAY = ("unlisted", "missing")
 _HOSTS_NAMED = 5
 _PAGE = 1000
 """Devices in one answer, where there are more."""
@@ -33,7 +35,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.add_argument(
         "--state",
         metavar="STATE",
-        help="in this state alone: available, held, cleaning, quarantined or missing",
+        help="in this state alone: available, held, cleaning, quarantined, unlisted or missing",
     )
     listing.add_argument(
         "--needs-attention",
@@ -44,7 +46,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(handler=run_list)
     show = verbs.add_parser("show", help="show one device")
-    show.add_argument("device", metavar="ID")
+    show.add_argument("device", metavar="ADDRESS|ID")
+    show.add_argument("--host", metavar="HOST", help="of an address: on this host")
     show.add_argument("--json", action="store_true", help="as JSON")
     show.set_defaults(handler=run_show)
     history = verbs.add_parser("history", help="who held a device, when, and how it was cleaned")
@@ -82,8 +85,9 @@ def run_list(parsed: argparse.Namespace) -> int:
 
 def run_show(parsed: argparse.Namespace) -> int:
     """Print all that is known of one device."""
-    path = _path_of(parsed.device)
-    _print(parsed, connect().get(path)["device"])
+    cloud = connect()
+    path = _path_of(_id_of(cloud, parsed.device, parsed.host))
+    _print(parsed, cloud.get(path)["device"])
     return exit_code.DONE
 
 
@@ -112,18 +116,22 @@ def history_text(events: list[dict[str, Any]]) -> str:
             one["address"],
             one["what"],
             one["holder_name"] or one["holder"] or "-",
+            (one["by"] or {}).get("user_id") or "-",
             "; ".join(filter(None, (one["detail"].get("reason"), *one["detail"].get("steps", ())))),
         )
         for one in events
     ]
-    return table(("at (UTC)", "host", "address", "what", "holder", "how"), rows)
+    return table(("at (UTC)", "host", "address", "what", "holder", "by", "how"), rows)
 
 
 def run_order(parsed: argparse.Namespace) -> int:
     """Have something done with one device, as ``_ORDERS`` says."""
     cloud = connect()
     path = _path_of(_id_of(cloud, parsed.device, parsed.host))
-    _print(parsed, cloud.post(f"{path}/{parsed.verb}")["device"])
+    answer = cloud.post(f"{path}/{parsed.verb}")
+    _print(parsed, answer["device"])
+    if note := answer.get("note"):
+        print(f"note: {note}", file=sys.stderr)
     return exit_code.DONE
 
 
@@ -139,7 +147,7 @@ def _id_of(cloud: Cloud, device: str, host: str | None) -> str:
         return device
     query = {"address": address} | ({"host": host} if host is not None else {})
     found: list[dict[str, Any]] = cloud.get(_PATH, **query)["devices"]
-    there = [one for one in found if one["state"] != "missing"] or found
+    there = [one for one in found if one["state"] not in _AWAY] or found
     if not there:
         where = f" of {host}" if host is not None else ""
         raise NotFound(f"no device{where} is at {address}", hint="lanekeeper device list")

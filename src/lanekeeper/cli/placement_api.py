@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Conflict, Forbidden, Invalid, Unauthenticated, Unavailable
 from lanekeeper.domain.placement.document import (
     ConsumerEntry,
@@ -101,7 +102,7 @@ class PlacementApi:
             uuid=listed["uuid"],
             name=listed["name"],
             parent=listed["parent_provider_uuid"],
-            inventories={name: msgspec.convert(one, InventoryEntry) for name, one in stock.items()},
+            inventories={name: typed.convert(one, InventoryEntry) for name, one in stock.items()},
             traits=frozenset(self.ask("GET", f"{path}/traits")["traits"]),
             aggregates=frozenset(self.ask("GET", f"{path}/aggregates")["aggregates"]),
         )

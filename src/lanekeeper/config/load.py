@@ -33,6 +33,7 @@ from lanekeeper.config.names import (
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.tree import Config, Cpus
 from lanekeeper.config.value import split_list
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.network.mapping import check_interfaces
 from lanekeeper.domain.network.vendor_list import parse_vendor_list
@@ -293,7 +294,7 @@ def convert(section: type[Section], name: str, option: Option, text: str) -> Any
 
 def _number(text: str, kind: type[int] | type[float], bounds: msgspec.Meta) -> int | float:
     try:
-        number: int | float = msgspec.convert(text, Annotated[kind, bounds], strict=False)
+        number: int | float = typed.convert(text, Annotated[kind, bounds], strict=False)
     except msgspec.ValidationError as error:
         what = "a whole number" if kind is int else "a number"
         raise Invalid(f"{text[:80]!r} is not {what} {bounds_in_words(bounds)}") from error

@@ -12,6 +12,7 @@ import msgspec
 
 from lanekeeper.config.option import Option, Section
 from lanekeeper.config.tree import Config
+from lanekeeper.domain import typed
 
 LIKENESS = 0.8  # of difflib; 1 is equal
 OWN_SECTIONS = frozenset({"lanekeeper", "health"})
@@ -52,7 +53,7 @@ def sections() -> Mapping[str, type[Section]]:
 def openstack_options() -> Mapping[str, frozenset[str]]:
     """Return OpenStack's keys by section, in lower case; see ``scripts/openstack_options.py``."""
     data = resources.files("lanekeeper").joinpath("data/openstack_options.json").read_bytes()
-    document: dict[str, Any] = msgspec.json.decode(data)
+    document: dict[str, Any] = typed.decode(data)
     return {section: frozenset(keys) for section, keys in document["options"].items()}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.host.program import answer
 
@@ -19,7 +20,7 @@ def read_altnames(root: Path) -> dict[str, tuple[str, ...]]:
     if not text:
         return {}
     try:
-        links = msgspec.json.decode(text, type=list[dict[str, Any]])
+        links = typed.decode(text, list[dict[str, Any]])
     except msgspec.DecodeError as error:
         raise HostFault(f"{QUESTION} said what is no JSON of ip: {error}") from error
     return {

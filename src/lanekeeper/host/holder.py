@@ -78,8 +78,10 @@ def decode_holders(text: bytes) -> Holders:
     """Raises HostFault: *text* is not what ``encode_holders`` writes."""
     import msgspec  # only captures have this
 
+    from lanekeeper.domain import typed
+
     try:
-        found = msgspec.json.decode(text, type=dict[str, Holder])
+        found = typed.decode(text, dict[str, Holder])
         return {PciAddress.parse(address): holder for address, holder in found.items()}
     except (msgspec.MsgspecError, Invalid) as error:
         raise HostFault(f"/{CAPTURED} makes no sense: {error}") from error

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from lanekeeper import crash
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.action import Change, Passing, WriteFile
 from lanekeeper.domain.hostplan.persistence import CHANGES
@@ -186,7 +187,7 @@ class Journal:
     def read_marks(self, lines: Sequence[bytes]) -> None:
         """Follow what was noted. Raises MsgspecError, IndexError."""
         for line in lines:
-            self._take(msgspec.json.decode(line, type=_StepMark | _CourseMark))
+            self._take(typed.decode(line, _StepMark | _CourseMark))
 
 
 def thin(directory: Path, boot: str) -> None:
@@ -326,7 +327,7 @@ def load(path: Path) -> Journal:
     whole, end, _ = data.rpartition(b"\n")
     first, *marks = whole.split(b"\n")
     try:
-        head = msgspec.json.decode(first, type=Head)
+        head = typed.decode(first, Head)
         journal = Journal(path, head, len(whole + end))
         journal.read_marks(marks)
     except (msgspec.MsgspecError, IndexError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import HostFault, Invalid
 from lanekeeper.domain.hostplan.offload import Offload, Ovs
 from lanekeeper.domain.hostplan.survey import version_numbers
@@ -153,7 +154,7 @@ def _json(text: str | None, what: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        return msgspec.json.decode(text, type=dict[str, dict[str, dict[str, Any]]])
+        return typed.decode(text, dict[str, dict[str, dict[str, Any]]])
     except msgspec.DecodeError as error:
         raise HostFault(f"{what} said what is no JSON of devlink: {error}") from error
 

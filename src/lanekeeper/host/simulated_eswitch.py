@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.host.attribute import read_text
 from lanekeeper.host.program import DIRECTORY
@@ -113,7 +114,7 @@ class SimulatedEswitch:
 
     def _ports(self) -> dict[str, Any]:
         text = read_text(str(self._ports_file))
-        return msgspec.json.decode(text, type=dict[str, dict[str, Any]])["port"] if text else {}
+        return typed.decode(text, dict[str, dict[str, Any]])["port"] if text else {}
 
     def _write_ports(self, ports: dict[str, Any]) -> None:
         if ports:

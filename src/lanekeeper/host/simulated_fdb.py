@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.fdb import Fdb
 
@@ -22,7 +23,7 @@ class SimulatedFdb(Fdb):
         if not path.exists():
             return frozenset()
         with refusals(f"read {path}"):
-            return msgspec.json.decode(path.read_bytes(), type=frozenset[str])
+            return typed.decode(path.read_bytes(), frozenset[str])
 
     def add(self, ifindex: int, label: str, mac: str) -> None:
         self._write(ifindex, self.read(ifindex, label) | {mac})

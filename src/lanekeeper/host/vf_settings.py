@@ -89,9 +89,9 @@ def forget_settings(root: Path, pf: str, index: int) -> None:
 
 
 def _decode(text: bytes) -> VfSettings:
-    import msgspec
+    from lanekeeper.domain import typed
 
-    return msgspec.json.decode(text, type=VfSettings)
+    return typed.decode(text, VfSettings)
 
 
 def _captured(root: Path) -> Settings:
@@ -100,8 +100,10 @@ def _captured(root: Path) -> Settings:
         return {}
     import msgspec  # only captures have this
 
+    from lanekeeper.domain import typed
+
     try:
-        told = msgspec.json.decode(text, type=dict[str, dict[int, VfSettings]])
+        told = typed.decode(text, dict[str, dict[int, VfSettings]])
         return {PciAddress.parse(pf): found for pf, found in told.items()}
     except (msgspec.MsgspecError, Invalid) as error:
         raise HostFault(f"/{CAPTURED} makes no sense: {error}") from error

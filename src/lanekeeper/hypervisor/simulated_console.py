@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.simulated_guest import Record, functions_of
 
@@ -48,7 +49,7 @@ def console_lines(record: Record, machine: Machine) -> list[str]:
 def _address_lines(drive: Mapping[str, str], cards: Mapping[str, str]) -> Iterator[str]:
     """Tell the addresses that the config drive gives to the cards, by MAC."""
     text = drive.get("openstack/latest/network_data.json", "{}")
-    network = msgspec.json.decode(text, type=_NetworkData)
+    network = typed.decode(text, _NetworkData)
     mac_by_link = {link.id: link.ethernet_mac_address for link in network.links}
     for one in network.networks:
         mac = mac_by_link.get(one.link, "")

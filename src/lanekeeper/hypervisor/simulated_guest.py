@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.hypervisor.driver import Guest, HeldDevice, Power
@@ -75,4 +76,4 @@ def load(path: Path) -> dict[str, Record]:
     """Read the file of the guests; none for no file."""
     if not path.exists():
         return {}
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, Record])
+    return typed.decode(path.read_bytes(), dict[str, Record])

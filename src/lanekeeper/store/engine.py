@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
 
-import msgspec
 import psycopg
 import sqlalchemy as sa
 from psycopg.abc import PQGen
@@ -18,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from lanekeeper.clock import monotonic
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Invalid, Unavailable
 
 RV = TypeVar("RV")
@@ -40,7 +40,7 @@ _PRAGMAS = (
     f"busy_timeout = {BUSY_S * 1000:.0f}",
 )
 _COMMON: dict[str, Any] = {
-    "json_deserializer": msgspec.json.decode,
+    "json_deserializer": typed.decode,
     "hide_parameters": True,  # an error's text goes to the log; parameters hold hashes and secrets
 }
 # A peer that vanished without a word is noticed after 10 + 3 * 5 s, also where nothing is sent.

@@ -149,6 +149,42 @@ def test_hole_17_an_unknown_alias_is_refused_at_the_flavor(world: Fleet, http: T
 
 
 @pytest.mark.parametrize("version", ["2.1", "2.85", "2.86"])
+def test_a_misspelt_spec_of_ours_is_refused_at_the_flavor(
+    world: Fleet, http: TestClient, version: str
+) -> None:
+    path = f"{URL}/flavors/{make_flavor(http)}/os-extra_specs"
+    old = world.client(FACE, version=version)
+    for key, value, said in (
+        ("lanekeeper:pci_root", "required", "did you mean lanekeeper:pcie_root?"),
+        ("Lanekeeper:pcie_root", "required", "did you mean lanekeeper:pcie_root?"),
+        ("lanekeeper:devices_only", "true", "metadata of a host aggregate"),
+        ("lanekeeper:pcie_root", "same", "none of any, preferred, required"),
+    ):
+        for answer in (
+            old.post(path, json={"extra_specs": {key: value, "a:b": "1"}}),
+            old.put(f"{path}/{key}", json={key: value}),
+        ):
+            assert answer.status_code == 400
+            assert said in answer.json()["badRequest"]["message"]
+    assert http.get(path).json()["extra_specs"] == {}
+    assert old.put(
+        f"{path}/lanekeeper:pcie_root", json={"lanekeeper:pcie_root": "required"}
+    ).is_success
+
+
+def test_misspelt_metadata_of_ours_is_refused_at_the_aggregate(http: TestClient) -> None:
+    made = http.post(f"{URL}/os-aggregates", json={"aggregate": {"name": "apart"}}).json()
+    path = f"{URL}/os-aggregates/{made['aggregate']['id']}/action"
+    answer = http.post(
+        path, json={"set_metadata": {"metadata": {"lanekeeper:device_only": "true"}}}
+    )
+    assert answer.status_code == 400
+    assert "did you mean lanekeeper:devices_only?" in answer.json()["badRequest"]["message"]
+    gone = {"set_metadata": {"metadata": {"lanekeeper:device_only": None}}}
+    assert http.post(path, json=gone).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.85", "2.86"])
 @pytest.mark.parametrize(
     "text",
     ["a1", "a1:", "a1:x", "a1:-1", "a1:1_0", "a1:1000000000", "a1:1,", "a1:1:2", "", "a1: 2"],

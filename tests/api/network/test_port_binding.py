@@ -112,6 +112,12 @@ def test_rivals_for_one_host_get_one_binding(two: World) -> None:
     assert sorted(reply.status_code for reply in replies) == [201, 409, 409, 409]
 
 
+def test_a_binding_is_of_the_ports_kind_where_none_is_said(one: World, admin: Client) -> None:
+    one.another_host("h2")
+    made = admin.post(f"/ports/{a_port(admin)}/bindings", {"binding": {"host": "h2"}})
+    assert (made["vnic_type"], made["vif_type"]) == ("direct", "hw_veb")
+
+
 @pytest.fixture
 def port_id(one: World, admin: Client) -> str:
     one.another_host("h2")

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from api.network_site import Client, World
+from statements import statements
 
 KEYS = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
@@ -164,3 +165,15 @@ def test_segments_are_admins_to_see(one: World) -> None:
     assert one.client("member").refused("GET", "/segments", 403)[0] == "PolicyNotAuthorized"
     kind, message = one.client("member").refused("DELETE", "/segments/x", 403)
     assert (kind, "delete_segment" in message) == ("PolicyNotAuthorized", True)
+
+
+def test_one_segment_is_read_with_its_network_alone(one: World, admin: Client) -> None:
+    for vlan in (15, 16):
+        admin.network(vlan)
+    shown = admin.get("/segments")["segments"]
+    with statements() as said:
+        found = admin.get(f"/segments/{shown[0]['id']}")["segment"]
+    assert found == shown[0]
+    others = [one["network_id"] for one in shown if one["network_id"] != found["network_id"]]
+    assert others
+    assert not [one for one in said if any(other in repr(one.values) for other in others)]

@@ -6,8 +6,12 @@ from typing import Any
 
 from lanekeeper.api.row import ADMIN, Call, Policy, Row
 from lanekeeper.control.host.device import PAGE, Device, clean_device, list_devices, show_device
-from lanekeeper.control.host.device_history import DeviceEvent, device_history
-from lanekeeper.control.host.device_reserve import release_device, retire_device
+from lanekeeper.control.host.device_history import DeviceEvent, actor_of, device_history
+from lanekeeper.control.host.device_reserve import (
+    release_device,
+    retire_device,
+    retired_note,
+)
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.device import DeviceState
 
@@ -54,17 +58,23 @@ def show(call: Call[None]) -> dict[str, object]:
 
 def clean(call: Call[None]) -> dict[str, object]:
     """Have a quarantined device cleaned once more."""
-    return {"device": _view(clean_device(call.site, call.path["device_id"]))}
+    return {"device": _view(clean_device(call.site, call.path["device_id"], actor_of(call.caller)))}
 
 
 def release(call: Call[None]) -> dict[str, object]:
     """Have a device that is spent, reserved or retired serve again; 409 until it is clean."""
-    return {"device": _view(release_device(call.site, call.path["device_id"]))}
+    return {
+        "device": _view(release_device(call.site, call.path["device_id"], actor_of(call.caller)))
+    }
 
 
 def retire(call: Call[None]) -> dict[str, object]:
-    """Take a device out until it is released; who holds it keeps it till then."""
-    return {"device": _view(retire_device(call.site, call.path["device_id"]))}
+    """Take a device out until it is released; who holds it keeps it till then.
+
+    ``note`` says what that does not do, where it keeps nothing back now.
+    """
+    device = retire_device(call.site, call.path["device_id"], actor_of(call.caller))
+    return {"device": _view(device), "note": retired_note(call.site, device)}
 
 
 def history(call: Call[None]) -> dict[str, object]:

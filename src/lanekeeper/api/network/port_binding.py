@@ -20,17 +20,17 @@ from lanekeeper.control.network.port_binding import (
     update_binding,
 )
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.network.port import PortRecord, VifType, VnicType
+from lanekeeper.domain.network.port import PortRecord, VifType
 from lanekeeper.domain.network.port_binding import BindingChange, PortBinding
 
 _ATTRIBUTES = frozenset({"host", "vif_type", "vif_details", "vnic_type", "profile", "status"})
 
 
 class BindingFields(Strict, frozen=True):
-    """A new binding. ``project_id`` is the port's, whatever is said."""
+    """A new binding. ``project_id`` is the port's, whatever is said; so is an absent vnic type."""
 
     host: Text
-    vnic_type: Text = VnicType.NORMAL
+    vnic_type: Text | None = None
     profile: dict[str, Any] | None = None
     project_id: Text | None = None
 
@@ -90,12 +90,11 @@ def show(call: Call[None]) -> View:
 def create(call: Call[CreateBinding]) -> View:
     """Create a binding of a port on a host where it may go."""
     body = call.body.binding
-    wanted = PortBinding(
-        host_name=_host(body.host),
-        vnic_type=vnic_type_of(body.vnic_type, "vnic_type"),
+    said = BindingChange(
+        vnic_type=None if body.vnic_type is None else vnic_type_of(body.vnic_type, "vnic_type"),
         profile=profile_of(body.profile, "profile"),
     )
-    made = create_binding(call.site, call.caller, call.path["id"], wanted)
+    made = create_binding(call.site, call.caller, call.path["id"], _host(body.host), said)
     return {"binding": view(*made)}
 
 

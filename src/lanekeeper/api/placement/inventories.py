@@ -17,6 +17,7 @@ from lanekeeper.api.placement.views import (
     rule,
 )
 from lanekeeper.api.row import Call, Reply, Row
+from lanekeeper.control.host.device_history import actor_of
 from lanekeeper.control.placement.inventory import (
     add_inventory,
     change_inventory,
@@ -94,7 +95,9 @@ def replace(call: Call[bytes]) -> Reply:
     wanted = {
         name: _checked(call, name, one, "update") for name, one in body["inventories"].items()
     }
-    generation = put_inventories(call.site, call.path["id"], int(body[GENERATION]), wanted)
+    generation = put_inventories(
+        call.site, call.path["id"], int(body[GENERATION]), wanted, by=actor_of(call.caller)
+    )
     answer = {
         "inventories": {name: inventory_view(record) for name, record in wanted.items()},
         GENERATION: generation,
@@ -129,7 +132,9 @@ def update(call: Call[bytes]) -> Reply:
     body, name = _ONE_FORM.read(call.body), call.path["resource_class"]
     check_generation(provider, int(body[GENERATION]))
     record = _checked(call, name, body, "update")
-    generation = change_inventory(call.site, call.path["id"], int(body[GENERATION]), name, record)
+    generation = change_inventory(
+        call.site, call.path["id"], int(body[GENERATION]), name, record, by=actor_of(call.caller)
+    )
     return _one(call, record, generation)
 
 

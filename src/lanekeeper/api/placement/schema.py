@@ -15,6 +15,7 @@ import msgspec
 from jsonschema.exceptions import best_match
 
 from lanekeeper.api.row import refuse_nul
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.inventory import INT_MAX, RATIO_MAX
 
@@ -71,7 +72,7 @@ class Form:
         """
         refuse_nul(raw)
         try:
-            value = msgspec.json.decode(raw)
+            value = typed.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Invalid(f"Malformed JSON: {error}") from error
         except RecursionError as error:

@@ -18,6 +18,7 @@ from lanekeeper.domain.compute.aggregate import (
     ZONE_KEY,
     Aggregate,
     check_devices_only,
+    check_own,
 )
 from lanekeeper.domain.errors import Conflict, NotFound
 from lanekeeper.domain.scheduling.host import DEFAULT_ZONE
@@ -69,8 +70,10 @@ def update_aggregate(
         NotFound: there is none.
         Conflict: another has the name, a host would be in two availability zones, or one that has
             servers would change its zone.
-        Invalid: a value of DEVICES_ONLY_KEY that is neither true nor false.
+        Invalid: a key that is none of ours, or a value of DEVICES_ONLY_KEY that is neither true nor
+            false.
     """
+    check_own(metadata)
     check_devices_only(metadata.get(DEVICES_ONLY_KEY) or "false")
 
     def work(connection: sa.Connection) -> Aggregate:

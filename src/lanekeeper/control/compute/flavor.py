@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
-from lanekeeper.domain.compute.extra_spec import check_spelling, check_values
+from lanekeeper.domain.compute.extra_spec import check_own, check_spelling, check_values
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.card import VNIC_TYPE_SPEC, parse_made
@@ -116,16 +116,17 @@ def set_specs(
 ) -> Mapping[str, str]:
     """Merge *specs* into a flavor's; *validated* checks the values too, as from 2.86 on.
 
-    What asks for devices or ports is checked in any case: Nova finds an alias that is not defined,
-    or of which something else than a count is asked, when somebody wants a server, maybe much
-    later.
+    What is ours alone, and what asks for devices or ports, is checked in any case: Nova finds an
+    alias that is not defined, or of which something else than a count is asked, when somebody wants
+    a server, maybe much later.
 
     Raises:
-        Invalid: a key or a value cannot be, or it names an alias that is not defined, or a vnic
-            type that no host carries.
+        Invalid: a key or a value cannot be, nothing of ours is called so, or it names an alias that
+            is not defined, or a vnic type that no host carries.
         NotFound: there is no such flavor.
     """
     check_spelling(specs)
+    check_own(specs)
     if validated:
         check_values(specs)
     flavor_requests(site.config.pci.alias, specs.get(ALIAS_SPEC))

@@ -53,6 +53,7 @@ class Nic:
         physical_networks: those on any of which it would be right.
         need: the device that it is; None for a card of a virtual switch.
         port: None where one of *vnic_type* is made on *network* when the host is known.
+        is_guest: whether nothing but the network's being shared lets its project in.
         rules: of the QoS policy that the port has, or gets from its network.
     """
 
@@ -62,6 +63,7 @@ class Nic:
     rules: tuple[QosRule, ...] = ()
     port: PortRecord | None = None
     network: NetworkRecord | None = None
+    is_guest: bool = False
     fixed_ip: str | None = None
     tag: str = ""
 
@@ -148,7 +150,7 @@ def _nic_on_network(
     everybody = None if caller.is_admin else caller.project_id
     network = network_show(connection, network_id, project_id=everybody)
     if network is None:
-        raise Invalid(f"Network {network_id[:80]} could not be found.")
+        raise network_missing(network_id)
     if asked.fixed_ip and not network.subnets:
         raise Invalid(f"Network {network.id} has no subnet, so it has no address to give")
     policy_id = network.qos_policy_id
@@ -172,9 +174,14 @@ def _nic_on_network(
         vnic_type=vnic_type,
         rules=tuple(rules),
         network=network,
+        is_guest=everybody not in (None, network.project_id) and not network.external,
         fixed_ip=asked.fixed_ip,
         tag=asked.tag,
     )
+
+
+def network_missing(network_id: str) -> Invalid:
+    return Invalid(f"Network {network_id[:80]} could not be found.")
 
 
 def _need(

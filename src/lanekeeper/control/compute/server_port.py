@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lanekeeper.control.compute.server_nic import Nic
+from lanekeeper.control.compute.server_nic import Nic, network_missing
 from lanekeeper.control.compute.server_unit import requests_in_hand
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.bandwidth import allocation_of
@@ -41,12 +41,18 @@ def port_of(
     groups: tuple[str, ...] | None,
     now: datetime,
 ) -> PortRecord:
-    """The port of a card; one is made where only a network was named."""
+    """The port of a card; one is made where only a network was named.
+
+    Raises:
+        Invalid: its network is shared no more, as if it had not been when it was named.
+    """
     if nic.port is not None:
         return nic.port
     assert nic.network is not None, "a card has a port or a network"
-    if nic.network.project_id != project_id:
-        rbac_hold(connection, nic.network.id, project_id)  # a network that is shared stays so
+    if nic.network.project_id != project_id:  # a network that is shared stays so
+        is_shared = rbac_hold(connection, nic.network.id, project_id)
+        if nic.is_guest and not is_shared:
+            raise network_missing(nic.network.id)
     return port_create_for_server(
         connection,
         nic.network.id,

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-import msgspec
-
 from lanekeeper.control.site import Site
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan import observed
 from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
@@ -53,7 +52,7 @@ def supposed_fleet(
             raise Invalid(f"no host is called {name[:80]!r}", hint="openstack hypervisor list")
     with site.database.read() as connection:
         told = {
-            one.id: msgspec.convert(one.facts, HostFacts)
+            one.id: typed.convert(one.facts, HostFacts)
             for one in hosts_told(connection)
             if one.facts
         }

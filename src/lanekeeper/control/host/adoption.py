@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
@@ -31,6 +30,7 @@ from lanekeeper.control.host.host import parse_stamp
 from lanekeeper.control.host.standing import why_silent
 from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.site import Site
+from lanekeeper.domain import typed
 from lanekeeper.domain.compute.server import PowerState, VmState, Wanted
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.port import VifType
@@ -143,7 +143,7 @@ def _told(site: Site, connection: sa.Connection, record: HostRecord) -> HostStat
         record.seen_at, site.clock(), site.config.lanekeeper.agent_down_s
     ):
         raise why_silent(record)
-    return msgspec.convert(plain, HostState)
+    return typed.convert(plain, HostState)
 
 
 @dataclass(slots=True)
@@ -278,7 +278,7 @@ class _Reading:
         )
         allocation_take(self.connection, guest.id, here.id, memo["amounts"])
         # A memo from before there were cells tells of none.
-        seats = msgspec.convert(memo.get("seats", []), tuple[Seat, ...], str_keys=True)
+        seats = typed.convert(memo.get("seats", []), tuple[Seat, ...], str_keys=True)
         cells_claim(self.connection, guest.id, here.id, seats)
         claim_adopt(self.connection, guest.id, picks, self.now)
         facts = device_facts(self.connection, [pick.device_id for pick in picks])
@@ -328,7 +328,7 @@ class _Reading:
 def _memo_of(guest: ServerState) -> dict[str, Any]:
     if not guest.memo:
         raise Conflict("its host keeps nothing of it but the guest itself")
-    memo: dict[str, Any] = msgspec.json.decode(guest.memo.encode(), type=dict[str, Any])
+    memo: dict[str, Any] = typed.decode(guest.memo.encode(), dict[str, Any])
     if memo["server"]["id"] != guest.id:
         raise Conflict(f"what its host keeps of it is of server {memo['server']['id']}")
     return memo

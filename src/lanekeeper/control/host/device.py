@@ -16,13 +16,15 @@ from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.domain.pci.health import Action, Course, Signal
 from lanekeeper.store.device.device import device_host
 from lanekeeper.store.device.health import health_raised
+from lanekeeper.store.device.history import Actor
 from lanekeeper.store.device.life import device_clean_again
 from lanekeeper.store.device.listing import DeviceFilter, device_rows
+from lanekeeper.store.device.presence import MISSING, UNLISTED
 from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.host.host import host_list
 
-MISSING = "missing"
-STATES = (*DeviceState, MISSING)
+_AWAY = (UNLISTED, MISSING)
+STATES = (*DeviceState, *_AWAY)
 _HOSTS_NAMED = 10
 _WORDS = {
     (Action.WARN, True): "a warning",
@@ -39,7 +41,8 @@ class Device:
     """One function of a host, and the server that holds it.
 
     Attributes:
-        state: available, held, cleaning, quarantined; ``missing`` when its host shows it no more.
+        state: available, held, cleaning, quarantined; ``missing`` when its host shows it no more,
+            ``unlisted`` when it is there and no entry of device_spec lists it any more.
         state_reason: why it is quarantined.
         slot: the physical slot of its card, as the chassis numbers them.
         moved_from: its address before it was told at this one, since *moved_at*.
@@ -106,8 +109,8 @@ def list_devices(
     wanted = DeviceFilter(
         host_name=host_name,
         address=None if address is None else str(PciAddress.parse(address)),
-        state=None if state == MISSING else state,
-        present=None if state is None else state != MISSING,
+        state=None if state in _AWAY else state,
+        away=None if state is None else state if state in _AWAY else "",
         waiting=waiting,
         after=after,
         limit=limit,
@@ -148,8 +151,8 @@ def show_device(site: Site, device_id: str) -> Device:
     raise NotFound(f"no device has the id {device_id[:80]}")
 
 
-def clean_device(site: Site, device_id: str) -> Device:
-    """Have a quarantined device cleaned once more.
+def clean_device(site: Site, device_id: str, by: Actor | None = None) -> Device:
+    """Have a quarantined device cleaned once more, as somebody asks.
 
     Raises:
         NotFound: no device has this id.
@@ -161,7 +164,7 @@ def clean_device(site: Site, device_id: str) -> Device:
         home = device_host(connection, device_id)
         if home is not None:
             host_lock(connection, home)
-        host_id = device_clean_again(connection, device_id, now)
+        host_id = device_clean_again(connection, device_id, now, by)
         if host_id is not None:
             desired_touch(connection, host_id)
         return host_id
@@ -199,7 +202,7 @@ def _device(row: sa.RowMapping, health: Sequence[str]) -> Device:
         product_id=row["product_id"],
         dev_type=row["dev_type"],
         listed=row["listed"],
-        state=row["state"] if row["present"] else MISSING,
+        state=row["away"] or row["state"],
         state_reason=row["state_reason"],
         state_at=row["state_at"],
         pf_address=row["pf_address"],

@@ -10,14 +10,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.device import check_host
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.store.device.history import history_list
+from lanekeeper.store.device.history import Actor, history_list
 from lanekeeper.store.device.listing import DeviceFilter, device_rows
 
 LONGEST = 1000
+
+
+def actor_of(caller: Caller) -> Actor:
+    """What a device's history says of *caller*."""
+    return Actor(caller.user_id, caller.project_id, caller.request_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +31,11 @@ class DeviceEvent:
     """One thing that became of a device.
 
     Attributes:
-        what: claimed, released, cleaning asked for, cleaned, quarantined, reserved, retired or
-            returned.
+        what: claimed, spent, released, cleaning asked for, cleaned, quarantined, reserved, retired
+            or returned.
         host: its name; None of one that was removed.
         holder, holder_name: the server's id and name where it was claimed or released.
+        by: ``user_id``, ``project_id`` and ``request_id`` of who asked for it, where somebody did.
         detail: of a cleaning its round, steps, seconds and, where it failed, the reason.
     """
 
@@ -40,6 +47,7 @@ class DeviceEvent:
     holder: str | None = None
     holder_name: str | None = None
     project_id: str | None = None
+    by: Mapping[str, str | None] | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -72,7 +80,8 @@ def device_history(
             holder=row["consumer_id"],
             holder_name=row["holder_name"],
             project_id=row["project_id"],
-            detail=row["detail"],
+            by=row["detail"].get("by"),
+            detail={key: value for key, value in row["detail"].items() if key != "by"},
         )
         for row in rows
     ]

@@ -20,8 +20,9 @@ from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause
 from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.device.device import device_host
-from lanekeeper.store.device.history import What
-from lanekeeper.store.device.listing import DeviceFilter, device_rows
+from lanekeeper.store.device.history import Actor, What
+from lanekeeper.store.device.listing import DeviceFilter, device_rows, vfs_given
+from lanekeeper.store.device.presence import MISSING, UNLISTED
 from lanekeeper.store.device.reserve import reserve_set
 from lanekeeper.store.device.unit import unit_mates
 from lanekeeper.store.host.desired import host_lock
@@ -33,11 +34,11 @@ NOT_BACK = "lanekeeper.device.not_back"
 _NAMED = 3
 
 
-def release_device(site: Site, device_id: str) -> Device:
+def release_device(site: Site, device_id: str, by: Actor | None = None) -> Device:
     """Have a device that is spent, set aside or retired serve again, and what belongs with it.
 
-    One that is retired is so no more, whatever its state; if it was spent before, it is again, and
-    returns when that is asked for, too.
+    One that is retired is so no more, whatever its state; if it was spent or set aside before, it
+    is again, and returns when that is asked for, too.
 
     Raises:
         NotFound: no device has this id.
@@ -62,10 +63,10 @@ def release_device(site: Site, device_id: str) -> Device:
         retired = {id_: one for id_, one in before.items() if one.is_retired}
         return {id_: one.released for id_, one in (retired or before).items()}
 
-    return _change(site, device_id, released, What.RETURNED, check)
+    return _change(site, device_id, released, What.RETURNED, check, by=by)
 
 
-def retire_device(site: Site, device_id: str) -> Device:
+def retire_device(site: Site, device_id: str, by: Actor | None = None) -> Device:
     """Take a device out, and what belongs with it, until it is released. A holder keeps it so long.
 
     Raises:
@@ -75,7 +76,34 @@ def retire_device(site: Site, device_id: str) -> Device:
     def retired(rows: Sequence[sa.RowMapping]) -> Mapping[str, Reserve]:
         return {row["id"]: Reserve(row["reserved"]).retired for row in rows}
 
-    return _change(site, device_id, retired, What.RETIRED, lambda _: None)
+    return _change(site, device_id, retired, What.RETIRED, lambda _: None, by=by)
+
+
+def retired_note(site: Site, one: Device) -> str:
+    """What retiring *one* does not do: nothing is kept back that is nobody's to have; empty else.
+
+    The VFs of a PF are devices of their own.
+    """
+    if one.listed and one.state not in (UNLISTED, MISSING):
+        return ""
+    if one.state == MISSING:
+        return (
+            f"{one.host} does not tell of {one.address} now, so no guest can be given it; it is "
+            "retired when it is back"
+        )
+    nobodys = (
+        f"no entry of [pci] device_spec of {one.host} lists {one.address}, so no guest can be "
+        "given it; it is retired when one lists it again"
+    )
+    with site.database.read() as connection:
+        vfs = vfs_given(connection, one.id)
+    if not vfs:
+        return nobodys
+    return (
+        f"{nobodys}. Of its VFs {len(vfs)} are listed and given to guests as before "
+        f"({', '.join(vfs[:_NAMED])}{', ...' if len(vfs) > _NAMED else ''}): retire each that you "
+        "mean"
+    )
 
 
 def _change(
@@ -84,6 +112,8 @@ def _change(
     decide: Callable[[Sequence[sa.RowMapping]], Mapping[str, Reserve]],
     what: What,
     check: Callable[[Sequence[sa.RowMapping]], None],
+    *,
+    by: Actor | None,
 ) -> Device:
     """Keep a device back, or no more, with all that belongs together with it, it first.
 
@@ -108,7 +138,7 @@ def _change(
             if (after := wanted.get(row["id"])) not in (None, row["reserved"])
         ]
         for row, after in changed:
-            reserve_set(connection, row["id"], after, site.clock(), what=what)
+            reserve_set(connection, row["id"], after, site.clock(), what=what, by=by)
         return changed
 
     for row, after in site.database.write(work):
@@ -130,6 +160,7 @@ def reserve_inventories(
     now: datetime,
     *,
     whole: bool = False,
+    by: Actor | None = None,
 ) -> int:
     """Have as many devices of a provider kept back as *wanted* says; returns its new generation.
 
@@ -158,7 +189,7 @@ def reserve_inventories(
         stock = have[name]
         if replace(record, reserved=stock.reserved, used=stock.used) != stock:
             raise _counted(provider.name, f"of {name} only reserved may be set")
-        _reserve(connection, provider_id, name, (stock.reserved, record.reserved), now)
+        _reserve(connection, provider_id, name, (stock.reserved, record.reserved), now, by=by)
     return moved
 
 
@@ -175,6 +206,8 @@ def _reserve(
     name: str,
     change: tuple[int, int],
     now: datetime,
+    *,
+    by: Actor | None,
 ) -> None:
     """Set devices of one class aside until so many are reserved, or have some return.
 
@@ -187,7 +220,7 @@ def _reserve(
     for row in _returning(rows) if fewer else _idle(rows):
         if reserved == wanted:
             return
-        reserve_set(connection, row["id"], Reserve.NOT if fewer else Reserve.ASIDE, now)
+        reserve_set(connection, row["id"], Reserve.NOT if fewer else Reserve.ASIDE, now, by=by)
         reserved = inventories_of(connection, provider_id)[name].record.reserved
         if fewer == (reserved <= wanted):
             return

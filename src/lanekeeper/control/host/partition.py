@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import sqlalchemy as sa
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.protocol import TURNED, EntryFact
@@ -39,7 +39,7 @@ def listing_of(connection: sa.Connection, host: HostRecord) -> Listing:
     told = host_now.facts.get("device_spec") if host_now is not None else None
     return Listing(
         entries={row["id"]: row["entry"] for row in rows if row["listed"]},
-        specs=None if told is None else msgspec.convert(told, list[EntryFact]),
+        specs=None if told is None else typed.convert(told, list[EntryFact]),
     )
 
 

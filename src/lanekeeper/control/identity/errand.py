@@ -10,6 +10,7 @@ import msgspec
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.identity.token import token_keys
 from lanekeeper.control.site import Site
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Unauthenticated
 from lanekeeper.domain.identity.token import microseconds
 
@@ -29,6 +30,9 @@ class Errand(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="er
     sender_id: str
     receiver_id: str
     expires_us: int
+
+
+_DECODER = msgspec.msgpack.Decoder(typed.learnt(Errand))  # noqa: TID251 - learnt before
 
 
 def seal_errand(site: Site, receiver_id: str) -> str:
@@ -53,7 +57,7 @@ def authenticate_errand(site: Site, text: str, request_id: str) -> Caller:
     if payload is None:
         raise Unauthenticated("this is for controllers on the same database only")
     try:
-        errand = msgspec.msgpack.decode(payload, type=Errand)
+        errand = _DECODER.decode(payload)
     except msgspec.MsgspecError as error:
         raise Unauthenticated("this is for controllers on the same database only") from error
     if errand.receiver_id != site.controller_id:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Invalid, NotFound
 
 _NAMED = 60
@@ -53,9 +54,7 @@ def _all() -> Mapping[str, Namespace]:
     """Every namespace by its name, in order."""
     files = resources.files("lanekeeper").joinpath("data/metadefs").iterdir()
     found = [
-        msgspec.json.decode(file.read_bytes(), type=Namespace)
-        for file in files
-        if file.name.endswith(".json")
+        typed.decode(file.read_bytes(), Namespace) for file in files if file.name.endswith(".json")
     ]
     return {one.namespace: one for one in sorted(found, key=lambda one: one.namespace)}
 

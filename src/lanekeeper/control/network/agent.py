@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.network.scope import missing, sees_all
 from lanekeeper.control.site import Site
+from lanekeeper.domain import typed
 from lanekeeper.domain.network.binding import HostNetwork
 from lanekeeper.protocol import BandwidthFact
 from lanekeeper.store.host.host import HostTold, hosts_told
@@ -102,7 +101,7 @@ def _agent(site: Site, host: HostTold) -> NetworkAgent:
         description=host.frozen_reason or host.disabled_reason,
         device_mappings=mappings,
         devices=sum(1 for network in tagged if network),
-        bandwidths=tuple(msgspec.convert(host.facts.get("bandwidths", ()), list[BandwidthFact])),
+        bandwidths=tuple(typed.convert(host.facts.get("bandwidths", ()), list[BandwidthFact])),
         created_at=host.created_at,
         heartbeat_at=host.seen_at,
     )

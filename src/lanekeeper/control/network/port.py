@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -93,10 +94,11 @@ def create_ports(
         Forbidden: for another project, or a MAC or address on somebody else's network.
         Invalid, Conflict: see ``store.port.port_create`` and ``port_rules``.
     """
-    now = site.clock()
 
     def work(connection: sa.Connection) -> tuple[PortRecord, ...]:
-        return tuple(_create(connection, site, caller, one, now) for one in wanted)
+        with ExitStack() as quotas:
+            judged = _Judged(connection, site, quotas)
+            return tuple(_create(connection, site, caller, one, judged) for one in wanted)
 
     return site.database.write(work)
 
@@ -213,8 +215,28 @@ def _holders(connection: sa.Connection, ports: Iterable[PortRecord]) -> list[Ser
     return [server for server in found if server is not None]
 
 
+@dataclass(slots=True)
+class _Judged:
+    """The projects whose ports are counted: before the first that each gets, and when all are made.
+
+    Counted for each port, a request for many would count all that a project has as many times.
+    """
+
+    connection: sa.Connection
+    site: Site
+    quotas: ExitStack
+    projects: set[str] = field(default_factory=set)
+
+    def take(self, project_id: str) -> None:
+        if project_id not in self.projects:
+            self.projects.add(project_id)
+            self.quotas.enter_context(
+                within_network_quota(self.connection, self.site, project_id, Resource.PORT)
+            )
+
+
 def _create(
-    connection: sa.Connection, site: Site, caller: Caller, wanted: PortWanted, now: datetime
+    connection: sa.Connection, site: Site, caller: Caller, wanted: PortWanted, judged: _Judged
 ) -> PortRecord:
     network = network_show(connection, wanted.network_id, project_id=scope(caller))
     if network is None:
@@ -229,8 +251,8 @@ def _create(
     _check_groups_exist(connection, caller, wanted.security_groups)
     check_filtered(site, wanted.vnic_type, wanted.security_groups or (), owner)
     check_policy(connection, caller, wanted.qos_policy_id)
-    with within_network_quota(connection, site, owner, Resource.PORT):
-        made = port_create(connection, wanted, project_id=owner, now=now)
+    judged.take(owner)
+    made = port_create(connection, wanted, project_id=owner, now=site.clock())
     check_settings(connection, [made])
     return _bind(connection, site, made) if made.host_name else made
 

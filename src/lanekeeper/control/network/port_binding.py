@@ -69,9 +69,11 @@ def show_binding(
 
 
 def create_binding(
-    site: Site, caller: Caller, port_id: str, wanted: PortBinding
+    site: Site, caller: Caller, port_id: str, host_name: str, said: BindingChange
 ) -> tuple[PortRecord, PortBinding]:
     """Say that a port may go to a host: an INACTIVE binding there, decided now.
+
+    Without a vnic type it has the port's own: with another the port could not go there as it is.
 
     Raises:
         NotFound, Invalid: as ``list_bindings``.
@@ -80,11 +82,16 @@ def create_binding(
 
     def work(connection: sa.Connection) -> tuple[PortRecord, PortBinding]:
         port = _hold(connection, site, caller, port_id)
-        if wanted.host_name == port.host_name:
-            raise _exists(port_id, wanted.host_name)
+        if host_name == port.host_name:
+            raise _exists(port_id, host_name)
+        wanted = PortBinding(
+            host_name=host_name,
+            vnic_type=port.vnic_type if said.vnic_type is None else said.vnic_type,
+            profile=said.profile or {},
+        )
         made = _decided(connection, site, port, wanted)
         if not binding_insert(connection, port_id, made):
-            raise _exists(port_id, wanted.host_name)
+            raise _exists(port_id, host_name)
         return port, made
 
     return site.database.write(work)

@@ -33,6 +33,7 @@ from lanekeeper.store.network.segment import (
     segment_holder,
     segment_insert,
     segment_move,
+    segment_network,
     segment_users,
     segment_write,
     segments_end,
@@ -54,8 +55,14 @@ def show_segment(site: Site, caller: Caller, segment_id: str) -> tuple[NetworkRe
     Raises:
         NotFound: code SegmentNotFound.
     """
-    for network, segment in list_segments(site, caller):
+    with site.database.read() as connection:
+        network_id = segment_network(connection, segment_id)
+        network = (
+            network_show(connection, network_id, project_id=scope(caller)) if network_id else None
+        )
+    for segment in network.segments if network else ():
         if segment.id == segment_id:
+            assert network is not None, "it has this segment"
             return network, segment
     raise missing("Segment", segment_id)
 

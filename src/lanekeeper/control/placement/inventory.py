@@ -24,6 +24,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.domain.placement.listing import ProviderRow
+from lanekeeper.store.device.history import Actor
 from lanekeeper.store.placement.hold import classes_hold
 from lanekeeper.store.placement.inventory import (
     InventoryRecord,
@@ -49,7 +50,12 @@ def list_inventories(
 
 
 def put_inventories(
-    site: Site, provider_id: str, generation: int, wanted: Mapping[str, Inventory]
+    site: Site,
+    provider_id: str,
+    generation: int,
+    wanted: Mapping[str, Inventory],
+    *,
+    by: Actor | None = None,
 ) -> int:
     """Replace every inventory of a client's provider; returns its new generation.
 
@@ -64,7 +70,7 @@ def put_inventories(
     def work(connection: sa.Connection) -> int:
         if existing(connection, provider_id).owner == "device":
             return reserve_inventories(
-                connection, provider_id, generation, wanted, site.clock(), whole=True
+                connection, provider_id, generation, wanted, site.clock(), whole=True, by=by
             )
         provider = inventory_owner(connection, provider_id)
         classes_hold(connection)
@@ -113,7 +119,13 @@ def add_inventory(site: Site, provider_id: str, name: str, record: Inventory) ->
 
 
 def change_inventory(
-    site: Site, provider_id: str, generation: int, name: str, record: Inventory
+    site: Site,
+    provider_id: str,
+    generation: int,
+    name: str,
+    record: Inventory,
+    *,
+    by: Actor | None = None,
 ) -> int:
     """Replace one class that the provider has; returns the provider's new generation.
 
@@ -128,7 +140,7 @@ def change_inventory(
     def work(connection: sa.Connection) -> int:
         if existing(connection, provider_id).owner == "device":
             return reserve_inventories(
-                connection, provider_id, generation, {name: record}, site.clock()
+                connection, provider_id, generation, {name: record}, site.clock(), by=by
             )
         provider = inventory_owner(connection, provider_id)
         classes_hold(connection)

@@ -39,6 +39,21 @@ def devices_only(text: str) -> bool:
     return text.strip().lower() not in _NO
 
 
+def check_own(metadata: Mapping[str, str | None]) -> None:
+    """Refuse metadata in our name space that means nothing.
+
+    Raises:
+        Invalid: a key other than DEVICES_ONLY_KEY.
+    """
+    scope = DEVICES_ONLY_KEY.partition(":")[0] + ":"
+    for key, value in metadata.items():
+        if key.lower().startswith(scope) and key != DEVICES_ONLY_KEY and value is not None:
+            raise Invalid(
+                f"aggregate metadata {key[:60]} does not exist",
+                hint=f"did you mean {DEVICES_ONLY_KEY}? Nothing else begins with {scope}",
+            )
+
+
 def check_devices_only(text: str) -> None:
     """Check a value of DEVICES_ONLY_KEY before it is kept.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
 from lanekeeper.domain.network.card import VNIC_TYPE_SPEC
@@ -41,7 +42,9 @@ CAPABILITIES = frozenset(
 NUMA_POLICY_SPEC = "hw:pci_numa_affinity_policy"
 NUMA_POLICY_PROPERTY = "hw_pci_numa_affinity_policy"
 
-ROOT_POLICY_SPEC = "lanekeeper:pcie_root"
+OWN_SCOPE = "lanekeeper:"
+"""What begins extra specs and aggregates' metadata that mean something here and nowhere else."""
+ROOT_POLICY_SPEC = f"{OWN_SCOPE}pcie_root"
 GROUP_POLICY_SPEC = "group_policy"
 _ISOLATE = "isolate"
 _GROUP_POLICIES = ("none", _ISOLATE)
@@ -62,7 +65,7 @@ _MEANINGFUL = (
     "capabilities:",
     "group",
     "hw",
-    "lanekeeper:",
+    OWN_SCOPE,
     "os:",
     "pci_passthrough:",
     "powervm:",
@@ -110,6 +113,27 @@ def check_spelling(specs: Mapping[str, str]) -> None:
             raise Invalid(
                 f"extra spec {key}: its value has NUL or more than {SPEC_LENGTH_MAX} letters"
             )
+
+
+def check_own(specs: Mapping[str, str]) -> None:
+    """Check those specs that are ours alone, whatever version of the API sets them.
+
+    Raises:
+        Invalid: there is none of that name, or it has another value than it may have.
+    """
+    for key in specs:
+        if not key.lower().startswith(OWN_SCOPE) or key == ROOT_POLICY_SPEC:
+            continue
+        if key == DEVICES_ONLY_KEY:
+            raise Invalid(
+                f"extra spec {key} does not exist",
+                hint=f"{key} is metadata of a host aggregate: openstack aggregate set --property",
+            )
+        raise Invalid(
+            f"extra spec {key[:60]} does not exist",
+            hint=f"did you mean {ROOT_POLICY_SPEC}? Nothing else begins with {OWN_SCOPE}",
+        )
+    root_policy(specs)
 
 
 def check_values(specs: Mapping[str, str]) -> None:

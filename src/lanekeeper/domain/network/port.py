@@ -10,7 +10,7 @@ from typing import Any
 
 from lanekeeper.domain.network.promise import NOTHING, Promise
 from lanekeeper.domain.network.qos import QosRule
-from lanekeeper.domain.network.segment import NetworkType, Segment, physical_segment
+from lanekeeper.domain.network.segment import Segment, physical_segment
 
 
 class VnicType(StrEnum):
@@ -171,10 +171,6 @@ class PortRecord:
     @property
     def physical_network(self) -> str | None:
         return self.segment.physical_network if self.segment else None
-
-    @property
-    def network_type(self) -> NetworkType | None:
-        return self.segments[0].network_type if self.segments else None
 
     @property
     def segmentation_id(self) -> int | None:

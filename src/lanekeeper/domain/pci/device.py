@@ -41,7 +41,8 @@ class Reserve(StrEnum):
 
     ``SPENT`` is what a guest has been given once, where its entry says ``one_time_use``; it stands
     from the claim on. ``ASIDE`` was asked for through Placement, ``RETIRED`` by an operator here;
-    what was spent before, ``RETIRED_SPENT``, is spent again when it is retired no more.
+    what was spent (``RETIRED_SPENT``) or set aside (``RETIRED_ASIDE``) before is so again when it
+    is retired no more.
     """
 
     NOT = ""
@@ -49,22 +50,28 @@ class Reserve(StrEnum):
     ASIDE = "reserved"
     RETIRED = "retired"
     RETIRED_SPENT = "retired, spent"
+    RETIRED_ASIDE = "retired, reserved"
 
     @property
     def retired(self) -> Reserve:
-        return Reserve.RETIRED_SPENT if self in _ONCE_SPENT else Reserve.RETIRED
+        return _RETIRED.get(self, self)
 
     @property
     def released(self) -> Reserve:
         """One step back: whoever wants a spent device that was retired asks for it once more."""
-        return Reserve.SPENT if self is Reserve.RETIRED_SPENT else Reserve.NOT
+        return _BEFORE.get(self, Reserve.NOT)
 
     @property
     def is_retired(self) -> bool:
-        return self in (Reserve.RETIRED, Reserve.RETIRED_SPENT)
+        return self in _BEFORE
 
 
-_ONCE_SPENT = frozenset({Reserve.SPENT, Reserve.RETIRED_SPENT})
+_RETIRED = {
+    Reserve.NOT: Reserve.RETIRED,
+    Reserve.SPENT: Reserve.RETIRED_SPENT,
+    Reserve.ASIDE: Reserve.RETIRED_ASIDE,
+}
+_BEFORE = {retired: before for before, retired in _RETIRED.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import field
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.placement.inventory import INT_MAX
 
@@ -65,7 +66,7 @@ def parse(raw: bytes) -> Document:
         Invalid: not JSON, not this format, or a field that does not fit; the message names it.
     """
     try:
-        document = msgspec.json.decode(raw, type=Document)
+        document = typed.decode(raw, Document)
     except msgspec.DecodeError as error:
         raise Invalid(f"not an exported inventory: {error}") from error
     if document.lanekeeper_inventory != FORMAT:

@@ -50,6 +50,7 @@ _RESERVED: Mapping[str, Standing] = {
     Reserve.ASIDE: Standing.RESERVED,
     Reserve.RETIRED: Standing.RETIRED,
     Reserve.RETIRED_SPENT: Standing.RETIRED,
+    Reserve.RETIRED_ASIDE: Standing.RETIRED,
 }
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.store.batch import batches
 from lanekeeper.store.device.free import IS_UNRESERVED
+from lanekeeper.store.device.presence import whereabouts
 from lanekeeper.store.tables import claim, device, host
 
 _PF = device.alias("pf")  # to make one takes longer than to ask
@@ -127,14 +128,15 @@ def devices_in_orders(connection: sa.Connection, host_id: str) -> list[tuple[Any
 def devices_counted(connection: sa.Connection) -> list[tuple[str, str, str, int]]:
     """How many devices each host has in each state: (host name, resource class, state, number).
 
-    What is clean and kept back counts as ``spent``, ``reserved`` or ``retired``.
+    What is clean and kept back counts as ``spent``, ``reserved`` or ``retired``; what is held and
+    not told of as ``unlisted`` or ``missing``.
     """
     rows = connection.execute(
         sa.select(
             host.c.name,
             sa.func.coalesce(device.c.resource_class, ""),
             sa.case(
-                (~device.c.present, "missing"),
+                (~device.c.present, whereabouts(connection)),
                 (
                     sa.and_(device.c.state == DeviceState.AVAILABLE, ~IS_UNRESERVED),
                     device.c.reserved,

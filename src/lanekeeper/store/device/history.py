@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -25,6 +26,7 @@ class What(StrEnum):
     """What happens to a device."""
 
     CLAIMED = "claimed"
+    SPENT = "spent"
     RELEASED = "released"
     CLEANING = "cleaning asked for"
     CLEANED = "cleaned"
@@ -32,6 +34,15 @@ class What(StrEnum):
     RESERVED = "reserved"
     RETIRED = "retired"
     RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asked for it, in which project, and in which request."""
+
+    user_id: str
+    project_id: str | None
+    request_id: str
 
 
 def history_write(
@@ -42,8 +53,10 @@ def history_write(
     *,
     consumer_id: str | None = None,
     detail: dict[str, Any] | None = None,
+    by: Actor | None = None,
 ) -> None:
     """Note it of each device; *rows* have its ``id``, ``host_id`` and ``address``."""
+    who = {} if by is None else {"by": asdict(by)}
     noted = [
         {
             "device_id": row.id,
@@ -51,7 +64,7 @@ def history_write(
             "address": row.address,
             "what": what,
             "consumer_id": consumer_id,
-            "detail": detail or {},
+            "detail": (detail or {}) | who,
             "at": now,
         }
         for row in rows
@@ -89,6 +102,18 @@ def holdings_of(connection: sa.Connection, consumer_id: str) -> dict[str, dict[s
         }
         for row in connection.execute(query)
     }
+
+
+def last_actor(connection: sa.Connection, server_id: str) -> Actor | None:
+    """Who asked for the last thing that was asked of a server; None where nobody did."""
+    columns = (server_event.c.user_id, server_event.c.project_id, server_event.c.request_id)
+    row = connection.execute(
+        sa.select(*columns)
+        .where(server_event.c.server_id == server_id, server_event.c.user_id != "")
+        .order_by(server_event.c.id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else Actor(*row)
 
 
 def device_place(connection: sa.Connection, device_id: str) -> sa.Row[Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.pci.device import DeviceState, Reserve
+from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.store.device.card import DIRTY, card_lock, card_recount
 from lanekeeper.store.device.free import (
     IS_CLEAN,
@@ -23,13 +23,14 @@ from lanekeeper.store.device.free import (
     IS_UNRESERVED,
     is_barred,
 )
-from lanekeeper.store.device.history import What, history_write, holdings_of
+from lanekeeper.store.device.history import Actor, What, history_write, holdings_of, last_actor
+from lanekeeper.store.device.reserve import IS_SPENT, SPENT
 from lanekeeper.store.device.unit import unit_mates
 from lanekeeper.store.tables import claim, device
 
 TAKEN = "lanekeeper.device.taken"
 _PLACE = [device.c[name] for name in ("id", "host_id", "pf_id", "dev_type", "address", "unit")]
-_SPENT_IF_ONCE = sa.case((IS_FOR_ONE_GUEST, Reserve.SPENT), else_=device.c.reserved)
+_SPENT_IF_ONCE = sa.case((IS_FOR_ONE_GUEST, SPENT), else_=device.c.reserved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def claim_insert(
             must be left; the caller picks again from what is free then.
     """
     conditions = (IS_CLEAN, *((device.c.listed, IS_FIT, IS_UNRESERVED) if is_new else ()))
+    spent = set[str]() if is_new else _spent(connection, [pick.device_id for pick in picks])
     taken = [
         _claim(connection, consumer_id, pick, conditions, now)
         for pick in sorted(picks, key=lambda pick: pick.device_id)
@@ -80,6 +82,14 @@ def claim_insert(
             for mate in unit_mates(connection, [row.id for row in taken])
         ]
     history_write(connection, taken, What.CLAIMED, now, consumer_id=consumer_id)
+    spent = _spent(connection, [row.id for row in taken]) - spent
+    fresh = [row for row in taken if row.id in spent]
+    history_write(connection, fresh, What.SPENT, now, consumer_id=consumer_id)
+
+
+def _spent(connection: sa.Connection, device_ids: Sequence[str]) -> set[str]:
+    mine = sa.select(device.c.id).where(device.c.id.in_(device_ids), IS_SPENT)
+    return set(connection.scalars(mine))
 
 
 def _claim(
@@ -190,6 +200,7 @@ def claim_release(
         going = _going(connection, consumer_id, request_id)
         ids = tuple(one for one in ids if one in going)
     released, holdings = [], holdings_of(connection, consumer_id)
+    by = last_actor(connection, consumer_id) if ids else None
     for device_id in ids:
         gone = connection.execute(
             claim.delete().where(claim.c.device_id == device_id, claim.c.consumer_id == consumer_id)
@@ -198,8 +209,15 @@ def claim_release(
             row = _to_cleaning(connection, device_id, now, DeviceState.HELD)
             released += [row] if row is not None else []
     for row in released:
-        detail = holdings[row.id]
-        history_write(connection, [row], What.RELEASED, now, consumer_id=consumer_id, detail=detail)
+        history_write(
+            connection,
+            [row],
+            What.RELEASED,
+            now,
+            consumer_id=consumer_id,
+            detail=holdings[row.id],
+            by=by,
+        )
     return ids
 
 
@@ -271,15 +289,17 @@ def cleaning_began(connection: sa.Connection, device_id: str) -> datetime | None
     return began
 
 
-def device_clean_again(connection: sa.Connection, device_id: str, now: datetime) -> str | None:
-    """Start a new cleaning round of a quarantined device.
+def device_clean_again(
+    connection: sa.Connection, device_id: str, now: datetime, by: Actor | None = None
+) -> str | None:
+    """Start a new cleaning round of a quarantined device, asked for *by* somebody.
 
     Returns its host's id; None when the device is not there or not quarantined.
     """
     row = _to_cleaning(connection, device_id, now, DeviceState.QUARANTINED)
     if row is None:
         return None
-    history_write(connection, [row], What.CLEANING, now)
+    history_write(connection, [row], What.CLEANING, now, by=by)
     host_id: str = row.host_id
     return host_id
 

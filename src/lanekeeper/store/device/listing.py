@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from lanekeeper.domain.pci.device import Reserve
 from lanekeeper.store.device.free import NEEDS_ATTENTION
+from lanekeeper.store.device.presence import whereabouts
 from lanekeeper.store.tables import claim, device, host, server
 
 _PF = device.alias("pf")  # to make one takes longer than to ask
@@ -17,7 +19,7 @@ class DeviceFilter:
     """Which devices are meant; what is None does not matter.
 
     Attributes:
-        present: whether its host tells of it.
+        away: as ``presence.whereabouts`` has it; empty for what its host tells of.
         waiting: those alone that wait for somebody (``free.NEEDS_ATTENTION``).
         after: id of a device; those that come after it in the order of a list.
         limit: how many at the most.
@@ -30,7 +32,7 @@ class DeviceFilter:
     state: str | None = None
     provider_id: str | None = None
     resource_class: str | None = None
-    present: bool | None = None
+    away: str | None = None
     waiting: bool = False
     after: str | None = None
     limit: int | None = None
@@ -40,13 +42,15 @@ EVERY = DeviceFilter()
 
 
 def device_rows(connection: sa.Connection, wanted: DeviceFilter = EVERY) -> list[sa.RowMapping]:
-    """Devices with their host's name, their PF's address and their holder (or None).
+    """Devices with their host's name, ``away``, their PF's address and their holder (or None).
 
     They come by their hosts' names, then by address; a holder that is a server has a name.
     """
+    away = whereabouts(connection)
     query = (
         sa.select(
             device,
+            away.label("away"),
             host.c.name.label("host_name"),
             _PF.c.address.label("pf_address"),
             claim.c.consumer_id,
@@ -68,7 +72,7 @@ def device_rows(connection: sa.Connection, wanted: DeviceFilter = EVERY) -> list
         (device.c.state, wanted.state),
         (device.c.provider_id, wanted.provider_id),
         (device.c.resource_class, wanted.resource_class),
-        (device.c.present, wanted.present),
+        (away, wanted.away),
     ):
         if value is not None:
             query = query.where(column == value)
@@ -79,6 +83,15 @@ def device_rows(connection: sa.Connection, wanted: DeviceFilter = EVERY) -> list
         place = connection.execute(last.where(device.c.id == wanted.after)).one()
         query = query.where(sa.tuple_(*_PLACE) > sa.tuple_(*map(sa.literal, place)))
     return list(connection.execute(query).mappings())
+
+
+def vfs_given(connection: sa.Connection, pf_id: str) -> list[str]:
+    """The addresses of a PF's VFs that are listed and not retired, in order."""
+    mine = sa.select(device.c.address, device.c.reserved).where(
+        device.c.pf_id == pf_id, device.c.listed, device.c.present
+    )
+    rows = connection.execute(mine.order_by(device.c.address))
+    return [row.address for row in rows if not Reserve(row.reserved).is_retired]
 
 
 _PLACE = (host.c.name, device.c.address, device.c.id)

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from lanekeeper.store.batch import batches
 from lanekeeper.store.device.card import card_recount
-from lanekeeper.store.tables import device
+from lanekeeper.store.tables import device, host
+
+UNLISTED, MISSING = "unlisted", "missing"
+
+
+def whereabouts(connection: sa.Connection) -> sa.ColumnElement[str]:
+    """``""`` of a device that its host tells of, else ``UNLISTED`` or ``MISSING``.
+
+    Unlisted is what is on the bus still, at its address and with its ids, and set aside there. The
+    device is joined with its host.
+    """
+    if connection.dialect.name == "postgresql":
+        at: sa.ColumnElement[Any] = host.c.facts["unlisted"].op("->>")(device.c.address)
+    else:
+        path = sa.literal('$.unlisted."') + device.c.address + sa.literal('"')
+        at = sa.func.json_extract(host.c.facts, path)
+    ids = device.c.vendor_id + sa.literal(":") + device.c.product_id
+    return sa.case((device.c.present, ""), (at == ids, UNLISTED), else_=MISSING)
 
 
 def devices_leave(connection: sa.Connection, device_ids: Collection[str]) -> None:

@@ -143,7 +143,7 @@ def devices_merge(
     # A VF's row names its PF's; and a PF in doubt is set aside whole, while none of its VFs is.
     for some in ([one for one in new if not one.parent], [one for one in new if one.parent]):
         ids |= _insert(connection, host_id, some, ids, doubted, now=now)
-    held_once_spend(connection, host_id)
+    held_once_spend(connection, host_id, now)
     return Merged(ids, moved, _asides(connection, ids, doubted))
 
 

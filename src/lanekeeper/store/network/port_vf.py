@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.port_vf import Mend, PortVf
 from lanekeeper.domain.pci.vf_settings import VfSettings
@@ -91,9 +92,9 @@ def _record(row: Mapping[Any, Any]) -> PortVf:
         port_id=row["port_id"],
         host_id=row["host_id"],
         address=row["address"],
-        found=msgspec.convert(row["found"], VfSettings | None),
+        found=typed.convert(row["found"], VfSettings | None),
         unknown=tuple(row["unknown"]),
-        mended=msgspec.convert(row["mended"], Mend | None),
+        mended=typed.convert(row["mended"], Mend | None),
         since=row["since"],
         noted_at=row["noted_at"],
     )

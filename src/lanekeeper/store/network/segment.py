@@ -34,6 +34,13 @@ def segment_insert(
     return row_insert_new(connection, segment, values)
 
 
+def segment_network(connection: sa.Connection, segment_id: str) -> str | None:
+    """The id of the network that a segment is of; None when there is no such segment."""
+    found = sa.select(segment.c.network_id).where(segment.c.id == segment_id)
+    network_id: str | None = connection.scalar(found)
+    return network_id
+
+
 def segment_move(connection: sa.Connection, segment_id: str, vlan: int) -> bool:
     """Give a vlan segment another id; False when another network has it."""
     try:
