@@ -81,6 +81,9 @@ class DeviceFact(Wire, frozen=True):
             of what is no VF, and by an older agent of nothing.
         unit: the first address of those that can only be given away together; None for what is
             alone.
+        host_driver: the driver by which the host itself can have a VF as an interface while a guest
+            uses it; None where it cannot, for what is no network card's VF, and from an older
+            agent, which knows no macvtap.
     """
 
     address: str
@@ -102,6 +105,7 @@ class DeviceFact(Wire, frozen=True):
     slot: str | None = None
     label: str | None = None
     unit: str | None = None
+    host_driver: str | None = None
 
 
 class PfFact(Wire, frozen=True):
@@ -410,6 +414,8 @@ class NicWanted(Wire, frozen=True):
     """One network card of a guest: a VF with the settings that its port asks for.
 
     Attributes:
+        macvtap: the card that the guest sees, as QEMU calls it, where it has the VF through a
+            macvtap on the VF's interface; None where the function itself is handed over.
         vlan: 0 for an untagged (flat) network.
         link_state: what the PF is told of the VF's link.
         min_tx_mbps, max_tx_mbps: what the guest is promised to send, and may send at most, in
@@ -429,6 +435,7 @@ class NicWanted(Wire, frozen=True):
     min_tx_mbps: int = 0
     max_tx_mbps: int = 0
     mtu: int = 1500
+    macvtap: str | None = None
 
     def settings(self) -> VfChange:
         """All that the port asks of its VF."""

@@ -10,8 +10,9 @@ import pytest
 
 from agent.orders_of import PF, POLICY, nic, server, server_id, vf
 from lanekeeper.agent.driver_record import DriverRecord, function_of
-from lanekeeper.agent.guests import Workshop, attach, destroy, detach, start
+from lanekeeper.agent.guests import attach, destroy, detach, start
 from lanekeeper.agent.observe import Policy, view
+from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress

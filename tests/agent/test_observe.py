@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from agent.orders_of import PF, POLICY, vf
-from lanekeeper.agent.observe import Policy, View, facts, health, view
+from lanekeeper.agent.facts import facts, health
+from lanekeeper.agent.observe import Policy, View, view
 from lanekeeper.agent.senses import Senses, refuse_contradictions
 from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid

@@ -195,9 +195,9 @@ CAUSES = (
     Cause(
         id="vnic-type-uncarried",
         what="a port of a vnic type that no host can give to a guest",
-        says="vnic type macvtap is not carried by any host",
-        helps="the vnic types carried here: direct, direct-physical, normal",
-        make=of_vnic_type(VnicType.MACVTAP),
+        says="vnic type vdpa is not carried by any host",
+        helps="the vnic types carried here: direct, direct-physical, macvtap, normal",
+        make=of_vnic_type(VnicType.VDPA),
         mend=direct_port,
     ),
     Cause(

@@ -134,8 +134,8 @@ def test_flavor_and_image_that_differ_are_refused(world: Fleet) -> None:
 
 
 def test_a_kind_that_no_host_carries_is_refused_when_it_is_set(world: Fleet) -> None:
-    with pytest.raises(Invalid, match=f"{SPEC} 'macvtap' is none of"):
-        set_specs(world.site, "m1", {SPEC: "macvtap"}, validated=False)
+    with pytest.raises(Invalid, match=f"{SPEC} 'vdpa' is none of"):
+        set_specs(world.site, "m1", {SPEC: "vdpa"}, validated=False)
     wrong = {PROPERTY: "vf"}
     with pytest.raises(Invalid, match=f"{PROPERTY} 'vf' is none of"):
         create_image(world.site, MEMBER, NewImage(name="i", properties=wrong))

@@ -422,9 +422,9 @@ def test_a_flavor_that_asks_for_more_than_is_there_is_refused(world: Fleet) -> N
 
 def test_ports_that_cannot_be_used_are_refused(world: Fleet) -> None:
     plain, network_id = flavor(world), world.network()
-    macvtap = world.port(network_id, vnic_type=VnicType.MACVTAP)
-    asked = wanted(world, plain, networks=[NicAsked(port_id=macvtap.id)])
-    refused(world, Invalid, "vnic type macvtap is not carried by any host", asked)
+    vdpa = world.port(network_id, vnic_type=VnicType.VDPA)
+    asked = wanted(world, plain, networks=[NicAsked(port_id=vdpa.id)])
+    refused(world, Invalid, "vnic type vdpa is not carried by any host", asked)
     direct = world.port(network_id)
     asked = wanted(world, plain, networks=[NicAsked(port_id=direct.id)], max_count=2)
     refused(world, Invalid, "single configured port", asked)

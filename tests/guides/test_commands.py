@@ -14,7 +14,8 @@ import pytest
 from fleet import ADMIN, Fleet, fleet
 from guides.example import GUIDES, read_guide
 from guides.openstack import COMPUTE, NETWORK, Console, Refused
-from lanekeeper.agent.observe import Policy, fact_of, view
+from lanekeeper.agent.facts import fact_of
+from lanekeeper.agent.observe import Policy, view
 from lanekeeper.api.compute.face import FACE as COMPUTE_FACE
 from lanekeeper.api.network.face import FACE as NETWORK_FACE
 from lanekeeper.api.placement.face import FACE as PLACEMENT_FACE

@@ -70,6 +70,23 @@ def link(*vfs: dict[str, Any], announced: int | None = None) -> bytes:
     return bytes(message.data)
 
 
+def test_mac_and_mtu_are_given_to_an_interface() -> None:
+    kernel = Kernel(acknowledged(DONE), acknowledged(DONE))
+    VfLinks(kernel).set_address(7, LABEL, "fa:16:3e:00:00:05", 9000)
+    said = [ifinfmsg(request) for request in kernel.asked]
+    for one in said:
+        one.decode()
+        assert one["index"] == 7
+    assert said[0].get_attr("IFLA_ADDRESS") == "fa:16:3e:00:00:05"
+    assert said[1].get_attr("IFLA_MTU") == 9000
+
+
+def test_a_mac_that_is_refused_is_named_with_the_kernels_reason() -> None:
+    kernel = Kernel(acknowledged(errno.EADDRNOTAVAIL))
+    with pytest.raises(HostFault, match=r"cannot set MAC 02:.* on .*ens1.*: Cannot assign req"):
+        VfLinks(kernel).set_address(7, LABEL, "02:00:00:00:00:01", 1500)
+
+
 def test_settings_are_read_by_index() -> None:
     answer = link(
         vf_attributes(0),

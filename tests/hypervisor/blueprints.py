@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
 from lanekeeper.protocol import CellWanted, DeviceWanted, NicWanted, ServerWanted
@@ -77,6 +79,29 @@ def aliased() -> Blueprint:
             devices=[device("00ff:0a:1f.7"), device("10000:e1:00.0", managed=False)],
         ),
         files=GuestFiles(console=Path("/tmp/console.log"), disk=Path("/tmp/disk.qcow2")),
+    )
+
+
+def macvtapped() -> Blueprint:
+    """A guest with macvtaps on VFs of its host: on a VLAN, trusted and untagged, of another model.
+
+    Between them stands a VF that it has whole.
+    """
+    cards = [
+        replace(nic(), macvtap="virtio"),
+        nic("0000:21:10.2", vf_index=1),
+        replace(nic("0000:21:10.4", vlan=0, vf_index=2), macvtap="virtio", trusted=True),
+        replace(nic("0000:21:10.6", vf_index=3), macvtap="e1000e"),
+    ]
+    named = {"0000:21:10.0": "ens1v0", "0000:21:10.4": "ens1v2", "0000:21:10.6": "ens1v3"}
+    held = (
+        HeldDevice(PciAddress.parse(at), "igbvf" if at in named else None, named.get(at))
+        for at in (one.device.address for one in cards)
+    )
+    return Blueprint(
+        server=server(nics=cards),
+        files=GuestFiles(console=Path("/tmp/console.log"), disk=Path("/tmp/disk.qcow2")),
+        devices=tuple(held),
     )
 
 

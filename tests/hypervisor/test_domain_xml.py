@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from hypervisor.blueprints import ID, aliased, placed, ported, server
+from hypervisor.blueprints import ID, aliased, macvtapped, placed, ported, server
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
-from lanekeeper.hypervisor.libvirt.card_xml import card_xml
+from lanekeeper.hypervisor.libvirt.card_xml import card_xml, function_xml
 from lanekeeper.hypervisor.libvirt.domain_xml import (
-    NAMESPACE,
     domain_xml,
     parse_domain,
     with_metadata,
 )
+from lanekeeper.hypervisor.libvirt.markup import NAMESPACE
 from lanekeeper.protocol import CellWanted, TapWanted
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,7 +28,12 @@ GOLDEN = Path(__file__).parent / "golden"
 
 @pytest.mark.parametrize(
     ("name", "blueprint", "kvm"),
-    [("ported-kvm", ported, True), ("aliased-qemu", aliased, False), ("placed-kvm", placed, True)],
+    [
+        ("ported-kvm", ported, True),
+        ("aliased-qemu", aliased, False),
+        ("placed-kvm", placed, True),
+        ("macvtapped-kvm", macvtapped, True),
+    ],
 )
 def test_domain_xml_is_as_it_was_read_and_approved(
     name: str, blueprint: Callable[[], Blueprint], kvm: bool
@@ -55,6 +61,39 @@ def test_what_was_written_is_read_back() -> None:
     assert (facts.id, facts.generation, facts.reboots) == (ID, 2, 2)
     assert facts.drivers == blueprint.devices
     assert facts.addresses == tuple(held.address for held in blueprint.devices)
+
+
+def test_a_macvtap_is_known_by_the_function_below_it() -> None:
+    blueprint = macvtapped()
+    text = domain_xml(blueprint, kvm=True)
+    facts = parse_domain(text)
+    assert facts.drivers == blueprint.devices
+    assert sorted(facts.addresses) == [held.address for held in blueprint.devices]
+    first = blueprint.devices[0]
+    card = etree.fromstring(function_xml(text, first.address) or "")
+    assert (card.get("type"), card.find("source[@dev='ens1v0']") is not None) == ("direct", True)
+    # What the guest has let go of is not its own any more, whatever the metadata says.
+    domain = etree.fromstring(text)
+    devices = domain.find("devices")
+    assert devices is not None
+    devices.remove(devices.findall("interface")[0])
+    less = parse_domain(etree.tostring(domain, encoding="unicode"))
+    assert first in less.drivers
+    assert first.address not in less.addresses
+
+
+def test_a_macvtap_needs_the_name_of_its_interface() -> None:
+    blueprint = replace(macvtapped(), devices=())
+    with pytest.raises(Invalid, match=r"the interface of 0000:21:10\.0 is not known"):
+        domain_xml(blueprint, kvm=True)
+
+
+def test_a_macvtap_of_a_stranger_says_nothing_of_functions() -> None:
+    facts = parse_domain(
+        "<domain><devices><interface type='direct'><source dev='ens1v0' mode='passthrough'/>"
+        "</interface></devices></domain>"
+    )
+    assert (facts.id, facts.addresses) == (None, ())
 
 
 def test_flavor_devices_are_read_back_in_any_pci_domain() -> None:

@@ -321,6 +321,66 @@ def _gives_back(host: Host, wanted: ServerWanted) -> None:
     assert host.shell(f"ls {STATE}/servers") == ""
 
 
+def test_a_guest_has_a_vf_through_a_macvtap(host: Host, wanted: ServerWanted) -> None:
+    """On a flat network, on a VF whose driver knows another MAC, which the 82576 keeps to."""
+    if not host.shell(f"pgrep -f '[a]gent run --state-dir {STATE}' || true"):
+        host.start_agent()
+    host.shell("modprobe -a macvtap vhost_net")
+    pf = host.shell(f"ls /sys/bus/pci/devices/{PF}/net")
+    net = f"/sys/bus/pci/devices/{vf(2).address}/net"
+    host.give_to_driver(vf(2).address, "igbvf")
+    until(lambda: host.shell(f"ls {net} 2>/dev/null || true"), "VF 2 is a card", WITHIN_S)
+    host.shell(f"ip link set {pf} vf 2 mac 52:54:00:99:99:99")
+    # The MAC of the first card, so that the guest finds its address on the config drive.
+    card = msgspec.structs.replace(nic(2, vlan=0), mac=nic(0).mac, macvtap="virtio")
+    server = msgspec.structs.replace(
+        wanted, id=server_id(3), generation=1, nics=[card], taps=[], devices=[], cards=[]
+    )
+    (state,) = host.order(servers=[server], consoles=[server.id]).servers
+    assert (state.power, state.problem, state.devices) == ("running", "", [vf(2).address])
+    name = host.shell(f"ls {net}")
+    (link,) = json.loads(host.lab.done("ip", "-json", "link", "show", name))
+    assert (link["address"], "UP" in link["flags"]) == (card.mac, True)
+    assert "upper_macvtap" in host.shell(f"ls {net}/{name}")
+    assert host.driver(vf(2).address) == "igbvf"
+
+    def console() -> str:
+        host.lab.must_run()
+        text = host.controller.consoles.get(server.id, "")
+        return text if "GUEST-READY" in text else ""
+
+    text = until(console, "the guest is ready", WITHIN_S)
+    assert f"mac={card.mac} driver=virtio_net" in text
+    _reaches_a_vf_beside(host, "192.168.15.10")
+
+    host.shell(f"ip link set {name} down")
+    flags = f"ip -json link show {name}"
+    until(lambda: "UP" in json.loads(host.shell(flags))[0]["flags"], "it is up again", WITHIN_S)
+    told = host.order(absent=[server.id], cleaning=[cleaning(vf(2))])
+    assert [(one.clean, one.problem) for one in told.cleaned] == [(True, "")]
+    until(lambda: host.shell(f"ls {net} 2>/dev/null || true"), "VF 2 is a card again", WITHIN_S)
+    (link,) = json.loads(host.lab.done("ip", "-json", "link", "show", host.shell(f"ls {net}")))
+    assert (link["address"] == card.mac, "UP" in link["flags"]) == (False, False)
+    host.shell(f"echo {vf(2).address} > /sys/bus/pci/devices/{vf(2).address}/driver/unbind")
+
+
+def _reaches_a_vf_beside(host: Host, ip: str) -> None:
+    """A card on VF 1, in a namespace of its own and on the same network, pings the guest."""
+    host.give_to_driver(vf(1).address, "igbvf")
+    find = f"ls /sys/bus/pci/devices/{vf(1).address}/net"
+    until(lambda: host.shell(f"{find} 2>/dev/null || true"), "VF 1 is a card", WITHIN_S)
+    card, peer = host.shell(f"udevadm settle; {find}"), "ip -n beside"
+    host.shell(f"set -e; ip netns add beside; ip link set {card} netns beside")
+    host.shell(f"set -e; {peer} addr add 192.168.15.20/24 dev {card}; {peer} link set {card} up")
+    busybox = Cache(DEFAULT_CACHE).busybox
+    ping = f"ip netns exec beside {busybox} ping -c 2 -W 2 {ip} >/dev/null && echo yes || echo no"
+    try:
+        until(lambda: host.shell(ping) == "yes", "the guest answers", WITHIN_S)
+    finally:
+        host.shell("ip netns del beside")  # which gives the card back
+        host.shell(f"echo {vf(1).address} > /sys/bus/pci/devices/{vf(1).address}/driver/unbind")
+
+
 def test_a_device_of_a_strangers_guest_is_not_touched(host: Host) -> None:
     stranger = """<domain type='kvm'><name>stranger</name><memory unit='MiB'>64</memory>
 <os><type arch='x86_64' machine='q35'>hvm</type></os><cpu mode='host-passthrough'/>

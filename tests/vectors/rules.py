@@ -384,9 +384,10 @@ def guest_iommu(data: Data) -> bool:
 
 
 def no_vf_of_a_bridge(data: Data) -> bool:
-    """A card of a guest that is no VF handed over whole: macvtap, a representor's, vDPA."""
+    """A card that is neither a VF of a card's own switch nor a tap: a representor's, vDPA."""
     vif = data.get("vif", {})
     kinds = {("hw_veb", "direct"), ("ib_hostdev", "direct"), ("ovs", "normal")}
+    kinds |= {("hw_veb", "macvtap")}
     return bool(vif) and (vif["type"], vif["vnic_type"]) not in kinds
 
 

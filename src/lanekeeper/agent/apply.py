@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from lanekeeper.agent import guests
 from lanekeeper.agent.cleaning import Cleaner
-from lanekeeper.agent.guests import Unsupported, Workshop
+from lanekeeper.agent.guests import Unsupported
 from lanekeeper.agent.observe import View
 from lanekeeper.agent.plan import (
     Action,
@@ -23,6 +23,7 @@ from lanekeeper.agent.plan import (
     StartGuest,
     StopGuest,
 )
+from lanekeeper.agent.workshop import Workshop
 from lanekeeper.protocol import CleaningState
 
 

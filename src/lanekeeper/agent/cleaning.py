@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 
 from lanekeeper.agent.driver_record import DriverRecord, function_of
+from lanekeeper.agent.macvtap import check_bare
 from lanekeeper.agent.neighbour import Neighbours
 from lanekeeper.agent.observe import View
 from lanekeeper.agent.vf_settings import write_missing
@@ -126,7 +127,9 @@ class Cleaner:
             )
         places = (address, *self._machine.iommu_group(address))
         self._check_hands(address, places, "shares its IOMMU group with")
-        check_identity(self._machine, self._machine.device(address), wanted.device)
+        device = self._machine.device(address)
+        check_identity(self._machine, device, wanted.device)
+        check_bare(self._machine, device)
 
     def _check_hands(self, address: PciAddress, places: Iterable[PciAddress], because: str) -> None:
         """Make sure that no guest has one of *places* in hand, which hang together with *address*.
@@ -152,7 +155,9 @@ class Cleaner:
         """Carry out the steps; yields what each has done."""
         device = self._machine.device(address)
         driver = self._driver_before(device)
-        if device.driver is not None and device.driver != driver:
+        # What the host's driver knows of the VF, its MAC among it, goes with the interface.
+        is_interface = device.parent is not None and device.netdev is not None
+        if device.driver is not None and (device.driver != driver or is_interface):
             self._machine.bind(address, None)
             yield f"taken from {device.driver}"
         yield from self._rest_vf(device)

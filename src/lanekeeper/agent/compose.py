@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from lanekeeper.agent.cleaning import Cleaner, EraseNvme, RunHook
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.driver_record import DriverRecord
-from lanekeeper.agent.guests import SHUTDOWN_WAIT_S, Workshop
 from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S
 from lanekeeper.agent.loop import LOOK_EVERY_S, Agent, Parts
@@ -17,6 +16,7 @@ from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
 from lanekeeper.agent.shared_cards import SharedCards
 from lanekeeper.agent.state_dir import StateDir
+from lanekeeper.agent.workshop import SHUTDOWN_WAIT_S, Workshop
 from lanekeeper.clock import Stopwatch, monotonic
 from lanekeeper.host.bus_reset import ResetBus
 from lanekeeper.host.machine import Machine

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
+from lanekeeper.agent.admission import check_bridge, check_device
 from lanekeeper.agent.cleaning import check_identity
-from lanekeeper.agent.driver_record import DriverRecord, Function, function_of
+from lanekeeper.agent.driver_record import Function, function_of
+from lanekeeper.agent.macvtap import lend, restore
 from lanekeeper.agent.observe import View
 from lanekeeper.agent.vf_settings import (
     agents_share,
@@ -17,11 +17,10 @@ from lanekeeper.agent.vf_settings import (
     vf_of,
     write_missing,
 )
-from lanekeeper.clock import Stopwatch
+from lanekeeper.agent.workshop import Workshop
 from lanekeeper.crash import reached
-from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound, Unavailable
+from lanekeeper.domain.errors import Error, HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.config_drive import config_drive
@@ -30,41 +29,15 @@ from lanekeeper.hypervisor.driver import (
     Guest,
     GuestFiles,
     HeldDevice,
-    Hypervisor,
 )
 from lanekeeper.hypervisor.durable_file import settle, write_durably
-from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.hypervisor.images import ImageCache
 from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted, TapWanted
 
-SHUTDOWN_WAIT_S = 10.0
-DETACH_WAIT_S = 20.0
 _LOOK_AGAIN_S = 0.5
 
 Unsupported = Mapping[PciAddress, frozenset[str]]
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """What the guests of one host are made with.
-
-    Attributes:
-        shutdown_wait_s: how long a guest may take to end by itself before it is powered off.
-        detach_wait_s: how long a guest may take to let go of a device before that is told.
-        sleep: waits for so many seconds.
-    """
-
-    machine: Machine
-    hypervisor: Hypervisor
-    directories: GuestDirectories
-    images: ImageCache
-    drivers: DriverRecord
-    stopwatch: Stopwatch
-    shutdown_wait_s: float = SHUTDOWN_WAIT_S
-    detach_wait_s: float = DETACH_WAIT_S
-    sleep: Callable[[float], None] = time.sleep
 
 
 def start(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
@@ -138,14 +111,14 @@ def attach(shop: Workshop, server: ServerWanted, nic: NicWanted, view: View) -> 
     address = PciAddress.parse(nic.device.address)
     device = shop.machine.device(address)
     # Only this function is plugged: what the guest has of its group is with VFIO, or hinders it.
-    _check_device(shop.machine, device, nic.device, view, [address])
+    check_device(shop.machine, device, nic.device, view, [address], leaves=nic.macvtap is None)
     function = function_of(shop.machine, device)
     shop.drivers.remember({function: device.driver})
     _raise_links(shop.machine, [nic], view)
-    if nic.vf_index is not None:
+    if nic.vf_index is not None and nic.macvtap is None:
         write_missing(shop.machine, *vf_of(shop.machine, address), agents_share(nic))
     reached("agent.attach.before")
-    shop.hypervisor.attach(server.id, nic, _held(shop.drivers, function))
+    shop.hypervisor.attach(server.id, nic, _held(shop, function, nic))
     reached("agent.attach.after")
     try:
         return dict(_settle_vfs(shop.machine, server.id, [nic]))
@@ -173,7 +146,7 @@ def detach(shop: Workshop, server: ServerWanted, address: PciAddress) -> None:
 
 def attach_tap(shop: Workshop, server: ServerWanted, tap: TapWanted, view: View) -> None:
     """Plug a card of a virtual switch into the running guest. Raises Error: what failed."""
-    _check_bridge(tap, view)
+    check_bridge(tap, view)
     reached("agent.attach.before")
     shop.hypervisor.attach_tap(server.id, tap)
     reached("agent.attach.after")
@@ -204,6 +177,8 @@ def _await_let_go(shop: Workshop, server_id: str, what: str, has: Callable[[Gues
 def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
     """Write the settings of a running guest's VF again, since it has *lost* some.
 
+    So is the interface below its macvtap, if that is what it has.
+
     Raises:
         HostFault: they do not take, or another card is there by now; the VF and what it has lost
             are named.
@@ -212,6 +187,8 @@ def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
     try:
         check_identity(shop.machine, shop.machine.device(address), nic.device)
         unknown = set_and_check(shop.machine, address, nic, nic.settings())
+        if nic.macvtap is not None:
+            restore(shop.machine, nic)
     except Error as error:
         raise HostFault(
             f"VF {address} of the running guest has not the {', '.join(lost)} that is wanted, and "
@@ -224,15 +201,20 @@ def mend(shop: Workshop, nic: NicWanted, lost: tuple[str, ...]) -> Unsupported:
 def define(shop: Workshop, server: ServerWanted, view: View) -> None:
     """Lay out the guest's files and write its definition; a disk that is there stays."""
     devices = [shop.machine.device(PciAddress.parse(one.address)) for one in _wanted(server)]
+    stay = {
+        PciAddress.parse(nic.device.address): nic for nic in server.nics if nic.macvtap is not None
+    }
+    own = [one.address for one in devices if one.address not in stay]
     for device, wanted in zip(devices, _wanted(server), strict=True):
-        _check_device(shop.machine, device, wanted, view, [one.address for one in devices])
+        leaves = device.address not in stay
+        check_device(shop.machine, device, wanted, view, own, leaves=leaves)
     for tap in server.taps:
-        _check_bridge(tap, view)
+        check_bridge(tap, view)
     files = _lay_out(shop, server)
     functions = {function_of(shop.machine, device): device.driver for device in devices}
     shop.drivers.remember(functions)
-    held = tuple(_held(shop.drivers, function) for function in functions)
     _raise_links(shop.machine, server.nics, view)
+    held = tuple(_held(shop, one, stay.get(one.address)) for one in functions)
     reached("agent.define.before")
     shop.hypervisor.define(Blueprint(server=server, files=files, devices=held))
     reached("agent.define.after")
@@ -252,9 +234,11 @@ def _in_hand(machine: Machine, guest: Guest) -> Iterator[tuple[Function, str | N
             continue  # it went away with its card
 
 
-def _held(drivers: DriverRecord, function: Function) -> HeldDevice:
-    before = drivers.driver(function)
-    return HeldDevice(function.address, before.driver if before is not None else None)
+def _held(shop: Workshop, function: Function, nic: NicWanted | None) -> HeldDevice:
+    """Note what a function was; one that a card has by a macvtap is made ready for that."""
+    before = shop.drivers.driver(function)
+    interface = lend(shop, nic) if nic is not None and nic.macvtap is not None else None
+    return HeldDevice(function.address, before.driver if before is not None else None, interface)
 
 
 def _wanted(server: ServerWanted) -> list[DeviceWanted]:
@@ -267,42 +251,6 @@ def _matches(guest: Guest, server: ServerWanted) -> bool:
     wanted = {str(PciAddress.parse(one.address)) for one in _wanted(server)}
     wanted |= {tap.port_id for tap in server.taps}
     return held == wanted and guest.reboots == server.reboots
-
-
-def _check_bridge(tap: TapWanted, view: View) -> None:
-    bridge = view.switching.bridges.get(tap.physical_network)
-    if bridge is None and view.switching.silence:
-        raise Unavailable(f"port {tap.port_id}: {view.switching.silence}")
-    if bridge is None or bridge.name != tap.bridge:
-        raise Forbidden(
-            f"port {tap.port_id}: this host has no bridge {tap.bridge} on {tap.physical_network}",
-            hint="[ovs] bridge_mappings of this host names the bridges that are for guests",
-        )
-
-
-def _check_device(
-    machine: Machine,
-    device: PciDevice,
-    wanted: DeviceWanted,
-    view: View,
-    own: list[PciAddress],
-) -> None:
-    if not view.may_touch(device.address):
-        raise Forbidden(
-            f"{device.address} is not listed in device_spec of this host, so it is not touched"
-        )
-    check_identity(machine, device, wanted)
-    if device.iommu_group is None:
-        raise HostFault(
-            f"{device.address} is in no IOMMU group, so no guest can have it",
-            hint="lanekeeper host check says how to switch the IOMMU on",
-        )
-    others = [one for one in machine.blockers(device.address) if one not in own]
-    if others:
-        raise HostFault(
-            f"{device.address} shares IOMMU group {device.iommu_group} with "
-            f"{', '.join(map(str, others))}, which the host itself uses"
-        )
 
 
 def _lay_out(shop: Workshop, server: ServerWanted) -> GuestFiles:

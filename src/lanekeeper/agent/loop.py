@@ -18,7 +18,6 @@ import structlog
 
 from lanekeeper.agent.apply import apply
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
-from lanekeeper.agent.guests import Workshop
 from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
@@ -29,6 +28,7 @@ from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
 from lanekeeper.agent.shared_cards import SharedCards, entries
 from lanekeeper.agent.task import Task, cleanings, task_of
+from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import Clock, Stopwatch, utc_now
 from lanekeeper.domain.errors import Conflict, Error, HostFault
 from lanekeeper.domain.pci.address import PciAddress

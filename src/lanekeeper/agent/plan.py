@@ -29,6 +29,7 @@ class Observed:
         files: ids of servers that have files here, with or without a guest.
         vf_settings: what the PFs hold for the VFs of running guests, by the VF's address.
         unsupported: settings that a VF's driver has said it does not know, by address.
+        fallen: VFs whose interface does not carry the macvtap of a running guest as it should.
         settled: what VFs were last seen, or have been, set to as wanted, by port id.
         cleaned: the round in which a device was last cleaned, by device id.
     """
@@ -37,6 +38,7 @@ class Observed:
     files: frozenset[str] = frozenset()
     vf_settings: Mapping[PciAddress, VfSettings] = field(default_factory=dict)
     unsupported: Mapping[PciAddress, frozenset[str]] = field(default_factory=dict)
+    fallen: frozenset[PciAddress] = frozenset()
     settled: Mapping[str, VfChange] = field(default_factory=dict)
     cleaned: Mapping[str, int] = field(default_factory=dict)
 
@@ -150,6 +152,10 @@ Action = (
 )
 
 
+_INTERFACE = "interface below its macvtap"
+"""What a VF can lose that is no setting at its PF."""
+
+
 def nics_of(action: Action) -> tuple[NicWanted, ...]:
     """Return the cards that are set once *action* is done."""
     match action:
@@ -242,9 +248,11 @@ def _mend(server: ServerWanted, observed: Observed) -> Iterator[Action]:
         if found is None:
             continue
         lost = drift(nic, found, observed.unsupported.get(address, frozenset()))
+        taken = _taken(nic, lost, observed.settled.get(nic.port_id))
+        if address in observed.fallen:
+            lost += (_INTERFACE,)
         if lost:
-            had = observed.settled.get(nic.port_id)
-            yield ApplyVfSettings(server, nic, lost, _taken(nic, lost, had))
+            yield ApplyVfSettings(server, nic, lost, taken)
 
 
 def _taken(nic: NicWanted, lost: tuple[str, ...], had: VfChange | None) -> tuple[str, ...]:

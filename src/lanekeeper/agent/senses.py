@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
-from lanekeeper.agent.observe import Policy, View, facts, health, view
+from lanekeeper.agent.facts import facts, health
+from lanekeeper.agent.macvtap import has_fallen
+from lanekeeper.agent.observe import Policy, View, view
 from lanekeeper.agent.plan import Observed
 from lanekeeper.agent.switches import Switches
 from lanekeeper.agent.vf_readings import VfReadings
@@ -18,7 +20,7 @@ from lanekeeper.host.machine import Machine
 from lanekeeper.host.scan import Scan
 from lanekeeper.hypervisor.driver import Hypervisor, Inventory
 from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.protocol import Desired, HostFacts, HostHealth
+from lanekeeper.protocol import Desired, HostFacts, HostHealth, NicWanted
 
 Interfaces = Callable[[], frozenset[str]]
 """Names the interfaces that carry management traffic now."""
@@ -102,7 +104,13 @@ class Senses:
 
     def facts(self, host_name: str, seen: View) -> HostFacts:
         """Raises Unavailable, HostFault: hypervisor or kernel do not tell the host's size."""
-        return facts(host_name, self._hypervisor.capacity(), seen, self._machine.nodes())
+        return facts(
+            host_name,
+            self._hypervisor.capacity(),
+            seen,
+            self._machine.nodes(),
+            self._machine.host_driver,
+        )
 
     def health(self, seen: View) -> HostHealth:
         """Read how well the devices are; one that cannot be read now is left out."""
@@ -136,6 +144,7 @@ class Senses:
             files=self._directories.ids(),
             vf_settings=self.vfs.settings(),
             unsupported=self.vfs.unsupported(),
+            fallen=self.vfs.fallen(),
             settled=self.vfs.settled(),
             cleaned=cleaned,
         )
@@ -164,7 +173,12 @@ class Senses:
             found |= {asked[index]: one for index, one in settings.items() if index in asked}
         nics = [nic for server in desired.servers for nic in server.nics]
         wanted = frozenset(nic.device.address for nic in nics)
-        self.vfs.renew(found, unread=frozenset(unread - found.keys()), wanted=wanted)
+        self.vfs.renew(
+            found,
+            unread=frozenset(unread - found.keys()),
+            wanted=wanted,
+            fallen=frozenset(self._fallen(nics, found)),
+        )
         unsupported = self.vfs.unsupported()
         for nic in nics:
             address = PciAddress.parse(nic.device.address)
@@ -172,3 +186,19 @@ class Senses:
             if one is not None and not drift(nic, one, unsupported.get(address, frozenset())):
                 self.vfs.settle([nic])
         self.vfs.keep(frozenset(nic.port_id for nic in nics))
+
+    def _fallen(
+        self, nics: Iterable[NicWanted], found: Container[PciAddress]
+    ) -> Iterator[PciAddress]:
+        """Those VFs of *found* whose interface does not carry its macvtap as it should."""
+        for nic in nics:
+            address = PciAddress.parse(nic.device.address)
+            if nic.macvtap is None or address not in found:
+                continue
+            try:
+                if has_fallen(nic, self._machine.interface(address)):
+                    yield address
+            except NotFound:
+                yield address
+            except HostFault:
+                continue

@@ -26,6 +26,7 @@ class VfReadings:
         self._unsupported: dict[PciAddress, frozenset[str]] = {}
         self._settled: dict[str, VfChange] = {}
         self._mends: dict[str, VfMend] = {}
+        self._fallen: frozenset[PciAddress] = frozenset()
 
     def settings(self) -> dict[PciAddress, VfSettings]:
         with self._lock:
@@ -35,6 +36,11 @@ class VfReadings:
         """Return the settings that a VF's driver has said it does not know."""
         with self._lock:
             return dict(self._unsupported)
+
+    def fallen(self) -> frozenset[PciAddress]:
+        """Return the VFs whose interface was last seen not to carry its macvtap."""
+        with self._lock:
+            return self._fallen
 
     def settled(self) -> dict[str, VfChange]:
         """Return what VFs were last seen, or have been, set to as wanted, by port id."""
@@ -52,6 +58,7 @@ class VfReadings:
         *,
         unread: frozenset[PciAddress],
         wanted: frozenset[str],
+        fallen: frozenset[PciAddress] = frozenset(),
     ) -> None:
         """Take over what was *found*; of what was *unread* the last reading still counts.
 
@@ -60,6 +67,7 @@ class VfReadings:
         with self._lock:
             last = {at: one for at, one in self._settings.items() if at in unread}
             self._settings = last | dict(found)
+            self._fallen = fallen | (self._fallen & unread)
             self._unsupported = {
                 at: one for at, one in self._unsupported.items() if str(at) in wanted
             }
@@ -75,6 +83,7 @@ class VfReadings:
             self._settings = {
                 at: one for at, one in self._settings.items() if str(at) not in touched
             }
+            self._fallen = frozenset(at for at in self._fallen if str(at) not in touched)
 
     def settle(self, nics: Iterable[NicWanted]) -> None:
         """Note that the VFs of *nics* are set as those want it."""

@@ -72,7 +72,8 @@ class Own(Section, frozen=True):
             "default_vnic_type",
             "Of which kind a port is that is made for a server that names a network, where neither "
             "its flavor (hw:vif_vnic_type) nor its image (hw_vif_vnic_type) says: normal (Open "
-            "vSwitch, Neutron's default), direct (a VF) or direct-physical (a whole card).",
+            "vSwitch, Neutron's default), direct (a VF), macvtap (a virtio card on a VF) or "
+            "direct-physical (a whole card).",
             parse=one_of(*MADE),
         ),
     ] = "direct"

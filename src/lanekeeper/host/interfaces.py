@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lanekeeper.domain.errors import HostFault
+from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.hostplan.observed import Interface
 from lanekeeper.domain.hostplan.survey import Netdev
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.interface import HostInterface
 from lanekeeper.host.attribute import link_name, names, read_text, whole
 from lanekeeper.host.route import DEFAULT, Doubt, Use, read_routes
 
@@ -81,6 +82,26 @@ def _function(interface: Path) -> PciAddress | None:
     """Find the PCI function in the interface's own path: the last address in it."""
     found = _ADDRESS.findall(os.path.realpath(interface))
     return PciAddress.parse(found[-1]) if found else None
+
+
+def read_interface(root: Path, name: str, index: int) -> HostInterface:
+    """Return what the kernel says of one interface. Raises NotFound: it went away; HostFault.
+
+    Source: udev keeps a file of each interface whose rules were carried out, by its index.
+    """
+    home = root / "sys/class/net" / name
+    mac = read_text(str(home / "address"))
+    if mac is None:
+        raise NotFound(f"interface {name} is not there any more")
+    is_ruled = os.path.lexists(root / "run/udev/control")
+    return HostInterface(
+        name=name,
+        mac=mac.lower(),
+        mtu=whole(read_text(str(home / "mtu")) or "0", f"mtu of {name}"),
+        is_up=_is_up(home),
+        uppers=tuple(entry[6:] for entry in names(str(home)) if entry.startswith("upper_")),
+        is_named=not is_ruled or os.path.lexists(root / f"run/udev/data/n{index}"),
+    )
 
 
 def read_netdevs(root: Path) -> tuple[Netdev, ...]:

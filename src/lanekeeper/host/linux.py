@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.health import Reading
+from lanekeeper.domain.pci.interface import HostInterface
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.attribute import Write, read_text, write_text
 from lanekeeper.host.fdb import Fdb
 from lanekeeper.host.health import read_health
-from lanekeeper.host.interfaces import with_lower
+from lanekeeper.host.host_driver import HostDrivers
+from lanekeeper.host.interfaces import read_interface, with_lower
 from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.offload import may_ask_ovs, read_bridges
 from lanekeeper.host.scan import Scan
@@ -44,6 +47,7 @@ class LinuxMachine:
         self.vfio = Vfio(root, write)
         self.links = links or VfLinks()
         self._fdb = fdb or Fdb()
+        self._host_drivers = HostDrivers(root)
 
     def scan(self) -> Scan:
         return self.pci.scan()
@@ -96,6 +100,22 @@ class LinuxMachine:
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         self.links.set_up(*self._link(pf), up)
+
+    def host_driver(self, device: PciDevice) -> str | None:
+        return self._host_drivers.of(device)
+
+    def interface(self, address: PciAddress) -> HostInterface:
+        name, index = self.pci.interface(address)
+        return read_interface(self._root, name, index)
+
+    def set_interface(self, address: PciAddress, mac: str, mtu: int) -> None:
+        name, index = self.pci.interface(address)
+        label = f"{address} ({name})"
+        self.links.set_address(index, label, mac, mtu)
+        silence = str(self._root / "proc/sys/net/ipv6/conf" / name / "disable_ipv6")
+        if os.path.lexists(silence):
+            self._write(silence, "1\n")
+        self.links.set_up(index, label, True)
 
     def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         if not may_ask_ovs(self._root):

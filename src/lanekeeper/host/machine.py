@@ -14,6 +14,7 @@ from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
+from lanekeeper.domain.pci.interface import HostInterface
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.scan import Scan
@@ -99,6 +100,26 @@ class Machine(Protocol):
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         """Set the PF's interface up or down. Raises NotFound (no interface), HostFault."""
+
+    def host_driver(self, device: PciDevice) -> str | None:
+        """Name the driver of the host's own that the function has, or that would take it.
+
+        None where none is loaded. Raises HostFault.
+        """
+
+    def interface(self, address: PciAddress) -> HostInterface:
+        """Read the function's interface. Raises NotFound (it has none), HostFault."""
+
+    def set_interface(self, address: PciAddress, mac: str, mtu: int) -> None:
+        """Give the function's interface a MAC and an MTU, and set it up.
+
+        It is a guest's then: the host gets no IPv6 address of its own from the guest's network.
+
+        Raises:
+            NotFound: it has none.
+            HostFault: the kernel refused; a VF whose PF holds another MAC than its driver knows
+                takes none, until that driver has begun anew.
+        """
 
     def bridges(self, names: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         """List those of *names* that are bridges of Open vSwitch, each with its ports.

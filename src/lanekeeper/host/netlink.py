@@ -94,6 +94,15 @@ class VfLinks:
         message = self._transact(_RTM_SETLINK, ifindex, [], flags=_IFF_UP if up else 0)
         _checked(message, f"set {label} {'up' if up else 'down'}")
 
+    def set_address(self, ifindex: int, label: str, mac: str, mtu: int) -> None:
+        """Give the interface a MAC and an MTU. Raises NotFound, HostFault."""
+        for attribute, value, said in (
+            ("IFLA_ADDRESS", mac, f"MAC {mac}"),
+            ("IFLA_MTU", mtu, f"MTU {mtu}"),
+        ):
+            message = self._transact(_RTM_SETLINK, ifindex, [(attribute, value)])
+            _checked(message, f"set {said} on {label}")
+
     def _transact(
         self, kind: int, ifindex: int, attributes: list[tuple[str, Any]], flags: int | None = None
     ) -> bytes:

@@ -13,28 +13,25 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-import msgspec
-
-from lanekeeper.domain.errors import HostFault, NotFound
+from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress, vf_address
+from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio
-from lanekeeper.domain.pci.vf_change import VfChange, changed_fields
-from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 from lanekeeper.host import simulated_grub, simulated_menu
 from lanekeeper.host.attribute import link_name, names, read_text, refusals, write_text
 from lanekeeper.host.facts import read_release
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.modprobe import modules_listed, read_loadable
-from lanekeeper.host.netlink import VfLinks
 from lanekeeper.host.simulated_eswitch import SimulatedEswitch
 from lanekeeper.host.simulated_fdb import SimulatedFdb
+from lanekeeper.host.simulated_interface import SimulatedInterfaces
+from lanekeeper.host.simulated_links import SimulatedLinks
 from lanekeeper.host.simulated_switch import SimulatedSwitch
 from lanekeeper.host.tree import plant
-from lanekeeper.host.vf_settings import forget_settings, kept_settings, settings_file
+from lanekeeper.host.vf_settings import forget_settings, settings_file
 
 Refuse = Callable[[str, str], int]
 """A disturbance: ``refuse(path, text)`` returns the errno that a write fails with, 0 for none."""
@@ -45,8 +42,6 @@ _NATURAL = {
     **{(0x8086, 0x10ED): "ixgbevf", (0x8086, 0x154C): "iavf", (0x8086, 0x1889): "iavf"},
     **{(0x15B3, 0x1018): "mlx5_core", (0x15B3, 0x101E): "mlx5_core"},
 }
-_NO_LINK_STATE = frozenset({"igb"})  # has no ndo_set_vf_link_state; Linux igb_main.c
-_NO_GUARANTEE = frozenset({"igb"})  # igb_ndo_set_vf_bw() takes no min_tx_rate
 _VF_ATTRIBUTES = ("vendor", "class", "numa_node")
 
 
@@ -95,6 +90,14 @@ class SimulatedMachine(LinuxMachine):
         if SimulatedSwitch(self.root).is_there:
             return super().bridges(names)
         return dict.fromkeys(names, ())
+
+    def host_driver(self, device: PciDevice) -> str | None:
+        """As this kernel would probe: by the ids that it knows, where that driver is loaded."""
+        if device.driver is not None and not is_vfio(device.driver):
+            return device.driver
+        natural = _NATURAL.get((device.vendor_id, device.product_id))
+        is_loaded = natural and (self.root / "sys/bus/pci/drivers" / natural).is_dir()
+        return natural if is_loaded else None
 
     def run(self, arguments: Sequence[str]) -> None:
         """Stand in for programs: they change what the directory holds, update-grub is only noted.
@@ -149,6 +152,7 @@ class SimulatedKernel:
         self._bus = root / "sys/bus/pci"
         self._refuse = refuse
         self.eswitch = SimulatedEswitch(root)
+        self._interfaces = SimulatedInterfaces(root)
 
     def write(self, path: str, text: str) -> None:
         """Take *text* as the kernel does. Raises HostFault with the kernel's reason."""
@@ -252,6 +256,7 @@ class SimulatedKernel:
     def _unbind(self, device: Path) -> None:
         driver = link_name(str(device / "driver"))
         if driver:
+            self._interfaces.remove(device.resolve())
             (self._bus / "drivers" / driver / device.name).unlink(missing_ok=True)
             (device.resolve() / "driver").unlink(missing_ok=True)
 
@@ -269,65 +274,7 @@ class SimulatedKernel:
         home = self._bus / "drivers" / driver
         _link(device / "driver", os.path.relpath(home, device))
         _link(home / device.name, os.path.relpath(device, home))
-
-
-class SimulatedLinks(VfLinks):
-    """VF settings kept in small files below ``simulated`` in the machine's directory."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__()
-        self._root = root
-
-    def read(self, ifindex: int, label: str) -> dict[int, VfSettings]:
-        pf = self._pf(ifindex, label)
-        return kept_settings(self._root, pf.name, range(_number(pf / "sriov_numvfs")))
-
-    def write(self, ifindex: int, label: str, index: int, change: VfChange) -> tuple[str, ...]:
-        pf = self._pf(ifindex, label)
-        driver = link_name(str(pf / "driver")) or ""
-        unknown = ("link_state",) if driver in _NO_LINK_STATE else ()
-        if driver in _NO_GUARANTEE and change.rates and change.rates[0]:
-            what = f"set transmit rates {change.rates[0]} to {change.rates[1]} Mbit/s"
-            refused = os.strerror(errno.EINVAL)
-            raise HostFault(f"cannot {what} on VF {index} of {label}: {refused}")
-        now = kept_settings(self._root, pf.name, (index,))[index]
-        unsupported = tuple(name for name in changed_fields(change) if name in unknown)
-        path = settings_file(self._root, pf.name, index)
-        with refusals(f"write {path}"):
-            path.parent.mkdir(exist_ok=True)
-            fresh = path.with_suffix(f".{os.getpid()}")
-            fresh.write_bytes(msgspec.json.encode(_applied(now, change, unknown)))
-            fresh.replace(path)
-        return unsupported
-
-    def set_up(self, ifindex: int, label: str, up: bool) -> None:
-        pf = self._pf(ifindex, label)
-        with refusals(f"set the interface of {label} {'up' if up else 'down'}"):
-            self._set_flags(pf, up)
-
-    @staticmethod
-    def _set_flags(pf: Path, up: bool) -> None:
-        for interface in (pf / "net").iterdir():
-            (interface / "operstate").write_text("up\n" if up else "down\n")
-            (interface / "flags").write_text("0x1003\n" if up else "0x1002\n")
-
-    def _pf(self, ifindex: int, label: str) -> Path:
-        for interface in sorted((self._root / "sys/class/net").iterdir()):
-            if read_text(str(interface / "ifindex")) == str(ifindex):
-                return interface.resolve().parent.parent
-        raise NotFound(f"no interface {ifindex} for {label}")
-
-
-def _applied(now: VfSettings, change: VfChange, unknown: tuple[str, ...]) -> VfSettings:
-    values = {name: getattr(change, name) for name in changed_fields(change)}
-    if "mac" in values and values["mac"] == NO_MAC:
-        values["mac"] = None
-    if "vlan" in values:
-        values["qos"] = change.qos
-    if "rates" in values:
-        values["min_tx_rate"], values["max_tx_rate"] = values.pop("rates")
-    kept = {name: value for name, value in values.items() if name not in unknown}
-    return replace(now, **kept)
+        self._interfaces.add(device, driver)
 
 
 def _vf_address(pf: Path, index: int) -> PciAddress:

@@ -17,6 +17,7 @@ from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
+from lanekeeper.domain.pci.interface import HostInterface
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.host.scan import Scan
@@ -157,6 +158,15 @@ class SharedMachine:
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         self.own().set_link(pf, up)
+
+    def host_driver(self, device: PciDevice) -> str | None:
+        return self.now.host_driver(device)
+
+    def interface(self, address: PciAddress) -> HostInterface:
+        return self.now.interface(address)
+
+    def set_interface(self, address: PciAddress, mac: str, mtu: int) -> None:
+        self.own().set_interface(address, mac, mtu)
 
     def keep_huge_pages(self, node: int, size_kib: int, pages: int) -> None:
         self.own().keep_huge_pages(node, size_kib, pages)

@@ -18,10 +18,15 @@ Power = Literal["running", "paused", "stopped", "crashed"]
 
 @dataclass(frozen=True, slots=True)
 class HeldDevice:
-    """A function that a guest holds, and the driver that it had before (None: none at all)."""
+    """A function that a guest holds, and the driver that it had before (None: none at all).
+
+    Attributes:
+        interface: what it is at the host, where the guest has only a macvtap on that.
+    """
 
     address: PciAddress
     driver: str | None
+    interface: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +116,8 @@ class Blueprint:
     """All that a definition of a guest is made of.
 
     Attributes:
-        devices: drivers that the functions of ``server`` had before the guest got them.
+        devices: drivers that the functions of ``server`` had before the guest got them, and the
+            interfaces below its macvtaps.
     """
 
     server: ServerWanted

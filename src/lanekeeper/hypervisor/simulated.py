@@ -8,32 +8,29 @@ whoever opens the file again finds the guests as they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from threading import RLock
 
 import msgspec
 
-from lanekeeper.domain import typed
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_change import VfChange
-from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
+from lanekeeper.domain.pci.vf_settings import NO_MAC
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import (
     Blueprint,
     Capacity,
-    Guest,
     HeldDevice,
     Inventory,
-    Power,
 )
-from lanekeeper.protocol import DeviceWanted, NicWanted, NumaCell, ServerWanted, TapWanted
+from lanekeeper.hypervisor.simulated_console import console_lines
+from lanekeeper.hypervisor.simulated_guest import Function, Record, functions_of, load
+from lanekeeper.protocol import NicWanted, NumaCell, TapWanted
 
 VFIO = "vfio-pci"
 _OVERLAY = "an overlay of "
-_GUEST_DRIVERS = {(0x8086, 0x10CA): "igbvf", (0x8086, 0x10C9): "igb", (0x1B36, 0x0010): "nvme"}
 SIMULATED_HOST = Capacity(
     hypervisor="qemu",
     version=10_000_000,
@@ -48,48 +45,6 @@ SIMULATED_HOST = Capacity(
 )
 
 
-class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One guest, as it stands in the file.
-
-    Attributes:
-        drivers: what each function had before, by address; as libvirt's metadata keeps it.
-        found: VF settings from before the start, which come back after it.
-    """
-
-    wanted: ServerWanted
-    console: str
-    power: Power = "stopped"
-    generation: int = 0
-    drivers: dict[str, str | None] = {}
-    found: dict[str, VfSettings] = {}
-    starts: int = 0
-
-    def guest(self) -> Guest:
-        wanted = (function.device.address for function in _functions(self.wanted))
-        held = ((PciAddress.parse(text), self.drivers.get(text)) for text in wanted)
-        return Guest(
-            id=self.wanted.id,
-            power=self.power,
-            generation=self.generation,
-            reboots=self.wanted.reboots,
-            devices=tuple(HeldDevice(*pair) for pair in held),
-            taps=tuple(tap.port_id for tap in self.wanted.taps),
-            unlinked=frozenset(tap.port_id for tap in self.wanted.taps if not tap.link),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Function:
-    """One function that a guest takes; *nic* is None when it came by an alias."""
-
-    device: DeviceWanted
-    nic: NicWanted | None = None
-
-    @property
-    def address(self) -> PciAddress:
-        return PciAddress.parse(self.device.address)
-
-
 class SimulatedHypervisor:
     """See ``hypervisor.driver.Hypervisor``; *path* is the file of the guests."""
 
@@ -98,7 +53,7 @@ class SimulatedHypervisor:
         self._machine = machine
         self._capacity = capacity
         self._lock = RLock()
-        self._records = _load(path)
+        self._records = load(path)
 
     def capacity(self) -> Capacity:
         return self._capacity
@@ -133,7 +88,12 @@ class SimulatedHypervisor:
                 generation=known.generation if known else 0,
                 starts=known.starts if known else 0,
                 drivers={
-                    one.device.address: drivers.get(one.address) for one in _functions(server)
+                    one.device.address: drivers.get(one.address) for one in functions_of(server)
+                },
+                interfaces={
+                    str(held.address): held.interface
+                    for held in blueprint.devices
+                    if held.interface
                 },
             )
             self._save()
@@ -143,7 +103,7 @@ class SimulatedHypervisor:
             record = self._record(server_id)
             if record.power in {"running", "paused"}:
                 return
-            self._attach(record, _functions(record.wanted))
+            self._attach(record, functions_of(record.wanted))
             record.power = "paused"
             record.starts += 1
             self._save()
@@ -168,9 +128,11 @@ class SimulatedHypervisor:
     def attach(self, server_id: str, nic: NicWanted, held: HeldDevice) -> None:
         with self._lock:
             record = self._active(server_id)
-            if held.address in {one.address for one in _functions(record.wanted)}:
+            if held.address in {one.address for one in functions_of(record.wanted)}:
                 return
-            self._attach(record, [_Function(nic.device, nic)])
+            if held.interface is not None:
+                record.interfaces[nic.device.address] = held.interface
+            self._attach(record, [Function(nic.device, nic)])
             record.drivers[nic.device.address] = held.driver
             record.wanted = msgspec.structs.replace(record.wanted, nics=[*record.wanted.nics, nic])
             with Path(record.console).open("a") as console:
@@ -180,7 +142,7 @@ class SimulatedHypervisor:
     def detach(self, server_id: str, address: PciAddress) -> None:
         with self._lock:
             record = self._active(server_id)
-            gone = [one for one in _functions(record.wanted) if one.address == address]
+            gone = [one for one in functions_of(record.wanted) if one.address == address]
             self._detach(record, gone)
             wanted = record.wanted
             record.wanted = msgspec.structs.replace(
@@ -231,7 +193,7 @@ class SimulatedHypervisor:
         with self._lock:
             record = self._records.get(server_id)
             if record and record.power in {"running", "paused"}:
-                self._detach(record, _functions(record.wanted))
+                self._detach(record, functions_of(record.wanted))
                 record.power = "stopped"
                 self._save()
 
@@ -257,9 +219,9 @@ class SimulatedHypervisor:
         fresh.write_bytes(msgspec.json.encode(self._records))
         fresh.replace(self._path)
 
-    def _attach(self, record: Record, functions: Iterable[_Function]) -> None:
+    def _attach(self, record: Record, functions: Iterable[Function]) -> None:
         """Take functions as libvirt's managed devices do; on failure give all of them back."""
-        taken: list[_Function] = []
+        taken: list[Function] = []
         try:
             for function in functions:
                 self._refuse_held(function.address, record.wanted.id)
@@ -274,9 +236,11 @@ class SimulatedHypervisor:
         if holder is not None and holder != server_id:
             raise HostFault(f"{address} is in use by guest {holder}")
 
-    def _take(self, function: _Function, record: Record) -> None:
+    def _take(self, function: Function, record: Record) -> None:
         address = function.address
-        if function.device.managed:
+        if function.is_macvtap:
+            self._stand_on(address, record)
+        elif function.device.managed:
             self._machine.bind(address, VFIO)
         elif self._machine.device(address).driver != VFIO:
             raise HostFault(f"{address} is not managed and not bound to {VFIO}")
@@ -285,88 +249,26 @@ class SimulatedHypervisor:
             record.found[function.device.address] = self._machine.vf_settings(*vf)
             self._machine.write_vf_settings(*vf, VfChange(mac=nic.mac, vlan=nic.vlan))
 
-    def _detach(self, record: Record, functions: Iterable[_Function]) -> None:
+    def _stand_on(self, address: PciAddress, record: Record) -> None:
+        """Begin a macvtap, as libvirt does by the name of an interface."""
+        name = record.interfaces.get(str(address))
+        found = self._machine.interface(address)
+        if found.name != name or not found.is_up:
+            raise HostFault(f"no interface {name} that is up: {address} is {found}")
+
+    def _detach(self, record: Record, functions: Iterable[Function]) -> None:
         """Give back; settings as they were before, and no driver, as with autoprobe off."""
         for function in functions:
             was, vf = record.found.pop(function.device.address, None), self._vf(function)
             if was is not None and vf is not None:
                 change = VfChange(mac=was.mac or NO_MAC, vlan=was.vlan, qos=was.qos)
                 self._machine.write_vf_settings(*vf, change)
-            if function.device.managed:
+            if function.device.managed and not function.is_macvtap:
                 self._machine.bind(function.address, None)
 
-    def _vf(self, function: _Function) -> tuple[PciAddress, int] | None:
+    def _vf(self, function: Function) -> tuple[PciAddress, int] | None:
         """Return PF and index when the function is the VF of a network card."""
         device = self._machine.device(function.address)
         if function.nic is None or device.parent is None or device.vf_index is None:
             return None
         return device.parent, device.vf_index
-
-
-def console_lines(record: Record, machine: Machine) -> list[str]:
-    """What the lab's guest prints about itself: its devices, its cards, its addresses.
-
-    The lines are those of ``lab/guest_init.sh``; it has nobody to ping.
-    """
-    server = record.wanted
-    lines = ["GUEST-INIT 0.50", f"GUEST-SERVER {server.id}"]
-    cards: dict[str, str] = {}
-    for number, function in enumerate(_functions(server), start=1):
-        at, device = f"0000:{number:02x}:00.0", machine.device(function.address)
-        driver = _GUEST_DRIVERS.get((device.vendor_id, device.product_id), "-")
-        lines.append(
-            f"GUEST-PCI {at} {device.vendor_id:04x}:{device.product_id:04x} "
-            f"class={device.class_code:06x} driver={driver}"
-        )
-        if function.nic is not None:
-            name = f"eth{len(cards)}"
-            cards[function.nic.mac] = name
-            lines.append(
-                f"GUEST-NET {name} mac={function.nic.mac} driver={driver} pci={at} carrier=1"
-            )
-    for tap in server.taps:
-        name = f"eth{len(cards)}"
-        cards[tap.mac] = name
-        lines.append(f"GUEST-NET {name} mac={tap.mac} driver=virtio_net carrier={int(tap.link)}")
-    lines += [*_address_lines(server.config_drive, cards), "GUEST-READY 1.00"]
-    return [f"{line}\n" for line in lines]
-
-
-def _address_lines(drive: Mapping[str, str], cards: Mapping[str, str]) -> Iterator[str]:
-    """Tell the addresses that the config drive gives to the cards, by MAC."""
-    text = drive.get("openstack/latest/network_data.json", "{}")
-    network = typed.decode(text, _NetworkData)
-    mac_by_link = {link.id: link.ethernet_mac_address for link in network.links}
-    for one in network.networks:
-        mac = mac_by_link.get(one.link, "")
-        if one.ip_address and mac in cards:
-            yield f"GUEST-ADDRESS {cards[mac]} {one.ip_address} netmask={one.netmask} mac={mac}"
-
-
-class _Link(msgspec.Struct):
-    id: str
-    ethernet_mac_address: str = ""
-
-
-class _Network(msgspec.Struct):
-    link: str
-    ip_address: str = ""
-    netmask: str = ""
-
-
-class _NetworkData(msgspec.Struct):
-    """The part of ``network_data.json`` that gives a card its address."""
-
-    links: list[_Link] = []
-    networks: list[_Network] = []
-
-
-def _functions(server: ServerWanted) -> tuple[_Function, ...]:
-    cards = (_Function(nic.device, nic) for nic in server.nics)
-    return (*cards, *(_Function(device) for device in server.devices))
-
-
-def _load(path: Path) -> dict[str, Record]:
-    if not path.exists():
-        return {}
-    return typed.decode(path.read_bytes(), dict[str, Record])

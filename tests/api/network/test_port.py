@@ -165,7 +165,7 @@ def test_a_port_that_names_its_host_is_bound_there(admin: Client, network: str) 
     [
         ({"binding:host_id": "nowhere", **DIRECT}, "no host nowhere"),
         ({"binding:host_id": "h1"}, "has no virtual switch on physnet1"),
-        ({"binding:host_id": "h1", "binding:vnic_type": "macvtap"}, "not carried"),
+        ({"binding:host_id": "h1", "binding:vnic_type": "vdpa"}, "not carried"),
     ],
 )
 def test_why_a_binding_failed_stands_in_the_port(

@@ -181,8 +181,8 @@ def test_an_inactive_binding_changes_alone(admin: Client, port_id: str) -> None:
     assert (changed["profile"], changed["vif_type"]) == ({"vf_num": 3}, "hw_veb")
     kind, _ = admin.refused("PUT", f"{path}/h2", 409, {"binding": {"host": "h1"}})
     assert kind == "PortBindingAlreadyExists"
-    kind, message = admin.refused("PUT", f"{path}/h2", 409, {"binding": {"vnic_type": "macvtap"}})
-    assert (kind, "macvtap is not carried" in message) == ("PortBindingError", True)
+    kind, message = admin.refused("PUT", f"{path}/h2", 409, {"binding": {"vnic_type": "vdpa"}})
+    assert (kind, "vdpa is not carried" in message) == ("PortBindingError", True)
     assert admin.get(f"{path}/h2")["binding"]["vnic_type"] == "direct"
     assert admin.get(f"/ports/{port_id}")["port"]["binding:host_id"] == "h1"
 

@@ -48,7 +48,7 @@ def test_a_whole_card_on_a_host_that_does_not_reach_the_network_is_refused() -> 
 @pytest.mark.parametrize(
     ("vnic_type", "code"),
     [
-        (VnicType.MACVTAP, "vnic_type"),
+        (VnicType.ACCELERATOR_DIRECT, "vnic_type"),
         (VnicType.BAREMETAL, "vnic_type"),
         (VnicType.VDPA, "vnic_type"),
         (VnicType.REMOTE_MANAGED, "vnic_type"),

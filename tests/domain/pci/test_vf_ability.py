@@ -29,5 +29,23 @@ def test_a_whole_pf_needs_nothing_set_from_above() -> None:
     assert wanted.alternatives[0].abilities == frozenset()
 
 
+def test_a_macvtap_takes_a_vf_that_its_host_has_a_driver_for() -> None:
+    tags = {"physical_network": "physnet1"}
+    bare, able = (
+        Offered.from_text("8086", "10ca", "type-VF", tags, interface=one) for one in (False, True)
+    )
+    macvtap, direct = (port_request(kind, "physnet1") for kind in ("macvtap", "direct"))
+    assert macvtap is not None
+    assert direct is not None
+    (said,) = mismatches(macvtap.alternatives[0], bare)
+    assert "no driver for it loaded" in said.reason.replace("the host has ", "")
+    assert "modprobe igbvf" in said.remedy
+    assert not list(mismatches(macvtap.alternatives[0], able))
+    assert not list(mismatches(direct.alternatives[0], bare))
+    assert bare.key != able.key
+    pf = Offered.from_text("8086", "10c9", "type-PF", tags)
+    assert "whole PF" in next(mismatches(macvtap.alternatives[0], pf)).reason
+
+
 def test_what_the_82576_cannot() -> None:
     assert lacking("igb") == {VfAbility.LINK_STATE, VfAbility.MIN_RATE}

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 
 from fleet import Fleet, fleet
-from lanekeeper.agent.observe import fact_of
+from lanekeeper.agent.facts import fact_of
 from lanekeeper.control.host.facts import report_facts
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.pci.address import PciAddress

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fleet import ADMIN, Fleet, fleet
-from lanekeeper.agent.observe import fact_of
+from lanekeeper.agent.facts import fact_of
 from lanekeeper.config import Config, Pci
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.server import delete_server

@@ -1,6 +1,6 @@
 """Guest XML of flavor devices and of ports on VFs, against what Nova writes.
 
-What Lanekeeper's guests do not have (macvtap, representors, vIOMMU, other hypervisors) is "not
+What Lanekeeper's guests do not have (representors, vIOMMU, other hypervisors) is "not
 offered": the API refuses it before there is any XML.
 """
 
@@ -13,13 +13,19 @@ from typing import Any
 from lxml import etree
 
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.hypervisor.driver import Blueprint, GuestFiles
+from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
 from lanekeeper.hypervisor.libvirt.domain_xml import domain_xml
 from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted, TapWanted
 from vectors.case import Answer, Data
 from vectors.markup import plain
 
-_VIFS = {("hw_veb", "direct"), ("ib_hostdev", "direct"), ("ovs", "normal")}
+_VIFS = {
+    ("hw_veb", "direct"),
+    ("hw_veb", "macvtap"),
+    ("ib_hostdev", "direct"),
+    ("ovs", "normal"),
+}
 
 
 def xml(data: Data) -> Iterator[Answer]:
@@ -43,7 +49,9 @@ def said(data: Data) -> Any:
     elif data["vif"]["type"] == "ovs":
         wanted = {"taps": [tap(data["vif"])]}
     else:
-        wanted = {"nics": [card(data["vif"])]}
+        model = data["image_properties"].get("hw_vif_model", "virtio")
+        is_macvtap = data["vif"]["vnic_type"] == "macvtap"
+        wanted = {"nics": [card(data["vif"], model if is_macvtap else None)]}
     server = ServerWanted(
         id="5f0a6c0e-1111-4222-8333-944455566677",
         name="n",
@@ -54,7 +62,10 @@ def said(data: Data) -> Any:
         disk_gib=0,
         **wanted,
     )
-    blueprint = Blueprint(server=server, files=GuestFiles(console=Path("/c")))
+    named = data["host"]["netdev_of"] if "vif" in data else {}
+    held = (HeldDevice(PciAddress.parse(at), None, name) for at, name in named.items())
+    files = GuestFiles(console=Path("/c"))
+    blueprint = Blueprint(server=server, files=files, devices=tuple(held))
     try:
         text = domain_xml(blueprint, kvm=data["virt_type"] == "kvm")
     except Invalid:
@@ -76,11 +87,12 @@ def tap(vif: dict[str, Any]) -> TapWanted:
     )
 
 
-def card(vif: dict[str, Any]) -> NicWanted:
+def card(vif: dict[str, Any], macvtap: str | None) -> NicWanted:
     return NicWanted(
         port_id="p",
         mac=vif["mac"],
         device=device(vif["profile"]["pci_slot"]),
         vf_index=0 if vif["type"] == "hw_veb" else None,
         vlan=int(vif["details"].get("vlan") or 0),
+        macvtap=macvtap,
     )

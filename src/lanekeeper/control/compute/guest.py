@@ -18,7 +18,7 @@ from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.card import VifModel, vif_model
 from lanekeeper.domain.network.metadata import network_data
-from lanekeeper.domain.network.port import PortRecord, VifType
+from lanekeeper.domain.network.port import PortRecord, VifType, VnicType
 from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.domain.network.vf_wanted import flavor_rates, link_state, rates_settable, vf_rates
 from lanekeeper.domain.topology.fit import Seat
@@ -133,9 +133,7 @@ def render(facts: GuestFacts) -> ServerWanted:
         ramdisk=_image(facts, ramdisk),
         kernel_arguments=str(record.image_properties.get(_COMMAND_LINE, "")),
         nics=[
-            _nic(port, held.cards[port.id], flavor["extra_specs"])
-            for port in facts.ports
-            if port.id in held.cards
+            _nic(port, held.cards[port.id], record) for port in facts.ports if port.id in held.cards
         ],
         taps=[
             _tap(port, record)
@@ -208,8 +206,9 @@ def _alias(record: ServerRecord, request_id: str) -> str:
     return names.get(request_id, "")
 
 
-def _nic(port: PortRecord, claim: Mapping[str, Any], extra_specs: Mapping[str, str]) -> NicWanted:
-    rates = vf_rates(port.qos_rules) if port.qos_rules else flavor_rates(extra_specs)
+def _nic(port: PortRecord, claim: Mapping[str, Any], record: ServerRecord) -> NicWanted:
+    specs = record.flavor["extra_specs"]
+    rates = vf_rates(port.qos_rules) if port.qos_rules else flavor_rates(specs)
     rates = rates_settable(rates, claim["pf_driver"])
     link = link_state(
         admin_state_up=port.admin_state_up, propagate_uplink_status=port.propagate_uplink_status
@@ -227,6 +226,7 @@ def _nic(port: PortRecord, claim: Mapping[str, Any], extra_specs: Mapping[str, s
         min_tx_mbps=rates.min_tx,
         max_tx_mbps=rates.max_tx,
         mtu=port.mtu,
+        macvtap=_model(record) if port.vnic_type is VnicType.MACVTAP else None,
     )
 
 

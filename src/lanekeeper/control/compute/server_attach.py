@@ -29,6 +29,7 @@ from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.card import (
+    EMULATED,
     MODEL_PROPERTY,
     is_hot_pluggable,
     made_vnic_type,
@@ -84,7 +85,7 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
         )
         (nic,) = check_nics(connection, caller, [asked], policy, kind)
         check_switched(site, [nic])
-        if nic.need is None:
+        if nic.vnic_type in EMULATED:
             _check_model(record)
         host = _host(connection, site, record, now)
         given = None
@@ -177,7 +178,7 @@ def _device(
 
 
 def _check_model(record: ServerRecord) -> None:
-    """Pass a server whose guest can be given a card of a virtual switch as it is now.
+    """Pass a server whose guest can be given an emulated card as it is now.
 
     Raises:
         Invalid: its machine has no card of the model that its image wants.

@@ -35,7 +35,7 @@ from lanekeeper.domain.compute.extra_spec import (
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
 from lanekeeper.domain.errors import Forbidden, Invalid, NotFound
 from lanekeeper.domain.image.record import ImageRecord
-from lanekeeper.domain.network.card import made_vnic_type, vif_model
+from lanekeeper.domain.network.card import EMULATED, made_vnic_type, vif_model
 from lanekeeper.domain.network.port import VnicType
 from lanekeeper.domain.network.vf_wanted import flavor_rates
 from lanekeeper.domain.pci.alias import NumaPolicy
@@ -177,7 +177,7 @@ def check_wants(
         raise Invalid("Unable to launch multiple instances with a single configured port ID.")
     made = made_vnic_type(flavor.extra_specs, properties, default_vnic_type(site))
     nics = check_nics(connection, caller, cards, policy, made)
-    if any(nic.need is None for nic in nics):
+    if any(nic.vnic_type in EMULATED for nic in nics):
         vif_model(properties)
     flavor_rates(flavor.extra_specs)
     zone, host = place_of(connection, caller, asked)

@@ -20,7 +20,7 @@ SUPPORTED = frozenset(
 )
 """What sriovnicswitch binds. Source: neutron ``ml2/drivers/mech_sriov/mech_driver``."""
 
-CARRIED = frozenset({VnicType.NORMAL, VnicType.DIRECT, VnicType.DIRECT_PHYSICAL})
+CARRIED = frozenset({VnicType.NORMAL, VnicType.DIRECT, VnicType.MACVTAP, VnicType.DIRECT_PHYSICAL})
 """What Lanekeeper's hosts can give to a guest."""
 
 _TAGGABLE = frozenset({NetworkType.FLAT, NetworkType.VLAN})

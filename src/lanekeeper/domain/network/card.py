@@ -1,5 +1,5 @@
 """The cards of a server as its flavor and image want them: of which kind, and as what a guest sees
-those of a virtual switch.
+those that are emulated.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ VNIC_TYPE_PROPERTY = "hw_vif_vnic_type"
 """The kind of the ports that are made for a server; Lanekeeper's own, Nova has none."""
 MODEL_PROPERTY = "hw_vif_model"
 
-MADE = (VnicType.NORMAL, VnicType.DIRECT, VnicType.DIRECT_PHYSICAL)
+MADE = (VnicType.NORMAL, VnicType.DIRECT, VnicType.MACVTAP, VnicType.DIRECT_PHYSICAL)
 """Kinds of ports that can be made for a server: those that hosts carry."""
 
 
+EMULATED = frozenset({VnicType.NORMAL, VnicType.MACVTAP})
+"""Kinds of ports that a guest sees as a card that is emulated, of a model."""
+
+
 class VifModel(StrEnum):
-    """What QEMU emulates as a card of a virtual switch, in a guest of x86.
+    """What QEMU emulates as a card, in a guest of x86.
 
     Source: nova ``virt/libvirt/vif.py``, SUPPORTED_VIF_MODELS for kvm, less ``spapr-vlan``, which
     machines of POWER have.
@@ -84,7 +88,7 @@ def made_vnic_type(
 
 
 def vif_model(properties: Mapping[str, str]) -> VifModel:
-    """Return as what the image wants its guest to see cards of a virtual switch.
+    """Return as what the image wants its guest to see cards that are emulated.
 
     Letters may be large or small, and vSphere's names are taken, as Nova does.
 
@@ -97,7 +101,8 @@ def vif_model(properties: Mapping[str, str]) -> VifModel:
         return _OF_VMWARE.get(name) or VifModel(name)
     except ValueError as error:
         raise Invalid(
-            f"the image has {MODEL_PROPERTY}={text[:40]!r}, which no normal port can be here; "
+            f"the image has {MODEL_PROPERTY}={text[:40]!r}, which no normal or macvtap port can be "
+            f"here; "
             f"it is none of {', '.join(VifModel)}",
             hint="set another on the image, or use a port of type direct, which has no model",
         ) from error

@@ -38,6 +38,7 @@ class Alternative:
         physical_network: the network that a port is on, ``""`` for one without; None: not a port.
         trusted: what the port's profile says; None where it says nothing.
         abilities: what the driver of its PF must be able to set.
+        interface: whether it has to be an interface of its host.
     """
 
     vendor_id: int | None = None
@@ -50,6 +51,7 @@ class Alternative:
     trusted: bool | None = None
     remote_managed: bool = False
     abilities: frozenset[VfAbility] = frozenset()
+    interface: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ class Offered:
 
     Attributes:
         lacks: what the driver of a VF's PF is known not to set.
+        interface: whether it can be an interface of its host, by a driver that is there.
     """
 
     vendor_id: int
@@ -81,6 +84,7 @@ class Offered:
     traits: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
     lacks: frozenset[VfAbility] = frozenset()
+    interface: bool = True
 
     @classmethod
     def of(cls, device: PciDevice, tags: Mapping[str, str]) -> Self:
@@ -98,6 +102,7 @@ class Offered:
         tags: Mapping[str, str],
         *,
         pf_driver: str | None = None,
+        interface: bool = True,
     ) -> Self:
         """Take it from the wire's or a table's spelling: ids of hexadecimal digits."""
         vendor, product, kind = int(vendor_id, 16), int(product_id, 16), DeviceType(dev_type)
@@ -109,13 +114,14 @@ class Offered:
             traits=traits_of(tags),
             tags=tags,
             lacks=lacking(pf_driver),
+            interface=interface,
         )
 
     @property
     def key(self) -> tuple[object, ...]:
         """All of it, to sort and to hash by: what has the same key fits the same requests."""
         return (
-            *(self.vendor_id, self.product_id, self.dev_type, self.resource_class),
+            *(self.vendor_id, self.product_id, self.dev_type, self.resource_class, self.interface),
             tuple(sorted(self.traits)),
             tuple(sorted(self.lacks)),
             tuple(sorted(self.tags.items())),
@@ -189,6 +195,8 @@ def flavor_requests(
 VF_VNIC_TYPES = frozenset({"direct", "macvtap", "virtio-forwarder"})
 PF_VNIC_TYPES = frozenset({"direct-physical"})
 REMOTE_VNIC_TYPES = frozenset({"remote-managed"})
+INTERFACE_VNIC_TYPES = frozenset({"macvtap"})
+"""Those whose VF stays an interface of its host."""
 _TYPE_OF_VNIC = {
     **dict.fromkeys(VF_VNIC_TYPES | REMOTE_VNIC_TYPES),
     **dict.fromkeys(PF_VNIC_TYPES, DeviceType.PF),
@@ -229,6 +237,7 @@ def port_request(
         trusted=None if trusted is None else parse_flag(trusted, "binding:profile trusted"),
         remote_managed=vnic_type in REMOTE_VNIC_TYPES,
         abilities=abilities if vnic_type in VF_VNIC_TYPES else frozenset(),
+        interface=vnic_type in INTERFACE_VNIC_TYPES,
     )
     return DeviceRequest(
         alias_name=None,
@@ -332,6 +341,13 @@ def _port_mismatches(wanted: Alternative, offered: Offered) -> Iterator[Mismatch
         asked = "true" if wanted.trusted else "false"
         if offered.tags.get("trusted", "false") != asked:
             yield Mismatch(f"it is not marked trusted {asked}", _tag("trusted", asked))
+    if wanted.interface and not offered.interface:
+        yield Mismatch(
+            "it cannot be an interface of its host, which a macvtap stands on: the host has no "
+            "driver for it loaded, or has to give it away together with others",
+            "load the driver of the card's VFs there (for an 82576: modprobe igbvf), or use a port "
+            "of vnic type direct",
+        )
     for ability in sorted(wanted.abilities & offered.lacks):
         yield Mismatch(
             f"its PF's driver cannot set {ability}",

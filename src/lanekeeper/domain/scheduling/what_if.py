@@ -226,7 +226,12 @@ def _tags(wish: VfWish, like: HostDevice) -> dict[str, str] | None:
 def _offered(ids: Ids | None, vf: HostDevice, tags: Mapping[str, str], pf: PciDevice) -> Offered:
     vendor, product = ids or (vf.offered.vendor_id, vf.offered.product_id)
     return Offered.from_text(
-        f"{vendor:x}", f"{product:x}", DeviceType.VF, tags, pf_driver=pf.driver
+        f"{vendor:x}",
+        f"{product:x}",
+        DeviceType.VF,
+        tags,
+        pf_driver=pf.driver,
+        interface=vf.offered.interface,
     )
 
 

@@ -8,13 +8,17 @@ Source: libvirt ``docs/formatdomain.rst``; nova ``virt/libvirt/config.py`` for t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lxml import etree
 
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.hypervisor.libvirt.macvtap_xml import macvtap, macvtaps_of
 from lanekeeper.hypervisor.libvirt.markup import Element, tag
 from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted, TapWanted
 
 _USUAL_MTU = 1500
+_NO_INTERFACES: Mapping[PciAddress, str | None] = {}
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 FUNCTIONS = (
     "devices/interface[@type='hostdev']/source/address[@bus]",
@@ -23,9 +27,9 @@ FUNCTIONS = (
 _TAP, _PORT = "devices/interface", "virtualport[@type='openvswitch']/parameters[@interfaceid]"
 
 
-def card_xml(nic: NicWanted | TapWanted) -> str:
-    """Return a network card as a guest that runs is given it."""
-    card = _tap(nic) if isinstance(nic, TapWanted) else _card(nic)
+def card_xml(nic: NicWanted | TapWanted, interface: str | None = None) -> str:
+    """Return a network card as a guest that runs is given it; *interface* is its VF's."""
+    card = _tap(nic) if isinstance(nic, TapWanted) else _card(nic, interface)
     return etree.tostring(card, encoding="unicode")
 
 
@@ -56,6 +60,9 @@ def function_xml(text: str, address: PciAddress) -> str | None:
             found = one.find(f"source{inside}")
             if found is not None and address_of(found) == address:
                 return str(etree.tostring(one, encoding="unicode"))
+    macvtap_of = dict(macvtaps_of(root))
+    if address in macvtap_of:
+        return str(etree.tostring(macvtap_of[address], encoding="unicode"))
     return None
 
 
@@ -69,8 +76,16 @@ def taps_of(root: Element) -> tuple[tuple[str, ...], frozenset[str]]:
     return tuple(found), frozenset(port_id for port_id, has_link in found.items() if not has_link)
 
 
-def cards(server: ServerWanted) -> list[Element]:
-    """Return the network cards in the order in which the guest is to see them."""
+def cards(
+    server: ServerWanted, interfaces: Mapping[PciAddress, str | None] = _NO_INTERFACES
+) -> list[Element]:
+    """Return the network cards in the order in which the guest is to see them.
+
+    *interfaces* are those at the host of VFs that the guest has by a macvtap.
+
+    Raises:
+        ValueError: the interface below a macvtap is not named.
+    """
     places = {port_id: place for place, port_id in enumerate(server.cards)}
 
     def place(card: NicWanted | TapWanted) -> int:
@@ -78,7 +93,9 @@ def cards(server: ServerWanted) -> list[Element]:
 
     cards: list[NicWanted | TapWanted] = [*server.nics, *server.taps]
     return [
-        _tap(card) if isinstance(card, TapWanted) else _card(card)
+        _tap(card)
+        if isinstance(card, TapWanted)
+        else _card(card, interfaces.get(PciAddress.parse(card.device.address)))
         for card in sorted(cards, key=place)
     ]
 
@@ -107,8 +124,12 @@ def _tap(tap: TapWanted) -> Element:
     return card
 
 
-def _card(nic: NicWanted) -> Element:
+def _card(nic: NicWanted, interface: str | None) -> Element:
     """Return the VF as a network card; a whole PF has nobody who could set its MAC or VLAN."""
+    if nic.macvtap is not None:
+        if interface is None:
+            raise ValueError(f"the interface of {nic.device.address} is not known")
+        return macvtap(nic, interface)
     if nic.vf_index is None:
         return hostdev(nic.device)
     card = tag(

@@ -20,15 +20,21 @@ from lanekeeper.hypervisor.libvirt.card_xml import (
     hostdev,
     taps_of,
 )
-from lanekeeper.hypervisor.libvirt.markup import Element, tag
+from lanekeeper.hypervisor.libvirt.macvtap_xml import macvtaps_of
+from lanekeeper.hypervisor.libvirt.markup import (
+    DEVICE,
+    ITEM,
+    NAMESPACE,
+    PREFIX,
+    SERVER,
+    Element,
+    tag,
+)
 from lanekeeper.hypervisor.libvirt.numa_xml import guest_cells, numa_elements
 from lanekeeper.protocol import ServerWanted
 
-NAMESPACE = "https://lanekeeper.dev/xmlns/1"
-PREFIX = "lanekeeper"
 SPARE_PORTS = 4
 """PCIe root ports for cards that a guest is given while it runs; a reboot makes room again."""
-_SERVER, _DEVICE, _ITEM = (f"{{{NAMESPACE}}}{name}" for name in ("server", "device", "item"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +96,19 @@ def with_metadata(
     Raises:
         Invalid: the domain is a stranger's.
     """
-    found = etree.fromstring(text, PARSER).find(f"metadata/{_SERVER}")
+    found = etree.fromstring(text, PARSER).find(f"metadata/{SERVER}")
     if found is None:
         raise Invalid("the domain has no metadata of Lanekeeper")
     element = tag("server", **_attributes(found))
     if generation is not None:
         element.set("generation", str(generation))
-    for child in found.iterchildren(_DEVICE, _ITEM):
+    for child in found.iterchildren(DEVICE, ITEM):
         if held is not None and child.get("address") == str(held.address):
             continue
         name = etree.QName(child).localname
         element.append(tag(name, child.text or "", **_attributes(child)))
     if held is not None:
-        driver = {"driver": held.driver} if held.driver else {}
-        element.append(tag("device", address=str(held.address), **driver))
+        element.append(tag("device", **_told(held)))
     return etree.tostring(element, encoding="unicode")
 
 
@@ -111,12 +116,17 @@ def parse_domain(text: str) -> DomainFacts:
     """Read what libvirt says of a domain, Lanekeeper's own or a stranger's."""
     root = etree.fromstring(text, PARSER)
     addresses = tuple(address_of(found) for path in FUNCTIONS for found in root.findall(path))
-    own = root.find(f"metadata/{_SERVER}")
+    addresses += tuple(address for address, _ in macvtaps_of(root))
+    own = root.find(f"metadata/{SERVER}")
     if own is None or not own.get("id"):
         return DomainFacts(None, 0, 0, (), addresses)
     drivers = tuple(
-        HeldDevice(PciAddress.parse(device.get("address", "")), device.get("driver"))
-        for device in own.findall(_DEVICE)
+        HeldDevice(
+            PciAddress.parse(device.get("address", "")),
+            device.get("driver"),
+            device.get("interface"),
+        )
+        for device in own.findall(DEVICE)
     )
     return DomainFacts(
         own.get("id"),
@@ -131,16 +141,20 @@ def parse_domain(text: str) -> DomainFacts:
 def _server(blueprint: Blueprint, generation: int) -> Element:
     """Return what the domain carries in its metadata, so that it is known again."""
     server = blueprint.server
-    element = etree.Element(_SERVER, nsmap={PREFIX: NAMESPACE})
+    element = etree.Element(SERVER, nsmap={PREFIX: NAMESPACE})
     element.set("id", server.id)
     element.set("generation", str(generation))
     element.set("reboots", str(server.reboots))
     for held in blueprint.devices:
-        driver = {"driver": held.driver} if held.driver else {}
-        element.append(tag(_DEVICE, address=str(held.address), **driver))
+        element.append(tag(DEVICE, **_told(held)))
     for key, value in sorted(server.metadata.items()):
-        element.append(tag(_ITEM, value, key=key))
+        element.append(tag(ITEM, value, key=key))
     return element
+
+
+def _told(held: HeldDevice) -> dict[str, str]:
+    told = {"address": str(held.address), "driver": held.driver, "interface": held.interface}
+    return {name: value for name, value in told.items() if value}
 
 
 def _attributes(element: Element) -> dict[str, str]:
@@ -192,7 +206,8 @@ def _devices(blueprint: Blueprint) -> Element:
         )
     )
     devices.append(tag("memballoon", model="none"))
-    devices.extend(cards(blueprint.server))
+    interfaces = {held.address: held.interface for held in blueprint.devices}
+    devices.extend(cards(blueprint.server, interfaces))
     devices.extend(hostdev(device) for device in blueprint.server.devices)
     return devices
 

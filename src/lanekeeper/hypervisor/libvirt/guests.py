@@ -24,13 +24,12 @@ from lanekeeper.hypervisor.libvirt.capacity import read_capacity
 from lanekeeper.hypervisor.libvirt.card_xml import card_xml, function_xml, tap_xml, with_link
 from lanekeeper.hypervisor.libvirt.connection import Connection, error_code
 from lanekeeper.hypervisor.libvirt.domain_xml import (
-    NAMESPACE,
-    PREFIX,
     DomainFacts,
     domain_xml,
     parse_domain,
     with_metadata,
 )
+from lanekeeper.hypervisor.libvirt.markup import NAMESPACE, PREFIX
 from lanekeeper.hypervisor.libvirt.qemu_img import backing_files, create_overlay
 from lanekeeper.protocol import NicWanted, TapWanted
 
@@ -115,7 +114,7 @@ class LibvirtHypervisor:
             _write_metadata(domain, held=held)
             for where in _BOTH:
                 if function_xml(_definition(domain, where), held.address) is None:
-                    domain.attachDeviceFlags(card_xml(nic), where)
+                    domain.attachDeviceFlags(card_xml(nic, held.interface), where)
 
     def detach(self, server_id: str, address: PciAddress) -> None:
         domain = self._get(server_id)

@@ -1,8 +1,13 @@
-"""Elements of XML, made by hand."""
+"""Elements of XML, made by hand, and the names of our own."""
 
 from __future__ import annotations
 
 from lxml import etree
+
+NAMESPACE = "https://lanekeeper.dev/xmlns/1"
+PREFIX = "lanekeeper"
+SERVER, DEVICE, ITEM = (f"{{{NAMESPACE}}}{name}" for name in ("server", "device", "item"))
+"""What a guest's domain carries of Lanekeeper's in its metadata."""
 
 Element = etree._Element  # lxml has no public name for what every call of it returns
 

@@ -238,6 +238,7 @@ def _devices(
             device.c.numa_node,
             device.c.pcie_root,
             device.c.unit,
+            device.c.host_driver,
             card.c.parts_held,
             sa.func.coalesce(_PF.c.bandwidth_provider_id, device.c.bandwidth_provider_id).label(
                 "bandwidth_provider_id"
@@ -274,6 +275,7 @@ def _device(row: sa.RowMapping, stocks: Stocks | None, unlisted: Mapping[str, st
             row["dev_type"],
             row["tags"],
             pf_driver=row["pf_driver"],
+            interface=row["host_driver"] is not None,
         ),
         standing=_standing(row, unlisted),
         unfit=row["unfit"],

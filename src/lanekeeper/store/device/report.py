@@ -41,6 +41,7 @@ class DeviceRow:
     iommu_group: int | None = None
     unit: str | None = None
     driver: str | None = None
+    host_driver: str | None = None
     netdev: str | None = None
     mac: str | None = None
     serial: str | None = None

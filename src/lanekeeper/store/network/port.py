@@ -137,6 +137,8 @@ def port_create(
 
 _MADE = {
     VnicType.DIRECT: "made with the server, which named a network: a VF (vnic_type direct)",
+    VnicType.MACVTAP: "made with the server, which named a network: a macvtap on a VF "
+    "(vnic_type macvtap)",
     VnicType.DIRECT_PHYSICAL: "made with the server, which named a network: a whole card "
     "(vnic_type direct-physical)",
 }

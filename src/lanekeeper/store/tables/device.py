@@ -33,6 +33,7 @@ device = Table(
     Column("iommu_group", sa.Integer),
     Column("unit", sa.Text),
     Column("driver", sa.Text),
+    Column("host_driver", sa.Text),
     Column("netdev", sa.Text),
     Column("mac", sa.Text),
     Column("serial", sa.Text),
