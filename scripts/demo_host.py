@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from lanekeeper.lab import ending, folder, process
+from lanekeeper.lab import ending, folder
 from stage import BIN, Failed, Stage
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +45,9 @@ class Lab:
         more = ("--controller-port", str(self.port), "--json")
         running = json.loads(self.stage.run(*self._up, *more, within_s=400))
         self._qemu = int(running["pid"])
-        self.stage.broken = lambda: str(ending.account(self._folder)) if self._has_ended() else ""
+        self.stage.broken = lambda: (
+            str(ending.account(self._folder)) if ending.has_ended(self._folder) else ""
+        )
 
     def inside(self, *words: str, **options: Any) -> str:
         return self.stage.run(*self._exec, "--", *words, **options)
@@ -117,11 +119,8 @@ class Lab:
 
     def down(self) -> None:
         if self._is_ours:
-            self.fell = how_it_fell(self._folder) if self._has_ended() else ""
+            self.fell = ending.fell(self._folder) if self._qemu else ""
             self.stage.run("lanekeeper", "lab", "down", "--name", self.name)
-
-    def _has_ended(self) -> bool:
-        return bool(self._qemu) and not process.alive(self._qemu)
 
     def _status(self) -> dict[str, Any]:
         told = self.stage.quietly("lanekeeper", "lab", "status", "--name", self.name, "--json")
@@ -184,16 +183,6 @@ class Pretended:
         self.stage.say("what the kernel shows cannot be seen on a simulated host")
 
     prove_clean = prove_gone = down = failure_logs = lambda self: None
-
-
-def how_it_fell(lab: folder.LabFolder) -> str:
-    """Say how an emulator ended that nobody ended; empty after a panic, which may be our doing."""
-    if ending.ended_itself(lab):
-        return ending.RACE_TOLD
-    if ending.panic(lab):
-        return ""
-    words = ending.last_words(lab)
-    return f"the emulator ended{f'; its last words: {words}' if words else ' without a word'}"
 
 
 def can_emulate() -> bool:

@@ -9,8 +9,8 @@ writes. At the end stands a table of what each ring took, and a warning where th
 budget; the last line is the total, ``N passed, N failed, N skipped``. Exit code 0 when nothing
 failed, however long it took.
 
-Tests that failed because their lab's emulator ended itself (a race in QEMU, docs/reference/lab.md)
-are run once more, on a fresh lab, and their second result counts. No other failure is tried again.
+Tests that failed while their lab fell, though nobody ended it (docs/reference/lab.md), are run
+once more, on a fresh lab, and their second result counts. No other failure is tried again.
 """
 
 from __future__ import annotations
@@ -129,11 +129,11 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], str, list[str]]:
 
 
 def run_ring(ring: Ring, *, long: bool, passed_on: Sequence[str] = ()) -> Outcome:
-    """Run one ring; what the emulator took with it, once more."""
+    """Run one ring; what a lab took with it when it fell, once more."""
     outcome, again = run_once(ring, long=long, passed_on=passed_on)
     if not again:
         return outcome
-    print(f"== {ring.name}: the emulator ended itself (a known race in QEMU's TCG):", flush=True)
+    print(f"== {ring.name}: a lab fell, mostly by a known race in QEMU's TCG:", flush=True)
     print(f"== {ring.name}: {len(again)} tests are run once more, on a fresh lab", flush=True)
     options = [word for word in passed_on if not Path(word.partition("::")[0]).exists()]
     second, _ = run_once(ring, long=long, passed_on=[*options, *again])
@@ -253,7 +253,7 @@ def _remarks(ring: Ring, outcome: Outcome, *, long: bool) -> list[str]:
     if not outcome.passed + outcome.failed + outcome.reasons.total():
         lines.append(f"WARNING  {ring.name} has no tests")
     if outcome.again:
-        lines.append(f"again    {ring.name}: {outcome.again} run again: the emulator ended itself")
+        lines.append(f"again    {ring.name}: {outcome.again} run again: their lab fell")
     reasons = sorted(outcome.reasons.items())
     return [*lines, *(f"skipped  {ring.name}: {count} x {reason}" for reason, count in reasons)]
 

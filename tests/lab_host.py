@@ -1,9 +1,9 @@
 """One emulated host for all tests that can share it; and tests whose emulator ended itself.
 
-QEMU's multi-threaded TCG has a race that ends it now and then (``lanekeeper.lab.ending``). A test
-that failed while that happened to its lab says nothing about Lanekeeper, so its name is noted in
-the file that ``LANEKEEPER_LAB_AGAIN`` names, and ``scripts/rings.py`` runs it once more. No other
-failure is ever noted.
+QEMU's multi-threaded TCG has a race that fells a lab host now and then (``lanekeeper.lab.ending``).
+A test that failed while its lab fell, though nobody ended it, mostly says nothing about Lanekeeper,
+so its name is noted in the file that ``LANEKEEPER_LAB_AGAIN`` names, and ``scripts/rings.py`` runs
+it once more: what fells its lab every time fails. No other failure is ever noted.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class LabHost:
 
 
 class Watch:
-    """Sees which tests failed while the emulator of their lab ended itself."""
+    """Sees which tests failed while their lab fell."""
 
     def __init__(self, again: Path | None) -> None:
         self._again = again
@@ -116,7 +116,7 @@ class Watch:
         try:
             yield
         finally:
-            self._fell |= ending.ended_itself(folder)
+            self._fell |= bool(ending.fell(folder))
             watched.remove(folder)
 
     @pytest.hookimpl(wrapper=True)
@@ -136,14 +136,14 @@ class Watch:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.names:
-            terminalreporter.section(ending.RACE_TOLD)
-            terminalreporter.write_line("these failed with it and say nothing of Lanekeeper:")
+            terminalreporter.section("labs that fell though nobody ended them")
+            terminalreporter.write_line("these failed with their lab:")
             terminalreporter.write_line("\n".join(self.names))
 
     def _is_hit(self, item: pytest.Item) -> bool:
         shares = SHARED_FIXTURE in getattr(item, "fixturenames", ())
         there = [*self._own, *(self._shared if shares else [])]
-        return self._fell or any(ending.ended_itself(folder) for folder in there)
+        return self._fell or any(ending.fell(folder) for folder in there)
 
 
 _WATCH = pytest.StashKey[Watch]()

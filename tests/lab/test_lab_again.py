@@ -68,4 +68,4 @@ def test_the_tests_of_a_fallen_lab_are_noted_and_no_others(tmp_path: Path) -> No
         "test_falls",
         "test_without_it_fails_too",
     ]
-    assert "these failed with it" in done.stdout
+    assert "these failed with their lab" in done.stdout

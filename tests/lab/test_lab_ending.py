@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from demo_host import how_it_fell
 from lanekeeper.cli import exit_code
 from lanekeeper.domain.errors import HostFault, Unavailable
 from lanekeeper.lab import ending
 from lanekeeper.lab.channel import Channel
 from lanekeeper.lab.folder import LabFolder, Running
-from lanekeeper.lab.lab import wait_ready
+from lanekeeper.lab.lab import Hangs, wait_ready, why_again
 from lanekeeper.lab.reboot import keep_panic
 from lanekeeper.lab.status import look
 from lanekeeper.main import main
@@ -144,12 +144,21 @@ def test_a_reboot_after_a_panic_keeps_its_log_and_says_where(tmp_path: Path) -> 
         (f"{ASSERTION}\n" + "nc: cannot connect\n" * 99, "", ending.RACE_TOLD),
         ("out of memory\n", "", "the emulator ended; its last words: out of memory"),
         ("", "", "the emulator ended without a word"),
-        ("", "[ 9.1] Kernel panic - not syncing: Fatal exception\n", ""),
+        ("", "[ 9.1] Kernel panic - not syncing: Fatal exception\n", "its kernel panicked: Fatal"),
     ],
 )
-def test_the_demonstration_starts_over_unless_the_kernel_panicked(
+def test_a_lab_that_nobody_ended_is_told_how_it_fell(
     tmp_path: Path, log: str, console: str, told: str
 ) -> None:
     folder = lab_of(tmp_path, log)
     folder.console.write_text(console)
-    assert how_it_fell(folder) == told
+    assert ending.fell(folder).startswith(told)
+
+
+def test_only_a_start_that_fell_or_hangs_is_begun_again(tmp_path: Path) -> None:
+    folder = lab_of(tmp_path, "")
+    assert why_again(folder, HostFault("no answer")) == "the emulator ended without a word"
+    assert why_again(folder, Hangs("not ready after 400 s")) == "not ready after 400 s"
+    shutil.rmtree(folder.path)
+    with pytest.raises(HostFault, match="no disk"):
+        why_again(folder, HostFault("no disk"))

@@ -105,7 +105,7 @@ def test_only_what_the_emulator_took_with_it_runs_once_more(
         "test_some.TestGroup::test_never_stands",
     ]
     assert "2 tests are run once more" in capfd.readouterr().out
-    assert "again    unit: 2 run again: the emulator ended itself" in rings.closing_lines(
+    assert "again    unit: 2 run again: their lab fell" in rings.closing_lines(
         {RING: outcome}, long=False
     )
 

@@ -1,8 +1,10 @@
 """How a lab ended that nobody ended: what its emulator said last, and whether that is known.
 
-With multi-threaded TCG, QEMU 10 now and then ends itself (`abort`): one virtual CPU maps memory
-anew, such as the BARs of VFs, while the other one reads a device's registers. Nothing in the lab
-can prevent that; what it cost is started over.
+With multi-threaded TCG, QEMU 10 has a race: one virtual CPU maps memory anew, such as the BARs of
+VFs, while the other one uses a device's registers, which it then finds by a place in the wrong
+table. Mostly QEMU sees that and ends itself (`abort`); else the access goes to another device, and
+the lab host panics, resets (QEMU then ends without a word) or waits for ever for an interrupt.
+Nothing in the lab can prevent that; what it cost is started over (docs/decisions/0117).
 """
 
 from __future__ import annotations
@@ -67,6 +69,18 @@ def panic_told(folder: LabFolder) -> str:
 def ended_itself(folder: LabFolder) -> bool:
     """Say whether QEMU fell over its own race, as its log has it."""
     return RACE in _long_tail(folder.qemu_log)
+
+
+def fell(folder: LabFolder) -> str:
+    """Say what befell a lab that nobody ended; empty for one that runs, and for none."""
+    if ended_itself(folder):
+        return RACE_TOLD
+    if panic(folder):
+        return panic_told(folder)
+    if not has_ended(folder):
+        return ""
+    words = last_words(folder)
+    return f"the emulator ended{f'; its last words: {words}' if words else ' without a word'}"
 
 
 def has_ended(folder: LabFolder, patience_s: float = 0.0) -> bool:

@@ -24,13 +24,17 @@ from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder, Running
 from lanekeeper.lab.libvirt import start_libvirt
 from lanekeeper.lab.machine import MEMORY_MIB_MAX, MEMORY_MIB_MIN, LabSpec, arguments
 
-READY_TIMEOUT_S = 900.0
+READY_TIMEOUT_S = 400.0
 POLL_S = 0.1
 STARTER_PATIENCE_S = 20.0
 FAILURE = "LAB-FAIL"
 PORT_MAX = 65535
 
 Say = Callable[[str], None]
+
+
+class Hangs(HostFault):
+    """The lab host neither got ready nor ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +87,23 @@ def up(wanted: Wanted, say: Say, environment: Mapping[str, str]) -> Running:
 def get_ready(
     wanted: Wanted, folder: LabFolder, choice: Acceleration, say: Say, *, forced: bool
 ) -> Running:
-    """Boot, start libvirt; once more where the emulator ended itself. Raises HostFault."""
+    """Boot, start libvirt; once more where the lab host fell or hangs. Raises HostFault."""
     try:
         return _get_ready(wanted, folder, choice, say, forced=forced)
-    except Error:
-        if not ending.ended_itself(folder):
-            raise
-    say(f"starting again: {ending.RACE_TOLD}")
+    except Error as error:
+        say(f"starting again: {why_again(folder, error)}")
     process.end_all(folder.path)
     return _get_ready(wanted, folder, choice, say, forced=forced)
+
+
+def why_again(folder: LabFolder, error: Error) -> str:
+    """Say why a start that ended in *error* is worth another one; raises *error* if it is not."""
+    if isinstance(error, Hangs):
+        return str(error)
+    told = ending.fell(folder)
+    if not told:
+        raise error
+    return told
 
 
 def _get_ready(
@@ -245,7 +257,7 @@ def wait_ready(folder: LabFolder, pid: int) -> None:
             return
         time.sleep(POLL_S)
     said = ending.panic_told(folder) or ending.tail(folder.console)
-    raise HostFault(f"not ready after {READY_TIMEOUT_S:.0f} s: {said}")
+    raise Hangs(f"not ready after {READY_TIMEOUT_S:.0f} s: {said}")
 
 
 def kvm_inside(folder: LabFolder) -> bool:

@@ -11,7 +11,7 @@ from lanekeeper.lab import boot_menu, disk, ending, process
 from lanekeeper.lab.cache import Cache, write_whole
 from lanekeeper.lab.channel import Channel
 from lanekeeper.lab.folder import LabFolder, Running
-from lanekeeper.lab.lab import Say, launch
+from lanekeeper.lab.lab import Say, launch, why_again
 from lanekeeper.lab.libvirt import start_libvirt
 from lanekeeper.lab.machine import with_kernel_arguments
 
@@ -80,13 +80,11 @@ def _read_menu(folder: LabFolder) -> str:
 
 
 def _start(folder: LabFolder, before: Running, say: Say) -> Running:
-    """Boot; once more where the emulator ended itself. Raises HostFault."""
+    """Boot; once more where the lab host fell or hangs. Raises HostFault."""
     try:
         pid, boot_s = launch(folder)
-    except Error:
-        if not ending.ended_itself(folder):
-            raise
-        say(f"starting again: {ending.RACE_TOLD}")
+    except Error as error:
+        say(f"starting again: {why_again(folder, error)}")
         process.end_all(folder.path)
         pid, boot_s = launch(folder)
     say(f"lab host {folder.name} is ready after {boot_s} s")
