@@ -51,19 +51,21 @@ class Conntrack:
     marks: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def look(self, zone: int, packet: Packet) -> tuple[set[str], int]:
-        for key, more in ((_ends(packet), set()), (_ends(packet, back=True), {"rpl"})):
+        for key, more in ((ends(packet), set()), (ends(packet, back=True), {"rpl"})):
             if (zone, *key) in self.marks:
                 return {"trk", "est", *more}, self.marks[zone, *key]
         return {"trk", "new"}, 0
 
     def commit(self, zone: int, packet: Packet, mark: int) -> None:
-        back = (zone, *_ends(packet, back=True))
-        self.marks[back if back in self.marks else (zone, *_ends(packet))] = mark
+        back = (zone, *ends(packet, back=True))
+        self.marks[back if back in self.marks else (zone, *ends(packet))] = mark
 
 
-def _ends(packet: Packet, *, back: bool = False) -> tuple[Any, ...]:
+def ends(packet: Packet, *, back: bool = False) -> tuple[Any, ...]:
     names = ("nw_src", "nw_dst") if packet["dl_type"] == IP else ("ipv6_src", "ipv6_dst")
-    one, other = ((packet[name], packet.get(tp)) for name, tp in zip(names, ("tp_src", "tp_dst")))
+    one, other = (
+        (packet[name], packet.get(tp)) for name, tp in zip(names, ("tp_src", "tp_dst"), strict=True)
+    )
     return (packet["nw_proto"], *((other, one) if back else (one, other)))
 
 
@@ -88,9 +90,7 @@ class FlowSwitch:
 
     def send(self, packet: Packet) -> set[Out]:
         state = _State({"reg6": 0, "reg7": 0, "reg8": 0, "reg10": 0, "ct_mark": 0} | packet)
-        return {
-            out for out in self._in_table(0, state) if out[0] != state.packet["in_port"]
-        }
+        return {out for out in self._in_table(0, state) if out[0] != state.packet["in_port"]}
 
     def _in_table(self, table: int, state: _State) -> Iterator[Out]:
         for _, flows in sorted(self._tables.get(table, {}).items(), reverse=True):
@@ -166,7 +166,7 @@ def _matches(flow: Flow, state: _State) -> bool:
     return all(_is_met(one, state) for one in flow.match)
 
 
-def _is_met(said: str, state: _State) -> bool:
+def _is_met(said: str, state: _State) -> bool:  # noqa: PLR0911  # one a kind of field
     packet = state.packet
     if said in _NAMES:
         return all(packet.get(name) == value for name, value in _NAMES[said].items())
@@ -179,7 +179,7 @@ def _is_met(said: str, state: _State) -> bool:
         wanted = re.findall(r"([+-])(\w+)", value)
         return all((flag in state.ct_state) == (sign == "+") for sign, flag in wanted)
     if name == "nw_frag":
-        return bool(packet.get("nw_frag", "no") == value)
+        return (packet.get("nw_frag", "no") != "no") == (value == "yes")
     has = packet.get(name)
     if has is None:
         return False

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.network.flow_switch import ARP, IP, IPV6, NORMAL, FlowSwitch, Packet
+from domain.network.flow_switch import ARP, IP, IPV6, NORMAL, FlowSwitch, Packet, ends
 from lanekeeper.domain.network.guard.bridge import bridge_flows
-from lanekeeper.domain.network.guard.flow import MARK, MASK, Flow
+from lanekeeper.domain.network.guard.flow import MARK, MASK
 from lanekeeper.domain.network.guard.guarded import Beside, Direction, Guarded, Guards, Rule
 from lanekeeper.domain.network.guard.rule_flows import masks
 
@@ -214,13 +212,12 @@ def test_an_allowed_pair_lets_a_guest_be_somebody_else_too() -> None:
     assert one.send(ip(OUTSIDE, WEB)) == {(2, None), (NORMAL, 15)}
 
 
-def test_a_rule_without_state_lets_no_answer_pass_and_fragments_do() -> None:
+def test_a_rule_without_state_lets_no_answer_pass() -> None:
     rule = Rule(direction=IN, protocol=17, first=53, last=53, stateful=False)
     one = switch(guarded(A, rules=(rule,)))
     asked = ip(OUTSIDE, A, 17, tp_dst=53)
     assert one.send(asked) == {(2, None)}
     assert one.send(answer(asked, 2)) == set()
-    assert one.send(asked | {"tp_src": 0, "tp_dst": 0, "nw_frag": "later"}) == {(2, None)}
     assert not one.conntrack.marks
 
 
@@ -232,6 +229,16 @@ def test_flows_that_do_not_change_keep_their_cookies() -> None:
     assert {one.cookie for one in few} < {one.cookie for one in more}
     assert new & MASK == MARK
     assert bridge_flows(Guards(beside=(Beside(number=1),))) == ()
+
+
+def test_a_fragment_without_ports_does_not_end_its_connection() -> None:
+    one = switch(guarded(A, Rule(direction=IN, protocol=17, first=53, last=53)))
+    asked = ip(OUTSIDE, A, 17, tp_dst=53)
+    assert one.send(asked) == {(2, None)}
+    part = ip(OUTSIDE, A, 17, tp_src=0, tp_dst=0, nw_frag="later")
+    one.conntrack.marks[102, *ends(part)] = 0
+    assert one.send(part) == set()
+    assert set(one.conntrack.marks.values()) == {0}
 
 
 @given(st.integers(0, 65535), st.integers(0, 65535))
@@ -325,7 +332,9 @@ def verdict(ports: dict[str, Guarded], packet: Packet) -> set[tuple[int | str, i
 
 
 @settings(max_examples=600, deadline=None)
-@given(st.lists(rules(), max_size=6), st.lists(rules(), max_size=6), st.lists(packets(), max_size=4))
+@given(
+    st.lists(rules(), max_size=6), st.lists(rules(), max_size=6), st.lists(packets(), max_size=4)
+)
 def test_the_flows_let_pass_what_the_rules_do(
     of_a: list[Rule], of_b: list[Rule], sent: list[Packet]
 ) -> None:

@@ -88,7 +88,8 @@ def _tracking(begin: int, tracked: int, passed: int) -> Iterator[Flow]:
     """How packets come to be tracked, and what conntrack's word alone decides.
 
     A connection whose first direction no rule lets pass any more is marked, so that its answers
-    pass no more either.
+    pass no more either. The kernel's conntrack puts fragments together; the userspace's does not,
+    and no rule with ports matches one there, which says nothing of its connection.
     """
     for family in ("ip", "ipv6"):
         yield Flow(begin, 0, (family,), (f"ct(table={tracked},{ZONE_OF})",))
@@ -97,6 +98,7 @@ def _tracking(begin: int, tracked: int, passed: int) -> Iterator[Flow]:
             refused = (family, f"ct_state={state}", f"ct_mark={REFUSED}")
             yield Flow(tracked, 90, refused, ())
             yield Flow(tracked, 80, (family, f"ct_state={state}"), (go(passed),))
+        yield Flow(tracked, 20, (family, "ct_state=+trk+est", "nw_frag=yes"), ())
         yield Flow(tracked, 10, (family, "ct_state=+trk+est"), (noted(REFUSED),))
 
 

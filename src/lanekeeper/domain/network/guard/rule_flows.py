@@ -96,8 +96,6 @@ def _services(rule: Rule) -> Iterator[Match]:
         name = _named(rule, protocol)
         for value, mask in masks(rule.first, rule.last):
             yield (name, f"tp_dst={value:#x}/{mask:#x}") if mask else (name,)
-        if not rule.stateful:  # conntrack puts fragments together; here nobody does
-            yield (family, f"nw_proto={protocol}", "nw_frag=later")
 
 
 def _named(rule: Rule, protocol: int) -> str:
