@@ -104,7 +104,7 @@ class RealOvs:
     def trace(self, flow: str) -> str:
         """What the datapath would do with a packet."""
         told = self.ask(["ovs-appctl", "ofproto/trace", BRIDGE, flow])
-        return re.findall(r"Datapath actions: (.*)", told)[-1]
+        return str(re.findall(r"Datapath actions: (.*)", told)[-1])
 
     def send(self, name: str, frame: bytes) -> dict[str, list[bytes]]:
         """Put *frame* into a port; returns what came out of the others because of it."""

@@ -86,6 +86,25 @@ class FlowTable(Protocol):
         """Forget the connections of a conntrack zone. Raises HostFault."""
 
 
+class NoFlowTable:
+    """Of a host whose agent tells no virtual switch anything. See ``FlowTable``."""
+
+    def ports(self, bridge: str) -> tuple[SwitchPort, ...]:
+        raise HostFault(f"nothing tells bridge {bridge} of this host what guards its ports")
+
+    def place(self, port: SwitchPort, vlan: int | None) -> None:
+        raise HostFault(f"nothing tells port {port.name} of this host that its VLAN is {vlan}")
+
+    def flows(self, bridge: str) -> Mapping[int, tuple[str, ...]]:
+        raise HostFault(f"nothing reads the flows of bridge {bridge} of this host")
+
+    def change(self, bridge: str, gone: Iterable[int], new: Iterable[Flow]) -> None:
+        raise HostFault(f"nothing writes flows of bridge {bridge} of this host")
+
+    def forget(self, zone: int) -> None:
+        raise HostFault(f"nothing tells conntrack of this host to forget zone {zone}")
+
+
 class OvsFlowTable:
     """See ``FlowTable``; by programs that *ask* runs."""
 
@@ -93,7 +112,7 @@ class OvsFlowTable:
         self._ask = ask
 
     def ports(self, bridge: str) -> tuple[SwitchPort, ...]:
-        bridges, ports, interfaces = (self._list(table) for table in _COLUMNS)
+        bridges, ports, interfaces = self._tables()
         mine = next((_set(one["ports"]) for one in bridges if one["name"] == bridge), None)
         if mine is None:
             raise HostFault(f"Open vSwitch has no bridge {bridge}")
@@ -132,13 +151,17 @@ class OvsFlowTable:
     def forget(self, zone: int) -> None:
         self._ask(["ovs-appctl", "--timeout=20", "dpctl/flush-conntrack", f"zone={zone}"], "")
 
-    def _list(self, table: str) -> list[dict[str, Any]]:
-        shown = self._ask([*_VSCTL, f"--columns={_COLUMNS[table]}", "list", table], "")
+    def _tables(self) -> list[list[dict[str, Any]]]:
+        """Read the tables of ``_COLUMNS`` as they are at one moment."""
+        lists = [["--", f"--columns={columns}", "list", name] for name, columns in _COLUMNS.items()]
+        shown = self._ask([*_VSCTL, *(word for one in lists for word in one)], "").splitlines()
         try:
-            told = msgspec.json.decode(shown, type=_Told)
+            told = [msgspec.json.decode(line, type=_Told) for line in shown if line]
         except msgspec.DecodeError as error:
-            raise HostFault(f"ovs-vsctl list {table} said what is no table: {error}") from error
-        return [dict(zip(told.headings, row, strict=True)) for row in told.data]
+            raise HostFault(f"ovs-vsctl list said what is no table: {error}") from error
+        if len(told) != len(_COLUMNS):
+            raise HostFault(f"ovs-vsctl list told {len(told)} tables of {', '.join(_COLUMNS)}")
+        return [[dict(zip(one.headings, row, strict=True)) for row in one.data] for one in told]
 
 
 def ask(command: Sequence[str], text: str) -> str:

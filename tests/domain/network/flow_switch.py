@@ -188,7 +188,7 @@ def _is_met(said: str, state: _State) -> bool:  # noqa: PLR0911  # one a kind of
     if name in _MACS:
         want, _, mask = value.partition("/")
         bits = _mac(mask) if mask else -1
-        return _mac(has) & bits == _mac(want) & bits
+        return (_mac(has) & bits) == (_mac(want) & bits)
     if name in _NUMBERS:
         want, _, mask = value.partition("/")
         bits = int(mask, 0) if mask else -1

@@ -47,8 +47,8 @@ def ip(src: str, dst: str, protocol: int = 6, **more: Any) -> Packet:
 
 def answer(packet: Packet, in_port: int, **more: Any) -> Packet:
     """What goes back; with *more*, as a tag."""
-    pairs = (("dl_src", "dl_dst"), ("nw_src", "nw_dst"), ("tp_src", "tp_dst"))
-    pairs = (*pairs, ("ipv6_src", "ipv6_dst"))
+    ips = (("nw_src", "nw_dst"), ("ipv6_src", "ipv6_dst"))
+    pairs = (("dl_src", "dl_dst"), *ips, ("tp_src", "tp_dst"))
     turned = {name: packet[other] for pair in pairs for name, other in (pair, pair[::-1])
               if other in packet}  # fmt: skip
     kept = {name: packet[name] for name in ("dl_type", "nw_proto")}
@@ -90,7 +90,7 @@ def test_a_rule_that_is_gone_ends_its_connections_too() -> None:
 
 
 def test_guests_of_one_bridge_meet_and_each_is_judged_by_its_own_rules() -> None:
-    group = {"g": (FOUR[A], SIX[A])}
+    group: dict[str, tuple[str, ...]] = {"g": (FOUR[A], SIX[A])}
     rule = Rule(direction=IN, protocol=6, first=80, last=80, group="g")
     one = switch(guarded(A), guarded(B, rule), members=group)
     asked = ip(A, B)
