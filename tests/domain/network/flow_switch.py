@@ -179,7 +179,7 @@ def _is_met(said: str, state: _State) -> bool:  # noqa: PLR0911  # one a kind of
         wanted = re.findall(r"([+-])(\w+)", value)
         return all((flag in state.ct_state) == (sign == "+") for sign, flag in wanted)
     if name == "nw_frag":
-        return (packet.get("nw_frag", "no") != "no") == (value == "yes")
+        return bool(packet.get("nw_frag", "no") != "no") == (value == "yes")
     has = packet.get(name)
     if has is None:
         return False
