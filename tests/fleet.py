@@ -171,6 +171,7 @@ class Fleet:
         pfs: Sequence[PfFact] = (),
         unlisted: Mapping[str, str] = {},
         bridges: Mapping[str, str] | None = None,
+        guards: bool = False,
     ) -> str:
         """Enrol a host, if it is not there yet, and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
@@ -192,6 +193,7 @@ class Fleet:
             pfs=list(pfs),
             unlisted=dict(unlisted),
             bridges=dict(bridges or {}),
+            guards=guards,
         )
         report_facts(self.site, host_id, facts)
         self.hosts[name] = host_id

@@ -28,6 +28,8 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 
+from lanekeeper.domain import typed
+from lanekeeper.domain.network.guard.guarded import Direction, Rule
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 
@@ -191,6 +193,8 @@ class HostFacts(Wire, frozen=True):
         protocol: the agent's protocol version.
         mappings: physical network to the PFs (netdev names) that reach it, for port binding.
         bridges: physical network to the virtual switch on it, of those that are there.
+        guards: whether ports of those that are bound from now on are guarded (``TapWanted.guard``);
+            an older agent cannot.
         bandwidths: what interfaces carry that ports can be promised; an older agent tells of none.
         pfs: every PF that is there; an older agent tells of none.
         device_spec: the entries that list the devices; None from an older agent.
@@ -212,6 +216,7 @@ class HostFacts(Wire, frozen=True):
     devices: list[DeviceFact] = []
     mappings: dict[str, list[str]] = {}
     bridges: dict[str, str] = {}
+    guards: bool = False
     bandwidths: list[BandwidthFact] = []
     pfs: list[PfFact] = []
     device_spec: list[EntryFact] | None = None
@@ -449,6 +454,43 @@ class NicWanted(Wire, frozen=True):
         )
 
 
+class RuleWanted(Wire, frozen=True):
+    """One rule of a security group, as of ``domain.network.guard.guarded.Rule``.
+
+    Attributes:
+        group: whose members ``Desired.members`` names.
+    """
+
+    direction: Literal["ingress", "egress"]
+    version: Literal[4, 6] = 4
+    protocol: int | None = None
+    first: int | None = None
+    last: int | None = None
+    prefix: str | None = None
+    group: str | None = None
+    stateful: bool = True
+
+    @classmethod
+    def of(cls, rule: Rule) -> Self:
+        return typed.convert(rule, cls)
+
+    def rule(self) -> Rule:
+        values = msgspec.structs.asdict(self)
+        return Rule(**values | {"direction": Direction(self.direction)})
+
+
+class GuardWanted(Wire, frozen=True):
+    """What guards a port of a virtual switch: without a flow that says so, nothing passes.
+
+    Attributes:
+        sources: MAC and prefix from which its guest may send.
+        rules: what may pass, of that.
+    """
+
+    sources: list[tuple[str, str]] = []
+    rules: list[RuleWanted] = []
+
+
 class TapWanted(Wire, frozen=True):
     """A card of a guest that is a port of a virtual switch of its host.
 
@@ -458,6 +500,7 @@ class TapWanted(Wire, frozen=True):
         vlan: its access VLAN; 0 for untagged frames alone.
         link: whether the guest is shown a link.
         model: the card that the guest sees, as QEMU calls it.
+        guard: None for a port that anything may pass; an older agent knows no other.
     """
 
     port_id: str
@@ -468,6 +511,7 @@ class TapWanted(Wire, frozen=True):
     link: bool = True
     mtu: int = 1500
     model: str = "virtio"
+    guard: GuardWanted | None = None
 
 
 class CellWanted(Wire, frozen=True):
@@ -560,6 +604,7 @@ class Desired(Wire, frozen=True):
             to an older database cannot be mistaken for one that knows what it ordered.
         absent: tombstones, ids of servers that must be gone.
         consoles: ids of servers whose console tail somebody is reading.
+        members: prefixes of the members of each security group that a rule names.
     """
 
     generation: int
@@ -568,3 +613,4 @@ class Desired(Wire, frozen=True):
     absent: list[str] = []
     cleaning: list[CleaningWanted] = []
     consoles: list[str] = []
+    members: dict[str, list[str]] = {}

@@ -12,11 +12,13 @@ from agent.orders_of import PF, POLICY, nic, server, server_id, vf
 from lanekeeper.agent.driver_record import DriverRecord, function_of
 from lanekeeper.agent.guests import attach, destroy, detach, start
 from lanekeeper.agent.observe import Policy, view
+from lanekeeper.agent.port_guards import PortGuards
 from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.host.flow_table import NoFlowTable
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.guest_files import GuestDirectories
 from lanekeeper.hypervisor.images import ImageCache
@@ -39,6 +41,7 @@ def shop(tmp_path: Path) -> Workshop:
         directories=GuestDirectories(tmp_path / "servers"),
         images=ImageCache(tmp_path / "images", no_images),
         drivers=DriverRecord(tmp_path / "drivers.json"),
+        guards=PortGuards(NoFlowTable(), tmp_path / "zones.json"),
         stopwatch=monotonic,
     )
 
@@ -106,6 +109,7 @@ def test_a_start_that_fails_gives_the_devices_back(shop: Workshop) -> None:
         directories=shop.directories,
         images=shop.images,
         drivers=shop.drivers,
+        guards=shop.guards,
         stopwatch=monotonic,
     )
     with pytest.raises(HostFault, match="does not take vlan"):

@@ -21,9 +21,11 @@ from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.host.flow_table import FlowTable
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.driver import Blueprint
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
+from lanekeeper.hypervisor.simulated_flow_table import SimulatedFlowTable
 from lanekeeper.protocol import Desired, DeviceWanted, HostVfs, VfReading
 from running import until
 
@@ -165,6 +167,7 @@ def host_with(
     kind: type[SimulatedHypervisor] = SimulatedHypervisor,
     machine: SimulatedMachine | None = None,
     policy: Policy = POLICY,
+    flow_table: FlowTable | None = None,
 ) -> Iterator[SimulatedHypervisor]:
     """Run the agent of a host whose hypervisor is of this *kind*."""
     state = StateDir(home / "special")
@@ -172,9 +175,9 @@ def host_with(
     machine = machine or SimulatedMachine(plant_lab(home / "machine"))
     hypervisor = kind(home / "guests.json", machine)
     client, timing = client_of(state), Timing(look_every_s=0.2, retry_first_s=0.01, poll_s=5)
-    host = RunningHost(
-        "sim-1", compose(state, client, machine, hypervisor, policy, timing=timing), client
-    )
+    table = flow_table or SimulatedFlowTable(home / "flows.json", hypervisor)
+    agent = compose(state, client, machine, hypervisor, policy, timing=timing, flow_table=table)
+    host = RunningHost("sim-1", agent, client)
     try:
         yield hypervisor
     finally:

@@ -16,12 +16,14 @@ from lanekeeper.agent.facts import facts
 from lanekeeper.agent.guests import attach, destroy, detach, mend, start
 from lanekeeper.agent.observe import View, view
 from lanekeeper.agent.plan import ApplyVfSettings, plan
+from lanekeeper.agent.port_guards import PortGuards
 from lanekeeper.agent.senses import Senses
 from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
+from lanekeeper.host.flow_table import NoFlowTable
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.guest_files import GuestDirectories
 from lanekeeper.hypervisor.images import ImageCache
@@ -56,6 +58,7 @@ def shop(tmp_path: Path, machine: SimulatedMachine) -> Workshop:
         directories=GuestDirectories(tmp_path / "servers"),
         images=ImageCache(tmp_path / "images", no_images),
         drivers=DriverRecord(tmp_path / "drivers.json"),
+        guards=PortGuards(NoFlowTable(), tmp_path / "zones.json"),
         stopwatch=monotonic,
     )
 
@@ -157,6 +160,7 @@ def test_a_vf_that_does_not_keep_its_mac_lets_no_guest_run(shop: Workshop, tmp_p
             directories=shop.directories,
             images=shop.images,
             drivers=shop.drivers,
+            guards=shop.guards,
             stopwatch=monotonic,
         )
         with pytest.raises(HostFault):

@@ -113,7 +113,7 @@ def test_what_was_told_of_another_vf_is_not_this_ones(world: Fleet) -> None:
     ("kind", "held_by", "said"),
     [
         (VnicType.DIRECT_PHYSICAL, "pf", "nobody's: the guest has a whole PF"),
-        (VnicType.NORMAL, "switch", "the virtual switch's: this port has no VF"),
+        (VnicType.NORMAL, "switch", "the virtual switch's: this port has no VF; flows enforce"),
     ],
 )
 def test_what_has_no_vf_says_so(world: Fleet, kind: VnicType, held_by: str, said: str) -> None:
@@ -122,7 +122,7 @@ def test_what_has_no_vf_says_so(world: Fleet, kind: VnicType, held_by: str, said
         for one in lab_devices()
         if one.dev_type == "type-PF"
     ]
-    world.host("h1", devices, bridges={"physnet1": "br-physnet1"})
+    world.host("h1", devices, bridges={"physnet1": "br-physnet1"}, guards=True)
     world.seen()
     port = world.port(world.network(), "p", kind)
     world.report(boot(world, port), "running")

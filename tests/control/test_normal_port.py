@@ -179,20 +179,35 @@ def test_a_host_without_a_switch_is_given_no_such_card(world: Fleet) -> None:
     assert port_now(world, port).device_id == ""
 
 
-def test_a_group_that_no_switch_enforces_is_refused_when_a_server_takes_the_port(
-    world: Fleet,
-) -> None:
+def test_a_server_with_groups_goes_where_they_are_enforced(world: Fleet) -> None:
+    group_id = world.security_group("web")
+    wanted = PortWanted(network_id=world.network(), security_groups=(group_id,))
+    (port, other) = create_ports(world.site, MEMBER, [wanted, wanted])
+    refused = boot(world, port)
+    assert refused.fault is not None
+    assert "their security groups would not be enforced" in refused.fault["message"]
+    assert "does not enforce security groups of normal ports" in refused.fault["told"]
+    plain = boot(world, normal(world, port.network_id))  # the default group asks for nothing
+    assert plain.host_name == "h2"
+    world.report(plain.id, "running")
+    with pytest.raises(Invalid, match="its host filters no packets of normal ports"):
+        attach_card(world.site, MEMBER, plain.id, NicAsked(port_id=other.id))
+    world.host("h3", lab_devices(), bridges={"physnet1": "br-ex"}, guards=True)
+    world.seen()
+    assert boot(world, other).host_name == "h3"
+    assert port_now(world, other).vif_details["port_filter"] is True
+
+
+def test_without_a_filter_groups_are_taken_where_the_operator_says_so(world: Fleet) -> None:
     group_id = world.security_group("web")
     wanted = PortWanted(network_id=world.network(), security_groups=(group_id,))
     (port,) = create_ports(world.site, MEMBER, [wanted])
-    assert port.vnic_type == VnicType.NORMAL
-    with pytest.raises(Invalid, match=f"security group {group_id} would not be enforced"):
-        boot(world, port)
     config = world.site.config
     world.site.config = structs.replace(
         config, lanekeeper=structs.replace(config.lanekeeper, vf_security_groups="ignore")
     )
     assert boot(world, port).host_name == "h2"
+    assert port_now(world, port).vif_details["port_filter"] is False
 
 
 def test_a_rule_that_no_switch_applies_is_refused_when_a_server_takes_the_port(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from lanekeeper.hypervisor.libvirt.domain_xml import (
     with_metadata,
 )
 from lanekeeper.hypervisor.libvirt.markup import NAMESPACE
-from lanekeeper.protocol import CellWanted, TapWanted
+from lanekeeper.protocol import CellWanted, GuardWanted, TapWanted
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -206,3 +207,9 @@ def test_a_card_of_a_switch_is_of_the_model_that_its_image_wants() -> None:
     blueprint = Blueprint(server=server(taps=[TAP]), files=GuestFiles(console=Path("/c")))
     (card,) = etree.fromstring(domain_xml(blueprint, kvm=True)).iterfind("devices/interface")
     assert etree.canonicalize(etree.tostring(card, encoding="unicode"), strip_text=True) == expected
+
+
+def test_a_guarded_card_is_sealed_from_the_moment_it_is_plugged_in() -> None:
+    guarded = card_xml(msgspec.structs.replace(TAP, guard=GuardWanted()))
+    assert '<vlan trunk="yes"><tag id="4095"/></vlan>' in guarded
+    assert '<tag id="15"/>' not in guarded

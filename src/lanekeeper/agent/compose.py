@@ -12,6 +12,7 @@ from lanekeeper.agent.ledger import FIRST_WAIT_S
 from lanekeeper.agent.loop import LOOK_EVERY_S, Agent, Parts
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.orders import POLL_S, Orders
+from lanekeeper.agent.port_guards import PortGuards
 from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
 from lanekeeper.agent.shared_cards import SharedCards
@@ -19,6 +20,7 @@ from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.agent.workshop import SHUTDOWN_WAIT_S, Workshop
 from lanekeeper.clock import Stopwatch, monotonic
 from lanekeeper.host.bus_reset import ResetBus
+from lanekeeper.host.flow_table import FlowTable, NoFlowTable
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor
 from lanekeeper.hypervisor.guest_files import GuestDirectories
@@ -48,17 +50,20 @@ def compose(
     run_hook: RunHook | None = None,
     erase_nvme: EraseNvme | None = None,
     reset_bus: ResetBus | None = None,
+    flow_table: FlowTable | None = None,
 ) -> Agent:
     """Return the agent of the enrolled host whose directory is *state*; it does nothing yet.
 
     Without *run_hook* the operator's cleaning hooks are noted and not run, without *erase_nvme* no
-    drive is erased, without *reset_bus* no bus is reset.
+    drive is erased, without *reset_bus* no bus is reset, without *flow_table* no port of a virtual
+    switch can be guarded.
     """
     timing = timing or Timing()
     directories = GuestDirectories(state.servers)
     drivers = DriverRecord(state.path / "drivers.json")
     host_name = state.enrolled().host_name
     images = ImageCache(state.images, client.image)
+    guards = PortGuards(flow_table or NoFlowTable(), state.path / "zones.json")
     parts = Parts(
         host_name=host_name,
         orders=Orders(client, state, timing.poll_s),
@@ -70,6 +75,7 @@ def compose(
             directories=directories,
             images=images,
             drivers=drivers,
+            guards=guards,
             stopwatch=timing.stopwatch,
             shutdown_wait_s=timing.shutdown_wait_s,
         ),

@@ -31,6 +31,7 @@ from lanekeeper.domain.pci.listing import list_devices
 from lanekeeper.host.simulated_mishap import cut_link, mend, take_away
 from lanekeeper.host.simulated_shared import Pattern, SharedMachine
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
+from lanekeeper.hypervisor.simulated_flow_table import SimulatedFlowTable
 
 TIMING = Timing(look_every_s=60.0)
 """A fleet's agents look less often than a real one: nothing changes without their knowing."""
@@ -126,7 +127,10 @@ def _start(part: Part, name: str, pattern: Pattern, shared: SharedLine) -> _Host
     hypervisor = SimulatedHypervisor(state.simulated_guests, machine)
     line = SlowLine(shared)
     client = client_of(state, line)
-    agent = compose(state, client, machine, hypervisor, part.policy, timing=TIMING)
+    flow_table = SimulatedFlowTable(state.path / "flows.json", hypervisor)
+    agent = compose(
+        state, client, machine, hypervisor, part.policy, timing=TIMING, flow_table=flow_table
+    )
     started = _Host(RunningHost(name, agent, client), machine, line)
     line.told.wait(_TOLD_WITHIN_S)  # a host's first report is much work: the next one waits for it
     return started

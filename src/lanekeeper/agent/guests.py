@@ -43,8 +43,9 @@ log = structlog.get_logger()
 def start(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
     """Bring the guest up from wherever it is; returns what its VFs' drivers do not know.
 
-    The guest first runs when all settings of its VFs were read back. When a step fails it is
-    powered off, and its devices are back at the host.
+    The guest first runs when all settings of its VFs, and what guards its ports of a virtual
+    switch, were read back. When a step fails it is powered off, and its devices are back at the
+    host.
 
     Raises:
         Error: what failed, for the user of the server.
@@ -61,6 +62,7 @@ def start(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
         reached("agent.start.after")
     try:
         unsupported = dict(_settle_vfs(shop.machine, server.id, server.nics))
+        shop.guards.require(server.taps, view)
         hypervisor.resume(server.id)
     except Error:
         hypervisor.power_off(server.id)
@@ -145,11 +147,18 @@ def detach(shop: Workshop, server: ServerWanted, address: PciAddress) -> None:
 
 
 def attach_tap(shop: Workshop, server: ServerWanted, tap: TapWanted, view: View) -> None:
-    """Plug a card of a virtual switch into the running guest. Raises Error: what failed."""
+    """Plug a card of a virtual switch into the running guest.
+
+    One that is guarded passes nothing until its flows are there, which each look sees to.
+
+    Raises:
+        Error: what failed.
+    """
     check_bridge(tap, view)
     reached("agent.attach.before")
     shop.hypervisor.attach_tap(server.id, tap)
     reached("agent.attach.after")
+    shop.guards.require([tap], view)
 
 
 def detach_tap(shop: Workshop, server: ServerWanted, port_id: str) -> None:

@@ -81,6 +81,7 @@ class Agent:
         self._stopping = Event()
         self._refused: Conflict | None = None
         self._card_problems: tuple[str, ...] = ()
+        self._guard_problems: tuple[str, ...] = ()
 
     def stop(self) -> None:
         """End ``run`` soon; what is under way is finished, and guests run on."""
@@ -168,6 +169,7 @@ class Agent:
     def _troubles(self, view: View) -> Iterator[str]:
         """What an operator should know of the tasks: what is not mended, what waits, what hangs."""
         yield from self._card_problems
+        yield from self._guard_problems
         yield from self._ledger.problems("vf settings")
         yield from self._ledger.problems("cleaning", tries=TRIES_MAX)
         yield from self._ledger.overdue(
@@ -185,6 +187,7 @@ class Agent:
         observed = self._parts.senses.observe(desired, done, in_hand, settings=settings)
         tasks = [task_of(action) for action in plan(desired, observed)] if desired else []
         if desired is not None:
+            self._parts.shop.guards.heed(desired)
             standing = (task.identity for task in tasks)
             self._ledger.keep(frozenset(standing) | frozenset(cleanings(desired)))
         records = [record for task in tasks if (record := self._ledger.get(task.identity))]
@@ -207,14 +210,15 @@ class Agent:
             for task in self._ledger.take(tasks, busy):
                 is_cleaning = isinstance(task.action, CleanDevice)
                 (self._cleaners if is_cleaning else self._workers).submit(self._work, task)
-            self._tell_cards(desired, observed.inventory)
+            self._tell_switches(desired, observed.inventory)
             self._sweep()
             self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
 
-    def _tell_cards(self, desired: Desired, inventory: Inventory) -> None:
+    def _tell_switches(self, desired: Desired, inventory: Inventory) -> None:
         assert self._view is not None  # a round comes after a look
         if self._view.switching.silence:
             return  # silence is no word that a guest is not behind a card any more
+        self._guard_problems = self._parts.shop.guards.settle(self._view)
         self._card_problems = self._parts.shared.settle(entries(desired, inventory, self._view))
 
     def _sweep(self) -> None:

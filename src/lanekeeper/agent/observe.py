@@ -35,6 +35,7 @@ class Policy:
         excluded: VFs that stay with the host, ``[sriov_nic] exclude_devices``.
         bandwidths: what interfaces carry, ``[sriov_nic] resource_provider_bandwidths``.
         bridges: physical network to the bridge on it, ``[ovs] bridge_mappings``.
+        guards: whether ports of those bridges are guarded, ``[securitygroup] firewall_driver``.
         shared: physical network to interfaces that are told of guests on its bridge although they
             are no ports of it, ``[FDB] shared_physical_device_mappings``.
         hypervisors: interface to the host below which it is said to be counted.
@@ -50,6 +51,7 @@ class Policy:
     excluded: frozenset[PciAddress] = frozenset()
     bandwidths: Sequence[BandwidthFact] = ()
     bridges: Mapping[str, str] = field(default_factory=dict)
+    guards: bool = True
     shared: Mapping[str, Sequence[str]] = field(default_factory=dict)
     hypervisors: Mapping[str, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
@@ -67,6 +69,7 @@ class Policy:
             excluded=frozenset().union(*config.sriov_nic.exclude_devices.values()),
             bandwidths=tuple(_bandwidths(config.sriov_nic)),
             bridges=config.ovs.bridge_mappings,
+            guards=config.security_group.guards,
             shared=config.ovs.shared_physical_device_mappings,
             hypervisors=dict(_hypervisors(config.sriov_nic)),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,

@@ -14,6 +14,7 @@ from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import Unavailable
 from lanekeeper.host.bus_reset import BusReset
+from lanekeeper.host.flow_table import OvsFlowTable, ask
 from lanekeeper.host.hook import run_bounded, run_hook
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.nvme import NvmeEraser
@@ -51,6 +52,7 @@ def real_agent(
         run_hook=run_hook,
         erase_nvme=NvmeEraser(partial(run_bounded, errors_apart=True), machine.bind).erase,
         reset_bus=BusReset(),
+        flow_table=OvsFlowTable(ask),
     )
     return agent, client
 

@@ -19,6 +19,7 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.host.simulated_shared import planted
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
+from lanekeeper.hypervisor.simulated_flow_table import SimulatedFlowTable
 
 log = structlog.get_logger()
 
@@ -106,4 +107,8 @@ def simulated_agent(
     refuse_contradictions(machine, policy)
     hypervisor = SimulatedHypervisor(state.simulated_guests, machine)
     client = client_of(state)
-    return compose(state, client, machine, hypervisor, policy, timing=timing), client
+    flow_table = SimulatedFlowTable(state.path / "flows.json", hypervisor)
+    agent = compose(
+        state, client, machine, hypervisor, policy, timing=timing, flow_table=flow_table
+    )
+    return agent, client

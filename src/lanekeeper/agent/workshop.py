@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lanekeeper.agent.driver_record import DriverRecord
+from lanekeeper.agent.port_guards import PortGuards
 from lanekeeper.clock import Stopwatch
 from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Hypervisor
@@ -32,6 +33,7 @@ class Workshop:
     directories: GuestDirectories
     images: ImageCache
     drivers: DriverRecord
+    guards: PortGuards
     stopwatch: Stopwatch
     shutdown_wait_s: float = SHUTDOWN_WAIT_S
     detach_wait_s: float = DETACH_WAIT_S

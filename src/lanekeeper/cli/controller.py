@@ -43,6 +43,8 @@ from lanekeeper.control.identity.bootstrap import bootstrap, write_credentials
 from lanekeeper.control.identity.private_file import write_private
 from lanekeeper.control.identity.token import authenticate_token
 from lanekeeper.control.image.copy import introduce
+from lanekeeper.control.network.guard_watch import LOOK_EVERY_S as GUARDS_EVERY_S
+from lanekeeper.control.network.guard_watch import GuardWatch
 from lanekeeper.control.periodic import Periodic
 from lanekeeper.control.site import Site
 from lanekeeper.control.watch import LOOK_EVERY_S, Watch
@@ -148,6 +150,7 @@ def _rounds(site: Site, heartbeats: Heartbeats) -> Iterator[Periodic]:
     yield Periodic("housekeeping", TIDY_EVERY_S, partial(tidy, site))
     yield Periodic("change_log", TRIM_EVERY_S, partial(trim, site))
     yield Periodic("health", REVIEW_EVERY_S, Reviews(site).review)
+    yield Periodic("guards", GUARDS_EVERY_S, GuardWatch(site).look)
     watch = Watch(site)
     if watch.is_needed:
         yield Periodic("watch", LOOK_EVERY_S, watch.look)

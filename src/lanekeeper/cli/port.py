@@ -98,7 +98,7 @@ def _settings(port: Mapping[str, Any]) -> str:
         case "pf":
             return "nobody's: the guest has a whole PF and sets it as it likes"
         case "switch":
-            return "the virtual switch's: this port has no VF"
+            return f"the virtual switch's: this port has no VF; {_GUARDS[port['guarded_by']]}"
         case "vf" if port["found"] is None:
             return f"of the VF not known: {port['unread']}"
         case "vf":
@@ -133,6 +133,13 @@ def _compared(port: Mapping[str, Any]) -> str:
         mark = "<" if "vlan" in port["differences"] else ""
         rows.append(("VLAN priority", "0", str(found["qos"]), mark))
     return table(("setting", "wanted", "found", "differs"), rows)
+
+
+_GUARDS = {
+    "flows": "flows enforce its security groups and check who its guest says it is",
+    "nobody": "nothing filters or checks its packets, since its port security is off",
+    "host": "nothing filters or checks its packets, since its host does not (firewall_driver)",
+}
 
 
 def _switched(value: bool | None) -> str:  # a value as any other

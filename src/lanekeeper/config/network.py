@@ -9,7 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from lanekeeper.config.option import Option, Section
-from lanekeeper.config.value import parse_flat_networks, parse_mtus
+from lanekeeper.config.value import (
+    NO_FIREWALL,
+    parse_firewall_driver,
+    parse_flat_networks,
+    parse_mtus,
+)
 from lanekeeper.domain.network.mapping import (
     Bandwidth,
     InventoryDefaults,
@@ -170,6 +175,37 @@ class Ovs(Section, frozen=True):
             of_agent=True,
         ),
     ] = msgspec.field(default_factory=dict)
+
+
+class SecurityGroup(Section, frozen=True):
+    """What guards the normal ports of a host."""
+
+    firewall_driver: Annotated[
+        str,
+        Option(
+            "securitygroup",
+            "firewall_driver",
+            "noop leaves normal ports of this host without guard: no security groups, no check of "
+            "who a guest says it is. With any other of Neutron's drivers, flows of Open vSwitch "
+            "guard them. Ports that are bound keep what they have.",
+            parse=parse_firewall_driver,
+            of_agent=True,
+        ),
+    ] = "openvswitch"
+    enable_security_group: Annotated[
+        bool,
+        Option(
+            "securitygroup",
+            "enable_security_group",
+            "false: as firewall_driver = noop.",
+            of_agent=True,
+        ),
+    ] = True
+
+    @property
+    def guards(self) -> bool:
+        """Whether ports of this host are guarded."""
+        return self.enable_security_group and self.firewall_driver != NO_FIREWALL
 
 
 class NetworkQuotas(Section, frozen=True):

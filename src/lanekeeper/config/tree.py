@@ -9,7 +9,7 @@ from __future__ import annotations
 from lanekeeper.config.compute import Compute, Cpus
 from lanekeeper.config.health import Health
 from lanekeeper.config.image_cache import ImageCacheManager
-from lanekeeper.config.network import Ml2, NetworkQuotas, Ovs, SriovNic
+from lanekeeper.config.network import Ml2, NetworkQuotas, Ovs, SecurityGroup, SriovNic
 from lanekeeper.config.option import Section
 from lanekeeper.config.own import Own
 from lanekeeper.config.pci import Pci
@@ -34,6 +34,7 @@ __all__ = [
     "Quota",
     "Rules",
     "Scheduler",
+    "SecurityGroup",
     "SriovNic",
 ]
 
@@ -45,6 +46,7 @@ class Config(Section, frozen=True):
     ml2: Ml2 = Ml2()
     sriov_nic: SriovNic = SriovNic()
     ovs: Ovs = Ovs()
+    security_group: SecurityGroup = SecurityGroup()
     compute: Compute = Compute()
     cpus: Cpus = Cpus()
     scheduler: Scheduler = Scheduler()

@@ -11,6 +11,8 @@ from lanekeeper.domain.errors import Invalid
 _NAME_MAX = 255
 _NAME = re.compile(rf"[\w.-]{{1,{_NAME_MAX}}}")
 _PORT_MAX = 65535
+NO_FIREWALL = "noop"
+_FIREWALL_DRIVERS = ("openvswitch", "iptables_hybrid", "iptables", NO_FIREWALL)
 _MTU_MIN, _MTU_MAX = 68, 65535  # RFC 791 section 3.2; Linux dev->max_mtu of most drivers
 
 
@@ -51,6 +53,22 @@ def parse_flat_networks(text: str) -> tuple[str, ...]:
     """
     names = tuple(split_list(text))
     return ("*",) if "*" in names else names
+
+
+def parse_firewall_driver(text: str) -> str:
+    """Read a name of one of Neutron's firewall drivers, or its class as older guides have it.
+
+    Source: neutron ``setup.cfg``, neutron.agent.firewall_drivers; ``agent/firewall.py``.
+    """
+    name = text.strip()
+    if name == "neutron.agent.firewall.NoopFirewallDriver":
+        return NO_FIREWALL
+    if name in _FIREWALL_DRIVERS or name.startswith("neutron.agent."):
+        return name
+    raise Invalid(
+        f"firewall_driver {text[:60]!r} is none of {', '.join(_FIREWALL_DRIVERS)}, and no class of "
+        "neutron.agent"
+    )
 
 
 def parse_mtus(text: str) -> dict[str, int]:

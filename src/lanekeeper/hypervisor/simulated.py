@@ -180,6 +180,16 @@ class SimulatedHypervisor:
             record.wanted = msgspec.structs.replace(record.wanted, taps=kept)
             self._save()
 
+    def plugged(self) -> tuple[TapWanted, ...]:
+        """The cards that are on a virtual switch now, as they were plugged in."""
+        with self._lock:
+            return tuple(
+                tap
+                for record in self._records.values()
+                if record.power in {"running", "paused"}
+                for tap in record.wanted.taps
+            )
+
     def _active(self, server_id: str) -> Record:
         record = self._record(server_id)
         if record.power not in {"running", "paused"}:

@@ -89,6 +89,7 @@ def _view(chain: PortChain) -> dict[str, object]:
         else {name: msgspec.to_builtins(getattr(chain.wanted, name)) for name in _SETTINGS}
         | {"pf_netdev": chain.wanted.pf_netdev, "vf_index": chain.wanted.vf_index},
         "held_by": chain.held_by,
+        "guarded_by": port.guarded_by,
         "found": _found(chain.vf),
         "unread": chain.unread,
         "differences": _differences(chain),

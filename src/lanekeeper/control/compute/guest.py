@@ -17,8 +17,10 @@ from lanekeeper.domain.compute.server import Wanted
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.card import VifModel, vif_model
+from lanekeeper.domain.network.guard.of_port import rules_of, sources_of
 from lanekeeper.domain.network.metadata import network_data
 from lanekeeper.domain.network.port import PortRecord, VifType, VnicType
+from lanekeeper.domain.network.security_group import SecurityGroupRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.domain.network.vf_wanted import flavor_rates, link_state, rates_settable, vf_rates
 from lanekeeper.domain.topology.fit import Seat
@@ -28,8 +30,10 @@ from lanekeeper.protocol import (
     LINK_STATES,
     CellWanted,
     DeviceWanted,
+    GuardWanted,
     ImageWanted,
     NicWanted,
+    RuleWanted,
     ServerWanted,
     TapWanted,
 )
@@ -39,6 +43,7 @@ from lanekeeper.store.compute.server import ServerRecord
 from lanekeeper.store.device.device import claims_of
 from lanekeeper.store.image.image import image_get
 from lanekeeper.store.network.port import ports_of_server
+from lanekeeper.store.network.security_group import security_group_list
 from lanekeeper.store.network.subnet import subnets_by_id
 from lanekeeper.store.topology.cell import cells_told
 from lanekeeper.store.topology.claim import seats_of
@@ -58,6 +63,7 @@ class GuestFacts:
         host_cells: its host's, by number, as its agent told them; empty where it holds none.
         ports: in the order of the guest's cards.
         images: those that still have a row, by id.
+        groups: security groups of guarded ports, by id.
     """
 
     record: ServerRecord
@@ -67,6 +73,7 @@ class GuestFacts:
     ports: Sequence[PortRecord]
     subnets: Mapping[str, SubnetRecord]
     images: Mapping[str, ImageRecord]
+    groups: Mapping[str, SecurityGroupRecord]
 
 
 def servers_wanted(
@@ -106,6 +113,7 @@ def guest_facts(connection: sa.Connection, record: ServerRecord) -> GuestFacts:
         ports=_in_order(record.port_ids, ports),
         subnets=subnets_by_id(connection, {ip.subnet_id for p in ports for ip in p.fixed_ips}),
         images={image.id: image for image in images if image is not None},
+        groups=groups_of(connection, ports),
     )
 
 
@@ -136,7 +144,7 @@ def render(facts: GuestFacts) -> ServerWanted:
             _nic(port, held.cards[port.id], record) for port in facts.ports if port.id in held.cards
         ],
         taps=[
-            _tap(port, record)
+            _tap(port, facts)
             for port in facts.ports
             if is_switched(port) and port.id not in given_up
         ],
@@ -235,7 +243,25 @@ def is_switched(port: PortRecord) -> bool:
     return port.vif_type == VifType.OVS
 
 
-def _tap(port: PortRecord, record: ServerRecord) -> TapWanted:
+def groups_of(
+    connection: sa.Connection, ports: Collection[PortRecord]
+) -> Mapping[str, SecurityGroupRecord]:
+    """Security groups of those of *ports* that are guarded, by id."""
+    ids = {group for port in ports if port.is_guarded for group in port.security_groups}
+    return {one.id: one for one in security_group_list(connection, {"id": ids})} if ids else {}
+
+
+def guard_wanted(port: PortRecord, groups: Mapping[str, SecurityGroupRecord]) -> GuardWanted | None:
+    """What guards a port; None for one that anything may pass."""
+    if not port.is_guarded:
+        return None
+    mine = [groups[group] for group in port.security_groups if group in groups]
+    return GuardWanted(
+        sources=list(sources_of(port)), rules=[RuleWanted.of(rule) for rule in rules_of(mine)]
+    )
+
+
+def _tap(port: PortRecord, facts: GuestFacts) -> TapWanted:
     return TapWanted(
         port_id=port.id,
         mac=port.mac,
@@ -244,7 +270,8 @@ def _tap(port: PortRecord, record: ServerRecord) -> TapWanted:
         vlan=port.vlan,
         link=port.admin_state_up,
         mtu=port.mtu,
-        model=_model(record),
+        model=_model(facts.record),
+        guard=guard_wanted(port, facts.groups),
     )
 
 

@@ -15,6 +15,7 @@ from lanekeeper.control.compute.server_nic import (
     check_nics,
     check_switched,
     default_vnic_type,
+    need_filter,
 )
 from lanekeeper.control.compute.server_port import (
     bind_port,
@@ -23,6 +24,7 @@ from lanekeeper.control.compute.server_port import (
     promised_amounts,
 )
 from lanekeeper.control.metrics import CLAIMS
+from lanekeeper.control.network.port_rules import unfiltered_switch
 from lanekeeper.control.network.quota import ports_within_quota
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import numa_policy
@@ -84,7 +86,7 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
             record.flavor["extra_specs"], record.image_properties, default_vnic_type(site)
         )
         (nic,) = check_nics(connection, caller, [asked], policy, kind)
-        check_switched(site, [nic])
+        check_switched([nic])
         if nic.vnic_type in EMULATED:
             _check_model(record)
         host = _host(connection, site, record, now)
@@ -93,6 +95,8 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
             given = _device(connection, caller, record, nic.need, host)
         elif host.bridges.keys().isdisjoint(nic.physical_networks):
             raise _unswitched(caller, nic, host)
+        elif not host.guards and need_filter(site, [nic]):
+            raise unfiltered_switch("Failed to attach interface")
         with (
             within_quota(connection, site, record.project_id),
             ports_within_quota(connection, site, record.project_id),

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.port_able import check_switch_rules
-from lanekeeper.control.network.port_rules import check_unswitched_groups
+from lanekeeper.control.network.port_rules import needs_filter
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
@@ -223,25 +223,31 @@ def _carried(facts: PortFacts, segments: Iterable[Segment], what: str) -> tuple[
     return physical_networks
 
 
-def check_switched(
-    site: Site, nics: Iterable[Nic], groups: Iterable[str] = (), project_id: str = ""
-) -> None:
-    """Refuse what ports of a virtual switch would be asked and not keep; *groups* and *project_id*
-    are of those that are made.
+def check_switched(nics: Iterable[Nic]) -> None:
+    """Refuse what ports of a virtual switch would be asked and not keep.
 
     Network takes such ports as Neutron does, since where they will be is not known then.
 
     Raises:
         Conflict: code QosRuleNotSupported.
-        Invalid: code lanekeeper.port.unfiltered, as ``[lanekeeper] vf_security_groups`` says.
     """
     for nic in nics:
-        if nic.need is not None:
-            continue
-        made = f"A normal port on network {nic.network.id}" if nic.network else ""
-        what = f"Port {nic.port.id}" if nic.port else made
-        check_switch_rules(what, nic.rules)
-        if nic.port is None:
-            check_unswitched_groups(site, what, groups, project_id)
-        else:
-            check_unswitched_groups(site, what, nic.port.security_groups, nic.port.project_id)
+        if nic.need is None:
+            made = f"A normal port on network {nic.network.id}" if nic.network else ""
+            check_switch_rules(f"Port {nic.port.id}" if nic.port else made, nic.rules)
+
+
+def need_filter(
+    site: Site, nics: Iterable[Nic], groups: Iterable[str] = (), project_id: str = ""
+) -> bool:
+    """Whether a port of a virtual switch has groups that its host has to enforce; *groups* and
+    *project_id* are of those that are made.
+    """
+    told = list(groups)
+    return any(
+        needs_filter(site, nic.port.security_groups, nic.port.project_id)
+        if nic.port is not None
+        else needs_filter(site, told, project_id)
+        for nic in nics
+        if nic.need is None
+    )

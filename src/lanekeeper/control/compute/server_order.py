@@ -21,6 +21,7 @@ from lanekeeper.control.compute.server_nic import (
     check_nics,
     check_switched,
     default_vnic_type,
+    need_filter,
 )
 from lanekeeper.control.image.image import image_for_server
 from lanekeeper.control.network.port_rules import check_filtered, refuse_unfiltered
@@ -181,12 +182,15 @@ def check_wants(
         vif_model(properties)
     flavor_rates(flavor.extra_specs)
     zone, host = place_of(connection, caller, asked)
+    groups = _groups(connection, caller, asked)
+    check_switched(nics)
     request = ServerRequest(
         vcpus=flavor.vcpus,
         ram_mib=flavor.ram_mib,
         disk_gib=flavor.disk_gib,
         needs=(*needs, *(nic.need for nic in nics if nic.need is not None)),
         switched=frozenset(nic.physical_networks for nic in nics if nic.need is None),
+        guarded=need_filter(site, nics, groups or (), caller.project_id or ""),
         zone=zone,
         host=host,
         topology=topology_of(flavor, properties),
@@ -202,8 +206,6 @@ def check_wants(
         different_host=hints.different_host,
         group=hints.group,
     )
-    groups = _groups(connection, caller, asked)
-    check_switched(site, nics, groups or (), caller.project_id or "")
     for vnic_type in _made(nics):
         refuse_unfiltered(site, vnic_type, groups or (), caller.project_id or "")
     return Wants(nics=nics, groups=groups, request=request)

@@ -113,6 +113,7 @@ def bind_port(
         alive=host.alive,
         mappings=dict.fromkeys(host.physical_networks, ()),
         bridges=host.bridges,
+        guards=host.guards,
     )
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
     segments = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -11,11 +12,12 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import Wanted
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.image.record import ImageRecord
-from lanekeeper.protocol import CleaningWanted, Desired, DeviceWanted
+from lanekeeper.protocol import CleaningWanted, Desired, DeviceWanted, TapWanted
 from lanekeeper.store.compute.server import ServerRecord, servers_of_host
 from lanekeeper.store.device.device import devices_to_clean
 from lanekeeper.store.host.host import host_get
 from lanekeeper.store.image.image import image_get
+from lanekeeper.store.network.security_group import security_group_members
 
 
 def desired_stamp(site: Site, host_id: str) -> str:
@@ -40,14 +42,24 @@ def desired_of(site: Site, host_id: str) -> Desired:
         record = host_get(connection, host_id)
         servers = servers_of_host(connection, host_id)
         wanted = [server for server in servers if server.wanted != Wanted.ABSENT]
+        told = servers_wanted(connection, wanted)
         return Desired(
             generation=record.generation,
             mark=record.mark,
-            servers=servers_wanted(connection, wanted),
+            servers=told,
             absent=[server.id for server in servers if server.wanted == Wanted.ABSENT],
             cleaning=[_cleaning(row) for row in devices_to_clean(connection, host_id)],
             consoles=[server.id for server in servers if _is_read(server, now)],
+            members=members_of(connection, [tap for one in told for tap in one.taps]),
         )
+
+
+def members_of(connection: sa.Connection, taps: Iterable[TapWanted]) -> dict[str, list[str]]:
+    """Prefixes of the members of each group that rules of *taps* name."""
+    guards = (tap.guard for tap in taps if tap.guard is not None)
+    named = {rule.group for guard in guards for rule in guard.rules if rule.group is not None}
+    members = security_group_members(connection, named) if named else {}
+    return {group: sorted(members.get(group, ())) for group in sorted(named)}
 
 
 def _is_read(server: ServerRecord, now: datetime) -> bool:

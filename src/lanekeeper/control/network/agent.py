@@ -67,6 +67,7 @@ def host_network(site: Site, host: HostTold) -> HostNetwork:
         alive=_is_alive(site, host),
         mappings=device_mappings(host.facts),
         bridges=host.facts.get("bridges", {}),
+        guards=bool(host.facts.get("guards", False)),
     )
 
 

@@ -194,31 +194,31 @@ def check_switched(site: Site, port: PortRecord) -> None:
 
     Raises:
         Conflict: code QosRuleNotSupported.
-        Invalid: as ``check_unswitched_groups``.
+        Invalid: code lanekeeper.port.unfiltered; its host filters nothing.
     """
-    if port.vif_type == VifType.OVS:
-        check_switch_rules(f"Port {port.id}", port.qos_rules)
-        check_unswitched_groups(site, f"Port {port.id}", port.security_groups, port.project_id)
+    if port.vif_type != VifType.OVS:
+        return
+    check_switch_rules(f"Port {port.id}", port.qos_rules)
+    if not port.is_filtered and needs_filter(site, port.security_groups, port.project_id):
+        raise unfiltered_switch(f"Port {port.id}")
 
 
-def check_unswitched_groups(site: Site, what: str, groups: Iterable[str], project_id: str) -> None:
-    """Refuse, or tell of, groups of *what*, a port of a virtual switch: those have no filter.
+def needs_filter(site: Site, groups: Iterable[str], project_id: str) -> bool:
+    """Whether a normal port with these groups may be on hosts alone that filter its packets.
 
-    Raises:
-        Invalid: code lanekeeper.port.unfiltered, as ``[lanekeeper] vf_security_groups`` says.
+    The default group is on every port, so nobody relies on what it says where nothing filters.
     """
-    said = site.config.lanekeeper.vf_security_groups
-    void = sorted(set(groups) - {default_group_id(project_id)})
-    if not void or said == "ignore":
-        return
-    if said == "warn":
-        log.warning("port.unfiltered", vnic_type=VnicType.NORMAL, security_groups=void)
-        return
-    raise Invalid(
-        f"{what}: security group {', '.join(void)} would not be enforced, since hosts' "
-        "virtual switches have no filter, as with firewall_driver = noop",
-        hint="take the group off the port and filter in the guest, or set [lanekeeper] "
-        "vf_security_groups to warn or ignore",
+    asked_for = set(groups) - {default_group_id(project_id)}
+    return bool(asked_for) and site.config.lanekeeper.vf_security_groups == "refuse"
+
+
+def unfiltered_switch(what: str) -> Invalid:
+    """The refusal of *what*, a normal port where nothing filters."""
+    return Invalid(
+        f"{what}: its security groups would not be enforced, since its host filters no packets of "
+        "normal ports (firewall_driver = noop)",
+        hint="take noop out of [securitygroup] firewall_driver of the host, take the groups off "
+        "the port, or set [lanekeeper] vf_security_groups to warn or ignore",
         code="lanekeeper.port.unfiltered",
     )
 

@@ -34,12 +34,14 @@ class HostNetwork:
         alive: whether its agent was heard of lately.
         mappings: physical network to the PFs (netdev names) that reach it.
         bridges: physical network to the virtual switch that is on it.
+        guards: whether it guards ports of those.
     """
 
     name: str
     alive: bool = True
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     bridges: Mapping[str, str] = field(default_factory=dict)
+    guards: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +132,14 @@ def vif_details(vlan: int) -> dict[str, Any]:
     }
 
 
-def switch_details(bridge: str) -> dict[str, Any]:
-    """What a port bound to a virtual switch shows.
+def switch_details(bridge: str, *, guards: bool = False) -> dict[str, Any]:
+    """What a port bound to a virtual switch shows; *guards* says whether its host guards it.
 
     Source: neutron ``mech_openvswitch/mech_driver/mech_openvswitch.py``, get_vif_details;
     ``port_filter`` is false as with ``firewall_driver = noop``.
     """
     return {
-        "port_filter": False,
+        "port_filter": guards,
         "connectivity": "l2",
         "ovs_hybrid_plug": False,
         "datapath_type": "system",
@@ -174,7 +176,8 @@ def _allowed(port: PortFacts, segments: Sequence[Segment]) -> list[Segment]:
 def _bound(port: PortFacts, segment: Segment, host: HostNetwork) -> Binding:
     if port.vnic_type is VnicType.NORMAL:
         bridge = host.bridges[segment.physical_network or ""]
-        return Binding(segment=segment, vif_type=VifType.OVS, vif_details=switch_details(bridge))
+        details = switch_details(bridge, guards=host.guards)
+        return Binding(segment=segment, vif_type=VifType.OVS, vif_details=details)
     whole = port.vnic_type is VnicType.DIRECT_PHYSICAL
     return Binding(
         segment=segment,

@@ -192,6 +192,27 @@ class PortRecord:
         return is_true(self.profile.get("trusted", False))
 
     @property
+    def is_filtered(self) -> bool:
+        """Whether its host has flows for ports like it, where it is bound to a virtual switch."""
+        return self.vif_type == VifType.OVS and bool(self.vif_details.get("port_filter"))
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether flows say what may pass it."""
+        return self.is_filtered and self.port_security_enabled
+
+    @property
+    def guarded_by(self) -> str | None:
+        """What guards a port of a virtual switch: flows; or who is not asked to: nobody, or its
+        host, which guards none. None where it is on no virtual switch.
+        """
+        if self.vif_type != VifType.OVS:
+            return None
+        if not self.port_security_enabled:
+            return "nobody"
+        return "flows" if self.is_filtered else "host"
+
+    @property
     def is_bound(self) -> bool:
         return self.vif_type not in (VifType.UNBOUND, VifType.FAILED)
 

@@ -186,6 +186,18 @@ def virtual_switch(request: ServerRequest, host: HostView) -> Verdict | None:
     )
 
 
+def packet_filter(request: ServerRequest, host: HostView) -> Verdict | None:
+    if not request.guarded or host.guards:
+        return None
+    return Verdict(
+        code="packet_filter",
+        reason="does not filter packets of normal ports, so their security groups would not be "
+        "enforced",
+        remedy="take noop out of [securitygroup] firewall_driver of this host, take the groups off "
+        "the port, or set [lanekeeper] vf_security_groups to ignore",
+    )
+
+
 def devices(request: ServerRequest, host: HostView) -> Verdict | None:
     found = (
         fit_devices(without_promises(request.needs), host.devices, isolate=request.isolate)
@@ -284,6 +296,10 @@ def _is_switched(request: ServerRequest, fleet: Fleet) -> Flags:
     return mask
 
 
+def _guards(request: ServerRequest, fleet: Fleet) -> Flags:
+    return fleet.guarding if request.guarded else _all(fleet)
+
+
 def claimable(left_out: Collection[str]) -> Filter:
     """A filter of one decision: not the hosts, by name, whose rows contradict each other."""
 
@@ -324,6 +340,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter(disk, _has("DISK_GB")),
     NETWORKS,
     Filter(virtual_switch, _is_switched),
+    Filter(packet_filter, _guards),
     DEVICES,
     BANDWIDTH,
     NUMA,

@@ -71,6 +71,7 @@ class Fleet:
         free: resource class to what is free of it, which may be below zero.
         reached: physical network to whether a host's PFs reach it.
         switched: physical network to whether a host has a virtual switch on it.
+        guarding: whether a host guards ports of its virtual switches.
         free_devices: how many listed devices can be had.
         shapes: ``HostView.device_shape``; numa_shapes: ``HostView.numa_shape``.
         aggregates: ``HostView.aggregates``.
@@ -86,6 +87,7 @@ class Fleet:
     free: Mapping[str, Numbers] = field(default_factory=dict)
     reached: Mapping[str, Flags] = field(default_factory=dict)
     switched: Mapping[str, Flags] = field(default_factory=dict)
+    guarding: Flags = field(default_factory=lambda: np.zeros(0, np.bool_))
     free_devices: Numbers = field(default_factory=lambda: np.zeros(0, np.int64))
     shapes: Codes = field(default_factory=lambda: Codes.encode(()))
     numa_shapes: Codes = field(default_factory=lambda: Codes.encode(()))
@@ -109,6 +111,7 @@ class Fleet:
             free={name: _numbers(ordered, _free_of(name)) for name in classes},
             reached={name: _flags(ordered, _reaches(name)) for name in networks},
             switched={name: _flags(ordered, _switches(name)) for name in switched},
+            guarding=_flags(ordered, _guards),
             free_devices=_numbers(ordered, _free_devices),
             shapes=Codes.encode([view.device_shape for view in ordered]),
             numa_shapes=Codes.encode([view.numa_shape for view in ordered]),
@@ -170,6 +173,7 @@ class Fleet:
             switched={
                 name: put(self.switched.get(name, nowhere), _switches(name)) for name in switched
             },
+            guarding=put(self.guarding, _guards),
             free_devices=put(self.free_devices, _free_devices),
             shapes=self.shapes.with_values(rows, [view.device_shape for view in views]),
             numa_shapes=self.numa_shapes.with_values(rows, [view.numa_shape for view in views]),
@@ -196,6 +200,10 @@ def _alive(view: HostView) -> bool:
 
 def _thawed(view: HostView) -> bool:
     return not view.frozen_reason
+
+
+def _guards(view: HostView) -> bool:
+    return view.guards
 
 
 def _free_devices(view: HostView) -> int:

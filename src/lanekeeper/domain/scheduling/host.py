@@ -147,6 +147,7 @@ class HostView:
         stocks: resource class to what there is, allocation ratios applied.
         physical_networks: those that its PFs reach.
         bridges: physical network to the virtual switch that it has on it.
+        guards: whether it guards ports of those.
         zone: the availability zone that its aggregates put it in.
         cells: its NUMA nodes, by number; empty where its agent tells of none.
         aggregates: those that it is in, by id.
@@ -165,6 +166,7 @@ class HostView:
     devices: tuple[HostDevice, ...] = ()
     physical_networks: frozenset[str] = frozenset()
     bridges: Mapping[str, str] = field(default_factory=dict)
+    guards: bool = False
     zone: str = DEFAULT_ZONE
     cells: tuple[HostCell, ...] = ()
     aggregates: Aggregates = ()
@@ -289,6 +291,7 @@ class ServerRequest:
         group: None without one.
         switched: for each normal port, physical networks on one of which it needs a virtual
             switch.
+        guarded: whether such a port has security groups that somebody relies on.
     """
 
     vcpus: int
@@ -296,6 +299,7 @@ class ServerRequest:
     disk_gib: int
     needs: tuple[DeviceNeed, ...] = ()
     switched: frozenset[tuple[str, ...]] = frozenset()
+    guarded: bool = False
     zone: str | None = None
     host: str | None = None
     topology: GuestTopology | None = None

@@ -64,6 +64,10 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "has no virtual switch for a normal port",
             f"create the port with --vnic-type direct, or {_ASK}",
         ),
+        "packet_filter": (
+            "does not enforce security groups of normal ports",
+            f"take the groups off the port, or {_ASK}",
+        ),
         "devices": (
             "",
             f"ask for fewer devices, delete a server that holds some and wait a moment, or {_ASK}",

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from lxml import etree
 
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.host.flow_table import SEALED
 from lanekeeper.hypervisor.libvirt.macvtap_xml import macvtap, macvtaps_of
 from lanekeeper.hypervisor.libvirt.markup import Element, tag
 from lanekeeper.protocol import DeviceWanted, NicWanted, ServerWanted, TapWanted
@@ -104,7 +105,8 @@ def _tap(tap: TapWanted) -> Element:
     """Return a card on a virtual switch; libvirt plugs it in, and out when the guest ends.
 
     VLAN 0 makes it an access port for frames without a tag. Without a VLAN it would be a trunk, and
-    the guest would be on every network of the switch.
+    the guest would be on every network of the switch. A card that is guarded is a trunk of the one
+    VLAN that nobody uses: flows alone bring frames to it and take them from it.
 
     Source: ovs-vswitchd.conf.db(5), Port, vlan_mode and tag; libvirt ``virnetdevopenvswitch.c``.
     """
@@ -112,7 +114,7 @@ def _tap(tap: TapWanted) -> Element:
         "interface",
         tag("mac", address=tap.mac),
         tag("source", bridge=tap.bridge),
-        tag("vlan", tag("tag", id=str(tap.vlan))),
+        _vlan(tap),
         tag("virtualport", tag("parameters", interfaceid=tap.port_id), type="openvswitch"),
         tag("model", type=tap.model),
         type="bridge",
@@ -122,6 +124,12 @@ def _tap(tap: TapWanted) -> Element:
     if not tap.link:
         card.append(tag("link", state="down"))
     return card
+
+
+def _vlan(tap: TapWanted) -> Element:
+    if tap.guard is None:
+        return tag("vlan", tag("tag", id=str(tap.vlan)))
+    return tag("vlan", tag("tag", id=str(SEALED)), trunk="yes")
 
 
 def _card(nic: NicWanted, interface: str | None) -> Element:

@@ -98,6 +98,7 @@ def _host_views(
             host.c.facts["mappings"].label("mappings"),  # the rest of it is long
             host.c.facts["unlisted"].label("unlisted"),
             host.c.facts["bridges"].label("bridges"),
+            host.c.facts["guards"].label("guards"),
             *(host.c.facts[name].label(name) for name in _PLATFORM),
             resource_provider.c.generation.label("provider_generation"),
         )
@@ -119,6 +120,7 @@ def _host_views(
             devices=tuple(devices.get(row["id"], ())),
             physical_networks=frozenset(row["mappings"] or ()),
             bridges=row["bridges"] or {},
+            guards=bool(row["guards"]),
             zone=zones.get(row["name"], DEFAULT_ZONE),
             cells=cells.get(row["id"], ()),
             aggregates=aggregates.get(row["name"], ()),

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lanekeeper.domain.network.guard.of_port import prefix_of
 from lanekeeper.domain.network.security_group import (
     DEFAULT,
     SecurityGroupRecord,
@@ -16,7 +17,7 @@ from lanekeeper.domain.network.security_group import (
     first_rules,
 )
 from lanekeeper.store.row import check_revision, row_change_list, row_insert_new
-from lanekeeper.store.tables import port, security_group
+from lanekeeper.store.tables import address, port, security_group
 
 FILTERS = frozenset({"id", "name", "project_id"})
 
@@ -102,6 +103,28 @@ def security_group_users(connection: sa.Connection, group_id: str) -> tuple[str,
         sa.select(port.c.id, port.c.security_groups).where(text.contains(group_id, autoescape=True))
     )
     return tuple(port_id for port_id, groups in rows if group_id in groups)
+
+
+def security_group_members(
+    connection: sa.Connection, group_ids: Collection[str]
+) -> dict[str, set[str]]:
+    """Prefixes from which ports of each group may send: their addresses and allowed pairs'.
+
+    Ports of the whole table are looked through, whether or not anybody has them, as Neutron does.
+    """
+    text = sa.cast(port.c.security_groups, sa.Text)
+    named = sa.or_(*(text.contains(group_id, autoescape=True) for group_id in sorted(group_ids)))
+    rows = connection.execute(
+        sa.select(port.c.security_groups, port.c.allowed_address_pairs, address.c.ip)
+        .outerjoin(address, address.c.port_id == port.c.id)
+        .where(named)
+    )
+    found: dict[str, set[str]] = {group_id: set() for group_id in group_ids}
+    for groups, pairs, ip in rows:
+        prefixes = {*([ip] if ip else ()), *(prefix_of(pair["ip_address"]) for pair in pairs)}
+        for group_id in found.keys() & set(groups):
+            found[group_id] |= prefixes
+    return found
 
 
 def security_group_delete(
