@@ -10,7 +10,7 @@ from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.arguments import CONFIRM_WITHIN_S
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import executor_of, guardian_of, unfinished_of
+from lanekeeper.cli.host.changing import changes_of, executor_of, guardian_of, unfinished_of
 from lanekeeper.cli.host.image import apply_image
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.plan import show_plan
@@ -19,12 +19,15 @@ from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.cli.host.unfinished import unfinished_text
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.replaced import require_there
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.apply import Stop, never
 from lanekeeper.host.bring import Bringing, Terms
+from lanekeeper.host.facts import read_host
 from lanekeeper.host.interruption import Interruption, interruption
-from lanekeeper.host.journal import Course
+from lanekeeper.host.journal import Course, journals
 from lanekeeper.host.outcome import Outcome
+from lanekeeper.host.planning import known_devices
 
 
 def apply_host(arguments: argparse.Namespace) -> int:
@@ -38,6 +41,10 @@ def apply_host(arguments: argparse.Namespace) -> int:
         except Invalid:
             if arguments.dry_run or unfinished is None or not unfinished.goes_back:
                 raise
+        if arguments.accept_replaced:
+            host = read_host(target.root, program())
+            known = known_devices(host, journals(changes_of(target)))
+            require_there(arguments.accept_replaced, host, known)
         if arguments.dry_run:
             bringing = _bringing(arguments, target, source, never)
             return show_plan(arguments, bringing.plan(), unfinished)

@@ -92,6 +92,9 @@ class _Planner:
 
 def apply_image(arguments: argparse.Namespace) -> int:
     """Finish what was left, then plan and write; 1 when something is refused or failed."""
+    if arguments.accept_replaced:
+        hint = "the machine that starts from it is asked: `lanekeeper host apply` there"
+        raise Invalid("--accept-replaced: an image has no PCI functions", hint=hint)
     if arguments.dry_run:
         return plan_image(arguments)
     image = image_of(arguments)
