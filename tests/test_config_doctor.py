@@ -167,6 +167,29 @@ def test_names_in_the_wrong_section_are_told_apart_from_strangers(look: Looker) 
     assert [line for line, _, _ in look.said(text, "key-unknown")] == [3]
 
 
+@pytest.mark.parametrize(
+    ("section", "line", "rule", "fix"),
+    [
+        ("ovs", f"device_spec = {{{VF}}}", "key-misspelt", "[pci] device_spec = ..."),
+        ("ovs", f"passthrough_whitelist = {{{VF}}}", "key-misspelt", "[pci] device_spec = ..."),
+        ("libvirt", f'alias = {{"name": "a", {VF}}}', "key-misspelt", "[pci] alias = ..."),
+        ("DEFAULT", "bridge_mappings = p:br", "key-misspelt", "[ovs] bridge_mappings = ..."),
+        (
+            "agent",
+            "firewall_driver = noop",
+            "key-unknown",
+            "[securitygroup] firewall_driver = ...",
+        ),
+    ],
+)
+def test_a_key_in_a_section_where_nobody_reads_it_is_told_with_its_section(
+    look: Looker, section: str, line: str, rule: str, fix: str
+) -> None:
+    ((at, says, right),) = look.said(f"[{section}]\n{line}\n", rule)
+    assert (at, right) == (2, fix)
+    assert f"[{section}] {line.partition(' ')[0]} is read by nobody" in says
+
+
 def test_secrets_are_not_shown(look: Looker) -> None:
     text = (
         "[keystone_authtoken]\npassword = hunter2\npassword: hunter3\n"
