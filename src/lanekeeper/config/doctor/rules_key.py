@@ -103,8 +103,8 @@ def _nobodys(case: Case) -> Iterator[Hit]:
         found = [f"[{section}] {key}" for section in homes(key)]
         if 0 < len(found) <= _HOMES_TOLD:
             says = f"{line.place} is read by nobody: OpenStack has {key} in another section"
-            near = " or ".join(found)
-        fix = f"{near} = ..." if near else "remove the line, unless something else reads it"
+        right = " or ".join(found) if 0 < len(found) <= _HOMES_TOLD else near
+        fix = f"{right} = ..." if right else "remove the line, unless something else reads it"
         yield Hit(line.source, says, fix)
 
 
