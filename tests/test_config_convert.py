@@ -279,3 +279,18 @@ def test_whatever_is_written_can_be_read(
     path.write_text(f"[pci]\n{text}\n[DEFAULT]\nhost = a\n")
     written = write_new(convert(examine([path]).case).files, directory / "new")
     load(written)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "report_in_placement = \u201ctru\u201de",
+        'alias = {\u201cname\u201d: "a", "vendor_id": 80\u00a086',
+        "pci_passthrough_whitelist = {'vendor_id': \u201c8086\u201d; }}",
+    ],
+)
+def test_a_value_that_nobody_can_read_is_kept_to_the_letter(tmp_path: Path, line: str) -> None:
+    written = converted(f"[pci]\n{line}\n", tmp_path)
+    (text,) = written.files.values()
+    assert f"\n#{line}\n" in text
+    assert [note.source.line for note in written.left] == [2]

@@ -167,6 +167,29 @@ def test_names_in_the_wrong_section_are_told_apart_from_strangers(look: Looker) 
     assert [line for line, _, _ in look.said(text, "key-unknown")] == [3]
 
 
+@pytest.mark.parametrize(
+    ("section", "line", "rule", "fix"),
+    [
+        ("ovs", f"device_spec = {{{VF}}}", "key-misspelt", "[pci] device_spec = ..."),
+        ("ovs", f"passthrough_whitelist = {{{VF}}}", "key-misspelt", "[pci] device_spec = ..."),
+        ("libvirt", f'alias = {{"name": "a", {VF}}}', "key-misspelt", "[pci] alias = ..."),
+        ("DEFAULT", "bridge_mappings = p:br", "key-misspelt", "[ovs] bridge_mappings = ..."),
+        (
+            "agent",
+            "firewall_driver = noop",
+            "key-unknown",
+            "[securitygroup] firewall_driver = ...",
+        ),
+    ],
+)
+def test_a_key_in_a_section_where_nobody_reads_it_is_told_with_its_section(
+    look: Looker, section: str, line: str, rule: str, fix: str
+) -> None:
+    ((at, says, right),) = look.said(f"[{section}]\n{line}\n", rule)
+    assert (at, right) == (2, fix)
+    assert f"[{section}] {line.partition(' ')[0]} is read by nobody" in says
+
+
 def test_secrets_are_not_shown(look: Looker) -> None:
     text = (
         "[keystone_authtoken]\npassword = hunter2\npassword: hunter3\n"
@@ -320,6 +343,105 @@ def test_an_alias_that_no_host_satisfies_is_told_once(look: Looker) -> None:
     alias = f'alias = {{"name": "a1", {VF}}}\nalias = {{"name": "a2", {VF}, "traits": "gpu"}}\n'
     found = [one.id for one in look(text + alias, on_host=True).findings]
     assert found.count("alias-unsatisfiable") + found.count("host-alias-nothing") == 2
+
+
+@pytest.mark.parametrize(
+    ("specs", "alias", "reason", "fix"),
+    [
+        (
+            ('"vendor_id": "144d"', f'{VF}, "resource_class": "GPU"'),
+            VF,
+            "nova.conf:3 is counted as CUSTOM_GPU",
+            '"resource_class": "GPU" in the alias',
+        ),
+        (
+            ('"vendor_id": "144d", "product_id": "a804"', '"product_id": "10cb"'),
+            VF,
+            "nova.conf:3 lists product_id 10cb only",
+            "a device_spec for what the alias asks",
+        ),
+        (
+            ('"vendor_id": "144d"', f'{VF}, "physical_network": "p1", "live_migratable": "true"'),
+            f'{VF}, "live_migratable": "true"',
+            "nova.conf:3 serves ports on p1, and aliases only with a resource_class",
+            "a resource_class in that entry, or an entry without physical_network",
+        ),
+        (
+            ('"vendor_id": "144d"', VF),
+            f'{VF}, "live_migratable": "true", "traits": "CUSTOM_FAST"',
+            "nova.conf:3 lacks the trait CUSTOM_FAST and is not marked live_migratable true",
+            '"traits": "CUSTOM_FAST" in that entry and "live_migratable": "true" in that entry',
+        ),
+        (
+            ('"vendor_id": "144d"', VF),
+            f'{VF}, "resource_class": "GPU"',
+            "nova.conf:3 has no resource_class",
+            '"resource_class": "CUSTOM_GPU" in that entry',
+        ),
+    ],
+)
+def test_an_alias_that_nothing_can_satisfy_is_told_by_the_entry_that_comes_nearest(
+    look: Looker, specs: tuple[str, ...], alias: str, reason: str, fix: str
+) -> None:
+    entries = "".join(f"device_spec = {{{entry}}}\n" for entry in specs)
+    text = f'[pci]\n{entries}alias = {{"name": "a1", {alias}}}\n'
+    says = f"no device can ever do for a1: the entry in {reason}; no other entry comes nearer"
+    assert look.said(text, "alias-unsatisfiable") == [(4, says, fix)]
+
+
+def test_an_alias_of_what_is_there_and_not_listed_says_so_and_gives_the_entry(
+    look: Looker,
+) -> None:
+    spec = '{"vendor_id": "8086", "product_id": "0a54"}'
+    alias = f'{{"name": "a1", {VF}, "device_type": "type-VF"}}'
+    text = f"[pci]\ndevice_spec = {spec}\nalias = {alias}\n"
+    unlisted = "0000:3b:10.0, 0000:3b:10.2 are there, and no device_spec lists them"
+    entry = f"device_spec = {{{VF}}}"
+    ((_, says, fix),) = look.said(text, "alias-unsatisfiable", on_host=True)
+    assert says.endswith(f"lists product_id 0a54 only; {unlisted}")
+    assert fix == entry
+    assert not look.said(text, "host-alias-nothing", on_host=True)
+    elsewhere = text.replace(spec, '{"address": "0000:3b:00.1"}')
+    ((_, says, fix),) = look.said(elsewhere, "host-alias-nothing", on_host=True)
+    assert says == f"no device of the example host does for a1; {unlisted}"
+    assert fix == entry
+
+
+def test_an_alias_of_another_type_names_the_listed_device_or_one_of_its_type(look: Looker) -> None:
+    alias = '{"name": "a1", "vendor_id": "8086", "product_id": "10c9", "device_type": "type-VF"}'
+    text = f'[pci]\ndevice_spec = {{"address": "0000:3b:00.1"}}\nalias = {alias}\n'
+    ((_, says, _),) = look.said(text, "host-alias-nothing", on_host=True)
+    assert says.endswith("0000:3b:00.1 (8086:10c9, type-PF, ens1f1): it is type-PF, not type-VF")
+
+
+def test_an_alias_that_lacks_a_tag_is_not_sent_to_devices_that_lack_it_too(look: Looker) -> None:
+    alias = f'{{"name": "a1", {VF}, "live_migratable": "true"}}'
+    text = f'[pci]\ndevice_spec = {{{VF}, "address": "*:*:10.0"}}\nalias = {alias}\n'
+    ((_, says, fix),) = look.said(text, "alias-unsatisfiable", on_host=True)
+    assert says.endswith("is not marked live_migratable true")
+    assert fix == '"live_migratable": "true" in that entry'
+
+
+def test_a_near_device_is_asked_for_where_no_node_is_known(look: Looker) -> None:
+    alias = f'{{"name": "a1", {VF}, "numa_policy": "socket"}}'
+    text = f"[pci]\ndevice_spec = {{{VF}}}\nalias = {alias}\n"
+    ((line, says, fix),) = look.said(text, "host-alias-far", on_host=True)
+    assert (line, fix) == (3, '"numa_policy": "legacy" or "preferred"')
+    assert "of no NUMA node on the example host, so that numa_policy socket gives none" in says
+    devices = tuple(replace(one, numa_node=0) for one in EXAMPLE_HOST.facts.devices)
+    facts = replace(EXAMPLE_HOST.facts, devices=devices)
+    found = examine(write_files(text, look.directory), replace(EXAMPLE_HOST, facts=facts))
+    assert "host-alias-far" not in {one.id for one in found.findings}
+
+
+def test_both_sides_are_told_at_the_lines_of_both(look: Looker) -> None:
+    pf = '{"vendor_id": "8086", "product_id": "10c9", "address": "0000:3b:00.0"}'
+    text = f"[pci]\ndevice_spec = {pf}\n==> b.conf <==\n[pci]\n\ndevice_spec = {{{VF}}}\n"
+    found = look.said(text, "host-both-sides", on_host=True)
+    assert [(line, says.partition(": ")[0]) for line, says, _ in found] == [
+        (2, "together with b.conf:3"),
+        (3, "together with nova.conf:2"),
+    ]
 
 
 def test_a_filter_list_that_moved_is_told_where_it_is_now(look: Looker) -> None:

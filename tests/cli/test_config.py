@@ -69,7 +69,12 @@ def test_a_captured_host_says_what_comes_of_each_line(
         "reasons": ["address 0000:21:00.0 is not covered"],
     }
     assert host["alias"] == [
-        {"name": "pf", "devices": ["0000:21:00.0", "0000:41:00.0"], "nearest": None}
+        {
+            "name": "pf",
+            "devices": ["0000:21:00.0", "0000:41:00.0"],
+            "nearest": None,
+            "unlisted": [],
+        }
     ]
 
 

@@ -317,12 +317,12 @@ def test_a_capture_that_was_cut_off_is_no_empty_machine(
     call("check", *machine)
     call("capture", str(file), "--root", machine[1])
     text = file.read_text()
-    cut = text[: int(len(text) * kept)]
+    cut = text[: int(len(text) * kept)].rstrip("\n")  # within a line, wherever that is
     lines = text.splitlines(keepends=True)
     del lines[len(lines) // 2]
     for damaged, said in (
         (cut, "it is cut off in line"),
-        (f"{cut[: len(text) // 20].rpartition(chr(10))[0]}\n", "it is cut off: after"),
+        (text[: text.index("sys/bus/pci/devices")], "it is cut off: after"),
         ("".join(lines), "it is damaged: it has"),
     ):
         file.write_text(damaged)

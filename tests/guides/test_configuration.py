@@ -101,7 +101,7 @@ def check(guide: Guide, expected: Expected, loaded: Loaded, found: Sequence[str]
 def check_devices(devices: Sequence[Device], expected: Expected, config: Config) -> None:
     pci = config.pci
     covered = cover(pci.device_spec, pci.alias, [one.function for one in devices])
-    assert covered.problems == ()
+    assert covered.clashes == ()
     lists = [[str(device.address) for device in entry.takes] for entry in covered.entries]
     assert lists == expected.lists
     if expected.tags:

@@ -543,6 +543,27 @@ def test_a_kept_policy_that_makes_no_sense_keeps_nothing_from_going_back_at_boot
     assert [world.machine.device(pf).num_vfs for pf in (PF, OTHER_PF)] == [3, 2]
 
 
+@pytest.mark.parametrize("named", ["version: 1\npfs: [", None])
+def test_what_was_resumed_is_told_as_json_where_the_policy_makes_no_sense_by_then(
+    program: Program, named: str | None
+) -> None:
+    world = program.world
+    kept = world.root / "etc/lanekeeper/host-policy.yaml"
+    assert program.apply().returncode == 0
+    os.kill(program.guardian(), signal.SIGKILL)
+    (world.root / BOOT_ID).write_text("boot-2\n")
+    if named is None:  # what goes back takes the kept one away
+        done = program.run("apply", "--json", "--policy", str(kept))
+    else:
+        program.policy.write_text(named)
+        done = program.apply("--json")
+    said = json.loads(done.stdout)  # one document
+    assert said["resumed"]["course"] == "taken back"
+    if named is not None:
+        assert done.returncode == 2
+        assert said["errors"][0]["file"] == str(program.policy)
+
+
 def test_after_a_reboot_another_policy_is_applied_in_its_place(program: Program) -> None:
     world = program.world
     assert program.apply().returncode == 0

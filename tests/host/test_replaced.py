@@ -163,3 +163,31 @@ def test_a_word_that_is_no_address_is_refused(
     with pytest.raises(SystemExit):
         call(tmp_path, "apply", DEVICE, "--accept-replaced", "ens1")
     assert "--accept-replaced: " in capsys.readouterr().err
+
+
+def test_an_address_at_which_nothing_is_is_refused_with_what_was_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated(tmp_path)
+    assert call(tmp_path, "apply", PFS) == 0
+    wrong = "0000:12:00.0"
+    near = f"near to it are {PF}, "
+    for replaced, words in ((False, "no function was replaced; "), (True, f"replaced is {PF}; ")):
+        if replaced:
+            exchange(tmp_path, PF, "8086:1520")
+        for more in ((), ("--dry-run",)):
+            assert call(tmp_path, "apply", PFS, "--accept-replaced", wrong, *more) == 2
+            said = capsys.readouterr().err
+            assert f"--accept-replaced {wrong}: no PCI function has this address" in said
+            assert words in said
+            assert near in said
+    assert call(tmp_path, "plan", PFS) == 1
+    assert "device-replaced" in capsys.readouterr().out
+
+
+def test_an_image_has_nothing_that_could_be_accepted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--root", str(tmp_path), "--offline", "--accept-replaced", str(PF))
+    assert main(["host", "apply", *words]) == 2
+    assert "--accept-replaced: an image has no PCI functions" in capsys.readouterr().err

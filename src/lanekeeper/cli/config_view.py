@@ -9,9 +9,8 @@ from typing import Any
 from lanekeeper.config.doctor.case import Case
 from lanekeeper.config.doctor.examine import Examined
 from lanekeeper.config.doctor.finding import Finding, counted
-from lanekeeper.config.doctor.host import Host
+from lanekeeper.config.doctor.host import Host, left_out, listed
 from lanekeeper.config.doctor.meaning import meanings
-from lanekeeper.config.doctor.rules_host import listed
 from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.pci.coverage import Coverage, NearMiss
 
@@ -61,7 +60,9 @@ def _host_text(case: Case, host: Host, covered: Coverage) -> Iterator[str]:
             yield f"          nearest is {entry.nearest}"
     for name, alias in covered.aliases.items():
         yield f"  alias {name} can have {len(alias.devices)}: {listed(alias.devices) or '-'}"
-        if alias.nearest:
+        if alias.unlisted:
+            yield f"          {left_out(alias.unlisted)}"
+        elif alias.nearest:
             yield f"          nearest is {alias.nearest}"
     for name, devices in covered.networks.items():
         yield f"  physical network {name} is served by {len(devices)}: {listed(devices)}"
@@ -120,6 +121,7 @@ def _host_json(case: Case, host: Host, covered: Coverage) -> dict[str, Any]:
             "name": name,
             "devices": [str(device.address) for device in alias.devices],
             "nearest": _nearest_json(alias.nearest),
+            "unlisted": [str(device.address) for device in alias.unlisted],
         }
         for name, alias in covered.aliases.items()
     ]

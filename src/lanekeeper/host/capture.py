@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from lanekeeper.domain.hostplan.persistence import every_directory
 from lanekeeper.host.capture_list import DEEP, DEEP_LINKS, KEPT, KNOWN_BY_NAME
 from lanekeeper.host.captured import extracts
 from lanekeeper.host.tree import FILE_BYTES_MAX, HEADER, Entry, Kind
@@ -22,6 +23,7 @@ def capture(root: Path) -> str:
     paths = dict.fromkeys([*_listed(root), *_walked(root)])
     lines = [str(entry) for path in paths if (entry := _look(root / path, path))]
     lines += [str(_extract(path, text)) for path, text in extracts(root) if path not in paths]
+    lines += [str(entry) for entry in _directories(root)]
     return "\n".join([HEADER, *lines, ""])
 
 
@@ -29,6 +31,16 @@ def _extract(path: str, text: str | None) -> Entry:
     if text is None:
         return Entry(path, Kind.REFUSED, b"EACCES")
     return Entry(path, Kind.LINE, text.encode())
+
+
+def _directories(root: Path) -> Iterator[Entry]:
+    """Yield those that a plan would make if they were missing, and what lies in their places."""
+    for name in every_directory():
+        path = root / name
+        if path.is_dir():
+            yield Entry(name, Kind.DIRECTORY)  # one behind a link is as good
+        elif os.path.lexists(path) and (entry := _look(path, name)):
+            yield entry
 
 
 def _listed(root: Path) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lanekeeper.domain.hostplan.persistence import UNIT_LINK, WRITTEN
 from lanekeeper.host.text_line import BOOT_FILES, BOOT_WORDS, LIMIT_FILES, LIMIT_WORDS
 
 _DEVICE = frozenset(
@@ -93,37 +94,35 @@ KEPT = (
     "boot/*/loader/entries/*.conf",
     "boot/loader/entries/*.conf",
     "efi/loader/entries/*.conf",
-    "boot/efi/EFI/*/grub.cfg",
     "boot/efi/EFI/*/grubenv",
     *(f"{home}EFI/Linux/*.efi" for home in ("boot/", "efi/", "boot/efi/")),
     "run/ostree-booted",
-    "boot/grub2/grub.cfg",
+    "sys/firmware/efi",
     "sys/firmware/efi/efivars/LoaderInfo-*",
-    "usr/sbin/grub*-mkconfig",
-    "usr/bin/grub-mkconfig",
     "usr/sbin/grubby",
     "usr/bin/grubby",
     "sbin/grubby",
     "etc/modprobe.d/*",
     "etc/modules-load.d/*",
-    "etc/udev/rules.d/60-lanekeeper.rules",
-    "etc/lanekeeper/host-policy.yaml",
-    "etc/systemd/system/lanekeeper-host.service",
-    "etc/systemd/system/multi-user.target.wants/lanekeeper-host.service",
-    "etc/systemd/system",
+    *WRITTEN,
+    UNIT_LINK,
     "usr/lib/systemd/systemd",
     "usr/sbin/update-grub",
     "usr/sbin/update-initramfs",
     "usr/bin/dracut",
     "usr/sbin/dracut",
-    "boot/grub/grub.cfg",
     "lib/modules/*/kernel/drivers/vfio/*",
     "lib/modules/*/kernel/drivers/vfio/pci/*",
 )
 
+_MENU_WORDS = re.compile(r"^\s*linux(16|efi)?\s|configfile")
+_MAKER_WORDS = re.compile(r"^#!|etc/default/grub\.d")
+
 LINES_KEPT = (
     *((pattern, BOOT_WORDS) for pattern in BOOT_FILES),
     *((pattern, LIMIT_WORDS) for pattern in LIMIT_FILES),
+    *((f"boot/{home}/grub.cfg", _MENU_WORDS) for home in ("grub", "grub2", "efi/EFI/*")),
+    *((f"usr/{home}/grub*-mkconfig", _MAKER_WORDS) for home in ("sbin", "bin")),
 )
 """Files that may hold secrets, or are long, and which of their lines are kept; others are left
 empty, so that lines keep their numbers."""
@@ -132,6 +131,6 @@ KNOWN_BY_NAME = re.compile(
     r"^(dev|(usr/)?s?bin|usr/lib/systemd|lib)/|^run/ostree-booted$|^etc/grub.d/10_linux$|^efi/EFI/"
     r"|^boot/(?!(efi/)?loader/entries/|grub2?/grubenv|efi/EFI/[^/]+/grubenv)"
     r"|^sys/bus/pci/drivers_probe$|/reset$"
-    r"|^sys/module/[^/]+$|^etc/systemd/system$"
+    r"|^sys/module/[^/]+$"
 )
 """Paths whose content is nobody's business, or that only take writes, or directories."""

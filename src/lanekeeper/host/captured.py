@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.device import PciDevice
-from lanekeeper.host.attribute import read_lines
+from lanekeeper.host.attribute import read_bytes, read_lines
 from lanekeeper.host.capture_list import KEPT, LINES_KEPT
 from lanekeeper.host.disk import UDEV, read_members
 from lanekeeper.host.facts import read_release
@@ -16,7 +17,7 @@ from lanekeeper.host.holder import CAPTURED as HOLDERS
 from lanekeeper.host.holder import encode_holders, read_holders
 from lanekeeper.host.initramfs import CAPTURED, listing, read_initramfs
 from lanekeeper.host.kernel_log import DEVICE, read_kernel_log
-from lanekeeper.host.modprobe import read_variants
+from lanekeeper.host.modprobe import MODULE_LIST_BYTES_MAX, aliases_of
 from lanekeeper.host.offload import questions
 from lanekeeper.host.program import DIRECTORY, answer
 from lanekeeper.host.sysfs import PciSysfs
@@ -30,7 +31,7 @@ def extracts(root: Path) -> Iterator[tuple[str, str | None]]:
     yield from _lines(root)
     release = read_release(root)
     yield from _read(DEVICE, lambda: _log(root))
-    yield from _read(f"lib/modules/{release}/modules.alias", lambda: _variants(root, release))
+    yield from _modules(root, release)
     yield from _read(CAPTURED, lambda: _initramfs(root, release))
     yield from _members(root)
     devices = PciSysfs(root).scan().devices
@@ -56,9 +57,15 @@ def _lines(root: Path) -> Iterator[tuple[str, str | None]]:
     for pattern, words in LINES_KEPT:
         for name in matching(root, (pattern,)):
             if name not in KEPT:
-                lines = read_lines(str(root / name))
-                kept = [line if words.search(line) else "" for line in lines]
-                yield name, "\n".join(kept).rstrip("\n")
+                yield name, _those(root / name, words)
+
+
+def _those(path: Path, words: re.Pattern[str]) -> str | None:
+    try:
+        lines = read_lines(str(path))
+    except HostFault:
+        return None
+    return "\n".join(line if words.search(line) else "" for line in lines).rstrip("\n")
 
 
 def _holders(root: Path, devices: tuple[PciDevice, ...]) -> str:
@@ -83,9 +90,29 @@ def _log(root: Path) -> str:
     return "\n".join(read_kernel_log(root).lines)
 
 
-def _variants(root: Path, release: str) -> str:
-    found = read_variants(root, release)
-    return "\n".join(f"alias vfio_pci:{each.pattern} {each.module}" for each in found)
+def _modules(root: Path, release: str) -> Iterator[tuple[str, str | None]]:
+    """Of the lists of depmod(8) what answers whether a module is there and what it drives."""
+    if not release:
+        return
+    home = f"lib/modules/{release}"
+    devices = PciSysfs(root).scan().devices
+    vendors = frozenset(f"v{device.vendor_id:08X}" for device in devices)
+    yield from _read(f"{home}/modules.alias", lambda: aliases_of(root, release, vendors))
+    for name in ("modules.dep", "modules.builtin"):
+        path = root / home / name
+        if path.is_file():
+            yield f"{home}/{name}", _files_listed(path)
+
+
+def _files_listed(path: Path) -> str | None:
+    """Keep the names of the modules' files; where they lie and what they need is long."""
+    try:
+        text = (read_bytes(str(path), MODULE_LIST_BYTES_MAX) or b"").decode("utf-8", "replace")
+    except HostFault:
+        return None
+    files = (line.partition(":")[0].rpartition("/")[2] for line in text.splitlines() if line)
+    colon = ":" if path.suffix == ".dep" else ""
+    return "\n".join(f"{file}{colon}" for file in files)
 
 
 def _initramfs(root: Path, release: str) -> str:

@@ -12,8 +12,7 @@ from lanekeeper.host.attribute import names, read_bytes, read_lines, read_text
 _DIRECTORY = "etc/modprobe.d"
 _VARIANT = re.compile(r"^alias vfio_pci:(\S+) (\S+)$", re.MULTILINE)
 _ALIAS = re.compile(rb"^alias (?:vfio_)?pci:(\S+) (\S+)$", re.MULTILINE)
-_ALIASES_BYTES_MAX = 2**24
-_MODULES_DEP_BYTES_MAX = 2**24
+MODULE_LIST_BYTES_MAX = 2**24
 _PARAMETERS = ("vfio", "vfio_iommu_type1", "vfio_pci", "iommufd", "kvm")
 
 
@@ -67,7 +66,7 @@ def read_loadable(root: Path, release: str) -> frozenset[str]:
     """
     if not release:
         return frozenset()
-    data = read_bytes(str(root / modules_listed(release)), _MODULES_DEP_BYTES_MAX)
+    data = read_bytes(str(root / modules_listed(release)), MODULE_LIST_BYTES_MAX)
     if data is not None:
         lines = data.decode("utf-8", "replace").splitlines()
         files = [line.partition(":")[0].rpartition("/")[2] for line in lines]
@@ -98,11 +97,35 @@ def read_aliases(root: Path, release: str) -> dict[str, tuple[str, ...]]:
         return {}
     path = str(root / "lib/modules" / release / "modules.alias")
     found: dict[str, list[str]] = {}
-    for pattern, module in _ALIAS.findall(read_bytes(path, _ALIASES_BYTES_MAX) or b""):
+    for pattern, module in _ALIAS.findall(read_bytes(path, MODULE_LIST_BYTES_MAX) or b""):
         found.setdefault(module.decode("ascii", "replace"), []).append(
             pattern.decode("ascii", "replace")
         )
     return {module.replace("-", "_"): tuple(patterns) for module, patterns in found.items()}
+
+
+def aliases_of(root: Path, release: str, vendors: frozenset[str]) -> str:
+    """Return of modules.alias the lines about PCI functions of *vendors*, as ``v00008086``.
+
+    Of a module that drives none of theirs the first line is kept: that it has a table, and not for
+    those. All of a distribution's kernel are above a megabyte.
+
+    Raises:
+        HostFault: it cannot be read.
+    """
+    path = str(root / "lib/modules" / release / "modules.alias")
+    kept: list[bytes] = []
+    spoken_for: set[bytes] = set()
+    others: dict[bytes, bytes] = {}
+    for found in _ALIAS.finditer(read_bytes(path, MODULE_LIST_BYTES_MAX) or b""):
+        pattern, module = found.groups()
+        if pattern.startswith(b"v*") or pattern[:9].decode("ascii", "replace") in vendors:
+            kept.append(found[0])
+            spoken_for.add(module)
+        else:
+            others.setdefault(module, found[0])
+    kept += [line for module, line in others.items() if module not in spoken_for]
+    return b"\n".join(kept).decode("utf-8", "replace")
 
 
 def read_variants(root: Path, release: str) -> tuple[Variant, ...]:
@@ -114,7 +137,7 @@ def read_variants(root: Path, release: str) -> tuple[Variant, ...]:
     if not release:
         return ()
     path = str(root / "lib/modules" / release / "modules.alias")
-    text = (read_bytes(path, _ALIASES_BYTES_MAX) or b"").decode("utf-8", "replace")
+    text = (read_bytes(path, MODULE_LIST_BYTES_MAX) or b"").decode("utf-8", "replace")
     return tuple(
         Variant(module, pattern)
         for pattern, module in _VARIANT.findall(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,19 @@ import msgspec
 
 from lanekeeper.domain import typed
 from lanekeeper.domain.errors import HostFault, Invalid
-from lanekeeper.domain.hostplan.offload import Offload, Ovs
+from lanekeeper.domain.hostplan.offload import (
+    OVS_SETTINGS,
+    Offload,
+    Ovs,
+    eswitch_question,
+    settings_question,
+)
 from lanekeeper.domain.hostplan.survey import version_numbers
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host import altname
 from lanekeeper.host.fault import Faults
-from lanekeeper.host.program import answer
+from lanekeeper.host.program import DIRECTORY, answer
 
 Questions = Mapping[str, tuple[tuple[str, ...], ...]]
 """What only programs answer: for each question the commands that may, the first that is there."""
@@ -28,7 +35,7 @@ _OVS_SETTING = re.compile(r'([\w-]+)="?([^",}]*)"?')
 _MIGRATION_MODE = re.compile(r"VF_MIGRATION_MODE\s+(\S+)")
 _ESWITCH_DRIVERS = frozenset(("mlx5_core", "ice", "bnxt_en", "nfp", "sfc_ef100", "mlxsw_spectrum"))
 _CONNECTX_7 = (0x15B3, 0x1021)
-_INFO, _PORTS, _OVS = "devlink-info", "devlink-port", "ovs-other-config"
+_INFO, _PORTS = "devlink-info", "devlink-port"
 _BRIDGES = "ovs-show"
 _BRIDGE_LINE = re.compile(r'^\s*(Bridge|Port) "?([^"\s]+)"?$', re.MULTILINE)
 _PROGRAMS: Questions = {
@@ -50,13 +57,15 @@ def questions(pfs: tuple[PciDevice, ...]) -> Questions:
     if switches:
         asked[_INFO] = (("devlink", "-j", "dev", "info"),)
         asked[_PORTS] = (("devlink", "-j", "port", "show"),)
-        asked[_OVS] = (("ovs-vsctl", "--timeout=5", "get", "Open_vSwitch", ".", "other_config"),)
+        asked[OVS_SETTINGS] = (
+            ("ovs-vsctl", "--timeout=5", "get", "Open_vSwitch", ".", "other_config"),
+        )
         asked[_BRIDGES] = (("ovs-vsctl", "--timeout=5", "show"),)
     for pf in switches:
         card = f"pci/{pf.address}"
-        asked[_eswitch(pf)] = (("devlink", "-j", "dev", "eswitch", "show", card),)
+        asked[eswitch_question(pf.address)] = (("devlink", "-j", "dev", "eswitch", "show", card),)
         if (pf.vendor_id, pf.product_id) == _CONNECTX_7:
-            asked[_settings(pf)] = (("mstconfig", "-d", str(pf.address), "query"),)
+            asked[settings_question(pf.address)] = (("mstconfig", "-d", str(pf.address), "query"),)
     return asked
 
 
@@ -72,16 +81,28 @@ def read_offload(root: Path, pfs: tuple[PciDevice, ...], faults: Faults) -> Offl
     def told(question: str) -> dict[str, Any]:
         return faults.part(question, partial(_json, said(question), question), _NOTHING)
 
-    modes = {pf.address: _mode(told(_eswitch(pf)), pf) for pf in pfs}
-    settings = {pf.address: _MIGRATION_MODE.search(said(_settings(pf)) or "") for pf in pfs}
-    switch = said(_OVS) if may_ask_ovs(root) else None
+    modes = {pf.address: _mode(told(eswitch_question(pf.address)), pf) for pf in pfs}
+    settings = {
+        pf.address: _MIGRATION_MODE.search(said(settings_question(pf.address)) or "") for pf in pfs
+    }
+    switch = said(OVS_SETTINGS) if may_ask_ovs(root) else None
     return Offload(
         modes={address: mode for address, mode in modes.items() if mode},
         firmware=dict(_firmware(told(_INFO))),
         migratable=dict(_migratable(told(_PORTS))),
         migration_modes={address: found[1] for address, found in settings.items() if found},
         ovs=None if switch is None else _ovs(switch, said(_BRIDGES) or ""),
+        unanswered={} if root.resolve() == Path("/") else _unanswered(root, asked),
     )
+
+
+def _unanswered(root: Path, asked: Questions) -> dict[str, str]:
+    """Return what a captured machine has no answer to, with the command to ask first."""
+    return {
+        question: shlex.join(commands[0])
+        for question, commands in asked.items()
+        if not (root / DIRECTORY / question).exists()
+    }
 
 
 def _ovs(settings: str, shown: str) -> Ovs:
@@ -130,14 +151,6 @@ def read_versions(root: Path, faults: Faults) -> dict[str, tuple[int, ...]]:
         if version := _VERSION.search(text):
             found[name] = version_numbers(version[0])
     return found
-
-
-def _eswitch(pf: PciDevice) -> str:
-    return f"devlink-eswitch-{pf.address}"
-
-
-def _settings(pf: PciDevice) -> str:
-    return f"mstconfig-{pf.address}"
 
 
 def _mode(shown: dict[str, Any], pf: PciDevice) -> str | None:

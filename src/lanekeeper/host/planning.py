@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.hostplan.action import SetVfCount
+from lanekeeper.domain.hostplan.action import MakeDirectory, RemoveDirectory, SetVfCount
 from lanekeeper.domain.hostplan.dropped import dropped, dropped_arguments
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.partial import plan_rest
@@ -17,6 +17,7 @@ from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.replaced import Identity, identities_of_rules, replaced
 from lanekeeper.domain.hostplan.step import Caution, Plan, Refusal
+from lanekeeper.domain.hostplan.steps.files import emptied_steps
 from lanekeeper.host.journal import STANDING, Journal, StepState, devices_left
 from lanekeeper.host.policy_file import load_policy, placed
 
@@ -57,8 +58,26 @@ def plan_after(
     ]
     if others:
         found = replace(found, steps=(), refusals=(*others, *found.refusals))
+    emptied = emptied_steps(found.steps, host, made_directories(changes))
+    found = replace(found, steps=(*found.steps, *emptied))
     cautions = (each for each in told if isinstance(each, Caution))
     return placed(replace(found, warnings=(*found.warnings, *cautions)), policy)
+
+
+def made_directories(changes: Sequence[Journal]) -> set[str]:
+    """Return the directories that *changes* which stand made and have not removed since."""
+    made: set[str] = set()
+    for change in changes:
+        if change.course not in STANDING:
+            continue
+        for at, step in enumerate(change.steps):
+            if change.states[at] is not StepState.DONE:
+                continue
+            if isinstance(step.do, MakeDirectory):
+                made.add(step.do.path)
+            elif isinstance(step.do, RemoveDirectory):
+                made.discard(step.do.path)
+    return made
 
 
 def known_devices(host: HostFacts, changes: Sequence[Journal]) -> dict[str, Identity]:

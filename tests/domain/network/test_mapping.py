@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from lanekeeper.domain.errors import Invalid
@@ -5,10 +7,13 @@ from lanekeeper.domain.network.mapping import (
     Bandwidth,
     InventoryDefaults,
     parse_bandwidths,
+    parse_bridge_mappings,
     parse_device_mappings,
     parse_excluded_devices,
     parse_hypervisors,
     parse_inventory_defaults,
+    parse_named_hypervisors,
+    parse_shared_mappings,
 )
 from lanekeeper.domain.pci.address import PciAddress
 
@@ -77,3 +82,32 @@ def test_inventory_defaults() -> None:
 def test_wrong_inventory_defaults_are_refused(text: str) -> None:
     with pytest.raises(Invalid, match="resource_provider_inventory_defaults"):
         parse_inventory_defaults(text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "wrong"),
+    [
+        (parse_device_mappings, "p,q:ens1,r:a/b", ("'p' is", "'r:a/b' is")),
+        (parse_shared_mappings, "p,q:ens1,r:a/b", ("'p' is", "'r:a/b' is")),
+        (
+            parse_bridge_mappings,
+            "p:br1,q,p:br2,r:br1",
+            ("'q' is not PHYSNET:BRIDGE", "names p twice", "names bridge br1 twice"),
+        ),
+        (
+            parse_excluded_devices,
+            "ens1:07:00.9;zz,ens2,ens1:07:00.1",
+            ("'07:00.9'", "'zz'", "'ens2' is not INTERFACE:ADDRESS", "has 'ens1' twice"),
+        ),
+        (parse_bandwidths, "ens1:1,ens2:a:b", ("'ens1:1' is not", "'ens2:a:b' is not")),
+        (parse_named_hypervisors, "ens1,ens2:", ("'ens1' is not", "'ens2:' is not")),
+        (parse_inventory_defaults, "reserved:x,min:1", ("'reserved:x' is", "'min:1' is")),
+    ],
+)
+def test_all_that_is_wrong_in_one_line_is_told(
+    parse: Callable[[str], object], text: str, wrong: tuple[str, ...]
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(text)
+    for words in wrong:
+        assert words in str(refused.value)

@@ -10,21 +10,24 @@ from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.arguments import CONFIRM_WITHIN_S
 from lanekeeper.cli.host.called import program
-from lanekeeper.cli.host.changing import executor_of, guardian_of, unfinished_of
+from lanekeeper.cli.host.changing import changes_of, executor_of, guardian_of, unfinished_of
 from lanekeeper.cli.host.image import apply_image
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.plan import show_plan
-from lanekeeper.cli.host.policy import Source
+from lanekeeper.cli.host.policy import Source, cut_short
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.target import Target, require_changeable, target_of
 from lanekeeper.cli.host.unfinished import unfinished_text
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.replaced import require_there
 from lanekeeper.domain.hostplan.step import Plan
 from lanekeeper.host.apply import Stop, never
 from lanekeeper.host.bring import Bringing, Terms
+from lanekeeper.host.facts import read_host
 from lanekeeper.host.interruption import Interruption, interruption
-from lanekeeper.host.journal import Course
+from lanekeeper.host.journal import Course, journals
 from lanekeeper.host.outcome import Outcome
+from lanekeeper.host.planning import known_devices
 
 
 def apply_host(arguments: argparse.Namespace) -> int:
@@ -37,7 +40,12 @@ def apply_host(arguments: argparse.Namespace) -> int:
             source.read()  # of a pipe, say: as long as a signal still ends it
         except Invalid:
             if arguments.dry_run or unfinished is None or not unfinished.goes_back:
-                raise
+                with cut_short(arguments):
+                    raise
+        if arguments.accept_replaced:
+            host = read_host(target.root, program())
+            known = known_devices(host, journals(changes_of(target)))
+            require_there(arguments.accept_replaced, host, known)
         if arguments.dry_run:
             bringing = _bringing(arguments, target, source, never)
             return show_plan(arguments, bringing.plan(), unfinished)
@@ -69,13 +77,14 @@ def _bring(
                 return show_plan(arguments, bringing.plan(), unfinished)
             print(unfinished_text(unfinished, bringing.wanted()), file=sys.stderr)
         left = bringing.settle()
-    if left is not None:
-        if not arguments.json:  # told now: what is read next may make no sense
-            show(arguments, {}, view.outcome_text(left))
-        if interrupted.signal or bringing.is_end(left):
-            if arguments.json:
-                show(arguments, {"resumed": view.outcome_json(left)}, ())
-            return _code(left, interrupted)
+    if left is not None and not arguments.json:  # told now: what is read next may make no sense
+        show(arguments, {}, view.outcome_text(left))
+    with cut_short(arguments, view.outcome_json(left)):
+        is_over = left is not None and (bool(interrupted.signal) or bringing.is_end(left))
+    if left is not None and is_over:
+        if arguments.json:
+            show(arguments, {"resumed": view.outcome_json(left)}, ())
+        return _code(left, interrupted)
     return _apply(arguments, target, bringing, left, interrupted)
 
 
@@ -86,7 +95,8 @@ def _apply(
     left: Outcome | None,
     interrupted: Interruption,
 ) -> int:
-    outcome = bringing.apply(guardian_of(target).watch)
+    with cut_short(arguments, view.outcome_json(left)):
+        outcome = bringing.apply(guardian_of(target).watch)
     found = bringing.found
     document: dict[str, Any] = {"resumed": view.outcome_json(left), **view.plan_json(found)}
     if outcome is None:

@@ -12,7 +12,7 @@ from typing import Any
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host import view
 from lanekeeper.cli.host.output import report, show
-from lanekeeper.cli.host.policy import policy_at
+from lanekeeper.cli.host.policy import cut_short, policy_at, read_at
 from lanekeeper.cli.host.progress import progress
 from lanekeeper.cli.host.unfinished import unfinished_json, unfinished_text
 from lanekeeper.domain.errors import Invalid
@@ -21,6 +21,7 @@ from lanekeeper.domain.hostplan.dropped import dropped_arguments
 from lanekeeper.domain.hostplan.offline import commands_after, offline_plan
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan
+from lanekeeper.domain.hostplan.steps.files import emptied_steps
 from lanekeeper.host import journal
 from lanekeeper.host.deadline import moment
 from lanekeeper.host.edit import copies_ahead
@@ -28,7 +29,7 @@ from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.image import Image
 from lanekeeper.host.interruption import interruption
 from lanekeeper.host.journal import Course, Journal, one_policy
-from lanekeeper.host.planning import earlier_policies
+from lanekeeper.host.planning import earlier_policies, made_directories
 from lanekeeper.host.policy_file import placed
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.unfinished import Unfinished, unfinished_in
@@ -85,13 +86,16 @@ class _Planner:
 
     def __call__(self) -> Proposal:
         if self._arguments.policy is None:  # a pipe that was named can be read only once
-            self._policy = _policy(self._arguments, self._image)
+            self._policy = read_at(self._image.policy_file)
         self.found = plan_for(self._policy, self._image)
         return Proposal(self.found.steps, self._policy.text)
 
 
 def apply_image(arguments: argparse.Namespace) -> int:
     """Finish what was left, then plan and write; 1 when something is refused or failed."""
+    if arguments.accept_replaced:
+        hint = "the machine that starts from it is asked: `lanekeeper host apply` there"
+        raise Invalid("--accept-replaced: an image has no PCI functions", hint=hint)
     if arguments.dry_run:
         return plan_image(arguments)
     image = image_of(arguments)
@@ -110,7 +114,8 @@ def apply_image(arguments: argparse.Namespace) -> int:
         if left is not None and (left.left or interrupted.signal):
             return report(arguments, document, view.outcome_text(left), exit_code.NO)
         propose = _Planner(arguments, image, policy)
-        outcome = executor.apply(propose) if propose().steps else None
+        with cut_short(arguments, document["resumed"]):
+            outcome = executor.apply(propose) if propose().steps else None
     found = propose.found
     document |= view.plan_json(found)
     if outcome is None:
@@ -157,9 +162,10 @@ def _policy(arguments: argparse.Namespace, image: Image) -> Policy:
 def plan_for(policy: Policy, image: Image) -> Plan:
     host = image.read(f"/{_PROGRAM}")
     found = placed(offline_plan(policy, host), policy)
-    earlier = earlier_policies(journal.journals(image.changes))
-    words = dropped_arguments(policy, earlier, host)
-    found = replace(found, pending=(*found.pending, *words))
+    changes = journal.journals(image.changes)
+    words = dropped_arguments(policy, earlier_policies(changes), host)
+    emptied = emptied_steps(found.steps, host, made_directories(changes))
+    found = replace(found, steps=(*found.steps, *emptied), pending=(*found.pending, *words))
     if not (policy.persist and host.has_systemd) or image.at(_PROGRAM).exists():
         return found
     lacks = f"/{_PROGRAM} is not in the image: the unit cannot do its work without it"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.target import Target
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.host.policy_file import PolicyFileInvalid, read_policy
@@ -62,30 +65,50 @@ class Source:
                 f"{self._kept} is gone: the change that wrote it was taken back",
                 hint="--policy FILE names another",
             )
-        self._once = policy_of(self._arguments, self._target)
+        self._once = read_at(policy_path(self._arguments, self._target))
         return self._once
 
 
 def policy_at(arguments: argparse.Namespace, path: Path | None) -> Policy:
+    """Read the policy at *path*, and print what is wrong with it. Raises as ``read_at``."""
+    with cut_short(arguments):
+        return read_at(path)
+
+
+def read_at(path: Path | None) -> Policy:
     """Read the policy at *path*. Raises Invalid, without a path too."""
     if path is None:
         hint = "--policy FILE; packaging/policy.sample.yaml is one"
         raise Invalid(f"no policy is given, and /{POLICY_FILE} is not there", hint=hint)
+    return read_policy(path)
+
+
+def show_invalid(arguments: argparse.Namespace, error: Error) -> None:
+    """Print *error* where JSON was asked for, with its place where it has one."""
+    if arguments.json:
+        show(arguments, errors_json(error), ())
+
+
+@contextmanager
+def cut_short(
+    arguments: argparse.Namespace, resumed: dict[str, Any] | None = None
+) -> Iterator[None]:
+    """Print what goes wrong as JSON, with what was *resumed* before: that was done, and stands."""
     try:
-        return read_policy(path)
-    except PolicyFileInvalid as error:
-        show_invalid(arguments, error)
+        yield
+    except Error as error:
+        if arguments.json and (resumed is not None or isinstance(error, PolicyFileInvalid)):
+            first = {} if resumed is None else {"resumed": resumed}
+            show(arguments, {**first, **errors_json(error)}, ())
         raise
 
 
-def show_invalid(arguments: argparse.Namespace, error: Invalid) -> None:
-    """Print *error* where JSON was asked for, with its place where it has one."""
+def errors_json(error: Error) -> dict[str, Any]:
     parts = error.parts if isinstance(error, PolicyFileInvalid) else (error,)
-    if arguments.json:
-        show(arguments, {"errors": [*map(_error_json, parts)]}, ())
+    return {"errors": [*map(_error_json, parts)]}
 
 
-def _error_json(error: Invalid) -> dict[str, object]:
+def _error_json(error: Error) -> dict[str, object]:
     if not isinstance(error, PolicyFileInvalid):
         return {"message": str(error), "hint": error.hint}
     return {

@@ -146,7 +146,7 @@ class _Writer:
         if error := self._case.error_of(line):
             told = corrected(option, line.value)
             if not told:
-                yield from self._leave(line, str(error), assignment(option.key, line.value))
+                yield from self._leave(line, str(error), _verbatim(line, option.key))
                 return
             lines, slips = told, [*slips, str(error)]
         elif option.is_path and line.value:
@@ -192,7 +192,7 @@ class _Writer:
             yield from assignment(key, escaped(line.value))
             return
         for one in objects:
-            lines = assignment(key, escaped(line.value))
+            lines = _verbatim(line, key)
             if one.entry is not None:
                 known = with_known_keys(one.entry) if key == "device_spec" else one.entry
                 lines = (json_line(key, with_text_ids(known)),)
@@ -236,6 +236,14 @@ def _role(file: ReadFile) -> str:
     if "sriov_nic" in sections:
         return AGENT
     return ML2 if any(section.startswith("ml2") for section in sections) else NOVA
+
+
+def _verbatim(line: Line, key: str) -> tuple[str, ...]:
+    """Return what nobody can read as it stands; of YAML its value, under today's name."""
+    if line.assignment.is_vio:
+        return assignment(key, escaped(line.value))
+    first, *others = line.assignment.text
+    return first.strip(), *others
 
 
 def _commented(lines: tuple[str, ...]) -> Iterator[str]:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 
 from lanekeeper.config.doctor.case import Case, Object
 from lanekeeper.config.doctor.finding import Check, Hit, Rule
-from lanekeeper.config.doctor.possible import why_not
+from lanekeeper.config.doctor.host import entry_of, left_out
+from lanekeeper.config.doctor.possible import could_serve, distance, mismatches
 from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.pci.alias import Alias
+from lanekeeper.domain.pci.device_spec import DeviceSpec
 
 _IDS = '"vendor_id": "8086", "product_id": "10ca"'
 
@@ -91,17 +93,28 @@ def unsatisfiable(case: Case) -> dict[str, Hit]:
     for one, alias in case.good_aliases:
         by_name.setdefault(alias.name, []).append((one, alias))
     for name, alternatives in by_name.items():
-        reasons = [(why_not(spec, alias), o) for _, alias in alternatives for o, spec in specs]
-        if all(reason for reason, _ in reasons):
-            reason, spec = reasons[0]
-            places = "" if len(specs) == 1 else f", nor can any of {len(specs) - 1} others"
-            found[name] = Hit(
-                alternatives[0][0].source,
-                f"no device can ever do for {name}: the entry in {spec.source} {reason}{places}",
-                "a device_spec that lists what the alias asks for",
-                str(alternatives[0][0]),
-            )
+        pairs = [(o, spec, alias) for _, alias in alternatives for o, spec in specs]
+        if not any(could_serve(spec, alias) for _, spec, alias in pairs):
+            nearest = min(pairs, key=lambda pair: distance(pair[1], pair[2]))
+            found[name] = _never(case, alternatives[0][0], name, nearest)
     return found
+
+
+def _never(case: Case, alias: Object, name: str, nearest: tuple[Object, DeviceSpec, Alias]) -> Hit:
+    """Say what the entry that comes nearest lacks, and what would mend that."""
+    place, spec, alternative = nearest
+    reasons = tuple(mismatches(spec, alternative))
+    says = (
+        f"no device can ever do for {name}: the entry in {place.source} "
+        f"{' and '.join(one.reason for one in reasons)}"
+    )
+    if len(case.specs) > 1:
+        says += "; no other entry comes nearer"
+    remedies = [one.remedy for one in reasons]
+    fix = " and ".join(remedies) if all(remedies) else "a device_spec for what the alias asks"
+    if case.coverage and (unlisted := case.coverage[1].aliases[name].unlisted):
+        says, fix = f"{says}; {left_out(unlisted)}", entry_of(unlisted[0])
+    return Hit(alias.source, says, fix, str(alias))
 
 
 def _without_kind(alias: Alias, _one: Object) -> bool:

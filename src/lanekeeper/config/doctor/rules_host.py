@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 from lanekeeper.config.doctor.case import Case
 from lanekeeper.config.doctor.finding import Hit, Rule
-from lanekeeper.config.doctor.host import Host
+from lanekeeper.config.doctor.host import Host, entry_of, left_out, listed
 from lanekeeper.config.doctor.rules_alias import unsatisfiable
 from lanekeeper.domain.hostplan.findings.finding import Severity
 from lanekeeper.domain.hostplan.management import management_of
+from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.device import PciDevice
 
 _BRIDGE, _STORAGE = 0x06, 0x01  # PCI Code and ID Assignment Specification, class codes
-_LISTED_MAX = 4
+_NEAR = (NumaPolicy.REQUIRED, NumaPolicy.SOCKET)
 VF = '"vendor_id": "8086", "product_id": "10ca"'
 NET = f'{VF}, "physical_network": "physnet1"'
 
@@ -33,13 +34,6 @@ def _entries(case: Case) -> Iterator[tuple[Host, Hit, tuple[PciDevice, ...]]]:
 
 def _at(hit: Hit, says: str, fix: str) -> Hit:
     return Hit(hit.source, says, fix, hit.found)
-
-
-def listed(devices: tuple[PciDevice, ...]) -> str:
-    """Name the first few of *devices*."""
-    more = f" and {len(devices) - _LISTED_MAX} more" if len(devices) > _LISTED_MAX else ""
-    names = (f"{d.address}{f' ({d.netdev})' if d.netdev else ''}" for d in devices[:_LISTED_MAX])
-    return ", ".join(names) + more
 
 
 def _management(case: Case) -> Iterator[Hit]:
@@ -85,15 +79,15 @@ def _bridge(case: Case) -> Iterator[Hit]:
 
 
 def _both_sides(case: Case) -> Iterator[Hit]:
+    """Tell it at each of the lines that bring it about, naming the others."""
     found = case.coverage
-    for problem in found[1].problems if found else ():
-        for one, spec in case.good_specs:
-            if problem.startswith(f"{spec.source}:") or f"{spec.source}: " in problem:
-                yield Hit(one.source, problem.partition(": ")[2], "list one side", str(one))
-                break
-        else:
-            one, _ = next(case.good_specs)
-            yield Hit(one.source, problem, "list one side", str(one))
+    specs = list(case.good_specs)
+    for clash in found[1].clashes if found else ():
+        for entry in clash.entries:
+            one, _ = specs[entry]
+            others = [str(specs[other][0].source) for other in clash.entries if other != entry]
+            says = f"together with {' and '.join(others)}: {clash.says}" if others else clash.says
+            yield Hit(one.source, says, "list one side", str(one))
 
 
 def _idle(case: Case) -> Iterator[Hit]:
@@ -156,15 +150,36 @@ def _twice(case: Case) -> Iterator[Hit]:
 
 def _alias_nothing(case: Case) -> Iterator[Hit]:
     found = case.coverage
-    if found is None or not found[1].listed:
-        return  # each entry is told already that it lists nothing
+    if found is None:
+        return
     host, covered = found
     never = unsatisfiable(case)  # on no host, which is told already
     for name, alias in covered.aliases.items():
-        if not alias.devices and name not in never:
-            one = next(one for one, spec in case.good_aliases if spec.name == name)
+        if alias.devices or name in never:
+            continue
+        one = next(one for one, spec in case.good_aliases if spec.name == name)
+        says = f"no device of {host.name} does for {name}"
+        if alias.unlisted:
+            here = f"{says}; {left_out(alias.unlisted)}"
+            yield Hit(one.source, here, entry_of(alias.unlisted[0]), str(one))
+        elif covered.listed:  # where nothing is listed, each entry is told already
             near = f"; nearest is {alias.nearest}" if alias.nearest else ""
-            yield Hit(one.source, f"no device of {host.name} does for {name}{near}", "", str(one))
+            yield Hit(one.source, says + near, "", str(one))
+
+
+def _alias_far(case: Case) -> Iterator[Hit]:
+    found = case.coverage
+    if found is None:
+        return
+    for one, alias in case.good_aliases:
+        devices = found[1].aliases[alias.name].devices
+        is_nowhere = devices and all(device.numa_node is None for device in devices)
+        if alias.numa_policy in _NEAR and is_nowhere:
+            says = (
+                f"{listed(devices)}: of no NUMA node on {found[0].name}, so that numa_policy "
+                f"{alias.numa_policy} gives none to a guest with NUMA nodes"
+            )
+            yield Hit(one.source, says, '"numa_policy": "legacy" or "preferred"', str(one))
 
 
 RULES: tuple[Rule, ...] = (
@@ -256,10 +271,20 @@ RULES: tuple[Rule, ...] = (
         id="host-alias-nothing",
         severity=Severity.WARNING,
         what="No device of the host that is listed does for the alias; the nearest one and the "
-        "first reason are named.",
+        "first reason are named, or the devices that would do and that no entry lists.",
         check=_alias_nothing,
         shows=spec(VF) + f'alias = {{"name": "a1", {VF}, "device_type": "type-PF"}}\n',
         spares=spec(VF) + f'alias = {{"name": "a1", {VF}, "device_type": "type-VF"}}\n',
+        needs_host=True,
+    ),
+    Rule(
+        id="host-alias-far",
+        severity=Severity.WARNING,
+        what="The alias wants devices near to the guest, and the host's firmware names no NUMA "
+        "node for any that would do: a guest with NUMA nodes of its own gets none.",
+        check=_alias_far,
+        shows=spec(VF) + f'alias = {{"name": "a1", {VF}, "numa_policy": "required"}}\n',
+        spares=spec(VF) + f'alias = {{"name": "a1", {VF}, "numa_policy": "legacy"}}\n',
         needs_host=True,
     ),
 )

@@ -97,9 +97,15 @@ def _homeless(case: Case) -> Iterator[Hit]:
 def _nobodys(case: Case) -> Iterator[Hit]:
     for line, near in unread(case):
         is_own = line.assignment.section in OWN_SECTIONS
-        if not is_own and not is_homeless(line) and option_meant_by(line) is None:
-            fix = f"{near} = ..." if near else "remove the line, unless something else reads it"
-            yield Hit(line.source, f"{line.place} is neither Lanekeeper's nor OpenStack's", fix)
+        if is_own or is_homeless(line) or option_meant_by(line) is not None:
+            continue
+        key, says = line.assignment.key, f"{line.place} is neither Lanekeeper's nor OpenStack's"
+        found = [f"[{section}] {key}" for section in homes(key)]
+        if 0 < len(found) <= _HOMES_TOLD:
+            says = f"{line.place} is read by nobody: OpenStack has {key} in another section"
+        right = " or ".join(found) if 0 < len(found) <= _HOMES_TOLD else near
+        fix = f"{right} = ..." if right else "remove the line, unless something else reads it"
+        yield Hit(line.source, says, fix)
 
 
 def _own_unknown(case: Case) -> Iterator[Hit]:

@@ -99,7 +99,10 @@ def _pending(
         "Open vSwitch": policy.ovs.settings,
     }
     for source in max_vfs_of_image(host) if policy.pfs else ():
-        does = "the unit has the policy's counts hold instead, for the drivers of its PFs"
+        does = (
+            "whose cards they are only the machine knows that boots it, so it stays in the image; "
+            "the unit has the policy's counts hold instead, for the drivers of its PFs"
+        )
         when = f"{does}, from the second boot on" if by_unit else "take it out"
         yield f"{source} makes VFs on every card of the driver at boot: {when}"
     left = " and ".join(name for name, value in wanted.items() if value)

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
+from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.choice import Choice, choose
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
@@ -23,6 +25,7 @@ _RULE = re.compile(
     r'KERNEL=="(?P<address>[^"]+)", ATTR\{vendor\}=="0x(?P<vendor>[0-9a-f]{4})", '
     r'ATTR\{device\}=="0x(?P<product>[0-9a-f]{4})"'
 )
+_NEAR, _NEAR_MAX = 0.85, 3
 _CAPABILITY = re.compile(r"(?:[0-9a-f]{2}-){7}[0-9a-f]{2}")
 
 
@@ -126,6 +129,27 @@ def replaced(
         elif is_same_kind:
             fix = f'serial: "{before.serial}" in the entry means that card alone'
             yield Caution("device-exchanged", f"{path} ({address})", reason, fix)
+
+
+def require_there(accepted: Collection[str], host: HostFacts, known: Identities) -> None:
+    """Refuse an address among *accepted* at which nothing is: nothing would come of it.
+
+    Raises:
+        Invalid: it names those at which another function is than was *known*, and near ones.
+    """
+    now = {str(device.address): identity(host, device) for device in host.devices}
+    here = {*now, *(name for name, _ in host.device_faults)}
+    for address in accepted:
+        if address in here:
+            continue
+        meant = [at for at, one in known.items() if at in now and now[at].is_other(one)]
+        near = sorted(get_close_matches(address, now, n=_NEAR_MAX, cutoff=_NEAR))
+        what = f"replaced is {', '.join(meant)}" if meant else "no function was replaced"
+        hint = f"{what}; near to it {'are' if len(near) > 1 else 'is'} {', '.join(near)}"
+        raise Invalid(
+            f"--accept-replaced {address}: no PCI function has this address",
+            hint=hint if near else f"{what}; `lanekeeper host show` lists what is here",
+        )
 
 
 def _moved(host: HostFacts, before: Identity) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lanekeeper.domain.errors import Invalid
@@ -36,12 +36,15 @@ def parse_shared_mappings(text: str) -> dict[str, tuple[str, ...]]:
 
 def _interfaces_by_network(text: str, option: str) -> dict[str, tuple[str, ...]]:
     mappings: dict[str, tuple[str, ...]] = {}
-    for entry in _entries(text):
+
+    def take(entry: str) -> None:
         name, *rest = (piece.strip() for piece in entry.split(":"))
         if not name or len(rest) != 1 or not _INTERFACE.fullmatch(rest[0]):
             raise Invalid(f"{option} {entry!r} is not PHYSNET:INTERFACE")
         before = mappings.get(name, ())
         mappings[name] = before if rest[0] in before else (*before, rest[0])
+
+    _take_each(_entries(text), take)
     return mappings
 
 
@@ -54,7 +57,8 @@ def parse_bridge_mappings(text: str) -> dict[str, str]:
     Source: neutron-lib ``utils/helpers.py``, parse_mappings(unique_keys=True, unique values).
     """
     mappings: dict[str, str] = {}
-    for entry in _entries(text):
+
+    def take(entry: str) -> None:
         name, *rest = (piece.strip() for piece in entry.split(":"))
         if not name or len(rest) != 1 or not _INTERFACE.fullmatch(rest[0]):
             raise Invalid(f"bridge_mappings {entry!r} is not PHYSNET:BRIDGE")
@@ -63,6 +67,8 @@ def parse_bridge_mappings(text: str) -> dict[str, str]:
         if rest[0] in mappings.values():
             raise Invalid(f"bridge_mappings names bridge {rest[0]} twice; it is on one network")
         mappings[name] = rest[0]
+
+    _take_each(_entries(text), take)
     return mappings
 
 
@@ -83,15 +89,19 @@ def parse_excluded_devices(
 
     Source: neutron ``conf/plugins/ml2/drivers/mech_sriov/agent_common_config.py``.
     """
-    excluded: dict[str, frozenset[PciAddress]] = {}
-    for entry in _entries(text):
+    excluded: dict[str, set[PciAddress]] = {}
+
+    def take(entry: str) -> None:
         interface, colon, addresses = (piece.strip() for piece in entry.partition(":"))
         if not interface or not colon:
             raise Invalid(f"exclude_devices {entry!r} is not INTERFACE:ADDRESS[;ADDRESS...]")
         _check_interface("exclude_devices", interface, excluded, mappings)
+        found = excluded.setdefault(interface, set())
         pieces = filter(None, (piece.strip() for piece in addresses.split(";")))
-        excluded[interface] = frozenset(PciAddress.parse(piece) for piece in pieces)
-    return excluded
+        _take_each(pieces, lambda piece: found.add(PciAddress.parse(piece)))
+
+    _take_each(_entries(text), take)
+    return {interface: frozenset(found) for interface, found in excluded.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +125,8 @@ def parse_bandwidths(
     Source: neutron-lib ``placement/utils.py``, parse_rp_bandwidths.
     """
     bandwidths: dict[str, Bandwidth] = {}
-    for entry in _entries(text):
+
+    def take(entry: str) -> None:
         interface, *numbers = (piece.strip() for piece in entry.split(":"))
         well_formed = all(not number or _NUMBER.fullmatch(number) for number in numbers)
         if not interface or len(numbers) not in (0, 2) or not well_formed:
@@ -125,6 +136,8 @@ def parse_bandwidths(
             )
         _check_interface("resource_provider_bandwidths", interface, bandwidths, mappings)
         bandwidths[interface] = Bandwidth(*(int(n) if n else None for n in numbers))
+
+    _take_each(_entries(text), take)
     return bandwidths
 
 
@@ -153,12 +166,15 @@ def parse_named_hypervisors(
         Invalid: as ``parse_hypervisors``.
     """
     named: dict[str, str] = {}
-    for entry in _entries(text):
+
+    def take(entry: str) -> None:
         interface, *rest = (piece.strip() for piece in entry.split(":"))
         if not interface or len(rest) != 1 or not rest[0]:
             raise Invalid(f"resource_provider_hypervisors {entry!r} is not INTERFACE:HOST")
         _check_interface("resource_provider_hypervisors", interface, named, mappings)
         named[interface] = rest[0]
+
+    _take_each(_entries(text), take)
     return named
 
 
@@ -184,7 +200,8 @@ def parse_inventory_defaults(text: str) -> InventoryDefaults:
             (whole, but for the ratio).
     """
     values: dict[str, float] = {}
-    for entry in _entries(text):
+
+    def take(entry: str) -> None:
         name, _, number = (piece.strip() for piece in entry.partition(":"))
         shape = r"[0-9]{1,9}(\.[0-9]{1,9})?" if name == "allocation_ratio" else r"[0-9]{1,9}"
         known = name in InventoryDefaults.__dataclass_fields__
@@ -194,6 +211,8 @@ def parse_inventory_defaults(text: str) -> InventoryDefaults:
                 f"{', '.join(InventoryDefaults.__dataclass_fields__)}, each once, with a number"
             )
         values[name] = float(number) if name == "allocation_ratio" else int(number)
+
+    _take_each(_entries(text), take)
     return InventoryDefaults(**values)  # type: ignore[arg-type]  # whole where checked above
 
 
@@ -207,6 +226,19 @@ def check_interfaces(
 
 def _entries(text: str) -> Iterator[str]:
     return filter(None, (piece.strip() for piece in text.split(",")))
+
+
+def _take_each(pieces: Iterable[str], take: Callable[[str], None]) -> None:
+    """Hand each piece to *take*. Raises Invalid: all that it refuses, not the first alone."""
+    refused: list[Invalid] = []
+    for piece in pieces:
+        try:
+            take(piece)
+        except Invalid as error:
+            refused.append(error)
+    if refused:
+        hints = dict.fromkeys(error.hint for error in refused if error.hint)
+        raise Invalid("; ".join(map(str, refused)), hint="; ".join(hints))
 
 
 def _check_interface(

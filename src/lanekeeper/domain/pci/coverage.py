@@ -9,8 +9,14 @@ from typing import Protocol
 from lanekeeper.domain.pci.alias import Alias
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.device_spec import DeviceSpec
-from lanekeeper.domain.pci.listing import Listed, list_devices
-from lanekeeper.domain.pci.request import Offered, flavor_requests, mismatches
+from lanekeeper.domain.pci.listing import Clash, Listed, list_devices
+from lanekeeper.domain.pci.request import (
+    Alternative,
+    Offered,
+    flavor_requests,
+    mismatches,
+    type_mismatches,
+)
 
 _BRIDGE = 0x06  # PCI Code and ID Assignment Specification, class code
 
@@ -51,10 +57,13 @@ class AliasCoverage:
 
     Attributes:
         nearest: where there are none; None where nothing is listed at all.
+        unlisted: where none of those that are listed has the ids and the type that are asked for,
+            what has them, and no entry lists it.
     """
 
     devices: tuple[PciDevice, ...] = ()
     nearest: NearMiss | None = None
+    unlisted: tuple[PciDevice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +74,14 @@ class Coverage:
         entries: one for each entry, in their order.
         aliases: by name, in the order of their first mention.
         networks: devices by the physical network that their entry names.
-        problems: why an agent would refuse to start with these entries on this host.
+        clashes: why an agent would refuse to start with these entries on this host.
     """
 
     entries: tuple[EntryCoverage, ...]
     aliases: Mapping[str, AliasCoverage]
     networks: Mapping[str, tuple[PciDevice, ...]]
     listed: tuple[Listed, ...]
-    problems: tuple[str, ...]
+    clashes: tuple[Clash, ...]
 
 
 def cover(
@@ -85,12 +94,14 @@ def cover(
         if network := one.tags.get("physical_network"):
             networks.setdefault(network, []).append(one.device)
     names = dict.fromkeys(alias.name for alias in aliases)
+    taken = {one.device.address for one in listing.listed}
+    others = [device for device in devices if device.address not in taken]
     return Coverage(
         entries=_entries(specs, devices, listing.listed),
-        aliases={name: _alias(aliases, name, listing.listed) for name in names},
+        aliases={name: _alias(aliases, name, listing.listed, others) for name in names},
         networks={name: tuple(found) for name, found in networks.items()},
         listed=listing.listed,
-        problems=listing.problems,
+        clashes=listing.clashes,
     )
 
 
@@ -117,7 +128,9 @@ def _entries(
     return tuple(found)
 
 
-def _alias(aliases: Sequence[Alias], name: str, listed: Sequence[Listed]) -> AliasCoverage:
+def _alias(
+    aliases: Sequence[Alias], name: str, listed: Sequence[Listed], others: Sequence[PciDevice]
+) -> AliasCoverage:
     (request,) = flavor_requests(aliases, f"{name}:1") if _can_be_asked(name) else (None,)
     if request is None:
         return AliasCoverage()
@@ -132,8 +145,24 @@ def _alias(aliases: Sequence[Alias], name: str, listed: Sequence[Listed]) -> Ali
             missed.append(NearMiss(one.device, min(reasons, key=len)))
         else:
             devices.append(one.device)
-    nearest = None if devices else _nearest(missed, request.alternatives)
-    return AliasCoverage(tuple(devices), nearest)
+    if devices:
+        return AliasCoverage(tuple(devices))
+    nearest = _nearest(missed, request.alternatives)
+    if any(_is_kind(request.alternatives, one.device) for one in listed):
+        return AliasCoverage((), nearest)
+    unlisted = (device for device in others if _is_kind(request.alternatives, device))
+    return AliasCoverage((), nearest, tuple(sorted(unlisted, key=lambda one: one.address)))
+
+
+def _is_kind(alternatives: Sequence[Alternative], device: PciDevice) -> bool:
+    return any(_is_of(wanted, device) for wanted in alternatives)
+
+
+def _is_of(wanted: Alternative, device: PciDevice) -> bool:
+    """Whether *device* has the ids and the type; what is asked for by class alone is unknown."""
+    ids = (wanted.vendor_id, device.vendor_id), (wanted.product_id, device.product_id)
+    is_meant = all(asked == there for asked, there in ids)
+    return is_meant and not any(type_mismatches(wanted, Offered.of(device, {})))
 
 
 def _can_be_asked(name: str) -> bool:

@@ -20,18 +20,39 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Clash:
+    """Why a start with these entries is refused on this host.
+
+    Attributes:
+        entries: those that bring it about, counted from 0.
+        places: where each of them stands.
+    """
+
+    entries: tuple[int, ...]
+    places: tuple[str, ...]
+    says: str
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.places)}: {self.says}"
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """What the entries make of a host's devices.
 
     Attributes:
         listed: in bus order.
-        problems: why the start is refused, one sentence each, naming the lines.
         cautions: what is taken but rarely meant, one sentence each.
     """
 
     listed: tuple[Listed, ...]
-    problems: tuple[str, ...] = ()
+    clashes: tuple[Clash, ...] = ()
     cautions: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the start is refused, one sentence each, naming the lines."""
+        return tuple(str(clash) for clash in self.clashes)
 
 
 def list_devices(specs: Sequence[DeviceSpec], devices: Iterable[PciDevice]) -> Listing:
@@ -44,7 +65,7 @@ def list_devices(specs: Sequence[DeviceSpec], devices: Iterable[PciDevice]) -> L
     )
     return Listing(
         listed=listed,
-        problems=(
+        clashes=(
             *_both_sides(specs, listed),
             *_remote_managed_pfs(specs, by_address),
             *_remote_managed_names(specs, by_address.values()),
@@ -53,7 +74,7 @@ def list_devices(specs: Sequence[DeviceSpec], devices: Iterable[PciDevice]) -> L
     )
 
 
-def _both_sides(specs: Sequence[DeviceSpec], listed: Sequence[Listed]) -> Iterator[str]:
+def _both_sides(specs: Sequence[DeviceSpec], listed: Sequence[Listed]) -> Iterator[Clash]:
     """Tell of each PF that is listed together with VFs of its own, none with a physical network.
 
     Source: nova ``compute/pci_placement_translator.py``, PlacementPciDependentDeviceException.
@@ -65,18 +86,19 @@ def _both_sides(specs: Sequence[DeviceSpec], listed: Sequence[Listed]) -> Iterat
             vfs_by_pf.setdefault(one.device.parent, []).append(one)
     for pf in plain:
         if vfs := vfs_by_pf.get(pf.device.address):
-            places = " and ".join(_places(specs, (pf.entry, *(vf.entry for vf in vfs))))
-            yield (
-                f"{places}: PF {pf.device.address} and {len(vfs)} of its VFs "
+            yield _clash(
+                specs,
+                (pf.entry, *(vf.entry for vf in vfs)),
+                f"PF {pf.device.address} and {len(vfs)} of its VFs "
                 f"({vfs[0].device.address}{', ...' if len(vfs) > 1 else ''}) are both listed "
                 "without a physical_network; list one side only: a product_id beside the address "
-                "chooses the PF or the VFs"
+                "chooses the PF or the VFs",
             )
 
 
 def _remote_managed_pfs(
     specs: Sequence[DeviceSpec], by_address: Mapping[PciAddress, PciDevice]
-) -> Iterator[str]:
+) -> Iterator[Clash]:
     """Tell of each remote_managed entry that names a PF but not the ids of its VFs.
 
     Source: nova ``pci/devspec.py``, _validate_remote_managed.
@@ -88,15 +110,17 @@ def _remote_managed_pfs(
             if pf.dev_type is not DeviceType.PF or not spec.address.covers(pf.address):
                 continue
             if not _selects_a_vf_by_id(spec, pf, by_address.values()):
-                yield (
-                    f"{_place(specs, index)}: a PF ({pf.address}) cannot be remote_managed; "
-                    "give the vendor_id and product_id of its VFs beside the address"
+                yield _clash(
+                    specs,
+                    (index,),
+                    f"a PF ({pf.address}) cannot be remote_managed; "
+                    "give the vendor_id and product_id of its VFs beside the address",
                 )
 
 
 def _remote_managed_names(
     specs: Sequence[DeviceSpec], devices: Iterable[PciDevice]
-) -> Iterator[str]:
+) -> Iterator[Clash]:
     """Tell of each remote_managed entry whose network interface is not there.
 
     Source: nova ``pci/devspec.py``, PciDeviceRemoteManagedNotPresent.
@@ -104,9 +128,11 @@ def _remote_managed_names(
     names = {device.netdev for device in devices}
     for index, spec in enumerate(specs):
         if spec.is_remote_managed and spec.devname and spec.devname not in names:
-            yield (
-                f"{_place(specs, index)}: remote_managed needs a device that is there, and no "
-                f"network interface of this host is {spec.devname}; give an address instead"
+            yield _clash(
+                specs,
+                (index,),
+                "remote_managed needs a device that is there, and no "
+                f"network interface of this host is {spec.devname}; give an address instead",
             )
 
 
@@ -130,8 +156,9 @@ def _idle(specs: Sequence[DeviceSpec], listed: Sequence[Listed]) -> Iterator[str
             )
 
 
-def _places(specs: Sequence[DeviceSpec], entries: Iterable[int]) -> list[str]:
-    return [_place(specs, entry) for entry in dict.fromkeys(entries)]
+def _clash(specs: Sequence[DeviceSpec], entries: Iterable[int], says: str) -> Clash:
+    once = tuple(dict.fromkeys(entries))
+    return Clash(once, tuple(_place(specs, entry) for entry in once), says)
 
 
 def _place(specs: Sequence[DeviceSpec], entry: int) -> str:

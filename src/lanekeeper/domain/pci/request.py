@@ -270,7 +270,7 @@ def mismatches(wanted: Alternative, offered: Offered) -> Iterator[Mismatch]:
         yield Mismatch(f"vendor_id is {offered.vendor_id:04x}, not {wanted.vendor_id:04x}")
     if wanted.product_id not in (None, offered.product_id):
         yield Mismatch(f"product_id is {offered.product_id:04x}, not {wanted.product_id:04x}")
-    yield from _type_mismatches(wanted, offered)
+    yield from type_mismatches(wanted, offered)
     if wanted.physical_network is None:
         yield from _alias_mismatches(wanted, offered)
     else:
@@ -285,7 +285,8 @@ def _tag(key: str, value: str) -> str:
     return f'put "{key}": "{value}" into its device_spec entry'
 
 
-def _type_mismatches(wanted: Alternative, offered: Offered) -> Iterator[Mismatch]:
+def type_mismatches(wanted: Alternative, offered: Offered) -> Iterator[Mismatch]:
+    """Say why a device of this type will not do, whatever its ids and tags are."""
     if wanted.dev_type is None and offered.dev_type is DeviceType.PF:
         yield Mismatch("it is a whole PF, which is given only when asked for by type-PF")
     elif wanted.dev_type is None and offered.dev_type is DeviceType.VDPA:

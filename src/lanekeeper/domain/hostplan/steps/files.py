@@ -99,3 +99,20 @@ def directory_steps(host: HostFacts, path: str) -> Iterator[Step]:
         if directory not in host.directories:
             why = f"/{path} goes there"
             yield Step(MakeDirectory(directory), (RemoveDirectory(directory),), why)
+
+
+def emptied_steps(
+    steps: Collection[Step], host: HostFacts, made: Collection[str]
+) -> Iterator[Step]:
+    """Remove those of the directories *made* by earlier changes that *steps* leave nothing in.
+
+    Of what is not Lanekeeper's in them nothing is known here; such a directory stays where it is.
+    """
+    removed = {step.do.path for step in steps if isinstance(step.do, RemoveFile)}
+    needed = {getattr(step.do, "path", "") for step in steps} - removed
+    needed |= {path for path, text in host.files.items() if text is not None} - removed
+    above = {directory for path in needed for directory in persistence.directories_of(path)}
+    emptied = {directory for path in removed for directory in persistence.directories_of(path)}
+    for directory in sorted((emptied & {*made} & host.directories) - above - needed, reverse=True):
+        why = "an earlier change made it for what goes now"
+        yield Step(RemoveDirectory(directory), (MakeDirectory(directory),), why)

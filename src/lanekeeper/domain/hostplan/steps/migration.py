@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.action import SetFirmware, SetMigratable
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.offload import settings_question
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.step import Impact, Refusal, State, Step
 from lanekeeper.domain.hostplan.survey import version_numbers
@@ -77,6 +78,7 @@ def migration_refusals(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Itera
     if _value(pf, host) is None:
         reason = f"the card's {SETTING} is not known"
         fix = f"install mstflint; `mstconfig -d {pf.address} query` has to show it"
+        fix += host.offload.lacking(settings_question(pf.address))
         yield Refusal("live-migration-unknown", subject, reason, fix)
     version = host.offload.firmware.get(pf.address)
     if version is not None and version_numbers(version) < _FIRMWARE_SINCE:

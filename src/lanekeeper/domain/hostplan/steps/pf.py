@@ -14,6 +14,7 @@ from lanekeeper.domain.hostplan.action import (
 from lanekeeper.domain.hostplan.choice import Chosen
 from lanekeeper.domain.hostplan.management import management_code, management_of
 from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.offload import eswitch_question
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.vf import STABLE
@@ -67,6 +68,7 @@ def _impossible(entry: PfPolicy, pf: PciDevice, host: HostFacts, subject: str) -
     if entry.eswitch and pf.address not in host.offload.modes:
         reason = "the mode of its eswitch is not known"
         fix = f"`devlink dev eswitch show pci/{pf.address}` has to show it; drop eswitch else"
+        fix += host.offload.lacking(eswitch_question(pf.address))
         yield Refusal("eswitch-unknown", subject, reason, fix)
     if entry.vfs and not is_network_card(pf) and (wanted := vf.settings_wanted(entry)):
         reason = (

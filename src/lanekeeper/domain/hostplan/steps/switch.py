@@ -14,7 +14,7 @@ from lanekeeper.domain.hostplan.action import (
 )
 from lanekeeper.domain.hostplan.choice import Chosen
 from lanekeeper.domain.hostplan.observed import HostFacts
-from lanekeeper.domain.hostplan.offload import Ovs
+from lanekeeper.domain.hostplan.offload import OVS_SETTINGS, Ovs
 from lanekeeper.domain.hostplan.policy.pf import PfAllow, PfPolicy
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Impact, Refusal, Step
@@ -96,7 +96,9 @@ def switch_pending(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[
     ovs = host.offload.ovs
     if ovs is None:
         if wanted or bridges:
-            yield "Open vSwitch gives no answer; its settings and bridges wait until it runs"
+            lacking = host.offload.lacking(OVS_SETTINGS)
+            waits = "its settings and bridges wait until it runs"
+            yield f"Open vSwitch gives no answer; {waits}{lacking}"
         return
     for key in _RESTART & {key for key in wanted if ovs.settings.get(key) != wanted[key]}:
         yield f"{key} takes effect when Open vSwitch is restarted"
