@@ -280,7 +280,7 @@ CAUSES = (
         id="no-pf-for-port",
         what="a direct-physical port, and only VFs are listed",
         says="it is type-VF, not type-PF",
-        helps="list such devices in [pci] device_spec of this host",
+        helps="list a whole PF in [pci] device_spec of this host in the place of its VFs",
         make=for_port(card(physical_network="physnet1"), VnicType.DIRECT_PHYSICAL),
         mend=tell(card(whole=True, physical_network="physnet1")),
     ),

@@ -1,5 +1,7 @@
 """What would help where devices are short."""
 
+from dataclasses import replace
+
 import pytest
 
 from domain.scheduling.hosts import need, vf
@@ -38,6 +40,20 @@ def test_what_is_missing_is_named_and_never_given() -> None:
 def test_a_device_that_would_need_another_kind_of_hardware_is_no_matter_of_tags() -> None:
     """Two things are wrong with the nearest, and only one of them is its entry's."""
     wanted = need("port", physical_network="physnet1", whole=True)
-    found = fit_devices([wanted], [vf("d")])
+    found = fit_devices([wanted], [replace(vf("d"), pf_id=None)])
     assert isinstance(found, Shortfall)
     assert found.remedy == "list such devices in [pci] device_spec of this host"
+
+
+def test_who_wants_a_whole_card_where_its_vfs_are_listed_is_told_so() -> None:
+    wanted = need("port", physical_network="physnet1", whole=True)
+    found = fit_devices([wanted], [vf("d", "p1"), vf("e", "p1"), vf("f", "p2")])
+    assert isinstance(found, Shortfall)
+    assert found.remedy == (
+        "list a whole PF in [pci] device_spec of this host in the place of its VFs "
+        "(2 PFs here have VFs that are listed)"
+    )
+    held = vf("d", "p1", standing=Standing.HELD, parts_held=1)
+    found = fit_devices([wanted], [held])
+    assert isinstance(found, Shortfall)
+    assert found.remedy.startswith("delete the servers that hold 1 of these VFs, list a whole PF")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.pci.alias import NumaPolicy
+from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.request import Mismatch, matches, mismatches
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.topology.affinity import Locality
@@ -165,7 +166,26 @@ def _nearest(need: DeviceNeed, devices: Sequence[HostDevice]) -> tuple[str, str]
     least = min(map(len, misses))
     (found, number), *_ = Counter(miss for miss in misses if len(miss) == least).most_common(1)
     reasons = ", ".join(one.reason for one in found)
-    return f"; of the nearest {number} each says: {reasons}", _mend(found)
+    remedy = _mend(found)
+    if remedy == _LIST_SOME and first.dev_type is DeviceType.PF:
+        remedy = _list_whole(devices)
+    return f"; of the nearest {number} each says: {reasons}", remedy
+
+
+def _list_whole(devices: Sequence[HostDevice]) -> str:
+    """How a whole PF gets listed: not beside its VFs."""
+    parted: dict[str, int] = {}
+    for device in devices:
+        if device.pf_id is not None:
+            parted[device.pf_id] = device.parts_held
+    if not parted:
+        return _LIST_SOME
+    held = sum(parted.values())
+    first = f"delete the servers that hold {held} of these VFs, " if held else ""
+    return (
+        f"{first}list a whole PF in [pci] device_spec of this host in the place of its VFs "
+        f"({len(parted)} PFs here have VFs that are listed)"
+    )
 
 
 def _mend(found: Sequence[Mismatch]) -> str:
