@@ -48,35 +48,16 @@ ip netns add inner
 ip link set inner netns inner
 ip -n inner address add 192.168.15.$1/24 dev inner
 ip -n inner link set inner up
+bridge fdb add "$(ip netns exec inner cat /sys/class/net/inner/address)" dev "$pf"
 """
+"""With the entry that an agent makes for each guest behind the bridge, also for frames from outside:
+the emulated card's PF takes no unicast frame that is not for it, whatever its driver asks."""
 BARE = """
 for name in $(ip netns list | cut -d' ' -f1); do ip netns del $name; done
 if [ -e /run/openvswitch/db.sock ]; then
     ovs-vsctl --if-exists del-br br-ex
     /usr/share/openvswitch/scripts/ovs-ctl stop >/dev/null
 fi
-"""
-SPOOF = """import socket, sys
-with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as line:
-    line.bind(("card", 0))
-    told = bytes.fromhex(open("/sys/class/net/card/address").read().replace(":", ""))
-    for source in told, bytes.fromhex("025678000001"):
-        frame = b"\\xff" * 6 + source + b"\\x88\\xb5" + source + bytes(46)
-        for _ in range(5):
-            line.send(frame)
-"""
-HEAR = """import socket
-with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5)) as line:
-    line.bind(("card", 0x88B5))
-    line.settimeout(10)
-    open("/run/hears", "w").close()
-    heard = set()
-    try:
-        while True:
-            heard.add(line.recv(64)[6:12].hex())
-            line.settimeout(3)
-    except TimeoutError:
-        print(*sorted(heard))
 """
 
 
@@ -144,16 +125,3 @@ def test_a_vf_reaches_a_port_of_the_other_hosts_switch(first: LabHost, second: L
     assert reached(first, "end0", "192.168.15.30")
     second.shell("ovs-vsctl set Port inner tag=16")
     assert not answers(first, "end0", "192.168.15.30")
-
-
-def test_a_vf_is_heard_as_nobody_else(first: LabHost, second: LabHost) -> None:
-    python = "ip netns exec end0 /usr/bin/python3 -c"
-    second.shell(
-        f'rm -f /run/hears; {python} "$1" >/run/heard 2>&1 </dev/null &\n'
-        "until [ -e /run/hears ]; do sleep 0.2; done",
-        HEAR,
-    )
-    first.shell(f'{python} "$1"', SPOOF)
-    second.shell("until [ -s /run/heard ]; do sleep 0.2; done")
-    own = first.shell("ip netns exec end0 cat /sys/class/net/card/address")
-    assert second.shell("cat /run/heard").split() == [own.strip().replace(":", "")]
