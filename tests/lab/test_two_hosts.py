@@ -50,7 +50,7 @@ ip -n inner address add 192.168.15.$1/24 dev inner
 ip -n inner link set inner up
 bridge fdb add "$(ip netns exec inner cat /sys/class/net/inner/address)" dev "$pf"
 """
-"""With the entry that an agent makes for each guest behind the bridge, also for frames from outside:
+"""With the entry that an agent makes for each guest behind the bridge, for frames from outside too:
 the emulated card's PF takes no unicast frame that is not for it, whatever its driver asks."""
 BARE = """
 for name in $(ip netns list | cut -d' ' -f1); do ip netns del $name; done
