@@ -112,9 +112,9 @@ def test_vfs_reach_their_vlan_within_a_card_and_between_hosts(
 
 
 def test_the_second_cards_are_cabled_to_each_other(first: LabHost, second: LabHost) -> None:
-    script = f"""set -- "$(ls /sys/bus/pci/devices/{PF2}/net)" "$1"
-ip netns add far; ip link set "$1" netns far name card
-ip -n far address add 192.168.41.$2/24 dev card; ip -n far link set card up"""
+    script = f"""card=$(ls /sys/bus/pci/devices/{PF2}/net)
+ip netns add far; ip link set "$card" netns far
+ip -n far address add 192.168.41.$1/24 dev "$card"; ip -n far link set "$card" up"""
     for number, host in enumerate((first, second), 1):
         host.shell(script, str(number))
     assert reached(first, "far", "192.168.41.2")
