@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lanekeeper.domain.errors import Conflict, Invalid
+from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
 from lanekeeper.lab.acceleration import ENVIRONMENT, Acceleration, choose
+from lanekeeper.lab.cable import check_cable
 from lanekeeper.lab.folder import LabFolder, Running
 from lanekeeper.lab.machine import LabSpec, arguments
 
@@ -136,3 +138,47 @@ def test_the_environment_chooses_the_acceleration(tmp_path: Path) -> None:
     assert choose({}, tmp_path / "no-kvm") is Acceleration.TCG
     with pytest.raises(Invalid, match="tcg or kvm, not 'xen'"):
         choose({ENVIRONMENT: "xen"})
+
+
+def test_a_lab_waits_for_one_that_is_cabled_to_it() -> None:
+    outside = [value for value in values("-netdev") if value.startswith("stream,")]
+    assert outside == [
+        "stream,id=outside1,server=on,addr.type=unix,addr.path=/run/h1/cable1",
+        "stream,id=outside2,server=on,addr.type=unix,addr.path=/run/h1/cable2",
+    ]
+    spec = replace(SPEC, name="h2", folder=Path("/run/h2"), other=Path("/run/h1"))
+    outside = [value for value in values("-netdev", spec) if value.startswith("stream,")]
+    assert outside == [
+        "stream,id=outside1,server=off,addr.type=unix,addr.path=/run/h1/cable1,reconnect=1",
+        "stream,id=outside2,server=off,addr.type=unix,addr.path=/run/h1/cable2,reconnect=1",
+    ]
+
+
+def lab_that_runs(state: Path, name: str, cabled_to: str | None = None, pid: int = 0) -> None:
+    folder = LabFolder(name, state)
+    folder.create()
+    folder.remember(
+        Running(
+            name=name, pid=pid or os.getpid(), acceleration="tcg", controller_port=1,
+            memory_mib=1024, boot_s=1.0, cabled_to=cabled_to,
+        )
+    )  # fmt: skip
+
+
+def test_a_cable_leads_to_a_lab_that_runs_and_is_free(tmp_path: Path) -> None:
+    check_cable("h1", None, tmp_path)
+    with pytest.raises(Invalid, match="to itself"):
+        check_cable("h1", "h1", tmp_path)
+    with pytest.raises(Unavailable, match="lab h1, to be cabled to, does not run") as error:
+        check_cable("h2", "h1", tmp_path)
+    assert error.value.hint == "run: lanekeeper lab up --name h1"
+    lab_that_runs(tmp_path, "h0", pid=2**22 + 1)
+    with pytest.raises(Unavailable, match="h0"):
+        check_cable("h2", "h0", tmp_path)
+    lab_that_runs(tmp_path, "h1")
+    check_cable("h2", "h1", tmp_path)
+    lab_that_runs(tmp_path, "h2", cabled_to="h1")
+    check_cable("h2", "h1", tmp_path)
+    for name in ("h1", "h2"):
+        with pytest.raises(Conflict, match=r"cabled to those of lab h[12] already"):
+            check_cable("h3", name, tmp_path)

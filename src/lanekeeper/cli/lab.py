@@ -74,6 +74,11 @@ def _register_up(parser: argparse.ArgumentParser) -> None:
         help="show DIR to the lab host although it lies in a masked place; may repeat",
     )
     parser.add_argument("--no-libvirt", action="store_true", help="do not start libvirtd in it")
+    parser.add_argument(
+        "--cable-to",
+        metavar="NAME",
+        help="cable each card to the same card of lab NAME, which runs",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(handler=up_lab)
 
@@ -141,6 +146,7 @@ def up_lab(arguments: argparse.Namespace) -> int:
         cache=Cache(arguments.cache_dir.absolute()),
         opened=tuple(path.absolute() for path in arguments.open),
         libvirt=not arguments.no_libvirt,
+        cable_to=arguments.cable_to,
     )
     running = lab.up(wanted, _say, os.environ)
     if arguments.json:

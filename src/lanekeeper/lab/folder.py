@@ -8,6 +8,7 @@ initramfs.img  the lab host's, with this lab's name in it
 disk.img       what the lab host wrote
 drive.img      what its NVMe drive holds
 port0 …        command ports (Unix sockets), port0.lock … who uses them
+cable1, cable2 where another lab's cards are cabled to this one's
 console.log    the lab host's serial console;  qemu.log  what QEMU itself said
 panic.log      the console of the last start that ended in a panic of the kernel
 tree, empty    what the lab host sees is mounted there, in QEMU's mount namespace only
@@ -41,6 +42,7 @@ class Running:
         pid: of QEMU.
         boot_s: seconds from QEMU's start until the lab host's commands ran and udev was done.
         libvirt_s: seconds that libvirt took to answer; None when it was not started.
+        cabled_to: the lab whose cards this one's are cabled to.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Running:
     memory_mib: int
     boot_s: float
     libvirt_s: float | None = None
+    cabled_to: str | None = None
 
 
 class LabFolder:

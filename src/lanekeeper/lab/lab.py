@@ -18,6 +18,7 @@ from pathlib import Path
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, Invalid, Unavailable
 from lanekeeper.lab import acceleration, cpio, disk, ending, initramfs, process
 from lanekeeper.lab.acceleration import Acceleration
+from lanekeeper.lab.cable import CARDS, cable_socket, check_cable
 from lanekeeper.lab.cache import Cache, write_whole
 from lanekeeper.lab.channel import Channel, answers
 from lanekeeper.lab.folder import DEFAULT_STATE, LabFolder, Running
@@ -44,6 +45,7 @@ class Wanted:
     Attributes:
         opened: folders to show to the lab host beside the program's own, masked or not.
         libvirt: start libvirtd in it too.
+        cable_to: name of a lab that runs; each card is cabled to the same card of that one.
     """
 
     name: str = "h1"
@@ -53,6 +55,7 @@ class Wanted:
     cache: Cache = field(default_factory=Cache)
     opened: tuple[Path, ...] = ()
     libvirt: bool = True
+    cable_to: str | None = None
 
 
 def up(wanted: Wanted, say: Say, environment: Mapping[str, str]) -> Running:
@@ -60,12 +63,14 @@ def up(wanted: Wanted, say: Say, environment: Mapping[str, str]) -> Running:
 
     Raises:
         Invalid: a name, size or port that cannot be.
-        Conflict: a lab of that name is there.
+        Conflict: a lab of that name is there, or the one to be cabled to is cabled already.
         Forbidden: not root.
         NotFound: the lab was not installed.
+        Unavailable: the lab to be cabled to does not run.
         HostFault: the lab host did not get ready; carries the end of its log.
     """
     check(wanted)
+    check_cable(wanted.name, wanted.cable_to, wanted.state)
     folder = LabFolder(wanted.name, wanted.state)
     choice = acceleration.choose(environment)
     if is_abandoned(folder):
@@ -157,6 +162,7 @@ def start(wanted: Wanted, folder: LabFolder, choice: Acceleration, say: Say) -> 
         controller_port=spec.controller_port,
         memory_mib=spec.memory_mib,
         boot_s=boot_s,
+        cabled_to=wanted.cable_to,
     )
 
 
@@ -165,8 +171,9 @@ def launch(folder: LabFolder) -> tuple[int, float]:
 
     Raises HostFault.
     """
-    for log in (folder.console, folder.qemu_log):
-        log.unlink(missing_ok=True)
+    sockets = (cable_socket(folder.path, card) for card in CARDS)
+    for left in (folder.console, folder.qemu_log, *sockets):
+        left.unlink(missing_ok=True)
     began = time.monotonic()
     stage = [sys.executable, "-m", "lanekeeper.lab.stage", str(folder.launch)]
     pid = process.spawn(stage, folder.path, folder.qemu_log)
@@ -188,6 +195,7 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
         controller_port=wanted.controller_port,
         acceleration=choice,
         memory_mib=wanted.memory_mib,
+        other=LabFolder(wanted.cable_to, wanted.state).path if wanted.cable_to else None,
     )
     spec.tree.mkdir(exist_ok=True)
     # The lab host cannot keep what it compiles, and would do it again at every start.

@@ -6,6 +6,8 @@ its own and an Intel 82576 behind it; beside the first an NVMe drive with SR-IOV
     node 0   0000:21:00.0   82576 PF 1, 7 VFs
              0000:22:00.0   NVMe, 4 VFs
     node 1   0000:41:00.0   82576 PF 2, 7 VFs
+
+Card by card it can be cabled to another lab of this machine, by Unix sockets.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from lanekeeper.lab import boot_menu
 from lanekeeper.lab.acceleration import Acceleration
+from lanekeeper.lab.cable import CARDS, cable_socket
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS, PORT_NAME, PORTS
 
 QEMU = "qemu-system-x86_64"
@@ -40,6 +43,8 @@ class LabSpec:
         disk: the image that keeps what the lab host writes.
         drive: what the NVMe drive holds.
         controller_port: TCP port of the controller on the outer machine's loopback.
+        other: folder of the lab whose cards this one's are cabled to; else they wait for one that
+            will be cabled to them.
     """
 
     name: str
@@ -53,6 +58,7 @@ class LabSpec:
     controller_port: int
     acceleration: Acceleration = Acceleration.TCG
     memory_mib: int = 3072
+    other: Path | None = None
 
     @property
     def uuid(self) -> UUID:
@@ -161,7 +167,10 @@ def _cards(spec: LabSpec) -> Iterator[str]:
     for slot, node in ((1, 0), (2, 1), (3, 0)):
         root_port = f"pcie-root-port,id=slot{slot},bus=node{node},chassis={slot},slot={slot}"
         yield from ("-device", root_port)
-    for card in (1, 2):
+    for card in CARDS:
+        yield from ("-netdev", _outside(spec, card))
+        # A hub between: the card's link is up, whether or not another lab is there.
+        yield from ("-netdev", f"hubport,id=plug{card},hubid={card},netdev=outside{card}")
         yield from ("-netdev", f"hubport,id=cable{card},hubid={card}")
         nic = f"igb,bus=slot{card},netdev=cable{card},mac={spec.mac(card)},romfile="
         yield from ("-device", nic)
@@ -170,6 +179,16 @@ def _cards(spec: LabSpec) -> Iterator[str]:
     yield from ("-device", f"nvme,serial=lab-{spec.name},subsys=nvme,bus=slot3,{functions}")
     yield from ("-drive", f"if=none,id=drive,format=raw,file={escape(spec.drive)}")
     yield from ("-device", "nvme-ns,drive=drive,nsid=1")
+
+
+def _outside(spec: LabSpec, card: int) -> str:
+    kind, id_ = "stream", f"id=outside{card}"
+    if spec.other is None:
+        path = escape(cable_socket(spec.folder, card))
+        return f"{kind},{id_},server=on,addr.type=unix,addr.path={path}"
+    path = escape(cable_socket(spec.other, card))
+    # In seconds, as every release since 8.0 knows it: the other lab may end and start again.
+    return f"{kind},{id_},server=off,addr.type=unix,addr.path={path},reconnect=1"
 
 
 def _disk(spec: LabSpec) -> Iterator[str]:
