@@ -556,7 +556,6 @@ class DhcpSubnet(Wire, frozen=True):
         server: the address of whoever answers, the same on every host; empty where none was free.
         gateway: None for no way out.
         routes: each a destination and its next hop.
-        stateless: IPv6 whose guests make their own addresses, and ask for the rest.
     """
 
     id: str
@@ -565,7 +564,6 @@ class DhcpSubnet(Wire, frozen=True):
     gateway: str | None = None
     dns: list[str] = []
     routes: list[tuple[str, str]] = []
-    stateless: bool = False
 
 
 class DhcpOption(Wire, frozen=True):

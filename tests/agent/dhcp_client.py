@@ -2,7 +2,8 @@
 
     dhcp_client.py v4 INTERFACE MAC...      what each MAC is offered and acknowledged, in turn
     dhcp_client.py renew INTERFACE MAC IP   what is said to a guest that has IP and asks everybody
-    dhcp_client.py v6 INTERFACE             the address that is advertised
+    dhcp_client.py v6 INTERFACE             the address that is advertised, and DNS servers
+    dhcp_client.py v6-rest INTERFACE        DNS servers, asked for without an address
 
 A MAC that is answered nothing is null: of two that ask in turn, the answer to the second shows that
 the first was heard.
@@ -26,8 +27,8 @@ _WAIT_S = 3.0
 
 def main(arguments: list[str]) -> None:
     kind, interface, *rest = arguments
-    if kind == "v6":
-        print(json.dumps(advertised(interface)))
+    if kind in {"v6", "v6-rest"}:
+        print(json.dumps(advertised(interface, 1 if kind == "v6" else 11)))
         return
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003)) as wire:
         wire.bind((interface, 0))
@@ -109,15 +110,18 @@ def _routes(value: bytes) -> Any:
         value = value[5 + octets :]
 
 
-def advertised(interface: str) -> list[Any] | None:
-    """Ask who serves IPv6 addresses (SOLICIT); the address and the DNS servers of the answer."""
+def advertised(interface: str, kind: int) -> list[Any] | None:
+    """Ask who serves IPv6 (SOLICIT 1, INFORMATION-REQUEST 11); address and DNS servers of the
+    answer.
+    """
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as wire:
         wire.settimeout(_WAIT_S)
         wire.bind(("::", 546))
         to = ("ff02::1:2", 547, 0, socket.if_nametoindex(interface))
-        identity = struct.pack("!HHHHI", 1, 8, 2, 0, 7) + b"test"
-        asked = struct.pack("!HHIII", 3, 12, 1, 0, 0) + struct.pack("!HHH", 6, 2, 23)
-        wire.sendto(b"\x01\x00\x00\x07" + identity + asked, to)
+        identity = struct.pack("!HHHI", 1, 10, 2, 7) + b"test"
+        asked = struct.pack("!HHIII", 3, 12, 1, 0, 0) if kind == 1 else b""
+        asked += struct.pack("!HHH", 6, 2, 23)
+        wire.sendto(bytes((kind, 0, 0, 7)) + identity + asked, to)
         try:
             options = wire.recv(4096)[4:]
         except TimeoutError:

@@ -16,7 +16,7 @@ import pytest
 from msgspec import structs
 
 from lanekeeper.agent.dhcp import DhcpServers, Service
-from lanekeeper.agent.dhcp_files import port_name, server_mac
+from lanekeeper.agent.dhcp_files import port_name
 from lanekeeper.agent.observe import Bridge
 from lanekeeper.host import dhcp_server
 from lanekeeper.protocol import DhcpGuest, DhcpOption, DhcpSubnet, DhcpWanted
@@ -116,13 +116,17 @@ class World:
         command = ("ip", "netns", "exec", self.ports.namespace, sys.executable, str(CLIENT))
         return json.loads(run(*command, kind, "guest0", *arguments))
 
+    def be(self, mac: str) -> None:
+        """Have the guest another MAC, and an IPv6 address that goes with it."""
+        inside = ("ip", "-n", self.ports.namespace, "link", "set", "guest0")
+        for change in (("down",), ("address", mac), ("up",)):
+            run(*inside, *change)
 
-    def ask_v6(self) -> Any:
-        """The same where the guest's own link-local address may still be tentative."""
-        try:
-            return self.ask("v6")
-        except subprocess.CalledProcessError:
-            return None
+    def ask_v6(self, kind: str) -> Any:
+        """The same for IPv6, once the guest's own link-local address is no longer tentative."""
+        shown = ("ip", "-n", self.ports.namespace, "-6", "addr", "show", "dev", "guest0")
+        until(lambda: "fe80" in run(*shown) and "tentative" not in run(*shown), "an address")
+        return self.ask(kind)
 
 
 @pytest.fixture
@@ -171,12 +175,22 @@ def test_a_known_guest_is_told_all_and_an_unknown_one_nothing(world: World) -> N
     }
 
 
-def test_a_known_guest_has_its_ipv6_address(world: World) -> None:
+def test_a_known_guest_has_its_ipv6_address_and_an_unknown_one_nothing(world: World) -> None:
     assert world.settle(service()) == ()
-    # Until the link-local address is no longer tentative nothing can be sent from it.
-    found = until(lambda: world.ask_v6(), "an answer")
+    found = until(lambda: world.ask_v6("v6"), "an answer")
     assert found == ["2001:db8:20::11", ["2001:db8::53"]]
-    run("ip", "-n", world.ports.namespace, "link", "set", "guest0", "address", UNKNOWN)
+    world.be(UNKNOWN)
+    assert world.ask_v6("v6") is None
+    world.be(KNOWN)
+    assert until(lambda: world.ask_v6("v6"), "an answer") == found
+
+
+def test_a_guest_that_makes_its_own_address_is_told_the_rest(world: World) -> None:
+    made = structs.replace(FIRST, addresses=[("six", "2001:db8:20:0:f816:3eff:fe00:1")])
+    only = structs.replace(WANTED, subnets=[IPV6], guests=[made])
+    assert world.settle(service(only)) == ()
+    found = until(lambda: world.ask_v6("v6-rest"), "an answer")
+    assert found == [None, ["2001:db8::53"]]
 
 
 def test_a_guest_keeps_its_address_when_the_server_was_started_anew(world: World) -> None:
@@ -245,7 +259,8 @@ def test_the_server_goes_with_the_last_guest(world: World) -> None:
     world.settle(service())
     pid = world.pid
     assert world.settle() == ()
-    assert not Path(f"/proc/{pid}").exists()
+    command = Path(f"/proc/{pid}/cmdline")
+    assert not command.exists() or not command.read_bytes()  # gone, or not yet buried
     assert list(world.home.iterdir()) == []
     assert port_name(SEGMENT) not in run("ip", "-br", "link")
 

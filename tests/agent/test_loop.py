@@ -13,6 +13,7 @@ import pytest
 from agent.controller import TOKEN, Controller
 from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
 from lanekeeper.agent.compose import Timing, compose
+from lanekeeper.agent.dhcp import Settle, no_dhcp
 from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.simulated import RunningHost
@@ -165,6 +166,7 @@ def host_with(
     kind: type[SimulatedHypervisor] = SimulatedHypervisor,
     machine: SimulatedMachine | None = None,
     policy: Policy = POLICY,
+    dhcp: Settle = no_dhcp,
 ) -> Iterator[SimulatedHypervisor]:
     """Run the agent of a host whose hypervisor is of this *kind*."""
     state = StateDir(home / "special")
@@ -172,9 +174,8 @@ def host_with(
     machine = machine or SimulatedMachine(plant_lab(home / "machine"))
     hypervisor = kind(home / "guests.json", machine)
     client, timing = client_of(state), Timing(look_every_s=0.2, retry_first_s=0.01, poll_s=5)
-    host = RunningHost(
-        "sim-1", compose(state, client, machine, hypervisor, policy, timing=timing), client
-    )
+    agent = compose(state, client, machine, hypervisor, policy, timing=timing, dhcp=dhcp)
+    host = RunningHost("sim-1", agent, client)
     try:
         yield hypervisor
     finally:

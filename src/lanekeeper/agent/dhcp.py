@@ -140,7 +140,7 @@ class _Started(msgspec.Struct, frozen=True):
 
         dnsmasq keeps a lease for whom it once gave it to, whatever it reads later.
         """
-        told = {"hosts": [], "options": []}
+        told: dict[str, list[str]] = {"hosts": [], "options": []}
         same = msgspec.structs.replace(self, **told) == msgspec.structs.replace(other, **told)
         return same and set(self.hosts) <= set(other.hosts)
 
