@@ -200,6 +200,10 @@ def test_a_guest_keeps_its_address_when_the_server_was_started_anew(world: World
     fewer = structs.replace(WANTED, guests=[FIRST])
     assert world.settle(service(fewer)) == ()
     run("ip", "-n", world.ports.namespace, "addr", "add", "10.20.0.11/24", "dev", "guest0")
+    inside = ("ip", "netns", "exec", world.ports.namespace, sys.executable, "-c")
+    run(*inside, "import socket; socket.socket(2, 2).sendto(b'x', ('10.20.0.2', 67))")
+    shown = ("ip", "-n", world.ports.namespace, "neigh", "show", "10.20.0.2")
+    until(lambda: "FAILED" in run(*shown), "nobody says where the server's address is")
     renewed = world.ask("renew", KNOWN, "10.20.0.11")
     assert (renewed["ip"], renewed["53"]) == ("10.20.0.11", 5)
     assert world.ask("v4", SECOND) == [None]
@@ -276,6 +280,39 @@ def test_a_port_that_the_bridge_lost_is_made_anew(world: World) -> None:
     servers.settle([again])
     assert world.pid not in {None, pid}
     assert world.ask("v4", KNOWN)[0]["ip"] == "10.20.0.11"
+
+
+def test_on_a_bridge_of_open_vswitch_a_guest_is_answered_on_its_vlan() -> None:
+    why = missing()
+    for program in ("ovs-vswitchd", "ovsdb-server"):
+        why = why or ("" if shutil.which(program) else f"{program} is not installed")
+    if why:
+        pytest.skip(why)
+    home = Path(tempfile.mkdtemp(prefix="lkovs-", dir="/tmp"))  # a socket's path must be short
+    home.chmod(0o711)
+    script = Path(__file__).with_name("dhcp_on_ovs.py")
+    Path("/run/netns").mkdir(exist_ok=True)
+    command = ("unshare", "--net", "--mount", sys.executable, str(script), str(home))
+    path = os.pathsep.join(one for one in sys.path if one)
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        assert done.returncode == 0, done.stderr
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "problems": [],
+        "own": [None, "10.20.0.11"],
+        "other": [None],
+        "again": ["10.20.0.11"],
+        "left": ["tap0"],
+    }
 
 
 def test_what_dnsmasq_does_not_take_is_told_and_nothing_is_left(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 from agent.controller import TOKEN, Controller
 from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
 from lanekeeper.agent.compose import Timing, compose
-from lanekeeper.agent.dhcp import Settle, no_dhcp
+from lanekeeper.agent.dhcp import Settle
 from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.simulated import RunningHost
@@ -166,7 +166,7 @@ def host_with(
     kind: type[SimulatedHypervisor] = SimulatedHypervisor,
     machine: SimulatedMachine | None = None,
     policy: Policy = POLICY,
-    dhcp: Settle = no_dhcp,
+    dhcp: Settle | None = None,
 ) -> Iterator[SimulatedHypervisor]:
     """Run the agent of a host whose hypervisor is of this *kind*."""
     state = StateDir(home / "special")

@@ -147,7 +147,7 @@ def test_a_network_without_dhcp_is_left_alone(world: Fleet) -> None:
     ],
 )
 def test_ipv6_is_served_where_guests_ask_somebody(
-    world: Fleet, modes: dict[str, str], served: bool
+    world: Fleet, modes: dict[str, Any], served: bool
 ) -> None:
     network_id = world.network()
     boot(world, normal(world, network_id))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lanekeeper.agent.cleaning import Cleaner, EraseNvme, RunHook
 from lanekeeper.agent.client import Client
-from lanekeeper.agent.dhcp import DhcpThread, Settle, no_dhcp
+from lanekeeper.agent.dhcp import DhcpThread, Settle
 from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S
@@ -49,7 +49,7 @@ def compose(
     run_hook: RunHook | None = None,
     erase_nvme: EraseNvme | None = None,
     reset_bus: ResetBus | None = None,
-    dhcp: Settle = no_dhcp,
+    dhcp: Settle | None = None,
 ) -> Agent:
     """Return the agent of the enrolled host whose directory is *state*; it does nothing yet.
 

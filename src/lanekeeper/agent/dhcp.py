@@ -84,19 +84,16 @@ Settle = Callable[[Sequence[Service]], Sequence[str]]
 """Has guests answered, and nothing else; returns what could not be done, one sentence each."""
 
 
-def no_dhcp(_served: Sequence[Service]) -> tuple[str, ...]:
-    """A host that does not exist has no guests to answer."""
-    return ()
-
-
 class DhcpThread:
     """Has guests answered while others go on: to start a server may take seconds.
+
+    Without *settle* nobody is answered: a host that does not exist has no guests who could ask.
 
     Attributes:
         problems: what could not be done at last.
     """
 
-    def __init__(self, settle: Settle, host_name: str) -> None:
+    def __init__(self, settle: Settle | None, host_name: str) -> None:
         self.problems: tuple[str, ...] = ()
         self._settle = settle
         self._pool = ThreadPoolExecutor(1, f"dhcp-{host_name}")
@@ -109,17 +106,19 @@ class DhcpThread:
         What is wanted while work is under way is asked for again at the next look.
         """
         is_under_way = self._under_way is not None and not self._under_way.done()
-        if not is_under_way and (look or served != self._settled):
+        if self._settle is None or is_under_way:
+            return
+        if look or served != self._settled:
             self._settled = served
-            self._under_way = self._pool.submit(self._work, served)
+            self._under_way = self._pool.submit(self._work, self._settle, served)
 
     def close(self) -> None:
         """Finish what is under way; servers run on."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _work(self, served: Sequence[Service]) -> None:
+    def _work(self, settle: Settle, served: Sequence[Service]) -> None:
         try:
-            self.problems = tuple(self._settle(served))
+            self.problems = tuple(settle(served))
         except Exception:  # a bug here must not end the agent: it is tried again
             log.exception("dhcp", outcome="failed")
 
