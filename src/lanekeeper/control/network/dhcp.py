@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,7 @@ from lanekeeper.store.network.dhcp import (
 from lanekeeper.store.network.network import SERVES_NETWORK
 from lanekeeper.store.network.port import port_create, port_list
 from lanekeeper.store.network.subnet import address_take, subnet_list, subnets_on
+from lanekeeper.store.row import GONE
 
 _ANSWERED = frozenset({VnicType.NORMAL, VnicType.DIRECT, VnicType.MACVTAP})
 """Kinds of ports that a bridge of the host can reach; the host says which it does."""
@@ -71,7 +73,8 @@ def unanswered(wanted: Iterable[DhcpWanted]) -> list[str]:
 def give_address(site: Site, network_id: str) -> None:
     """Give a network what it lacks to be answered; a subnet with no free address stays without."""
     now = site.clock()
-    site.database.write(lambda connection: _give(connection, network_id, now))
+    with suppress(Conflict):  # a subnet was deleted just now: looked at again by the caller
+        site.database.write(lambda connection: _give(connection, network_id, now))
 
 
 def lock_answering(connection: sa.Connection, network_ids: Iterable[str]) -> tuple[str, ...]:
@@ -119,7 +122,9 @@ def _give(connection: sa.Connection, network_id: str, now: datetime) -> None:
         (asked,) = plan_addresses((FixedIpWanted(subnet_id=subnet.id),), subnets, port.mac)
         try:
             address_take(connection, port.id, asked, position)
-        except Conflict:
+        except Conflict as error:
+            if error.code == GONE:
+                raise
             continue  # none is free: tried again when the host asks next
 
 
