@@ -593,6 +593,64 @@ class CleaningWanted(Wire, frozen=True):
     vf_index: int | None = None
 
 
+class DhcpSubnet(Wire, frozen=True):
+    """A subnet whose guests are answered.
+
+    Attributes:
+        server: the address of whoever answers, the same on every host; empty where none was free.
+        gateway: None for no way out.
+        routes: each a destination and its next hop.
+    """
+
+    id: str
+    cidr: str
+    server: str = ""
+    gateway: str | None = None
+    dns: list[str] = []
+    routes: list[tuple[str, str]] = []
+
+
+class DhcpOption(Wire, frozen=True):
+    """One option of a port beyond its subnet's: by name or number, as its owner wrote it."""
+
+    name: str
+    value: str
+    ip_version: int = 4
+
+
+class DhcpGuest(Wire, frozen=True):
+    """One port that is answered, if it has its card on the network's bridge, or on a VF below it.
+
+    Attributes:
+        host_name: of the server.
+        addresses: each with the id of its subnet.
+    """
+
+    port_id: str
+    mac: str
+    host_name: str = ""
+    addresses: list[tuple[str, str]] = []
+    options: list[DhcpOption] = []
+
+
+class DhcpWanted(Wire, frozen=True):
+    """A segment of a network whose guests on this host are to have DHCP from this host.
+
+    Attributes:
+        id: of the segment.
+        physical_network: the one on whose bridge they are answered.
+        vlan: 0 for an untagged network.
+    """
+
+    id: str
+    network_id: str
+    physical_network: str
+    vlan: int = 0
+    mtu: int = 1500
+    subnets: list[DhcpSubnet] = []
+    guests: list[DhcpGuest] = []
+
+
 class Desired(Wire, frozen=True):
     """The whole state that a host should be in.
 
@@ -605,6 +663,7 @@ class Desired(Wire, frozen=True):
         absent: tombstones, ids of servers that must be gone.
         consoles: ids of servers whose console tail somebody is reading.
         members: prefixes of the members of each security group that a rule names.
+        dhcp: all that is to be answered here; None from an older controller, which says nothing.
     """
 
     generation: int
@@ -614,3 +673,4 @@ class Desired(Wire, frozen=True):
     cleaning: list[CleaningWanted] = []
     consoles: list[str] = []
     members: dict[str, list[str]] = {}
+    dhcp: list[DhcpWanted] | None = None

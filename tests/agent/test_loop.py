@@ -13,6 +13,7 @@ import pytest
 from agent.controller import TOKEN, Controller
 from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
 from lanekeeper.agent.compose import Timing, compose
+from lanekeeper.agent.dhcp import Settle
 from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.simulated import RunningHost
@@ -168,6 +169,7 @@ def host_with(
     machine: SimulatedMachine | None = None,
     policy: Policy = POLICY,
     flow_table: FlowTable | None = None,
+    dhcp: Settle | None = None,
 ) -> Iterator[SimulatedHypervisor]:
     """Run the agent of a host whose hypervisor is of this *kind*."""
     state = StateDir(home / "special")
@@ -176,7 +178,9 @@ def host_with(
     hypervisor = kind(home / "guests.json", machine)
     client, timing = client_of(state), Timing(look_every_s=0.2, retry_first_s=0.01, poll_s=5)
     table = flow_table or SimulatedFlowTable(home / "flows.json", hypervisor)
-    agent = compose(state, client, machine, hypervisor, policy, timing=timing, flow_table=table)
+    agent = compose(
+        state, client, machine, hypervisor, policy, timing=timing, flow_table=table, dhcp=dhcp
+    )
     host = RunningHost("sim-1", agent, client)
     try:
         yield hypervisor

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lanekeeper.agent.cleaning import Cleaner, EraseNvme, RunHook
 from lanekeeper.agent.client import Client
+from lanekeeper.agent.dhcp import DhcpThread, Settle
 from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S
@@ -51,12 +52,13 @@ def compose(
     erase_nvme: EraseNvme | None = None,
     reset_bus: ResetBus | None = None,
     flow_table: FlowTable | None = None,
+    dhcp: Settle | None = None,
 ) -> Agent:
     """Return the agent of the enrolled host whose directory is *state*; it does nothing yet.
 
     Without *run_hook* the operator's cleaning hooks are noted and not run, without *erase_nvme* no
     drive is erased, without *reset_bus* no bus is reset, without *flow_table* no port of a virtual
-    switch can be guarded.
+    switch can be guarded, without *dhcp* no guest has DHCP.
     """
     timing = timing or Timing()
     directories = GuestDirectories(state.servers)
@@ -90,6 +92,7 @@ def compose(
         ),
         sweep=ImageSweep(images, directories, hypervisor, timing.stopwatch),
         shared=SharedCards(machine, state.path / "forwarding.json"),
+        dhcp=DhcpThread(dhcp, host_name),
         stopwatch=timing.stopwatch,
         look_every_s=timing.look_every_s,
         retry_first_s=timing.retry_first_s,

@@ -18,6 +18,7 @@ import structlog
 
 from lanekeeper.agent.apply import apply
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
+from lanekeeper.agent.dhcp import DhcpThread, server_entries, services
 from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
@@ -59,6 +60,7 @@ class Parts:
     cleaner: Cleaner
     sweep: ImageSweep
     shared: SharedCards
+    dhcp: DhcpThread
     stopwatch: Stopwatch
     clock: Clock = utc_now
     look_every_s: float = LOOK_EVERY_S
@@ -125,6 +127,7 @@ class Agent:
                 pool.shutdown(wait=False, cancel_futures=True)  # no further one begins in any
             for pool in pools:
                 pool.shutdown(wait=True)
+            self._parts.dhcp.close()
             self._log.info("agent stop")
         if self._refused is not None:
             raise self._refused
@@ -170,6 +173,7 @@ class Agent:
         """What an operator should know of the tasks: what is not mended, what waits, what hangs."""
         yield from self._card_problems
         yield from self._guard_problems
+        yield from self._parts.dhcp.problems
         yield from self._ledger.problems("vf settings")
         yield from self._ledger.problems("cleaning", tries=TRIES_MAX)
         yield from self._ledger.overdue(
@@ -210,16 +214,23 @@ class Agent:
             for task in self._ledger.take(tasks, busy):
                 is_cleaning = isinstance(task.action, CleanDevice)
                 (self._cleaners if is_cleaning else self._workers).submit(self._work, task)
-            self._tell_switches(desired, observed.inventory)
+            self._switch(desired, observed.inventory, settings)
             self._sweep()
             self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
 
-    def _tell_switches(self, desired: Desired, inventory: Inventory) -> None:
+    def _switch(self, desired: Desired, inventory: Inventory, look: bool) -> None:
+        """See to what guests need of virtual switches: guards, that cards know them, and DHCP."""
         assert self._view is not None  # a round comes after a look
         if self._view.switching.silence:
             return  # silence is no word that a guest is not behind a card any more
         self._guard_problems = self._parts.shop.guards.settle(self._view)
-        self._card_problems = self._parts.shared.settle(entries(desired, inventory, self._view))
+        served = services(desired, self._view)
+        if desired.dhcp is not None:
+            self._parts.dhcp.want(served, look=look)
+        told = entries(desired, inventory, self._view)
+        self._card_problems = self._parts.shared.settle(
+            told | server_entries(served, self._parts.host_name)
+        )
 
     def _sweep(self) -> None:
         assert self._view is not None  # a round comes after a look

@@ -82,10 +82,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A virtual switch, and the PFs that it has for ports, or below them."""
+    """A virtual switch, its ports, and the PFs that are ports of it, or below them."""
 
     name: str
     cards: tuple[PciAddress, ...] = ()
+    ports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

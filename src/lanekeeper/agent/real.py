@@ -6,6 +6,7 @@ from functools import partial
 
 from lanekeeper.agent.client import Client
 from lanekeeper.agent.compose import compose
+from lanekeeper.agent.dhcp import DhcpServers
 from lanekeeper.agent.enrolment import client_of
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.management import Management
@@ -13,7 +14,9 @@ from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import Unavailable
+from lanekeeper.host.actor import run_program
 from lanekeeper.host.bus_reset import BusReset
+from lanekeeper.host.dhcp_server import OvsPorts
 from lanekeeper.host.flow_table import OvsFlowTable, ask
 from lanekeeper.host.hook import run_bounded, run_hook
 from lanekeeper.host.linux import LinuxMachine
@@ -42,6 +45,7 @@ def real_agent(
     refuse_contradictions(machine, policy)
     client = client_of(state)
     hypervisor = _libvirt(state, libvirt_uri, kvm)
+    dhcp = DhcpServers(state.path / "dhcp", state.enrolled().host_name, OvsPorts(run_program))
     agent = compose(
         state,
         client,
@@ -53,6 +57,7 @@ def real_agent(
         erase_nvme=NvmeEraser(partial(run_bounded, errors_apart=True), machine.bind).erase,
         reset_bus=BusReset(),
         flow_table=OvsFlowTable(ask),
+        dhcp=dhcp.settle,
     )
     return agent, client
 

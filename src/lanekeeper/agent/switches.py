@@ -37,7 +37,9 @@ class Switches:
         there = self._machine.bridges(policy.bridges.values())
         return {
             network: Bridge(
-                name, self._machine.cards_below([*there[name], *policy.shared.get(network, ())])
+                name,
+                self._machine.cards_below([*there[name], *policy.shared.get(network, ())]),
+                tuple(there[name]),
             )
             for network, name in policy.bridges.items()
             if name in there

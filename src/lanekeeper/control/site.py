@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,11 @@ class Bells:
             callbacks = tuple(self._waiting.get(host_id, ()))
         for callback in callbacks:
             callback()
+
+    def ring_all(self, host_ids: Iterable[str]) -> None:
+        """``ring`` for each of *host_ids*."""
+        for host_id in host_ids:
+            self.ring(host_id)
 
     def close(self) -> None:
         """Call everybody for the last time: whoever wakes sees ``closed`` and goes home."""

@@ -29,9 +29,10 @@ from lanekeeper.lab.program import run
 
 INSTALL_TIMEOUT_S = 1800.0
 APT_OPTIONS = ("-q", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "APT::Sandbox::User=root")
-STAMP_VERSION = 2
+STAMP_VERSION = 3
 
 TOOLS = [
+    "dnsmasq-base",
     "e2fsprogs",
     "ethtool",
     "iproute2",

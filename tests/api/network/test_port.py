@@ -53,6 +53,10 @@ def test_a_port_may_have_no_address(admin: Client, network: str) -> None:
     ("more", "words"),
     [
         ({"binding:vnic_type": "sideways"}, "'sideways' is not one of normal, direct"),
+        (
+            {"extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "9\noption:router,1.1.1.1"}]},
+            "extra_dhcp_opts[0]: opt_value of mtu has a line break",
+        ),
         ({"binding:profile": "trusted=true"}, "port.binding:profile"),
         ({"binding:profile": {"k": "v" * 4096}}, "at most 4095"),
         ({"mac_address": "00:00:00:00:00:00"}, "mac_address '00:00:00:00:00:00'"),

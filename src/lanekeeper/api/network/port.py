@@ -36,6 +36,7 @@ from lanekeeper.control.network.port import (
 from lanekeeper.control.network.port_rules import PortChange
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.address import parse_cidr, parse_ip, parse_mac
+from lanekeeper.domain.network.extra_dhcp import check_options
 from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, PortWanted, VnicType
 from lanekeeper.domain.network.profile import LENGTH_MAX
 
@@ -216,7 +217,7 @@ def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
         qos_policy_id=body.qos_policy_id,
         allowed_address_pairs=_pairs(body.allowed_address_pairs),
         security_groups=None if groups is None else tags_of(groups),
-        extra_dhcp_opts=tuple(body.extra_dhcp_opts or ()),
+        extra_dhcp_opts=tuple(_dhcp_options(body.extra_dhcp_opts)),
         tags=tags_of(body.tags),
     )
 
@@ -249,7 +250,9 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
         values["allowed_address_pairs"] = list(_pairs(body.allowed_address_pairs))
     if body.security_groups is not UNSET:
         values["security_groups"] = list(tags_of(body.security_groups or ()))
-    return values | given(body, "extra_dhcp_opts", "qos_policy_id", "data_plane_status")
+    if body.extra_dhcp_opts is not UNSET:
+        values["extra_dhcp_opts"] = _dhcp_options(body.extra_dhcp_opts)
+    return values | given(body, "qos_policy_id", "data_plane_status")
 
 
 def _fixed_ips(entries: Sequence[FixedIpBody]) -> tuple[FixedIpWanted, ...]:
@@ -289,6 +292,11 @@ def _numa_policy(value: str | None) -> str | None:
             f"numa_affinity_policy {value!r} is not one of {', '.join(_NUMA_POLICIES)} or null"
         )
     return value
+
+
+def _dhcp_options(options: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    check_options(options or ())
+    return [dict(option) for option in options or ()]
 
 
 def _pairs(pairs: Sequence[PairBody]) -> tuple[dict[str, str], ...]:

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from lanekeeper.control.compute.guest import images_of, servers_wanted
+from lanekeeper.control.network.dhcp import dhcp_wanted, give_address, unanswered
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import Wanted
 from lanekeeper.domain.errors import NotFound
@@ -34,9 +35,19 @@ def desired_stamp(site: Site, host_id: str) -> str:
 def desired_of(site: Site, host_id: str) -> Desired:
     """The whole state that a host should be in, of one moment.
 
+    A network that is to have DHCP there for the first time gets an address for that before.
+
     Raises:
         NotFound: no such host.
     """
+    found = _desired_of(site, host_id)
+    lacking = unanswered(found.dhcp or ())
+    for network_id in lacking:
+        give_address(site, network_id)
+    return _desired_of(site, host_id) if lacking else found
+
+
+def _desired_of(site: Site, host_id: str) -> Desired:
     now = site.clock()
     with site.database.read() as connection:
         record = host_get(connection, host_id)
@@ -51,6 +62,7 @@ def desired_of(site: Site, host_id: str) -> Desired:
             cleaning=[_cleaning(row) for row in devices_to_clean(connection, host_id)],
             consoles=[server.id for server in servers if _is_read(server, now)],
             members=members_of(connection, [tap for one in told for tap in one.taps]),
+            dhcp=dhcp_wanted(connection, host_id, wanted),
         )
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.agent import host_network
+from lanekeeper.control.network.dhcp import lock_answering, touch_answering
 from lanekeeper.control.network.port_able import check_settings
 from lanekeeper.control.network.port_bandwidth import settle_bandwidth
 from lanekeeper.control.network.port_rules import (
@@ -39,7 +40,7 @@ from lanekeeper.store import tables
 from lanekeeper.store.compute.server import ServerRecord, server_change, server_get
 from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.host.host import host_told_by_name
-from lanekeeper.store.network.network import network_show
+from lanekeeper.store.network.network import SERVES_NETWORK, network_show
 from lanekeeper.store.network.port import (
     port_bind,
     port_create,
@@ -61,9 +62,9 @@ _REBIND = frozenset({"vnic_type", "binding_host", "binding_profile"})
 
 _TOLD_TO_HOSTS = frozenset(
     {"admin_state_up", "trusted", "port_security_enabled", "propagate_uplink_status"}
-    | {"qos_policy_id"}
+    | {"qos_policy_id", "extra_dhcp_opts"}
 )
-"""Columns that a host writes to the VF."""
+"""Columns that a host writes to the VF, or tells the guest by DHCP."""
 
 
 def list_ports(
@@ -117,6 +118,7 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
     def work(connection: sa.Connection) -> tuple[PortRecord, tuple[str, ...]]:
         seen = visible_port(connection, caller, port_id)
         demand_owner(caller, seen.project_id, "update_port")
+        answering = _lock_answering(connection, seen)
         lock_holders(connection, [seen])
         # Holds the row until the commit, so what is checked below cannot change under it.
         row_update(connection, tables.port, port_id, {}, now=now, revision=change.revision)
@@ -148,12 +150,13 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
             changed = visible_port(connection, caller, port_id)
         if rebinds and changed.host_name:
             changed = _bind(connection, site, changed)
-        told = held and not _TOLD_TO_HOSTS.isdisjoint(change.values)
-        return changed, touch_holders(connection, [changed] if told else ())
+        is_told = not _TOLD_TO_HOSTS.isdisjoint(change.values) or change.fixed_ips is not None
+        told = held and is_told
+        touch_answering(connection, answering)
+        return changed, (*answering, *touch_holders(connection, [changed] if told else ()))
 
     changed, hosts = site.database.write(work)
-    for host_id in hosts:
-        site.bells.ring(host_id)
+    site.bells.ring_all(hosts)
     return changed
 
 
@@ -165,9 +168,10 @@ def delete_port(site: Site, caller: Caller, port_id: str, revision: int | None =
         Conflict: code PortInUse; a server holds it.
     """
 
-    def work(connection: sa.Connection) -> None:
+    def work(connection: sa.Connection) -> tuple[str, ...]:
         present = visible_port(connection, caller, port_id)
         demand_owner(caller, present.project_id, "delete_port")
+        answering = _lock_answering(connection, present)
         held = server_get(connection, present.device_id) is not None
         deleted = not held and port_delete(
             connection, port_id, held_by=present.device_id, revision=revision
@@ -178,8 +182,10 @@ def delete_port(site: Site, caller: Caller, port_id: str, revision: int | None =
                 hint="delete the server, or take the port from it",
                 code="PortInUse",
             )
+        touch_answering(connection, answering)
+        return answering
 
-    site.database.write(work)
+    site.bells.ring_all(site.database.write(work))
 
 
 def lock_holders(connection: sa.Connection, ports: Iterable[PortRecord]) -> None:
@@ -273,6 +279,13 @@ def binding_of(connection: sa.Connection, site: Site, port: PortRecord) -> Bindi
         return Refusal((Reason("host", f"there is no host {port.host_name}"),))
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
     return bind(facts, port.segments, host_network(site, host))
+
+
+def _lock_answering(connection: sa.Connection, port: PortRecord) -> tuple[str, ...]:
+    """Lock the hosts that answer DHCP from the addresses of *port*, if it is there for that."""
+    if port.device_owner != SERVES_NETWORK:
+        return ()
+    return lock_answering(connection, [port.network_id])
 
 
 def _change_addresses(connection: sa.Connection, present: PortRecord, change: PortChange) -> None:

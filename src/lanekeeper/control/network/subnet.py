@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lanekeeper.control.caller import Caller
+from lanekeeper.control.network.dhcp import lock_answering, touch_answering
 from lanekeeper.control.network.network import visible_network
 from lanekeeper.control.network.quota import within_network_quota
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, scope
@@ -89,10 +90,15 @@ def create_subnets(
     """
     now = site.clock()
 
-    def work(connection: sa.Connection) -> tuple[SubnetRecord, ...]:
-        return tuple(_create(connection, site, caller, one, now) for one in wanted)
+    def work(connection: sa.Connection) -> tuple[tuple[SubnetRecord, ...], tuple[str, ...]]:
+        hosts = lock_answering(connection, {one.network_id for one in wanted})
+        made = tuple(_create(connection, site, caller, one, now) for one in wanted)
+        touch_answering(connection, hosts)
+        return made, hosts
 
-    return site.database.write(work)
+    made, hosts = site.database.write(work)
+    site.bells.ring_all(hosts)
+    return made
 
 
 def update_subnet(site: Site, caller: Caller, subnet_id: str, change: SubnetChange) -> SubnetRecord:
@@ -105,14 +111,18 @@ def update_subnet(site: Site, caller: Caller, subnet_id: str, change: SubnetChan
     """
     now = site.clock()
 
-    def work(connection: sa.Connection) -> SubnetRecord:
+    def work(connection: sa.Connection) -> tuple[SubnetRecord, tuple[str, ...]]:
         present = _visible(connection, caller, subnet_id)
         demand_owner(caller, present.project_id, "update_subnet")
+        hosts = lock_answering(connection, [present.network_id])
         values = {**change.values, **_planned(present, change)}
         row_update(connection, tables.subnet, subnet_id, values, now=now, revision=change.revision)
-        return _visible(connection, caller, subnet_id)
+        touch_answering(connection, hosts)
+        return _visible(connection, caller, subnet_id), hosts
 
-    return site.database.write(work)
+    changed, hosts = site.database.write(work)
+    site.bells.ring_all(hosts)
+    return changed
 
 
 def delete_subnet(site: Site, caller: Caller, subnet_id: str, revision: int | None = None) -> None:
@@ -123,12 +133,15 @@ def delete_subnet(site: Site, caller: Caller, subnet_id: str, revision: int | No
         Conflict: code SubnetInUse.
     """
 
-    def work(connection: sa.Connection) -> None:
+    def work(connection: sa.Connection) -> tuple[str, ...]:
         present = _visible(connection, caller, subnet_id)
         demand_owner(caller, present.project_id, "delete_subnet")
+        hosts = lock_answering(connection, [present.network_id])
         subnet_delete(connection, subnet_id, automatic=present.is_automatic, revision=revision)
+        touch_answering(connection, hosts)
+        return hosts
 
-    site.database.write(work)
+    site.bells.ring_all(site.database.write(work))
 
 
 def count_addresses(

@@ -3,7 +3,7 @@
 Source: nova ``virt/netutils.py``, get_network_metadata, and its JSON schema in Nova's
 documentation, "Metadata service". Two things are ours: every subnet of a port is told, not only
 the first of each family, and addresses stand there in full even where the subnet says
-``enable_dhcp``, since a guest on a VF cannot count on anybody to answer DHCP.
+``enable_dhcp``, since not every guest on a VF has somebody to answer DHCP.
 """
 
 from __future__ import annotations

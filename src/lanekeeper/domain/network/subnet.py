@@ -67,6 +67,16 @@ class SubnetRecord:
         """Whether guests make their own addresses, so that every port has one."""
         return self.ipv6_address_mode in (SLAAC, STATELESS)
 
+    @property
+    def has_dhcp(self) -> bool:
+        """Whether its guests are answered: all but where they are told by a router alone.
+
+        Source: neutron ``agent/linux/dhcp.py``, _iter_hosts and _build_cmdline_callback.
+        """
+        if self.ip_version == V4 or self.ipv6_address_mode is not None:
+            return self.enable_dhcp and self.ipv6_address_mode != SLAAC
+        return self.enable_dhcp and self.ipv6_ra_mode is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetWanted:

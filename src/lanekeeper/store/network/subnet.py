@@ -20,10 +20,10 @@ from lanekeeper.domain.network.subnet import (
     SubnetWanted,
     no_address_left,
 )
-from lanekeeper.store.network.network import visible_to
+from lanekeeper.store.network.network import SERVES_NETWORK, visible_to
 from lanekeeper.store.network.rbac import is_shared_with
 from lanekeeper.store.row import check_revision, row_insert_new
-from lanekeeper.store.tables import address, network, subnet
+from lanekeeper.store.tables import address, network, port, subnet
 
 FILTERS = frozenset({"id", "name", "project_id", "network_id", "cidr"})
 
@@ -112,6 +112,8 @@ def subnet_delete(
 ) -> None:
     """Delete a subnet; with *automatic*, the addresses that guests made of it go along.
 
+    So does the one from which it was answered, and the port that has no other.
+
     Raises:
         Stale: *revision* is not the present one.
         Conflict: code SubnetInUse; ports have addresses of it.
@@ -119,6 +121,7 @@ def subnet_delete(
     check_revision(connection, subnet, subnet_id, revision)
     if automatic:
         connection.execute(address.delete().where(address.c.subnet_id == subnet_id))
+    _drop_answering(connection, subnet_id)
     holders = sa.select(address.c.port_id).where(address.c.subnet_id == subnet_id).limit(3)
     left = list(connection.scalars(holders))
     if left:
@@ -209,6 +212,23 @@ def _put(connection: sa.Connection, subnet_id: str, ip: str, port_id: str, posit
 def _taken(connection: sa.Connection, subnet_id: str) -> frozenset[int]:
     rows = connection.scalars(sa.select(address.c.ip).where(address.c.subnet_id == subnet_id))
     return frozenset(int(ipaddress.ip_address(ip)) for ip in rows)
+
+
+def _drop_answering(connection: sa.Connection, subnet_id: str) -> None:
+    answering = list(
+        connection.scalars(
+            sa.select(port.c.id)
+            .join(address, address.c.port_id == port.c.id)
+            .where(address.c.subnet_id == subnet_id, port.c.device_owner == SERVES_NETWORK)
+        )
+    )
+    if not answering:
+        return
+    connection.execute(
+        address.delete().where(address.c.subnet_id == subnet_id, address.c.port_id.in_(answering))
+    )
+    others = sa.select(address.c.port_id).where(address.c.port_id.in_(answering))
+    connection.execute(port.delete().where(port.c.id.in_(answering), port.c.id.not_in(others)))
 
 
 def _in_use(subnet_id: str, ports: Sequence[str]) -> Conflict:
