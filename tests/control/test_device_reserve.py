@@ -276,3 +276,71 @@ def test_nothing_but_reserved_of_such_an_inventory_can_be_written(world: Fleet) 
     with pytest.raises(Invalid, match="No inventory of class VCPU"):
         change_inventory(world.site, id_, generation, "VCPU", record)
     assert counts(world) == (2, 0, 0)
+
+
+def whole(world: Fleet) -> list[DeviceFact]:
+    """The same card, partitioned anew: its PF is listed, and it has no VFs."""
+    pf, *_ = once()
+    return [msgspec.structs.replace(pf, listed=True)]
+
+
+def boot_whole(world: Fleet, name: str) -> tuple[str, str, str]:
+    create_flavor(
+        world.site,
+        Flavor(
+            id=f"whole{name}", name=f"whole{name}", vcpus=1, ram_mib=64, disk_gib=1,
+            extra_specs={"pci_passthrough:alias": "whole:1"},
+        ),
+    )  # fmt: skip
+    asked = NewServer(name=name, flavor_id=f"whole{name}", image_id=world.image(name))
+    (server,) = create_servers(world.site, ADMIN, asked)
+    world.obey()
+    record = show_server(world.site, ADMIN, server.id).record
+    fault = record.fault["message"] if record.fault else ""
+    return server.id, status_of(record.vm_state, record.task_state), fault
+
+
+def end(world: Fleet, server_id: str) -> None:
+    delete_server(world.site, ADMIN, server_id)
+    world.obey()
+
+
+def test_a_spent_vf_keeps_its_pf_back_until_it_is_released(world: Fleet) -> None:
+    server_id, _, _ = boot(world, "web")
+    spent = next(one.id for one in vfs(world) if one.holder)
+    end(world, server_id)
+    assert boot(world, "beside")[1] == "ACTIVE"
+    (beside,) = (one for one in vfs(world) if one.holder)
+    end(world, str(beside.holder))
+    release_device(world.site, beside.id)
+    tell(world, whole(world))
+    (id_,) = (
+        one.id for one in list_devices(world.site, "h1") if one.listed and one.pf_address is None
+    )
+    _, status, fault = boot_whole(world, "whole")
+    assert status == "ERROR"
+    assert "since its card's other side is spent (0000:41:10." in fault
+    assert spent in [one.id for one in list_devices(world.site, waiting=True)]
+    assert show_device(world.site, id_).state == "available"
+    release_device(world.site, spent)
+    assert boot_whole(world, "again")[1] == "ACTIVE"
+
+
+def test_a_spent_pf_keeps_its_vfs_back_until_it_is_released(world: Fleet) -> None:
+    (pf,) = whole(world)
+    tell(world, [msgspec.structs.replace(pf, tags={"one_time_use": "true"})])
+    server_id, status, _ = boot_whole(world, "whole")
+    assert status == "ACTIVE"
+    end(world, server_id)
+    tell(world, once())
+    _, status, fault = boot(world, "vf")
+    assert status == "ERROR"
+    assert "2 are kept back, since its card's other side is spent (0000:41:00.0)" in fault
+    assert counts(world) == (2, 2, 0)
+    (spent,) = (one.id for one in list_devices(world.site, waiting=True))
+    retire_device(world.site, spent)
+    assert boot(world, "retired")[1] == "ERROR"
+    release_device(world.site, spent)
+    release_device(world.site, spent)
+    assert counts(world) == (2, 0, 0)
+    assert boot(world, "again")[1] == "ACTIVE"

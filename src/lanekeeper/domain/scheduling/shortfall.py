@@ -47,6 +47,19 @@ _REMEDIES: Mapping[Standing, str] = {
         "delete the servers that hold the card's other side, its PF or its VFs (lanekeeper device "
         "list names them)"
     ),
+    Standing.BESIDE_CLEANING: "wait until {behind} is cleaned",
+    Standing.BESIDE_QUARANTINED: (
+        "see why {behind} is quarantined (lanekeeper device list --needs-attention) and have it "
+        "cleaned (lanekeeper device clean ID)"
+    ),
+    Standing.BESIDE_UNLISTED: (
+        "have an entry of [pci] device_spec of this host list {behind} again, so that it is "
+        "cleaned: it left before it was"
+    ),
+    Standing.BESIDE_SPENT: (
+        "ask for the return of {behind}, whose guest has had the card (lanekeeper device release "
+        "ID; lanekeeper device list --needs-attention shows the ids)"
+    ),
     Standing.HELD: "delete a server that holds such a device, or add devices",
 }
 """What frees a device, the easiest first."""
@@ -109,18 +122,26 @@ def short_alone(
             f"{need.name} needs {count}, and no device listed here fits{kept_out}",
             remedy,
         )
-    ills = (one.unfit for one in fitting if one.standing is Standing.UNFIT)
-    unfit = tuple(dict.fromkeys(ills))
     return Shortfall(
         (need.name,),
-        f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings)}",
-        _remedy(standings, count, unfit) if count <= len(fitting) else _TOO_MANY,
-        unfit,
+        f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings, fitting)}",
+        _remedy(standings, count, fitting) if count <= len(fitting) else _TOO_MANY,
+        _unfit(fitting),
     )
 
 
-def _tally(standings: Mapping[Standing, int]) -> str:
-    parts = [f"{standings[one]} are {one}" for one in Standing if standings.get(one)]
+def _unfit(fitting: Sequence[HostDevice]) -> tuple[str, ...]:
+    """What is wrong with those that policy keeps back, each text once."""
+    return tuple(dict.fromkeys(one.unfit for one in fitting if one.standing is Standing.UNFIT))
+
+
+def _tally(standings: Mapping[Standing, int], fitting: Sequence[HostDevice]) -> str:
+    parts = [
+        f"{standings[one]} are {one}" + (f" ({_listed(behind)})" if behind else "")
+        for one in Standing
+        if standings.get(one)
+        for behind in [_behind(one, fitting)]
+    ]
     return ", ".join(parts) if standings.get(Standing.FREE) else ", ".join(["0 are free", *parts])
 
 
@@ -139,7 +160,13 @@ def _too_far(
     )
 
 
-def _remedy(standings: Mapping[Standing, int], count: int, unfit: Sequence[str]) -> str:
+def _behind(standing: Standing, fitting: Sequence[HostDevice]) -> list[str]:
+    """Addresses on the other side of those that stand so."""
+    mine = (one.behind for one in fitting if one.standing is standing)
+    return list(dict.fromkeys(address for some in mine for address in some))
+
+
+def _remedy(standings: Mapping[Standing, int], count: int, fitting: Sequence[HostDevice]) -> str:
     """What frees as many as are missing, by the easiest means that together do."""
     lack, means = count - standings.get(Standing.FREE, 0), []
     for standing, text in _REMEDIES.items():
@@ -147,7 +174,8 @@ def _remedy(standings: Mapping[Standing, int], count: int, unfit: Sequence[str])
         if standing is Standing.SPENT:
             mine += standings.get(Standing.RESERVED, 0)
         if mine and lack > 0:
-            means.append(text.format(unfit=_listed(unfit)) if "{unfit}" in text else text)
+            behind = _listed(_behind(standing, fitting))
+            means.append(text.format(unfit=_listed(_unfit(fitting)), behind=behind))
             lack -= mine
     return "; and ".join(means)
 
@@ -177,7 +205,7 @@ def _list_whole(devices: Sequence[HostDevice]) -> str:
     parted: dict[str, int] = {}
     for device in devices:
         if device.pf_id is not None:
-            parted[device.pf_id] = device.parts_held
+            parted[device.pf_id] = parted.get(device.pf_id, 0) + (device.standing is Standing.HELD)
     if not parted:
         return _LIST_SOME
     held = sum(parted.values())
