@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -39,10 +38,10 @@ def bars_of(
     """Device id to what keeps it back, by address; *devices* has the PF of each that is a VF."""
     pfs = {pf_id for pf_id in devices.values() if pf_id is not None}
     wholes = {one for one, pf_id in devices.items() if pf_id is None}
-    found = {row.id: [_bar(row)] for row in _rows(connection, device.c.id, pfs)}
+    found = {row["id"]: [_bar(row)] for row in _rows(connection, device.c.id, pfs)}
     parts: dict[str, list[Bar]] = defaultdict(list)
     for row in _rows(connection, device.c.pf_id, wholes):
-        parts[row.pf_id].append(_bar(row))
+        parts[row["pf_id"]].append(_bar(row))
     return {
         one: parts.get(one, []) if pf_id is None else found.get(pf_id, [])
         for one, pf_id in devices.items()
@@ -51,7 +50,7 @@ def bars_of(
 
 def _rows(
     connection: sa.Connection, column: sa.ColumnElement[str], ids: Collection[str]
-) -> list[sa.Row[Any]]:
+) -> list[sa.RowMapping]:
     keeps = sa.or_(
         device.c.state == DeviceState.HELD,
         sa.and_(IS_THERE, device.c.state.in_(DIRTY)),
@@ -62,9 +61,11 @@ def _rows(
     )
     query = query.where(keeps).order_by(device.c.address)
     return [
-        row for some in batches(ids) for row in connection.execute(query.where(column.in_(some)))
+        row
+        for some in batches(ids)
+        for row in connection.execute(query.where(column.in_(some))).mappings()
     ]
 
 
-def _bar(row: sa.Row[Any]) -> Bar:
-    return Bar(row.id, row.address, DeviceState(row.state), row.present)
+def _bar(row: sa.RowMapping) -> Bar:
+    return Bar(row["id"], row["address"], DeviceState(row["state"]), row["present"])
