@@ -72,11 +72,8 @@ _NO_BANDWIDTH = (
     "say what the PF carries in [sriov_nic] resource_provider_bandwidths of this host "
     "(INTERFACE:EGRESS:INGRESS, in kbit/s)"
 )
-_NEARER: Mapping[NumaPolicy, str] = {
-    NumaPolicy.REQUIRED: "use the policy socket or preferred, or devices on the guest's nodes",
-    NumaPolicy.SOCKET: "use the policy preferred, or devices on the sockets of the guest's nodes",
-    NumaPolicy.LEGACY: "use the policy preferred, or devices on the guest's nodes",
-}
+_POLICIES = (NumaPolicy.SOCKET, NumaPolicy.LEGACY, NumaPolicy.PREFERRED)
+"""What may be less strict than another, the strictest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +83,14 @@ class Shortfall:
     Attributes:
         names: the needs that come off badly.
         unfit: what is wrong with devices that would fit, each text once.
+        is_too_far: enough can be had, and not near enough to where the guest would be.
     """
 
     names: tuple[str, ...]
     reason: str
     remedy: str
     unfit: tuple[str, ...] = ()
+    is_too_far: bool = False
 
 
 def alternative_of(need: DeviceNeed, device: HostDevice) -> int | None:
@@ -109,9 +108,11 @@ def short_alone(
     count, policy = need.request.count, need.request.numa_policy
     fitting = [device for device in devices if alternative_of(need, device) is not None]
     near = [device for device in fitting if guest.allows(policy, device.numa_node)]
-    if fitting and len(near) < count <= len(fitting):
-        return _too_far(need, fitting, near, guest)
-    fitting = near
+    free = [device for device in fitting if device.standing is Standing.FREE]
+    if len(near) >= count:
+        fitting = near
+    elif len(free) >= count:
+        return _too_far(need, free, near, guest)
     standings = Counter(device.standing for device in fitting)
     if standings[Standing.FREE] >= count:
         return None
@@ -146,18 +147,38 @@ def _tally(standings: Mapping[Standing, int], fitting: Sequence[HostDevice]) -> 
 
 
 def _too_far(
-    need: DeviceNeed, fitting: Sequence[HostDevice], near: Sequence[HostDevice], guest: Locality
+    need: DeviceNeed, free: Sequence[HostDevice], near: Sequence[HostDevice], guest: Locality
 ) -> Shortfall:
-    nodes = sorted({str(device.numa_node) for device in fitting if device not in near})
+    """Enough could be had, were they nearer; the remedy names policies that these would pass."""
+    far = [device for device in free if device not in near]
+    near = [device for device in free if device in near]
+    nodes = sorted({_node(device) for device in far})
     guests = ", ".join(map(str, sorted(guest.nodes or ())))
     policy = need.request.numa_policy
     return Shortfall(
         (need.name,),
-        f"{need.name} needs {need.request.count} by NUMA policy {policy}; of {len(fitting)} that "
-        f"fit {len(near)} are near enough: the guest is on node {guests}, the others on node "
-        f"{', '.join(nodes)}",
-        _NEARER[policy],
+        f"{need.name} needs {need.request.count} by NUMA policy {policy}; of {len(free)} that "
+        f"fit and are free {len(near)} are near enough: the guest is on node {guests}, the others "
+        f"on {', '.join(nodes)}",
+        f"use the policy {' or '.join(_policies(need, free, guest))}, or devices on the guest's "
+        "nodes",
+        is_too_far=True,
     )
+
+
+def _node(device: HostDevice) -> str:
+    if device.numa_node is None or device.numa_node < 0:
+        return "no node that the host names"
+    return f"node {device.numa_node}"
+
+
+def _policies(need: DeviceNeed, free: Sequence[HostDevice], guest: Locality) -> list[NumaPolicy]:
+    """Policies by which enough of what is free would be near enough; preferred lets all pass."""
+    return [
+        policy
+        for policy in _POLICIES
+        if sum(guest.allows(policy, one.numa_node) for one in free) >= need.request.count
+    ]
 
 
 def _behind(standing: Standing, fitting: Sequence[HostDevice]) -> list[str]:

@@ -41,12 +41,14 @@ _BARS_ITS_PF = sa.exists(
 )
 NEEDS_ATTENTION = sa.or_(
     sa.and_(IS_THERE, device.c.state == DeviceState.QUARANTINED),
+    sa.and_(IS_THERE, ~device.c.present, device.c.state == DeviceState.CLEANING),
     sa.and_(IS_CLEAN, device.c.reserved == Reserve.SPENT),
     sa.and_(device.c.state == DeviceState.AVAILABLE, IS_SPENT, ~device.c.present, _BARS_ITS_PF),
     sa.and_(device.c.present, device.c.listed, ~IS_FIT),
     sa.and_(~device.c.present, device.c.state == DeviceState.HELD),
 )
-"""Nothing happens to it until somebody does something: it is quarantined, spent and clean again
+"""Nothing happens to it until somebody does something: it is quarantined, not clean and not
+listed any more, so that nobody cleans it, spent and clean again
 (which keeps its PF back where it is away, too), kept back as not well, or away
 although a guest holds it."""
 _MATE, _MATES_CARD = device.alias("mate"), card.alias("mates_card")
