@@ -400,7 +400,7 @@ CAUSES = (
         id="numa-required",
         what="NUMA policy required, and the devices are on another node than the guest",
         says="by NUMA policy required; of 1 that fit and are free 0 are near enough",
-        helps="use the policy socket or preferred",
+        helps="use the policy preferred",
         make=far_away("required", node=1),
         mend=of_flavor(**pinned("preferred")),
     ),
