@@ -399,15 +399,15 @@ CAUSES = (
     Cause(
         id="numa-required",
         what="NUMA policy required, and the devices are on another node than the guest",
-        says="by NUMA policy required; of 1 that fit 0 are near enough: the guest is on node 0",
-        helps="use the policy socket or preferred",
+        says="by NUMA policy required; of 1 that fit and are free 0 are near enough",
+        helps="use the policy preferred",
         make=far_away("required", node=1),
         mend=of_flavor(**pinned("preferred")),
     ),
     Cause(
         id="numa-socket",
         what="NUMA policy socket, and the devices are on another socket than the guest",
-        says="by NUMA policy socket; of 1 that fit 0 are near enough",
+        says="by NUMA policy socket; of 1 that fit and are free 0 are near enough",
         helps="use the policy preferred",
         make=far_away("socket", node=1),
         mend=of_flavor(**pinned("preferred")),
@@ -415,7 +415,7 @@ CAUSES = (
     Cause(
         id="numa-legacy",
         what="NUMA policy legacy, and the devices are on another node than the guest",
-        says="by NUMA policy legacy; of 1 that fit 0 are near enough",
+        says="by NUMA policy legacy; of 1 that fit and are free 0 are near enough",
         helps="use the policy preferred",
         make=far_away("legacy", node=1),
         mend=of_flavor(**pinned("preferred")),

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from fleet import ADMIN, Fleet, fleet, pf_and_vfs
+from lanekeeper.cli.device import list_text
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
@@ -30,7 +31,7 @@ from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.compute.server import status_of
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.placement.inventory import Inventory
-from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState
+from lanekeeper.protocol import CleaningState, DeviceFact, HostFacts, HostState, PfFact
 from lanekeeper.store.device.device import devices_to_clean
 
 pytestmark = pytest.mark.service
@@ -276,3 +277,110 @@ def test_nothing_but_reserved_of_such_an_inventory_can_be_written(world: Fleet) 
     with pytest.raises(Invalid, match="No inventory of class VCPU"):
         change_inventory(world.site, id_, generation, "VCPU", record)
     assert counts(world) == (2, 0, 0)
+
+
+def whole(world: Fleet) -> list[DeviceFact]:
+    """The same card, partitioned anew: its PF is listed, and it has no VFs."""
+    pf, *_ = once()
+    return [msgspec.structs.replace(pf, listed=True)]
+
+
+def boot_whole(world: Fleet, name: str) -> tuple[str, str, str]:
+    create_flavor(
+        world.site,
+        Flavor(
+            id=f"whole{name}", name=f"whole{name}", vcpus=1, ram_mib=64, disk_gib=1,
+            extra_specs={"pci_passthrough:alias": "whole:1"},
+        ),
+    )  # fmt: skip
+    asked = NewServer(name=name, flavor_id=f"whole{name}", image_id=world.image(name))
+    (server,) = create_servers(world.site, ADMIN, asked)
+    world.obey()
+    record = show_server(world.site, ADMIN, server.id).record
+    fault = record.fault["message"] if record.fault else ""
+    return server.id, status_of(record.vm_state, record.task_state), fault
+
+
+def end(world: Fleet, server_id: str) -> None:
+    delete_server(world.site, ADMIN, server_id)
+    world.obey()
+
+
+def test_a_spent_vf_keeps_its_pf_back_until_it_is_released(world: Fleet) -> None:
+    server_id, _, _ = boot(world, "web")
+    spent = next(one.id for one in vfs(world) if one.holder)
+    end(world, server_id)
+    assert boot(world, "beside")[1] == "ACTIVE"
+    (beside,) = (one for one in vfs(world) if one.holder)
+    end(world, str(beside.holder))
+    release_device(world.site, beside.id)
+    tell(world, whole(world))
+    (id_,) = (
+        one.id for one in list_devices(world.site, "h1") if one.listed and one.pf_address is None
+    )
+    _, status, fault = boot_whole(world, "whole")
+    assert status == "ERROR"
+    assert "since its card's other side is spent (0000:41:10." in fault
+    assert spent in [one.id for one in list_devices(world.site, waiting=True)]
+    assert show_device(world.site, id_).state == "available"
+    release_device(world.site, spent)
+    assert boot_whole(world, "again")[1] == "ACTIVE"
+
+
+def test_a_spent_pf_keeps_its_vfs_back_until_it_is_released(world: Fleet) -> None:
+    (pf,) = whole(world)
+    tell(world, [msgspec.structs.replace(pf, tags={"one_time_use": "true"})])
+    server_id, status, _ = boot_whole(world, "whole")
+    assert status == "ACTIVE"
+    end(world, server_id)
+    tell(world, once())
+    _, status, fault = boot(world, "vf")
+    assert status == "ERROR"
+    assert "2 are kept back, since its card's other side is spent (0000:41:00.0)" in fault
+    assert counts(world) == (2, 2, 0)
+    (spent,) = (one.id for one in list_devices(world.site, waiting=True))
+    retire_device(world.site, spent)
+    assert boot(world, "retired")[1] == "ERROR"
+    release_device(world.site, spent)
+    release_device(world.site, spent)
+    assert counts(world) == (2, 0, 0)
+    assert boot(world, "again")[1] == "ACTIVE"
+
+
+def test_a_list_can_be_of_what_is_kept_back(world: Fleet) -> None:
+    server_id, _, _ = boot(world, "web")
+    first, second = vfs(world)
+    spent, other = (first, second) if first.holder else (second, first)
+    retire_device(world.site, other.id)
+
+    def listed(state: str) -> list[str]:
+        return [one.id for one in list_devices(world.site, state=state)]
+
+    assert (listed("spent"), listed("retired"), listed("reserved")) == ([spent.id], [other.id], [])
+    retire_device(world.site, spent.id)
+    assert listed("spent") == [spent.id]
+    assert sorted(listed("retired")) == sorted([spent.id, other.id])
+    end(world, server_id)
+
+
+def test_what_was_not_cleaned_before_it_was_unlisted_waits_for_somebody(world: Fleet) -> None:
+    server_id, _, _ = boot(world, "web")
+    (held,) = (one for one in vfs(world) if one.holder)
+    pf, *_ = once()
+    emptied = HostFacts(
+        host_name="h1", vcpus=64, memory_mib=262144, disk_gib=2000,
+        pfs=[PfFact(address=pf.address, vendor_id="8086", product_id="10c9", vfs_max=7, vfs=2)],
+        unlisted={held.address: "8086:10ca"},
+    )  # fmt: skip
+    report_facts(world.site, world.hosts["h1"], emptied)
+    delete_server(world.site, ADMIN, server_id)
+    world.report(server_id, "absent")
+    listed = [msgspec.structs.replace(pf, listed=True)]
+    report_facts(world.site, world.hosts["h1"], msgspec.structs.replace(emptied, devices=listed))
+    (waits,) = list_devices(world.site, waiting=True)
+    assert (waits.id, waits.state, waits.listed) == (held.id, "unlisted", False)
+    assert held.address in list_text([msgspec.to_builtins(waits)])
+    _, status, fault = boot_whole(world, "whole")
+    assert status == "ERROR"
+    assert f"since its card's other side is not clean ({held.address})" in fault
+    assert f"list {held.address} again" in fault

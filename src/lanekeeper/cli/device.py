@@ -35,7 +35,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.add_argument(
         "--state",
         metavar="STATE",
-        help="in this state alone: available, held, cleaning, quarantined, unlisted or missing",
+        help="in this state alone: available, held, cleaning, quarantined, unlisted or missing; or "
+        "kept back so, whatever its state: spent, reserved or retired",
     )
     listing.add_argument(
         "--needs-attention",
@@ -175,7 +176,8 @@ def _path_of(device: str) -> str:
 
 
 def list_text(devices: list[dict[str, Any]]) -> str:
-    """The devices that guests may have; PFs that are told for their VFs alone are left out.
+    """The devices that guests may have; PFs that are told for their VFs alone, and are well, are
+    left out.
 
     What is only given away together has one ``unit``; where there is none the column is left out.
     """
@@ -193,11 +195,17 @@ def list_text(devices: list[dict[str, Any]]) -> str:
             one["id"],
         )
         for one in devices
-        if one["listed"]
+        if _is_shown(one)
     ]
     unit = ("unit",) if has_units else ()
     head = ("host", "address", *unit, "device", "serves", "state", "health", "holder", "id")
     return table(head, rows)
+
+
+def _is_shown(one: dict[str, Any]) -> bool:
+    """What is listed is shown, and what is neither but not as it should be."""
+    is_kept = one["state"] in ("held", "cleaning", "quarantined", "unlisted") or one["reserved"]
+    return bool(one["listed"] or is_kept or one["holder"])
 
 
 def _standing(one: dict[str, Any]) -> str:

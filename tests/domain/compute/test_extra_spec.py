@@ -8,6 +8,7 @@ from lanekeeper.domain.compute.extra_spec import (
     numa_policy,
 )
 from lanekeeper.domain.compute.flavor import Flavor
+from lanekeeper.domain.compute.spec_scope import check_scopes
 from lanekeeper.domain.errors import Error, Forbidden, Invalid, NotOffered
 
 PLAIN = {"id": "1", "name": "m1", "vcpus": 1, "ram_mib": 512, "disk_gib": 1}
@@ -142,3 +143,36 @@ def test_the_numa_policy_of_flavor_and_image(
             numa_policy(specs, properties)
     else:
         assert numa_policy(specs, properties) == outcome
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("pci_passthroug:alias", "pci_passthrough:alias"),
+        ("PCI_PASSTHROUGH:alias", "pci_passthrough:alias"),
+        ("pci-passthrough:alias", "pci_passthrough:alias"),
+        ("pci_pasthrugh:alias", "pci_passthrough:alias"),
+        ("HW:cpu_policy", "hw:cpu_policy"),
+        ("Quota:vif_outbound_average", "quota:vif_outbound_average"),
+    ],
+)
+def test_a_slip_of_a_scope_is_refused_with_the_one_that_is_meant(key: str, meant: str) -> None:
+    with pytest.raises(Invalid, match=key) as refused:
+        check_scopes({key: "a1:1"})
+    assert refused.value.hint == f"did you mean {meant}?"
+    with pytest.raises(NotOffered, match=key) as refused_later:
+        check_offered(flavor(extra_specs={key: "a1:1"}))
+    assert refused_later.value.hint == f"did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    "key", ["myorg:alias", "pci:alias", "hx:a", "sw:a", "alias", "passthrough:a"]
+)
+def test_other_scopes_are_notes(key: str) -> None:
+    check_scopes({key: "a1:1"})
+
+
+@pytest.mark.parametrize("key", ["pci_passthrough:alias", "Pci_Passthrough:alias"])
+def test_an_image_that_asks_for_devices_is_refused(key: str) -> None:
+    with pytest.raises(NotOffered, match="devices are asked for by flavors"):
+        check_properties({key: "a1:1"})

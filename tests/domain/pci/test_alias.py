@@ -152,3 +152,9 @@ def test_a_near_miss_of_project_ids_is_named() -> None:
     with pytest.raises(Invalid, match="alias has no key 'project_id'") as caught:
         Alias.parse({**QAT, "project_id": "p1"})
     assert caught.value.hint == "did you mean 'project_ids'?"
+
+
+def test_device_id_is_called_product_id() -> None:
+    with pytest.raises(Invalid, match="no key 'device_id'") as refused:
+        Alias.parse({"name": "a1", "vendor_id": "8086", "device_id": "10ca"})
+    assert "the device's is 'product_id'" in str(refused.value.hint)

@@ -56,9 +56,10 @@ def test_who_is_too_far_away_is_told_where_the_devices_are() -> None:
     found = fit_devices([by(NumaPolicy.REQUIRED, need("alias a1"))], [on(2, "x")], GUEST)
     assert found == Shortfall(
         ("alias a1",),
-        "alias a1 needs 1 by NUMA policy required; of 1 that fit 0 are near enough: the guest is "
-        "on node 0, the others on node 2",
-        "use the policy socket or preferred, or devices on the guest's nodes",
+        "alias a1 needs 1 by NUMA policy required; of 1 that fit and are free 0 are near enough: "
+        "the guest is on node 0, the others on node 2",
+        "use the policy preferred, or devices on the guest's nodes",
+        is_too_far=True,
     )
 
 

@@ -57,7 +57,7 @@ def test_full_nodes_leave_the_nearest_that_is_left() -> None:
     required = server(by(NumaPolicy.REQUIRED, need("n")), topology=ONE)
     found = place(required, view)
     assert isinstance(found, Shortfall)
-    assert "of 1 that fit 0 are near enough" in found.reason
+    assert "of 1 that fit and are free 0 are near enough" in found.reason
 
 
 def test_two_needs_on_two_nodes_bring_a_guest_of_two_cells_there() -> None:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from domain.scheduling.hosts import need, vf
+from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.scheduling.fit import fit_devices
-from lanekeeper.domain.scheduling.host import Standing
+from lanekeeper.domain.scheduling.host import DeviceNeed, Standing
 from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.topology.affinity import Locality
 
 CLEANING, HELD = Standing.CLEANING, Standing.HELD
 
@@ -57,3 +59,38 @@ def test_who_wants_a_whole_card_where_its_vfs_are_listed_is_told_so() -> None:
     found = fit_devices([wanted], [held])
     assert isinstance(found, Shortfall)
     assert found.remedy.startswith("delete the servers that hold 1 of these VFs, list a whole PF")
+
+
+def strict() -> DeviceNeed:
+    wanted = need("a1")
+    return replace(wanted, request=replace(wanted.request, numa_policy=NumaPolicy.REQUIRED))
+
+
+TWO_SOCKETS = Locality(frozenset({0}), {0: 0, 1: 1})
+ONE_SOCKET = Locality(frozenset({0}), {0: 0, 1: 0})
+
+
+@pytest.mark.parametrize(
+    ("guest", "node", "policies", "where"),
+    [
+        (TWO_SOCKETS, 1, "preferred", "node 1"),
+        (ONE_SOCKET, 1, "socket or preferred", "node 1"),
+        (TWO_SOCKETS, None, "legacy or preferred", "no node that the host names"),
+    ],
+)
+def test_only_policies_that_would_help_are_named(
+    guest: Locality, node: int | None, policies: str, where: str
+) -> None:
+    wanted = strict()
+    found = fit_devices([wanted], [replace(vf("d"), numa_node=node)], guest)
+    assert isinstance(found, Shortfall)
+    assert found.remedy == f"use the policy {policies}, or devices on the guest's nodes"
+    assert found.reason.endswith(f"the guest is on node 0, the others on {where}")
+
+
+def test_what_cannot_be_had_is_not_short_for_its_node() -> None:
+    spent = replace(vf("d", standing=Standing.SPENT), numa_node=1)
+    wanted = strict()
+    found = fit_devices([wanted], [spent], TWO_SOCKETS)
+    assert isinstance(found, Shortfall)
+    assert found.reason == "a1 needs 1; of 1 that fit 0 are free, 1 are spent (one-time-use)"

@@ -12,7 +12,7 @@ from typing import Any
 
 from lanekeeper.domain.errors import Error
 from lanekeeper.domain.scheduling.fit import fit_devices
-from lanekeeper.domain.scheduling.host import Standing
+from lanekeeper.domain.scheduling.host import BESIDE, Standing
 from lanekeeper.domain.scheduling.shortfall import Shortfall
 from vectors.adapters.host import needs
 from vectors.adapters.placing import KINDS, kinds_of
@@ -57,7 +57,7 @@ class _Life:
         return {
             "result": result,
             "held": dict(sorted(self.host.holders().items())),
-            "blocked": sorted(one for one, how in standings.items() if how is Standing.BLOCKED),
+            "blocked": sorted(one for one, how in standings.items() if how in BESIDE),
             "free": sorted(one for one, how in standings.items() if how is Standing.FREE),
         }
 

@@ -23,7 +23,7 @@ from lanekeeper.control.host.facts import report_facts
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
-from lanekeeper.domain.scheduling.host import HostDevice, Standing
+from lanekeeper.domain.scheduling.host import BESIDE, HostDevice, Standing
 from lanekeeper.protocol import HostFacts
 from lanekeeper.store.compute.capacity import host_views
 from lanekeeper.store.device.life import Pick, claim_insert, claim_release, device_cleaned
@@ -151,4 +151,4 @@ def counted(
 
 
 def _word(standing: Standing) -> str:
-    return "blocked" if standing is Standing.BLOCKED else str(standing)
+    return "blocked" if standing in BESIDE else str(standing)

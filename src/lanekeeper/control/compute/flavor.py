@@ -12,6 +12,7 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import check_own, check_spelling, check_values
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
+from lanekeeper.domain.compute.spec_scope import check_scopes
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.network.card import VNIC_TYPE_SPEC, parse_made
 from lanekeeper.domain.pci.request import flavor_requests
@@ -127,6 +128,7 @@ def set_specs(
     """
     check_spelling(specs)
     check_own(specs)
+    check_scopes(specs)
     if validated:
         check_values(specs)
     flavor_requests(site.config.pci.alias, specs.get(ALIAS_SPEC))

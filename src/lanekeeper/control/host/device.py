@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.domain.pci.device import DeviceState
+from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.domain.pci.health import Action, Course, Signal
 from lanekeeper.store.device.device import device_host
 from lanekeeper.store.device.health import health_raised
@@ -24,7 +24,12 @@ from lanekeeper.store.host.desired import desired_touch, host_lock
 from lanekeeper.store.host.host import host_list
 
 _AWAY = (UNLISTED, MISSING)
-STATES = (*DeviceState, *_AWAY)
+_RESERVED = {
+    str(one): tuple(each for each in Reserve if one in each.split(", "))
+    for one in (Reserve.SPENT, Reserve.ASIDE, Reserve.RETIRED)
+}
+"""What a list calls a device that is kept back, and all the ways in which it can be so."""
+STATES = (*DeviceState, *_AWAY, *_RESERVED)
 _HOSTS_NAMED = 10
 _WORDS = {
     (Action.WARN, True): "a warning",
@@ -109,8 +114,9 @@ def list_devices(
     wanted = DeviceFilter(
         host_name=host_name,
         address=None if address is None else str(PciAddress.parse(address)),
-        state=None if state in _AWAY else state,
-        away=None if state is None else state if state in _AWAY else "",
+        state=state if state in tuple(DeviceState) else None,
+        away=None if state is None or state in _RESERVED else state if state in _AWAY else "",
+        reserved=_RESERVED.get(state or ""),
         waiting=waiting,
         after=after,
         limit=limit,
@@ -201,7 +207,7 @@ def _device(row: sa.RowMapping, health: Sequence[str]) -> Device:
         vendor_id=row["vendor_id"],
         product_id=row["product_id"],
         dev_type=row["dev_type"],
-        listed=row["listed"],
+        listed=row["listed"] and row["away"] != UNLISTED,
         state=row["away"] or row["state"],
         state_reason=row["state_reason"],
         state_at=row["state_at"],

@@ -267,7 +267,7 @@ def _not_free(row: sa.RowMapping) -> str:
 
 def _refusal(problems: Sequence[str]) -> Conflict:
     more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-    named = "; ".join(problems[:_NAMED]) or "the other side of its card is in use"
+    named = "; ".join(problems[:_NAMED]) or "the other side of its card is in use or spent"
     return Conflict(
         f"the device cannot return yet: {named}{more}",
         hint="a device returns when its guest is gone and its cleaning is done; one that is "

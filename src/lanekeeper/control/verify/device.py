@@ -6,11 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from lanekeeper.control.verify.finding import BUG, Finding
-from lanekeeper.domain.pci.device import DeviceState, DeviceType
+from lanekeeper.domain.pci.device import DeviceState, DeviceType, Reserve
 from lanekeeper.store.placement.host_provider import device_provider_id
 from lanekeeper.store.records import Records, Row
 
 _DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
+_SPENT = (Reserve.SPENT, Reserve.RETIRED_SPENT)
 
 
 def claimed_devices_are_held(records: Records) -> Iterator[Finding]:
@@ -61,8 +62,8 @@ def pfs_have_cards(records: Records) -> Iterator[Finding]:
 def cards_are_counted_right(records: Records) -> Iterator[Finding]:
     """A card says what follows from the rows of its PF and VFs, as ``store/device/card.py`` has it.
 
-    Whole by the PF's holder, or by its last one until the PF is clean; else in as many parts as VFs
-    are held, or dirty and there, listed or not.
+    Whole by the PF's holder, or by its last one until the PF is clean, or while it is spent; else
+    in as many parts as VFs are held, or dirty and there, listed or not, or spent.
     """
     devices = records.by_id("device")
     holder = {claim["device_id"]: claim["consumer_id"] for claim in records.claim}
@@ -78,7 +79,7 @@ def cards_are_counted_right(records: Records) -> Iterator[Finding]:
             continue
         whole = holder.get(pf["id"], card["whole_holder"])
         if pf["state"] == DeviceState.AVAILABLE:
-            whole = None
+            whole = "spent" if pf["reserved"] in _SPENT else None
         elif whole is None:
             yield _card(pf["id"], f"PF {pf['address']} is {pf['state']} and its card names nobody")
         expected = (whole, 0 if whole is not None else parts[pf["id"]])
@@ -95,7 +96,8 @@ def cards_are_counted_right(records: Records) -> Iterator[Finding]:
 
 def _counts(device: Row, vfs: int) -> bool:
     is_there = device["present"] or (device["vf_index"] is not None and device["vf_index"] < vfs)
-    return device["state"] == DeviceState.HELD or (is_there and device["state"] in _DIRTY)
+    is_dirty = is_there and device["state"] in _DIRTY
+    return device["state"] == DeviceState.HELD or is_dirty or device["reserved"] in _SPENT
 
 
 def pfs_and_vfs_are_not_held_together(records: Records) -> Iterator[Finding]:

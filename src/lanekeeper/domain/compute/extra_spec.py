@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY
 from lanekeeper.domain.compute.flavor import ALIAS_SPEC, Flavor
+from lanekeeper.domain.compute.spec_scope import check_scope_offered, scope_meant
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
 from lanekeeper.domain.network.card import VNIC_TYPE_SPEC
 from lanekeeper.domain.network.vf_wanted import RATE_SPEC
@@ -59,6 +60,7 @@ _KNOWN = frozenset(
         VNIC_TYPE_SPEC,
     }
 )
+_ALIAS_SCOPE = "pci_passthrough:"
 _VIF = "quota:vif_"
 _MEANINGFUL = (
     "accel:",
@@ -224,6 +226,7 @@ def check_offered(flavor: Flavor, filters: Collection[str] = ()) -> None:
     for key, value in sorted(flavor.extra_specs.items()):
         if key in _KNOWN or is_topology_spec(key):
             continue
+        check_scope_offered(flavor.name, key)
         if key.startswith(CAPABILITY_SCOPE) and not _is_known(key):
             raise NotOffered(
                 f"flavor {flavor.name} has the extra spec {key}, and no host tells that",
@@ -272,6 +275,12 @@ def check_properties(properties: Mapping[str, str]) -> None:
         NotOffered: it asks for what is not there; the message names the property.
     """
     for key, value in sorted(properties.items()):
+        if key.startswith(_ALIAS_SCOPE) or scope_meant(key) == _ALIAS_SCOPE.rstrip(":"):
+            raise NotOffered(
+                f"the image has the property {key[:60]}, which has no effect: devices are asked "
+                "for by flavors and ports",
+                hint=f"set {ALIAS_SPEC} as an extra spec of the flavor, and take it off the image",
+            )
         if not key.startswith(_PROPERTIES) or is_topology_property(key):
             continue
         if _PROPERTIES_WITHOUT_EFFECT.get(key) != str(value).lower():

@@ -192,6 +192,10 @@ _NAMES_LISTED = 20
 def _check_key(key: object) -> None:
     if key in _KEYS:
         return
+    if key == "device_id":
+        # As Red Hat's chapter and VMware's page have it; of a device_spec it is refused alike.
+        hint = "the vendor's number is 'vendor_id', the device's is 'product_id'"
+        raise Invalid("alias has no key 'device_id'", hint=hint)
     close = get_close_matches(str(key).lower(), _KEYS, n=1, cutoff=0.7)
     hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(_KEYS)}"
     raise Invalid(f"alias has no key {key!r}", hint=hint)

@@ -43,9 +43,9 @@ def near_miss(key: str) -> str | None:
         return _OTHER_WORDS[bare]
     if short := next((known for known in KNOWN if _is_short_for(key, known)), None):
         return short
-    slips = {known: _slips(bare, _bare(known)) for known in KNOWN}
-    near = [known for known in KNOWN if slips[known] <= (1 if len(known) <= _SHORT else 2)]
-    return min(near, key=lambda known: slips[known], default=None)
+    wrong = {known: slips(bare, _bare(known)) for known in KNOWN}
+    near = [known for known in KNOWN if wrong[known] <= (1 if len(known) <= _SHORT else 2)]
+    return min(near, key=lambda known: wrong[known], default=None)
 
 
 def check_key(key: str, *, strict: bool) -> None:
@@ -86,7 +86,7 @@ def _is_short_for(key: str, known: str) -> bool:
     )
 
 
-def _slips(one: str, other: str) -> int:
+def slips(one: str, other: str) -> int:
     """How many letters have to be changed, added or left out.
 
     Source: V. Levenshtein, "Binary codes capable of correcting deletions, insertions, and

@@ -13,6 +13,7 @@ from lanekeeper.domain.network.promise import Promise
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.scheduling.host import (
     AWAY,
+    BESIDE,
     HostDevice,
     HostView,
     ServerRequest,
@@ -72,9 +73,9 @@ def _devices(devices: tuple[HostDevice, ...], given: Collection[str]) -> tuple[H
         is_barred = one.pf_id in given or (
             one.offered.dev_type is DeviceType.PF and one.id in parts
         )
-        is_free = one.standing is Standing.FREE
-        standing = Standing.BLOCKED if is_free and is_barred else one.standing
-        return replace(one, standing=standing, parts_held=held)
+        if is_barred and (one.standing is Standing.FREE or one.standing in BESIDE):
+            return replace(one, standing=Standing.BLOCKED, behind=(), parts_held=held)
+        return replace(one, parts_held=held)
 
     return with_ties(tuple(map(after, devices)))
 

@@ -33,10 +33,24 @@ class Standing(StrEnum):
     UNFIT = "not well"
     TIED = "tied to a function that is not free"
     BLOCKED = "blocked by its card's other side"
+    BESIDE_CLEANING = "kept back while its card's other side is cleaned"
+    BESIDE_QUARANTINED = "kept back, since its card's other side is quarantined"
+    BESIDE_UNLISTED = "kept back, since its card's other side is not clean"
+    BESIDE_SPENT = "kept back, since its card's other side is spent"
     UNLISTED = "not listed any more"
     MISSING = "missing"
 
 
+BESIDE = frozenset(
+    {
+        Standing.BLOCKED,
+        Standing.BESIDE_CLEANING,
+        Standing.BESIDE_QUARANTINED,
+        Standing.BESIDE_UNLISTED,
+        Standing.BESIDE_SPENT,
+    }
+)
+"""Its card is held, not clean or spent the other way: its PF, or VFs of it."""
 AWAY = frozenset({Standing.UNLISTED, Standing.MISSING})
 """Its host does not tell of it."""
 
@@ -50,6 +64,7 @@ class HostDevice:
         parts_held: how many VFs of its card are held.
         whole_offered: whether its PF, too, may be given to guests.
         unfit: what is wrong with it, for which it is kept back.
+        behind: addresses on its card's other side for which it is kept back.
         numa_node: None where the firmware names none.
         provider_id: the resource provider that counts it, where that matters.
         pcie_root: the root port that it hangs on; None for none, or where the host does not tell.
@@ -65,6 +80,7 @@ class HostDevice:
     parts_held: int = 0
     whole_offered: bool = False
     unfit: str = ""
+    behind: tuple[str, ...] = ()
     numa_node: int | None = None
     provider_id: str | None = None
     pcie_root: str | None = None
@@ -218,6 +234,7 @@ def _shape(
             device.offered.key,
             device.standing,
             device.unfit,
+            device.behind,
             device.pf_id is None,
             device.whole_offered,
             device.bandwidth.key if device.bandwidth else (),

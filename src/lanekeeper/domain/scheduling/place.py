@@ -39,7 +39,8 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
         for devices in _together(request, host.devices):
             given = fit_devices(request.needs, devices, guest, isolate=request.isolate, units=units)
             if isinstance(given, Shortfall):
-                short = short or given
+                if short is None or (short.is_too_far and not given.is_too_far):
+                    short = given  # where else the guest may be does not count against devices
                 continue
             far = sum(guest.distance(one.device.numa_node) for one in given)
             if best is None or far < best[0]:

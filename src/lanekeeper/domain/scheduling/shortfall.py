@@ -47,6 +47,19 @@ _REMEDIES: Mapping[Standing, str] = {
         "delete the servers that hold the card's other side, its PF or its VFs (lanekeeper device "
         "list names them)"
     ),
+    Standing.BESIDE_CLEANING: "wait until {behind} is cleaned",
+    Standing.BESIDE_QUARANTINED: (
+        "see why {behind} is quarantined (lanekeeper device list --needs-attention) and have it "
+        "cleaned (lanekeeper device clean ID)"
+    ),
+    Standing.BESIDE_UNLISTED: (
+        "have an entry of [pci] device_spec of this host list {behind} again, so that it is "
+        "cleaned: it left before it was"
+    ),
+    Standing.BESIDE_SPENT: (
+        "ask for the return of {behind}, whose guest has had the card (lanekeeper device release "
+        "ID; lanekeeper device list --needs-attention shows the ids)"
+    ),
     Standing.HELD: "delete a server that holds such a device, or add devices",
 }
 """What frees a device, the easiest first."""
@@ -59,11 +72,8 @@ _NO_BANDWIDTH = (
     "say what the PF carries in [sriov_nic] resource_provider_bandwidths of this host "
     "(INTERFACE:EGRESS:INGRESS, in kbit/s)"
 )
-_NEARER: Mapping[NumaPolicy, str] = {
-    NumaPolicy.REQUIRED: "use the policy socket or preferred, or devices on the guest's nodes",
-    NumaPolicy.SOCKET: "use the policy preferred, or devices on the sockets of the guest's nodes",
-    NumaPolicy.LEGACY: "use the policy preferred, or devices on the guest's nodes",
-}
+_POLICIES = (NumaPolicy.SOCKET, NumaPolicy.LEGACY, NumaPolicy.PREFERRED)
+"""What may be less strict than another, the strictest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +83,14 @@ class Shortfall:
     Attributes:
         names: the needs that come off badly.
         unfit: what is wrong with devices that would fit, each text once.
+        is_too_far: enough can be had, and not near enough to where the guest would be.
     """
 
     names: tuple[str, ...]
     reason: str
     remedy: str
     unfit: tuple[str, ...] = ()
+    is_too_far: bool = False
 
 
 def alternative_of(need: DeviceNeed, device: HostDevice) -> int | None:
@@ -96,9 +108,11 @@ def short_alone(
     count, policy = need.request.count, need.request.numa_policy
     fitting = [device for device in devices if alternative_of(need, device) is not None]
     near = [device for device in fitting if guest.allows(policy, device.numa_node)]
-    if fitting and len(near) < count <= len(fitting):
-        return _too_far(need, fitting, near, guest)
-    fitting = near
+    free = [device for device in fitting if device.standing is Standing.FREE]
+    if len(near) >= count:
+        fitting = near
+    elif len(free) >= count:
+        return _too_far(need, free, near, guest)
     standings = Counter(device.standing for device in fitting)
     if standings[Standing.FREE] >= count:
         return None
@@ -109,37 +123,71 @@ def short_alone(
             f"{need.name} needs {count}, and no device listed here fits{kept_out}",
             remedy,
         )
-    ills = (one.unfit for one in fitting if one.standing is Standing.UNFIT)
-    unfit = tuple(dict.fromkeys(ills))
     return Shortfall(
         (need.name,),
-        f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings)}",
-        _remedy(standings, count, unfit) if count <= len(fitting) else _TOO_MANY,
-        unfit,
+        f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings, fitting)}",
+        _remedy(standings, count, fitting) if count <= len(fitting) else _TOO_MANY,
+        _unfit(fitting),
     )
 
 
-def _tally(standings: Mapping[Standing, int]) -> str:
-    parts = [f"{standings[one]} are {one}" for one in Standing if standings.get(one)]
+def _unfit(fitting: Sequence[HostDevice]) -> tuple[str, ...]:
+    """What is wrong with those that policy keeps back, each text once."""
+    return tuple(dict.fromkeys(one.unfit for one in fitting if one.standing is Standing.UNFIT))
+
+
+def _tally(standings: Mapping[Standing, int], fitting: Sequence[HostDevice]) -> str:
+    parts = [
+        f"{standings[one]} are {one}" + (f" ({_listed(behind)})" if behind else "")
+        for one in Standing
+        if standings.get(one)
+        for behind in [_behind(one, fitting)]
+    ]
     return ", ".join(parts) if standings.get(Standing.FREE) else ", ".join(["0 are free", *parts])
 
 
 def _too_far(
-    need: DeviceNeed, fitting: Sequence[HostDevice], near: Sequence[HostDevice], guest: Locality
+    need: DeviceNeed, free: Sequence[HostDevice], near: Sequence[HostDevice], guest: Locality
 ) -> Shortfall:
-    nodes = sorted({str(device.numa_node) for device in fitting if device not in near})
+    """Enough could be had, were they nearer; the remedy names policies that these would pass."""
+    far = [device for device in free if device not in near]
+    near = [device for device in free if device in near]
+    nodes = sorted({_node(device) for device in far})
     guests = ", ".join(map(str, sorted(guest.nodes or ())))
     policy = need.request.numa_policy
     return Shortfall(
         (need.name,),
-        f"{need.name} needs {need.request.count} by NUMA policy {policy}; of {len(fitting)} that "
-        f"fit {len(near)} are near enough: the guest is on node {guests}, the others on node "
-        f"{', '.join(nodes)}",
-        _NEARER[policy],
+        f"{need.name} needs {need.request.count} by NUMA policy {policy}; of {len(free)} that "
+        f"fit and are free {len(near)} are near enough: the guest is on node {guests}, the others "
+        f"on {', '.join(nodes)}",
+        f"use the policy {' or '.join(_policies(need, free, guest))}, or devices on the guest's "
+        "nodes",
+        is_too_far=True,
     )
 
 
-def _remedy(standings: Mapping[Standing, int], count: int, unfit: Sequence[str]) -> str:
+def _node(device: HostDevice) -> str:
+    if device.numa_node is None or device.numa_node < 0:
+        return "no node that the host names"
+    return f"node {device.numa_node}"
+
+
+def _policies(need: DeviceNeed, free: Sequence[HostDevice], guest: Locality) -> list[NumaPolicy]:
+    """Policies by which enough of what is free would be near enough; preferred lets all pass."""
+    return [
+        policy
+        for policy in _POLICIES
+        if sum(guest.allows(policy, one.numa_node) for one in free) >= need.request.count
+    ]
+
+
+def _behind(standing: Standing, fitting: Sequence[HostDevice]) -> list[str]:
+    """Addresses on the other side of those that stand so."""
+    mine = (one.behind for one in fitting if one.standing is standing)
+    return list(dict.fromkeys(address for some in mine for address in some))
+
+
+def _remedy(standings: Mapping[Standing, int], count: int, fitting: Sequence[HostDevice]) -> str:
     """What frees as many as are missing, by the easiest means that together do."""
     lack, means = count - standings.get(Standing.FREE, 0), []
     for standing, text in _REMEDIES.items():
@@ -147,7 +195,8 @@ def _remedy(standings: Mapping[Standing, int], count: int, unfit: Sequence[str])
         if standing is Standing.SPENT:
             mine += standings.get(Standing.RESERVED, 0)
         if mine and lack > 0:
-            means.append(text.format(unfit=_listed(unfit)) if "{unfit}" in text else text)
+            behind = _listed(_behind(standing, fitting))
+            means.append(text.format(unfit=_listed(_unfit(fitting)), behind=behind))
             lack -= mine
     return "; and ".join(means)
 
@@ -177,7 +226,7 @@ def _list_whole(devices: Sequence[HostDevice]) -> str:
     parted: dict[str, int] = {}
     for device in devices:
         if device.pf_id is not None:
-            parted[device.pf_id] = device.parts_held
+            parted[device.pf_id] = parted.get(device.pf_id, 0) + (device.standing is Standing.HELD)
     if not parted:
         return _LIST_SOME
     held = sum(parted.values())

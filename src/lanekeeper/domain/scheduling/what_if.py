@@ -195,7 +195,7 @@ def _like(draft: _Draft, pf: PciDevice, there: Mapping[int, HostDevice]) -> Host
     units = {one.unit for one in there.values()}
     some = next(iter(there.values()), None)
     pf_id = whole.id if whole else some.pf_id if some else f"{draft.view.id} {pf.address}"
-    is_barred = whole is not None and whole.standing in _IN_USE
+    is_barred = whole is not None and whole.standing in (*_IN_USE, Standing.SPENT)
     unfit = next((one.unfit for one in (whole, some) if one is not None), "")
     return HostDevice(
         id=str(pf_id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from lanekeeper.domain.scheduling.host import (
 )
 from lanekeeper.store.batch import batches
 from lanekeeper.store.compute.aggregate import aggregates_by_host, zone_by_host
+from lanekeeper.store.device.bar import Bar, bars_of
 from lanekeeper.store.device.free import IS_FREE, IS_TIED, ITS_CARD
 from lanekeeper.store.placement.bandwidth_provider import Stocks, bandwidth_stocks
 from lanekeeper.store.tables import (
@@ -264,7 +266,45 @@ def _devices(
         stocks = cards.get(row["bandwidth_provider_id"] or "")
         still = unlisted.get(row["host_id"], {})
         devices[row["host_id"]].append(_device(row, stocks, still))
-    return devices
+    return _with_bars(connection, devices)
+
+
+def _with_bars(
+    connection: sa.Connection, devices: dict[str, list[HostDevice]]
+) -> dict[str, list[HostDevice]]:
+    """Say of what is blocked by what."""
+    blocked = {
+        one.id: one.pf_id
+        for mine in devices.values()
+        for one in mine
+        if one.standing is Standing.BLOCKED
+    }
+    bars = bars_of(connection, blocked) if blocked else {}
+    return {
+        host_id: [_barred(one, bars[one.id]) if bars.get(one.id) else one for one in mine]
+        for host_id, mine in devices.items()
+    }
+
+
+def _barred(one: HostDevice, bars: Sequence[Bar]) -> HostDevice:
+    """What has to go first counts: a holder, then what is not clean, then what is spent."""
+    by_standing: dict[Standing, list[str]] = defaultdict(list)
+    for bar in bars:
+        by_standing[_beside(bar)].append(bar.address)
+    first = next(standing for standing in Standing if standing in by_standing)
+    is_held = first is Standing.BLOCKED  # their holders have names in lists
+    return replace(one, standing=first, behind=() if is_held else tuple(by_standing[first]))
+
+
+def _beside(bar: Bar) -> Standing:
+    if bar.state == DeviceState.HELD:
+        return Standing.BLOCKED
+    if bar.state == DeviceState.AVAILABLE:
+        return Standing.BESIDE_SPENT
+    if not bar.present:
+        return Standing.BESIDE_UNLISTED
+    is_cleaning = bar.state == DeviceState.CLEANING
+    return Standing.BESIDE_CLEANING if is_cleaning else Standing.BESIDE_QUARANTINED
 
 
 def _device(row: sa.RowMapping, stocks: Stocks | None, unlisted: Mapping[str, str]) -> HostDevice:

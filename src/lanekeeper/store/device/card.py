@@ -12,20 +12,23 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.store.batch import batches
-from lanekeeper.store.device.free import IS_THERE
+from lanekeeper.store.device.free import IS_SPENT, IS_THERE
 from lanekeeper.store.tables import card, claim, device
 
 _SET_ASIDE = "set aside"
 """Who holds a card whose PF is not clean though nobody has held it: its VFs are not given away."""
+_SPENT = "spent"
+"""Who holds a card whose PF is clean and spent: what its guest left in the firmware is there for
+whoever has a VF."""
 DIRTY = (DeviceState.CLEANING, DeviceState.QUARANTINED)
 
 
 def card_recount(connection: sa.Connection, pf_id: str) -> None:
     """Set from the rows how the card of *pf_id* is held; what is not a PF has none.
 
-    Whole: by the PF's holder, also after it let go until the PF is clean. Otherwise in as many
-    parts as VFs are held, or dirty and there, listed or not; what is away cannot be cleaned and
-    bars nobody.
+    Whole: by the PF's holder, also after it let go until the PF is clean, and as long as it is
+    spent. Otherwise in as many parts as VFs are held, or dirty and there, listed or not, or spent,
+    there or not; what is dirty and away cannot be cleaned and bars nobody.
     Dirty VFs that come back to a card held whole count once it is not any more.
     """
     before = card_lock(connection, pf_id)
@@ -54,6 +57,21 @@ def cards_tell(connection: sa.Connection, vfs: Mapping[str, int]) -> None:
             card_recount(connection, pf_id)
 
 
+def spent_cards_recount(connection: sa.Connection, host_id: str) -> None:
+    """Count those cards of a host that do not tell yet that a device of theirs is spent."""
+    owner = sa.func.coalesce(device.c.pf_id, device.c.id)
+    untold = (
+        sa.select(card.c.pf_device_id)
+        .join(device, owner == card.c.pf_device_id)
+        .where(device.c.host_id == host_id, IS_SPENT)
+        .where(card.c.whole_holder.is_(None))
+        .where(sa.or_(device.c.pf_id.is_(None), card.c.parts_held == 0))
+        .distinct()
+    )
+    for pf_id in sorted(connection.scalars(untold)):
+        card_recount(connection, pf_id)
+
+
 def card_lock(connection: sa.Connection, pf_id: str) -> sa.RowMapping | None:
     """The card, which nobody else counts until this transaction ends.
 
@@ -64,13 +82,13 @@ def card_lock(connection: sa.Connection, pf_id: str) -> sa.RowMapping | None:
 
 
 def _whole_holder(connection: sa.Connection, pf_id: str, last: str | None) -> str | None:
-    state, holder = connection.execute(
-        sa.select(device.c.state, claim.c.consumer_id)
+    state, is_spent, holder = connection.execute(
+        sa.select(device.c.state, IS_SPENT, claim.c.consumer_id)
         .outerjoin(claim, claim.c.device_id == device.c.id)
         .where(device.c.id == pf_id)
     ).one()
     if state == DeviceState.AVAILABLE:
-        return None
+        return _SPENT if is_spent else None
     if holder is None and last is None and not _parts(connection, pf_id):
         return _SET_ASIDE
     return last if holder is None else holder
@@ -79,6 +97,6 @@ def _whole_holder(connection: sa.Connection, pf_id: str, last: str | None) -> st
 def _parts(connection: sa.Connection, pf_id: str) -> int:
     dirty = sa.and_(IS_THERE, device.c.state.in_(DIRTY))
     counted = sa.select(sa.func.count()).where(
-        device.c.pf_id == pf_id, sa.or_(device.c.state == DeviceState.HELD, dirty)
+        device.c.pf_id == pf_id, sa.or_(device.c.state == DeviceState.HELD, dirty, IS_SPENT)
     )
     return connection.execute(counted).scalar_one()

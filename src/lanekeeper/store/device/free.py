@@ -2,6 +2,7 @@
 
 A device is free when it is clean, its host tells of it, its health does not forbid it, nobody keeps
 it back, and its card is not held the other way: the PF of a VF as a whole, or some VF of a PF. What
+is spent holds its card that way, too: its firmware is that of the whole card. What
 can only be given away together with others is free when all of them are. What is not listed is
 nobody's to count or to choose.
 """
@@ -20,6 +21,7 @@ IS_FIT = device.c.unfit == ""
 """Nothing is wrong with it for which policy keeps it back."""
 IS_UNRESERVED = device.c.reserved == Reserve.NOT
 """It is not spent, retired, or reserved through Placement."""
+IS_SPENT = device.c.reserved.in_((Reserve.SPENT, Reserve.RETIRED_SPENT))
 IS_FOR_ONE_GUEST = device.c.tags["one_time_use"].as_string() == "true"
 _ITS_PF = card.alias("its_pf")
 IS_THERE = sa.or_(
@@ -31,14 +33,24 @@ IS_THERE = sa.or_(
     .scalar_subquery(),
 )
 """Its host tells of it, or has a VF of its number, which is not listed any more."""
+_WHOLE = device.alias("whole")
+_BARS_ITS_PF = sa.exists(
+    sa.select(_WHOLE.c.id)
+    .where(_WHOLE.c.id == device.c.pf_id, _WHOLE.c.listed, _WHOLE.c.present)
+    .correlate(device)
+)
 NEEDS_ATTENTION = sa.or_(
     sa.and_(IS_THERE, device.c.state == DeviceState.QUARANTINED),
+    sa.and_(IS_THERE, ~device.c.present, device.c.state == DeviceState.CLEANING),
     sa.and_(IS_CLEAN, device.c.reserved == Reserve.SPENT),
+    sa.and_(device.c.state == DeviceState.AVAILABLE, IS_SPENT, ~device.c.present, _BARS_ITS_PF),
     sa.and_(device.c.present, device.c.listed, ~IS_FIT),
     sa.and_(~device.c.present, device.c.state == DeviceState.HELD),
 )
-"""Nothing happens to it until somebody does something: it is quarantined, spent and clean again,
-kept back as not well, or away although a guest holds it."""
+"""Nothing happens to it until somebody does something: it is quarantined, not clean and not
+listed any more, so that nobody cleans it, spent and clean again
+(which keeps its PF back where it is away, too), kept back as not well, or away
+although a guest holds it."""
 _MATE, _MATES_CARD = device.alias("mate"), card.alias("mates_card")
 
 

@@ -20,11 +20,12 @@ from lanekeeper.store.device.free import (
     IS_CLEAN,
     IS_FIT,
     IS_FOR_ONE_GUEST,
+    IS_SPENT,
     IS_UNRESERVED,
     is_barred,
 )
 from lanekeeper.store.device.history import Actor, What, history_write, holdings_of, last_actor
-from lanekeeper.store.device.reserve import IS_SPENT, SPENT
+from lanekeeper.store.device.reserve import SPENT
 from lanekeeper.store.device.unit import unit_mates
 from lanekeeper.store.tables import claim, device
 
@@ -73,12 +74,12 @@ def claim_insert(
     conditions = (IS_CLEAN, *((device.c.listed, IS_FIT, IS_UNRESERVED) if is_new else ()))
     spent = set[str]() if is_new else _spent(connection, [pick.device_id for pick in picks])
     taken = [
-        _claim(connection, consumer_id, pick, conditions, now)
+        _claim(connection, consumer_id, pick, conditions, now, is_new=is_new)
         for pick in sorted(picks, key=lambda pick: pick.device_id)
     ]
     if is_new and any(row.unit for row in taken):
         taken += [
-            _claim(connection, consumer_id, Pick(mate, mate), conditions, now)
+            _claim(connection, consumer_id, Pick(mate, mate), conditions, now, is_new=is_new)
             for mate in unit_mates(connection, [row.id for row in taken])
         ]
     history_write(connection, taken, What.CLAIMED, now, consumer_id=consumer_id)
@@ -98,6 +99,8 @@ def _claim(
     pick: Pick,
     conditions: Sequence[sa.ColumnElement[bool]],
     now: datetime,
+    *,
+    is_new: bool,
 ) -> sa.Row[Any]:
     row = _step(
         connection,
@@ -109,7 +112,7 @@ def _claim(
     )
     if row is None:
         raise Conflict(f"device {pick.device_id} is no longer available", code=TAKEN)
-    _check_card(connection, row)
+    _check_card(connection, row, is_new=is_new)
     connection.execute(
         claim.insert().values(
             device_id=pick.device_id,
@@ -304,13 +307,24 @@ def device_clean_again(
     return host_id
 
 
-def _check_card(connection: sa.Connection, row: sa.Row[Any]) -> None:
-    """Make sure that a device's card is not held the other way; the card is locked from now on."""
-    if is_barred(row.dev_type, card_lock(connection, row.pf_id or row.id)):
+def _check_card(connection: sa.Connection, row: sa.Row[Any], *, is_new: bool) -> None:
+    """Make sure that a device's card is not held the other way; the card is locked from now on.
+
+    That its other side is spent keeps back only what is given away anew.
+    """
+    is_barred_now = is_barred(row.dev_type, card_lock(connection, row.pf_id or row.id))
+    if is_barred_now and (is_new or _is_held_the_other_way(connection, row)):
         raise Conflict(
-            f"{row.address} cannot be held: its card is in use the other way (whole or in parts)",
+            f"{row.address} cannot be held: its card is in use, or spent, the other way (whole or "
+            "in parts)",
             code=TAKEN,
         )
+
+
+def _is_held_the_other_way(connection: sa.Connection, row: sa.Row[Any]) -> bool:
+    other = sa.or_(device.c.id == row.pf_id, device.c.pf_id == row.id)
+    held = sa.select(device.c.id).where(other, device.c.state == DeviceState.HELD)
+    return connection.execute(held.limit(1)).first() is not None
 
 
 def _to_cleaning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ class DeviceFilter:
 
     Attributes:
         away: as ``presence.whereabouts`` has it; empty for what its host tells of.
+        reserved: kept back in one of these ways.
         waiting: those alone that wait for somebody (``free.NEEDS_ATTENTION``).
         after: id of a device; those that come after it in the order of a list.
         limit: how many at the most.
@@ -33,6 +35,7 @@ class DeviceFilter:
     provider_id: str | None = None
     resource_class: str | None = None
     away: str | None = None
+    reserved: Sequence[Reserve] | None = None
     waiting: bool = False
     after: str | None = None
     limit: int | None = None
@@ -76,6 +79,8 @@ def device_rows(connection: sa.Connection, wanted: DeviceFilter = EVERY) -> list
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.reserved is not None:
+        query = query.where(device.c.reserved.in_(wanted.reserved))
     if wanted.waiting:
         query = query.where(NEEDS_ATTENTION)
     if wanted.after is not None:

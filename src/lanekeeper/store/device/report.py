@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState, DeviceType
 from lanekeeper.domain.pci.identity import Doubt, Known, doubts, recognise
-from lanekeeper.store.device.card import card_recount
+from lanekeeper.store.device.card import card_recount, spent_cards_recount
 from lanekeeper.store.device.history import What, device_place, history_write
 from lanekeeper.store.device.presence import devices_leave, devices_move, devices_return
 from lanekeeper.store.device.quarantine import quarantine_apply
@@ -144,6 +144,7 @@ def devices_merge(
     for some in ([one for one in new if not one.parent], [one for one in new if one.parent]):
         ids |= _insert(connection, host_id, some, ids, doubted, now=now)
     held_once_spend(connection, host_id, now)
+    spent_cards_recount(connection, host_id)
     return Merged(ids, moved, _asides(connection, ids, doubted))
 
 

@@ -8,7 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from lanekeeper.domain.pci.device import DeviceState, Reserve
-from lanekeeper.store.device.free import IS_FOR_ONE_GUEST
+from lanekeeper.store.device.card import card_recount
+from lanekeeper.store.device.free import IS_FOR_ONE_GUEST, IS_SPENT
 from lanekeeper.store.device.history import Actor, What, device_place, history_write
 from lanekeeper.store.tables import claim, device
 
@@ -20,7 +21,6 @@ _WHAT: Mapping[Reserve, What] = {
     Reserve.RETIRED_SPENT: What.RETIRED,
     Reserve.RETIRED_ASIDE: What.RETIRED,
 }
-IS_SPENT = device.c.reserved.in_((Reserve.SPENT, Reserve.RETIRED_SPENT))
 _IS_RETIRED = device.c.reserved.in_([one for one in Reserve if one.is_retired])
 SPENT = sa.case((_IS_RETIRED, Reserve.RETIRED_SPENT), else_=Reserve.SPENT)
 """What a device is kept back for from now on that a guest has been given once: one that is retired
@@ -41,11 +41,13 @@ def reserve_set(
 
     *what* is noted of it; None: what *reserve* says. It is *by* whom it was asked for.
     """
-    connection.execute(
+    card_id = connection.scalar(
         device.update()
         .where(device.c.id == device_id)
         .values(reserved=reserve, generation=device.c.generation + 1)
+        .returning(sa.func.coalesce(device.c.pf_id, device.c.id))
     )
+    card_recount(connection, str(card_id))
     noted = what or _WHAT[reserve]
     history_write(connection, [device_place(connection, device_id)], noted, now, by=by)
 
