@@ -294,3 +294,10 @@ def test_a_value_that_nobody_can_read_is_kept_to_the_letter(tmp_path: Path, line
     (text,) = written.files.values()
     assert f"\n#{line}\n" in text
     assert [note.source.line for note in written.left] == [2]
+
+
+def test_an_old_key_of_novas_does_not_become_neutrons(tmp_path: Path) -> None:
+    text = "[DEFAULT]\nfirewall_driver = nova.virt.firewall.NoopFirewallDriver\n"
+    (written,) = converted(text, tmp_path).files.values()
+    assert "\n#firewall_driver = nova.virt.firewall.NoopFirewallDriver\n" in written
+    assert "\nfirewall_driver" not in written

@@ -177,9 +177,10 @@ def test_names_in_the_wrong_section_are_told_apart_from_strangers(look: Looker) 
         (
             "agent",
             "firewall_driver = noop",
-            "key-unknown",
+            "key-misspelt",
             "[securitygroup] firewall_driver = ...",
         ),
+        ("agent", "virt_type = kvm", "key-unknown", "[libvirt] virt_type = ..."),
     ],
 )
 def test_a_key_in_a_section_where_nobody_reads_it_is_told_with_its_section(
@@ -188,6 +189,34 @@ def test_a_key_in_a_section_where_nobody_reads_it_is_told_with_its_section(
     ((at, says, right),) = look.said(f"[{section}]\n{line}\n", rule)
     assert (at, right) == (2, fix)
     assert f"[{section}] {line.partition(' ')[0]} is read by nobody" in says
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "rule", "fix"),
+    [
+        ("neutron", "url = http://n:9696", "key-old", "[neutron] endpoint_override = ..."),
+        ("placement", "os_region_name = R", "key-old", "[placement] region_name = ..."),
+        ("glance", "host = g", "key-gone", "remove the line"),
+        ("scheduler", "driver = filter_scheduler", "key-gone", "remove the line"),
+        (
+            "DEFAULT",
+            "firewall_driver = nova.virt.firewall.NoopFirewallDriver",
+            "key-gone",
+            "remove the line",
+        ),
+        ("neutron", "region = R", "key-unknown", "remove the line"),
+        ("libvirt", "host = h", "key-unknown", "remove the line"),
+        ("libvirt", "url = http://l", "key-unknown", "remove the line"),
+        ("libvirt", "driver = d", "key-unknown", "remove the line"),
+    ],
+)
+def test_a_key_that_many_could_have_is_not_sent_to_another_section(
+    look: Looker, section: str, line: str, rule: str, fix: str
+) -> None:
+    text = f"[{section}]\n{line}\n"
+    ((at, _, right),) = look.said(text, rule)
+    assert (at, right.partition(",")[0]) == (2, fix)
+    assert {found.id for found in look(text).findings if found.source.line == 2} == {rule}
 
 
 def test_secrets_are_not_shown(look: Looker) -> None:

@@ -110,6 +110,37 @@ def test_what_is_left_for_the_first_boot_is_said(
     assert (debian / ORIGINALS).exists() is False
 
 
+def test_the_script_that_makes_the_menu_says_where_an_image_has_its_arguments_from(
+    tmp_path: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = image(tmp_path / "image", RED_HAT_7)
+    (root / "usr/sbin/grub2-mkconfig").write_text("#!/bin/sh\n. ${sysconfdir}/default/grub\n")
+    assert host("apply", root, "--policy", str(policy)) == 0
+    assert "pending: run grub2-mkconfig -o /boot/grub2/grub.cfg: " in capsys.readouterr().out
+    assert "intel_iommu=on" in (root / "etc/default/grub").read_text()
+    assert not (root / "etc/default/grub.d").exists()
+
+
+def test_a_menu_that_nothing_makes_anew_is_refused_in_an_image(
+    debian: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("update-grub", "grub-mkconfig"):
+        (debian / "usr/sbin" / name).unlink()
+    before = snapshot(debian)
+    assert host("apply", debian, "--policy", str(policy)) == 1
+    assert "nothing here makes GRUB's menu /boot/grub/grub.cfg anew" in capsys.readouterr().out
+    assert snapshot(debian) == before
+
+
+def test_a_menu_older_than_the_settings_of_an_image_is_pending(
+    debian: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert host("apply", debian, "--policy", str(policy)) == 0
+    capsys.readouterr()
+    host("plan", debian)
+    assert "pending: run update-grub" in capsys.readouterr().out
+
+
 def test_of_an_image_it_is_said_when_it_boots_not_when_this_machine_does(
     debian: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,11 @@ OWN_SECTIONS = frozenset({"lanekeeper", "health"})
 GONE = {
     ("ml2_sriov", "supported_pci_vendor_devs"): "[pci] device_spec says which devices there are",
     ("ml2_sriov", "agent_required"): "a port is bound only where an agent reports",
+    ("default", "firewall_driver"): (
+        "Nova has no firewall of its own any more; Neutron's is [securitygroup] firewall_driver"
+    ),
+    ("glance", "host"): "Nova finds Glance in the catalog, or by [glance] endpoint_override",
+    ("scheduler", "driver"): "Nova has one scheduler, which [filter_scheduler] is about",
 }
 """Keys of older releases that nothing replaces, and why nothing has to."""
 MOVED = {
@@ -26,10 +31,18 @@ MOVED = {
         "[filter_scheduler] available_filters",
         "all filters are there; choose by enabled_filters",
     ),
+    ("neutron", "url"): ("[neutron] endpoint_override", "it has the networks itself"),
+    ("placement", "os_region_name"): (
+        "[placement] region_name",
+        "it is Placement's server, not its client",
+    ),
 }
 """Keys of older releases that OpenStack has under another name, which Lanekeeper has no need of."""
 GUIDE_NAMES = {("pci", "dev_spec"): ("pci", "device_spec")}
 """Keys that guides print and OpenStack never had, and those that they mean."""
+_GENERIC = frozenset({"region_name", "os_region_name"})
+_SPECIFIC = frozenset({"alias"})
+_HOMES_MAX = 3  # sections with a key before it says nothing about which one is meant
 
 
 @cache
@@ -82,9 +95,30 @@ def known_keys() -> frozenset[str]:
     return frozenset(ours.union(json_keys(), *openstack_options().values()))
 
 
+def homes(key: str) -> tuple[str, ...]:
+    """Return the sections in which OpenStack has *key*."""
+    return tuple(
+        "DEFAULT" if section == "default" else section
+        for section, keys in sorted(openstack_options().items())
+        if key in keys
+    )
+
+
+@cache
+def is_specific(key: str) -> bool:
+    """Whether *key* tells what it is about wherever it stands; ``host`` and ``url`` do not."""
+    if key in _SPECIFIC:
+        return True
+    return "_" in key and key not in _GENERIC and len(homes(key)) <= _HOMES_MAX
+
+
 def nearest(section: str, key: str) -> str:
     """Return the known name that looks most like this one, or nothing."""
-    read = {option.key: option.name for option in options().values()}
+    read = {
+        option.key: option.name
+        for option in options().values()
+        if option.section.lower() == section or is_specific(option.key)
+    }
     if close := get_close_matches(key, read, n=1, cutoff=LIKENESS):
         return read[close[0]]
     close = get_close_matches(key, openstack_options().get(section, ()), n=1, cutoff=LIKENESS)

@@ -118,11 +118,16 @@ KEPT = (
 _MENU_WORDS = re.compile(r"^\s*linux(16|efi)?\s|configfile")
 _MAKER_WORDS = re.compile(r"^#!|etc/default/grub\.d")
 
+MENU_LINES_KEPT = (
+    *((f"boot/{home}/grub.cfg", _MENU_WORDS) for home in ("grub", "grub2", "efi/EFI/*")),
+    *((f"usr/{home}/grub*-mkconfig", _MAKER_WORDS) for home in ("sbin", "bin")),
+)
+"""GRUB's menus and the scripts that make them: what becomes of its settings."""
+
 LINES_KEPT = (
     *((pattern, BOOT_WORDS) for pattern in BOOT_FILES),
     *((pattern, LIMIT_WORDS) for pattern in LIMIT_FILES),
-    *((f"boot/{home}/grub.cfg", _MENU_WORDS) for home in ("grub", "grub2", "efi/EFI/*")),
-    *((f"usr/{home}/grub*-mkconfig", _MAKER_WORDS) for home in ("sbin", "bin")),
+    *MENU_LINES_KEPT,
 )
 """Files that may hold secrets, or are long, and which of their lines are kept; others are left
 empty, so that lines keep their numbers."""

@@ -26,7 +26,7 @@ from lanekeeper.host import journal
 from lanekeeper.host.apply import Executor, Stop
 from lanekeeper.host.attribute import names, read_bytes, refusals
 from lanekeeper.host.boot.entry import IMAGES
-from lanekeeper.host.capture_list import KEPT
+from lanekeeper.host.capture_list import KEPT, MENU_LINES_KEPT
 from lanekeeper.host.facts import read_host
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.inside import inside
@@ -35,9 +35,11 @@ from lanekeeper.host.stage import Progress
 
 _ROOTS = ("etc/", "usr/", "boot/", "efi/")
 _BY_NAME = ("usr/", "boot/EFI/", "efi/EFI/", "boot/efi/EFI/Linux/")
-"""Programs and kernels: that they are there is all that is asked."""
+_SCRIPTS = "-mkconfig"
+"""Programs and kernels: that they are there is all that is asked, but of scripts that say more."""
 
-_PATTERNS = (*(name for name in KEPT if name.startswith(_ROOTS)), *IMAGES, *WRITTEN)
+_MENUS = tuple(pattern for pattern, _ in MENU_LINES_KEPT)
+_PATTERNS = (*(name for name in KEPT if name.startswith(_ROOTS)), *_MENUS, *IMAGES, *WRITTEN)
 _FILE_BYTES_MAX = 2**22
 _HINT = "boot the image and take it back there"
 
@@ -150,7 +152,8 @@ class Image:
         elif not path.is_file():
             raise HostFault(f"/{name} of the image is neither a file nor a directory")
         else:
-            data = b"" if name.startswith(_BY_NAME) else read_bytes(str(path), _FILE_BYTES_MAX)
+            by_name = name.startswith(_BY_NAME) and not name.endswith(_SCRIPTS)
+            data = b"" if by_name else read_bytes(str(path), _FILE_BYTES_MAX)
             to.parent.mkdir(parents=True, exist_ok=True)
             to.write_bytes(data or b"")
 

@@ -17,10 +17,10 @@ from lanekeeper.config.doctor.case import Case, Line, Object, field_of, is_json,
 from lanekeeper.config.doctor.reading import DECIDE, UNREADABLE, ReadFile
 from lanekeeper.config.doctor.slip import slips_in, slips_of, why_not
 from lanekeeper.config.doctor.source import Source
-from lanekeeper.config.doctor.unread import homes, is_homeless, moved_to, option_meant_by
+from lanekeeper.config.doctor.unread import is_homeless, moved_to, option_meant_by
 from lanekeeper.config.file import NO_SECTION
 from lanekeeper.config.filter_name import GONE_FILTERS, gone_in_words
-from lanekeeper.config.names import GONE, OWN_SECTIONS
+from lanekeeper.config.names import GONE, OWN_SECTIONS, homes
 from lanekeeper.config.option import Option
 from lanekeeper.config.value import split_list
 

@@ -12,7 +12,6 @@ from lanekeeper.config.doctor.rules_filter import unknown_filters
 from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.doctor.unread import (
     gone_why,
-    homes,
     is_homeless,
     moved_to,
     option_meant_by,
@@ -20,7 +19,7 @@ from lanekeeper.config.doctor.unread import (
 )
 from lanekeeper.config.file import NO_SECTION
 from lanekeeper.config.load import VIO_NAMES
-from lanekeeper.config.names import GUIDE_NAMES, OWN_SECTIONS
+from lanekeeper.config.names import GUIDE_NAMES, OWN_SECTIONS, homes, is_specific
 from lanekeeper.domain.hostplan.findings.finding import Severity
 
 _PER_SERVICE = ("keystone_authtoken", "placement", "placement_database", "cors", "oslo_policy")
@@ -100,10 +99,10 @@ def _nobodys(case: Case) -> Iterator[Hit]:
         if is_own or is_homeless(line) or option_meant_by(line) is not None:
             continue
         key, says = line.assignment.key, f"{line.place} is neither Lanekeeper's nor OpenStack's"
-        found = [f"[{section}] {key}" for section in homes(key)]
-        if 0 < len(found) <= _HOMES_TOLD:
+        found = homes(key) if is_specific(key) else ()
+        if len(found) == 1:
             says = f"{line.place} is read by nobody: OpenStack has {key} in another section"
-        right = " or ".join(found) if 0 < len(found) <= _HOMES_TOLD else near
+        right = f"[{found[0]}] {key}" if len(found) == 1 else near
         fix = f"{right} = ..." if right else "remove the line, unless something else reads it"
         yield Hit(line.source, says, fix)
 

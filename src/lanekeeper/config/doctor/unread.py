@@ -11,6 +11,7 @@ from lanekeeper.config.names import (
     GONE,
     MOVED,
     OWN_SECTIONS,
+    is_specific,
     nearest,
     openstack_options,
     options,
@@ -66,22 +67,15 @@ def is_homeless(line: Line) -> bool:
     return is_bare and line.option is None and not gone_why(line) and not moved_to(line)
 
 
-def homes(key: str) -> tuple[str, ...]:
-    """Return the sections in which OpenStack has *key*."""
-    return tuple(
-        "DEFAULT" if section == "default" else section
-        for section, keys in sorted(openstack_options().items())
-        if key in keys
-    )
-
-
 @cache
 def _meant(section: str, key: str) -> str:
     return _elsewhere(key) or nearest(section, key)
 
 
 def _elsewhere(key: str) -> str:
-    """Return the option that has this very key in another section."""
+    """Return the option that has this very key in another section, if the key tells so much."""
+    if not is_specific(key):
+        return ""
     for option in options().values():
         if any(key == known for _, known, _ in spellings(option)):
             return option.name
