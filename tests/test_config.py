@@ -84,6 +84,33 @@ def test_later_values_win_and_repeatable_ones_add_up(tmp_path: Path) -> None:
     assert [alias.source for alias in config.pci.alias] == [f"{first}:4", f"{second}:4"]
 
 
+def test_todays_name_wins_over_an_old_one_as_in_oslo_config(read: Reader) -> None:
+    text = (
+        "[filter_scheduler]\nenabled_filters = ComputeFilter, PciPassthroughFilter\n"
+        "[DEFAULT]\nscheduler_default_filters = PciPassthroughFilter\n"
+    )
+    assert "ComputeFilter" in read(text).config.scheduler.enabled_filters
+
+
+def test_a_later_file_wins_with_an_old_name_too(tmp_path: Path) -> None:
+    new, old = tmp_path / "a.conf", tmp_path / "b.conf"
+    new.write_text("[filter_scheduler]\nenabled_filters = ComputeFilter\n")
+    old.write_text("[DEFAULT]\nscheduler_default_filters = PciPassthroughFilter\n")
+    assert "ComputeFilter" not in load([new, old]).config.scheduler.enabled_filters
+
+
+def test_entries_under_older_names_come_first_as_in_oslo_config(read: Reader) -> None:
+    spec = '{{"vendor_id": "8086", "product_id": "{}"}}'
+    text = (
+        f"[pci]\ndevice_spec = {spec.format('0001')}\n"
+        f"passthrough_whitelist = {spec.format('0002')}\n"
+        f"[DEFAULT]\npci_passthrough_whitelist = {spec.format('0003')}\n"
+        f"[pci]\ndevice_spec = {spec.format('0004')}\n"
+    )
+    found = re.findall(r"000\d", " ".join(one.text for one in read(text).config.pci.device_spec))
+    assert found == ["0003", "0002", "0001", "0004"]
+
+
 def test_a_value_may_go_on_over_indented_lines(read: Reader) -> None:
     text = f"[pci]\n# two\ndevice_spec = [{VF},\n   {VF}]\nalias = {ALIAS}\n"
     config = read(text).config

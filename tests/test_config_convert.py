@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -179,6 +180,27 @@ def test_a_value_that_is_overridden_says_by_what(tmp_path: Path) -> None:
     text = "[DEFAULT]\nhost = a\n==> b.conf <==\n[DEFAULT]\nhost = b\n"
     nova = converted(text, tmp_path).files["nova.conf"].replace(f"{tmp_path}/", "")
     assert nova == "[DEFAULT]\n# overridden by b.conf:2:\n#host = a\nhost = b\n"
+
+
+def test_todays_name_wins_over_an_old_one_that_stands_behind(tmp_path: Path) -> None:
+    text = (
+        "[filter_scheduler]\nenabled_filters = ComputeFilter\n"
+        "[DEFAULT]\nscheduler_default_filters = PciPassthroughFilter\n"
+    )
+    nova = converted(text, tmp_path).files["nova.conf"]
+    assert "\nenabled_filters = ComputeFilter\n" in nova
+    assert "\n#enabled_filters = PciPassthroughFilter\n" in nova
+
+
+def test_entries_under_several_names_are_written_as_they_were_read(tmp_path: Path) -> None:
+    spec = '{{"vendor_id": "8086", "product_id": "{}"}}'
+    text = (
+        f"[pci]\n# of today\ndevice_spec = {spec.format('0001')}\n"
+        f"passthrough_whitelist = {spec.format('0002')}\n"
+        f"[DEFAULT]\npci_passthrough_whitelist = {spec.format('0003')}\n"
+    )
+    written = converted(text, tmp_path).files["nova.conf"]
+    assert re.findall(r"000\d|# of today", written) == ["0003", "0002", "# of today", "0001"]
 
 
 def test_files_are_written_over_no_other_and_for_their_owner_only(tmp_path: Path) -> None:

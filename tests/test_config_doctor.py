@@ -160,6 +160,16 @@ def test_an_alias_that_nothing_satisfies_says_what_the_nearest_lacks(look: Looke
     assert summary.endswith("it is type-VF, not type-PF")
 
 
+def test_an_old_name_does_not_count_beside_todays_wherever_they_stand(look: Looker) -> None:
+    text = (
+        "[filter_scheduler]\nenabled_filters = ComputeFilter\n"
+        "[DEFAULT]\nscheduler_default_filters = PciPassthroughFilter\n"
+    )
+    ((line, summary, _),) = look.said(text, "key-contradicted")
+    assert line == 4
+    assert summary.endswith("nova.conf:2 says 'ComputeFilter', and the newer name wins")
+
+
 def test_names_in_the_wrong_section_are_told_apart_from_strangers(look: Looker) -> None:
     text = "[DEFAULT]\nphysical_device_mappings = p:e\nfoo_bar_baz = 1\n"
     ((line, _, fix),) = look.said(text, "key-misspelt")

@@ -22,11 +22,13 @@ from lanekeeper.config.names import (
     LIKENESS,
     MOVED,
     OWN_SECTIONS,
+    as_read,
     bounds_in_words,
     device_option_meant,
     nearest,
     openstack_options,
     options,
+    rank,
     sections,
     spellings,
 )
@@ -78,6 +80,7 @@ def load(files: Sequence[Path], overrides: Mapping[str, str] | None = None) -> L
     reader = _Reader()
     for entry in read_files(files or (sample_path(),)):
         reader.take(entry)
+    reader.order()
     for name, text in (overrides or {}).items():
         section, _, key = name.partition(".")
         reader.replace(Entry(section.lower(), key, text, _COMMAND_LINE))
@@ -106,6 +109,11 @@ class _Reader:
             place = f"[{section}] {key}" if section else f"{key} outside of a section"
             self._warn(entry, f"{place.replace('[default]', '[DEFAULT]')} is now {option.name}")
         self.found.setdefault(option, []).append(entry)
+
+    def order(self) -> None:
+        """Put the entries of each option in the order in which they count; after the last one."""
+        for option, entries in self.found.items():
+            self.found[option] = as_read(entries, partial(_place, option))
 
     def replace(self, entry: Entry) -> None:
         option, _ = option_at(entry.section, entry.key)
@@ -240,6 +248,10 @@ def _home(entry: Entry) -> tuple[str, str]:
     if entry.is_vio:
         return VIO_NAMES.get(entry.key, ("vio", entry.key))
     return entry.section, entry.key
+
+
+def _place(option: Option, entry: Entry) -> tuple[str, int]:
+    return entry.source.rpartition(":")[0], rank(option, *_home(entry))
 
 
 def option_at(section: str, key: str) -> tuple[Option | None, bool]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
-from typing import Any, get_type_hints
+from itertools import groupby
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
@@ -14,6 +15,7 @@ from lanekeeper.config.option import Option, Section
 from lanekeeper.config.tree import Config
 from lanekeeper.domain import typed
 
+_T = TypeVar("_T")
 LIKENESS = 0.8  # of difflib; 1 is equal
 OWN_SECTIONS = frozenset({"lanekeeper", "health"})
 GONE = {
@@ -77,6 +79,27 @@ def spellings(option: Option) -> Iterator[tuple[str, str, bool]]:
         yield section.lower(), key, False
     for section, key in option.old:
         yield section.lower(), key, True
+
+
+def rank(option: Option, section: str, key: str) -> int:
+    """Return 0 for today's name of *option*, more for older ones."""
+    old = ((one.lower(), name) for one, name in option.old)
+    return next((at for at, name in enumerate(old, 1) if name == (section or "default", key)), 0)
+
+
+def as_read(found: Sequence[_T], place: Callable[[_T], tuple[str, int]]) -> list[_T]:
+    """Sort what sets one option as oslo.config reads it: the last counts, or all in this order.
+
+    Of one file older names come first, whatever stands before which; files stay in order.
+
+    Args:
+        found: in the order of the files' lines.
+        place: returns the file and the rank of the name.
+    """
+    ordered: list[_T] = []
+    for _, of_file in groupby(found, lambda one: place(one)[0]):
+        ordered += sorted(of_file, key=lambda one: -place(one)[1])
+    return ordered
 
 
 @cache

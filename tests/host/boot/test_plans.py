@@ -252,3 +252,22 @@ def test_kernelopts_of_red_hat_8_are_followed(tmp_path: Path) -> None:
     host = Distribution(tmp_path, tree)
     assert host.plan("quiet").is_empty
     assert not host.plan("iommu=pt").is_empty
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("root=/dev/vda1 rw\n# not iommu=pt\n", "root=/dev/vda1 rw iommu=pt\n# not iommu=pt\n"),
+        ("# mine", "# mine\niommu=pt\n"),
+    ],
+)
+def test_arguments_of_new_kernels_are_not_put_into_a_comment(
+    tmp_path: Path, text: str, written: str
+) -> None:
+    host = Distribution(tmp_path, SYSTEMD_BOOT)
+    (tmp_path / "etc/kernel/cmdline").write_text(text)
+    host.apply("iommu=pt")
+    assert host.text("etc/kernel/cmdline") == written
+    assert host.plan("iommu=pt").steps == ()
+    host.rollback()
+    assert host.text("etc/kernel/cmdline") == text

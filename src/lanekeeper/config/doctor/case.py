@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import NO_SECTION, Entry, substituted
 from lanekeeper.config.load import VIO_NAMES, bare_option, convert, option_at
 from lanekeeper.config.loose_json import understand
-from lanekeeper.config.names import GUIDE_NAMES, options, sections
+from lanekeeper.config.names import GUIDE_NAMES, as_read, options, rank, sections
 from lanekeeper.config.option import Option
 from lanekeeper.config.tree import Config
 from lanekeeper.domain.errors import Error, Invalid
@@ -51,6 +51,12 @@ class Line:
     @property
     def source(self) -> Source:
         return self.assignment.source
+
+    @property
+    def rank(self) -> int:
+        """0 under today's name, more under older ones, of which others come before."""
+        one = self.assignment
+        return rank(self.option, one.section, one.key) if self.option and self.is_old else 0
 
     @property
     def place(self) -> str:
@@ -128,8 +134,8 @@ class Case:
         return f"{found[0]} ..." if found and is_secret(found[1]) else text
 
     def of(self, key: str) -> tuple[Line, ...]:
-        """Return the lines of the option ``[section] key``, under whichever name."""
-        return tuple(line for line in self.lines if line.option and line.option.name == key)
+        """Return the lines of the option ``[section] key``, under whichever name, as they count."""
+        return in_order(line for line in self.lines if line.option and line.option.name == key)
 
     @cached_property
     def specs(self) -> tuple[Object, ...]:
@@ -190,6 +196,11 @@ class Case:
         option = next(one for one in options().values() if one.name == key)
         part, name = field_of(option)
         return getattr(getattr(Config(), part), name)
+
+
+def in_order(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Return the lines of one option in the order in which they count, the last most."""
+    return tuple(as_read(tuple(lines), lambda line: (line.source.file, line.rank)))
 
 
 def is_secret(key: str) -> bool:

@@ -13,7 +13,15 @@ from itertools import islice
 from pathlib import Path
 
 from lanekeeper.config.correction import assignment, corrected, escaped, json_line, with_text_ids
-from lanekeeper.config.doctor.case import Case, Line, Object, field_of, is_json, with_known_keys
+from lanekeeper.config.doctor.case import (
+    Case,
+    Line,
+    Object,
+    field_of,
+    in_order,
+    is_json,
+    with_known_keys,
+)
 from lanekeeper.config.doctor.reading import DECIDE, UNREADABLE, ReadFile
 from lanekeeper.config.doctor.slip import slips_in, slips_of, why_not
 from lanekeeper.config.doctor.source import Source
@@ -68,6 +76,17 @@ def convert(case: Case) -> Converted:
     return Converted(texts, tuple(writer.left), tuple(writer.mended))
 
 
+def _ordered(lines: list[Line]) -> list[Line]:
+    """Put what adds up in the order in which it is read, which old names of it had decided."""
+    ordered = list(lines)
+    for option in dict.fromkeys(line.option for line in lines if line.option):
+        slots = [at for at, line in enumerate(lines) if line.option is option]
+        if option.multiple:
+            for at, line in zip(slots, in_order(lines[at] for at in slots), strict=True):
+                ordered[at] = line
+    return ordered
+
+
 def _has(items: list[_Item], target: str) -> bool:
     return any(item.target == target for item in items)
 
@@ -99,7 +118,8 @@ class _Writer:
         for one in (*case.specs, *case.aliases):
             self._objects.setdefault(id(one.line), []).append(one)
         self._lines_left = iter(case.lines)
-        self._last = {line.option.name: line for line in case.lines if line.option}
+        named = {line.option.name for line in case.lines if line.option}
+        self._last = {name: case.of(name)[-1] for name in named}
 
     def items(self, file: ReadFile) -> Iterator[_Item]:
         """Yield the items of one file, in the order of its lines; call it for each in turn."""
@@ -108,7 +128,7 @@ class _Writer:
             if flaw.kind == UNREADABLE:
                 self.left.append(Note(flaw.source, "the line cannot be read"))
         target, title = role, ""
-        for line in islice(self._lines_left, len(file.assignments)):
+        for line in _ordered([*islice(self._lines_left, len(file.assignments))]):
             if lines := tuple(self._lines(line)):
                 target, title = self._place(line, role)
                 yield _Item(target, title, (*_comments(line.assignment.comments), *lines))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from lanekeeper.config.correction import corrected, meant
-from lanekeeper.config.doctor.case import Case, Line, is_secret
+from lanekeeper.config.doctor.case import Case, Line, in_order, is_secret
 from lanekeeper.config.doctor.finding import Hit, Rule, shortened
 from lanekeeper.config.doctor.rules_filter import unknown_filters
 from lanekeeper.config.doctor.source import Source
@@ -139,7 +139,7 @@ def _overridden(case: Case) -> Iterator[tuple[Line, Line]]:
             is_own = line.option.section in _PER_SERVICE
             owner = f"{line.source.file} " if is_own else ""
             by_option.setdefault(f"{owner}{line.option.name}", []).append(line)
-    for lines in by_option.values():
+    for lines in map(in_order, by_option.values()):
         yield from ((line, lines[-1]) for line in lines[:-1])
 
 
@@ -150,10 +150,11 @@ def _shown(line: Line) -> str:
 def _contradicted(case: Case) -> Iterator[Hit]:
     for line, last in _overridden(case):
         if line.value != last.value:
+            is_newer = line.source.file == last.source.file and last.rank < line.rank
             yield Hit(
                 line.source,
-                f"{line.place} does not count: {last.source} says {_shown(last)}, and the last "
-                "wins",
+                f"{line.place} does not count: {last.source} says {_shown(last)}, and the "
+                f"{'newer name' if is_newer else 'last'} wins",
                 "keep one of both lines",
             )
 
@@ -275,7 +276,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="key-contradicted",
         severity=Severity.WARNING,
-        what="The same key has another value further down or in a later file, and the last wins.",
+        what="The same key has another value further down or in a later file, and the last wins; "
+        "in one file today's name wins over an old one, wherever they stand.",
         check=_contradicted,
         shows="[DEFAULT]\nreserved_host_cpus = 1\nreserved_host_cpus = 2\n",
         spares=f"[pci]\ndevice_spec = {_SPEC}\ndevice_spec = "

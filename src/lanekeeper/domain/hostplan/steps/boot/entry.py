@@ -25,11 +25,14 @@ def entry_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
             text = host.boot.texts[path]
             yield _step(path, *_options(text, missing), f"it lacks {quoted(missing)}")
     kept = host.boot.texts.get(KERNEL_INSTALL)
-    missing = lacking(wanted, tuple((kept or "").split()))
+    missing = lacking(wanted, tuple(" ".join(_said(kept or "")).split()))
     if kept is not None and missing:
         # No note: kernel-install of older systemd takes every line for arguments.
-        old = _last_line(kept)
+        old = (_said(kept) or [""])[-1]
         new = f"{' '.join(with_arguments(tuple(old.split()), missing))}\n"
+        if not old and not kept.endswith("\n"):  # a comment alone, whose line has no end
+            old = kept.rpartition("\n")[2]
+            new = f"{old}\n{new}" if old else new
         why = f"entries of new kernels would lack {quoted(missing)}"
         yield _step(KERNEL_INSTALL, old, new, why)
 
@@ -56,7 +59,7 @@ def _is_options(line: str) -> bool:
     return line.split()[:1] == ["options"]
 
 
-def _last_line(text: str) -> str:
-    """Return the last line that says something, with its end."""
-    lines = [line for line in text.splitlines(keepends=True) if line.strip()]
-    return lines[-1] if lines else ""
+def _said(text: str) -> list[str]:
+    """Return the lines that say something and are no comments, with their ends."""
+    lines = text.splitlines(keepends=True)
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
