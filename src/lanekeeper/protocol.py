@@ -28,8 +28,7 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 
-from lanekeeper.domain import typed
-from lanekeeper.domain.network.guard.guarded import Direction, Rule
+from lanekeeper.domain.network.guard.guarded import Rule
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import LinkState, VfSettings
 
@@ -454,31 +453,6 @@ class NicWanted(Wire, frozen=True):
         )
 
 
-class RuleWanted(Wire, frozen=True):
-    """One rule of a security group, as of ``domain.network.guard.guarded.Rule``.
-
-    Attributes:
-        group: whose members ``Desired.members`` names.
-    """
-
-    direction: Literal["ingress", "egress"]
-    version: Literal[4, 6] = 4
-    protocol: int | None = None
-    first: int | None = None
-    last: int | None = None
-    prefix: str | None = None
-    group: str | None = None
-    stateful: bool = True
-
-    @classmethod
-    def of(cls, rule: Rule) -> Self:
-        return typed.convert(rule, cls)
-
-    def rule(self) -> Rule:
-        values = msgspec.structs.asdict(self)
-        return Rule(**values | {"direction": Direction(self.direction)})
-
-
 class GuardWanted(Wire, frozen=True):
     """What guards a port of a virtual switch: without a flow that says so, nothing passes.
 
@@ -488,7 +462,7 @@ class GuardWanted(Wire, frozen=True):
     """
 
     sources: list[tuple[str, str]] = []
-    rules: list[RuleWanted] = []
+    rules: list[Rule] = []
 
 
 class TapWanted(Wire, frozen=True):

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -6,9 +7,42 @@ import pytest
 from agent.controller import TOKEN, Controller, serving
 from agent.orders_of import POLICY
 from lanekeeper.agent.compose import Timing
+from lanekeeper.agent.driver_record import DriverRecord
+from lanekeeper.agent.port_guards import PortGuards
 from lanekeeper.agent.simulated import RunningHost, run_simulated
+from lanekeeper.agent.workshop import Workshop
+from lanekeeper.clock import monotonic
+from lanekeeper.host.flow_table import NoFlowTable
+from lanekeeper.host.simulated import SimulatedMachine, plant_lab
+from lanekeeper.hypervisor.guest_files import GuestDirectories
+from lanekeeper.hypervisor.images import ImageCache
+from lanekeeper.hypervisor.simulated import SimulatedHypervisor
 
 Start = Callable[..., RunningHost]
+
+
+@contextmanager
+def no_images(_: str) -> Iterator[Iterator[bytes]]:
+    yield iter(())
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> SimulatedMachine:
+    return SimulatedMachine(plant_lab(tmp_path / "machine"))
+
+
+@pytest.fixture
+def shop(tmp_path: Path, machine: SimulatedMachine) -> Workshop:
+    """What guests of the simulated lab host are made with."""
+    return Workshop(
+        machine=machine,
+        hypervisor=SimulatedHypervisor(tmp_path / "guests.json", machine),
+        directories=GuestDirectories(tmp_path / "servers"),
+        images=ImageCache(tmp_path / "images", no_images),
+        drivers=DriverRecord(tmp_path / "drivers.json"),
+        guards=PortGuards(NoFlowTable(), tmp_path / "zones.json"),
+        stopwatch=monotonic,
+    )
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from lanekeeper.agent.dhcp import DhcpServers, Service
+from lanekeeper.agent.dhcp import DhcpServers, DhcpThread, Service
 from lanekeeper.agent.dhcp_files import port_name
 from lanekeeper.agent.observe import Bridge
 from lanekeeper.host import dhcp_server
@@ -313,6 +313,30 @@ def test_on_a_bridge_of_open_vswitch_a_guest_is_answered_on_its_vlan() -> None:
         "again": ["10.20.0.11"],
         "left": ["tap0"],
     }
+
+
+def test_a_fault_of_ours_is_told_and_ends_nothing() -> None:
+    asked = []
+
+    def settle(served: Sequence[Service]) -> Sequence[str]:
+        asked.append(served)
+        if len(asked) == 1:
+            raise KeyError("segment")
+        return ("no address is free",)
+
+    thread = DhcpThread(settle, "sim-1")
+    try:
+        thread.want((), look=True)
+        until(lambda: thread.problems, "it is told")
+        assert "KeyError('segment')" in thread.problems[0]
+
+        def says_it() -> bool:
+            thread.want((), look=True)  # as each look of the agent does
+            return thread.problems == ("no address is free",)
+
+        until(says_it, "it is tried again, and what came of that is told")
+    finally:
+        thread.close()
 
 
 def test_what_dnsmasq_does_not_take_is_told_and_nothing_is_left(world: World) -> None:

@@ -1,6 +1,4 @@
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,41 +7,17 @@ import msgspec
 import pytest
 
 from agent.orders_of import PF, POLICY, nic, server, server_id, vf
-from lanekeeper.agent.driver_record import DriverRecord, function_of
+from lanekeeper.agent.driver_record import function_of
 from lanekeeper.agent.guests import attach, destroy, detach, start
 from lanekeeper.agent.observe import Policy, view
-from lanekeeper.agent.port_guards import PortGuards
 from lanekeeper.agent.workshop import Workshop
-from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
-from lanekeeper.host.flow_table import NoFlowTable
-from lanekeeper.host.simulated import SimulatedMachine, plant_lab
-from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.hypervisor.images import ImageCache
+from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
 
 VF = PciAddress.parse(vf(0).address)
-
-
-@contextmanager
-def no_images(_: str) -> Iterator[Iterator[bytes]]:
-    yield iter(())
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Workshop:
-    machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
-    return Workshop(
-        machine=machine,
-        hypervisor=SimulatedHypervisor(tmp_path / "guests.json", machine),
-        directories=GuestDirectories(tmp_path / "servers"),
-        images=ImageCache(tmp_path / "images", no_images),
-        drivers=DriverRecord(tmp_path / "drivers.json"),
-        guards=PortGuards(NoFlowTable(), tmp_path / "zones.json"),
-        stopwatch=monotonic,
-    )
 
 
 def bring_up(shop: Workshop, policy: Policy = POLICY, **values: Any) -> None:
@@ -103,15 +77,7 @@ def test_a_start_that_fails_gives_the_devices_back(shop: Workshop) -> None:
 
     machine = shop.machine
     assert isinstance(machine, SimulatedMachine)
-    deaf = Workshop(
-        machine=Deaf(machine.root),
-        hypervisor=shop.hypervisor,
-        directories=shop.directories,
-        images=shop.images,
-        drivers=shop.drivers,
-        guards=shop.guards,
-        stopwatch=monotonic,
-    )
+    deaf = replace(shop, machine=Deaf(machine.root))
     with pytest.raises(HostFault, match="does not take vlan"):
         bring_up(deaf, nics=[nic(0)])
     (guest,) = shop.hypervisor.inventory().guests

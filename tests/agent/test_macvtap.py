@@ -1,8 +1,7 @@
 """Guests with macvtaps on VFs that stay with their host."""
 
+import dataclasses
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,18 @@ from msgspec.structs import replace
 
 from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
-from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.facts import facts
 from lanekeeper.agent.guests import attach, destroy, detach, mend, start
 from lanekeeper.agent.observe import View, view
 from lanekeeper.agent.plan import ApplyVfSettings, plan
-from lanekeeper.agent.port_guards import PortGuards
 from lanekeeper.agent.senses import Senses
 from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
-from lanekeeper.host.flow_table import NoFlowTable
-from lanekeeper.host.simulated import SimulatedMachine, plant_lab
-from lanekeeper.hypervisor.guest_files import GuestDirectories
-from lanekeeper.hypervisor.images import ImageCache
-from lanekeeper.hypervisor.simulated import SIMULATED_HOST, SimulatedHypervisor
+from lanekeeper.host.simulated import SimulatedMachine
+from lanekeeper.hypervisor.simulated import SIMULATED_HOST
 from lanekeeper.protocol import Desired, NicWanted
 
 VF, AT = PciAddress.parse(vf(0).address), PciAddress.parse(PF)
@@ -36,31 +30,6 @@ NAME = "ens1v0"
 
 def macvtap(index: int = 0, **values: Any) -> NicWanted:
     return replace(nic(index), **({"macvtap": "virtio"} | values))
-
-
-@contextmanager
-def no_images(_: str) -> Iterator[Iterator[bytes]]:
-    yield iter(())
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> SimulatedMachine:
-    machine = SimulatedMachine(plant_lab(tmp_path / "machine"))
-    assert machine.device(AT).netdev == "ens1"
-    return machine
-
-
-@pytest.fixture
-def shop(tmp_path: Path, machine: SimulatedMachine) -> Workshop:
-    return Workshop(
-        machine=machine,
-        hypervisor=SimulatedHypervisor(tmp_path / "guests.json", machine),
-        directories=GuestDirectories(tmp_path / "servers"),
-        images=ImageCache(tmp_path / "images", no_images),
-        drivers=DriverRecord(tmp_path / "drivers.json"),
-        guards=PortGuards(NoFlowTable(), tmp_path / "zones.json"),
-        stopwatch=monotonic,
-    )
 
 
 def seen(shop: Workshop) -> View:
@@ -154,15 +123,7 @@ def test_a_vf_that_does_not_keep_its_mac_lets_no_guest_run(shop: Workshop, tmp_p
             return VfSettings(mac=nic(0).mac, vlan=15)
 
     for kind in (Deaf, Loose):
-        deaf = Workshop(
-            machine=kind(tmp_path / "machine"),
-            hypervisor=shop.hypervisor,
-            directories=shop.directories,
-            images=shop.images,
-            drivers=shop.drivers,
-            guards=shop.guards,
-            stopwatch=monotonic,
-        )
+        deaf = dataclasses.replace(shop, machine=kind(tmp_path / "machine"))
         with pytest.raises(HostFault):
             bring_up(deaf, nics=[macvtap()])
     assert shop.hypervisor.inventory().guests == ()

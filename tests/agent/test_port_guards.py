@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,16 @@ from lanekeeper.agent.observe import Bridge, Policy, Switching, View
 from lanekeeper.agent.port_guards import PortGuards, beside
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.network.guard.flow import Flow
+from lanekeeper.domain.network.guard.guarded import Direction, Rule
 from lanekeeper.host.flow_table import NoFlowTable, OvsFlowTable, SwitchPort
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
 from lanekeeper.hypervisor.simulated_flow_table import SimulatedFlowTable
-from lanekeeper.protocol import Desired, GuardWanted, RuleWanted, ServerState, TapWanted
+from lanekeeper.protocol import Desired, GuardWanted, ServerState, TapWanted
 from running import until
 
 OUTSIDE, OTHER = "52:54:00:00:00:01", "10.0.0.99"
-WEB = RuleWanted(direction="ingress", protocol=6, first=80, last=80)
+WEB = Rule(direction=Direction.INGRESS, protocol=6, first=80, last=80)
 
 
 class Table(SimulatedFlowTable):
@@ -45,7 +47,7 @@ class Table(SimulatedFlowTable):
         super().change(bridge, gone, new)
 
 
-def tap(number: int, *rules: RuleWanted, guarded: bool = True, **values: Any) -> TapWanted:
+def tap(number: int, *rules: Rule, guarded: bool = True, **values: Any) -> TapWanted:
     mac = f"fa:16:3e:00:01:{number:02x}"
     guard = GuardWanted(sources=[(mac, f"10.0.0.{number}")], rules=list(rules))
     return TapWanted(
@@ -109,7 +111,7 @@ def test_flows_are_there_before_the_guest_runs_and_go_with_it(
 def test_a_change_of_a_group_comes_to_a_guest_that_runs(
     controller: Controller, table: Table
 ) -> None:
-    of_group = msgspec.structs.replace(WEB, group="g")
+    of_group = replace(WEB, group="g")
     first = server(1, taps=[tap(1, of_group)])
     obeyed(controller, 1, first, members={"g": ["10.0.0.7"]})
     assert "nw_src=10.0.0.7," in texts(table)

@@ -20,7 +20,6 @@ from lanekeeper.domain.network.guard.guarded import Direction, Rule
 from lanekeeper.domain.network.port import PortWanted
 from lanekeeper.domain.network.security_group import RuleWanted, default_group_id
 from lanekeeper.protocol import GuardWanted
-from lanekeeper.protocol import RuleWanted as Told
 
 pytestmark = pytest.mark.service
 
@@ -56,7 +55,7 @@ def test_a_host_is_told_who_may_send_and_what_may_pass(world: Fleet) -> None:
     told = guard(world)
     assert told.sources == [(port.mac, port.fixed_ips[0].ip)]
     own = default_group_id(MEMBER.project_id or "")
-    assert [one.rule() for one in told.rules] == [
+    assert told.rules == [
         Rule(direction=Direction.EGRESS, version=4),
         Rule(direction=Direction.EGRESS, version=6),
         Rule(direction=Direction.INGRESS, version=4, group=own),
@@ -86,7 +85,7 @@ def test_every_change_comes_to_hosts_and_nothing_else_does(world: Fleet) -> None
     )  # fmt: skip
     ((_, rule),) = create_rules(world.site, MEMBER, [asked])
     assert is_told()
-    web = Told(direction="ingress", protocol=6, first=80, last=80, group=group_id)
+    web = Rule(direction=Direction.INGRESS, protocol=6, first=80, last=80, group=group_id)
     assert web in guard(world).rules
     (member,) = create_ports(world.site, MEMBER, [wanted])  # nobody has it, and it is a member
     assert is_told()

@@ -14,14 +14,13 @@ RACE = """
 import sys, threading
 from lanekeeper import protocol
 from lanekeeper.domain import typed
-{read}
-text = b'{{"generation": 1, "mark": "a", "cleaning": [{{"device": {{}}, "round": 1}}]}}'
+text = b'{"generation": 1, "mark": "a", "cleaning": [{"device": {}, "round": 1}]}'
 go = threading.Event()
 def reader():
     go.wait()
     for _ in range(3000):
         try:
-            read(text)
+            typed.decode(text, protocol.Desired)
         except ValueError:
             pass
 sys.setswitchinterval(1e-7)
@@ -30,19 +29,12 @@ for thread in threads: thread.start()
 go.set()
 for thread in threads: thread.join()
 """
-SAFE = "def read(text): typed.decode(text, protocol.Desired)"
-
-
-def crashes(read: str, times: int) -> int:
-    script = RACE.format(read=read)
-    return sum(
-        subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode != 0
-        for _ in range(times)
-    )
+TIMES = 8  # msgspec alone ends the process in about every second run
 
 
 def test_threads_that_begin_together_all_read() -> None:
-    assert crashes(SAFE, 8) == 0
+    for _ in range(TIMES):
+        subprocess.run([sys.executable, "-c", RACE], check=True, timeout=60)
 
 
 def test_documents_are_read_as_their_kind() -> None:

@@ -119,7 +119,8 @@ class DhcpThread:
     def _work(self, settle: Settle, served: Sequence[Service]) -> None:
         try:
             self.problems = tuple(settle(served))
-        except Exception:  # a bug here must not end the agent: it is tried again
+        except Exception as error:  # a bug here must not end the agent: it is tried again
+            self.problems = (f"cannot see to DHCP: {error!r}; the agent's log says where",)
             log.exception("dhcp", outcome="failed")
 
 

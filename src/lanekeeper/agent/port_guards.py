@@ -165,7 +165,7 @@ def _guarded(port: SwitchPort, tap: TapWanted, zones: Mapping[str, int]) -> Guar
         vlan=tap.vlan,
         mac=tap.mac,
         sources=tuple(tap.guard.sources),
-        rules=tuple(one.rule() for one in tap.guard.rules),
+        rules=tuple(tap.guard.rules),
     )
 
 

@@ -17,7 +17,7 @@ from lanekeeper.domain.errors import Unavailable
 from lanekeeper.host.actor import run_program
 from lanekeeper.host.bus_reset import BusReset
 from lanekeeper.host.dhcp_server import OvsPorts
-from lanekeeper.host.flow_table import OvsFlowTable, ask
+from lanekeeper.host.flow_table import OvsFlowTable
 from lanekeeper.host.hook import run_bounded, run_hook
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.nvme import NvmeEraser
@@ -56,7 +56,7 @@ def real_agent(
         run_hook=run_hook,
         erase_nvme=NvmeEraser(partial(run_bounded, errors_apart=True), machine.bind).erase,
         reset_bus=BusReset(),
-        flow_table=OvsFlowTable(ask),
+        flow_table=OvsFlowTable(),
         dhcp=dhcp.settle,
     )
     return agent, client

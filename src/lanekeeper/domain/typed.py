@@ -63,12 +63,10 @@ def convert(value: object, kind: type[T], *, strict: bool = ..., str_keys: bool 
 @overload
 def convert(value: object, kind: Any, *, strict: bool = ..., str_keys: bool = ...) -> Any: ...
 def convert(value: object, kind: Any, *, strict: bool = True, str_keys: bool = False) -> Any:
-    """Read *value*, made of dictionaries, lists, scalars and objects' attributes, as a *kind*.
+    """Read *value*, made of dictionaries, lists and scalars, as a *kind*.
 
     Raises:
         msgspec.ValidationError: it is no *kind*.
     """
     _decoder(kind)
-    return msgspec.convert(  # noqa: TID251 - the one place
-        value, kind, strict=strict, str_keys=str_keys, from_attributes=True
-    )
+    return msgspec.convert(value, kind, strict=strict, str_keys=str_keys)  # noqa: TID251

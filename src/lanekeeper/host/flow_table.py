@@ -9,9 +9,9 @@ Source: ovs-ofctl(8), ``--bundle``; ovs-vswitchd.conf.db(5), Port and Interface.
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ import msgspec
 from lanekeeper.domain import typed
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.network.guard.flow import MARK, MASK, Flow
+from lanekeeper.host.program import ask
 
 SEALED = 4095
 """The one VLAN that the record of a guarded port takes: nobody sends in it (IEEE 802.1Q reserves
@@ -35,7 +36,7 @@ _COLUMNS = {
     "Interface": "_uuid,name,ofport,external_ids",
 }
 _COOKIE = re.compile(r"cookie=(0x[0-9a-f]+),?\s*")
-_SECONDS = 30
+_ASK: Ask = partial(ask, seconds=30)  # a bridge of thousands of flows takes its time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +108,10 @@ class NoFlowTable:
 
 
 class OvsFlowTable:
-    """See ``FlowTable``; by programs that *ask* runs."""
+    """See ``FlowTable``; by programs that *run* runs."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, run: Ask = _ASK) -> None:
+        self._ask = run
 
     def ports(self, bridge: str) -> tuple[SwitchPort, ...]:
         bridges, ports, interfaces = self._tables()
@@ -163,21 +164,6 @@ class OvsFlowTable:
         if len(told) != len(_COLUMNS):
             raise HostFault(f"ovs-vsctl list told {len(told)} tables of {', '.join(_COLUMNS)}")
         return [[dict(zip(one.headings, row, strict=True)) for row in one.data] for one in told]
-
-
-def ask(command: Sequence[str], text: str) -> str:
-    """Run a program of this machine. Raises HostFault."""
-    said = " ".join(command)
-    try:
-        run = subprocess.run(
-            command, input=text.encode(), capture_output=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise HostFault(f"`{said}` did not answer: {error}") from error
-    if run.returncode:
-        reason = run.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise HostFault(f"`{said}` failed: {reason[:200] or f'exit code {run.returncode}'}")
-    return run.stdout.decode("utf-8", "replace")
 
 
 class _Told(msgspec.Struct):

@@ -35,12 +35,23 @@ def answer(root: Path, question: str, *commands: tuple[str, ...]) -> str | None:
     command = next((command for command in commands if which(command[0])), None)
     if command is None:
         return None
+    return ask(command).strip()
+
+
+def ask(command: Sequence[str], text: str = "", *, seconds: float = _SECONDS) -> str:
+    """Run a program of this machine, which reads *text*, and return what it prints.
+
+    Raises:
+        HostFault: it failed, or did not answer in time.
+    """
     said = shlex.join(command)
     try:
-        run = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+        run = subprocess.run(
+            command, input=text.encode(), capture_output=True, timeout=seconds, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostFault(f"`{said}` did not answer: {error}") from error
     if run.returncode:
         reason = run.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
         raise HostFault(f"`{said}` failed: {reason[:200] or f'exit code {run.returncode}'}")
-    return run.stdout.decode("utf-8", "replace").strip()
+    return run.stdout.decode("utf-8", "replace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -259,7 +259,7 @@ MEMBERS = {"g": (FOUR[A], SIX[B]), "h": (FOUR[OUTSIDE], "10.0.0.8/30"), "all": (
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
-    version = draw(st.sampled_from((4, 6)))
+    version: Literal[4, 6] = draw(st.sampled_from((4, 6)))
     protocol = draw(st.sampled_from((None, 6, 17, 132, 47, 1, 58)))
     first, last = None, None
     if protocol in (1, 58):

@@ -33,7 +33,6 @@ from lanekeeper.protocol import (
     GuardWanted,
     ImageWanted,
     NicWanted,
-    RuleWanted,
     ServerWanted,
     TapWanted,
 )
@@ -256,9 +255,7 @@ def guard_wanted(port: PortRecord, groups: Mapping[str, SecurityGroupRecord]) ->
     if not port.is_guarded:
         return None
     mine = [groups[group] for group in port.security_groups if group in groups]
-    return GuardWanted(
-        sources=list(sources_of(port)), rules=[RuleWanted.of(rule) for rule in rules_of(mine)]
-    )
+    return GuardWanted(sources=list(sources_of(port)), rules=list(rules_of(mine)))
 
 
 def _tap(port: PortRecord, facts: GuestFacts) -> TapWanted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 
 class Direction(StrEnum):
@@ -23,12 +24,12 @@ class Rule:
         protocol: None for any.
         first, last: destination ports; of ICMP the type and the code; None where nothing is said.
         prefix: of the other side; None for any.
-        group: likewise a security group, whose members ``Guards.members`` names.
+        group: likewise a security group; who its members are is told beside the rules.
         stateful: whether the answers pass, too.
     """
 
     direction: Direction
-    version: int = 4
+    version: Literal[4, 6] = 4
     protocol: int | None = None
     first: int | None = None
     last: int | None = None

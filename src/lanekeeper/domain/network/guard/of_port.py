@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from lanekeeper.domain.network.guard.guarded import Direction, Rule
 from lanekeeper.domain.network.port import PortRecord
@@ -46,7 +46,7 @@ def prefix_of(text: str) -> str:
 
 
 def _rule(told: Mapping[str, Any], *, stateful: bool) -> Rule:
-    version = 6 if told["ethertype"] == "IPv6" else 4
+    version: Literal[4, 6] = 6 if told["ethertype"] == "IPv6" else 4
     prefix = told["remote_ip_prefix"]
     return Rule(
         direction=Direction(told["direction"]),
