@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
+from control.test_normal_port import boot
 from fleet import ADMIN, MEMBER, Fleet, fleet, lab_devices
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.server import delete_server
-from lanekeeper.control.compute.server_create import create_servers
-from lanekeeper.control.compute.server_nic import NicAsked
-from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.desired import desired_of, desired_stamp
 from lanekeeper.control.host.host import report_state
 from lanekeeper.control.network.network import delete_network
@@ -29,7 +27,6 @@ from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, VnicType
 from lanekeeper.domain.network.subnet import SubnetRecord, SubnetWanted
 from lanekeeper.protocol import DhcpOption, DhcpWanted, HostState, ServerState
-from lanekeeper.store.compute.server import ServerRecord
 
 pytestmark = pytest.mark.service
 
@@ -43,17 +40,6 @@ def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
         yield made
         with made.site.database.read() as connection:
             assert [one for one in verify(connection) if not one.notice] == []
-
-
-def boot(world: Fleet, *ports: PortRecord) -> ServerRecord:
-    asked = NewServer(
-        name="web",
-        flavor_id="m1",
-        image_id=world.image(),
-        networks=[NicAsked(port_id=port.id) for port in ports],
-    )
-    (made,) = create_servers(world.site, MEMBER, asked)
-    return made
 
 
 def normal(world: Fleet, network_id: str) -> PortRecord:
@@ -85,7 +71,7 @@ def test_a_host_is_told_of_all_guests_that_a_bridge_may_reach(world: Fleet) -> N
     port, vf = normal(world, network_id), world.port(network_id)
     assert dhcp(world) == []
     assert answering(world, network_id) == []
-    boot(world, port, vf)
+    boot(world, port, vf, name="web")
     (told,) = dhcp(world)
     assert (told.network_id, told.physical_network, told.vlan, told.mtu) == (
         network_id,
@@ -163,7 +149,7 @@ def test_ipv6_is_served_where_guests_ask_somebody(
 def test_what_is_changed_is_told(world: Fleet) -> None:
     network_id = world.network()
     port = normal(world, network_id)
-    boot(world, port)
+    boot(world, port, name="web")
     subnet = subnet_of(world, network_id)
     stamps = [desired_stamp(world.site, world.hosts["h1"])]
 

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from control.test_normal_port import boot
 from fleet import ADMIN, MEMBER, Fleet, fleet, pf_and_vfs
 from lanekeeper.control.compute.explain import explain
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.question import Question
 from lanekeeper.control.compute.server_attach import attach_card
-from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_nic import NicAsked
-from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.desired import desired_of
 from lanekeeper.control.network.port import show_port
 from lanekeeper.control.verify.verify import verify
@@ -22,7 +21,6 @@ from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.protocol import DeviceFact, NicWanted
-from lanekeeper.store.compute.server import ServerRecord
 
 pytestmark = pytest.mark.service
 
@@ -44,17 +42,6 @@ def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
         yield made
         with made.site.database.read() as connection:
             assert [one for one in verify(connection) if not one.notice] == []
-
-
-def boot(world: Fleet, *ports: PortRecord, model: str = "virtio") -> ServerRecord:
-    asked = NewServer(
-        name="s",
-        flavor_id="m1",
-        image_id=world.image(hw_vif_model=model),
-        networks=[NicAsked(port_id=port.id) for port in ports] or "none",
-    )
-    (made,) = create_servers(world.site, MEMBER, asked)
-    return made
 
 
 def macvtap(world: Fleet, network_id: str) -> PortRecord:
@@ -96,15 +83,15 @@ def test_a_host_whose_driver_is_missing_says_so(world: Fleet) -> None:
 def test_its_guest_sees_the_model_that_the_image_says(world: Fleet) -> None:
     port = macvtap(world, world.network())
     with pytest.raises(Invalid, match="hw_vif_model='sn76477'"):
-        boot(world, port, model="sn76477")
-    boot(world, port, model="e1000")
+        boot(world, port, image_id=world.image(hw_vif_model="sn76477"))
+    boot(world, port, image_id=world.image(hw_vif_model="e1000"))
     assert cards(world)[port.id].macvtap == "e1000"
 
 
 def test_a_card_of_conventional_pci_is_not_plugged_into_a_guest_that_runs(world: Fleet) -> None:
     network_id = world.network()
     first = macvtap(world, network_id)
-    made = boot(world, first, model="e1000")
+    made = boot(world, first, image_id=world.image(hw_vif_model="e1000"))
     world.report(made.id, "running")
     late = macvtap(world, network_id)
     with pytest.raises(Conflict, match="hw_vif_model=e1000, a card of conventional PCI"):

@@ -45,11 +45,12 @@ def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
             assert [one for one in verify(connection) if not one.notice] == []
 
 
-def boot(world: Fleet, *ports: PortRecord) -> ServerRecord:
+def boot(world: Fleet, *ports: PortRecord, name: str = "s", image_id: str = "") -> ServerRecord:
+    """Order a server with *ports*."""
     asked = NewServer(
-        name="s",
+        name=name,
         flavor_id="m1",
-        image_id=world.image(),
+        image_id=image_id or world.image(),
         networks=[NicAsked(port_id=port.id) for port in ports] or "none",
     )
     (made,) = create_servers(world.site, MEMBER, asked)
