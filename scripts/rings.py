@@ -133,7 +133,7 @@ def run_ring(ring: Ring, *, long: bool, passed_on: Sequence[str] = ()) -> Outcom
     outcome, again = run_once(ring, long=long, passed_on=passed_on)
     if not again:
         return outcome
-    print(f"== {ring.name}: a lab fell, mostly by a known race in QEMU's TCG:", flush=True)
+    print(f"== {ring.name}: a lab fell (docs/decisions/0117-labs-that-fall.md):", flush=True)
     print(f"== {ring.name}: {len(again)} tests are run once more, on a fresh lab", flush=True)
     options = [word for word in passed_on if not Path(word.partition("::")[0]).exists()]
     second, _ = run_once(ring, long=long, passed_on=[*options, *again])

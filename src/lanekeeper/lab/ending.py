@@ -2,9 +2,9 @@
 
 With multi-threaded TCG, QEMU 10 has a race: one virtual CPU maps memory anew, such as the BARs of
 VFs, while the other one uses a device's registers, which it then finds by a place in the wrong
-table. Mostly QEMU sees that and ends itself (`abort`); else the access goes to another device, and
-the lab host panics, resets (QEMU then ends without a word) or waits for ever for an interrupt.
-Nothing in the lab can prevent that; what it cost is started over (docs/decisions/0117).
+table. QEMU sees that and ends itself (`abort`), or the access goes to another device; so, as far as
+is known, the lab host panics, resets (QEMU then ends without a word) or waits for ever for an
+interrupt. What that cost is started over (docs/decisions/0117).
 """
 
 from __future__ import annotations
