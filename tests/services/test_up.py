@@ -52,8 +52,14 @@ def test_credentials_are_readable_by_their_owner_only(tmp_path: Path) -> None:
 
 def test_it_says_what_its_threads_do(tmp_path: Path) -> None:
     with running(tmp_path / "state") as instance:
-        os.kill(instance.process.pid, signal.SIGUSR2)
-        until(lambda: 'cli/up.py", line' in instance.process.errors, "the main thread's stack")
+
+        def told() -> bool:
+            # Asked each time: a line of the log may come into the middle of the answer, which
+            # faulthandler writes word by word.
+            os.kill(instance.process.pid, signal.SIGUSR2)
+            return 'cli/up.py", line' in instance.process.errors
+
+        until(told, "the main thread's stack")
         assert list(instance.sdk.compute.flavors()) is not None
 
 
