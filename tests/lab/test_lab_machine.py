@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lanekeeper.domain.errors import Conflict, Invalid, Unavailable
+from lanekeeper.domain.errors import Conflict, HostFault, Invalid, Unavailable
+from lanekeeper.lab import emulator
 from lanekeeper.lab.acceleration import ENVIRONMENT, Acceleration, choose
 from lanekeeper.lab.cable import check_cable
 from lanekeeper.lab.folder import LabFolder, Running
@@ -37,8 +38,8 @@ def values(option: str, spec: LabSpec = SPEC) -> list[str]:
 def test_each_numa_node_has_half_the_memory_and_a_card() -> None:
     assert values("-m") == ["3072M"]
     assert values("-numa")[:2] == [
-        "node,nodeid=0,cpus=0,memdev=memory0",
-        "node,nodeid=1,cpus=1,memdev=memory1",
+        "node,nodeid=0,cpus=0-1,memdev=memory0",
+        "node,nodeid=1,cpus=2,memdev=memory1",
     ]
     cards = [value for value in values("-device") if value.startswith("igb,")]
     assert [value.split(",")[1] for value in cards] == ["bus=slot1", "bus=slot2"]
@@ -52,8 +53,31 @@ def test_the_nvme_drive_has_virtual_functions() -> None:
 
 
 def test_interrupts_are_remapped() -> None:
-    assert "intel-iommu,intremap=on,caching-mode=on,device-iotlb=on" in values("-device")
+    vtd = "intel-iommu,intremap=on,caching-mode=on,device-iotlb=on"
+    assert f"{vtd},eim=on" in values("-device")
+    assert vtd in values("-device", replace(SPEC, has_x2apic=False))
     assert values("-machine") == ["q35,kernel-irqchip=split"]
+
+
+@pytest.mark.parametrize(
+    ("said", "has"),
+    [
+        ("QEMU emulator version 8.2.2 (Debian 1:8.2.2+ds-0ubuntu1.10)", False),
+        ("QEMU emulator version 9.0.0", True),
+        ("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2+deb13u1)\nCopyright", True),
+    ],
+)
+def test_x2apics_are_emulated_since_9(
+    monkeypatch: pytest.MonkeyPatch, said: str, has: bool
+) -> None:
+    monkeypatch.setattr(emulator, "run", lambda *_, **__: said.encode())
+    assert emulator.has_x2apic() is has
+
+
+def test_a_qemu_without_a_release_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "run", lambda *_, **__: b"no such thing")
+    with pytest.raises(HostFault, match="says no release: 'no such thing'"):
+        emulator.release()
 
 
 @pytest.mark.parametrize("acceleration", list(Acceleration))

@@ -1,10 +1,9 @@
 """How a lab ended that nobody ended: what its emulator said last, and whether that is known.
 
 With multi-threaded TCG, QEMU 10 has a race: one virtual CPU maps memory anew, such as the BARs of
-VFs, while the other one uses a device's registers, which it then finds by a place in the wrong
-table. QEMU sees that and ends itself (`abort`), or the access goes to another device; so, as far as
-is known, the lab host panics, resets (QEMU then ends without a word) or waits for ever for an
-interrupt. What that cost is started over (docs/decisions/0117).
+VFs, while another one uses a device's registers, which it then finds by a place in the wrong
+table. QEMU sees that and ends itself (`abort`), or the access is lost, or goes to another device.
+What that cost is started over (docs/decisions/0117 and 0120).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, Invalid, Unavailable
-from lanekeeper.lab import acceleration, cpio, disk, ending, initramfs, process
+from lanekeeper.lab import acceleration, cpio, disk, emulator, ending, initramfs, process
 from lanekeeper.lab.acceleration import Acceleration
 from lanekeeper.lab.cable import CARDS, cable_socket, check_cable
 from lanekeeper.lab.cache import Cache, write_whole
@@ -195,6 +195,7 @@ def prepare(wanted: Wanted, folder: LabFolder, choice: Acceleration) -> LabSpec:
         controller_port=wanted.controller_port,
         acceleration=choice,
         memory_mib=wanted.memory_mib,
+        has_x2apic=emulator.has_x2apic(),
         other=LabFolder(wanted.cable_to, wanted.state).path if wanted.cable_to else None,
     )
     spec.tree.mkdir(exist_ok=True)

@@ -29,6 +29,8 @@ QEMU = "qemu-system-x86_64"
 # there only when it believes that the machine has few address bits.
 PHYSICAL_ADDRESS_BITS = 36
 _APPEND = "-append"
+NODE_CPUS = "0-1", "2"
+"""The first CPU is for the lab host itself (``lab/inside/first_cpu.py``), so there are three."""
 MEMORY_MIB_MIN, MEMORY_MIB_MAX = 1024, 32768
 
 
@@ -43,6 +45,7 @@ class LabSpec:
         disk: the image that keeps what the lab host writes.
         drive: what the NVMe drive holds.
         controller_port: TCP port of the controller on the outer machine's loopback.
+        has_x2apic: its interrupts may be remapped in x2APIC mode.
         other: folder of the lab whose cards this one's are cabled to; else they wait for one that
             will be cabled to them.
     """
@@ -58,6 +61,7 @@ class LabSpec:
     controller_port: int
     acceleration: Acceleration = Acceleration.TCG
     memory_mib: int = 3072
+    has_x2apic: bool = True
     other: Path | None = None
 
     @property
@@ -113,22 +117,31 @@ def escape(text: object) -> str:
 
 
 def _processor(spec: LabSpec) -> Iterator[str]:
-    yield from ("-machine", "q35,kernel-irqchip=split", "-smp", "2")
+    yield from ("-machine", "q35,kernel-irqchip=split", "-smp", "3")
     if spec.acceleration is Acceleration.KVM:
         limit = f"host-phys-bits=on,host-phys-bits-limit={PHYSICAL_ADDRESS_BITS}"
         yield from ("-accel", "kvm", "-cpu", f"host,{limit}")
     else:
         # "max" carries AMD's SVM, which TCG emulates: nested guests run under KVM.
         yield from ("-accel", "tcg,thread=multi", "-cpu", f"max,phys-bits={PHYSICAL_ADDRESS_BITS}")
-    yield from ("-device", "intel-iommu,intremap=on,caching-mode=on,device-iotlb=on")
+    yield from ("-device", f"intel-iommu,intremap=on,caching-mode=on,device-iotlb=on{_eim(spec)}")
+
+
+def _eim(spec: LabSpec) -> str:
+    """Without it Linux speaks to local APICs by memory.
+
+    Such an access, the end of an interrupt among them, is lost under TCG where another CPU maps
+    something at that moment (docs/decisions/0120).
+    """
+    return ",eim=on" if spec.has_x2apic else ""
 
 
 def _memory(spec: LabSpec) -> Iterator[str]:
     half = spec.memory_mib // 2
     yield from ("-m", f"{2 * half}M")
-    for node in (0, 1):
+    for node, cpus in enumerate(NODE_CPUS):
         yield from ("-object", f"memory-backend-ram,id=memory{node},size={half}M")
-        yield from ("-numa", f"node,nodeid={node},cpus={node},memdev=memory{node}")
+        yield from ("-numa", f"node,nodeid={node},cpus={cpus},memdev=memory{node}")
     yield from ("-numa", "dist,src=0,dst=1,val=20")
 
 

@@ -16,7 +16,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from lanekeeper.lab.inside import boot_loader, unit
+from lanekeeper.lab.inside import boot_loader, first_cpu, unit
 from lanekeeper.lab.inside.agent import Agent
 from lanekeeper.lab.mounting import bind, mount
 from lanekeeper.lab.wire import CONTROLLER_ADDRESS, HOST_ADDRESS
@@ -60,6 +60,7 @@ def work() -> None:
     os.environ.clear()
     os.environ.update(environment)
     mount_filesystems(cache)
+    first_cpu.leave()
     name_machine(name, machine_id)
     if is_first:
         boot_loader.furnish()
