@@ -82,6 +82,14 @@ def test_it_has_two_numa_nodes_and_remaps_interrupts(lab_host: LabHost) -> None:
     assert "Enabled IRQ remapping" in lab_host.shell("dmesg | grep DMAR-IR")
 
 
+def test_what_each_lab_loads_is_quick_to_load(lab_host: LabHost) -> None:
+    names = ("igb", "kvm", "vfio_pci")
+    for name in names:
+        assert lab_host.done("modinfo", "-F", "filename", name).endswith(".ko"), name
+        assert "E" in lab_host.done("cat", f"/sys/module/{name}/taint"), name
+    assert lab_host.run("test", "-c", "/dev/kvm").returncode == 0
+
+
 def test_it_has_a_name_and_an_id_of_its_own(lab_host: LabHost) -> None:
     name, machine_id = lab_host.shell("hostname; cat /etc/machine-id").split()
     assert name == "t1"

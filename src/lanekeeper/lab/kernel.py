@@ -28,6 +28,9 @@ PROTOCOL_2_08 = 0x0208
 SECTOR = 512
 SIZE_SUFFIX = 4  # all but gzip carry the unpacked size behind the stream; gzip ends with it itself
 ELF = b"\x7fELF"
+SIGNED = b"~Module signature appended~\n"
+SIGNATURE_INFO, SIGNATURE_SIZE = 12, 4  # struct module_signature, its last field: the bytes before
+TRACED, UNTRACED = b"__mcount_loc\0", b"__mcount_not\0"
 
 
 def _xz(data: bytes) -> bytes:
@@ -121,6 +124,14 @@ def parse_dependencies(shown: str) -> list[Path]:
 def read_modules(cache: Cache, names: Iterable[str]) -> list[Module]:
     """Read modules and what they depend on from the cached kernel, in the order to insert them.
 
+    They come as ``quick`` makes them. Raises as ``read_module_files``.
+    """
+    return list(read_module_files(cache, names).values())
+
+
+def read_module_files(cache: Cache, names: Iterable[str]) -> dict[Path, Module]:
+    """Read the same, by the packaged file.
+
     Raises:
         HostFault: the kernel knows none of that name.
     """
@@ -129,17 +140,35 @@ def read_modules(cache: Cache, names: Iterable[str]) -> list[Module]:
         where = ["-d", str(cache.kernel), "-S", cache.release()]
         shown = run(["modprobe", *where, "--show-depends", name]).decode()
         for path in parse_dependencies(shown):
-            found.setdefault(path, _read_module(path))
-    return list(found.values())
+            if path not in found:
+                unpacked = f"{path.name.partition('.ko')[0]}.ko"
+                found[path] = Module(unpacked, quick(_unpacked(path)))
+    return found
 
 
-def _read_module(path: Path) -> Module:
+def _unpacked(path: Path) -> bytes:
     data = path.read_bytes()
-    name = f"{path.name.partition('.ko')[0]}.ko"
     if path.suffix == ".xz":
-        return Module(name, lzma.decompress(data))
+        return lzma.decompress(data)
     if path.suffix == ".gz":
-        return Module(name, gzip.decompress(data))
+        return gzip.decompress(data)
     if path.suffix == ".zst":
-        return Module(name, run(["zstd", "-q", "-d", "-c"], stdin=data))
-    return Module(name, data)
+        return run(["zstd", "-q", "-d", "-c"], stdin=data)
+    return data
+
+
+def quick(module: bytes) -> bytes:
+    """Take from a module what costs an emulated processor most of its loading, and nothing else.
+
+    That is its signature, and the list of places where its functions could be traced: the section
+    gets a name that the kernel does not look for. Those places were made to do nothing when the
+    kernel was built.
+
+    Source: Linux ``include/linux/module_signature.h``, ``kernel/module/main.c``
+    (find_module_sections), ``Documentation/trace/ftrace.rst``.
+    """
+    if module.endswith(SIGNED):
+        end = len(module) - len(SIGNED)
+        size = int.from_bytes(module[end - SIGNATURE_SIZE : end], "big")
+        module = module[: end - SIGNATURE_INFO - size]
+    return module.replace(TRACED, UNTRACED)
