@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.lab import cpio
 from lanekeeper.lab.cache import write_whole
-from lanekeeper.lab.kernel import parse_dependencies, payload, quick, vmlinux
+from lanekeeper.lab.kernel import parse_dependencies, payload, vmlinux
 
 KERNEL = b"\x7fELF" + bytes(range(256)) * 40
 
@@ -150,14 +150,3 @@ def test_the_guest_reads_json_however_it_is_laid_out(indent: int | None, tmp_pat
     done = subprocess.run(["awk", "-f", script, path], capture_output=True, text=True, check=True)
     lines = [tuple(line.split("\t")) for line in done.stdout.splitlines()]
     assert lines == list(flattened(document))
-
-
-SIGNATURE = bytes(8) + struct.pack(">I", 5)  # struct module_signature: its last field counts
-NOTE = b"~Module signature appended~\n"
-
-
-@pytest.mark.parametrize("signed", [b"", b"12345" + SIGNATURE + NOTE])
-def test_a_module_is_made_quick_by_its_signature_and_by_what_could_be_traced(signed: bytes) -> None:
-    module = KERNEL + b"\0.rela__mcount_loc\0.text\0__mcount_loc_x\0"
-    made = KERNEL + b"\0.rela__mcount_not\0.text\0__mcount_loc_x\0"
-    assert quick(module + signed) == made

@@ -20,6 +20,7 @@ from pathlib import Path
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.lab.cache import Cache, write_whole
 from lanekeeper.lab.program import run
+from lanekeeper.lab.traceable import untraceable
 
 SETUP_SECTS, MAGIC, VERSION = 0x1F1, 0x202, 0x206
 PAYLOAD_OFFSET, PAYLOAD_LENGTH = 0x248, 0x24C
@@ -28,9 +29,6 @@ PROTOCOL_2_08 = 0x0208
 SECTOR = 512
 SIZE_SUFFIX = 4  # all but gzip carry the unpacked size behind the stream; gzip ends with it itself
 ELF = b"\x7fELF"
-SIGNED = b"~Module signature appended~\n"
-SIGNATURE_INFO, SIGNATURE_SIZE = 12, 4  # struct module_signature, its last field: the bytes before
-TRACED, UNTRACED = b"__mcount_loc\0", b"__mcount_not\0"
 
 
 def _xz(data: bytes) -> bytes:
@@ -124,7 +122,7 @@ def parse_dependencies(shown: str) -> list[Path]:
 def read_modules(cache: Cache, names: Iterable[str]) -> list[Module]:
     """Read modules and what they depend on from the cached kernel, in the order to insert them.
 
-    They come as ``quick`` makes them. Raises as ``read_module_files``.
+    They come as ``untraceable`` makes them. Raises as ``read_module_files``.
     """
     return list(read_module_files(cache, names).values())
 
@@ -142,7 +140,7 @@ def read_module_files(cache: Cache, names: Iterable[str]) -> dict[Path, Module]:
         for path in parse_dependencies(shown):
             if path not in found:
                 unpacked = f"{path.name.partition('.ko')[0]}.ko"
-                found[path] = Module(unpacked, quick(_unpacked(path)))
+                found[path] = Module(unpacked, untraceable(_unpacked(path)))
     return found
 
 
@@ -155,20 +153,3 @@ def _unpacked(path: Path) -> bytes:
     if path.suffix == ".zst":
         return run(["zstd", "-q", "-d", "-c"], stdin=data)
     return data
-
-
-def quick(module: bytes) -> bytes:
-    """Take from a module what costs an emulated processor most of its loading, and nothing else.
-
-    That is its signature, and the list of places where its functions could be traced: the section
-    gets a name that the kernel does not look for. Those places were made to do nothing when the
-    kernel was built.
-
-    Source: Linux ``include/linux/module_signature.h``, ``kernel/module/main.c``
-    (find_module_sections), ``Documentation/trace/ftrace.rst``.
-    """
-    if module.endswith(SIGNED):
-        end = len(module) - len(SIGNED)
-        size = int.from_bytes(module[end - SIGNATURE_SIZE : end], "big")
-        module = module[: end - SIGNATURE_INFO - size]
-    return module.replace(TRACED, UNTRACED)
