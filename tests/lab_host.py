@@ -8,15 +8,18 @@ it once more: what fells its lab every time fails. No other failure is ever note
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lab_tool import ForkedTool
 from lanekeeper.lab import ending, process
 from lanekeeper.lab.cache import Cache
 from lanekeeper.lab.channel import Channel, Done
@@ -57,6 +60,7 @@ class LabHost:
     """A lab host that runs, and the means to run things in it."""
 
     folder: LabFolder
+    forked: ForkedTool
 
     @property
     def running(self) -> Running:
@@ -92,6 +96,12 @@ class LabHost:
         done = self.run(*words, stdin=stdin)
         assert done.returncode == 0, f"{words}: {done.text}\n{done.stderr.decode()}"
         return done.text
+
+    def tool(self, *arguments: str, code: int = 0) -> Any:
+        """Run ``lanekeeper host``, which must end with *code*; return what it says as data."""
+        done = self.forked.run(["host", *arguments, "--json"])
+        assert done.returncode == code, done.stderr.decode() + done.text
+        return json.loads(done.text)
 
     def shell(self, script: str, *words: str, stdin: str = "") -> str:
         """Run a shell script that must end with 0; *words* are its ``$1`` and so on."""
@@ -176,8 +186,8 @@ def lab(wanted: Wanted, watch: Watch, *, shared: bool = False) -> Iterator[LabHo
     folder = LabFolder(wanted.name, wanted.state)
     up(wanted, print, os.environ)
     try:
-        with watch.over(folder, shared=shared):
-            yield LabHost(folder)
+        with watch.over(folder, shared=shared), closing(ForkedTool(folder)) as forked:
+            yield LabHost(folder, forked)
     finally:
         down(wanted.name, wanted.state)
 

@@ -5,7 +5,6 @@ The same things that the simulated machine shows in the other tests, which keeps
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,28 +20,21 @@ PROGRAM = (sys.executable, "-m", "lanekeeper.main")
 SETTINGS = Path(__file__).parent / "lab_settings.py"
 
 
-def tool(lab: LabHost, *arguments: str, code: int = 0) -> Any:
-    """Run the host tool in the lab host; return what it says."""
-    done = lab.run(*PROGRAM, "host", *arguments, "--json")
-    assert done.returncode == code, done.stderr.decode() + done.text
-    return json.loads(done.text)
-
-
 def sriov(lab_host: LabHost) -> dict[str, list[dict[str, Any]]]:
     """Return the VFs of each 82576, by the PF's address."""
-    devices = tool(lab_host, "show")["devices"]
+    devices = lab_host.tool("show")["devices"]
     pfs = [device["address"] for device in devices if device["product_id"] == "10c9"]
     return {pf: [device for device in devices if device["parent"] == pf] for pf in pfs}
 
 
 def test_the_way_from_a_bare_host_to_vfs_and_back(lab_host: LabHost) -> None:
-    findings = {(f["id"], f["summary"]) for f in tool(lab_host, "check")["findings"]}
+    findings = {(f["id"], f["summary"]) for f in lab_host.tool("check")["findings"]}
     assert ("vfs-missing", "VFs 0 of 7") in findings
     assert {"iommu-on", "interrupt-remapping-on", "kvm"} <= {name for name, _ in findings}
     policy = ("--policy", str(SAMPLE_POLICY))
-    assert tool(lab_host, "plan", *policy, code=1)["steps"]
-    assert tool(lab_host, "apply", *policy)["outcome"]["course"] == "applied"
-    assert tool(lab_host, "plan")["steps"] == []
+    assert lab_host.tool("plan", *policy, code=1)["steps"]
+    assert lab_host.tool("apply", *policy)["outcome"]["course"] == "applied"
+    assert lab_host.tool("plan")["steps"] == []
     found = sriov(lab_host)
     assert [len(vfs) for vfs in found.values()] == [7, 7]
     every = [vf for vfs in found.values() for vf in vfs]
@@ -54,7 +46,7 @@ def test_the_way_from_a_bare_host_to_vfs_and_back(lab_host: LabHost) -> None:
 
     # Settings, drivers and reset, by a program of its own that sits where the kernel is.
     assert lab_host.done(sys.executable, "-", stdin=SETTINGS.read_text()) == "ok"
-    assert tool(lab_host, "rollback")["outcome"]["course"] == "taken back"
+    assert lab_host.tool("rollback")["outcome"]["course"] == "taken back"
     assert [len(vfs) for vfs in sriov(lab_host).values()] == [0, 0]
     assert lab_host.run("test", "-e", "/etc/lanekeeper/host-policy.yaml").returncode == 1
 
@@ -69,11 +61,11 @@ kill -9 $!
 def test_kill_9_in_the_middle_is_finished(lab_host: LabHost) -> None:
     script = KILLED.format(program=" ".join(PROGRAM), policy=SAMPLE_POLICY)
     lab_host.run("bash", "-s", stdin=script)
-    applied = tool(lab_host, "apply", "--policy", str(SAMPLE_POLICY))
+    applied = lab_host.tool("apply", "--policy", str(SAMPLE_POLICY))
     assert applied["resumed"]["course"] == "applied"
     assert applied["steps"] == []
     assert [len(vfs) for vfs in sriov(lab_host).values()] == [7, 7]
-    assert tool(lab_host, "rollback")["outcome"]["course"] == "taken back"
+    assert lab_host.tool("rollback")["outcome"]["course"] == "taken back"
 
 
 MANAGED = """\
@@ -106,26 +98,26 @@ exit 1
 def test_a_change_to_the_management_nic_goes_back_by_itself(lab_host: LabHost) -> None:
     netdev = next(
         device["netdev"]
-        for device in tool(lab_host, "show")["devices"]
+        for device in lab_host.tool("show")["devices"]
         if device["address"] == "0000:21:00.0"
     )
     lab_host.shell(ROUTE_THROUGH_PF, netdev)
     lab_host.shell("cat > /run/managed.yaml", stdin=MANAGED)
     policy = ("--policy", "/run/managed.yaml")
     try:
-        held = tool(lab_host, "apply", *policy, "--confirm-within", "3")["outcome"]
+        held = lab_host.tool("apply", *policy, "--confirm-within", "3")["outcome"]
         assert held["course"] == "waiting for confirmation"
         lab_host.shell(GONE_BY_ITSELF)
         for number in ("KILL", "HUP"):
             script = CUT_OFF.format(program=" ".join(PROGRAM), signal=number)
             lab_host.run("bash", "-s", stdin=script)
             lab_host.shell(GONE_BY_ITSELF)
-        held = tool(lab_host, "apply", *policy)["outcome"]
-        confirmed = tool(lab_host, "confirm", str(held["change"]))
+        held = lab_host.tool("apply", *policy)["outcome"]
+        confirmed = lab_host.tool("confirm", str(held["change"]))
         assert confirmed == {"confirmed": held["change"], "outcome": None}
         assert len(sriov(lab_host)["0000:21:00.0"]) == 2
-        assert tool(lab_host, "rollback")["outcome"]["course"] == "taken back"
-        courses = [change["course"] for change in tool(lab_host, "changes")["changes"]]
+        assert lab_host.tool("rollback")["outcome"]["course"] == "taken back"
+        courses = [change["course"] for change in lab_host.tool("changes")["changes"]]
         assert set(courses[-4:]) == {"taken back"}
     finally:
         lab_host.shell('ip address flush dev "$1"; ip link set "$1" down', netdev)

@@ -71,15 +71,8 @@ done
 """
 
 
-def tool(lab: LabHost, *arguments: str, code: int = 0) -> Any:
-    """Run the host tool in the lab host; return what it says."""
-    done = lab.run(*PROGRAM, "host", *arguments, "--json")
-    assert done.returncode == code, done.stderr.decode() + done.text
-    return json.loads(done.text)
-
-
 def findings(lab: LabHost, code: int = 0) -> set[str]:
-    return {finding["id"] for finding in tool(lab, "check", code=code)["findings"]}
+    return {finding["id"] for finding in lab.tool("check", code=code)["findings"]}
 
 
 def words(lab: LabHost, path: str = "/proc/cmdline") -> list[str]:
@@ -103,7 +96,7 @@ def vfs(lab: LabHost) -> list[dict[str, Any]]:
 
 
 def courses(lab: LabHost) -> list[str]:
-    return [change["course"] for change in tool(lab, "changes")["changes"]]
+    return [change["course"] for change in lab.tool("changes")["changes"]]
 
 
 @pytest.fixture
@@ -128,8 +121,8 @@ def test_what_is_applied_outlasts_a_reboot_and_what_is_rolled_back_does_not(host
     # An operator's host without an IOMMU, its VFs and the way to have both after each boot.
     assert "iommu-off" in findings(host, code=1)
     host.shell("cat >/run/policy.yaml", stdin=POLICY)
-    assert tool(host, "apply", "--policy", "/run/policy.yaml")["outcome"]["course"] == "applied"
-    planned = tool(host, "plan")
+    assert host.tool("apply", "--policy", "/run/policy.yaml")["outcome"]["course"] == "applied"
+    planned = host.tool("plan")
     assert planned["steps"] == []
     assert len(planned["pending"]) == 3
     made = vfs(host)
@@ -140,7 +133,7 @@ def test_what_is_applied_outlasts_a_reboot_and_what_is_rolled_back_does_not(host
     assert_all_there(host, made)
 
     host.shell(DISABLE_WITNESS)
-    assert tool(host, "rollback")["outcome"]["course"] == "taken back"
+    assert host.tool("rollback")["outcome"]["course"] == "taken back"
     assert written(host) == bare
     operator_sets(host, "s/intel_iommu=off/intel_iommu=on iommu=pt/")
     host.reboot(libvirt=True)
@@ -154,7 +147,7 @@ def leave_unconfirmed(host: LabHost) -> None:
     """Change the management interface, and be cut off before it can be confirmed."""
     host.shell(ROUTE_THROUGH_PF)
     host.shell("cat >/run/held.yaml", stdin=HELD)
-    held = tool(host, "apply", "--policy", "/run/held.yaml", "--confirm-within", "3600")["outcome"]
+    held = host.tool("apply", "--policy", "/run/held.yaml", "--confirm-within", "3600")["outcome"]
     assert held["course"] == "waiting for confirmation"
     assert len(vfs(host)) == 3
     assert host.run("test", "-e", "/etc/systemd/system/lanekeeper-host.service").returncode == 0
@@ -178,9 +171,9 @@ def assert_all_there(host: LabHost, made: list[dict[str, Any]]) -> None:
     assert "HugePages_Total:      48" in host.done("cat", "/proc/meminfo")
     assert vfs(host) == made
     assert words(host, "/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs") == ["2"]
-    planned = tool(host, "plan")
+    planned = host.tool("plan")
     assert (planned["steps"], planned["pending"]) == ([], [])
-    tool(host, "drift")
+    host.tool("drift")
     found = findings(host)
     assert "iommu-on" in found
     assert "reboot-pending" not in found

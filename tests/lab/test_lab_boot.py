@@ -16,6 +16,7 @@ from lanekeeper.lab import boot_menu, disk
 from lanekeeper.lab.cache import Cache
 from lanekeeper.lab.folder import LabFolder
 from lanekeeper.lab.inside import boot_loader
+from lanekeeper.lab.inside.init import kvm_modules
 from lanekeeper.lab.inside.unit import Unit, in_order, parse
 from lanekeeper.lab.machine import with_kernel_arguments
 from lanekeeper.lab.reboot import reboot
@@ -123,3 +124,14 @@ def test_units_that_ask_for_nothing_start_by_name_and_a_circle_is_an_error() -> 
     circle = [parse("a.service", "After=b.service"), parse("b.service", "After=a.service")]
     with pytest.raises(CycleError):
         in_order(circle)
+
+
+@pytest.mark.parametrize(
+    ("flags", "modules"), [("fpu svm npt", ["kvm_amd"]), ("vmx fpu", ["kvm_intel"]), ("fpu", [])]
+)
+def test_the_module_that_runs_guests_follows_from_the_processor(
+    flags: str, modules: list[str]
+) -> None:
+    processor = f"processor : 0\nvmx flags : ept\nflags\t\t: {flags}\n"
+    assert kvm_modules(processor * 2) == modules
+    assert kvm_modules("") == []

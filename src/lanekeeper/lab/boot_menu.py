@@ -12,9 +12,15 @@ import re
 from lanekeeper.domain.errors import Invalid
 
 MENU = "/boot/grub/grub.cfg"
-ALWAYS = "console=ttyS0 mitigations=off panic=5 no_timer_check"
-"""Without the last word a busy emulator can be too slow for the kernel's look whether the timer's
-interrupt comes through the remapped IO-APIC, and the kernel gives up.
+ALWAYS = (
+    "console=ttyS0 mitigations=off panic=5 no_timer_check tsc=reliable"
+    " init_on_alloc=0 randomize_kstack_offset=off apparmor=0 numa_balancing=disable"
+)
+"""Without ``no_timer_check`` a busy emulator can be too slow for the kernel's look whether the
+timer's interrupt comes through the remapped IO-APIC, and the kernel gives up. Without
+``tsc=reliable`` it takes a late look at the clock for a broken clock, and reads a far slower one
+ever after. The rest is what a hardened kernel does at each system call, each allocation and each
+file, and the unmapping of memory to see which node asks for it: all of it for nothing here.
 
 Source: Linux, ``Documentation/admin-guide/kernel-parameters.txt``, no_timer_check.
 """

@@ -2,6 +2,7 @@
 
 stamp.json            which distribution's packages are there
 kernel/               lib/modules/RELEASE and boot/vmlinuz-RELEASE, never installed
+modules-*/            the kernel's modules, some of them made quick to load
 tools/busybox         a static busybox, never installed
 vmlinux-RELEASE       the kernel without its compression
 initramfs-*.img       the lab host's first root

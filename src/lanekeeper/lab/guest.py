@@ -26,7 +26,10 @@ from lanekeeper.lab.kernel import Module, build_vmlinux, read_modules
 DISK_BYTES = 1 << 20
 DISK_LABEL = b"Lanekeeper guest: everything is in the initramfs.\n"
 # "quiet" spares a VM exit for every character of the kernel's messages: seconds under emulation.
-COMMAND_LINE = "console=ttyS0 quiet mitigations=off tsc=reliable"
+COMMAND_LINE = (
+    "console=ttyS0 quiet mitigations=off tsc=reliable"
+    " init_on_alloc=0 randomize_kstack_offset=off apparmor=0"
+)
 MEMORY_MIB = 192
 # The guest inserts a group when it sees a device that needs it, and spends no time on others.
 MODULES = {

@@ -20,6 +20,7 @@ from pathlib import Path
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.lab.cache import Cache, write_whole
 from lanekeeper.lab.program import run
+from lanekeeper.lab.traceable import untraceable
 
 SETUP_SECTS, MAGIC, VERSION = 0x1F1, 0x202, 0x206
 PAYLOAD_OFFSET, PAYLOAD_LENGTH = 0x248, 0x24C
@@ -121,6 +122,14 @@ def parse_dependencies(shown: str) -> list[Path]:
 def read_modules(cache: Cache, names: Iterable[str]) -> list[Module]:
     """Read modules and what they depend on from the cached kernel, in the order to insert them.
 
+    They come as ``untraceable`` makes them. Raises as ``read_module_files``.
+    """
+    return list(read_module_files(cache, names).values())
+
+
+def read_module_files(cache: Cache, names: Iterable[str]) -> dict[Path, Module]:
+    """Read the same, by the packaged file.
+
     Raises:
         HostFault: the kernel knows none of that name.
     """
@@ -129,17 +138,18 @@ def read_modules(cache: Cache, names: Iterable[str]) -> list[Module]:
         where = ["-d", str(cache.kernel), "-S", cache.release()]
         shown = run(["modprobe", *where, "--show-depends", name]).decode()
         for path in parse_dependencies(shown):
-            found.setdefault(path, _read_module(path))
-    return list(found.values())
+            if path not in found:
+                unpacked = f"{path.name.partition('.ko')[0]}.ko"
+                found[path] = Module(unpacked, untraceable(_unpacked(path)))
+    return found
 
 
-def _read_module(path: Path) -> Module:
+def _unpacked(path: Path) -> bytes:
     data = path.read_bytes()
-    name = f"{path.name.partition('.ko')[0]}.ko"
     if path.suffix == ".xz":
-        return Module(name, lzma.decompress(data))
+        return lzma.decompress(data)
     if path.suffix == ".gz":
-        return Module(name, gzip.decompress(data))
+        return gzip.decompress(data)
     if path.suffix == ".zst":
-        return Module(name, run(["zstd", "-q", "-d", "-c"], stdin=data))
-    return Module(name, data)
+        return run(["zstd", "-q", "-d", "-c"], stdin=data)
+    return data

@@ -16,7 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, Invalid, Unavailable
-from lanekeeper.lab import acceleration, cpio, disk, emulator, ending, initramfs, process
+from lanekeeper.lab import (
+    acceleration,
+    cpio,
+    disk,
+    emulator,
+    ending,
+    initramfs,
+    modules,
+    process,
+)
 from lanekeeper.lab.acceleration import Acceleration
 from lanekeeper.lab.cable import CARDS, cable_socket, check_cable
 from lanekeeper.lab.cache import Cache, write_whole
@@ -226,6 +235,7 @@ def settings(wanted: Wanted, spec: LabSpec) -> bytes:
         "LAB_NAME": spec.name,
         "LAB_MACHINE_ID": spec.machine_id,
         "LAB_CACHE": str(wanted.cache.root.resolve()),
+        "LAB_MODULES": str(modules.build(wanted.cache).resolve()),
         "LAB_PYTHON": sys.executable,
         "PYTHONPATH": str(source_folder()),
     }

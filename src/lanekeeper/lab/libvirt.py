@@ -13,6 +13,7 @@ from lanekeeper.domain.errors import Error
 from lanekeeper.lab.cache import Cache, write_whole
 from lanekeeper.lab.channel import Channel
 from lanekeeper.lab.folder import LabFolder, Running
+from lanekeeper.lab.machine import SLOW_FEATURES
 from lanekeeper.lab.program import run
 
 TIMEOUT_S = 420.0
@@ -36,5 +37,6 @@ def capabilities_key(cache: Cache) -> str:
     packages = ["qemu-system-x86", "libvirt-daemon", "libvirt-daemon-driver-qemu"]
     with suppress(Error):
         versions = run(["dpkg-query", "-W", "-f", listing, *packages])
-        return sha256(versions + cache.release().encode()).hexdigest()[:16]
+        told = f"{cache.release()} {SLOW_FEATURES}"
+        return sha256(versions + told.encode()).hexdigest()[:16]
     return "unknown"

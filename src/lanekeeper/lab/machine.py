@@ -28,6 +28,10 @@ QEMU = "qemu-system-x86_64"
 # QEMU 10 maps the BARs of VFs as 32-bit: they have to lie below 4 GiB, and firmware puts them
 # there only when it believes that the machine has few address bits.
 PHYSICAL_ADDRESS_BITS = 36
+# What QEMU's emulation offers and is slow at: it copies and fills memory byte by byte where the
+# processor says that this is fast; a fifth level of page tables makes every miss of the TLB
+# longer, most of all a guest's; and each crossing of SMAP has the other half of a TLB to fill.
+SLOW_FEATURES = ("erms", "fsrm", "fsrs", "fsrc", "fzrm", "la57", "smap")
 _APPEND = "-append"
 NODE_CPUS = "0-1", "2"
 """The first CPU is for the lab host itself (``lab/inside/first_cpu.py``), so there are three."""
@@ -123,7 +127,9 @@ def _processor(spec: LabSpec) -> Iterator[str]:
         yield from ("-accel", "kvm", "-cpu", f"host,{limit}")
     else:
         # "max" carries AMD's SVM, which TCG emulates: nested guests run under KVM.
-        yield from ("-accel", "tcg,thread=multi", "-cpu", f"max,phys-bits={PHYSICAL_ADDRESS_BITS}")
+        without = ",".join(f"{feature}=off" for feature in SLOW_FEATURES)
+        model = f"max,phys-bits={PHYSICAL_ADDRESS_BITS},{without}"
+        yield from ("-accel", "tcg,thread=multi", "-cpu", model)
     yield from ("-device", f"intel-iommu,intremap=on,caching-mode=on,device-iotlb=on{_eim(spec)}")
 
 

@@ -31,8 +31,12 @@ ENVIRONMENT = {
     "USER": "root",
 }
 MODULES = ("virtio_console", "virtio_net", "igb", "nvme", "vfio-pci", "tun", "vhost_net")
+KVM_BY_FLAG = {"svm": "kvm_amd", "vmx": "kvm_intel"}  # of /proc/cpuinfo
 UDEVD = "/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd"
 UDEV_TIMEOUT_S = 180
+# Every event costs an emulated processor more than its device is worth: terminals, ACPI, memory
+# blocks and the ciphers that processors could help with are most of what there is at a boot.
+UDEV_SUBSYSTEMS = ("block", "misc", "net", "nvme", "pci", "virtio")
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - made, not used
 
@@ -55,16 +59,17 @@ def work() -> None:
     """Set the machine up, then serve the command ports for ever."""
     name, machine_id = os.environ["LAB_NAME"], os.environ["LAB_MACHINE_ID"]
     cache, is_first = Path(os.environ["LAB_CACHE"]), "LAB_FIRST_BOOT" in os.environ
+    modules = Path(os.environ["LAB_MODULES"])
     tools = str(Path(sys.executable).parent)
     environment = {**ENVIRONMENT, "PATH": f"{tools}:{ENVIRONMENT['PATH']}"}
     os.environ.clear()
     os.environ.update(environment)
-    mount_filesystems(cache)
+    mount_filesystems(modules)
     first_cpu.leave()
     name_machine(name, machine_id)
     if is_first:
         boot_loader.furnish()
-    call("modprobe", "-a", *MODULES)
+    call("modprobe", "-a", *MODULES, *kvm_modules(Path("/proc/cpuinfo").read_text()))
     start_network()
     agent = Agent(cache)
     agent.start()
@@ -75,7 +80,7 @@ def work() -> None:
     agent.join()
 
 
-def mount_filesystems(cache: Path) -> None:
+def mount_filesystems(modules: Path) -> None:
     """Mount what a running system has, and the lab kernel's modules where they are looked for."""
     for point in ("/dev/pts", SHARED_MEMORY, "/lib/modules"):
         Path(point).mkdir(parents=True, exist_ok=True)
@@ -84,7 +89,7 @@ def mount_filesystems(cache: Path) -> None:
     mount("tmpfs", Path("/run"), "tmpfs", data="mode=755")
     mount("cgroup2", Path("/sys/fs/cgroup"), "cgroup2")
     mount("debugfs", Path("/sys/kernel/debug"), "debugfs")
-    bind(cache / "kernel/lib/modules", Path("/lib/modules"))
+    bind(modules, Path("/lib/modules"))
     for folder in (RUN, Path("/run/lock"), Path("/run/netns")):
         folder.mkdir()
     if not Path("/dev/fd").exists():
@@ -105,6 +110,12 @@ def name_machine(name: str, machine_id: str) -> None:
         Path(path).write_text(f"{text}\n", encoding="ascii")
 
 
+def kvm_modules(cpuinfo: str) -> list[str]:
+    """Name the module that runs guests on these processors; none where they cannot."""
+    line = next((line for line in cpuinfo.splitlines() if line.startswith("flags")), "")
+    return [module for flag, module in KVM_BY_FLAG.items() if flag in line.split()]
+
+
 def start_network() -> None:
     """Bring up loopback and the card of the management network, which is the virtio one."""
     call("ip", "link", "set", "lo", "up")
@@ -116,10 +127,11 @@ def start_network() -> None:
 
 
 def start_udev() -> None:
-    """Let udev name the interfaces and load drivers, among them KVM's, and wait until it has."""
+    """Let udev name the interfaces and load the cards' drivers, and wait until it has."""
     daemon = next(path for path in UDEVD if Path(path).exists())
     call(daemon, "--daemon")
-    call("udevadm", "trigger", "--action=add")
+    matches = (f"--subsystem-match={name}" for name in UDEV_SUBSYSTEMS)
+    call("udevadm", "trigger", "--action=add", *matches)
     call("udevadm", "settle", f"--timeout={UDEV_TIMEOUT_S}")
 
 
