@@ -13,6 +13,7 @@ from lanekeeper.domain.hostplan.action import (
     BindDevice,
     BindVf,
     Change,
+    FileChange,
     LoadModule,
     MovePort,
     RemoveBridge,
@@ -109,6 +110,18 @@ class Actor:
             case _:
                 with refusals(str(action)):
                     self._files.do(action)
+
+    def undo(self, action: Change) -> None:
+        """Carry out *action*, which takes something back, where that is still there.
+
+        Raises:
+            Error: as ``do``; Conflict too, where others wrote over what was written.
+        """
+        if isinstance(action, FileChange):
+            with refusals(str(action)):
+                self._files.undo(action)
+        else:
+            self.do(action)
 
     def keep_edit(self, path: str, known: Collection[str]) -> str | None:
         """Copy an edited file beside itself, as ``Doer`` says. Raises HostFault."""
