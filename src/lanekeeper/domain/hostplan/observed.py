@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, BootSettings, argument_key
+from lanekeeper.domain.hostplan.boot_loader import (
+    MULTIPLE,
+    SUMMED,
+    BootSettings,
+    argument_key,
+    summands,
+)
 from lanekeeper.domain.hostplan.offload import Offload
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
@@ -193,4 +199,7 @@ def argument_holds(wanted: str, arguments: tuple[str, ...]) -> bool:
     same = [argument for argument in arguments if argument_key(argument) == key]
     if key in MULTIPLE:
         return wanted in same
+    if key in SUMMED:
+        said = {argument_key(each): each for each in summands(key, arguments)}  # the last counts
+        return all(said.get(argument_key(each)) == each for each in summands(key, (wanted,)))
     return bool(same) and same[-1] == wanted

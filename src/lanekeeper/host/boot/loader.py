@@ -131,8 +131,9 @@ def _no_files(root: Path, names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         if name != GRUB_FILE and (root / name).is_dir():
             yield f"/{name} is to be mended first, it is a directory"
-        elif (way := link_target(str(root / name))) and not (root / name).exists():
-            yield f"/{name} is to be mended first, it is a link to {way}, which is not there"
+        elif (way := link_target(str(root / name))) and not (root / name).is_file():
+            what = "no regular file" if (root / name).exists() else "not there"
+            yield f"/{name} is to be mended first, it is a link to {way}, which is {what}"
 
 
 def _text(root: Path, name: str) -> str | None:
