@@ -363,3 +363,26 @@ def test_a_list_holds_what_one_of_its_occurrences_says_last(
     given: tuple[str, ...], holds: bool
 ) -> None:
     assert argument_holds("pci=realloc", given) is holds
+
+
+@pytest.mark.parametrize(
+    "other", ["efi /shellx64.efi\noptions -nomap", "uki /EFI/Linux/a.efi", "efi /memtest.efi"]
+)
+def test_entries_that_start_no_kernel_are_left_alone(tmp_path: Path, other: str) -> None:
+    """A shell would take a kernel argument for a script to run."""
+    text = f"title Other\n{other}\n"
+    host = Distribution(tmp_path, SYSTEMD_BOOT)
+    path = "efi/loader/entries/0-other.conf"  # before all others
+    (tmp_path / path).write_text(text)
+    host.apply("iommu=pt")
+    assert host.text(path) == text
+    assert "iommu=pt" in host.text("efi/loader/entries/1-6.12.conf")
+    assert host.plan("iommu=pt").is_empty
+
+
+def test_where_no_entry_names_a_kernel_the_plan_is_refused(tmp_path: Path) -> None:
+    tree = "efi/loader/entries/a.conf = title A\\nuki /EFI/Linux/a.efi\n"
+    (refusal,) = Distribution(tmp_path, tree).plan("iommu=pt").refusals
+    assert refusal.code == "boot-loader-ambiguous"
+    assert "none of the entry files names a kernel to start" in refusal.reason
+    assert "/efi/loader/entries/a.conf" in refusal.reason
