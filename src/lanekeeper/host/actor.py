@@ -19,6 +19,7 @@ from lanekeeper.domain.hostplan.action import (
     RemoveBridge,
     RemovePort,
     RunProgram,
+    SaveEntry,
     SetAutoprobe,
     SetEswitchMode,
     SetFirmware,
@@ -33,6 +34,7 @@ from lanekeeper.domain.hostplan.action import (
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.host.attribute import refusals
+from lanekeeper.host.boot.grub import read_environment
 from lanekeeper.host.card import Cards
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.machine import Machine
@@ -101,12 +103,8 @@ class Actor:
                 self._machine.keep_huge_pages(action.node, action.size_kib, action.pages)
             case SetSwitch() | AddBridge() | RemoveBridge() | AddPort() | RemovePort() | MovePort():
                 self._switch.do(action)
-            case UpdateBootLoader():
-                self._run(action.command)
-            case RunProgram():
-                with refusals(f"keep what {action.command[0]} changes"):
-                    self._files.keep(*action.changes)
-                self._run(action.command)
+            case UpdateBootLoader() | RunProgram() | SaveEntry():
+                self._run_program(action)
             case _:
                 with refusals(str(action)):
                     self._files.do(action)
@@ -127,6 +125,16 @@ class Actor:
         """Copy an edited file beside itself, as ``Doer`` says. Raises HostFault."""
         with refusals(f"keep a copy of /{path}, which was edited"):
             return self._files.keep_edit(path, known)
+
+    def _run_program(self, action: UpdateBootLoader | RunProgram | SaveEntry) -> None:
+        if isinstance(action, RunProgram):
+            with refusals(f"keep what {action.command[0]} changes"):
+                self._files.keep(*action.changes)
+        if isinstance(action, SaveEntry):
+            saved = read_environment(self._root).get("saved_entry", "")
+            if saved != action.instead_of:
+                return
+        self._run(action.command)
 
     def _load_module(self, name: str) -> None:
         if not (self._root / "sys/module" / name.replace("-", "_")).exists():

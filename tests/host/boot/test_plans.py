@@ -386,3 +386,25 @@ def test_where_no_entry_names_a_kernel_the_plan_is_refused(tmp_path: Path) -> No
     assert refusal.code == "boot-loader-ambiguous"
     assert "none of the entry files names a kernel to start" in refusal.reason
     assert "/efi/loader/entries/a.conf" in refusal.reason
+
+
+@pytest.mark.parametrize("tree", [DEBIAN, RED_HAT_7], ids=["Debian", "RHEL 7"])
+def test_a_default_that_the_operator_chose_since_stays(tmp_path: Path, tree: str) -> None:
+    host = Distribution(tmp_path, tree)
+    home = "boot/grub" if tree == DEBIAN else "boot/grub2"
+    host.apply("iommu=pt", entry="separate")
+    (tmp_path / home / "grubenv").write_text("saved_entry=rescue\n")
+    outcome = host.rollback()
+    assert outcome is not None
+    assert outcome.course is Course.TAKEN_BACK
+    assert host.text(f"{home}/grubenv") == "saved_entry=rescue\n"
+    assert not (tmp_path / "etc/grub.d/11_lanekeeper").exists()
+
+
+def test_a_default_that_was_chosen_after_the_separate_entry_went_stays(tmp_path: Path) -> None:
+    host = Distribution(tmp_path, DEBIAN)
+    host.apply("iommu=pt", entry="separate")
+    host.apply()
+    (tmp_path / "boot/grub/grubenv").write_text("saved_entry=rescue\n")
+    host.rollback()
+    assert host.text("boot/grub/grubenv") == "saved_entry=rescue\n"
