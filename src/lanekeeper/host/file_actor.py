@@ -155,11 +155,11 @@ class FileActor:
         self._write(name, change(data, action).encode("utf-8", "surrogateescape"))
 
     def _respell(self, action: Respell) -> None:
-        name = self._place(action.path)
-        path = inside(self._root, name)
-        if not path.is_file():
+        name = entry_place(self._root, action.path)
+        if not inside(self._root, name, follow=True).is_file():
             return
-        now = _read(path).decode("utf-8", "surrogateescape")
+        name = self._place(name)
+        now = _read(inside(self._root, name)).decode("utf-8", "surrogateescape")
         if sorted(now.split()) == sorted(action.text.split()):
             self._write(name, action.text.encode("utf-8", "surrogateescape"))
 
