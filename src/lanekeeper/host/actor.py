@@ -13,11 +13,13 @@ from lanekeeper.domain.hostplan.action import (
     BindDevice,
     BindVf,
     Change,
+    FileChange,
     LoadModule,
     MovePort,
     RemoveBridge,
     RemovePort,
     RunProgram,
+    SaveEntry,
     SetAutoprobe,
     SetEswitchMode,
     SetFirmware,
@@ -32,6 +34,7 @@ from lanekeeper.domain.hostplan.action import (
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.host.attribute import refusals
+from lanekeeper.host.boot.grub import read_environment
 from lanekeeper.host.card import Cards
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.machine import Machine
@@ -100,20 +103,38 @@ class Actor:
                 self._machine.keep_huge_pages(action.node, action.size_kib, action.pages)
             case SetSwitch() | AddBridge() | RemoveBridge() | AddPort() | RemovePort() | MovePort():
                 self._switch.do(action)
-            case UpdateBootLoader():
-                self._run(action.command)
-            case RunProgram():
-                with refusals(f"keep what {action.command[0]} changes"):
-                    self._files.keep(*action.changes)
-                self._run(action.command)
+            case UpdateBootLoader() | RunProgram() | SaveEntry():
+                self._run_program(action)
             case _:
                 with refusals(str(action)):
                     self._files.do(action)
+
+    def undo(self, action: Change) -> None:
+        """Carry out *action*, which takes something back, where that is still there.
+
+        Raises:
+            Error: as ``do``; Conflict too, where others wrote over what was written.
+        """
+        if isinstance(action, FileChange):
+            with refusals(str(action)):
+                self._files.undo(action)
+        else:
+            self.do(action)
 
     def keep_edit(self, path: str, known: Collection[str]) -> str | None:
         """Copy an edited file beside itself, as ``Doer`` says. Raises HostFault."""
         with refusals(f"keep a copy of /{path}, which was edited"):
             return self._files.keep_edit(path, known)
+
+    def _run_program(self, action: UpdateBootLoader | RunProgram | SaveEntry) -> None:
+        if isinstance(action, RunProgram):
+            with refusals(f"keep what {action.command[0]} changes"):
+                self._files.keep(*action.changes)
+        if isinstance(action, SaveEntry):
+            saved = read_environment(self._root).get("saved_entry", "")
+            if saved != action.instead_of:
+                return
+        self._run(action.command)
 
     def _load_module(self, name: str) -> None:
         if not (self._root / "sys/module" / name.replace("-", "_")).exists():

@@ -27,6 +27,7 @@ from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_
 from lanekeeper.host.slot import read_slots
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.topology import cpu_list, read_nodes
+from lanekeeper.host.vf_count import read_count_lines
 from lanekeeper.host.vf_settings import read_vf_settings
 from lanekeeper.host.vpd import read_serials
 
@@ -110,6 +111,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         boot_loader_files=boot_loader.files,
         boot=boot_loader.settings,
         modprobe_texts=part("modprobe.d", lambda: read_vf_counts(root), {}),
+        vf_counts=doubts.part("files of the boot", lambda: read_count_lines(root), ()),
         initramfs_update=update_command(root, release),
         iommu_groups=groups,
         iommu_modes=doubts.part("IOMMU groups", lambda: _group_types(root, groups), {}),

@@ -177,6 +177,14 @@ class _FilesOnly:
         with refusals(str(action)):
             self._files.do(action)
 
+    def undo(self, action: Change) -> None:
+        """Raises Error, as every doer."""
+        if isinstance(action, FileChange):
+            with refusals(str(action)):
+                self._files.undo(action)
+        else:
+            self.do(action)
+
     def keep_edit(self, path: str, known: Collection[str]) -> str | None:
         """Raises HostFault, as every doer."""
         with refusals(f"keep a copy of /{path}, which was edited"):

@@ -330,6 +330,27 @@ class RunProgram(Action, frozen=True):
         return f"run {shlex.join(self.command)}"
 
 
+class SaveEntry(Action, frozen=True):
+    """Have GRUB boot *entry* by default, the first where it is empty, unless another was chosen.
+
+    That is so where it keeps another one than *instead_of* by now. *tool* is ``grub`` or ``grub2``.
+    """
+
+    tool: str
+    entry: str
+    instead_of: str
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        if self.entry:
+            return (f"{self.tool}-set-default", self.entry)
+        return (f"{self.tool}-editenv", "-", "unset", "saved_entry")
+
+    def __str__(self) -> str:
+        chosen = f"{self.instead_of} is" if self.instead_of else "no other is"
+        return f"run {shlex.join(self.command)}, if {chosen} the default still"
+
+
 Change = (
     LoadModule
     | SetAutoprobe
@@ -358,6 +379,7 @@ Change = (
     | ReplaceText
     | Respell
     | RunProgram
+    | SaveEntry
 )
 """Any action, as a journal reads it back."""
 

@@ -45,6 +45,15 @@ class BootSettings:
 MULTIPLE = frozenset(("console", "earlycon", "hugepagesz", "hugepages"))
 """Arguments of which each occurrence counts by itself."""
 
+SUMMED = frozenset(
+    ("pci", "modprobe.blacklist", "rd.driver.pre", "rd.driver.post", "rd.driver.blacklist")
+)
+"""Arguments whose occurrences add up, each a list with commas.
+
+Source: Linux drivers/pci/pci.c, pci_setup(); kmod libkmod/libkmod-config.c,
+kcmdline_parse_result(); dracut.cmdline(7).
+"""
+
 
 def argument_key(argument: str) -> str:
     return argument.partition("=")[0]
@@ -52,7 +61,7 @@ def argument_key(argument: str) -> str:
 
 def displaced(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of *arguments* that say otherwise about what is *wanted*."""
-    keys = {argument_key(argument) for argument in wanted} - MULTIPLE
+    keys = {argument_key(argument) for argument in wanted} - MULTIPLE - SUMMED
     return tuple(a for a in arguments if argument_key(a) in keys and a not in wanted)
 
 
@@ -60,3 +69,9 @@ def with_arguments(arguments: tuple[str, ...], wanted: tuple[str, ...]) -> tuple
     """Return *arguments* with *wanted* behind all that stay."""
     gone = {*displaced(wanted, arguments), *wanted}
     return (*(argument for argument in arguments if argument not in gone), *wanted)
+
+
+def summands(key: str, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the occurrences of *key*, one of ``SUMMED``, say together, in their order."""
+    lists = (a.partition("=")[2].split(",") for a in arguments if argument_key(a) == key)
+    return tuple(each for said in lists for each in said if each)

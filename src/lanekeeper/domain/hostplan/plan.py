@@ -14,6 +14,7 @@ from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.choice import Choice, choose
 from lanekeeper.domain.hostplan.management import aside_cautions
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.other_owner import count_cautions
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Refusal, State, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
@@ -82,7 +83,12 @@ def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan
         refusals,
         tuple(_pending(policy, booted, host, choice)),
         tuple(_states(policy, booted, host, choice)),
-        (*choice.unmet, *policy_cautions(policy, host), *aside_cautions(host)),
+        (
+            *choice.unmet,
+            *policy_cautions(policy, host),
+            *count_cautions(policy, host, choice.pfs),
+            *aside_cautions(host),
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key
+from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, SUMMED, argument_key
 from lanekeeper.domain.hostplan.iommu_argument import MEANT, values
 from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.reading import (
@@ -113,7 +113,7 @@ def last_words(arguments: Sequence[str]) -> tuple[str, ...]:
 
 def _is_about_the_same(one: str, other: str) -> bool:
     if argument_key(one) == argument_key(other):
-        return argument_key(one) not in MULTIPLE
+        return argument_key(one) not in MULTIPLE | SUMMED
     both = one, other
     says_no = (argument_key(a) == "iommu" and not _NO_IOMMU.isdisjoint(values(a)) for a in both)
     return any(says_no) and all(argument_key(argument) in _IOMMU for argument in both)

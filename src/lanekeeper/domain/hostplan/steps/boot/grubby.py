@@ -7,10 +7,16 @@ files that say the same as before then get their exact text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lanekeeper.domain.hostplan.action import Change, Respell, RunProgram
-from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key, displaced
+from lanekeeper.domain.hostplan.boot_loader import (
+    MULTIPLE,
+    SUMMED,
+    argument_key,
+    displaced,
+    summands,
+)
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.boot.grub import quoted
@@ -23,10 +29,11 @@ def grubby_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
     missing = _missing(wanted, host)
     if not missing:
         return
-    old = _displaced(missing, host)
+    old = _replaced(missing, host)
+    given = _merged(missing, old)
     files = tuple(host.boot.texts)
     keys = _unique(argument_key(argument) for argument in old)
-    do = RunProgram((*_ALL, *_option("remove-args", keys), *_option("args", missing)), files)
+    do = RunProgram((*_ALL, *_option("remove-args", keys), *_option("args", given)), files)
     back = RunProgram((*_ALL, *_option("remove-args", _removal(missing)), *_option("args", old)))
     undo: tuple[Change, ...] = (back, *(Respell(path, host.boot.texts[path]) for path in files))
     why = f"entries of the boot menu lack {quoted(missing)}"
@@ -36,7 +43,7 @@ def grubby_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
 def disagreement(wanted: tuple[str, ...], host: HostFacts) -> Iterator[str]:
     """Say where entries differ about what would be replaced: one undo could not suit them all."""
     missing = _missing(wanted, host)
-    said = {path: displaced(missing, given) for path, given in host.boot.entries.items()}
+    said = {path: _other(missing, given) for path, given in host.boot.entries.items()}
     if len(set(said.values())) > 1:
         ways = (f"/{path} has {' '.join(old) or 'none of it'}" for path, old in said.items())
         keys = " and ".join(_unique(argument_key(argument) for argument in missing))
@@ -48,9 +55,23 @@ def _missing(wanted: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
     return tuple(a for a in wanted if not all(argument_holds(a, given) for given in entries))
 
 
-def _displaced(missing: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
+def _replaced(missing: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
     entries = host.boot.entries.values()
-    return _unique(old for given in entries for old in displaced(missing, given))
+    return _unique(old for given in entries for old in _other(missing, given))
+
+
+def _other(missing: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what of an entry grubby would replace, which has one value of a key."""
+    keys = {argument_key(argument) for argument in missing} & SUMMED
+    return (*displaced(missing, given), *(a for a in given if argument_key(a) in keys))
+
+
+def _merged(missing: tuple[str, ...], old: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *missing*, with what was there before in each list that adds up."""
+    return _unique(
+        f"{key}={','.join(_unique(summands(key, (*old, *missing))))}" if key in SUMMED else argument
+        for argument, key in ((a, argument_key(a)) for a in missing)
+    )
 
 
 def _removal(missing: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,5 +83,5 @@ def _option(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
     return (f"--{name}={' '.join(words)}",) if words else ()
 
 
-def _unique(words: Iterator[str]) -> tuple[str, ...]:
+def _unique(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
