@@ -172,7 +172,7 @@ def clean_device(site: Site, device_id: str, by: Actor | None = None) -> Device:
         if home is not None:
             host_lock(connection, home)
         for row in device_rows(connection, DeviceFilter(id=device_id)):
-            if row["away"]:
+            if row["away"] or left_dirty(row):
                 return None, row
         host_id = device_clean_again(connection, device_id, now, by)
         if host_id is not None:
@@ -199,9 +199,10 @@ def clean_device(site: Site, device_id: str, by: Actor | None = None) -> Device:
 def left_dirty(row: sa.RowMapping) -> tuple[str, str] | None:
     """Why a device that left before it was clean is not cleaned, and what would have it cleaned.
 
-    None for what is there, and for what was clean, or is held, when it left.
+    A PF that is told for its VFs alone has left, too: an agent touches nothing that is not listed.
+    None for what is listed, and for what was clean, or is held, when it left.
     """
-    if not row["away"] or row["state"] not in DIRTY:
+    if (row["listed"] and not row["away"]) or row["state"] not in DIRTY:
         return None
     host = row["host_name"]
     then = "it is cleaned then"
@@ -211,10 +212,11 @@ def left_dirty(row: sa.RowMapping) -> tuple[str, str] | None:
         before = f"it was quarantined before ({clause(row['state_reason'])})"
     if row["away"] == MISSING:
         return f"{host} does not tell of it now, and {before}", f"have it back on {host}; {then}"
+    instead = "" if row["away"] else " in the place of its VFs"
     return (
         f"no entry of [pci] device_spec of {host} lists it, and {before}",
-        "have an entry list it again, and the agent read it (systemctl reload lanekeeper-agent); "
-        f"{then}",
+        f"have an entry list it again{instead}, and the agent read it "
+        f"(systemctl reload lanekeeper-agent); {then}",
     )
 
 
