@@ -32,7 +32,10 @@ class Withdrawn:
         parts = [f"{count} {are} offered no more: {each}"]
         if self.held:
             kept = _some(f"{address} by {name}" for address, name in self.held.items())
-            parts.append(f"held, and kept until the guest gives it back: {kept}")
+            parts.append(
+                "held, and kept until the guest gives it back, then not cleaned before an entry "
+                f"lists it again: {kept}"
+            )
         if self.dirty:
             dirty = _some(self.dirty)
             parts.append(f"not clean, and nobody's before an entry lists it again: {dirty}")

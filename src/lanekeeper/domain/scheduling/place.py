@@ -134,6 +134,8 @@ def _crowded(
     near = _near_free(request, host)
     cells = {cell.id: cell for cell in host.cells}
     emptied = tuple(cell.emptied() if cell.id in near else cell for cell in host.cells)
+    if emptied == host.cells:
+        return short  # nobody is there
     found, _, _ = _best(request, replace(host, cells=emptied))
     if found is None:
         return short
