@@ -53,7 +53,8 @@ def test_what_an_emptied_configuration_offers_no_more_is_told_with_its_holders()
     assert told == (
         "14 devices that were offered are offered no more: 0000:21:10.0, 0000:21:10.2, "
         "0000:21:10.4, 0000:21:10.6, 0000:21:11.0 and 9 more; held, and kept until the guest gives "
-        "it back, then not cleaned before an entry lists it again: 0000:21:10.0 by db, 0000:21:10.6 by web; not clean, and nobody's before an "
+        "it back, then not cleaned before an entry lists it again: 0000:21:10.0 by db, "
+        "0000:21:10.6 by web; not clean, and nobody's before an "
         "entry lists it again: 0000:41:10.2"
     )
     assert str(withdrawn(before, after, None)).endswith("and 9 more")
