@@ -201,6 +201,11 @@ def test_filters_change_and_a_held_device_stays_its_guests(tmp_path: Path) -> No
         until(lambda: listed(instance.http) == {"0000:41"}, "the hosts' new devices")
         assert held(instance.http) == [server.id]
         assert compute.get_server(server.id).status == "ACTIVE"
+        (told,) = instance.process.logged("config.withdrawn")
+        assert told["outcome"].startswith(
+            "7 devices that were offered are offered no more: 0000:21"
+        )
+        assert re.search(r"0000:21:1\S+ by first$", told["outcome"])
 
         compute.delete_flavor_extra_specs_property(flavor.id, "pci_passthrough:alias")
         second = compute.wait_for_server(
@@ -241,8 +246,8 @@ def test_a_card_that_a_guest_holds_is_turned_by_neither_reload_nor_start(tmp_pat
         f'"address": "0000:21:00.*"}}\n{SECOND}{ALIAS}'
     )
     why = (
-        r"entry 1 \(.*nova.conf:2\) lists PF 0000:21:00.0 of the card of VF 0000:21:1\S+, which "
-        r"entry 1 \(.*nova.conf:2\) listed and guest web \("
+        r"entry 1 \(.*nova.conf:2\) lists PF 0000:21:00.0, of which guests hold [12] VFs?, which "
+        r"entry 1 \(.*nova.conf:2\) listed: 0000:21:1\S+ by web"
     )
     with running(tmp_path / "state", config_files=[config]) as instance:
         compute = instance.sdk.compute

@@ -29,6 +29,7 @@ from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
 from lanekeeper.agent.shared_cards import SharedCards, entries
 from lanekeeper.agent.task import Task, cleanings, task_of
+from lanekeeper.agent.withdrawn import withdrawn
 from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import Clock, Stopwatch, utc_now
 from lanekeeper.domain.errors import Conflict, Error, HostFault
@@ -163,7 +164,9 @@ class Agent:
 
     def _look(self) -> None:
         self._look_at = self._parts.stopwatch() + self._parts.look_every_s
-        self._view = self._parts.senses.view()
+        before, self._view = self._view, self._parts.senses.view()
+        if gone := withdrawn(before, self._view, self._parts.orders.current()):
+            self._log.warning("config.withdrawn", outcome=str(gone))
         facts = self._parts.senses.facts(self._parts.host_name, self._view)
         problems = [*facts.problems, *self._troubles(self._view)]
         self._parts.reporter.tell_facts(msgspec.structs.replace(facts, problems=problems))

@@ -53,8 +53,8 @@ _REMEDIES: Mapping[Standing, str] = {
         "cleaned (lanekeeper device clean ID)"
     ),
     Standing.BESIDE_UNLISTED: (
-        "have an entry of [pci] device_spec of this host list {behind} again, so that it is "
-        "cleaned: it left before it was"
+        "have an entry of [pci] device_spec of this host list {behind} again, in the place of its "
+        "card's other side, so that it is cleaned: it was not when it was listed no more"
     ),
     Standing.BESIDE_SPENT: (
         "ask for the return of {behind}, whose guest has had the card (lanekeeper device release "

@@ -301,7 +301,7 @@ def _beside(bar: Bar) -> Standing:
         return Standing.BLOCKED
     if bar.state == DeviceState.AVAILABLE:
         return Standing.BESIDE_SPENT
-    if not bar.present:
+    if not bar.is_listed:
         return Standing.BESIDE_UNLISTED
     is_cleaning = bar.state == DeviceState.CLEANING
     return Standing.BESIDE_CLEANING if is_cleaning else Standing.BESIDE_QUARANTINED
