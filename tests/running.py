@@ -11,12 +11,13 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ import httpx
 import pytest
 import yaml
 
+from lanekeeper.control.identity.password import hash_password
 from loaded_program import Started, loaded_program
 from stock_client import stock_client
 
@@ -341,7 +343,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     A test names its things after itself and gives back every device that it holds.
     """
     with running(tmp_path_factory.mktemp("shared") / "state", simulate=2) as instance:
+        _have_logins_cheap(instance)
         yield instance
+
+
+def _have_logins_cheap(instance: Instance) -> None:
+    """Hash the admin's password anew at the cost that it has in tests; each command logs in.
+
+    What a hash costs stands in it, so the program checks it as its own.
+    """
+    with closing(sqlite3.connect(instance.state_dir / "lanekeeper.db", timeout=30)) as database:
+        cheap = hash_password(instance.credentials["password"])
+        changed = database.execute(
+            'UPDATE "user" SET password_hash = ? WHERE name = ?',
+            (cheap, instance.credentials["username"]),
+        )
+        assert changed.rowcount == 1
+        database.commit()
 
 
 @pytest.fixture
