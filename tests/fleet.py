@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -155,6 +155,7 @@ class Fleet:
     site: Site
     hands: Hands
     hosts: dict[str, str] = field(default_factory=dict)
+    clients: ExitStack = field(default_factory=ExitStack)
 
     def host(
         self,
@@ -342,7 +343,8 @@ class Fleet:
 
         app = application(self.site, faces, {"": authenticate}, Enforcer(faces))
         headers = {"X-Auth-Token": who, "OpenStack-API-Version": f"compute {version}"}
-        return TestClient(app, raise_server_exceptions=False, headers=headers)
+        made = TestClient(app, raise_server_exceptions=False, headers=headers)
+        return self.clients.enter_context(made)  # one loop for all of its requests
 
 
 @contextmanager
@@ -359,4 +361,5 @@ def fleet(
         made = Fleet(site, hands)
         for number in range(1, hosts + 1):
             made.host(f"h{number}")
-        yield made
+        with made.clients:
+            yield made
