@@ -19,7 +19,7 @@ from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.card import VifModel, vif_model
 from lanekeeper.domain.network.guard.of_port import rules_of, sources_of
 from lanekeeper.domain.network.metadata import network_data
-from lanekeeper.domain.network.port import PortRecord, VifType, VnicType
+from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.security_group import SecurityGroupRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.domain.network.vf_wanted import flavor_rates, link_state, rates_settable, vf_rates
@@ -145,11 +145,11 @@ def render(facts: GuestFacts) -> ServerWanted:
         taps=[
             _tap(port, facts)
             for port in facts.ports
-            if is_switched(port) and port.id not in given_up
+            if port.is_switched and port.id not in given_up
         ],
         cards=[port.id for port in facts.ports if port.id not in given_up],
         leaving=[claim["address"] for claim in held.leaving],
-        leaving_taps=[port.id for port in facts.ports if is_switched(port) and port.id in given_up],
+        leaving_taps=[port.id for port in facts.ports if port.is_switched and port.id in given_up],
         devices=[_device(claim, _alias(record, claim["request_id"])) for claim in held.devices],
         config_drive=config_drive(facts) if record.config_drive else {},
         reboots=record.reboots,
@@ -237,11 +237,6 @@ def _nic(port: PortRecord, claim: Mapping[str, Any], record: ServerRecord) -> Ni
     )
 
 
-def is_switched(port: PortRecord) -> bool:
-    """Whether a bound port is one of a virtual switch."""
-    return port.vif_type == VifType.OVS
-
-
 def groups_of(
     connection: sa.Connection, ports: Collection[PortRecord]
 ) -> Mapping[str, SecurityGroupRecord]:
@@ -262,7 +257,7 @@ def _tap(port: PortRecord, facts: GuestFacts) -> TapWanted:
     return TapWanted(
         port_id=port.id,
         mac=port.mac,
-        bridge=port.vif_details["bridge_name"],
+        bridge=port.bridge,
         physical_network=port.physical_network or "",
         vlan=port.vlan,
         link=port.admin_state_up,

@@ -14,7 +14,7 @@ from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.network.port import visible_port
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import PowerState
-from lanekeeper.domain.network.port import PortRecord, VifType
+from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.port_binding import PortBinding
 from lanekeeper.domain.network.port_reason import Holder, why, why_unread
 from lanekeeper.domain.network.port_vf import PortVf
@@ -97,7 +97,7 @@ def port_chain(site: Site, caller: Caller, port_id: str) -> PortChain:
 def _held_by(port: PortRecord, wanted: NicWanted | None) -> HeldBy | None:
     if wanted is not None:
         return "pf" if wanted.vf_index is None else "vf"
-    return "switch" if port.vif_type is VifType.OVS else None
+    return "switch" if port.is_switched else None
 
 
 def _found(

@@ -39,7 +39,7 @@ def why(port: PortRecord, holder: Holder | None) -> str:
 
 def _with_server(port: PortRecord, holder: Holder) -> str:
     who = f"server {holder.name}"
-    if port.vif_type is VifType.OVS:
+    if port.is_switched:
         return _on_a_switch(port, holder)
     if port.status is PortStatus.ACTIVE:
         return f"the guest of {who} runs with its device, whose settings were read back"
@@ -51,9 +51,8 @@ def _with_server(port: PortRecord, holder: Holder) -> str:
 
 
 def _on_a_switch(port: PortRecord, holder: Holder) -> str:
-    bridge = port.vif_details["bridge_name"]
     if port.status is PortStatus.ACTIVE:
-        return f"the guest of server {holder.name} runs with its card on bridge {bridge}"
+        return f"the guest of server {holder.name} runs with its card on bridge {port.bridge}"
     if not port.admin_state_up:
         return "it is administratively down: the guest is shown no link"
     if port.status is PortStatus.BUILD:
