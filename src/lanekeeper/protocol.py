@@ -194,6 +194,8 @@ class HostFacts(Wire, frozen=True):
         bridges: physical network to the virtual switch on it, of those that are there.
         guards: whether ports of those that are bound from now on are guarded (``TapWanted.guard``);
             an older agent cannot.
+        pairs: whether a guest can have a VF with a card of a virtual switch that stands by for it
+            (``NicWanted.failover``); an older agent cannot.
         bandwidths: what interfaces carry that ports can be promised; an older agent tells of none.
         pfs: every PF that is there; an older agent tells of none.
         device_spec: the entries that list the devices; None from an older agent.
@@ -216,6 +218,7 @@ class HostFacts(Wire, frozen=True):
     mappings: dict[str, list[str]] = {}
     bridges: dict[str, str] = {}
     guards: bool = False
+    pairs: bool = False
     bandwidths: list[BandwidthFact] = []
     pfs: list[PfFact] = []
     device_spec: list[EntryFact] | None = None
@@ -425,6 +428,7 @@ class NicWanted(Wire, frozen=True):
         min_tx_mbps, max_tx_mbps: what the guest is promised to send, and may send at most, in
             Mbit/s; 0 is no guarantee, no limit.
         link: name under which the config drive describes it.
+        failover: whether a card of the same port in ``ServerWanted.taps`` stands by for it.
     """
 
     port_id: str
@@ -440,6 +444,7 @@ class NicWanted(Wire, frozen=True):
     max_tx_mbps: int = 0
     mtu: int = 1500
     macvtap: str | None = None
+    failover: bool = False
 
     def settings(self) -> VfChange:
         """All that the port asks of its VF."""
@@ -475,6 +480,7 @@ class TapWanted(Wire, frozen=True):
         link: whether the guest is shown a link.
         model: the card that the guest sees, as QEMU calls it.
         guard: None for a port that anything may pass; an older agent knows no other.
+        failover: whether it stands by for a VF of the same port.
     """
 
     port_id: str
@@ -486,6 +492,7 @@ class TapWanted(Wire, frozen=True):
     mtu: int = 1500
     model: str = "virtio"
     guard: GuardWanted | None = None
+    failover: bool = False
 
 
 class CellWanted(Wire, frozen=True):

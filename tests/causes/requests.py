@@ -82,6 +82,21 @@ def bridge_named(world: World, asked: Asked) -> None:
     world.fleet.host("h1", bridges={"physnet1": "br-ex"})
 
 
+def failover_pair(world: World) -> Asked:
+    world.fleet.host("h1")
+    return Asked(flavor=world.flavor(), ports=(world.port(failover="true"),))
+
+
+def failover_pair_alone(world: World) -> Asked:
+    asked = failover_pair(world)
+    world.fleet.host("h1", pairs=True)
+    return asked
+
+
+def pairs_with_bridge(world: World, asked: Asked) -> None:
+    world.fleet.host("h1", bridges={"physnet1": "br-ex"}, pairs=True)
+
+
 def port_in_use(world: World) -> Asked:
     world.fleet.host("h1")
     asked = Asked(flavor=world.flavor(), ports=(world.port(),))
@@ -191,6 +206,22 @@ CAUSES = (
         helps="name its bridge in [ovs] bridge_mappings of this host (physnet1:BRIDGE)",
         make=of_vnic_type(VnicType.NORMAL),
         mend=bridge_named,
+    ),
+    Cause(
+        id="failover-old",
+        what="a failover pair, and the hosts' agent, libvirt or QEMU is too old for one",
+        says="cannot give a guest a failover pair: its agent, libvirt or QEMU is too old",
+        helps="use libvirt 6.1 and QEMU 4.2 or newer on this host",
+        make=failover_pair,
+        mend=pairs_with_bridge,
+    ),
+    Cause(
+        id="failover-no-bridge",
+        what="a failover pair, and no host has a virtual switch on its network",
+        says="has no virtual switch on physnet1 for the card that stands by for a VF",
+        helps="name its bridge in [ovs] bridge_mappings of this host (physnet1:BRIDGE)",
+        make=failover_pair_alone,
+        mend=pairs_with_bridge,
     ),
     Cause(
         id="vnic-type-uncarried",

@@ -23,12 +23,14 @@ from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
+from lanekeeper.agent.pairs import carrying
 from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, nics_of, plan
 from lanekeeper.agent.report import report, troubles_of, vfs_told
 from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
 from lanekeeper.agent.shared_cards import SharedCards, entries
 from lanekeeper.agent.task import Task, cleanings, task_of
+from lanekeeper.agent.uplinks import Uplinks
 from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import Clock, Stopwatch, utc_now
 from lanekeeper.domain.errors import Conflict, Error, HostFault
@@ -61,6 +63,7 @@ class Parts:
     sweep: ImageSweep
     shared: SharedCards
     dhcp: DhcpThread
+    uplinks: Uplinks
     stopwatch: Stopwatch
     clock: Clock = utc_now
     look_every_s: float = LOOK_EVERY_S
@@ -114,6 +117,7 @@ class Agent:
             Conflict: what the configuration lists cannot be, and no other configuration is known
                 that held before (``check``); guests run on.
         """
+        self._parts.uplinks.wake = self._wake.set
         poller = Thread(target=self._poll, name=f"poll-{self._parts.host_name}", daemon=True)
         poller.start()
         self._log.info("agent start")
@@ -128,6 +132,7 @@ class Agent:
             for pool in pools:
                 pool.shutdown(wait=True)
             self._parts.dhcp.close()
+            self._parts.uplinks.close()
             self._log.info("agent stop")
         if self._refused is not None:
             raise self._refused
@@ -173,6 +178,7 @@ class Agent:
         """What an operator should know of the tasks: what is not mended, what waits, what hangs."""
         yield from self._card_problems
         yield from self._guard_problems
+        yield from self._parts.senses.pair_problems
         yield from self._parts.dhcp.problems
         yield from self._ledger.problems("vf settings")
         yield from self._ledger.problems("cleaning", tries=TRIES_MAX)
@@ -191,7 +197,7 @@ class Agent:
         observed = self._parts.senses.observe(desired, done, in_hand, settings=settings)
         tasks = [task_of(action) for action in plan(desired, observed)] if desired else []
         if desired is not None:
-            self._parts.shop.guards.heed(desired)
+            self._parts.shop.guards.heed(desired, carrying(desired, observed.inventory))
             standing = (task.identity for task in tasks)
             self._ledger.keep(frozenset(standing) | frozenset(cleanings(desired)))
         records = [record for task in tasks if (record := self._ledger.get(task.identity))]
@@ -227,7 +233,7 @@ class Agent:
         served = services(desired, self._view)
         if desired.dhcp is not None:
             self._parts.dhcp.want(served, look=look)
-        told = entries(desired, inventory, self._view)
+        told = entries(desired, inventory, self._view, carrying(desired, inventory))
         self._card_problems = self._parts.shared.settle(
             told | server_entries(served, self._parts.host_name)
         )

@@ -7,10 +7,13 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from lanekeeper.agent.facts import facts, health
 from lanekeeper.agent.macvtap import has_fallen
 from lanekeeper.agent.observe import Policy, View, view
+from lanekeeper.agent.pairs import has_left, pairs_of, said_of
 from lanekeeper.agent.plan import Observed
 from lanekeeper.agent.switches import Switches
+from lanekeeper.agent.uplinks import Uplinks
 from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.agent.vf_settings import drift, vf_of
+from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.devname import Pins, pin
@@ -47,6 +50,7 @@ class Senses:
 
     Attributes:
         vfs: what the VFs of running guests were last seen set to.
+        pair_problems: what was last to be said of failover pairs.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Senses:
         directories: GuestDirectories,
         policy: Policy,
         management: Interfaces = no_interfaces,
+        *,
+        uplinks: Uplinks | None = None,
     ) -> None:
         self._machine = machine
         self._hypervisor = hypervisor
@@ -66,6 +72,8 @@ class Senses:
         self._pins: Pins = {}
         self._switches = Switches(machine)
         self.vfs = VfReadings()
+        self.pair_problems: tuple[str, ...] = ()
+        self._uplinks = uplinks or Uplinks(machine, monotonic)
 
     def facts_with(self, host_name: str, policy: Policy) -> HostFacts:
         """What would be told of this host if it obeyed *policy*.
@@ -144,18 +152,29 @@ class Senses:
             files=self._directories.ids(),
             vf_settings=self.vfs.settings(),
             unsupported=self.vfs.unsupported(),
+            away=self._away(desired) if desired is not None else frozenset(),
             fallen=self.vfs.fallen(),
             settled=self.vfs.settled(),
             cleaned=cleaned,
         )
 
+    def _away(self, desired: Desired) -> frozenset[PciAddress]:
+        """The VFs of failover pairs whose uplink is down; all uplinks of pairs are followed."""
+        pairs = pairs_of(self._machine, desired)
+        down = self._uplinks.watch(frozenset(pair.pf for pair in pairs), self._policy.patience)
+        self.pair_problems = said_of(pairs, down)
+        return frozenset(pair.address for pair in pairs if pair.pf in down)
+
     def _read_vfs(self, desired: Desired, inventory: Inventory, in_hand: frozenset[str]) -> None:
         """Read the VFs of running guests, one question a PF."""
-        running = {guest.id for guest in inventory.guests if guest.power == "running"}
+        running = {guest.id: guest for guest in inventory.guests if guest.power == "running"}
         unread: set[PciAddress] = set()
         of_pf: dict[PciAddress, dict[int, PciAddress]] = {}
         for server in desired.servers:
-            for nic in server.nics if server.id in running else ():
+            guest = running.get(server.id)
+            for nic in server.nics if guest is not None else ():
+                if guest is not None and has_left(nic, guest):
+                    continue  # nobody has it now
                 address = PciAddress.parse(nic.device.address)
                 try:
                     pf, index = vf_of(self._machine, address)

@@ -13,6 +13,7 @@ from lanekeeper.control.compute.server_nic import (
     Nic,
     NicAsked,
     check_nics,
+    check_pairs,
     check_switched,
     default_vnic_type,
     need_filter,
@@ -38,7 +39,7 @@ from lanekeeper.domain.network.card import (
     vif_model,
 )
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.scheduling.filter import Verdict, virtual_switch
+from lanekeeper.domain.scheduling.filter import Verdict, failover_pair, virtual_switch
 from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_verdict
@@ -87,16 +88,16 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
         )
         (nic,) = check_nics(connection, caller, [asked], policy, kind)
         check_switched([nic])
+        check_pairs([nic], record.image_properties)
         if nic.vnic_type in EMULATED:
             _check_model(record)
         host = _host(connection, site, record, now)
+        _check_switch(caller, nic, host)
+        if not host.guards and need_filter(site, [nic]):
+            raise unfiltered_switch("Failed to attach interface")
         given = None
         if nic.need is not None:
             given = _device(connection, caller, record, nic.need, host)
-        elif host.bridges.keys().isdisjoint(nic.physical_networks):
-            raise _unswitched(caller, nic, host)
-        elif not host.guards and need_filter(site, [nic]):
-            raise unfiltered_switch("Failed to attach interface")
         with (
             within_quota(connection, site, record.project_id),
             ports_within_quota(connection, site, record.project_id),
@@ -197,15 +198,27 @@ def _check_model(record: ServerRecord) -> None:
         )
 
 
-def _unswitched(caller: Caller, nic: Nic, host: HostView) -> Invalid:
+def _check_switch(caller: Caller, nic: Nic, host: HostView) -> None:
+    """Pass a card whose virtual switch, if it needs one, the server's host has.
+
+    Raises:
+        Invalid: the host has none there, or cannot pair it with a VF.
+    """
+    on = frozenset({nic.physical_networks})
+    nowhere = frozenset[tuple[str, ...]]()
     request = ServerRequest(
-        vcpus=0, ram_mib=0, disk_gib=0, switched=frozenset({nic.physical_networks})
+        vcpus=0,
+        ram_mib=0,
+        disk_gib=0,
+        switched=on if nic.need is None else nowhere,
+        paired=on if nic.is_pair else nowhere,
     )
-    verdict = virtual_switch(request, host)
-    assert verdict is not None, "it has no switch there"
+    verdict = virtual_switch(request, host) or failover_pair(request, host)
+    if verdict is None:
+        return
     where = f"host {host.name}, where the server is," if caller.is_admin else "the server's host"
     told = verdict if caller.is_admin else member_verdict(verdict)
-    return Invalid(f"Failed to attach interface: {where} {told.reason}", hint=told.remedy)
+    raise Invalid(f"Failed to attach interface: {where} {told.reason}", hint=told.remedy)
 
 
 def _goes_alone(connection: sa.Connection, record: ServerRecord, port_id: str) -> None:

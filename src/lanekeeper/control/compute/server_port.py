@@ -114,6 +114,7 @@ def bind_port(
         mappings=dict.fromkeys(host.physical_networks, ()),
         bridges=host.bridges,
         guards=host.guards,
+        pairs=host.pairs,
     )
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
     segments = (
@@ -193,7 +194,10 @@ def set_port_states(
 def ports_plugged(
     connection: sa.Connection, record: ServerRecord, guest: ServerState
 ) -> frozenset[str]:
-    """Ids of the ports whose devices, or cards of a virtual switch, the guest has in hand."""
+    """Ids of the ports whose devices, or cards of a virtual switch, the guest has in hand.
+
+    A failover pair is there with its card of the switch: its VF comes and goes.
+    """
     if guest.power not in _ALIVE:
         return frozenset()
     in_hand = set(guest.devices)

@@ -23,7 +23,7 @@ def check_switch_rules(what: str, rules: Iterable[QosRule]) -> None:
         raise Conflict(
             f"{what}: rule {rule.type} of its QoS policy would not be kept, since hosts apply none "
             "to ports of a virtual switch",
-            hint="take the policy off the port or network, or use a VF (vnic_type direct)",
+            hint="take the policy off the port or network, or use a VF alone (vnic_type direct)",
             code="QosRuleNotSupported",
         )
 

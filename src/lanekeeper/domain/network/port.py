@@ -194,11 +194,13 @@ class PortRecord:
     @property
     def switching(self) -> Mapping[str, Any]:
         """What its binding says of a card on a virtual switch; empty where it has none there."""
-        return self.vif_details if self.vif_type == VifType.OVS else {}
+        if self.vif_type == VifType.OVS:
+            return self.vif_details
+        return self.vif_details.get("standby") or {}
 
     @property
     def is_switched(self) -> bool:
-        """Whether it is bound to a virtual switch."""
+        """Whether it is bound to a virtual switch, alone or beside a VF (``failover``)."""
         return bool(self.switching)
 
     @property

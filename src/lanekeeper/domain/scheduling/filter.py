@@ -8,7 +8,7 @@ alike. Both hold no state and read no clock, so a decision can be replayed from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -198,6 +198,32 @@ def packet_filter(request: ServerRequest, host: HostView) -> Verdict | None:
     )
 
 
+def failover_pair(request: ServerRequest, host: HostView) -> Verdict | None:
+    if not request.paired:
+        return None
+    if not host.pairs:
+        return Verdict(
+            code="failover_pair",
+            reason="cannot give a guest a failover pair: its agent, libvirt or QEMU is too old",
+            remedy="use libvirt 6.1 and QEMU 4.2 or newer on this host, or take failover out of "
+            "the port's binding profile",
+        )
+    missing = sorted(
+        " or ".join(names) for names in request.paired if host.bridges.keys().isdisjoint(names)
+    )
+    if not missing:
+        return None
+    return Verdict(
+        code="failover_pair",
+        reason=f"has no virtual switch on {', '.join(missing)} for the card that stands by for a "
+        f"VF; it has some on: {', '.join(sorted(host.bridges)) or 'none'}",
+        remedy="name its bridge in [ovs] bridge_mappings of this host "
+        f"({missing[0].partition(' ')[0]}:BRIDGE), or take failover out of the port's binding "
+        "profile",
+        facts={"missing": missing, "reached": sorted(host.bridges)},
+    )
+
+
 def devices(request: ServerRequest, host: HostView) -> Verdict | None:
     found = (
         fit_devices(without_promises(request.needs), host.devices, isolate=request.isolate)
@@ -287,8 +313,18 @@ def _reaches_all(request: ServerRequest, fleet: Fleet) -> Flags:
 
 
 def _is_switched(request: ServerRequest, fleet: Fleet) -> Flags:
+    return _have_switches(request.switched, fleet)
+
+
+def _can_pair(request: ServerRequest, fleet: Fleet) -> Flags:
+    if not request.paired:
+        return _all(fleet)
+    return fleet.pairing & _have_switches(request.paired, fleet)
+
+
+def _have_switches(wanted: Iterable[tuple[str, ...]], fleet: Fleet) -> Flags:
     mask = _all(fleet)
-    for networks in request.switched:
+    for networks in wanted:
         found = _none(fleet)
         for network in networks:
             found |= fleet.switched.get(network, _none(fleet))
@@ -341,6 +377,7 @@ FILTERS: tuple[Filter, ...] = (
     NETWORKS,
     Filter(virtual_switch, _is_switched),
     Filter(packet_filter, _guards),
+    Filter(failover_pair, _can_pair),
     DEVICES,
     BANDWIDTH,
     NUMA,

@@ -68,6 +68,10 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "does not enforce security groups of normal ports",
             f"take the groups off the port, or {_ASK}",
         ),
+        "failover_pair": (
+            "cannot give a guest a failover pair on the port's network",
+            f"use a port whose binding profile does not ask for failover, or {_ASK}",
+        ),
         "devices": (
             "",
             f"ask for fewer devices, delete a server that holds some and wait a moment, or {_ASK}",
