@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from causes.case import Asked, Cause, World, instead
-from fleet import ADMIN, OTHER_PROJECT, PROJECT
+from fleet import ADMIN, OTHER_PROJECT, PROJECT, lab_devices, pf_and_vfs
 from lanekeeper.config.scheduler import Scheduler
 from lanekeeper.control.compute.server_group import create_group
 from lanekeeper.control.identity.limit import (
@@ -95,6 +95,18 @@ def failover_pair_alone(world: World) -> Asked:
 
 def pairs_with_bridge(world: World, asked: Asked) -> None:
     world.fleet.host("h1", bridges={"physnet1": "br-ex"}, pairs=True)
+
+
+def ports_apart(world: World) -> Asked:
+    world.fleet.host("h1")
+    network_id = world.fleet.network()
+    first, second = (world.port(network_id, apart="uplinks") for _ in range(2))
+    return Asked(flavor=world.flavor(), ports=(first, second))
+
+
+def another_card(world: World, asked: Asked) -> None:
+    more = pf_and_vfs("61", physical_network="physnet1")
+    world.fleet.host("h1", [*lab_devices(), *more])
 
 
 def port_in_use(world: World) -> Asked:
@@ -222,6 +234,14 @@ CAUSES = (
         helps="name its bridge in [ovs] bridge_mappings of this host (physnet1:BRIDGE)",
         make=failover_pair_alone,
         mend=pairs_with_bridge,
+    ),
+    Cause(
+        id="not-apart",
+        what="two ports that are to be on different PFs, and one PF alone has VFs free",
+        says="have to be of different cards (apart=uplinks), and 1 has such a device free",
+        helps="list VFs of another PF on the ports' network",
+        make=ports_apart,
+        mend=another_card,
     ),
     Cause(
         id="vnic-type-uncarried",

@@ -31,6 +31,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.network.apart import word_of
 from lanekeeper.domain.network.card import (
     EMULATED,
     MODEL_PROPERTY,
@@ -39,9 +40,10 @@ from lanekeeper.domain.network.card import (
     vif_model,
 )
 from lanekeeper.domain.network.port import PortRecord
+from lanekeeper.domain.scheduling.apart import apart_from, too_close
 from lanekeeper.domain.scheduling.filter import Verdict, failover_pair, virtual_switch
 from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
-from lanekeeper.domain.scheduling.host import DeviceNeed, HostView, ServerRequest
+from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_verdict
 from lanekeeper.domain.scheduling.place import locality
 from lanekeeper.domain.scheduling.shortfall import Shortfall
@@ -156,14 +158,18 @@ def _device(
 ) -> Given:
     seats = seats_of(connection, [record.id]).get(record.id, ())
     near = locality(seats, host)
+    devices = apart_from(host.devices, _held_by_kin(connection, record, need, host))
     if not _is_off(record):
-        alone = [one for one in host.devices if one.unit is None]
+        alone = [one for one in devices if one.unit is None]
         found = fit_devices([need], alone, near)
         if not isinstance(found, Shortfall):
             return found[0]
-    found = fit_devices([need], host.devices, near)
+    found = fit_devices([need], devices, near)
     if isinstance(found, Shortfall):
-        bare = fit_devices(without_promises([need]), host.devices, near)
+        anywhere = fit_devices([need], host.devices, near)
+        if not isinstance(anywhere, Shortfall):
+            found = too_close([need], [one.device for one in anywhere])
+        bare = fit_devices(without_promises([need]), devices, near)
         code = "devices" if isinstance(bare, Shortfall) else "bandwidth"
         verdict = Verdict(code=code, reason=found.reason, remedy=found.remedy)
         where = f"host {host.name}, where the server is" if caller.is_admin else "the server's host"
@@ -180,6 +186,21 @@ def _device(
             hint="stop the server first, or name the port when a server is created",
         )
     return found[0]
+
+
+def _held_by_kin(
+    connection: sa.Connection, record: ServerRecord, need: DeviceNeed, host: HostView
+) -> tuple[HostDevice, ...]:
+    """The devices of those ports of a server that the one of *need* has to be apart from."""
+    if not need.apart:
+        return ()
+    kin = {
+        port.id
+        for port in ports_of_server(connection, record.id)
+        if word_of(port.profile) == need.apart
+    }
+    held = {one["id"] for one in claims_of(connection, record.id) if one["request_id"] in kin}
+    return tuple(one for one in host.devices if one.id in held)
 
 
 def _check_model(record: ServerRecord) -> None:

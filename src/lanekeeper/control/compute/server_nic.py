@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from lanekeeper.control.network.port_able import check_switch_rules
 from lanekeeper.control.network.port_rules import needs_filter
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.network.apart import word_of
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
 from lanekeeper.domain.network.failover import check_pair, is_pair
 from lanekeeper.domain.network.network import NetworkRecord
@@ -139,6 +140,8 @@ def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -
     )
     promise = promise_of(port.qos_rules)
     need = _need(port.id, f"port {port.name or port.id}", request, promise, physical)
+    if need is not None:
+        need = replace(need, apart=word_of(port.profile))
     return Nic(
         physical_networks=physical,
         need=need,

@@ -265,6 +265,7 @@ class DeviceNeed:
         physical_networks: of which a port has to reach one; none for an alias.
         providers: of each unit, where an allocation has already said; else empty.
         promise: bandwidth that the card has to have for it.
+        apart: a word; needs of one word get devices of different cards, and switches. Empty: any.
     """
 
     id: str
@@ -273,6 +274,7 @@ class DeviceNeed:
     physical_networks: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     promise: Promise = NO_BANDWIDTH
+    apart: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
