@@ -329,6 +329,8 @@ class VfFact(Wire, frozen=True):
         address: of the VF.
         unknown: names of settings that its driver has said it does not know, as of ``VfChange``.
         mended: the last time; None where this agent, since it was started, never had to.
+        held_down: why its host keeps its link down, since nothing passes at its uplink; empty
+            where it does not, and from an older agent.
     """
 
     port_id: str
@@ -336,6 +338,7 @@ class VfFact(Wire, frozen=True):
     found: VfReading
     unknown: list[str] = []
     mended: VfMend | None = None
+    held_down: str = ""
 
 
 class HostVfs(Wire, frozen=True):

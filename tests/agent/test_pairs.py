@@ -24,7 +24,7 @@ from lanekeeper.agent.plan import (
     plan,
 )
 from lanekeeper.agent.task import task_of
-from lanekeeper.agent.uplinks import Uplinks
+from lanekeeper.agent.uplinks import Standing, Uplinks
 from lanekeeper.domain.network.uplink import Patience, Uplink
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
@@ -84,6 +84,7 @@ def test_what_stands_by_is_plugged_first_and_goes_last() -> None:
     (vf,), (tap,) = order.nics, order.taps
     assert planned(order) == [AttachTap(order, tap)]
     assert planned(order, "tap") == [AttachNic(order, vf)]
+    assert planned(order, "tap", unsure=frozenset({VF})) == [AttachNic(order, vf)]
     assert planned(order, "tap", "vf") == [RecordGeneration(order)]
     less = ordered(2, nics=[], taps=[], leaving=[vf.device.address], leaving_taps=[PORT])
     assert planned(less, "tap", "vf") == [DetachDevice(less, VF), DetachTap(less, PORT)]
@@ -95,6 +96,7 @@ def test_a_vf_whose_uplink_is_down_is_taken_out_and_comes_back() -> None:
     assert planned(order, "tap", "vf") == []
     assert planned(order, "tap", "vf", **AWAY) == [DetachDevice(order, VF)]
     assert planned(order, "tap", **AWAY) == []
+    assert planned(order, "tap", unsure=frozenset({VF})) == []  # well, but not for long
     back = AttachNic(order, vf, returns=True)
     assert planned(order, "tap") == [back]
     assert task_of(back).endless
@@ -145,20 +147,20 @@ def test_uplinks_are_followed_between_looks(tmp_path: Path) -> None:
     uplinks = Uplinks(machine, lambda: now[0], every_s=3600)
     patience = Patience(down_s=2, up_s=10)
     try:
-        assert uplinks.watch(frozenset({CARD}), patience) == {}
+        assert uplinks.watch(frozenset({CARD}), patience) == Standing({}, frozenset({CARD}))
         machine.found[CARD] = Uplink(carrier=True, bond="bond0", lacp=0x45)
         assert not uplinks.look()
         now[0] = 2.0
         assert uplinks.look()
         why = "its switch does not speak LACP to bond0"
-        assert uplinks.watch(frozenset({CARD}), patience) == {CARD: why}
+        assert uplinks.watch(frozenset({CARD}), patience).down == {CARD: why}
         machine.found.clear()
         assert not uplinks.look()
         now[0] = 12.0
         assert uplinks.look()
-        assert uplinks.watch(frozenset({CARD}), patience) == {}
+        assert uplinks.watch(frozenset({CARD}), patience) == Standing()
         gone = PciAddress.parse("0000:99:00.0")
-        assert uplinks.watch(frozenset({gone}), patience) == {}  # what is not there is not down
+        assert uplinks.watch(frozenset({gone}), patience).down == {}  # it is not there, nor down
     finally:
         uplinks.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Thread
 
 import msgspec
@@ -25,6 +25,7 @@ from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
 from lanekeeper.agent.pairs import carrying
 from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, nics_of, plan
+from lanekeeper.agent.relay import Relayed
 from lanekeeper.agent.report import report, troubles_of, vfs_told
 from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
@@ -87,6 +88,7 @@ class Agent:
         self._refused: Conflict | None = None
         self._card_problems: tuple[str, ...] = ()
         self._guard_problems: tuple[str, ...] = ()
+        self._uplink_problems: tuple[str, ...] = ()
 
     def stop(self) -> None:
         """End ``run`` soon; what is under way is finished, and guests run on."""
@@ -178,7 +180,7 @@ class Agent:
         """What an operator should know of the tasks: what is not mended, what waits, what hangs."""
         yield from self._card_problems
         yield from self._guard_problems
-        yield from self._parts.senses.pair_problems
+        yield from self._uplink_problems
         yield from self._parts.dhcp.problems
         yield from self._ledger.problems("vf settings")
         yield from self._ledger.problems("cleaning", tries=TRIES_MAX)
@@ -194,7 +196,15 @@ class Agent:
         busy = self._ledger.busy()  # before observing: what ends meanwhile is looked at again
         done = {one.device_id: one.round for one in self._ledger.cleaned().values()}
         in_hand = frozenset[str]().union(*(task.touches for task in busy))
-        observed = self._parts.senses.observe(desired, done, in_hand, settings=settings)
+        inventory = self._parts.senses.inventory()
+        relay = self._relay(desired, inventory)
+        if relay is not None:
+            desired = relay.desired
+        observed = self._parts.senses.observe(
+            desired, done, in_hand, settings=settings, inventory=inventory
+        )
+        if relay is not None:
+            observed = replace(observed, away=relay.away, unsure=relay.unsure)
         tasks = [task_of(action) for action in plan(desired, observed)] if desired else []
         if desired is not None:
             self._parts.shop.guards.heed(desired, carrying(desired, observed.inventory))
@@ -215,7 +225,8 @@ class Agent:
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
         if desired is not None and settings:
             mends = self._parts.senses.vfs.mends()
-            self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends))
+            held = relay.held if relay is not None else {}
+            self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends, held))
         if desired is not None:
             for task in self._ledger.take(tasks, busy):
                 is_cleaning = isinstance(task.action, CleanDevice)
@@ -223,6 +234,14 @@ class Agent:
             self._switch(desired, observed.inventory, settings)
             self._sweep()
             self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
+
+    def _relay(self, desired: Desired | None, inventory: Inventory) -> Relayed | None:
+        """What uplinks make of *desired*; None where nothing is known of one of the two."""
+        if desired is None or self._view is None:
+            return None
+        relay = self._parts.senses.relay(desired, self._view, inventory)
+        self._uplink_problems = relay.said
+        return relay
 
     def _switch(self, desired: Desired, inventory: Inventory, look: bool) -> None:
         """See to what guests need of virtual switches: guards, that cards know them, and DHCP."""

@@ -42,7 +42,8 @@ class Policy:
         hypervisors: interface to the host below which it is said to be counted.
         cleaning_timeout_s: what one try to clean a device may take.
         cpus: which of the host's CPUs guests get.
-        patience: with uplinks of failover pairs.
+        patience: with uplinks.
+        relays: whether VFs of uplinks that are down have no link.
         erase_nvme: whether NVMe drives are erased when they are cleaned.
         cleaning_hooks: programs that have to succeed before a device is clean.
         image_cache: when images that nothing needs are removed.
@@ -59,6 +60,7 @@ class Policy:
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
     patience: Patience = USUAL
+    relays: bool = True
     erase_nvme: bool = True
     cleaning_hooks: Sequence[CleaningHook] = ()
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
@@ -80,6 +82,7 @@ class Policy:
             patience=Patience(
                 down_s=config.lanekeeper.uplink_down_s, up_s=config.lanekeeper.uplink_up_s
             ),
+            relays=config.lanekeeper.relay_uplink,
             erase_nvme=config.lanekeeper.erase_nvme,
             cleaning_hooks=config.lanekeeper.cleaning_hooks,
             image_cache=config.image_cache,

@@ -9,43 +9,9 @@ Source: Linux ``drivers/net/net_failover.c``, net_failover_handle_frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-
-from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
-from lanekeeper.host.machine import Machine
 from lanekeeper.hypervisor.driver import Guest, Inventory
 from lanekeeper.protocol import Desired, NicWanted
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The VF of a pair, of whose guest it is, and the PF that it hangs on."""
-
-    server_id: str
-    nic: NicWanted
-    address: PciAddress
-    pf: PciAddress
-
-
-def pairs_of(machine: Machine, desired: Desired) -> tuple[Pair, ...]:
-    """List the pairs whose VFs are there."""
-    return tuple(_pairs(machine, desired))
-
-
-def _pairs(machine: Machine, desired: Desired) -> Iterator[Pair]:
-    for server in desired.servers:
-        for nic in server.nics:
-            if not nic.failover:
-                continue
-            address = PciAddress.parse(nic.device.address)
-            try:
-                parent = machine.device(address).parent
-            except (NotFound, HostFault):
-                continue
-            if parent is not None:
-                yield Pair(server.id, nic, address, parent)
 
 
 def has_left(nic: NicWanted, guest: Guest) -> bool:
@@ -66,14 +32,4 @@ def carrying(desired: Desired, inventory: Inventory) -> frozenset[str]:
         if (guest := inventory.guest(server.id)) is not None and guest.is_active
         for nic in server.nics
         if has_left(nic, guest)
-    )
-
-
-def said_of(pairs: tuple[Pair, ...], down: Mapping[PciAddress, str]) -> tuple[str, ...]:
-    """Say of each pair whose uplink is down what carries it."""
-    return tuple(
-        f"port {pair.nic.port_id} of server {pair.server_id} has to do with the card that stands "
-        f"by: of {pair.pf}, whose VF {pair.address} it has, {down[pair.pf]}"
-        for pair in pairs
-        if pair.pf in down
     )

@@ -31,6 +31,7 @@ class Observed:
         vf_settings: what the PFs hold for the VFs of running guests, by the VF's address.
         unsupported: settings that a VF's driver has said it does not know, by address.
         away: VFs of failover pairs that no guest should have now: their uplink is down.
+        unsure: VFs of failover pairs whose uplink has not been well for long.
         fallen: VFs whose interface does not carry the macvtap of a running guest as it should.
         settled: what VFs were last seen, or have been, set to as wanted, by port id.
         cleaned: the round in which a device was last cleaned, by device id.
@@ -41,6 +42,7 @@ class Observed:
     vf_settings: Mapping[PciAddress, VfSettings] = field(default_factory=dict)
     unsupported: Mapping[PciAddress, frozenset[str]] = field(default_factory=dict)
     away: frozenset[PciAddress] = frozenset()
+    unsure: frozenset[PciAddress] = frozenset()
     fallen: frozenset[PciAddress] = frozenset()
     settled: Mapping[str, VfChange] = field(default_factory=dict)
     cleaned: Mapping[str, int] = field(default_factory=dict)
@@ -248,8 +250,9 @@ def _plug(server: ServerWanted, guest: Guest) -> Iterator[Action]:
 def _give_back(
     server: ServerWanted, guest: Guest, observed: Observed, is_new: bool
 ) -> Iterator[Action]:
+    waits = observed.away if is_new else observed.away | observed.unsure
     for nic in server.nics:
-        if has_left(nic, guest) and PciAddress.parse(nic.device.address) not in observed.away:
+        if has_left(nic, guest) and PciAddress.parse(nic.device.address) not in waits:
             yield AttachNic(server, nic, returns=not is_new)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from lanekeeper.agent.facts import facts, health
 from lanekeeper.agent.macvtap import has_fallen
 from lanekeeper.agent.observe import Policy, View, view
-from lanekeeper.agent.pairs import has_left, pairs_of, said_of
+from lanekeeper.agent.pairs import has_left
 from lanekeeper.agent.plan import Observed
+from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.switches import Switches
 from lanekeeper.agent.uplinks import Uplinks
 from lanekeeper.agent.vf_readings import VfReadings
@@ -50,7 +51,6 @@ class Senses:
 
     Attributes:
         vfs: what the VFs of running guests were last seen set to.
-        pair_problems: what was last to be said of failover pairs.
     """
 
     def __init__(
@@ -72,7 +72,6 @@ class Senses:
         self._pins: Pins = {}
         self._switches = Switches(machine)
         self.vfs = VfReadings()
-        self.pair_problems: tuple[str, ...] = ()
         self._uplinks = uplinks or Uplinks(machine, monotonic)
 
     def facts_with(self, host_name: str, policy: Policy) -> HostFacts:
@@ -131,6 +130,7 @@ class Senses:
         in_hand: frozenset[str],
         *,
         settings: bool,
+        inventory: Inventory | None = None,
     ) -> Observed:
         """Look at the guests, and with *settings* also at what their VFs are set to now.
 
@@ -140,11 +140,12 @@ class Senses:
             in_hand: ids and addresses that are being worked on, so that a reading would be of the
                 moment; the last one counts on.
             settings: whether to read; otherwise the last reading is told.
+            inventory: the guests, where they have been listed just now.
 
         Raises:
             Unavailable, HostFault: the hypervisor does not answer.
         """
-        inventory = self._hypervisor.inventory()
+        inventory = inventory or self.inventory()
         if settings and desired is not None:
             self._read_vfs(desired, inventory, in_hand)
         return Observed(
@@ -152,18 +153,20 @@ class Senses:
             files=self._directories.ids(),
             vf_settings=self.vfs.settings(),
             unsupported=self.vfs.unsupported(),
-            away=self._away(desired) if desired is not None else frozenset(),
             fallen=self.vfs.fallen(),
             settled=self.vfs.settled(),
             cleaned=cleaned,
         )
 
-    def _away(self, desired: Desired) -> frozenset[PciAddress]:
-        """The VFs of failover pairs whose uplink is down; all uplinks of pairs are followed."""
-        pairs = pairs_of(self._machine, desired)
-        down = self._uplinks.watch(frozenset(pair.pf for pair in pairs), self._policy.patience)
-        self.pair_problems = said_of(pairs, down)
-        return frozenset(pair.address for pair in pairs if pair.pf in down)
+    def inventory(self) -> Inventory:
+        """List the guests. Raises Unavailable, HostFault: the hypervisor does not answer."""
+        return self._hypervisor.inventory()
+
+    def relay(self, desired: Desired, seen: View, inventory: Inventory) -> Relayed:
+        """*desired* as uplinks let it be; those that it depends on are followed from now on."""
+        cards = hanging(desired, seen, inventory, relays=seen.policy.relays)
+        pfs = frozenset(card.pf for card in cards)
+        return relayed(desired, cards, self._uplinks.watch(pfs, seen.policy.patience))
 
     def _read_vfs(self, desired: Desired, inventory: Inventory, in_hand: frozenset[str]) -> None:
         """Read the VFs of running guests, one question a PF."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 
 import structlog
@@ -16,6 +17,19 @@ from lanekeeper.host.machine import Machine
 EVERY_S = 1.0
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How uplinks are.
+
+    Attributes:
+        down: why nothing passes there, of those of which that counts.
+        unsure: those and all that have not been well for long, or are followed since just now.
+    """
+
+    down: Mapping[PciAddress, str] = field(default_factory=dict)
+    unsure: frozenset[PciAddress] = frozenset()
 
 
 def nobody() -> None:
@@ -40,8 +54,8 @@ class Uplinks:
         self._stopping = Event()
         self._thread: Thread | None = None
 
-    def watch(self, pfs: frozenset[PciAddress], patience: Patience) -> Mapping[PciAddress, str]:
-        """Follow *pfs* and no others; returns why those of them are down that are."""
+    def watch(self, pfs: frozenset[PciAddress], patience: Patience) -> Standing:
+        """Follow *pfs* and no others; returns how they are."""
         with self._lock:
             self._patience = patience
             self._courses = {pf: one for pf, one in self._courses.items() if pf in pfs}
@@ -50,7 +64,11 @@ class Uplinks:
             if pfs and self._thread is None:
                 self._thread = Thread(target=self._run, name="uplinks", daemon=True)
                 self._thread.start()
-            return {pf: one.down for pf, one in self._courses.items() if one.down}
+            now_s, all_ = self._stopwatch(), self._courses.items()
+            return Standing(
+                {pf: one.down for pf, one in all_ if one.down},
+                frozenset(pf for pf, one in all_ if not one.is_sure(now_s, patience)),
+            )
 
     def look(self) -> bool:
         """Read all; returns whether one of them counts otherwise than before."""

@@ -34,9 +34,12 @@ def test_what_passes_nothing_says_why(found: Uplink, why: str) -> None:
     assert why_down(found) == why
 
 
-def test_what_was_read_first_counts_at_once() -> None:
-    assert first("it has no link", 5.0).down == "it has no link"
-    assert first("", 5.0).down == ""
+def test_what_was_read_first_has_to_last_too() -> None:
+    down, up = first("it has no link", 5.0), first("", 5.0)
+    assert down.down == ""
+    assert down.follow("it has no link", 7.0, PATIENCE).down == "it has no link"
+    assert [up.is_sure(at, PATIENCE) for at in (5.0, 14.9, 15.0)] == [False, False, True]
+    assert not down.is_sure(99.0, PATIENCE)
 
 
 def test_what_is_wrong_has_to_last_and_what_is_well_longer() -> None:

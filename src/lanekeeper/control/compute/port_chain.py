@@ -86,12 +86,17 @@ def port_chain(site: Site, caller: Caller, port_id: str) -> PortChain:
         held_by=held_by,
         wanted=wanted,
         vf=vf if vf is None or found is vf.found else replace(vf, found=None),
-        differences=losses(wanted.settings(), found, frozenset(vf.unknown))
+        differences=losses(wanted.settings(), found, _untold(vf))
         if vf is not None and wanted is not None and found is not None
         else (),
         unread=why_unread(holder) if held_by == "vf" and holder and found is None else "",
-        why=why(port, holder),
+        why=why(port, holder, vf.held_down if vf is not None and found is not None else ""),
     )
+
+
+def _untold(vf: PortVf) -> frozenset[str]:
+    """Settings whose difference says nothing: the driver knows none, or the uplink has its way."""
+    return frozenset((*vf.unknown, *(("link_state",) if vf.held_down else ())))
 
 
 def _held_by(port: PortRecord, wanted: NicWanted | None) -> HeldBy | None:

@@ -24,8 +24,11 @@ class Holder:
     host_alive: bool = True
 
 
-def why(port: PortRecord, holder: Holder | None) -> str:
-    """Say what the port's status comes from, and what it waits for."""
+def why(port: PortRecord, holder: Holder | None, held_down: str = "") -> str:
+    """Say what the port's status comes from, and what it waits for.
+
+    *held_down* says why the host keeps the link of its VF down.
+    """
     if port.vif_type is VifType.FAILED:
         return f"it cannot be bound on {port.host_name}: {port.binding_failure}"
     if holder is None:
@@ -34,6 +37,8 @@ def why(port: PortRecord, holder: Holder | None) -> str:
         return f"server {holder.name} has a problem on {holder.host_name}: {holder.problem}"
     if not holder.host_alive:
         return f"{holder.host_name}, where server {holder.name} is, was not heard of lately"
+    if held_down:
+        return f"its VF has no link, since nothing passes at its uplink: {held_down}"
     return _with_server(port, holder)
 
 

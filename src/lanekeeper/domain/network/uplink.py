@@ -77,7 +77,11 @@ class Course:
         lasts = now_s - since_s >= (patience.down_s if why else patience.up_s)
         return Course(why=why, since_s=since_s, down=why if lasts else self.down)
 
+    def is_sure(self, now_s: float, patience: Patience) -> bool:
+        """Whether it has been well for so long that it can be relied on."""
+        return not self.why and not self.down and now_s - self.since_s >= patience.up_s
+
 
 def first(why: str, now_s: float) -> Course:
-    """Begin with what was read first, which counts at once: nobody knows what was before."""
-    return Course(why=why, since_s=now_s, down=why)
+    """Begin with what was read first, which has to last like all else."""
+    return Course(why=why, since_s=now_s)
