@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.scheduling.hosts import need, vf
-from lanekeeper.domain.scheduling.apart import SWITCH_TAG, apart_from, are_apart
+from lanekeeper.domain.pci.spec_key import SWITCH_TAG
+from lanekeeper.domain.scheduling.apart import apart_from, are_apart
 from lanekeeper.domain.scheduling.fit import fit_devices
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.scheduling.shortfall import Shortfall

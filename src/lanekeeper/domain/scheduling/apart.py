@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from lanekeeper.domain.pci.spec_key import SWITCH_TAG
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice
 from lanekeeper.domain.scheduling.shortfall import Shortfall
-
-SWITCH_TAG = "x_switch"
-"""The tag of a device_spec entry that names the switch which its devices' PF is cabled to."""
 
 
 def card_of(device: HostDevice) -> str:
