@@ -142,6 +142,7 @@ def test_a_pair_says_what_stands_by(world: Fleet) -> None:
     world.report(boot(world, port), "running")
     told = shown(world, port)
     assert (told["held_by"], told["status"]) == ("vf", "ACTIVE")
+    assert "or the VF is away" in told["unread"]
     assert told["standby"] == {"bridge": "br-ex", "guarded_by": "flows"}
     assert "with a card on bridge br-ex that stands by" in told["why"]
     text = port_text(told)

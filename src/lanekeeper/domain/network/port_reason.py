@@ -78,12 +78,17 @@ def _without_server(port: PortRecord) -> str:
     return "no server has it"
 
 
-def why_unread(holder: Holder) -> str:
+def why_unread(holder: Holder, *, is_pair: bool = False) -> str:
     """Say why it is not known what the VF of a port with a server is set to."""
     if not holder.host_alive:
         return f"{holder.host_name} was not heard of lately"
     if holder.power != "running":
         return "the guest does not run"
+    if is_pair:
+        return (
+            f"{holder.host_name} does not tell it: it has not yet, or the VF is away, since "
+            "nothing passes at its uplink (lanekeeper agent list)"
+        )
     return (
         f"{holder.host_name} has not told it yet; it does within seconds of a start, unless the PF "
         "gives no answer or the agent is older than the controller"
