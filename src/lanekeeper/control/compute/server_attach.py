@@ -41,12 +41,13 @@ from lanekeeper.domain.network.card import (
 )
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.scheduling.apart import apart_from, too_close
-from lanekeeper.domain.scheduling.filter import Verdict, failover_pair, virtual_switch
 from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_verdict
 from lanekeeper.domain.scheduling.place import locality
 from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.scheduling.switch_filter import failover_pair, virtual_switch
+from lanekeeper.domain.scheduling.verdict import Verdict
 from lanekeeper.store.compute.aggregate import aggregate_list
 from lanekeeper.store.compute.capacity import device_facts, host_views
 from lanekeeper.store.compute.server import ServerRecord, event_insert

@@ -186,6 +186,16 @@ class Fleet:
         )
 
 
+def everyone(fleet: Fleet) -> Flags:
+    """Pass all hosts."""
+    return np.ones(len(fleet), np.bool_)
+
+
+def nobody(fleet: Fleet) -> Flags:
+    """Pass none."""
+    return np.zeros(len(fleet), np.bool_)
+
+
 def _flags(views: Sequence[HostView], what: Callable[[HostView], bool]) -> Flags:
     return np.fromiter(map(what, views), np.bool_, len(views))
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from lanekeeper.domain.scheduling.filter import Verdict
 from lanekeeper.domain.scheduling.selection import Rejection
+from lanekeeper.domain.scheduling.verdict import Verdict
 
 _ASK = "ask an operator"
 _SMALLER = "use a smaller flavor, or delete servers"
