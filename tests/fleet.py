@@ -173,6 +173,7 @@ class Fleet:
         unlisted: Mapping[str, str] = {},
         bridges: Mapping[str, str] | None = None,
         guards: bool = False,
+        pairs: bool = False,
     ) -> str:
         """Enrol a host, if it is not there yet, and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
@@ -195,6 +196,7 @@ class Fleet:
             unlisted=dict(unlisted),
             bridges=dict(bridges or {}),
             guards=guards,
+            pairs=pairs,
         )
         report_facts(self.site, host_id, facts)
         self.hosts[name] = host_id
@@ -226,7 +228,7 @@ class Fleet:
             generation=record.generation if generation is None else generation,
             problem=problem,
             devices=held,
-            taps=[one.id for one in ports if one.vif_type == "ovs" and one.id in record.port_ids],
+            taps=[one.id for one in ports if one.is_switched and one.id in record.port_ids],
         )
         report_state(self.site, record.host_id, HostState(servers=[guest]))
 

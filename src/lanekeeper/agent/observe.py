@@ -9,6 +9,7 @@ from typing import Self
 from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.network import SriovNic
 from lanekeeper.config.tree import Config, Cpus
+from lanekeeper.domain.network.uplink import USUAL, Patience
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
@@ -41,6 +42,8 @@ class Policy:
         hypervisors: interface to the host below which it is said to be counted.
         cleaning_timeout_s: what one try to clean a device may take.
         cpus: which of the host's CPUs guests get.
+        patience: with uplinks.
+        relays: whether VFs of uplinks that are down have no link.
         erase_nvme: whether NVMe drives are erased when they are cleaned.
         cleaning_hooks: programs that have to succeed before a device is clean.
         image_cache: when images that nothing needs are removed.
@@ -56,6 +59,8 @@ class Policy:
     hypervisors: Mapping[str, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    patience: Patience = USUAL
+    relays: bool = True
     erase_nvme: bool = True
     cleaning_hooks: Sequence[CleaningHook] = ()
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
@@ -74,6 +79,10 @@ class Policy:
             hypervisors=dict(_hypervisors(config.sriov_nic)),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
             cpus=config.cpus,
+            patience=Patience(
+                down_s=config.lanekeeper.uplink_down_s, up_s=config.lanekeeper.uplink_up_s
+            ),
+            relays=config.lanekeeper.relay_uplink,
             erase_nvme=config.lanekeeper.erase_nvme,
             cleaning_hooks=config.lanekeeper.cleaning_hooks,
             image_cache=config.image_cache,

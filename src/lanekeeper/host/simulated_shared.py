@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from lanekeeper.domain.hostplan.observed import NumaNode
+from lanekeeper.domain.network.uplink import Uplink
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
@@ -161,6 +162,9 @@ class SharedMachine:
 
     def host_driver(self, device: PciDevice) -> str | None:
         return self.now.host_driver(device)
+
+    def uplink(self, pf: PciAddress) -> Uplink:
+        return self.now.uplink(pf)
 
     def interface(self, address: PciAddress) -> HostInterface:
         return self.now.interface(address)

@@ -38,6 +38,7 @@ SIMULATED_HOST = Capacity(
     vcpus=64,
     memory_mib=256 * 1024,
     disk_gib=2000,
+    pairs=True,
     cells=(
         NumaCell(id=0, cpus=list(range(32)), memory_mib=128 * 1024),
         NumaCell(id=1, cpus=list(range(32, 64)), memory_mib=128 * 1024),

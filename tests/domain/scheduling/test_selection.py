@@ -267,6 +267,7 @@ def _host(draw: st.DrawFn) -> HostView:
         groups=draw(st.dictionaries(st.just("g"), st.integers(1, 2))),
         physical_networks=draw(_NETWORKS),
         bridges=draw(st.dictionaries(st.sampled_from(["physnet1", "physnet2"]), st.just("br-ex"))),
+        pairs=draw(st.booleans()),
         stocks={
             "PCPU": Stock(4),
             "VCPU": Stock(draw(st.integers(0, 3)), draw(st.integers(0, 1))),

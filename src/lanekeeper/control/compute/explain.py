@@ -19,7 +19,6 @@ from lanekeeper.domain.compute.quota import asked_by, with_devices
 from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.scheduling.bound import check_addresses
 from lanekeeper.domain.scheduling.claimed import classes_taken
-from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
 from lanekeeper.domain.scheduling.selection import (
@@ -29,6 +28,7 @@ from lanekeeper.domain.scheduling.selection import (
     select_hosts,
 )
 from lanekeeper.domain.scheduling.server_filter import located
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 from lanekeeper.store.compute.server import event_list, refusal_list
 
 _EACH_TOLD = 100

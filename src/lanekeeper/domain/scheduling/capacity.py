@@ -9,7 +9,6 @@ from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.errors import clause
 from lanekeeper.domain.scheduling.bound import Bound
 from lanekeeper.domain.scheduling.claimed import claimed, classes_taken
-from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.multiplier import Multipliers
@@ -21,6 +20,7 @@ from lanekeeper.domain.scheduling.selection import (
     select_hosts,
 )
 from lanekeeper.domain.scheduling.server_filter import located
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

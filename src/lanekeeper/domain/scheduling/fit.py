@@ -10,6 +10,7 @@ from lanekeeper.domain.matching import match_all, most_matched
 from lanekeeper.domain.network.promise import NOTHING
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.vf_ability import VfAbility
+from lanekeeper.domain.scheduling.apart import card_of, too_close
 from lanekeeper.domain.scheduling.bandwidth import shared_cards
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.scheduling.shortfall import (
@@ -49,7 +50,7 @@ def fit_devices(
 ) -> tuple[Given, ...] | Shortfall:
     """Give every need its devices, whatever the order in which they are named.
 
-    With *isolate* each device comes from another card.
+    With *isolate* each device comes from another card; those of needs with one word are apart.
 
     A PF and its VFs are never given together, nor what brings them along; *units* says what comes
     with what, where some of that is not among *devices*. Earlier alternatives of an alias are
@@ -65,9 +66,11 @@ def fit_devices(
         if shortfall := short_alone(need, devices, guest):
             return shortfall
     asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
+    units = units_of(free) if units is None else units
+    if any(need.apart for need in needs) and wanted <= len(free):
+        return _fit_apart(needs, devices, guest, isolate=isolate, units=units)
     place = _place_apart if isolate else _place
     found = place(asked, free, guest) if wanted <= len(free) else None
-    units = units_of(free) if units is None else units
     if found is not None and clash((one.device for one in found), units):
         chosen = _match_tied(asked, free, guest, units, apart=isolate)
         return _tied(needs) if chosen is None else _given(asked, [free[one] for one in chosen])
@@ -76,14 +79,47 @@ def fit_devices(
     if any(need.promise for need in needs):
         bare = fit_devices(without_promises(needs), devices, guest, isolate=isolate, units=units)
         return bare if isinstance(bare, Shortfall) else short_of_bandwidth(needs, free)
+    return _short_together(needs, asked, free, guest, isolate=isolate)
+
+
+def _fit_apart(
+    needs: Sequence[DeviceNeed],
+    devices: Sequence[HostDevice],
+    guest: Locality,
+    *,
+    isolate: bool,
+    units: Units,
+) -> tuple[Given, ...] | Shortfall:
+    free = [device for device in devices if device.standing is Standing.FREE]
+    asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
+    chosen = _match_tied(asked, free, guest, units, apart=isolate)
+    if chosen is not None:
+        return _given(asked, [free[one] for one in chosen])
+    plain = [replace(need, apart="") for need in needs]
+    bare = fit_devices(plain, devices, guest, isolate=isolate, units=units)
+    if isinstance(bare, Shortfall):
+        return bare
+    parts = (unit for unit in asked if unit.need.apart)
+    things = {thing for unit in parts for thing in _wishes(unit, free, guest)}
+    return too_close(needs, [free[thing] for thing in sorted(things)])
+
+
+def _short_together(
+    needs: Sequence[DeviceNeed],
+    asked: Sequence[_Unit],
+    free: Sequence[HostDevice],
+    guest: Locality,
+    *,
+    isolate: bool,
+) -> Shortfall:
     if isolate:
         return _too_close(needs, asked, free, guest)
     names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
     most = most_matched([_wishes(unit, free, guest) for unit in asked]) if asked else 0
     return Shortfall(
         names,
-        f"{', '.join(names)} together need {wanted} devices and at most {most} can be had together"
-        + (" (a PF and its VFs exclude each other)" if most >= wanted else ""),
+        f"{', '.join(names)} together need {len(asked)} devices and at most {most} can be had "
+        "together" + (" (a PF and its VFs exclude each other)" if most >= len(asked) else ""),
         "ask for fewer devices in one server, or free some that serve several of these",
     )
 
@@ -128,7 +164,8 @@ def _match_tied(
 ) -> Sequence[int] | None:
     """The same where devices bring others along."""
     found = (
-        choose_tied(wishes, free, units, apart=apart) for wishes in _kept_wishes(asked, free, guest)
+        choose_tied(wishes, free, units, apart=apart, words=[one.need.apart for one in asked])
+        for wishes in _kept_wishes(asked, free, guest)
     )
     return next((given for given in found if given is not None), None)
 
@@ -181,7 +218,7 @@ def _best_by_card(
     """The best device of each card that has one that would do, the best card first."""
     found: dict[str, HostDevice] = {}
     for thing in _wishes(unit, free, guest):
-        found.setdefault(free[thing].pf_id or free[thing].id, free[thing])
+        found.setdefault(card_of(free[thing]), free[thing])
     return found
 
 

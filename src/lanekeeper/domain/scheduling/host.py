@@ -164,6 +164,7 @@ class HostView:
         physical_networks: those that its PFs reach.
         bridges: physical network to the virtual switch that it has on it.
         guards: whether it guards ports of those.
+        pairs: whether its guests can have failover pairs.
         zone: the availability zone that its aggregates put it in.
         cells: its NUMA nodes, by number; empty where its agent tells of none.
         aggregates: those that it is in, by id.
@@ -183,6 +184,7 @@ class HostView:
     physical_networks: frozenset[str] = frozenset()
     bridges: Mapping[str, str] = field(default_factory=dict)
     guards: bool = False
+    pairs: bool = False
     zone: str = DEFAULT_ZONE
     cells: tuple[HostCell, ...] = ()
     aggregates: Aggregates = ()
@@ -263,6 +265,7 @@ class DeviceNeed:
         physical_networks: of which a port has to reach one; none for an alias.
         providers: of each unit, where an allocation has already said; else empty.
         promise: bandwidth that the card has to have for it.
+        apart: a word; needs of one word get devices of different cards, and switches. Empty: any.
     """
 
     id: str
@@ -271,6 +274,7 @@ class DeviceNeed:
     physical_networks: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     promise: Promise = NO_BANDWIDTH
+    apart: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +313,7 @@ class ServerRequest:
         switched: for each normal port, physical networks on one of which it needs a virtual
             switch.
         guarded: whether such a port has security groups that somebody relies on.
+        paired: likewise as ``switched`` for each failover pair.
     """
 
     vcpus: int
@@ -317,6 +322,7 @@ class ServerRequest:
     needs: tuple[DeviceNeed, ...] = ()
     switched: frozenset[tuple[str, ...]] = frozenset()
     guarded: bool = False
+    paired: frozenset[tuple[str, ...]] = frozenset()
     zone: str | None = None
     host: str | None = None
     topology: GuestTopology | None = None

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lanekeeper.domain.errors import clause
-from lanekeeper.domain.scheduling.filter import FILTERS, Filter, Verdict
+from lanekeeper.domain.scheduling.filter import FILTERS
 from lanekeeper.domain.scheduling.fit import Given
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.scheduling.place import place
 from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 from lanekeeper.domain.scheduling.weight import by_weight
 from lanekeeper.domain.topology.fit import Seat
 
