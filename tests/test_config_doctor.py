@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from config_cases import write_files
 from lanekeeper.config import load, sample_path
+from lanekeeper.config.doctor import reading
 from lanekeeper.config.doctor.examine import Examined, examine
 from lanekeeper.config.doctor.example_host import EXAMPLE_HOST
 from lanekeeper.config.doctor.finding import Rule
@@ -559,3 +560,30 @@ def test_a_template_that_was_not_rendered_is_told_as_one(look: Looker) -> None:
     (reason,) = look("==> custom.yml <==\nnova_pci_alias: {{ foo }}\n").unreadable
     assert "custom.yml:1: a key is not text" in reason
     assert 'stands in quotes, "{{ … }}"' in reason
+
+
+def test_each_line_of_a_long_value_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the value at each of its lines, and 4,000 lines took half a minute."""
+    looked: list[int] = []
+
+    class Counted:
+        def sub(self, by: str, text: str) -> str:
+            looked.append(len(text))
+            return texts.sub(by, text)
+
+    texts = reading._TEXTS
+    monkeypatch.setattr(reading, "_TEXTS", Counted())
+    text = "[pci]\ndevice_spec = [\n" + f' {{{VF}, "in": "]"}},\n' * 500 + " ]\n[api]\n"
+    (found,) = read_ini("x", text).assignments
+    assert found.value.count("\n") == 501
+    assert sum(looked) <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_open"),
+    [("[", True), ("\n[{", True), ("[{}]", False), ('["["]', False), ("['{', '}'", True)],
+)
+def test_brackets_outside_of_texts_keep_a_value_open(value: str, is_open: bool) -> None:
+    lines = value.replace("\n", "\n ")
+    (found, *_) = read_ini("x", f"[pci]\ndevice_spec = {lines}\n'more'\n").assignments
+    assert found.value.endswith("'more'") is is_open

@@ -4,7 +4,7 @@ A file is replaced at once: a reader, or a crash, finds the old text or the new 
 there keeps its owner, mode and labels, and a copy of what it was before anything was ever changed
 lies below ``ORIGINALS``; the journal, not that copy, is what an undo goes by. Links among the
 directories are followed within the root, so a change of an image stays in the image; and so is
-one in the place of somebody else's file, which stays a link.
+one in the place of a file, which stays a link: an operator keeps the file elsewhere.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from lanekeeper.domain.hostplan.action import (
     RemoveFile,
     ReplaceText,
     Respell,
+    TakeEdit,
     WriteFile,
 )
-from lanekeeper.domain.hostplan.persistence import ORIGINALS
+from lanekeeper.domain.hostplan.persistence import ORIGINALS, UNIT_LINK
 from lanekeeper.host.boot.entry_name import entry_place
 from lanekeeper.host.inside import inside
 from lanekeeper.host.replaced_text import put_back, replaced
@@ -58,8 +59,12 @@ class FileActor:
                 path.mkdir(mode=0o755, exist_ok=True)
             case RemoveDirectory():
                 _remove_if_empty(path)
+            case TakeEdit():
+                return  # what was edited is counted, and stands as it stands
             case WriteFile():
-                self._write(action.path, action.text.encode(), action.mode)
+                place = self._place(action.path)
+                self._write(place, action.text.encode(), action.mode)
+                path = inside(self._root, place)
             case RemoveFile():
                 if os.path.lexists(path):  # a file system that takes nothing refuses even this
                     path.unlink(missing_ok=True)
@@ -116,14 +121,14 @@ class FileActor:
         """
         copy = self.edit_copy(name, known)
         if copy is not None and not os.path.lexists(at := inside(self._root, copy)):
-            path = inside(self._root, name)
+            path = self._edited(name)
             self._write(copy, path.read_bytes(), stat.S_IMODE(path.stat().st_mode) & ~_EXECUTABLE)
             _sync_directory(at.parent)
         return copy
 
     def edit_copy(self, name: str, known: Collection[str]) -> str | None:
         """Return the copy that ``keep_edit`` would have made; changes nothing. Raises OSError."""
-        path = inside(self._root, name)
+        path = self._edited(name)
         if path.is_symlink() or not path.is_file():
             return None
         data = path.read_bytes()
@@ -136,6 +141,10 @@ class FileActor:
             if is_same or not os.path.lexists(at):
                 return copy
         raise AssertionError
+
+    def _edited(self, name: str) -> Path:
+        """Return what an operator edits by *name*; the unit's link is none of his."""
+        return inside(self._root, name, follow=name != UNIT_LINK)
 
     def _place(self, name: str) -> str:
         """Return where the text of the operator's file *name* is now.

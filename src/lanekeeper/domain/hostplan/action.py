@@ -260,7 +260,7 @@ class WriteFile(Action, frozen=True):
 
 
 class TakeEdit(WriteFile, frozen=True):
-    """Count the *text* that somebody gave a file as written by this change. It stands there."""
+    """Count the *text* that somebody gave a file as written by this change; nothing is written."""
 
     def __str__(self) -> str:
         return f"take the edit of /{self.path} into the change"

@@ -106,6 +106,7 @@ class HostFacts:
         vf_products: product ids of the VFs of PFs that say it.
         vf_routing: from each PF's routing number to that of its first VF, and between its VFs.
         files: text of each file that a plan may write; None for one that is not there.
+        links: where those of them lead that are links.
         obstacles: what lies in the place of such a file and is none, by path.
         directories: those of the files' directories that are there.
         program: how this program is called at boot.
@@ -152,6 +153,7 @@ class HostFacts:
     vf_products: Mapping[PciAddress, int] = field(default_factory=dict)
     vf_routing: Mapping[PciAddress, tuple[int, int]] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     obstacles: Mapping[str, str] = field(default_factory=dict)
     directories: frozenset[str] = frozenset()
     has_systemd: bool = False

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.choice import Choice, choose
-from lanekeeper.domain.hostplan.management import aside_cautions
+from lanekeeper.domain.hostplan.management import aside_cautions, management_refusals
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.other_owner import count_cautions
 from lanekeeper.domain.hostplan.policy.policy import Policy
@@ -73,11 +73,13 @@ def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan
         overruling += own_overruling(host)
     booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
     once = each_once([*_steps(policy, booted, host, choice)])
-    refusals = (
+    judged = (
         *_refusals(policy, booted, host, choice),
+        *management_refusals(policy, once, host, choice),
         *obstacle_refusals(once, host),
         *foreign_refusals(once, host),
     )
+    refusals = tuple(dict.fromkeys(judged))
     return Plan(
         () if refusals else once,
         refusals,
@@ -95,7 +97,7 @@ def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan
 def _refusals(policy: Policy, booted: Policy, host: HostFacts, choice: Choice) -> Iterator[Refusal]:
     chosen = choice.pfs
     yield from choice.refusals
-    yield from pf_refusals(policy, host, chosen)
+    yield from pf_refusals(host, chosen)
     yield from mac_refusals(chosen)
     yield from switch_refusals(host, chosen)
     yield from device_refusals(policy, host, choice.devices)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.action import RemoveFile, RunProgram, SaveEntry, WriteFile
+from lanekeeper.domain.hostplan.action import RunProgram, SaveEntry
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.boot.grub import (
@@ -20,7 +20,7 @@ from lanekeeper.domain.hostplan.steps.boot.grub import (
     setting_steps,
     update_steps,
 )
-from lanekeeper.domain.hostplan.steps.files import file_steps
+from lanekeeper.domain.hostplan.steps.files import file_steps, removal_step
 
 _SAVED = "saved"
 
@@ -59,9 +59,8 @@ def script_removal(host: HostFacts) -> Iterator[Step]:
     """Remove the script of an earlier policy that wanted a separate entry."""
     before = host.files.get(persistence.ENTRY_SCRIPT)
     if before is not None and persistence.SIGN in before:
-        undo = WriteFile(persistence.ENTRY_SCRIPT, before, 0o755)
         why = "the policy wants no separate entry any more"
-        yield Step(RemoveFile(persistence.ENTRY_SCRIPT), (undo,), why, Impact.REBOOT)
+        yield removal_step(host, persistence.ENTRY_SCRIPT, before, why, Impact.REBOOT, mode=0o755)
 
 
 def unsaved(host: HostFacts) -> Iterator[Step]:
