@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass, replace
 
 from lanekeeper.domain.network.promise import EGRESS, INGRESS, Promise
 from lanekeeper.domain.placement.inventory import Inventory
+from lanekeeper.domain.scheduling.tries import Tries
 
 _WORDS: Mapping[str, str] = {EGRESS: "egress", INGRESS: "ingress"}
 _STEPS_MAX = 2_000
@@ -77,6 +78,7 @@ def shared_cards(
     promises: Sequence[Promise],
     wishes: Sequence[Sequence[int]],
     card_of: Sequence[CardBandwidth | None],
+    tries: Tries | None = None,
 ) -> Iterator[list[Sequence[int]]]:
     """Yield wishes that keep each port that is promised something to one card, so that all goes
     together on each card; the largest port chooses first, and takes the best it wishes for.
@@ -85,6 +87,7 @@ def shared_cards(
         promises: of each unit.
         wishes: of each unit, positions of devices, the best first.
         card_of: the card of each device.
+        tries: of several searches together, so many that each may still have its own.
 
     The search is given up after ``_STEPS_MAX`` tries: packing has no quick way.
     """
@@ -96,11 +99,11 @@ def shared_cards(
     choices = [_by_card(wishes[place], card_of) for place in asking]
     if _is_too_much(promises, choices):
         return
-    steps = iter(range(_STEPS_MAX))
-    for chosen in _pack([promises[place] for place in asking], choices, {}, steps):
+    mine = Tries(_STEPS_MAX, tries)
+    for chosen in _pack([promises[place] for place in asking], choices, {}, mine):
         kept = list(wishes)
-        for place, mine in zip(asking, chosen, strict=True):
-            kept[place] = mine
+        for place, things in zip(asking, chosen, strict=True):
+            kept[place] = things
         yield kept
 
 
@@ -129,17 +132,17 @@ def _by_card(wishes: Sequence[int], card_of: Sequence[CardBandwidth | None]) -> 
 
 
 def _pack(
-    promises: Sequence[Promise], choices: Sequence[_Cards], taken: _Taken, steps: Iterator[int]
+    promises: Sequence[Promise], choices: Sequence[_Cards], taken: _Taken, tries: Tries
 ) -> Iterator[list[list[int]]]:
     if not promises:
         yield []
         return
     for name, (card, things) in choices[0].items():
-        if next(steps, None) is None:
+        if not tries.take():
             return
         before = taken.get(name, ())
         if len(before) >= len(things) or card.after(before).lacks(promises[0]):
             continue
         after = {**taken, name: (*before, promises[0])}
-        for rest in _pack(promises[1:], choices[1:], after, steps):
+        for rest in _pack(promises[1:], choices[1:], after, tries):
             yield [things, *rest]
