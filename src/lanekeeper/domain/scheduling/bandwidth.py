@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from itertools import pairwise
+from types import MappingProxyType
 
 from lanekeeper.domain.network.promise import EGRESS, INGRESS, Promise
 from lanekeeper.domain.placement.inventory import Inventory
@@ -95,12 +97,15 @@ def shared_cards(
     if len(asking) < 2:  # noqa: PLR2004  # each wish alone has been looked at
         yield list(wishes)
         return
-    asking.sort(key=lambda place: sum(promises[place].amounts.values()), reverse=True)
+    kinds = {place: (promises[place], tuple(wishes[place])) for place in asking}
+    asking.sort(key=lambda place: (-sum(promises[place].amounts.values()), kinds[place][1]))
     choices = [_by_card(wishes[place], card_of) for place in asking]
     if _is_too_much(promises, choices):
         return
+    twins = [kinds[one] == kinds[other] for one, other in pairwise(asking)]
     mine = Tries(_STEPS_MAX, tries)
-    for chosen in _pack([promises[place] for place in asking], choices, {}, mine):
+    packer = _Packer([promises[place] for place in asking], choices, [False, *twins], mine)
+    for chosen in packer.pack():
         kept = list(wishes)
         for place, things in zip(asking, chosen, strict=True):
             kept[place] = things
@@ -131,18 +136,35 @@ def _by_card(wishes: Sequence[int], card_of: Sequence[CardBandwidth | None]) -> 
     return found
 
 
-def _pack(
-    promises: Sequence[Promise], choices: Sequence[_Cards], taken: _Taken, tries: Tries
-) -> Iterator[list[list[int]]]:
-    if not promises:
-        yield []
-        return
-    for name, (card, things) in choices[0].items():
-        if not tries.take():
+@dataclass(frozen=True, slots=True)
+class _Packer:
+    """Tries one port after the other.
+
+    Attributes:
+        is_twin: whether a port and the one before ask alike: it then takes no earlier card than
+            that, which would be the same choice once more.
+    """
+
+    promises: Sequence[Promise]
+    choices: Sequence[_Cards]
+    is_twin: Sequence[bool]
+    tries: Tries
+
+    def pack(
+        self, taken: _Taken = MappingProxyType({}), chosen: tuple[str, ...] = ()
+    ) -> Iterator[list[list[int]]]:
+        """Yield for each port the devices of the card that it is kept to."""
+        port = len(chosen)
+        if port == len(self.promises):
+            yield [mine[name][1] for mine, name in zip(self.choices, chosen, strict=True)]
             return
-        before = taken.get(name, ())
-        if len(before) >= len(things) or card.after(before).lacks(promises[0]):
-            continue
-        after = {**taken, name: (*before, promises[0])}
-        for rest in _pack(promises[1:], choices[1:], after, tries):
-            yield [things, *rest]
+        cards = self.choices[port]
+        names = list(cards)
+        for name in names[names.index(chosen[-1]) :] if self.is_twin[port] else names:
+            if not self.tries.take():
+                return
+            (card, things), before = cards[name], taken.get(name, ())
+            if len(before) >= len(things) or card.after(before).lacks(self.promises[port]):
+                continue
+            after = {**taken, name: (*before, self.promises[port])}
+            yield from self.pack(after, (*chosen, name))

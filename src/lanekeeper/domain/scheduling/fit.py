@@ -25,8 +25,10 @@ from lanekeeper.domain.topology.affinity import ANYWHERE, Locality
 
 _CHOICES_MAX = 500
 """How many PFs are looked into before the search for those to give away whole is given up."""
-_PACKING_MAX = 4_000
+_PACKING_MAX = 30_000
 """How often, for all of these choices together, a card is tried for a port's bandwidth."""
+_MATCHING_COSTS = 50
+"""As many of these as take the time in which one way to pack is matched with devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,14 @@ def _match(
     packing: Tries,
 ) -> Sequence[int] | None:
     """Match wishes with devices whose cards keep all that they promise together."""
-    kept = shared_cards(promises, wishes, [device.bandwidth for device in free], packing)
-    return next((given for given in map(match_all, kept) if given is not None), None)
+    given = match_all(wishes)
+    if given is None or sum(map(bool, promises)) < 2:  # noqa: PLR2004  # each alone was looked at
+        return given
+    for kept in shared_cards(promises, wishes, [device.bandwidth for device in free], packing):
+        given = match_all(kept)
+        if given is not None or not packing.take(_MATCHING_COSTS):
+            return given
+    return None
 
 
 def _match_tied(

@@ -18,10 +18,10 @@ class Tries:
     of: Tries | None = None
     ran_out: bool = False
 
-    def take(self) -> bool:
-        """Whether there is one more try, which is gone then."""
-        if self.left > 0 and (self.of is None or self.of.take()):
-            self.left -= 1
+    def take(self, cost: int = 1) -> bool:
+        """Whether there is one more try, which is gone then; some *cost* as much as several."""
+        if self.left > 0 and (self.of is None or self.of.take(cost)):
+            self.left -= cost
             return True
         self.ran_out = True
         return False
