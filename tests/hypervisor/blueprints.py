@@ -12,6 +12,9 @@ from lanekeeper.protocol import CellWanted, DeviceWanted, NicWanted, ServerWante
 
 ID = "5f0a6c0e-1111-4222-8333-944455566677"
 
+PORT = "4f2d3f0c-58a1-4a5d-9a0e-6a1c6f0b7d21"
+"""A port whose id has the form that libvirt asks of one on a bridge of Open vSwitch."""
+
 
 def device(address: str, *, managed: bool = True) -> DeviceWanted:
     return DeviceWanted(
@@ -109,7 +112,7 @@ def paired() -> Blueprint:
     """A guest with a failover pair, beside a VF that has nothing that stands by."""
     alone = replace(nic("0000:21:10.2", vf_index=1), port_id="other", mac="52:54:00:15:00:0b")
     standby = TapWanted(
-        port_id="port",
+        port_id=PORT,
         mac=nic().mac,
         bridge="br-ex",
         physical_network="physnet1",
@@ -118,7 +121,9 @@ def paired() -> Blueprint:
     )
     return Blueprint(
         server=server(
-            nics=[replace(nic(), failover=True), alone], taps=[standby], cards=["port", "other"]
+            nics=[replace(nic(), port_id=PORT, failover=True), alone],
+            taps=[standby],
+            cards=[PORT, "other"],
         ),
         files=GuestFiles(console=Path("/tmp/console.log"), disk=Path("/tmp/disk.qcow2")),
     )

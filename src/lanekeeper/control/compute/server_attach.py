@@ -10,6 +10,7 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.quota import within_quota
 from lanekeeper.control.compute.server import event_of, ready, server_held, unlocked, want
 from lanekeeper.control.compute.server_nic import (
+    CARDS_MAX,
     Nic,
     NicAsked,
     check_nics,
@@ -58,8 +59,6 @@ from lanekeeper.store.placement.allocation import amounts_change
 from lanekeeper.store.topology.claim import seats_of
 
 _STATES = (VmState.ACTIVE, VmState.STOPPED)
-CARDS_MAX = 32
-"""Cards of one server; each needs a PCIe root port of its own."""
 
 
 def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> PortRecord:

@@ -29,6 +29,9 @@ from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port import port_missing, ports_for_server
 from lanekeeper.store.network.qos import qos_rules_of
 
+CARDS_MAX = 32
+"""Cards of one server; each needs a PCIe root port of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicAsked:
@@ -90,9 +93,11 @@ def check_nics(
     """Look up the ports and networks that a new server names; ports on networks are *made* so.
 
     Raises:
-        Invalid: one does not exist, comes twice, or no host can carry it.
+        Invalid: one does not exist, comes twice, or no host can carry it; they are too many.
         Conflict: a port is in use.
     """
+    if len(asked) > CARDS_MAX:
+        raise Invalid(f"networks: {len(asked)} cards, a server has {CARDS_MAX} at most")
     ids = [nic.port_id for nic in asked if nic.port_id]
     if len(set(ids)) != len(ids):
         raise Invalid("networks: a port is named twice")

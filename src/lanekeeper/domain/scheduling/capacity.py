@@ -20,6 +20,7 @@ from lanekeeper.domain.scheduling.selection import (
     select_hosts,
 )
 from lanekeeper.domain.scheduling.server_filter import located
+from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 
 
@@ -184,7 +185,10 @@ def _filled(
         yield choice, view
         if first_verdict(_there(request, view), view, filters) is not None:
             return
-        choice = choose_on(_there(request, view), view)
+        found = choose_on(_there(request, view), view)
+        if isinstance(found, Shortfall):
+            return
+        choice = found
 
 
 def _there(request: ServerRequest, view: HostView) -> ServerRequest:

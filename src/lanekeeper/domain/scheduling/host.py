@@ -87,6 +87,17 @@ class HostDevice:
     unit: str | None = None
     bandwidth: CardBandwidth | None = None
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What it is and how it stands, without its name, and without where it is; has an order."""
+        return (
+            *(self.offered.key, self.standing, self.unfit, self.behind),
+            *(self.pf_id is None, self.whole_offered),
+            self.bandwidth.key if self.bandwidth else (),
+            # By name: what belongs together may be of several cards.
+            () if self.unit is None else (self.address, self.unit),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Stock:
@@ -232,19 +243,7 @@ def _shape(
 ) -> DeviceShape:
     cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
     for device in devices:
-        kind = (
-            device.offered.key,
-            device.standing,
-            device.unfit,
-            device.behind,
-            device.pf_id is None,
-            device.whole_offered,
-            device.bandwidth.key if device.bandwidth else (),
-            where(device),
-            # By name: what belongs together may be of several cards.
-            () if device.unit is None else (device.address, device.unit),
-        )
-        cards[device.pf_id or device.id][kind] += 1
+        cards[device.pf_id or device.id][*device.kind, where(device)] += 1
     return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))
 
 
