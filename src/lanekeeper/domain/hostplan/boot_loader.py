@@ -59,6 +59,12 @@ def argument_key(argument: str) -> str:
     return argument.partition("=")[0]
 
 
+def entry_kernel(text: str) -> str:
+    """Return the kernel that the entry file *text* starts, as the entry names it."""
+    lines = (line.split() for line in text.splitlines())
+    return next((words[1] for words in lines if words[:1] == ["linux"] and words[1:]), "")
+
+
 def displaced(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of *arguments* that say otherwise about what is *wanted*."""
     keys = {argument_key(argument) for argument in wanted} - MULTIPLE - SUMMED
