@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key
+from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ def argument_undo(put: tuple[str, ...], had: tuple[str, ...], now: tuple[str, ..
     gone: list[str] = []
     back: list[str] = []
     others: list[str] = []
-    for key in dict.fromkeys(map(argument_key, put)):
+    for key in dict.fromkeys(map(argument_group, put)):
         ours, before, said = (_of(key, words) for words in (put, had, now))
-        if key in MULTIPLE:
+        if key in MULTIPLE and key != "hugepages":
             gone += [word for word in ours if word in said and word not in before]
         elif not said or said == before:
             continue
@@ -39,4 +39,4 @@ def argument_undo(put: tuple[str, ...], had: tuple[str, ...], now: tuple[str, ..
 
 
 def _of(key: str, words: tuple[str, ...]) -> list[str]:
-    return [word for word in words if argument_key(word) == key]
+    return [word for word in words if argument_group(word) == key]

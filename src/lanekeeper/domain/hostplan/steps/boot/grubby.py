@@ -13,15 +13,18 @@ from collections.abc import Iterable, Iterator
 from lanekeeper.domain.hostplan.action import GiveBackArguments, RunProgram
 from lanekeeper.domain.hostplan.boot_loader import (
     SUMMED,
+    argument_group,
     argument_key,
     displaced,
     entry_kernel,
     summands,
+    with_arguments,
 )
-from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.huge_page_argument import is_huge
+from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.boot.entry import KERNEL_INSTALL
-from lanekeeper.domain.hostplan.steps.boot.grub import quoted
+from lanekeeper.domain.hostplan.steps.boot.grub import lacking, quoted
 
 _ALL = ("grubby", "--update-kernel=ALL")
 
@@ -67,33 +70,37 @@ def _had(missing: tuple[str, ...], host: HostFacts) -> Iterator[tuple[str, tuple
     given = dict(host.boot.entries)
     if (kept := host.boot.texts.get(KERNEL_INSTALL)) is not None:
         given[KERNEL_INSTALL] = tuple(kept.split())
-    keys = {argument_key(argument) for argument in missing}
+    keys = {argument_group(argument) for argument in missing}
     for path, words in given.items():
-        yield path, tuple(word for word in words if argument_key(word) in keys)
+        yield path, tuple(word for word in words if argument_group(word) in keys)
 
 
 def _missing(wanted: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
     entries = host.boot.entries.values()
-    return tuple(a for a in wanted if not all(argument_holds(a, given) for given in entries))
+    absent = [lacking(wanted, given) for given in entries]
+    return tuple(word for word in wanted if any(word in each for each in absent))
 
 
 def _replaced(missing: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
     entries = host.boot.entries.values()
-    return _unique(old for given in entries for old in _other(missing, given))
+    return next((_other(missing, given) for given in entries), ())  # all say the same
 
 
 def _other(missing: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
     """Return what of an entry grubby would replace, which has one value of a key."""
-    keys = {argument_key(argument) for argument in missing} & SUMMED
-    return (*displaced(missing, given), *(a for a in given if argument_key(a) in keys))
+    keys = {argument_group(argument) for argument in missing} & (SUMMED | {"hugepages"})
+    return (*displaced(missing, given), *(a for a in given if argument_group(a) in keys))
 
 
 def _merged(missing: tuple[str, ...], old: tuple[str, ...]) -> tuple[str, ...]:
     """Return *missing*, with what was there before in each list that adds up."""
-    return _unique(
+    plain = _unique(
         f"{key}={','.join(_unique(summands(key, (*old, *missing))))}" if key in SUMMED else argument
         for argument, key in ((a, argument_key(a)) for a in missing)
+        if not is_huge(argument)
     )
+    ours = tuple(filter(is_huge, missing))
+    return (*plain, *with_arguments(tuple(filter(is_huge, old)), ours)) if ours else plain
 
 
 def _option(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
