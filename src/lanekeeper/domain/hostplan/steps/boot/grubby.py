@@ -60,8 +60,8 @@ def disagreement(wanted: tuple[str, ...], host: HostFacts) -> Iterator[str]:
         kernel = entry_kernel(host.boot.texts[path])
         other, before = had.setdefault(kernel, (path, words))
         if before != words:
-            said = ((other, before), (path, words))
-            ways = (f"/{path} has {' '.join(old) or 'none of it'}" for path, old in said)
+            two = ((other, before), (path, words))
+            ways = (f"/{each} has {' '.join(old) or 'none of it'}" for each, old in two)
             yield f"entries of {kernel}, which grubby changes together, differ: {', '.join(ways)}"
 
 
