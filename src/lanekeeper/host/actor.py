@@ -13,6 +13,7 @@ from lanekeeper.domain.hostplan.action import (
     BindVf,
     Change,
     FileChange,
+    GiveBackArguments,
     LoadModule,
     MovePort,
     RemoveBridge,
@@ -33,6 +34,7 @@ from lanekeeper.domain.hostplan.action import (
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.host.attribute import refusals
+from lanekeeper.host.boot import grubby
 from lanekeeper.host.boot.grub import read_environment
 from lanekeeper.host.card import Cards
 from lanekeeper.host.file_actor import FileActor
@@ -111,6 +113,8 @@ class Actor:
                 self._machine.keep_huge_pages(action.node, action.size_kib, action.pages)
             case SetSwitch() | AddBridge() | RemoveBridge() | AddPort() | RemovePort() | MovePort():
                 self._switch.do(action)
+            case GiveBackArguments():
+                grubby.give_back(self._root, action, self._run, self._files.do)
             case UpdateBootLoader() | RunProgram() | SaveEntry():
                 self._run_program(action)
             case _:

@@ -169,7 +169,7 @@ class FileActor:
             return
         name = self._place(name)
         now = _read(inside(self._root, name)).decode("utf-8", "surrogateescape")
-        if sorted(now.split()) == sorted(action.text.split()):
+        if _says(now, action.aside) == _says(action.text, action.aside):
             self._write(name, action.text.encode("utf-8", "surrogateescape"))
 
     def _write(self, name: str, data: bytes, mode: int = _MODE) -> None:
@@ -191,6 +191,14 @@ class FileActor:
         except OSError:
             fresh.unlink(missing_ok=True)
             raise
+
+
+def _says(text: str, aside: Collection[str]) -> list[str]:
+    """Return the words of *text*, those *aside* left out; these may end at a quote."""
+    if not aside:
+        return sorted(text.split())
+    words = "".join(f" {each} " if each in "\"'" else each for each in text).split()
+    return sorted(word for word in words if word not in aside)
 
 
 def _read(path: Path) -> bytes:

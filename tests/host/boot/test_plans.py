@@ -94,7 +94,7 @@ def test_red_hat_9_asks_grubby(tmp_path: Path) -> None:
     host.rollback()
     assert host.ran == [
         "grubby --update-kernel=ALL --args=intel_iommu=on iommu=pt",
-        "grubby --update-kernel=ALL --remove-args=intel_iommu iommu",
+        "grubby --update-kernel=ALL --remove-args=intel_iommu=on iommu=pt",
     ]
 
 
@@ -104,7 +104,7 @@ def test_what_says_otherwise_is_replaced_and_comes_back(tmp_path: Path) -> None:
     host.rollback()
     assert host.ran == [
         "grubby --update-kernel=ALL --remove-args=iommu --args=iommu=pt",
-        "grubby --update-kernel=ALL --remove-args=iommu --args=iommu=off",
+        "grubby --update-kernel=ALL --remove-args=iommu=pt --args=iommu=off",
     ]
     assert "options  root=/dev/vda1 iommu=off quiet\n" in host.text(
         "boot/loader/entries/1-5.14.conf"
@@ -342,7 +342,8 @@ def test_grubby_which_has_one_value_of_a_key_is_given_the_whole_list(tmp_path: P
     assert host.ran == [
         "grubby --update-kernel=ALL --remove-args=pci rd.driver.pre "
         "--args=pci=noaer,nomsi,realloc rd.driver.pre=ahci,vfio-pci iommu=pt",
-        "grubby --update-kernel=ALL --remove-args=pci rd.driver.pre iommu "
+        "grubby --update-kernel=ALL "
+        "--remove-args=pci=noaer,nomsi,realloc rd.driver.pre=ahci,vfio-pci iommu=pt "
         "--args=pci=noaer pci=nomsi rd.driver.pre=ahci",
     ]
     assert host.state() == before

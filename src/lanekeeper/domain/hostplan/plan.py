@@ -13,13 +13,13 @@ from dataclasses import replace
 from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.choice import Choice, choose
 from lanekeeper.domain.hostplan.management import aside_cautions, management_refusals
-from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.other_owner import count_cautions
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Refusal, State, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
-from lanekeeper.domain.hostplan.steps.boot.grub import own_overruling
+from lanekeeper.domain.hostplan.steps.boot.grub import lacking, own_overruling
 from lanekeeper.domain.hostplan.steps.boot_taking import boot_taking_refusals
 from lanekeeper.domain.hostplan.steps.device import (
     device_pending,
@@ -152,8 +152,8 @@ def _states(policy: Policy, booted: Policy, host: HostFacts, choice: Choice) -> 
 def argument_states(policy: Policy, host: HostFacts) -> Iterator[State]:
     """Say of each kernel argument whether it is active, or will be."""
     for argument in policy.kernel_arguments:
-        active = argument_holds(argument, host.cmdline)
-        configured = argument_holds(argument, host.configured_cmdline or ())
+        active = argument not in lacking(policy.kernel_arguments, host.cmdline)
+        configured = argument not in lacking(policy.kernel_arguments, host.configured_cmdline or ())
         yield State(
             subject="kernel",
             setting=argument,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, SUMMED, argument_key
+from lanekeeper.domain.hostplan.huge_page_argument import pools
 from lanekeeper.domain.hostplan.iommu_argument import MEANT, values
 from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.reading import (
@@ -100,6 +101,13 @@ def _contradictions(arguments: Sequence[str | None], path: str) -> Iterator[Poli
                 hint = f"{hint}; several settings of one argument are joined by commas"
             yield PolicyInvalid(f"{path}[{at}]", both, hint=hint, beside=f"{path}[{before}]")
             break
+    known = [argument or "" for argument in arguments]
+    for at, argument in enumerate(known):
+        is_count = argument_key(argument) == "hugepages"
+        if is_count and pools(tuple(known[: at + 1])) == pools(tuple(known[:at])):
+            reason = f"{argument} does nothing: the kernel takes the first count of a size"
+            hint = "hugepagesz=SIZE before each hugepages=N, each size once"
+            yield PolicyInvalid(f"{path}[{at}]", reason, hint=hint)
 
 
 def last_words(arguments: Sequence[str]) -> tuple[str, ...]:
