@@ -31,7 +31,7 @@ Interfaces = Callable[[], frozenset[str]]
 
 
 def no_interfaces() -> frozenset[str]:
-    """A simulated host: nothing of the machine that it runs on is its own."""
+    """A host that nobody has asked for them."""
     return frozenset()
 
 

@@ -109,6 +109,13 @@ def simulated_agent(
     client = client_of(state)
     flow_table = SimulatedFlowTable(state.path / "flows.json", hypervisor)
     agent = compose(
-        state, client, machine, hypervisor, policy, timing=timing, flow_table=flow_table
+        state,
+        client,
+        machine,
+        hypervisor,
+        policy,
+        management=machine.management,
+        timing=timing,
+        flow_table=flow_table,
     )
     return agent, client
