@@ -102,7 +102,7 @@ class DeviceSpec:
     @property
     def selects_all(self) -> bool:
         """Whether every function of a host is meant, its bridges and boot disk too."""
-        is_open = self.vendor_id is self.product_id is self.devname is None
+        is_open = (self.vendor_id, self.product_id, self.devname) == (None, None, None)
         return is_open and self.address in (_ANYWHERE, AddressExpressions())
 
     @property
