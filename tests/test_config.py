@@ -137,6 +137,23 @@ def test_a_key_twice_in_one_entry_is_refused(read: Reader, option: str) -> None:
         read(f"[pci]\n# cards\n{option} = {twice}\n")
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "build_failure_weight_multiplier",
+        "host_subset_size",
+        "shuffle_best_same_weighed_hosts",
+        "io_ops_weight_multiplier",
+        "image_props_weight_multiplier",
+        "num_instances_weight_multiplier",
+    ],
+)
+def test_what_of_the_choice_of_hosts_is_not_followed_is_said(read: Reader, key: str) -> None:
+    assert read(f"[filter_scheduler]\n{key} = 1\ncpu_weight_multiplier = 2\n").warnings == (
+        f"nova.conf:2: [filter_scheduler] {key} has no effect: hosts are not chosen by it here",
+    )
+
+
 def test_a_value_may_go_on_over_indented_lines(read: Reader) -> None:
     text = f"[pci]\n# two\ndevice_spec = [{VF},\n   {VF}]\nalias = {ALIAS}\n"
     config = read(text).config

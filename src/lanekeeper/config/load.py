@@ -46,6 +46,8 @@ from lanekeeper.domain.scheduling.filter_choice import OF_NOVA
 from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
 _Value = TypeVar("_Value")
+_CHOICE = "filter_scheduler"
+"""What stands there changes where servers go, so that nothing of it is passed over in silence."""
 _COMMAND_LINE = "command line"
 VIO_NAMES = {
     "nova_pci_alias": ("pci", "alias"),
@@ -221,6 +223,8 @@ class _Reader:
         elif moved := MOVED.get((section, key)):
             name, why = moved
             self._warn(entry, f"{shown} is now {name}; nothing here reads it: {why}")
+        elif section == _CHOICE and key in openstack_options().get(section, ()):
+            self._warn(entry, f"{shown} has no effect: hosts are not chosen by it here")
         elif key not in openstack_options().get(section, ()):
             self._warn(
                 entry,
