@@ -16,6 +16,7 @@ from lanekeeper.host.scan import DeviceFault, Scan
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.simulated_bus import insert_card
 from lanekeeper.host.simulated_shared import Pattern, SharedMachine
+from lanekeeper.hypervisor.driver import Inventory, Stranger
 from lanekeeper.hypervisor.guest_files import GuestDirectories
 from lanekeeper.hypervisor.simulated import SIMULATED_HOST, SimulatedHypervisor
 
@@ -289,3 +290,17 @@ def test_a_name_that_is_gone_with_its_card_is_looked_up_again(tmp_path: Path) ->
     other = [replace(one, serial="another") if str(one.address) == PF else one for one in devices]
     assert pin(specs, other, pins)["ens1"].serial == "another"
     assert pin((), devices, pins) == {}
+
+
+def test_the_guest_that_holds_a_vf_of_a_card_that_is_listed_twice_is_named(
+    machine: SimulatedMachine, tmp_path: Path
+) -> None:
+    class Holding(SimulatedHypervisor):
+        def inventory(self) -> Inventory:
+            held = (PciAddress.parse(vf(1).address),)
+            return Inventory(strangers=(Stranger("guest-1", is_active=True, devices=held),))
+
+    both = spec('{"vendor_id": "8086", "address": "0000:21:*"}')
+    hypervisor = Holding(tmp_path / "guests.json", machine)
+    with pytest.raises(Invalid, match=f"held by guests now: {vf(1).address} by guest-1$"):
+        refuse_contradictions(machine, both, hypervisor)

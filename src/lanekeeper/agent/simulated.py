@@ -104,8 +104,8 @@ def simulated_agent(
     """Return the agent of a simulated, enrolled host, and its client, which outlives it."""
     home = planted(state.path / "machine", tree, state.enrolled().host_name)
     machine = SimulatedMachine(home)
-    refuse_contradictions(machine, policy)
     hypervisor = SimulatedHypervisor(state.simulated_guests, machine)
+    refuse_contradictions(machine, policy, hypervisor)
     client = client_of(state)
     flow_table = SimulatedFlowTable(state.path / "flows.json", hypervisor)
     agent = compose(
