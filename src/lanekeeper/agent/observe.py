@@ -170,7 +170,8 @@ def view(
         for one in listing.listed
         if one.device.parent is not None and one.device.parent not in by_address
     ]
-    aside = {device.address for device in (*carriers, *orphans)} | policy.excluded
+    bridges = [one.device for one in listing.listed if one.device.is_bridge]
+    aside = {device.address for device in (*carriers, *orphans, *bridges)} | policy.excluded
     listed = {one.device.address: one for one in listing.listed if one.device.address not in aside}
     tied = list(units(scan.devices))
     bound = {one: why for unit in tied for one, why in _bound(unit, listed)}
@@ -183,6 +184,7 @@ def view(
     aside_for = (
         *map(_carries, carriers),
         *map(_is_orphan, orphans),
+        *_are_bridges(bridges),
         *(f"{address} is set aside: {why}" for address, why in bound.items()),
     )
     told = [*(one.device for one in listed.values()), *parents.values()]
@@ -278,6 +280,16 @@ def _carries(device: PciDevice) -> str:
         f"{device.address} is set aside: its interface {device.netdev} carries this host's "
         "management traffic; leave it out of device_spec"
     )
+
+
+def _are_bridges(bridges: Sequence[PciDevice]) -> Iterator[str]:
+    if bridges:
+        names = ", ".join(str(one.address) for one in bridges)
+        are = "are bridges" if len(bridges) > 1 else "is a bridge"
+        yield (
+            f"set aside: {names} {are} of this host, which no guest can have; leave them out of "
+            "device_spec (product_id or address of what is meant)"
+        )
 
 
 def _bound(unit: Unit, listed: Collection[PciAddress]) -> Iterator[tuple[PciAddress, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from lanekeeper.agent.facts import facts, health
 from lanekeeper.agent.macvtap import has_fallen
@@ -15,8 +16,9 @@ from lanekeeper.agent.uplinks import Uplinks
 from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.agent.vf_settings import drift, vf_of
 from lanekeeper.clock import monotonic
-from lanekeeper.domain.errors import HostFault, Invalid, NotFound
+from lanekeeper.domain.errors import HostFault, Invalid, NotFound, Unavailable
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.devname import Pins, pin
 from lanekeeper.domain.pci.listing import list_devices
 from lanekeeper.domain.pci.vf_settings import VfSettings
@@ -31,19 +33,39 @@ Interfaces = Callable[[], frozenset[str]]
 
 
 def no_interfaces() -> frozenset[str]:
-    """A simulated host: nothing of the machine that it runs on is its own."""
+    """A host that nobody has asked for them."""
     return frozenset()
 
 
-def refuse_contradictions(machine: Machine, policy: Policy) -> None:
+def refuse_contradictions(
+    machine: Machine, policy: Policy, hypervisor: Hypervisor | None = None
+) -> None:
     """Check the configuration against this host's devices before anything is served.
+
+    Guests that hold something of a card that is listed twice are named where *hypervisor* is given
+    and answers.
 
     Raises:
         Invalid: a PF and its VFs are both listed, or the like; names the lines.
     """
-    problems = list_devices(policy.specs, machine.scan().devices).problems
-    if problems:
-        raise Invalid("; ".join(problems))
+    devices = machine.scan().devices
+    clashes = list_devices(policy.specs, devices).clashes
+    if not clashes:
+        return
+    inventory = Inventory()
+    if hypervisor is not None:
+        with suppress(Unavailable, HostFault):  # what is wrong is wrong without it
+            inventory = hypervisor.inventory()
+    raise Invalid("; ".join(f"{one}{_held(one.card, devices, inventory)}" for one in clashes))
+
+
+def _held(card: PciAddress | None, devices: Iterable[PciDevice], inventory: Inventory) -> str:
+    """Who holds the PF at *card*, or VFs of it; each device by its guest."""
+    mine = [
+        one.address for one in devices if card is not None and card in (one.address, one.parent)
+    ]
+    held = [f"{one} by {name}" for one in mine if (name := inventory.holder(one))]
+    return f"; held by guests now: {', '.join(held)}" if held else ""
 
 
 class Senses:
@@ -81,7 +103,7 @@ class Senses:
             Invalid, HostFault: as ``refuse_contradictions`` of this machine.
             Unavailable: the hypervisor does not tell the host's size.
         """
-        refuse_contradictions(self._machine, policy)
+        refuse_contradictions(self._machine, policy, self._hypervisor)
         scan = self._machine.scan()
         pins = pin(policy.specs, scan.devices, self._pins)
         return self.facts(host_name, self._view(scan, policy, pins))

@@ -58,12 +58,16 @@ class Pattern(SimulatedMachine):
         self._scan = cache(super().scan)
         self._nodes_read = cache(super().nodes)
         self._health = cache(super().health)
+        self._management = cache(super().management)
 
     def scan(self) -> Scan:
         return self._scan()
 
     def nodes(self) -> tuple[NumaNode, ...]:
         return self._nodes_read()
+
+    def management(self) -> frozenset[str]:
+        return self._management()
 
     def health(self, device: PciDevice) -> Reading:
         return self._health(device)
@@ -103,6 +107,9 @@ class SharedMachine:
                 fresh.rename(self._home)
                 self._own = SimulatedMachine(self._home)
             return self._own
+
+    def management(self) -> frozenset[str]:
+        return self.now.management()
 
     def scan(self) -> Scan:
         if self._own is not None:

@@ -117,6 +117,27 @@ def test_a_node_that_never_had_room_is_not_called_crowded() -> None:
     )
     assert isinstance(found, Shortfall)
     assert "of 1 that fit and are free 0 are near enough" in found.reason
+    assert "and even without other guests cell 1 has 0" in found.reason
+    assert "delete" not in found.remedy
+
+
+def test_a_node_that_is_too_small_for_the_flavor_is_the_reason() -> None:
+    cells = tuple(
+        HostCell(
+            id=n,
+            dedicated=frozenset(range(8 * n, 8 * n + count)),
+            amounts={VCPUS: Amount(8, 8), MEMORY: Amount(4096, 4096)},
+        )
+        for n, count in enumerate((8, 2))
+    )
+    pinned = GuestTopology(cells=(GuestCell(frozenset(), frozenset(range(4)), 256),))
+    request = server(by(NumaPolicy.REQUIRED, need("n")), topology=pinned)
+    found = place(request, host("h", on("a", 1), cells=cells))
+    assert isinstance(found, Shortfall)
+    assert "even without other guests cell 1 has 2 of 2 CPUs for pinning" in found.reason
+    assert "4 needed" in found.reason
+    assert found.remedy.startswith("use a smaller flavor, give guests more of those cells ([comp")
+    assert isinstance(place(request, host("h", on("a", 0), cells=cells)), Place)
 
 
 def test_two_needs_on_two_nodes_bring_a_guest_of_two_cells_there() -> None:

@@ -28,11 +28,13 @@ class Clash:
     Attributes:
         entries: those that bring it about, counted from 0.
         places: where each of them stands.
+        card: the PF that is listed beside its VFs, where that is why.
     """
 
     entries: tuple[int, ...]
     places: tuple[str, ...]
     says: str
+    card: PciAddress | None = None
 
     def __str__(self) -> str:
         return f"{' and '.join(self.places)}: {self.says}"
@@ -88,13 +90,14 @@ def _both_sides(specs: Sequence[DeviceSpec], listed: Sequence[Listed]) -> Iterat
             vfs_by_pf.setdefault(one.device.parent, []).append(one)
     for pf in plain:
         if vfs := vfs_by_pf.get(pf.device.address):
-            yield _clash(
+            clash = _clash(
                 specs,
                 (pf.entry, *(vf.entry for vf in vfs)),
                 f"PF {pf.device.address} and {len(vfs)} of its VFs "
                 f"({vfs[0].device.address}{', ...' if len(vfs) > 1 else ''}) are both listed "
                 f"without a physical_network; list one side only: {_chooser(pf.device, vfs)}",
             )
+            yield replace(clash, card=pf.device.address)
 
 
 def _chooser(pf: PciDevice, vfs: Sequence[Listed]) -> str:

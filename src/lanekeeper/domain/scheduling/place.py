@@ -12,8 +12,14 @@ from lanekeeper.domain.scheduling.host import HostDevice, HostView, ServerReques
 from lanekeeper.domain.scheduling.shortfall import Shortfall, alternative_of
 from lanekeeper.domain.scheduling.tied import units_of
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality, RootPolicy
+from lanekeeper.domain.topology.cell import HostCell
 from lanekeeper.domain.topology.fit import Seat, misfit, seatings, why_not
 from lanekeeper.domain.topology.guest import GuestTopology
+
+_SMALLER = (
+    "use a smaller flavor, give guests more of those cells ([compute] cpu_dedicated_set, "
+    "cpu_shared_set, or huge pages on that host)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +140,11 @@ def _crowded(
     near = _near_free(request, host)
     cells = {cell.id: cell for cell in host.cells}
     emptied = tuple(cell.emptied() if cell.id in near else cell for cell in host.cells)
-    if emptied == host.cells:
-        return short  # nobody is there
     found, _, _ = _best(request, replace(host, cells=emptied))
     if found is None:
-        return short
+        return _too_small(topology, [one for one in emptied if one.id in near], short)
+    if emptied == host.cells:
+        return short  # nobody is there
     full = {
         seat.host_cell: miss.reason
         for seat in found.seats
@@ -154,6 +160,23 @@ def _crowded(
         short,
         reason=f"has no room for the guest near free devices for {names}: {told}",
         remedy=f"delete servers on {where} of this host, or {short.remedy}",
+    )
+
+
+def _too_small(topology: GuestTopology, near: Sequence[HostCell], short: Shortfall) -> Shortfall:
+    """*short*, or that no cell near free devices would have room even without other guests."""
+    misses = {
+        cell.id: [misfit(topology, index, cell) for index in range(len(topology.cells))]
+        for cell in near
+    }
+    first = {cell: found[0] for cell, found in misses.items() if found[0] and all(found)}
+    if not near or len(first) < len(near):
+        return short
+    told = "; ".join(f"cell {cell} {miss.reason}" for cell, miss in sorted(first.items()))
+    return replace(
+        short,
+        reason=f"{short.reason}; and even without other guests {told}",
+        remedy=f"{_SMALLER}, or {short.remedy}",
     )
 
 
