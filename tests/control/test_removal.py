@@ -51,7 +51,7 @@ def card(bus: str, serial: str = SERIAL, function: int = 0) -> list[DeviceFact]:
 
 def test_a_quarantined_device_comes_back_quarantined_until_it_is_cleaned(world: Fleet) -> None:
     why = "it did not reset"
-    whole, *_ = card("21")
+    whole, *_ = card("21", "the-other-card")
     devices = [msgspec.structs.replace(whole, listed=True), *card("41")]
     world.host("h1", devices)
     set_aside(world, "h1", "0000:41:10.3", "0000:21:00.0")
