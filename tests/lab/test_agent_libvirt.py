@@ -384,6 +384,7 @@ def _reaches_a_vf_beside(host: Host, ip: str) -> None:
         host.shell(f"echo {vf(1).address} > /sys/bus/pci/devices/{vf(1).address}/driver/unbind")
 
 
+@pytest.mark.long
 def test_a_pair_loses_its_vf_with_its_uplink_and_gets_it_back(
     host: Host, wanted: ServerWanted
 ) -> None:
