@@ -154,6 +154,15 @@ def test_what_of_the_choice_of_hosts_is_not_followed_is_said(read: Reader, key: 
     )
 
 
+@pytest.mark.parametrize(
+    ("filters", "told"),
+    [("nova.scheduler.filters.all_filters", 0), ("acme.filters.Ours", 1)],
+)
+def test_filters_that_are_made_available_are_novas(read: Reader, filters: str, told: int) -> None:
+    text = f"[filter_scheduler]\navailable_filters = {filters}\n"
+    assert len(read(text).warnings) == told
+
+
 def test_a_value_may_go_on_over_indented_lines(read: Reader) -> None:
     text = f"[pci]\n# two\ndevice_spec = [{VF},\n   {VF}]\nalias = {ALIAS}\n"
     config = read(text).config

@@ -47,8 +47,9 @@ from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
 _Value = TypeVar("_Value")
 _CHOICE = "filter_scheduler"
-_NOVAS_FILTERS = "nova.scheduler.filters."
 """What stands there changes where servers go, so that nothing of it is passed over in silence."""
+_NOVAS_FILTERS = "nova.scheduler.filters."
+"""What the guides make available: Nova's own, all of which are there always."""
 _COMMAND_LINE = "command line"
 VIO_NAMES = {
     "nova_pci_alias": ("pci", "alias"),
@@ -226,7 +227,7 @@ class _Reader:
             self._warn(entry, f"{shown} is now {name}; nothing here reads it: {why}")
         elif section == _CHOICE and key in openstack_options().get(section, ()):
             if key == "available_filters" and entry.value.strip().startswith(_NOVAS_FILTERS):
-                return  # as the guides have it: Nova's own filters are always there
+                return
             self._warn(entry, f"{shown} has no effect: hosts are not chosen by it here")
         elif key not in openstack_options().get(section, ()):
             self._warn(
