@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import sqlalchemy as sa
 import structlog
@@ -54,8 +55,7 @@ def report_vfs(site: Site, host_id: str, told: HostVfs) -> None:
             _follow_uplinks(connection, news.held, now)
         if news.mended or news.held:
             name = host_get(connection, host_id).name
-            _note(connection, name, news.mended, now)
-            _note_held(connection, name, news.held, now)
+            _note(connection, name, [*news.mended, *news.held], now)
         return news
 
     news = site.database.write(work)
@@ -110,6 +110,13 @@ class _Mended:
     vf: PortVf
     mend: Mend
     is_to_be_noted: bool
+    action: ClassVar[str] = MEND_PORT
+
+    def said(self, host_name: str) -> str:
+        return (
+            f"port {self.vf.port_id}: {', '.join(self.mend.lost)} of its VF {self.vf.address} "
+            f"had been changed by something else on {host_name}, and was set again"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,13 @@ class _Held:
     project_id: str
     vf: PortVf
     is_to_be_noted: bool
+    action: ClassVar[str] = HOLD_PORT
+
+    def said(self, host_name: str) -> str:
+        return (
+            f"port {self.vf.port_id}: its VF {self.vf.address} on {host_name} has no link: "
+            f"{self.vf.held_down}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,36 +190,24 @@ def _follow_uplinks(connection: sa.Connection, held: list[_Held], now: datetime)
     port_status(connection, back, PortStatus.ACTIVE, now)
 
 
-def _note(connection: sa.Connection, host_name: str, mended: list[_Mended], now: datetime) -> None:
-    """Write mends among what happened to their servers."""
-    for one in mended:
+def _note(
+    connection: sa.Connection, host_name: str, news: Iterable[_Mended | _Held], now: datetime
+) -> None:
+    """Write among what happened to their servers what is to be noted."""
+    for one in news:
         if one.is_to_be_noted:
-            said = (
-                f"port {one.vf.port_id}: {', '.join(one.mend.lost)} of its VF {one.vf.address} "
-                f"had been changed by something else on {host_name}, and was set again"
+            event_insert(
+                connection,
+                ServerEvent(
+                    server_id=one.server_id,
+                    action=one.action,
+                    at=now,
+                    request_id=f"req-{uuid.uuid4()}",
+                    project_id=one.project_id,
+                    detail={
+                        "host": host_name,
+                        "port": one.vf.port_id,
+                        "said": one.said(host_name),
+                    },
+                ),
             )
-            event_insert(connection, _event(one, MEND_PORT, host_name, said, now))
-
-
-def _note_held(connection: sa.Connection, host_name: str, held: list[_Held], now: datetime) -> None:
-    """Likewise that links are held down."""
-    for one in held:
-        if one.is_to_be_noted:
-            said = (
-                f"port {one.vf.port_id}: its VF {one.vf.address} on {host_name} has no link: "
-                f"{one.vf.held_down}"
-            )
-            event_insert(connection, _event(one, HOLD_PORT, host_name, said, now))
-
-
-def _event(
-    about: _Mended | _Held, action: str, host_name: str, said: str, now: datetime
-) -> ServerEvent:
-    return ServerEvent(
-        server_id=about.server_id,
-        action=action,
-        at=now,
-        request_id=f"req-{uuid.uuid4()}",
-        project_id=about.project_id,
-        detail={"host": host_name, "port": about.vf.port_id, "said": said},
-    )

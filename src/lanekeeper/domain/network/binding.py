@@ -127,9 +127,13 @@ def bind(
         if segment.network_type not in _TAGGABLE:
             reasons.append(_no_physical(segment))
         elif segment.physical_network not in reached:
-            reasons.append(_unswitched(segment, host) if is_switched else _unmapped(segment, host))
+            reasons.append(
+                _unswitched(segment, host, is_pair=False)
+                if is_switched
+                else _unmapped(segment, host)
+            )
         elif port.is_pair and segment.physical_network not in host.bridges:
-            reasons.append(_nothing_stands_by(segment, host))
+            reasons.append(_unswitched(segment, host, is_pair=True))
         else:
             return _bound(port, segment, host)
     return Refusal(tuple(reasons) or (_no_segment(),))
@@ -229,14 +233,20 @@ def _unmapped(segment: Segment, host: HostNetwork) -> Reason:
     )
 
 
-def _unswitched(segment: Segment, host: HostNetwork) -> Reason:
+def _unswitched(segment: Segment, host: HostNetwork, *, is_pair: bool) -> Reason:
     reached = ", ".join(sorted(host.bridges)) or "none"
+    whose = " for the card that stands by" if is_pair else ""
+    instead = (
+        "take failover out of the binding profile"
+        if is_pair
+        else "create the port with --vnic-type direct"
+    )
     return Reason(
         "no_vswitch",
-        f"host {host.name} has no virtual switch on {segment.physical_network}; it has some on: "
-        f"{reached}",
+        f"host {host.name} has no virtual switch on {segment.physical_network}{whose}; it has some "
+        f"on: {reached}",
         f"name its bridge in [ovs] bridge_mappings of that host: {segment.physical_network}:BRIDGE;"
-        " or create the port with --vnic-type direct",
+        f" or {instead}",
     )
 
 
@@ -246,17 +256,6 @@ def _pairless(host: HostNetwork) -> Reason:
         f"host {host.name} cannot give a guest a failover pair: its agent is older than that, or "
         "its libvirt or QEMU is",
         "use libvirt 6.1 and QEMU 4.2 or newer there, or take failover out of the binding profile",
-    )
-
-
-def _nothing_stands_by(segment: Segment, host: HostNetwork) -> Reason:
-    reached = ", ".join(sorted(host.bridges)) or "none"
-    return Reason(
-        "no_vswitch",
-        f"host {host.name} has no virtual switch on {segment.physical_network} for the card that "
-        f"stands by; it has some on: {reached}",
-        f"name its bridge in [ovs] bridge_mappings of that host: {segment.physical_network}:BRIDGE;"
-        " or take failover out of the binding profile",
     )
 
 
