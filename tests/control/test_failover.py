@@ -13,9 +13,7 @@ from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.question import Question
 from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_attach import attach_card, detach_card
-from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_nic import NicAsked
-from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.desired import desired_of, desired_stamp
 from lanekeeper.control.host.host import report_state
 from lanekeeper.control.network.guard_watch import GuardWatch
@@ -131,14 +129,7 @@ def test_where_none_has_both_the_server_says_why(world: Fleet) -> None:
 
 def test_it_is_plugged_into_a_running_guest_and_out_again(world: Fleet) -> None:
     first = world.port(world.network())
-    asked = NewServer(
-        name="s",
-        flavor_id="m1",
-        image_id=world.image(),
-        networks=[NicAsked(port_id=first.id)],
-        host="h2",
-    )
-    (made,) = create_servers(world.site, ADMIN, asked)
+    made = boot(world, first, host="h2")
     world.report(made.id, "running")
     port = pair(world, first.network_id)
     attached = attach_card(world.site, MEMBER, made.id, NicAsked(port_id=port.id))
@@ -157,14 +148,7 @@ def test_it_is_plugged_into_a_running_guest_and_out_again(world: Fleet) -> None:
 
 def test_a_host_without_the_other_half_is_given_no_pair(world: Fleet) -> None:
     first = world.port(world.network())
-    asked = NewServer(
-        name="s",
-        flavor_id="m1",
-        image_id=world.image(),
-        networks=[NicAsked(port_id=first.id)],
-        host="h1",
-    )
-    (made,) = create_servers(world.site, ADMIN, asked)
+    made = boot(world, first, host="h1")
     world.report(made.id, "running")
     port = pair(world, first.network_id)
     with pytest.raises(Invalid, match="host h1, where the server is, has no virtual switch on"):
