@@ -9,13 +9,14 @@ from lanekeeper.domain.matching import match_all, most_matched
 from lanekeeper.domain.network.promise import NOTHING, Promise
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.vf_ability import VfAbility
-from lanekeeper.domain.scheduling.apart import card_of, too_close
+from lanekeeper.domain.scheduling.apart import too_close
 from lanekeeper.domain.scheduling.bandwidth import shared_cards
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.scheduling.order import in_order
 from lanekeeper.domain.scheduling.shortfall import (
     Shortfall,
     alternative_of,
+    names_of,
     short_alone,
     short_of_bandwidth,
 )
@@ -126,7 +127,7 @@ def _too_few(
     free: Sequence[HostDevice],
     guest: Locality,
 ) -> Shortfall:
-    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    names = names_of(needs)
     most = most_matched([_wishes(unit, free, guest) for unit in units]) if units else 0
     return Shortfall(
         names,
@@ -223,7 +224,7 @@ def _given(units: Sequence[_Unit], devices: Sequence[HostDevice]) -> tuple[Given
 
 
 def _given_up(needs: Sequence[DeviceNeed]) -> Shortfall:
-    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    names = names_of(needs)
     return Shortfall(
         names,
         f"{', '.join(names)} together: the search for PFs whose VFs nobody else here needs was "
@@ -233,7 +234,7 @@ def _given_up(needs: Sequence[DeviceNeed]) -> Shortfall:
 
 
 def _tied(needs: Sequence[DeviceNeed]) -> Shortfall:
-    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    names = names_of(needs)
     return Shortfall(
         names,
         f"{', '.join(names)} can each be had, and not together: a PF that is given away together "
@@ -249,7 +250,7 @@ def _best_by_card(
     """The best device of each card that has one that would do, the best card first."""
     found: dict[str, HostDevice] = {}
     for thing in _wishes(unit, free, guest):
-        found.setdefault(card_of(free[thing]), free[thing])
+        found.setdefault(free[thing].card, free[thing])
     return found
 
 
@@ -259,7 +260,7 @@ def _too_close(
     free: Sequence[HostDevice],
     guest: Locality,
 ) -> Shortfall:
-    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    names = names_of(needs)
     cards = {card for unit in units for card in _best_by_card(unit, free, guest)}
     return Shortfall(
         names,

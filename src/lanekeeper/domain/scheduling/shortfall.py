@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.domain.pci.alias import NumaPolicy
@@ -91,6 +91,11 @@ class Shortfall:
     remedy: str
     unfit: tuple[str, ...] = ()
     is_too_far: bool = False
+
+
+def names_of(needs: Iterable[DeviceNeed]) -> tuple[str, ...]:
+    """Of those that ask for some, each name once."""
+    return tuple(dict.fromkeys(need.name for need in needs if need.request.count))
 
 
 def alternative_of(need: DeviceNeed, device: HostDevice) -> int | None:
@@ -270,7 +275,7 @@ def short_of_bandwidth(needs: Sequence[DeviceNeed], free: Sequence[HostDevice]) 
                 f"{need.name} has free devices and no bandwidth: {_listed(lacks)}",
                 _MORE_BANDWIDTH if counted else _NO_BANDWIDTH,
             )
-    names = tuple(dict.fromkeys(need.name for need in asking))
+    names = names_of(asking)
     return Shortfall(
         names,
         f"{', '.join(names)} together are promised more than the PFs of free devices have left, "

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lanekeeper.domain.pci.device import DeviceType
-from lanekeeper.domain.scheduling.apart import are_apart, card_of
+from lanekeeper.domain.scheduling.apart import are_apart
 from lanekeeper.domain.scheduling.host import HostDevice
 
 _STEPS_MAX = 2_000
@@ -135,7 +135,7 @@ class _Search:
             return False
         mine = self._free[position]
         others = [self._free[one] for one in taken]
-        if self._apart and any(card_of(mine) == card_of(one) for one in others):
+        if self._apart and any(mine.card == one.card for one in others):
             return False
         if (word := self._words[number]) and not all(
             are_apart(mine, self._free[one])
@@ -148,6 +148,4 @@ class _Search:
     def _kind(self, position: int) -> object:
         """Devices of one kind are interchangeable: if one of them leads nowhere, none does."""
         device = self._free[position]
-        is_pf = device.offered.dev_type is DeviceType.PF
-        where = device.id if is_pf or device.pf_id is None else device.pf_id
-        return where, device.unit, tuple(self._takers[position])
+        return device.card, device.unit, tuple(self._takers[position])
