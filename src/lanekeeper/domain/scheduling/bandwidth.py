@@ -89,7 +89,8 @@ def shared_cards(
         promises: of each unit.
         wishes: of each unit, positions of devices, the best first.
         card_of: the card of each device.
-        tries: of several searches together, so many that each may still have its own.
+        tries: of several searches together, so many that each may still have its own; it tells
+            where one of them ran out.
 
     The search is given up after ``_STEPS_MAX`` tries: packing has no quick way.
     """

@@ -14,8 +14,11 @@ from lanekeeper.domain.scheduling.bandwidth import shared_cards
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.scheduling.order import in_order
 from lanekeeper.domain.scheduling.shortfall import (
+    PROMISED,
+    WHOLE,
     Shortfall,
     alternative_of,
+    given_up,
     names_of,
     short_alone,
     short_of_bandwidth,
@@ -96,7 +99,9 @@ def fit_devices(
     else:
         short = (_too_close if isolate else _too_few)(needs, asked, free, guest)
         is_known = not tries.ran_out
-    return short if is_known else _given_up(needs)
+    if is_known:
+        return short
+    return given_up(needs, WHOLE if any(map(_wants_whole, needs)) else PROMISED)
 
 
 def _fit_apart(
@@ -161,9 +166,10 @@ def _place(
         if given is not None:
             pairs = zip((*whole, *parts), (*chosen, *given), strict=True)
             return [Given(free[one], unit.need.id, unit.index) for unit, one in pairs]
-        if packing.ran_out:
-            tries.ran_out = bool(whole)
-            return None
+        if packing.left <= 0:
+            packing.ran_out = True  # what other PFs would leave is not looked into
+            break
+    tries.ran_out = tries.ran_out or packing.ran_out
     return None
 
 
@@ -220,16 +226,6 @@ def _place_apart(
 def _given(units: Sequence[_Unit], devices: Sequence[HostDevice]) -> tuple[Given, ...]:
     return tuple(
         Given(device, unit.need.id, unit.index) for unit, device in zip(units, devices, strict=True)
-    )
-
-
-def _given_up(needs: Sequence[DeviceNeed]) -> Shortfall:
-    names = names_of(needs)
-    return Shortfall(
-        names,
-        f"{', '.join(names)} together: the search for PFs whose VFs nobody else here needs was "
-        "given up, there are too many ways to choose them",
-        "ask for PFs and VFs in two servers, or for fewer of them in one",
     )
 
 

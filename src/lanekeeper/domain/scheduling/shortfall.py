@@ -93,6 +93,39 @@ class Shortfall:
     is_too_far: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a search is for that may be given up.
+
+    Attributes:
+        remedy: what makes the search shorter.
+    """
+
+    what: str
+    remedy: str
+
+
+WHOLE = Sought(
+    "PFs whose VFs nobody else here needs",
+    "ask for PFs and VFs in two servers, or for fewer of them in one",
+)
+PROMISED = Sought(
+    "PFs that have left what each of the ports is promised",
+    "ask for fewer ports with a minimum_bandwidth rule in one server, or lower min_kbps of these",
+)
+
+
+def given_up(needs: Iterable[DeviceNeed], sought: Sought) -> Shortfall:
+    """Say that nothing was found, and that there may be a way nevertheless."""
+    names = names_of(needs)
+    return Shortfall(
+        names,
+        f"{', '.join(names)} together: the search for {sought.what} was given up, there are too "
+        "many ways to choose them",
+        sought.remedy,
+    )
+
+
 def names_of(needs: Iterable[DeviceNeed]) -> tuple[str, ...]:
     """Of those that ask for some, each name once."""
     return tuple(dict.fromkeys(need.name for need in needs if need.request.count))
