@@ -80,7 +80,7 @@ def shared_cards(
     promises: Sequence[Promise],
     wishes: Sequence[Sequence[int]],
     card_of: Sequence[CardBandwidth | None],
-    tries: Tries | None = None,
+    tries: Tries,
 ) -> Iterator[list[Sequence[int]]]:
     """Yield wishes that keep each port that is promised something to one card, so that all goes
     together on each card; the largest port chooses first, and takes the best it wishes for.

@@ -15,6 +15,7 @@ from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.scheduling.order import in_order
 from lanekeeper.domain.scheduling.shortfall import (
     PROMISED,
+    TIED,
     WHOLE,
     Shortfall,
     alternative_of,
@@ -31,7 +32,8 @@ from lanekeeper.domain.topology.affinity import ANYWHERE, Locality
 _CHOICES_MAX = 500
 """How many PFs are looked into before the search for those to give away whole is given up."""
 _PACKING_MAX = 30_000
-"""How often, for all of these choices together, a card is tried for a port's bandwidth."""
+"""How often, for all of these choices together, a card is tried for a port's bandwidth; and a
+device for a wish, where devices bring others along."""
 _MATCHING_COSTS = 50
 """As many of these as take the time in which one way to pack is matched with devices."""
 
@@ -90,8 +92,7 @@ def fit_devices(
     if found is not None:
         if not clash((one.device for one in found), units):
             return tuple(found)
-        chosen = _match_tied(asked, free, guest, units, apart=isolate)
-        return _tied(needs) if chosen is None else _given(asked, [free[one] for one in chosen])
+        return _fit_tied(needs, asked, free, guest, units, isolate=isolate)
     if any(need.promise for need in needs):
         bare = fit_devices(without_promises(needs), devices, guest, isolate=isolate, units=units)
         short = bare if isinstance(bare, Shortfall) else short_of_bandwidth(needs, free)
@@ -104,6 +105,23 @@ def fit_devices(
     return given_up(needs, WHOLE if any(map(_wants_whole, needs)) else PROMISED)
 
 
+def _fit_tied(
+    needs: Sequence[DeviceNeed],
+    asked: Sequence[_Unit],
+    free: Sequence[HostDevice],
+    guest: Locality,
+    units: Units,
+    *,
+    isolate: bool,
+) -> tuple[Given, ...] | Shortfall:
+    """The same where what was found first excludes some of itself."""
+    tries = Tries(_PACKING_MAX)
+    found = _match_tied(asked, free, guest, units, tries, apart=isolate)
+    if found is not None:
+        return found
+    return given_up(needs, TIED) if tries.ran_out else _tied(needs)
+
+
 def _fit_apart(
     needs: Sequence[DeviceNeed],
     devices: Sequence[HostDevice],
@@ -114,9 +132,9 @@ def _fit_apart(
 ) -> tuple[Given, ...] | Shortfall:
     free = [device for device in devices if device.standing is Standing.FREE]
     asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
-    chosen = _match_tied(asked, free, guest, units, apart=isolate)
-    if chosen is not None:
-        return _given(asked, [free[one] for one in chosen])
+    found = _match_tied(asked, free, guest, units, Tries(_PACKING_MAX), apart=isolate)
+    if found is not None:
+        return found
     plain = [replace(need, apart="") for need in needs]
     bare = fit_devices(plain, devices, guest, isolate=isolate, units=units)
     if isinstance(bare, Shortfall):
@@ -195,16 +213,22 @@ def _match_tied(
     free: Sequence[HostDevice],
     guest: Locality,
     units: Units,
+    tries: Tries,
     *,
     apart: bool,
-) -> Sequence[int] | None:
-    """The same where devices bring others along."""
+) -> tuple[Given, ...] | None:
+    """Match units with devices that bring others along, or that have to be apart."""
     wishes = [_wishes(unit, free, guest) for unit in asked]
     promises = [unit.need.promise for unit in asked]
     words = [unit.need.apart for unit in asked]
-    kept = shared_cards(promises, wishes, [device.bandwidth for device in free])
-    found = (choose_tied(mine, free, units, apart=apart, words=words) for mine in kept)
-    return next((given for given in found if given is not None), None)
+    for kept in shared_cards(promises, wishes, [device.bandwidth for device in free], tries):
+        given = choose_tied(kept, free, units, tries, apart=apart, words=words)
+        if given is not None:
+            pairs = zip(asked, given, strict=True)
+            return tuple(Given(free[one], unit.need.id, unit.index) for unit, one in pairs)
+        if not tries.take(_MATCHING_COSTS):
+            break
+    return None
 
 
 def _place_apart(
@@ -221,12 +245,6 @@ def _place_apart(
         Given(mine[names[number]], unit.need.id, unit.index)
         for unit, mine, number in zip(units, best, given, strict=True)
     ]
-
-
-def _given(units: Sequence[_Unit], devices: Sequence[HostDevice]) -> tuple[Given, ...]:
-    return tuple(
-        Given(device, unit.need.id, unit.index) for unit, device in zip(units, devices, strict=True)
-    )
 
 
 def _tied(needs: Sequence[DeviceNeed]) -> Shortfall:

@@ -114,6 +114,11 @@ PROMISED = Sought(
     "ask for fewer ports with a minimum_bandwidth rule in one server, or lower min_kbps of these",
 )
 
+TIED = Sought(
+    "devices that bring nothing along which excludes another",
+    "ask for them in two servers, or for fewer of them in one",
+)
+
 
 def given_up(needs: Iterable[DeviceNeed], sought: Sought) -> Shortfall:
     """Say that nothing was found, and that there may be a way nevertheless."""
