@@ -89,6 +89,26 @@ def test_what_is_short_anyway_is_said_first() -> None:
     assert "together need 2 devices and at most 1" in found.reason
 
 
+def test_a_search_that_is_given_up_is_not_told_as_a_fact() -> None:
+    """There is a way: the first four switches for those who have no others."""
+    devices = [
+        *(on(vf(f"a{n}", f"pf of a{n}", product_id=1), f"leaf-{n}") for n in range(8)),
+        *(on(vf(f"b{n}", f"pf of b{n}", product_id=2), f"leaf-{n // 2}") for n in range(8)),
+    ]
+    needs = [
+        replace(need(f"port {product_id}{n}", product_ids=(product_id,)), apart="uplinks")
+        for product_id in (1, 2)
+        for n in range(4)
+    ]
+    found = fit_devices(needs, devices)
+    assert isinstance(found, Shortfall)
+    assert found.reason.endswith(
+        "together: the search for devices of different cards for the ports with apart in their "
+        "binding profiles was given up, there are too many ways to choose them"
+    )
+    assert found.remedy.startswith("ask for fewer such ports in one server")
+
+
 @given(
     cards=st.lists(st.integers(0, 2), min_size=1, max_size=6),
     words=st.lists(st.sampled_from(["", "x", "y"]), min_size=1, max_size=4),

@@ -14,6 +14,7 @@ from lanekeeper.domain.scheduling.bandwidth import shared_cards
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.scheduling.order import in_order
 from lanekeeper.domain.scheduling.shortfall import (
+    APART,
     PROMISED,
     TIED,
     WHOLE,
@@ -84,7 +85,7 @@ def fit_devices(
     asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
     units = units_of(free) if units is None else units
     if any(need.apart for need in needs) and wanted <= len(free):
-        return _fit_apart(needs, devices, guest, isolate=isolate, units=units)
+        return _fit_apart(needs, asked, free, guest, units, isolate=isolate)
     tries = Tries(_CHOICES_MAX)
     found = None
     if wanted <= len(free):
@@ -124,21 +125,24 @@ def _fit_tied(
 
 def _fit_apart(
     needs: Sequence[DeviceNeed],
-    devices: Sequence[HostDevice],
+    asked: Sequence[_Unit],
+    free: Sequence[HostDevice],
     guest: Locality,
+    units: Units,
     *,
     isolate: bool,
-    units: Units,
 ) -> tuple[Given, ...] | Shortfall:
-    free = [device for device in devices if device.standing is Standing.FREE]
-    asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
-    found = _match_tied(asked, free, guest, units, Tries(_PACKING_MAX), apart=isolate)
+    """The same where some have to be apart."""
+    tries = Tries(_PACKING_MAX)
+    found = _match_tied(asked, free, guest, units, tries, apart=isolate)
     if found is not None:
         return found
     plain = [replace(need, apart="") for need in needs]
-    bare = fit_devices(plain, devices, guest, isolate=isolate, units=units)
+    bare = fit_devices(plain, free, guest, isolate=isolate, units=units)
     if isinstance(bare, Shortfall):
         return bare
+    if tries.ran_out:
+        return given_up(needs, APART)
     parts = (unit for unit in asked if unit.need.apart)
     things = {thing for unit in parts for thing in _wishes(unit, free, guest)}
     return too_close(needs, [free[thing] for thing in sorted(things)])

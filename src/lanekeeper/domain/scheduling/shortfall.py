@@ -119,6 +119,11 @@ TIED = Sought(
     "ask for them in two servers, or for fewer of them in one",
 )
 
+APART = Sought(
+    "devices of different cards for the ports with apart in their binding profiles",
+    "ask for fewer such ports in one server, or take apart out of some of their binding profiles",
+)
+
 
 def given_up(needs: Iterable[DeviceNeed], sought: Sought) -> Shortfall:
     """Say that nothing was found, and that there may be a way nevertheless."""
