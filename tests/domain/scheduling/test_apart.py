@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from domain.scheduling.hosts import need, vf
 from lanekeeper.domain.pci.spec_key import SWITCH_TAG
+from lanekeeper.domain.scheduling import tied as tied_module
 from lanekeeper.domain.scheduling.apart import apart_from, are_apart
 from lanekeeper.domain.scheduling.fit import fit_devices
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
@@ -107,6 +108,23 @@ def test_a_search_that_is_given_up_is_not_told_as_a_fact() -> None:
         "binding profiles was given up, there are too many ways to choose them"
     )
     assert found.remedy.startswith("ask for fewer such ports in one server")
+
+
+def test_where_a_search_is_given_up_addresses_do_not_decide(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two cards are on one switch; with the third the second device looked at, two tries do."""
+    monkeypatch.setattr(tied_module, "_STEPS_MAX", 2)
+    leaves = {"p1": "leaf-1", "p2": "leaf-1", "p3": "leaf-2"}
+    said = set()
+    for order in permutations(leaves):
+        at = dict(zip(leaves, order, strict=True))
+        devices = [
+            replace(on(vf(card, f"pf of {card}"), leaf), address=at[card])
+            for card, leaf in leaves.items()
+        ]
+        said.add(isinstance(fit_devices([word("one"), word("two")], devices), Shortfall))
+    assert len(said) == 1
 
 
 @given(

@@ -32,8 +32,8 @@ def in_order(
 
 
 def _is_bounded(needs: Sequence[DeviceNeed], free: Sequence[HostDevice], *, isolate: bool) -> bool:
-    """Whether PFs are taken from under VFs, promises are packed, or devices come together."""
-    if any(one.unit is not None for one in free):
+    """Whether PFs are taken from under VFs, promises packed, or devices kept together or apart."""
+    if any(one.unit is not None for one in free) or any(need.apart for need in needs):
         return True
     if isolate:
         return False  # each has a card to itself
