@@ -71,7 +71,16 @@ def test_cards_of_one_switch_are_not_apart_where_it_is_told() -> None:
         (
             [on(vf("a", "p1"), "leaf-1"), on(vf("b", "p2"), "leaf-1")],
             "one, two have to be of different cards (apart=uplinks), and 2 have such a device free "
-            "on 1 switches (x_switch)",
+            "on 1 switch (x_switch)",
+        ),
+        (
+            [
+                on(vf("a", "p1"), "leaf-1"),
+                on(vf("b", "p1"), "leaf-1"),
+                vf("c", "p2", standing=Standing.HELD),
+            ],
+            "one, two have to be of different cards (apart=uplinks), and 1 has such a device free "
+            "on 1 switch (x_switch)",
         ),
     ],
 )
@@ -82,6 +91,18 @@ def test_where_there_is_one_card_alone_it_is_said(devices: list[HostDevice], sai
     assert found.names == ("one", "two")
     assert "list VFs of another PF" in found.remedy
     assert "take apart out of the ports' binding profiles" in found.remedy
+
+
+def test_a_card_that_is_said_to_be_on_no_switch_is_not_counted_as_one() -> None:
+    """Three are wanted, and two of the cards are on one switch."""
+    devices = [
+        on(vf("a", "p1"), "leaf-1"),
+        on(vf("b", "p2"), "leaf-1"),
+        vf("c", "p3"),
+    ]
+    found = fit_devices([word("one"), word("two"), word("three")], devices)
+    assert isinstance(found, Shortfall)
+    assert found.reason.endswith("and 3 have such a device free, 2 of them on 1 switch (x_switch)")
 
 
 def test_what_is_short_anyway_is_said_first() -> None:

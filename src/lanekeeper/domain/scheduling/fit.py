@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lanekeeper.domain.matching import match_all, most_matched
@@ -143,9 +143,7 @@ def _fit_apart(
         return bare
     if tries.ran_out:
         return given_up(needs, APART)
-    parts = (unit for unit in asked if unit.need.apart)
-    things = {thing for unit in parts for thing in _wishes(unit, free, guest)}
-    return too_close(needs, [free[thing] for thing in sorted(things)])
+    return too_close(needs, would_do([need for need in needs if need.apart], free, guest))
 
 
 def _too_few(
@@ -162,6 +160,17 @@ def _too_few(
         "together" + (" (a PF and its VFs exclude each other)" if most >= len(units) else ""),
         "ask for fewer devices in one server, or free some that serve several of these",
     )
+
+
+def would_do(
+    needs: Iterable[DeviceNeed], devices: Sequence[HostDevice], guest: Locality = ANYWHERE
+) -> list[HostDevice]:
+    """What is free and near enough that one of these could have, if it were alone."""
+    free = [device for device in devices if device.standing is Standing.FREE]
+    units = (_Unit(need, index) for need in needs for index in range(need.request.count))
+    return [
+        free[one] for one in sorted({one for unit in units for one in _wishes(unit, free, guest)})
+    ]
 
 
 def without_promises(needs: Sequence[DeviceNeed]) -> tuple[DeviceNeed, ...]:
