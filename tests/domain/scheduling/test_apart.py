@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.scheduling.hosts import need, vf
+from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.domain.pci.spec_key import SWITCH_TAG
 from lanekeeper.domain.scheduling import tied as tied_module
 from lanekeeper.domain.scheduling.apart import apart_from, are_apart
 from lanekeeper.domain.scheduling.fit import fit_devices
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
+from lanekeeper.domain.scheduling.place import Place, place
 from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.topology.affinity import RootPolicy
 
 
 def on(device: HostDevice, switch: str) -> HostDevice:
@@ -146,6 +148,27 @@ def test_where_a_search_is_given_up_addresses_do_not_decide(
         ]
         said.add(isinstance(fit_devices([word("one"), word("two")], devices), Shortfall))
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "roots"),
+    [(RootPolicy.REQUIRED, "rrr"), (RootPolicy.PREFERRED, "qrs")],
+)
+def test_a_search_that_is_given_up_below_one_root_port_makes_no_fact_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, policy: RootPolicy, roots: str
+) -> None:
+    monkeypatch.setattr(tied_module, "_STEPS_MAX", 2)
+    leaves = ("leaf-1", "leaf-1", "leaf-2")
+    devices = [
+        replace(on(vf(f"v{number}", f"p{number}"), leaf), pcie_root=root)
+        for number, (leaf, root) in enumerate(zip(leaves, roots, strict=True))
+    ]
+    asked = server(word("one"), word("two"), pcie_root=policy)
+    found = place(asked, host("h1", *devices))
+    assert isinstance(found, Shortfall)
+    assert "was given up" in found.reason
+    monkeypatch.setattr(tied_module, "_STEPS_MAX", 3)
+    assert isinstance(place(asked, host("h1", *devices)), Place)
 
 
 @given(

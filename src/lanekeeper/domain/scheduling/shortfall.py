@@ -84,6 +84,7 @@ class Shortfall:
         names: the needs that come off badly.
         unfit: what is wrong with devices that would fit, each text once.
         is_too_far: enough can be had, and not near enough to where the guest would be.
+        is_given_up: nothing was found, and there may be a way nevertheless.
     """
 
     names: tuple[str, ...]
@@ -91,6 +92,7 @@ class Shortfall:
     remedy: str
     unfit: tuple[str, ...] = ()
     is_too_far: bool = False
+    is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def given_up(needs: Iterable[DeviceNeed], sought: Sought) -> Shortfall:
         f"{', '.join(names)} together: the search for {sought.what} was given up, there are too "
         "many ways to choose them",
         sought.remedy,
+        is_given_up=True,
     )
 
 
