@@ -233,7 +233,7 @@ def _tells_of_itself(host: Host) -> None:
     assert len(aside) == 1
     assert aside[0].split()[0] not in [device.address for device in facts.devices]
     assert len([one for one in facts.devices if one.product_id == "10ca"]) == 3
-    assert [len(cell.cpus) for cell in facts.cells] == [1, 1]
+    assert [len(cell.cpus) for cell in facts.cells] == [2, 1]
     assert facts.mappings == {"physnet1": [host.shell(f"ls /sys/bus/pci/devices/{PF}/net")]}
 
 
@@ -440,7 +440,7 @@ def test_a_device_of_a_strangers_guest_is_not_touched(host: Host) -> None:
     host.lab.channel.write("/run/lab/stranger.xml", stranger.encode())
     host.lab.done("virsh", "create", "--paused", "/run/lab/stranger.xml")
     try:
-        state = host.order(cleaning=[cleaning(vf(2), 3)])
+        state = host.order(cleaning=[cleaning(vf(2), 4)])
         assert state.strangers == ["stranger"]
         (cleaned,) = state.cleaned
         assert not cleaned.clean
