@@ -57,7 +57,10 @@ GONE_FILTERS: Mapping[str, str] = {
     "ExactDiskFilter": "nothing does that any more",
     "ExactRamFilter": "nothing does that any more",
     "RamFilter": _COUNTED,
-    "RetryFilter": "another host is always tried",
+    "RetryFilter": (
+        "where a claim is lost another host is tried anyway, and a guest that fails to start is "
+        "tried on no other"
+    ),
     "TrustedFilter": "nothing does that any more",
     "TypeAffinityFilter": "AggregateTypeAffinityFilter is the like of it",
 }
