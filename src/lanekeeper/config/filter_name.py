@@ -34,6 +34,9 @@ FILTERS = (
 )
 """Filters of Nova 34, ``nova/scheduler/filters``."""
 
+IDLE_FILTERS = frozenset(("JsonFilter", "MetricsFilter", "SimpleCIDRAffinityFilter"))
+"""Those of them that turn no host away here."""
+
 DEFAULT_FILTERS = (
     "ComputeFilter",
     "ComputeCapabilitiesFilter",

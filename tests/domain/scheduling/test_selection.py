@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.scheduling.hosts import STOCKS, host, need, server, vf
 from lanekeeper.config.filter_name import FILTERS as FILTERS_OF_NOVA
+from lanekeeper.config.filter_name import IDLE_FILTERS
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY
 from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.network.promise import Promise
@@ -118,8 +119,9 @@ def test_compute_filter_can_be_left_out_and_no_other() -> None:
     assert first_verdict(server(need("a1")), host(), without) is not None
 
 
-def test_every_filter_of_novas_that_is_honoured_is_one_of_novas() -> None:
-    assert set(OF_NOVA) <= set(FILTERS_OF_NOVA)
+def test_every_filter_of_novas_is_honoured_or_called_idle() -> None:
+    assert {*OF_NOVA, *IDLE_FILTERS} == set(FILTERS_OF_NOVA)
+    assert IDLE_FILTERS.isdisjoint(OF_NOVA)
 
 
 def test_a_host_that_has_all_is_taken() -> None:
