@@ -167,25 +167,25 @@ def clean_device(site: Site, device_id: str, by: Actor | None = None) -> Device:
     """
     now = site.clock()
 
-    def work(connection: sa.Connection) -> tuple[str | None, sa.RowMapping | None]:
+    def work(connection: sa.Connection) -> str | None:
         home = device_host(connection, device_id)
         if home is not None:
             host_lock(connection, home)
         for row in device_rows(connection, DeviceFilter(id=device_id)):
-            if row["away"] or left_dirty(row):
-                return None, row
+            if why := left_dirty(row):
+                says, remedy = why
+                raise Conflict(
+                    f"device {row['address']} on {row['host_name']} cannot be cleaned: {says}",
+                    hint=remedy,
+                )
+            if row["away"]:
+                return None
         host_id = device_clean_again(connection, device_id, now, by)
         if host_id is not None:
             desired_touch(connection, host_id)
-        return host_id, None
+        return host_id
 
-    host_id, away = site.database.write(work)
-    if away is not None:
-        says, remedy = left_dirty(away) or (f"it is {away['away']}, and was clean when it left", "")
-        raise Conflict(
-            f"device {away['address']} on {away['host_name']} cannot be cleaned: {says}",
-            hint=remedy or "only a quarantined device is cleaned on demand",
-        )
+    host_id = site.database.write(work)
     found = show_device(site, device_id)
     if host_id is None:
         raise Conflict(
