@@ -165,6 +165,18 @@ def test_uplinks_are_followed_between_looks(tmp_path: Path) -> None:
         uplinks.close()
 
 
+def test_what_was_down_before_the_agent_was_there_is_down(tmp_path: Path) -> None:
+    machine = Cables(plant_lab(tmp_path / "machine"))
+    machine.found[CARD] = Uplink(carrier=False)
+    uplinks = Uplinks(machine, lambda: 0.0, every_s=3600)
+    try:
+        assert uplinks.watch(frozenset({CARD}), Patience()).down == {CARD: "it has no link"}
+        uplinks.watch(frozenset(), Patience())  # its guests go, and one comes that sets it up
+        assert uplinks.watch(frozenset({CARD}), Patience()).down == {}
+    finally:
+        uplinks.close()
+
+
 def test_who_waits_is_woken(tmp_path: Path) -> None:
     machine, woken = Cables(plant_lab(tmp_path / "machine")), []
     uplinks = Uplinks(machine, lambda: 0.0, every_s=0.01)

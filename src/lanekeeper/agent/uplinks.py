@@ -51,16 +51,24 @@ class Uplinks:
         self._lock = Lock()
         self._patience = Patience()
         self._courses: dict[PciAddress, Course] = {}
+        self._has_begun = False
         self._stopping = Event()
         self._thread: Thread | None = None
 
     def watch(self, pfs: frozenset[PciAddress], patience: Patience) -> Standing:
-        """Follow *pfs* and no others; returns how they are."""
+        """Follow *pfs* and no others; returns how they are.
+
+        Those of the first call had guests before this agent did: what is down counts, as it may
+        have before, so that no VF that is held down has its link back for a moment. What is
+        followed later may have been set up just now.
+        """
         with self._lock:
             self._patience = patience
             self._courses = {pf: one for pf, one in self._courses.items() if pf in pfs}
             for pf in pfs - self._courses.keys():
-                self._courses[pf] = first(self._read(pf), self._stopwatch())
+                found, now_s = self._read(pf), self._stopwatch()
+                self._courses[pf] = first(found, now_s, at_once=not self._has_begun)
+            self._has_begun = True
             if pfs and self._thread is None:
                 self._thread = Thread(target=self._run, name="uplinks", daemon=True)
                 self._thread.start()
