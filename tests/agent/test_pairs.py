@@ -25,6 +25,7 @@ from lanekeeper.agent.plan import (
 )
 from lanekeeper.agent.task import task_of
 from lanekeeper.agent.uplinks import Standing, Uplinks
+from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.network.uplink import Patience, Uplink
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
@@ -137,8 +138,11 @@ class Cables(SimulatedMachine):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.found: dict[PciAddress, Uplink] = {}
+        self.unreadable = False
 
     def uplink(self, pf: PciAddress) -> Uplink:
+        if self.unreadable:
+            raise HostFault(f"the uplink of {pf} cannot be read")
         return self.found.get(pf) or super().uplink(pf)
 
 
@@ -173,6 +177,28 @@ def test_what_was_down_before_the_agent_was_there_is_down(tmp_path: Path) -> Non
         assert uplinks.watch(frozenset({CARD}), Patience()).down == {CARD: "it has no link"}
         uplinks.watch(frozenset(), Patience())  # its guests go, and one comes that sets it up
         assert uplinks.watch(frozenset({CARD}), Patience()).down == {}
+    finally:
+        uplinks.close()
+
+
+def test_an_uplink_that_cannot_be_read_is_as_it_was(tmp_path: Path) -> None:
+    machine = Cables(plant_lab(tmp_path / "machine"))
+    uplinks = Uplinks(machine, lambda: 0.0, every_s=3600)
+    try:
+        machine.unreadable = True
+        assert uplinks.watch(frozenset({CARD}), AT_ONCE) == Standing({}, frozenset({CARD}))
+        machine.unreadable = False
+        machine.found[CARD] = Uplink(carrier=False)
+        uplinks.watch(frozenset({CARD}), AT_ONCE)
+        assert uplinks.look()
+        down = Standing({CARD: "it has no link"}, frozenset({CARD}))
+        machine.unreadable = True
+        assert not uplinks.look()
+        assert uplinks.watch(frozenset({CARD}), AT_ONCE) == down
+        machine.unreadable = False
+        machine.found.clear()
+        assert uplinks.look()
+        assert uplinks.watch(frozenset({CARD}), AT_ONCE) == Standing()
     finally:
         uplinks.close()
 
