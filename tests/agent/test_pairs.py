@@ -215,6 +215,26 @@ def test_who_waits_is_woken(tmp_path: Path) -> None:
         uplinks.close()
 
 
+def test_what_goes_wrong_once_does_not_end_the_watch(tmp_path: Path) -> None:
+    machine, woken = Cables(plant_lab(tmp_path / "machine")), []
+    uplinks = Uplinks(machine, lambda: 0.0, every_s=0.01)
+
+    def wake() -> None:
+        woken.append(True)
+        if len(woken) == 1:
+            raise RuntimeError("a bug")
+
+    uplinks.wake = wake
+    try:
+        uplinks.watch(frozenset({CARD}), AT_ONCE)
+        machine.found[CARD] = Uplink(carrier=False)
+        until(lambda: len(woken) == 1, "the loop is woken, and that goes wrong")
+        machine.found.clear()
+        until(lambda: len(woken) == 2, "it is woken again")
+    finally:
+        uplinks.close()
+
+
 # On a host ----------------------------------------------------------------------------------------
 
 

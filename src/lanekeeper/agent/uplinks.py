@@ -104,8 +104,11 @@ class Uplinks:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._every_s):
-            if self.look():
-                self.wake()
+            try:
+                if self.look():
+                    self.wake()
+            except Exception:  # a bug must not end the watch: it goes on, and is seen in the log
+                log.exception("uplinks", outcome="failed")
 
     def _read(self, pf: PciAddress) -> str | None:
         """Why nothing passes; empty where something may, or there is no interface that could tell.
