@@ -170,13 +170,15 @@ def host_with(
     policy: Policy = POLICY,
     flow_table: FlowTable | None = None,
     dhcp: Settle | None = None,
+    look_every_s: float = 0.2,
 ) -> Iterator[SimulatedHypervisor]:
     """Run the agent of a host whose hypervisor is of this *kind*."""
     state = StateDir(home / "special")
     enrol(state, controller.url, TOKEN, "sim-1")
     machine = machine or SimulatedMachine(plant_lab(home / "machine"))
     hypervisor = kind(home / "guests.json", machine)
-    client, timing = client_of(state), Timing(look_every_s=0.2, retry_first_s=0.01, poll_s=5)
+    client = client_of(state)
+    timing = Timing(look_every_s=look_every_s, retry_first_s=0.01, poll_s=5)
     table = flow_table or SimulatedFlowTable(home / "flows.json", hypervisor)
     agent = compose(
         state, client, machine, hypervisor, policy, timing=timing, flow_table=table, dhcp=dhcp

@@ -103,14 +103,37 @@ def test_the_vf_of_a_pair_is_away_instead() -> None:
         assert "has to do with the card that stands by" in found.said[0]
 
 
-def test_a_guest_hears_of_its_uplink(controller: Controller, tmp_path: Path) -> None:
+def able(tmp_path: Path) -> Cables:
+    """A machine whose PF has a driver that can set the link of a VF."""
     machine = Cables(plant_lab(tmp_path / "machine"))
     drivers = machine.root / "sys/bus/pci/drivers"
     shutil.copytree(drivers / "igb", drivers / "ixgbe", symlinks=True)
     link = machine.root / f"sys/bus/pci/devices/{PF}/driver"
     link.unlink()
-    link.symlink_to("../../../bus/pci/drivers/ixgbe")  # a driver that can set the link of a VF
+    link.symlink_to("../../../bus/pci/drivers/ixgbe")
     assert machine.device(CARD).driver == "ixgbe"
+    return machine
+
+
+def test_it_is_told_at_once_and_not_at_the_next_look(
+    controller: Controller, tmp_path: Path
+) -> None:
+    machine = able(tmp_path)
+    policy = replace(POLICY, patience=AT_ONCE)
+    with host_with(controller, tmp_path, machine=machine, policy=policy, look_every_s=3600):
+        desired = Desired(generation=1, mark="m", servers=[server(1, nics=[nic(1)])])
+        controller.order("sim-1", desired)
+        controller.wait_obeyed("sim-1", desired)
+        machine.found[CARD] = Uplink(carrier=False)
+        heard, host_id = controller.vfs, controller.host_ids["sim-1"]
+        until(
+            lambda: any(one.held_down for told in heard.get(host_id, ()) for one in told.vfs),
+            "it is told",
+        )
+
+
+def test_a_guest_hears_of_its_uplink(controller: Controller, tmp_path: Path) -> None:
+    machine = able(tmp_path)
     policy = replace(POLICY, patience=AT_ONCE)
     with host_with(controller, tmp_path, machine=machine, policy=policy):
         desired = Desired(generation=1, mark="m", servers=[server(1, nics=[nic(1)])])

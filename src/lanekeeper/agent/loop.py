@@ -110,6 +110,10 @@ class Agent:
     def obey(self, policy: Policy) -> None:
         """Look at the host with *policy* from now on; any thread may call this."""
         self._parts.senses.obey(policy)
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Look at the host before it is time, and tell what is there; any thread may call this."""
         self._look_at = 0.0
         self._wake.set()
 
@@ -120,7 +124,7 @@ class Agent:
             Conflict: what the configuration lists cannot be, and no other configuration is known
                 that held before (``check``); guests run on.
         """
-        self._parts.uplinks.wake = self._wake.set
+        self._parts.uplinks.wake = self.look_soon  # ports say at once that they have no link
         poller = Thread(target=self._poll, name=f"poll-{self._parts.host_name}", daemon=True)
         poller.start()
         self._log.info("agent start")
