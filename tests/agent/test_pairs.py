@@ -13,6 +13,7 @@ import pytest
 from agent.controller import Controller
 from agent.orders_of import PF, POLICY, nic, server, server_id
 from agent.test_loop import host_with
+from lanekeeper.agent.fleet import TIMING
 from lanekeeper.agent.pairs import carrying
 from lanekeeper.agent.plan import (
     AttachNic,
@@ -24,7 +25,7 @@ from lanekeeper.agent.plan import (
     plan,
 )
 from lanekeeper.agent.task import task_of
-from lanekeeper.agent.uplinks import Standing, Uplinks
+from lanekeeper.agent.uplinks import EVERY_S, Standing, Uplinks
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.network.uplink import Patience, Uplink
 from lanekeeper.domain.pci.address import PciAddress
@@ -233,6 +234,10 @@ def test_what_goes_wrong_once_does_not_end_the_watch(tmp_path: Path) -> None:
         until(lambda: len(woken) == 2, "it is woken again")
     finally:
         uplinks.close()
+
+
+def test_an_agent_of_a_fleet_reads_uplinks_no_more_often_than_it_looks() -> None:
+    assert TIMING.uplinks_every_s >= TIMING.look_every_s > EVERY_S
 
 
 # On a host ----------------------------------------------------------------------------------------
