@@ -31,7 +31,8 @@ class Observed:
         vf_settings: what the PFs hold for the VFs of running guests, by the VF's address.
         unsupported: settings that a VF's driver has said it does not know, by address.
         away: VFs of failover pairs that no guest should have now: their uplink is down.
-        unsure: VFs of failover pairs whose uplink has not been well for long.
+        unsure: VFs of failover pairs whose uplink has not been well for long, or that are listed no
+            more.
         fallen: VFs whose interface does not carry the macvtap of a running guest as it should.
         settled: what VFs were last seen, or have been, set to as wanted, by port id.
         cleaned: the round in which a device was last cleaned, by device id.
