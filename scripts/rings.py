@@ -33,7 +33,7 @@ MARKS = ("service", "client", "lab")
 # More workers than this wait for each other's disk, whatever number of processors there is.
 MANY_WORKERS = 8
 # A ring that takes this many times its budget hangs; it is stopped and counts as failed.
-PATIENCE = 8
+PATIENCE = 4
 STOPPED = -1
 # Names the file in which pytest notes such tests, one node id in a line; see tests/lab_host.py.
 AGAIN = "LANEKEEPER_LAB_AGAIN"

@@ -87,20 +87,32 @@ def test_a_card_is_not_turned_under_a_guest(
     assert set(listed) >= {"type-PF" if after == "whole" else "type-VF"}
 
 
-@pytest.mark.parametrize("side", ["whole", "parts"])
+@pytest.mark.parametrize(
+    ("side", "refusal"),
+    [
+        (
+            "whole",
+            "lists VFs of PF 0000:41:00.0 (0000:41:10.0, ...), which no entry lists any more and "
+            "guest web ({server}) holds",
+        ),
+        (
+            "parts",
+            "lists PF 0000:41:00.0, of which guests hold 1 VF, which no entry lists any more: "
+            "0000:41:10.0 by web",
+        ),
+    ],
+)
 def test_an_entry_that_goes_alone_is_taken_and_the_other_side_refused_later(
-    world: Fleet, side: str
+    world: Fleet, side: str, refusal: str
 ) -> None:
     world.host("h1", card(side, entry=0))
-    boot(world, "whole" if side == "whole" else "a1")
+    server_id = boot(world, "whole" if side == "whole" else "a1")
     tell(world, [])
     other = EntryFact(text="other side", source="nova.conf:9")
     with pytest.raises(Conflict) as refused:
         tell(world, card("parts" if side == "whole" else "whole", entry=0), other)
-    says = str(refused.value)
-    assert "entry 1 (nova.conf:9) lists" in says
-    assert "which no entry lists any more" in says
-    assert "web" in says
+    said = f"entry 1 (nova.conf:9) {refusal.format(server=server_id)}"
+    assert str(refused.value) == f"[pci] device_spec of h1: {said}"
 
 
 @pytest.mark.parametrize(("vfs", "is_barred"), [(2, True), (0, False), (None, True)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from host.boot.distribution import DEBIAN, RED_HAT_9, SYSTEMD_BOOT, Distribution, policy
-from lanekeeper.domain.hostplan.huge_page_argument import pools_hold
+from lanekeeper.domain.hostplan.huge_page_argument import pools_hold, taken
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
 
 TWO = ("hugepagesz=2M", "hugepages=8", "hugepagesz=1G", "hugepages=32")
@@ -28,6 +28,26 @@ TWO = ("hugepagesz=2M", "hugepages=8", "hugepagesz=1G", "hugepages=32")
 )
 def test_a_count_is_of_the_size_before_it(wanted: str, given: str, holds: bool) -> None:
     assert pools_hold(tuple(wanted.split()), tuple(given.split())) is holds
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ("hugepages=1 quiet hugepages=2", "hugepages=1 quiet"),
+        ("default_hugepagesz=1G default_hugepagesz=2M", "default_hugepagesz=1G"),
+        ("hugepagesz=1G hugepagesz=1G hugepages=3", "hugepagesz=1G"),
+        (
+            "default_hugepagesz=2M hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=4",
+            "default_hugepagesz=2M hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=4",
+        ),
+        (
+            "hugepagesz=1G hugepages=4 hugepagesz=2M hugepages=4 hugepagesz=1G hugepages=8",
+            "hugepagesz=1G hugepages=4 hugepagesz=2M hugepages=4",
+        ),
+    ],
+)
+def test_what_the_kernel_passes_over_is_left_out(given: str, left: str) -> None:
+    assert taken(given.split()) == tuple(left.split())
 
 
 @pytest.mark.parametrize(

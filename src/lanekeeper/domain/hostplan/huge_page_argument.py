@@ -6,7 +6,7 @@ count is of the size before it, without one of the default size; the first of ea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 KEYS = frozenset(("default_hugepagesz", "hugepagesz", "hugepages"))
@@ -30,30 +30,46 @@ def is_huge(argument: str) -> bool:
     return argument.partition("=")[0] in KEYS
 
 
-def pools(arguments: tuple[str, ...]) -> Pools:
+def pools(arguments: Iterable[str]) -> Pools:
     """Return what counts of *arguments*: words that the kernel passes over are not in it."""
+    return _read(arguments)[0]
+
+
+def taken(arguments: Iterable[str]) -> tuple[str, ...]:
+    """Return *arguments* without those about huge pages that the kernel passes over."""
+    return tuple(_read(arguments)[1])
+
+
+def _read(arguments: Iterable[str]) -> tuple[Pools, list[str]]:
+    """Return what counts, and the words that the kernel takes, with those of other things."""
     found, size, last, is_valid = Pools(), "", None, True
-    for word in filter(is_huge, arguments):
+    words: list[str] = []
+    for word in arguments:
         key, _, value = word.partition("=")
+        is_taken = True
         if key == "hugepages":
-            if is_valid and size != last:
+            is_taken = is_valid and size != last
+            if is_taken:
                 found.counts[size] = value
                 last = size
             is_valid = True
-            continue
-        of = _bytes(value)
-        if key == "default_hugepagesz":
-            is_valid = not found.default
-            if is_valid:
-                found.default, size = of, of
-                found.counts.setdefault(of, found.counts.pop("", None))
-        else:
-            is_valid = found.counts.get(of) is None and (
-                of not in found.counts or of == found.default
-            )
-            size = of if is_valid else size
-            found.counts.setdefault(of, None)
-    return found
+        elif is_huge(word):
+            of = _bytes(value)
+            if key == "default_hugepagesz":
+                is_valid = not found.default
+                if is_valid:
+                    found.default, size = of, of
+                    found.counts.setdefault(of, found.counts.pop("", None))
+            else:
+                is_valid = found.counts.get(of) is None and (
+                    of not in found.counts or of == found.default
+                )
+                size = of if is_valid else size
+                found.counts.setdefault(of, None)
+            is_taken = is_valid
+        if is_taken:
+            words.append(word)
+    return found, words
 
 
 def pools_hold(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> bool:
