@@ -275,7 +275,10 @@ def test_a_port_whose_uplink_is_down_is_down_and_says_why(world: Fleet) -> None:
     assert chain.differences == ()
     reboot_server(world.site, MEMBER, server_id, hard=True)
     world.report(server_id, "running")
-    assert (status(world, card), status(world, other)) == ("DOWN", "ACTIVE")  # it has no link all the same
+    assert (status(world, card), status(world, other)) == (
+        "DOWN",
+        "ACTIVE",
+    )  # it has no link all the same
     with statements() as seen:
         tell(world, held, fact(other))
     assert written(seen) == []
