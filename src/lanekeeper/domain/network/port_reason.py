@@ -46,7 +46,7 @@ def _with_server(port: PortRecord, holder: Holder) -> str:
     who = f"server {holder.name}"
     if port.vif_type is VifType.OVS:
         return _on_a_switch(port, holder)
-    if port.status is PortStatus.ACTIVE and port.is_switched:
+    if port.status is PortStatus.ACTIVE and port.is_pair:
         return (
             f"the guest of {who} runs with its device, whose settings were read back, and with a "
             f"card on bridge {port.bridge} that stands by"
