@@ -10,7 +10,7 @@ from difflib import get_close_matches
 import sqlalchemy as sa
 
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause, some
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.domain.pci.health import Action, Course, Signal
@@ -136,9 +136,8 @@ def check_host(connection: sa.Connection, name: str) -> None:
     known = [record.name for record in host_list(connection)]
     if name in known:
         return
-    more = len(known) - _HOSTS_NAMED
-    listed = ", ".join(known[:_HOSTS_NAMED]) + (f" and {more} more" if more > 0 else "")
-    there_are = f"there are {listed}" if known else "no host has been enrolled yet"
+    named = some(known, _HOSTS_NAMED)
+    there_are = f"there are {named}" if known else "no host has been enrolled yet"
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}? {there_are}" if near else there_are
     raise NotFound(f"no host is called {name[:80]!r}", hint=hint)
