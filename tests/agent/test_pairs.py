@@ -78,7 +78,7 @@ def planned(order: ServerWanted, *held: str, generation: int = 1, **seen: Any) -
     return list(plan(Desired(generation=1, mark="m", servers=[order]), observed))
 
 
-AWAY: dict[str, Any] = {"away": frozenset({VF})}
+AWAY: dict[str, Any] = {"away": frozenset({VF}), "unsure": frozenset({VF})}
 
 
 def test_what_stands_by_is_plugged_first_and_goes_last() -> None:

@@ -16,7 +16,7 @@ from agent.test_loop import host_with
 from agent.test_pairs import AT_ONCE, Cables
 from agent.test_pairs import pair as pair_of
 from lanekeeper.agent.observe import Policy, View
-from lanekeeper.agent.plan import Action, AttachNic, DetachDevice, Observed, plan
+from lanekeeper.agent.plan import Action, AttachNic, DetachDevice, Observed, RecordGeneration, plan
 from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.uplinks import Standing
 from lanekeeper.domain.network.uplink import Uplink
@@ -113,6 +113,17 @@ def test_the_vf_of_a_pair_that_is_listed_no_more_goes_and_is_not_given_back() ->
     (said,) = found.said
     assert said.endswith(f"until an entry of [pci] device_spec lists its VF {address} again")
     assert len(made_of(there, withdrawn(), down)[0].said) == 1
+
+
+def test_a_new_order_is_obeyed_while_the_vf_of_a_pair_is_listed_no_more() -> None:
+    vf, tap = pair_of(1)
+    wanted = server(1, 2, nics=[vf], taps=[tap])
+    asked = Desired(generation=2, mark="m", servers=[wanted])
+    guest = Guest(id=server_id(1), power="running", generation=1, taps=(vf.port_id,))
+    inventory = Inventory((guest,))
+    found = relayed(asked, hanging(asked, withdrawn(), inventory, relays=True), Standing())
+    seen = Observed(inventory=inventory, away=found.away, unsure=found.unsure)
+    assert plan(asked, seen) == (RecordGeneration(wanted),)
 
 
 def test_a_guest_that_is_off_waits_for_no_uplink() -> None:

@@ -41,7 +41,7 @@ class Relayed:
 
     Attributes:
         away: VFs of failover pairs that no guest should have now.
-        unsure: likewise those that come back to none yet, or not before they are listed again.
+        unsure: those, and such that come back to none yet.
         held: why the link of a port's VF is held down, by port.
         said: what an operator should know.
     """
@@ -81,12 +81,13 @@ def _follows(nic: NicWanted, driver: str | None) -> bool:
 def relayed(desired: Desired, cards: Sequence[Hanging], uplinks: Standing) -> Relayed:
     """Say what *uplinks* make of *desired*."""
     down = uplinks.down
-    pairs = (card for card in cards if card.nic.failover)
-    unsure = frozenset(one.address for one in pairs if one.barred or one.pf in uplinks.unsure)
+    pairs = [card for card in cards if card.nic.failover]
+    away = frozenset(one.address for one in pairs if one.barred or one.pf in down)
+    unsure = away | {one.address for one in pairs if one.pf in uplinks.unsure}
     hit = [card for card in cards if card.pf in down]
     barred = tuple(_barred(card) for card in cards if card.barred and card.pf not in down)
     if not hit:
-        return Relayed(desired=desired, unsure=unsure, said=barred)
+        return Relayed(desired=desired, away=away, unsure=unsure, said=barred)
     held = {one.nic.port_id: f"of {one.pf}, {down[one.pf]}" for one in hit if not one.nic.failover}
     return Relayed(
         desired=msgspec.structs.replace(
@@ -96,7 +97,7 @@ def relayed(desired: Desired, cards: Sequence[Hanging], uplinks: Standing) -> Re
                 for server in desired.servers
             ],
         ),
-        away=frozenset(card.address for card in hit if card.nic.failover),
+        away=away,
         unsure=unsure,
         held=held,
         said=(*(_said(card, down[card.pf]) for card in hit), *barred),
