@@ -8,9 +8,9 @@ Nothing but the memory of failures lives in the process, so it may be killed any
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Event, Thread
 
 import msgspec
@@ -24,8 +24,8 @@ from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
 from lanekeeper.agent.pairs import carrying
-from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, nics_of, plan
-from lanekeeper.agent.relay import Relayed
+from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, Observed, nics_of, plan
+from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.report import report, troubles_of, vfs_told
 from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
@@ -199,24 +199,55 @@ class Agent:
             }
         )
 
-    def _round(self, desired: Desired | None, *, settings: bool) -> None:
+    def _round(self, order: Desired | None, *, settings: bool) -> None:
         busy = self._ledger.busy()  # before observing: what ends meanwhile is looked at again
         done = {one.device_id: one.round for one in self._ledger.cleaned().values()}
         in_hand = frozenset[str]().union(*(task.touches for task in busy))
         inventory = self._parts.senses.inventory()
-        relay = self._relay(desired, inventory)
-        if relay is not None:
-            desired = relay.desired
+        if order is None:
+            observed = self._parts.senses.observe(
+                None, done, in_hand, settings=settings, inventory=inventory
+            )
+            self._tell_guests(None, observed, (), busy)
+            return
+        relay = self._relay(order, inventory)
+        desired, carriers = relay.desired, carrying(relay.desired, inventory)
         observed = self._parts.senses.observe(
-            desired, done, in_hand, settings=settings, inventory=inventory
+            desired, done, in_hand, settings=settings, inventory=inventory, relay=relay
         )
-        if relay is not None:
-            observed = replace(observed, away=relay.away, unsure=relay.unsure)
-        tasks = [task_of(action) for action in plan(desired, observed)] if desired else []
-        if desired is not None:
-            self._parts.shop.guards.heed(desired, carrying(desired, observed.inventory))
-            standing = (task.identity for task in tasks)
-            self._ledger.keep(frozenset(standing) | frozenset(cleanings(desired)))
+        tasks = [task_of(action) for action in plan(desired, observed)]
+        self._parts.shop.guards.heed(desired, carriers)
+        standing = frozenset(task.identity for task in tasks)
+        self._ledger.keep(standing | frozenset(cleanings(desired)))
+        self._tell_guests(desired, observed, tasks, busy)
+        if settings:
+            mends = self._parts.senses.vfs.mends()
+            self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends, relay.held))
+        for task in self._ledger.take(tasks, busy):
+            is_cleaning = isinstance(task.action, CleanDevice)
+            (self._cleaners if is_cleaning else self._workers).submit(self._work, task)
+        self._switch(desired, inventory, carriers, settings)
+        self._sweep()
+        self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
+
+    def _relay(self, order: Desired, inventory: Inventory) -> Relayed:
+        """What uplinks make of *order*; those that it depends on are followed from now on."""
+        assert self._view is not None  # a round comes after a look
+        policy = self._view.policy
+        cards = hanging(order, self._view, inventory, relays=policy.relays)
+        pfs = frozenset(card.pf for card in cards)
+        relay = relayed(order, cards, self._parts.uplinks.watch(pfs, policy.patience))
+        self._uplink_problems = relay.said
+        return relay
+
+    def _tell_guests(
+        self,
+        desired: Desired | None,
+        observed: Observed,
+        tasks: Sequence[Task],
+        busy: Sequence[Task],
+    ) -> None:
+        """Tell of guests and cleaning, and whether all that is wanted is done."""
         records = [record for task in tasks if (record := self._ledger.get(task.identity))]
         state = report(
             desired,
@@ -230,27 +261,10 @@ class Agent:
         is_obeyed = not busy and len(records) == len(tasks) and all(one.is_over for one in records)
         obeyed = mark_of(desired) if desired and is_obeyed else self._parts.reporter.state.obeyed
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
-        if desired is not None and settings:
-            mends = self._parts.senses.vfs.mends()
-            held = relay.held if relay is not None else {}
-            self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends, held))
-        if desired is not None:
-            for task in self._ledger.take(tasks, busy):
-                is_cleaning = isinstance(task.action, CleanDevice)
-                (self._cleaners if is_cleaning else self._workers).submit(self._work, task)
-            self._switch(desired, observed.inventory, settings)
-            self._sweep()
-            self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
 
-    def _relay(self, desired: Desired | None, inventory: Inventory) -> Relayed | None:
-        """What uplinks make of *desired*; None where nothing is known of one of the two."""
-        if desired is None or self._view is None:
-            return None
-        relay = self._parts.senses.relay(desired, self._view, inventory)
-        self._uplink_problems = relay.said
-        return relay
-
-    def _switch(self, desired: Desired, inventory: Inventory, look: bool) -> None:
+    def _switch(
+        self, desired: Desired, inventory: Inventory, carriers: frozenset[str], look: bool
+    ) -> None:
         """See to what guests need of virtual switches: guards, that cards know them, and DHCP."""
         assert self._view is not None  # a round comes after a look
         if self._view.switching.silence:
@@ -259,7 +273,7 @@ class Agent:
         served = services(desired, self._view)
         if desired.dhcp is not None:
             self._parts.dhcp.want(served, look=look)
-        told = entries(desired, inventory, self._view, carrying(desired, inventory))
+        told = entries(desired, inventory, self._view, carriers)
         self._card_problems = self._parts.shared.settle(
             told | server_entries(served, self._parts.host_name)
         )
