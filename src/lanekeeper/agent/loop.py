@@ -7,11 +7,10 @@ Nothing but the memory of failures lives in the process, so it may be killed any
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event, Thread
+from threading import Event
 
 import msgspec
 import structlog
@@ -25,6 +24,7 @@ from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
 from lanekeeper.agent.pairs import carrying
 from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, Observed, nics_of, plan
+from lanekeeper.agent.poller import Poller
 from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.report import report, troubles_of, vfs_told
 from lanekeeper.agent.reporter import ListingRefused, Reporter
@@ -42,8 +42,6 @@ from lanekeeper.protocol import CleaningState, Desired
 
 LOOK_EVERY_S = 10.0
 _CONSOLE_EVERY_S = 1.0
-_POLL_AGAIN_S = 0.5
-_POLL_AGAIN_MAX_S = 30.0
 _WORKERS = 4
 _CLEANERS = 4
 _GUEST_LIMIT_S = 300.0
@@ -125,8 +123,14 @@ class Agent:
                 that held before (``check``); guests run on.
         """
         self._parts.uplinks.wake = self.look_soon  # ports say at once that they have no link
-        poller = Thread(target=self._poll, name=f"poll-{self._parts.host_name}", daemon=True)
-        poller.start()
+        Poller(
+            self._parts.host_name,
+            self._parts.orders,
+            self._parts.reporter,
+            self._parts.stopwatch,
+            stopping=self._stopping,
+            wake=self._wake.set,
+        ).start()
         self._log.info("agent start")
         try:
             while not self._stopping.is_set():
@@ -349,35 +353,6 @@ class Agent:
         if desired is not None and desired.consoles:
             waits.append(_CONSOLE_EVERY_S)
         return max(0.05, min(waits))
-
-    def _poll(self) -> None:
-        """Ask for orders until told to stop; ask less often while there is no good answer."""
-        failures, complaint, was_frozen = 0, "", False
-        while not self._stopping.is_set():
-            asked_at = self._parts.stopwatch()
-            try:
-                has_changed = self._parts.orders.poll()
-            except (Error, OSError) as error:
-                if self._stopping.is_set():
-                    return
-                failures += 1
-                if self._parts.orders.frozen and not was_frozen:
-                    self._parts.reporter.forget()  # it is to hear all that is here
-                was_frozen = self._parts.orders.frozen
-                if str(error) != complaint:
-                    complaint = str(error)
-                    self._log.warning("orders poll", outcome="failed", error=complaint)
-                self._wake.set()
-                wait_s = min(_POLL_AGAIN_S * 2 ** min(failures, 10), _POLL_AGAIN_MAX_S)
-                self._stopping.wait(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  # spreads load
-                continue
-            if failures:
-                self._parts.reporter.forget()
-            failures, complaint, was_frozen = 0, "", False
-            if has_changed:
-                self._wake.set()
-            elif self._parts.stopwatch() - asked_at < _POLL_AGAIN_S:
-                self._stopping.wait(_POLL_AGAIN_S)  # parked polls do not come back at once
 
 
 def _given_up(task: Task, error: Error) -> CleaningState | None:
