@@ -15,15 +15,14 @@ from threading import Event
 import msgspec
 import structlog
 
-from lanekeeper.agent.apply import apply
-from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
+from lanekeeper.agent.cleaning import Cleaner
 from lanekeeper.agent.dhcp import DhcpThread, server_entries, services
 from lanekeeper.agent.image_sweep import ImageSweep
-from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger, problem_of
+from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger
 from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
 from lanekeeper.agent.pairs import carrying
-from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, Observed, nics_of, plan
+from lanekeeper.agent.plan import CleanDevice, Observed, plan
 from lanekeeper.agent.poller import Poller
 from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.report import report, troubles_of, vfs_told
@@ -33,12 +32,12 @@ from lanekeeper.agent.shared_cards import SharedCards, entries
 from lanekeeper.agent.task import Task, cleanings, task_of
 from lanekeeper.agent.uplinks import Uplinks
 from lanekeeper.agent.withdrawn import withdrawn
+from lanekeeper.agent.worker import Worker
 from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import Clock, Stopwatch, utc_now
-from lanekeeper.domain.errors import Conflict, Error, HostFault
-from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.errors import Conflict, Error
 from lanekeeper.hypervisor.driver import Inventory
-from lanekeeper.protocol import CleaningState, Desired
+from lanekeeper.protocol import Desired
 
 LOOK_EVERY_S = 10.0
 _CONSOLE_EVERY_S = 1.0
@@ -88,6 +87,18 @@ class Agent:
         self._card_problems: tuple[str, ...] = ()
         self._guard_problems: tuple[str, ...] = ()
         self._uplink_problems: tuple[str, ...] = ()
+        self._worker = Worker(
+            orders=parts.orders,
+            ledger=self._ledger,
+            shop=parts.shop,
+            cleaner=parts.cleaner,
+            vfs=parts.senses.vfs,
+            stopwatch=parts.stopwatch,
+            clock=parts.clock,
+            log=self._log,
+            view=self._seen,
+            wake=self._wake.set,
+        )
 
     def stop(self) -> None:
         """End ``run`` soon; what is under way is finished, and guests run on."""
@@ -229,16 +240,20 @@ class Agent:
             self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends, relay.held))
         for task in self._ledger.take(tasks, busy):
             is_cleaning = isinstance(task.action, CleanDevice)
-            (self._cleaners if is_cleaning else self._workers).submit(self._work, task)
+            (self._cleaners if is_cleaning else self._workers).submit(self._worker.work, task)
         self._switch(desired, inventory, carriers, settings)
         self._sweep()
         self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
 
+    def _seen(self) -> View:
+        assert self._view is not None  # neither round nor plan is there without a look
+        return self._view
+
     def _relay(self, order: Desired, inventory: Inventory) -> Relayed:
         """What uplinks make of *order*; those that it depends on are followed from now on."""
-        assert self._view is not None  # a round comes after a look
-        policy = self._view.policy
-        cards = hanging(order, self._view, inventory, relays=policy.relays)
+        view = self._seen()
+        policy = view.policy
+        cards = hanging(order, view, inventory, relays=policy.relays)
         pfs = frozenset(card.pf for card in cards)
         relay = relayed(order, cards, self._parts.uplinks.watch(pfs, policy.patience))
         self._uplink_problems = relay.said
@@ -270,79 +285,22 @@ class Agent:
         self, desired: Desired, inventory: Inventory, carriers: frozenset[str], look: bool
     ) -> None:
         """See to what guests need of virtual switches: guards, that cards know them, and DHCP."""
-        assert self._view is not None  # a round comes after a look
-        if self._view.switching.silence:
+        view = self._seen()
+        if view.switching.silence:
             return  # silence is no word that a guest is not behind a card any more
-        self._guard_problems = self._parts.shop.guards.settle(self._view)
-        served = services(desired, self._view)
+        self._guard_problems = self._parts.shop.guards.settle(view)
+        served = services(desired, view)
         if desired.dhcp is not None:
             self._parts.dhcp.want(served, look=look)
-        told = entries(desired, inventory, self._view, carriers)
+        told = entries(desired, inventory, view, carriers)
         self._card_problems = self._parts.shared.settle(
             told | server_entries(served, self._parts.host_name)
         )
 
     def _sweep(self) -> None:
-        assert self._view is not None  # a round comes after a look
-        rules, orders = self._view.policy.image_cache, self._parts.orders
+        rules, orders = self._seen().policy.image_cache, self._parts.orders
         if self._parts.sweep.is_due(rules):
             self._sweeper.submit(self._parts.sweep.run, rules, orders.current)
-
-    def _work(self, task: Task) -> None:
-        if self._parts.orders.current() is None:  # frozen while the task waited for a worker
-            self._ledger.dropped(task)
-            self._wake.set()
-            return
-        self._ledger.began(task)
-        started = self._parts.stopwatch()
-        error: Error | None = None
-        try:
-            cleaned = self._carry_out(task)
-        except Error as failure:
-            error = failure
-        except OSError as failure:  # the disk is full, a file cannot be written
-            error = HostFault(f"{failure.strerror}: {failure.filename}")
-        except Exception:  # a bug in one task must not stop the others, nor be tried for ever
-            self._log.exception(**task.described())
-            error = HostFault("internal error of the agent; its log has the traceback")
-        self._tell(task, self._parts.stopwatch() - started, error)
-        if error is None or not isinstance(task.action, ApplyVfSettings):
-            self._parts.senses.vfs.forget(task.touches)  # of a VF that is not mended it holds on
-        if error is None:
-            self._ledger.succeeded(task, cleaned)
-        else:
-            self._ledger.failed(task, error, _given_up(task, error))
-        self._wake.set()
-
-    def _carry_out(self, task: Task) -> CleaningState | None:
-        assert self._view is not None  # there is no plan without a look
-        outcome = apply(task.action, self._parts.shop, self._parts.cleaner, self._view)
-        vfs = self._parts.senses.vfs
-        vfs.learned(outcome.unsupported)
-        vfs.settle(
-            nic
-            for nic in nics_of(task.action)
-            if PciAddress.parse(nic.device.address) in outcome.unsupported
-        )
-        if isinstance(task.action, ApplyVfSettings) and task.action.taken:
-            vfs.mended(task.action.nic, task.action.taken, self._parts.clock())
-            self._log.warning(
-                "vf settings mended",
-                server=task.subject,
-                device=task.device,
-                port=task.action.nic.port_id,
-                settings=list(task.action.taken),
-            )
-        return outcome.cleaned
-
-    def _tell(self, task: Task, seconds: float, error: Error | None) -> None:
-        duration_ms = round(seconds * 1000)
-        if error is None:
-            self._log.info(**task.described(), duration_ms=duration_ms, outcome="done")
-        else:
-            self._log.warning(
-                **task.described(), duration_ms=duration_ms, outcome="failed", error=str(error)
-            )
 
     def _next_s(self) -> float:
         waits = [self._look_at - self._parts.stopwatch()]
@@ -353,16 +311,3 @@ class Agent:
         if desired is not None and desired.consoles:
             waits.append(_CONSOLE_EVERY_S)
         return max(0.05, min(waits))
-
-
-def _given_up(task: Task, error: Error) -> CleaningState | None:
-    """What a cleaning comes to if it fails for the last time; None for what is no cleaning."""
-    if not isinstance(task.action, CleanDevice):
-        return None
-    return CleaningState(
-        device_id=task.action.wanted.device.device_id,
-        round=task.action.wanted.round,
-        clean=False,
-        steps=error.steps if isinstance(error, CleaningFailed) else [],
-        problem=problem_of(error),
-    )
