@@ -15,7 +15,7 @@ from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
 from lanekeeper.agent.compose import Timing, compose
 from lanekeeper.agent.dhcp import Settle
 from lanekeeper.agent.enrolment import client_of, enrol
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import HostFault

@@ -15,8 +15,9 @@ from agent.orders_of import PF, POLICY, nic, server, server_id
 from agent.test_loop import host_with
 from agent.test_pairs import AT_ONCE, Cables
 from agent.test_pairs import pair as pair_of
-from lanekeeper.agent.observe import Policy, View
+from lanekeeper.agent.observe import View
 from lanekeeper.agent.plan import Action, AttachNic, DetachDevice, Observed, RecordGeneration, plan
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.uplinks import Standing
 from lanekeeper.domain.network.uplink import Uplink

@@ -11,8 +11,8 @@ from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S
 from lanekeeper.agent.loop import LOOK_EVERY_S, Agent, Parts
-from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.orders import POLL_S, Orders
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.port_guards import PortGuards
 from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces

@@ -21,7 +21,7 @@ from pathlib import Path
 from lanekeeper.agent.compose import Timing, compose
 from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.line import SharedLine, SlowLine
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir

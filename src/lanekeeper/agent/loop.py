@@ -19,10 +19,11 @@ from lanekeeper.agent.cleaning import Cleaner
 from lanekeeper.agent.dhcp import DhcpThread, server_entries, services
 from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger
-from lanekeeper.agent.observe import Policy, View
+from lanekeeper.agent.observe import View
 from lanekeeper.agent.orders import Orders, mark_of
 from lanekeeper.agent.pairs import carrying
 from lanekeeper.agent.plan import CleanDevice, Observed, plan
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.poller import Poller
 from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.report import report, troubles_of, vfs_told

@@ -7,9 +7,10 @@ from contextlib import suppress
 
 from lanekeeper.agent.facts import facts, health
 from lanekeeper.agent.macvtap import has_fallen
-from lanekeeper.agent.observe import Policy, View, view
+from lanekeeper.agent.observe import View, view
 from lanekeeper.agent.pairs import has_left
 from lanekeeper.agent.plan import Observed
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.relay import Relayed
 from lanekeeper.agent.switches import Switches
 from lanekeeper.agent.vf_readings import VfReadings
