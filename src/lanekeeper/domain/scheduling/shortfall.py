@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lanekeeper.domain.errors import some
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.request import Alternative, Mismatch, matches, mismatches
@@ -189,7 +190,7 @@ def _unfit(fitting: Sequence[HostDevice]) -> tuple[str, ...]:
 
 def _tally(standings: Mapping[Standing, int], fitting: Sequence[HostDevice]) -> str:
     parts = [
-        f"{standings[one]} are {one}" + (f" ({_listed(behind)})" if behind else "")
+        f"{standings[one]} are {one}" + (f" ({some(behind, _NAMED)})" if behind else "")
         for one in Standing
         if standings.get(one)
         for behind in [_behind(one, fitting)]
@@ -246,15 +247,10 @@ def _remedy(standings: Mapping[Standing, int], count: int, fitting: Sequence[Hos
         if standing is Standing.SPENT:
             mine += standings.get(Standing.RESERVED, 0)
         if mine and lack > 0:
-            behind = _listed(_behind(standing, fitting))
-            means.append(text.format(unfit=_listed(_unfit(fitting)), behind=behind))
+            behind = some(_behind(standing, fitting), _NAMED)
+            means.append(text.format(unfit=some(_unfit(fitting), _NAMED), behind=behind))
             lack -= mine
     return "; and ".join(means)
-
-
-def _listed(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
-    return f"{', '.join(texts[:_NAMED])}{more}"
 
 
 def _nearest(need: DeviceNeed, devices: Sequence[HostDevice]) -> tuple[str, str]:
@@ -318,7 +314,7 @@ def short_of_bandwidth(needs: Sequence[DeviceNeed], free: Sequence[HostDevice]) 
             counted = any(device.bandwidth is not None for device in fitting)
             return Shortfall(
                 (need.name,),
-                f"{need.name} has free devices and no bandwidth: {_listed(lacks)}",
+                f"{need.name} has free devices and no bandwidth: {some(lacks, _NAMED)}",
                 _MORE_BANDWIDTH if counted else _NO_BANDWIDTH,
             )
     names = names_of(asking)
