@@ -58,6 +58,15 @@ NOTE = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes i
             "options igb max_vfs=7\noptions igb max_vfs=7",
             f"{NOTE}# options igb max_vfs=7\n{NOTE}# options igb max_vfs=7\n",
         ),
+        (
+            "options igb max_vfs=7\noptions igb max_vfs=2\n" * 2,
+            f"{NOTE}# options igb max_vfs=7\n{NOTE}# options igb max_vfs=2\n" * 2,
+        ),
+        (
+            "options igb max_vfs=7\noptions igb max_vfs=2\n# last\noptions igb max_vfs=7\n",
+            f"{NOTE}# options igb max_vfs=7\n{NOTE}# options igb max_vfs=2\n# last\n"
+            f"{NOTE}# options igb max_vfs=7\n",
+        ),
         ("# mine \\\noptions igb max_vfs=7\n", "# mine \\\noptions igb max_vfs=7\n"),
         ("options ixgbe max_vfs=7\n", "options ixgbe max_vfs=7\n"),
         ("# options igb max_vfs=7\n", "# options igb max_vfs=7\n"),
