@@ -146,3 +146,17 @@ def test_nothing_is_called_taken_back_where_no_entry_is_to_be_seen(
         (tmp_path / f"unmounted-{name.replace('/', '-')}").rename(tmp_path / name)
     host.rollback()
     assert [host.text(ENTRY), host.text(RESCUE)] == entries
+
+
+def test_an_entry_that_the_loader_renamed_gets_its_own_back(tmp_path: Path) -> None:
+    """What counts its tries is the same entry as before."""
+    host = Distribution(tmp_path, DIFFERENT)
+    before = host.text(ENTRY), host.text(RESCUE)
+    host.apply(*WANTED)
+    renamed = {"boot/loader/entries/1-5.14+3.conf": ENTRY, f"{RESCUE[:-5]}+2-1.conf": RESCUE}
+    for now, was in renamed.items():
+        (tmp_path / was).rename(tmp_path / now)
+    outcome = host.rollback()
+    assert outcome is not None
+    assert outcome.course is Course.TAKEN_BACK
+    assert tuple(host.text(now) for now in renamed) == before

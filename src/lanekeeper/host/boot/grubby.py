@@ -15,6 +15,7 @@ from lanekeeper.domain.hostplan.argument_undo import ArgumentUndo, argument_undo
 from lanekeeper.domain.hostplan.boot_loader import BootSettings, entry_kernel
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.boot.entry import KERNEL_INSTALL
+from lanekeeper.host.boot.entry_name import entry_place
 from lanekeeper.host.boot.loader import read_boot_loader
 from lanekeeper.host.program import Run
 
@@ -37,7 +38,7 @@ def give_back(
     boot = read_boot_loader(root).settings
     if not boot.entries:
         raise HostFault(_why_none(boot), hint=_NONE_HINT)
-    had = dict(action.had)
+    had = {entry_place(root, path): words for path, words in action.had}
     later = had.get(KERNEL_INSTALL) or _plain(had)  # a kernel of later is made from these
     undos = {
         path: argument_undo(action.put, had.get(path, later), given)
