@@ -14,9 +14,9 @@ from host.carry import apply, rollback
 from host.planted import simulated, snapshot
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import UpdateBootLoader
+from lanekeeper.domain.hostplan.boot_loader import argument_holds
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.findings.check import check
-from lanekeeper.domain.hostplan.observed import argument_holds
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_of_image, overruling_arguments
 from lanekeeper.host import journal
