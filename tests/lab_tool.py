@@ -24,6 +24,7 @@ COMMAND_WITHIN_S = 600.0
 # Background processes of the tool may keep what it prints to open: files, not pipes, which end.
 SERVER = """
 import gc, importlib, json, os, pkgutil, sys, traceback
+import httpcore, pyroute2  # which httpx and Lanekeeper load when they first need them
 import lanekeeper.main
 import lanekeeper.cli.agent
 import lanekeeper.hypervisor.libvirt as libvirt

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.host.attribute import read_text
-from lanekeeper.host.modprobe import read_aliases
+from lanekeeper.host.modprobe import read_aliases_for
 
+VENDOR_END = len("v00008086")
 Ids = tuple[int, int, int]
 """Vendor, product and class."""
 
 
 class HostDrivers:
-    """What the modules of the kernel below *root* are for; thousands of lines, read once."""
+    """What the modules of the kernel below *root* are for; thousands of lines.
+
+    They are read once for each vendor of a function that is asked for.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._release = ""
+        self._aliases: dict[str, Mapping[str, tuple[str, ...]]] = {}
         self._modules: dict[Ids, tuple[str, ...]] = {}
 
     def of(self, device: PciDevice) -> str | None:
@@ -48,10 +53,15 @@ class HostDrivers:
             alias = alias_of(device)
             self._modules[ids] = tuple(
                 module
-                for module, patterns in read_aliases(self._root, self._kernel()).items()
+                for module, patterns in self._aliases_of(alias[:VENDOR_END]).items()
                 if not is_vfio(module) and any(fnmatchcase(alias, one) for one in patterns)
             )
         return self._modules[ids]
+
+    def _aliases_of(self, vendor: str) -> Mapping[str, tuple[str, ...]]:
+        if vendor not in self._aliases:
+            self._aliases[vendor] = read_aliases_for(self._root, self._kernel(), vendor)
+        return self._aliases[vendor]
 
     def _kernel(self) -> str:
         if not self._release:
