@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.host.attribute import read_text
-from lanekeeper.host.modprobe import read_aliases_for
+from lanekeeper.host.modprobe import read_aliases
 
-VENDOR_END = len("v00008086")
+_WILD = re.compile(r"[*?[]")
 Ids = tuple[int, int, int]
 """Vendor, product and class."""
 
 
 class HostDrivers:
-    """What the modules of the kernel below *root* are for; thousands of lines.
-
-    They are read once for each vendor of a function that is asked for.
-    """
+    """What the modules of the kernel below *root* are for; thousands of lines, read once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._release = ""
-        self._aliases: dict[str, Mapping[str, tuple[str, ...]]] = {}
+        self._aliases: dict[str, tuple[str, ...]] | None = None
         self._modules: dict[Ids, tuple[str, ...]] = {}
 
     def of(self, device: PciDevice) -> str | None:
@@ -53,21 +51,28 @@ class HostDrivers:
             alias = alias_of(device)
             self._modules[ids] = tuple(
                 module
-                for module, patterns in self._aliases_of(alias[:VENDOR_END]).items()
-                if not is_vfio(module) and any(fnmatchcase(alias, one) for one in patterns)
+                for module, patterns in self._all().items()
+                if not is_vfio(module) and any(_matches(alias, one) for one in patterns)
             )
         return self._modules[ids]
 
-    def _aliases_of(self, vendor: str) -> Mapping[str, tuple[str, ...]]:
-        if vendor not in self._aliases:
-            self._aliases[vendor] = read_aliases_for(self._root, self._kernel(), vendor)
-        return self._aliases[vendor]
+    def _all(self) -> dict[str, tuple[str, ...]]:
+        if self._aliases is None:
+            self._aliases = read_aliases(self._root, self._kernel())
+        return self._aliases
 
     def _kernel(self) -> str:
         if not self._release:
             words = (read_text(str(self._root / "proc/version")) or "").split()
             self._release = words[2] if len(words) > 2 else ""  # noqa: PLR2004  # "Linux version X"
         return self._release
+
+
+def _matches(alias: str, pattern: str) -> bool:
+    """As fnmatch has it; of thousands of patterns it has to understand those alone that begin as
+    *alias* does.
+    """
+    return alias.startswith(_WILD.split(pattern, maxsplit=1)[0]) and fnmatchcase(alias, pattern)
 
 
 def alias_of(device: PciDevice) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from lanekeeper.domain.hostplan.modprobe_line import logical_lines
@@ -94,38 +93,15 @@ def read_aliases(root: Path, release: str) -> dict[str, tuple[str, ...]]:
 
     Source: modules.alias of depmod(8), as ``alias pci:PATTERN MODULE``.
     """
-    return _by_module(_ALIAS.findall(_alias_lines(root, release)))
-
-
-def read_aliases_for(root: Path, release: str, vendor: str) -> dict[str, tuple[str, ...]]:
-    """Return the same of functions of *vendor*, as ``v00008086``, or of any: of thousands a few."""
-    vendors = frozenset((vendor,))
-    found = _ALIAS.findall(_alias_lines(root, release))
-    return _by_module(line for line in found if _may_match(line[0], vendors))
-
-
-def _alias_lines(root: Path, release: str) -> bytes:
     if not release:
-        return b""
+        return {}
     path = str(root / "lib/modules" / release / "modules.alias")
-    return read_bytes(path, MODULE_LIST_BYTES_MAX) or b""
-
-
-def _by_module(lines: Iterable[tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for pattern, module in lines:
+    for pattern, module in _ALIAS.findall(read_bytes(path, MODULE_LIST_BYTES_MAX) or b""):
         found.setdefault(module.decode("ascii", "replace"), []).append(
             pattern.decode("ascii", "replace")
         )
     return {module.replace("-", "_"): tuple(patterns) for module, patterns in found.items()}
-
-
-def _may_match(pattern: bytes, vendors: frozenset[str]) -> bool:
-    """Whether *pattern* begins with one of *vendors*, or with any.
-
-    Source: Linux scripts/mod/file2alias.c, do_pci_entry(): eight digits, or a star.
-    """
-    return pattern.startswith(b"v*") or pattern[:9].decode("ascii", "replace") in vendors
 
 
 def aliases_of(root: Path, release: str, vendors: frozenset[str]) -> str:
@@ -143,7 +119,7 @@ def aliases_of(root: Path, release: str, vendors: frozenset[str]) -> str:
     others: dict[bytes, bytes] = {}
     for found in _ALIAS.finditer(read_bytes(path, MODULE_LIST_BYTES_MAX) or b""):
         pattern, module = found.groups()
-        if _may_match(pattern, vendors):
+        if pattern.startswith(b"v*") or pattern[:9].decode("ascii", "replace") in vendors:
             kept.append(found[0])
             spoken_for.add(module)
         else:
