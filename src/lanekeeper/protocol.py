@@ -530,6 +530,7 @@ class ServerWanted(Wire, frozen=True):
 
     Attributes:
         generation: grows with every change of what is wanted of this server.
+        paused: whether its CPUs are to stand still while it is on; an older agent lets it run.
         reboots: grows with every reboot that was asked for; the agent remembers what it obeyed.
         taps: its cards of a virtual switch.
         cards: ids of the ports of all its cards in the order in which the guest is to see them.
@@ -566,6 +567,7 @@ class ServerWanted(Wire, frozen=True):
     cells: list[CellWanted] = []
     emulator: list[int] = []
     memo: str = ""
+    paused: bool = False
 
 
 class CleaningWanted(Wire, frozen=True):

@@ -8,7 +8,7 @@ import pytest
 
 from agent.orders_of import PF, POLICY, nic, server, server_id, vf
 from lanekeeper.agent.driver_record import function_of
-from lanekeeper.agent.guests import attach, destroy, detach, start
+from lanekeeper.agent.guests import attach, destroy, detach, pause, start
 from lanekeeper.agent.observe import view
 from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.workshop import Workshop
@@ -85,6 +85,32 @@ def test_a_start_that_fails_gives_the_devices_back(shop: Workshop) -> None:
     assert (guest.power, guest.generation) == ("stopped", 0)
     assert machine.device(VF).driver is None
     assert machine.vf_settings(PciAddress.parse(PF), 0).mac is None
+
+
+def test_what_was_paused_and_cannot_go_on_stays_paused(shop: Workshop) -> None:
+    """What is in its memory is worth more than that its devices are back at the host."""
+
+    class Broken(SimulatedMachine):
+        def vf_settings(self, pf: PciAddress, index: int) -> VfSettings:
+            raise HostFault("no answer")
+
+    one = server(1, nics=[nic(0)])
+    seen = view(shop.machine.scan(), POLICY, frozenset())
+    start(shop, one, seen)
+    pause(shop, msgspec.structs.replace(one, generation=2, paused=True))
+    (guest,) = shop.hypervisor.inventory().guests
+    assert (guest.power, guest.generation) == ("paused", 2)
+    machine = shop.machine
+    assert isinstance(machine, SimulatedMachine)
+    on = msgspec.structs.replace(one, generation=3)
+    with pytest.raises(HostFault, match="no answer"):
+        start(replace(shop, machine=Broken(machine.root)), on, seen)
+    (guest,) = shop.hypervisor.inventory().guests
+    assert (guest.power, guest.generation) == ("paused", 2)
+    start(shop, on, seen)
+    (guest,) = shop.hypervisor.inventory().guests
+    assert (guest.power, guest.generation) == ("running", 3)
+    assert shop.machine.device(VF).driver == "vfio-pci"
 
 
 def test_a_paused_leftover_of_another_order_is_not_finished(shop: Workshop) -> None:

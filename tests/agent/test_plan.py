@@ -14,6 +14,7 @@ from lanekeeper.agent.plan import (
     DestroyGuest,
     DetachDevice,
     Observed,
+    PauseGuest,
     RecordGeneration,
     RestartGuest,
     StartGuest,
@@ -78,6 +79,30 @@ def test_what_one_server_needs(
     observed = seen(guest(*there)) if there else seen()
     planned = plan(Desired(generation=1, mark="m", servers=[one]), observed)
     assert [type(each) for each in planned] == ([action] if action else [])
+
+
+@pytest.mark.parametrize(
+    ("generation", "there", "action"),
+    [
+        (2, guest("running"), PauseGuest),
+        (2, guest("paused"), RecordGeneration),  # paused, then the agent was killed
+        (2, guest("paused", 2), None),
+        (2, guest("running", 2), None),  # somebody lets it run by hand: told, and so it is
+        (2, guest("stopped"), RecordGeneration),
+        (2, guest("stopped", 2), None),
+        (2, guest("running", 3), None),
+    ],
+)
+def test_what_a_server_needs_that_is_to_be_paused(
+    generation: int, there: Guest, action: type[Action] | None
+) -> None:
+    one = server(1, generation, paused=True)
+    planned = plan(Desired(generation=1, mark="m", servers=[one]), seen(there))
+    assert [type(each) for each in planned] == ([action] if action else [])
+    assert plan(Desired(generation=1, mark="m", servers=[one]), seen()) == (StopGuest(one),)
+    resumed = server(1, 3)
+    on = plan(Desired(generation=1, mark="m", servers=[resumed]), seen(guest("paused", 2)))
+    assert on == (StartGuest(resumed),)
 
 
 def test_a_tombstone_is_stronger_than_the_wish() -> None:
@@ -200,14 +225,15 @@ def test_a_trusted_guest_may_change_its_mac() -> None:
 
 numbers = st.integers(1, 6)
 servers = st.builds(
-    lambda number, generation, power, reboots, vf_index: server(
-        number, generation, power=power, reboots=reboots, nics=[nic(vf_index)]
+    lambda number, generation, power, reboots, vf_index, paused: server(
+        number, generation, power=power, reboots=reboots, nics=[nic(vf_index)], paused=paused
     ),
     numbers,
     st.integers(1, 3),
     st.sampled_from(["running", "stopped"]),
     st.integers(0, 2),
     st.integers(0, 6),
+    st.booleans(),
 )
 cleanings = st.builds(lambda index, round_: cleaning(vf(index), round_), st.integers(0, 6), numbers)
 desireds = st.builds(

@@ -78,6 +78,28 @@ def test_servers_are_listed_with_their_image_and_flavor(
     assert shared.openstack("server", "list", "--name", "^listed$", "--all-projects")
 
 
+def test_a_server_is_paused_with_its_device_and_goes_on(
+    shared: Instance, surroundings: Surroundings, gone_afterwards: Remember
+) -> None:
+    name, port = gone_afterwards("paused"), surroundings.port()
+    arguments = surroundings.server_arguments(surroundings.plain, "--port", port)
+    shared.openstack("server", "create", *arguments, "--wait", name)
+
+    def seen() -> tuple[str, int]:
+        shown = shared.openstack("server", "show", name)
+        return shown["status"], shown["OS-EXT-STS:power_state"]
+
+    shared.done("server", "pause", name)
+    until(lambda: seen() == ("PAUSED", 3), "it is paused")
+    assert shared.openstack("port", "show", port)["status"] == "ACTIVE"
+    refused = shared.refused("server", "stop", name)
+    assert "while it is in vm_state paused" in refused
+    shared.done("server", "unpause", name)
+    until(lambda: seen() == ("ACTIVE", 1), "it runs")
+    shared.done("server", "delete", "--wait", name)
+    shared.done("port", "delete", port)
+
+
 def test_several_servers_come_of_one_request(
     shared: Instance, surroundings: Surroundings, gone_afterwards: Remember
 ) -> None:

@@ -72,10 +72,23 @@ def test_a_stopped_guest_keeps_what_is_recorded(
     assert only(hypervisor).generation == 5
 
 
+def test_a_guest_is_paused_and_goes_on(hypervisor: Hypervisor, blueprint: Blueprint) -> None:
+    hypervisor.define(blueprint)
+    hypervisor.start_paused(ID)
+    hypervisor.resume(ID)
+    for act, power in ((hypervisor.pause, "paused"), (hypervisor.resume, "running")):
+        for _ in range(2):
+            act(ID)
+            assert only(hypervisor).power == power
+    hypervisor.power_off(ID)
+    with pytest.raises(HostFault):
+        hypervisor.pause(ID)
+
+
 def test_what_is_not_there_can_be_ended_but_not_begun(hypervisor: Hypervisor) -> None:
     hypervisor.power_off(ID)
     hypervisor.undefine(ID)
-    for act in (hypervisor.start_paused, hypervisor.resume):
+    for act in (hypervisor.start_paused, hypervisor.resume, hypervisor.pause):
         with pytest.raises(NotFound, match=ID):
             act(ID)
 

@@ -18,6 +18,7 @@ from lanekeeper.agent.plan import (
     DetachDevice,
     DetachTap,
     LinkTap,
+    PauseGuest,
     RecordGeneration,
     RestartGuest,
     StartGuest,
@@ -38,14 +39,8 @@ class Outcome:
 def apply(action: Action, shop: Workshop, cleaner: Cleaner, view: View) -> Outcome:
     """Do it; doing it twice does no harm. Raises Error with the reason."""
     match action:
-        case StartGuest(server):
-            return Outcome(guests.start(shop, server, view))
-        case RestartGuest(server):
-            return Outcome(guests.restart(shop, server, view))
-        case StopGuest(server):
-            guests.stop(shop, server, view)
-        case RecordGeneration(server):
-            shop.hypervisor.record(server.id, server.generation)
+        case StartGuest() | RestartGuest() | PauseGuest() | StopGuest() | RecordGeneration():
+            return Outcome(_settle(action, shop, view))
         case AttachNic(server, nic):
             return Outcome(guests.attach(shop, server, nic, view))
         case DetachDevice(server, address):
@@ -63,3 +58,23 @@ def apply(action: Action, shop: Workshop, cleaner: Cleaner, view: View) -> Outco
         case CleanDevice(wanted):
             return Outcome(cleaned=cleaner.clean(wanted, view))
     return Outcome()
+
+
+def _settle(
+    action: StartGuest | RestartGuest | PauseGuest | StopGuest | RecordGeneration,
+    shop: Workshop,
+    view: View,
+) -> Unsupported:
+    """Bring the guest to where it is to be, and note that it is there."""
+    match action:
+        case StartGuest(server):
+            return guests.start(shop, server, view)
+        case RestartGuest(server):
+            return guests.restart(shop, server, view)
+        case PauseGuest(server):
+            guests.pause(shop, server)
+        case StopGuest(server):
+            guests.stop(shop, server, view)
+        case RecordGeneration(server):
+            shop.hypervisor.record(server.id, server.generation)
+    return {}

@@ -45,7 +45,7 @@ def start(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
 
     The guest first runs when all settings of its VFs, and what guards its ports of a virtual
     switch, were read back. When a step fails it is powered off, and its devices are back at the
-    host.
+    host; one that has run before and is paused stays so.
 
     Raises:
         Error: what failed, for the user of the server.
@@ -55,6 +55,7 @@ def start(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
     if guest is not None and guest.is_active and not _matches(guest, server):
         hypervisor.power_off(server.id)
         guest = None
+    has_run = guest is not None and guest.is_active and guest.generation > 0
     if guest is None or not guest.is_active:
         define(shop, server, view)
         reached("agent.start.before")
@@ -65,7 +66,8 @@ def start(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
         shop.guards.require(server.taps, view)
         hypervisor.resume(server.id)
     except Error:
-        hypervisor.power_off(server.id)
+        if not has_run:
+            hypervisor.power_off(server.id)
         raise
     hypervisor.record(server.id, server.generation)
     return unsupported
@@ -75,6 +77,13 @@ def restart(shop: Workshop, server: ServerWanted, view: View) -> Unsupported:
     """Power the guest off and bring it up as it is wanted now. Raises as ``start``."""
     shop.hypervisor.power_off(server.id)
     return start(shop, server, view)
+
+
+def pause(shop: Workshop, server: ServerWanted) -> None:
+    """Have the running guest's CPUs stand still; memory and devices stay with it."""
+    shop.hypervisor.pause(server.id)
+    reached("agent.pause.after")
+    shop.hypervisor.record(server.id, server.generation)
 
 
 def stop(shop: Workshop, server: ServerWanted, view: View) -> None:

@@ -64,6 +64,13 @@ class RestartGuest:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseGuest:
+    """Have the CPUs of the running guest stand still, and note that."""
+
+    server: ServerWanted
+
+
+@dataclass(frozen=True, slots=True)
 class StopGuest:
     """Have the guest off; define it if it was never here."""
 
@@ -146,6 +153,7 @@ class CleanDevice:
 Action = (
     StartGuest
     | RestartGuest
+    | PauseGuest
     | StopGuest
     | RecordGeneration
     | AttachNic
@@ -204,7 +212,7 @@ def _serve(server: ServerWanted, observed: Observed) -> Iterator[Action]:
     guest = observed.inventory.guest(server.id)
     if guest is not None and guest.generation > server.generation:
         return  # a newer state was obeyed already; this one comes late
-    wanted = _run if server.power == "running" else _rest
+    wanted = _rest if server.power == "stopped" else _hold if server.paused else _run
     yield from wanted(server, guest, observed)
 
 
@@ -263,6 +271,14 @@ def _take_away(server: ServerWanted, guest: Guest, observed: Observed) -> Iterat
         address = PciAddress.parse(nic.device.address)
         if nic.failover and address in held & observed.away and nic.port_id in guest.taps:
             yield DetachDevice(server, address)
+
+
+def _hold(server: ServerWanted, guest: Guest | None, _: Observed) -> Iterator[Action]:
+    """Pause what runs. What is down has lost what it was paused with, and stays down."""
+    if guest is None:
+        yield StopGuest(server)
+    elif guest.generation < server.generation:
+        yield PauseGuest(server) if guest.power == "running" else RecordGeneration(server)
 
 
 def _rest(server: ServerWanted, guest: Guest | None, _: Observed) -> Iterator[Action]:

@@ -16,6 +16,7 @@ from lanekeeper.agent.plan import (
     DetachDevice,
     DetachTap,
     LinkTap,
+    PauseGuest,
     RecordGeneration,
     RestartGuest,
     StartGuest,
@@ -68,6 +69,7 @@ class Task:
 _EVENTS: dict[type, str] = {
     StartGuest: "guest start",
     RestartGuest: "guest restart",
+    PauseGuest: "guest pause",
     StopGuest: "guest stop",
     RecordGeneration: "guest record",
 }

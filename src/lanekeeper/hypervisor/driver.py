@@ -158,6 +158,9 @@ class Hypervisor(Protocol):
     def resume(self, server_id: str) -> None:
         """Let the guest run. Running already is done."""
 
+    def pause(self, server_id: str) -> None:
+        """Have the guest's CPUs stand still. Paused already is done."""
+
     def record(self, server_id: str, generation: int) -> None:
         """Remember with the guest that *generation* has been obeyed."""
 

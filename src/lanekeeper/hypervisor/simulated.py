@@ -122,6 +122,16 @@ class SimulatedHypervisor:
                 console.writelines(console_lines(record, self._machine))
             self._save()
 
+    def pause(self, server_id: str) -> None:
+        with self._lock:
+            record = self._record(server_id)
+            if record.power == "paused":
+                return
+            if record.power != "running":
+                raise HostFault(f"server {server_id} is {record.power}; it cannot be paused")
+            record.power = "paused"
+            self._save()
+
     def record(self, server_id: str, generation: int) -> None:
         with self._lock:
             self._record(server_id).generation = generation

@@ -331,6 +331,8 @@ def test_actions_are_seen_at_once_and_done_when_the_host_says_so(
     steps: list[tuple[dict[str, Any], str, str, str]] = [
         ({"os-stop": None}, "ACTIVE", "powering-off", "SHUTOFF"),
         ({"os-start": None}, "SHUTOFF", "powering-on", "ACTIVE"),
+        ({"pause": None}, "ACTIVE", "pausing", "PAUSED"),
+        ({"unpause": None}, "PAUSED", "unpausing", "ACTIVE"),
         ({"reboot": {"type": "SOFT"}}, "REBOOT", "rebooting", "ACTIVE"),
         ({"reboot": {"type": "HARD"}}, "HARD_REBOOT", "rebooting_hard", "ACTIVE"),
     ]

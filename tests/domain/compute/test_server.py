@@ -29,6 +29,9 @@ STOPPED = replace(
     STOPPING, task_state=None, vm_state=VmState.STOPPED, power_state=PowerState.SHUTDOWN
 )
 STARTING = replace(STOPPED, task_state=TaskState.POWERING_ON, wanted=Wanted.RUNNING, generation=3)
+PAUSING = replace(ACTIVE, task_state=TaskState.PAUSING, wanted=Wanted.PAUSED, generation=2)
+PAUSED = replace(PAUSING, vm_state=VmState.PAUSED, task_state=None, power_state=PowerState.PAUSED)
+UNPAUSING = replace(PAUSED, task_state=TaskState.UNPAUSING, wanted=Wanted.RUNNING, generation=3)
 REBOOTING = replace(ACTIVE, task_state=TaskState.REBOOTING, generation=2)
 DELETING = replace(ACTIVE, task_state=TaskState.DELETING, wanted=Wanted.ABSENT, generation=2)
 
@@ -59,6 +62,12 @@ def report(power: str, generation: int = 9, problem: str = "") -> Report:
         (REBOOTING, report("stopped", 2), "SHUTOFF", None, PowerState.SHUTDOWN),
         (REBOOTING, report("running", 2), "ACTIVE", None, PowerState.RUNNING),
         (ACTIVE, report("paused"), "ACTIVE", None, PowerState.PAUSED),
+        (PAUSING, report("paused", 1), "ACTIVE", "pausing", PowerState.PAUSED),
+        (PAUSING, report("paused", 2), "PAUSED", None, PowerState.PAUSED),
+        (PAUSED, report("running", 2), "ACTIVE", None, PowerState.RUNNING),
+        (PAUSED, report("stopped", 2), "SHUTOFF", None, PowerState.SHUTDOWN),
+        (UNPAUSING, report("paused", 2), "PAUSED", "unpausing", PowerState.PAUSED),
+        (UNPAUSING, report("running", 3), "ACTIVE", None, PowerState.RUNNING),
         (ACTIVE, report("absent"), "ACTIVE", None, PowerState.RUNNING),
         (DELETING, report("running"), "ACTIVE", "deleting", PowerState.RUNNING),
         (DELETING, report("failed", 1), "ACTIVE", "deleting", PowerState.RUNNING),
@@ -89,6 +98,9 @@ def test_a_guest_that_went_down_by_itself_stays_down(life: Life, power: str) -> 
         (REBOOTING, "running", VmState.ACTIVE, Wanted.RUNNING, 2),
         (STARTING, "stopped", VmState.STOPPED, Wanted.STOPPED, 4),
         (BUILDING, "running", VmState.ERROR, Wanted.RUNNING, 1),
+        (PAUSING, "running", VmState.ACTIVE, Wanted.RUNNING, 3),
+        (UNPAUSING, "paused", VmState.PAUSED, Wanted.PAUSED, 4),
+        (UNPAUSING, "stopped", VmState.STOPPED, Wanted.STOPPED, 4),
     ],
 )
 def test_an_order_that_was_given_up_is_over(
@@ -154,12 +166,13 @@ _EVERY_LIFE = st.builds(
     vm_state=st.sampled_from(VmState),
     task_state=st.none() | st.sampled_from(TaskState),
     power_state=st.sampled_from(PowerState),
-    wanted=st.just(Wanted.RUNNING) | st.just(Wanted.STOPPED),
+    wanted=st.sampled_from([Wanted.RUNNING, Wanted.PAUSED, Wanted.STOPPED]),
     generation=st.integers(1, 4),
     problem=st.sampled_from(["", "no such driver"]),
 )
 _ENDS: dict[str, list[str]] = {
     Wanted.RUNNING: ["running", "paused", "stopped", "crashed", "failed"],
+    Wanted.PAUSED: ["running", "paused", "stopped", "crashed", "failed"],
     Wanted.STOPPED: ["stopped", "crashed", "failed"],  # its host goes on stopping one that is up
 }
 
@@ -173,7 +186,9 @@ def test_once_its_host_has_answered_nothing_is_under_way(
 
 
 _powers = st.sampled_from(["running", "stopped", "paused", "crashed", "absent", "failed"])
-_lives = st.sampled_from([BUILDING, ACTIVE, STOPPING, STOPPED, STARTING, REBOOTING, DELETING])
+_lives = st.sampled_from(
+    [BUILDING, ACTIVE, PAUSING, PAUSED, UNPAUSING, STOPPING, STOPPED, STARTING, REBOOTING, DELETING]
+)
 
 
 @given(_lives, _powers, st.integers(1, 4))

@@ -31,6 +31,16 @@ def stop(call: Call[Any], _: Any) -> Reply:
     return _ACCEPTED
 
 
+def pause(call: Call[Any], _: Any) -> Reply:
+    control.pause_server(call.site, call.caller, call.path["server_id"])
+    return _ACCEPTED
+
+
+def unpause(call: Call[Any], _: Any) -> Reply:
+    control.unpause_server(call.site, call.caller, call.path["server_id"])
+    return _ACCEPTED
+
+
 def reboot(call: Call[Any], said: Any) -> Reply:
     kind = str(_object("reboot", said, {"type"}).get("type", "")).upper()
     if kind not in ("SOFT", "HARD"):
@@ -82,6 +92,8 @@ ACTIONS: Mapping[str, Act] = MappingProxyType(
     {
         "os-start": start,
         "os-stop": stop,
+        "pause": pause,
+        "unpause": unpause,
         "reboot": reboot,
         "os-getConsoleOutput": console_output,
         "os-resetState": reset_state,
@@ -126,9 +138,10 @@ NOT_OFFERED: Mapping[str, tuple[str, str]] = MappingProxyType(
             "openstack server stop ends the guest and keeps its devices",
         ),
         "unshelve": ("shelving a server", "openstack server start starts a stopped one"),
-        "pause": ("pausing a server", "openstack server stop and start"),
-        "unpause": ("pausing a server", "openstack server start starts a stopped one"),
-        "suspend": ("suspending a server", "openstack server stop and start"),
+        "suspend": (
+            "suspending a server",
+            "no device can be saved to disk; openstack server pause keeps all in memory",
+        ),
         "resume": ("suspending a server", "openstack server start starts a stopped one"),
         "rescue": ("rescuing a server", "openstack console log show tells what its guest says"),
         "unrescue": ("rescuing a server", "openstack server reboot --hard starts its guest anew"),

@@ -132,6 +132,7 @@ def render(facts: GuestFacts) -> ServerWanted:
         name=record.name,
         generation=record.generation,
         power="stopped" if record.wanted == Wanted.STOPPED else "running",
+        paused=record.wanted == Wanted.PAUSED,
         vcpus=flavor["vcpus"],
         memory_mib=flavor["ram_mib"],
         disk_gib=flavor["disk_gib"],

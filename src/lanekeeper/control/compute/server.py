@@ -188,6 +188,26 @@ def stop_server(site: Site, caller: Caller, server_id: str) -> None:
     _act(site, caller, server_id, _STOP)
 
 
+def pause_server(site: Site, caller: Caller, server_id: str) -> None:
+    """Have a server's CPUs stand still; its memory and its devices stay with it.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+        Conflict: it does not run, something is being done with it, or it is locked.
+    """
+    _act(site, caller, server_id, _PAUSE)
+
+
+def unpause_server(site: Site, caller: Caller, server_id: str) -> None:
+    """Have a paused server go on.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+        Conflict: it is not paused, something is being done with it, or it is locked.
+    """
+    _act(site, caller, server_id, _UNPAUSE)
+
+
 def reboot_server(site: Site, caller: Caller, server_id: str, *, hard: bool) -> None:
     """Reboot a server; a hard one also brings back a stopped or a broken one.
 
@@ -273,14 +293,17 @@ def guest_reported(
         "fault": fault(life.problem, now) if life.problem else None,
         "updated_at": now,
     }
-    if life.vm_state in (VmState.ACTIVE, VmState.STOPPED) and record.launched_at is None:
+    if (
+        life.vm_state in (VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED)
+        and record.launched_at is None
+    ):
         values["launched_at"] = now
     if not server_change(connection, record.id, record.generation, **values):
         return has_let_go  # asked of otherwise meanwhile; the host reports again
     if life.problem and life.problem != record.life.problem:
         event_failed(connection, record.id, life.problem)
     if life.vm_state != VmState.BUILDING:
-        running = life.vm_state == VmState.ACTIVE
+        running = life.vm_state in (VmState.ACTIVE, VmState.PAUSED)
         set_port_states(connection, record, guest, running=running, now=now)
     return has_let_go or (life.generation, life.reboots) != (record.generation, record.reboots)
 
@@ -316,10 +339,12 @@ class _Action:
 
 _START = _Action("start", (VmState.STOPPED,), Wanted.RUNNING, TaskState.POWERING_ON)
 _STOP = _Action("stop", (VmState.ACTIVE, VmState.ERROR), Wanted.STOPPED, TaskState.POWERING_OFF)
+_PAUSE = _Action("pause", (VmState.ACTIVE,), Wanted.PAUSED, TaskState.PAUSING)
+_UNPAUSE = _Action("unpause", (VmState.PAUSED,), Wanted.RUNNING, TaskState.UNPAUSING)
 _SOFT_REBOOT = _Action("reboot", (VmState.ACTIVE,), Wanted.RUNNING, TaskState.REBOOTING)
 _HARD_REBOOT = _Action(
     "reboot",
-    (VmState.ACTIVE, VmState.STOPPED, VmState.ERROR),
+    (VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED, VmState.ERROR),
     Wanted.RUNNING,
     TaskState.REBOOTING_HARD,
 )

@@ -336,9 +336,12 @@ def _memo_of(guest: ServerState) -> dict[str, Any]:
 
 def _as_it_is(guest: ServerState) -> dict[str, Any]:
     """Columns of a server that is wanted as its guest is."""
-    if guest.power in ("running", "paused"):
-        power = PowerState.RUNNING if guest.power == "running" else PowerState.PAUSED
+    if guest.power == "running":
+        power = PowerState.RUNNING
         state: tuple[VmState, Wanted] = (VmState.ACTIVE, Wanted.RUNNING)
+    elif guest.power == "paused":
+        power = PowerState.PAUSED
+        state = (VmState.PAUSED, Wanted.PAUSED)
     else:
         power = PowerState.SHUTDOWN if guest.power == "stopped" else PowerState.CRASHED
         state = (VmState.STOPPED, Wanted.STOPPED)

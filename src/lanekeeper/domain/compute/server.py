@@ -13,6 +13,7 @@ class VmState(StrEnum):
 
     BUILDING = "building"
     ACTIVE = "active"
+    PAUSED = "paused"
     STOPPED = "stopped"
     ERROR = "error"
 
@@ -23,6 +24,8 @@ class TaskState(StrEnum):
     SPAWNING = "spawning"
     POWERING_ON = "powering-on"
     POWERING_OFF = "powering-off"
+    PAUSING = "pausing"
+    UNPAUSING = "unpausing"
     REBOOTING = "rebooting"
     REBOOTING_HARD = "rebooting_hard"
     DELETING = "deleting"
@@ -42,6 +45,7 @@ class Wanted(StrEnum):
     """What the server's host has been told to make of it."""
 
     RUNNING = "running"
+    PAUSED = "paused"
     STOPPED = "stopped"
     ABSENT = "absent"
 
@@ -50,6 +54,7 @@ _STATUS: Mapping[str, str] = MappingProxyType(
     {
         VmState.BUILDING: "BUILD",
         VmState.ACTIVE: "ACTIVE",
+        VmState.PAUSED: "PAUSED",
         VmState.STOPPED: "SHUTOFF",
         VmState.ERROR: "ERROR",
     }
@@ -128,7 +133,9 @@ def after_report(life: Life, report: Report) -> Life:
 
 
 def _answered(life: Life, told: str, power: PowerState) -> Life:
-    return _down(life, power) if told in ("stopped", "crashed") else _up(life, power)
+    if told in ("stopped", "crashed"):
+        return _down(life, power)
+    return _held(life, power) if life.wanted == Wanted.PAUSED else _up(life, power)
 
 
 _POWER: Mapping[str, PowerState] = MappingProxyType(
@@ -154,12 +161,23 @@ def _failed(life: Life, report: Report) -> Life:
     )
 
 
+_AS_IT_IS: Mapping[VmState, Wanted] = MappingProxyType(
+    {
+        VmState.ACTIVE: Wanted.RUNNING,
+        VmState.PAUSED: Wanted.PAUSED,
+        VmState.STOPPED: Wanted.STOPPED,
+    }
+)
+"""What is wanted of a server that is to stay as it is."""
+
+
 def _given_up(life: Life, report: Report, power: PowerState) -> Life:
     is_down = report.power in ("stopped", "crashed")
-    vm_state = VmState.STOPPED if is_down else VmState.ACTIVE
+    stays = not is_down and life.vm_state == VmState.PAUSED and power is PowerState.PAUSED
+    vm_state = VmState.STOPPED if is_down else VmState.PAUSED if stays else VmState.ACTIVE
     # What never came up as ordered is no server that works, whatever its guest does.
     is_sound = life.vm_state not in (VmState.BUILDING, VmState.ERROR)
-    wanted = Wanted.STOPPED if is_down else Wanted.RUNNING
+    wanted = _AS_IT_IS[vm_state]
     return replace(
         life,
         vm_state=vm_state if is_sound else VmState.ERROR,
@@ -170,6 +188,22 @@ def _given_up(life: Life, report: Report, power: PowerState) -> Life:
         # Else the next agent, which does not remember that it was given up, would reboot it.
         reboots=life.reboots - (life.task_state in _REBOOTING),
         problem=report.problem or "the host gave it up and gave no reason",
+    )
+
+
+def _held(life: Life, power: PowerState) -> Life:
+    """The guest is there and was to be paused; one that somebody on its host lets run, runs."""
+    if power is PowerState.PAUSED:
+        return replace(
+            life, vm_state=VmState.PAUSED, task_state=None, power_state=power, problem=""
+        )
+    return replace(
+        life,
+        vm_state=VmState.ACTIVE,
+        task_state=None,
+        power_state=power,
+        wanted=Wanted.RUNNING,
+        generation=life.generation + 1,
     )
 
 

@@ -103,6 +103,12 @@ class LibvirtHypervisor:
             if domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
                 domain.resume()
 
+    def pause(self, server_id: str) -> None:
+        domain = self._get(server_id)
+        with self._connection.asked_to(f"pause server {server_id}"):
+            if domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
+                domain.suspend()
+
     def record(self, server_id: str, generation: int) -> None:
         domain = self._get(server_id)
         with self._connection.asked_to(f"write the metadata of server {server_id}"):

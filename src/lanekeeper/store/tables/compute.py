@@ -104,7 +104,7 @@ server = Table(
     Column("updated_at", Moment, nullable=False),
     Column("launched_at", Moment),
     Column("terminated_at", Moment),
-    CheckConstraint("wanted IN ('running', 'stopped', 'absent')", name="wanted"),
+    CheckConstraint("wanted IN ('running', 'paused', 'stopped', 'absent')", name="wanted"),
     comment="A row goes when its host has reported the guest absent; what is deleted is gone.",
 )
 server_group = Table(
