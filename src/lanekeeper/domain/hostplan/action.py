@@ -342,7 +342,7 @@ class ClearEntries(Action, frozen=True):
     Attributes:
         path: the file of arguments that such entries are made from.
         put: what that said of some keys when the change was done, *had* what it said before.
-        spared: entries that there were, and that the change left as they were.
+        spared: entries that there were: those that were changed have undos of their own.
     """
 
     path: str

@@ -13,7 +13,6 @@ from pathlib import Path
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.hostplan.action import ClearEntries
 from lanekeeper.domain.hostplan.argument_undo import ArgumentUndo, argument_undo
-from lanekeeper.domain.hostplan.persistence import NOTE
 from lanekeeper.host.boot.entry import entry_arguments, entry_files, starts_kernel
 from lanekeeper.host.boot.entry_name import entry_place
 from lanekeeper.host.inside import inside
@@ -23,8 +22,6 @@ _OPTIONS = re.compile(r"^([ \t]*options[ \t]+)(.*)$", re.MULTILINE)
 
 def clear_entries(root: Path, action: ClearEntries, write: Callable[[str, str], None]) -> None:
     """Do *action* below *root*, with *write* for a file and its text.
-
-    An entry with a note of ours is as the change left it: its own undo gives it its lines back.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -38,7 +35,7 @@ def clear_entries(root: Path, action: ClearEntries, write: Callable[[str, str], 
         if not place.is_file():
             continue
         text = place.read_bytes().decode("utf-8", "surrogateescape")
-        if path in spared or NOTE in text or not starts_kernel(text):
+        if path in spared or not starts_kernel(text):
             continue
         undo = argument_undo(action.put, action.had, entry_arguments(text, {}))
         if undo.gone or undo.back:

@@ -65,8 +65,7 @@ def _clearing(wanted: tuple[str, ...], host: HostFacts) -> ClearEntries:
         tuple(word for word in words if argument_group(word) in keys)
         for words in (with_arguments(before, missing), before)
     )
-    spared = tuple(path for path, words in entries.items() if not lacking(wanted, words))
-    return ClearEntries(KERNEL_INSTALL, put, had, spared)
+    return ClearEntries(KERNEL_INSTALL, put, had, tuple(entries))
 
 
 def _step(path: str, old: str, new: str, why: str) -> Step:
