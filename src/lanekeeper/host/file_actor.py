@@ -101,11 +101,13 @@ class FileActor:
             path, kept = inside(self._root, name), inside(self._root, f"{ORIGINALS}/{name}")
             if kept.exists() or path.is_symlink() or not path.is_file():
                 continue
-            kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_directories(kept.parent)
             fresh = kept.with_name(f".{kept.name}.new")
             try:
                 shutil.copy2(path, fresh)
+                _sync(fresh)
                 fresh.replace(kept)
+                _sync_directory(kept.parent)
             except OSError:
                 fresh.unlink(missing_ok=True)
                 raise
@@ -257,8 +259,21 @@ def _remove_if_empty(path: Path) -> None:
             raise
 
 
+def _make_directories(path: Path) -> None:
+    """Make a directory and those that it is in, each on disk with its name."""
+    if path.is_dir():
+        return
+    _make_directories(path.parent)
+    path.mkdir(exist_ok=True, mode=0o700)
+    _sync_directory(path.parent)
+
+
 def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path, os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | flags)
     try:
         os.fsync(descriptor)
     finally:
