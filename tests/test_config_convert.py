@@ -77,6 +77,15 @@ def test_a_key_that_moved_is_written_in_its_section_of_today(tmp_path: Path, hea
     assert found.left == ()
 
 
+def test_pinned_cpus_said_the_old_way_are_left_to_decide(tmp_path: Path) -> None:
+    found = converted("[DEFAULT]\nvcpu_pin_set = 2-7\n", tmp_path)
+    (written,) = found.files.values()
+    assert written.endswith("\n#vcpu_pin_set = 2-7\n")
+    ((line, reason),) = ((note.source.line, note.reason) for note in found.left)
+    assert line == 2
+    assert "say [compute] cpu_dedicated_set" in reason
+
+
 def test_vios_aliases_become_lines(tmp_path: Path) -> None:
     text = (
         "==> custom.yml <==\n# our cards\nnova_pci_alias:\n"

@@ -534,6 +534,14 @@ def test_both_sides_are_told_at_the_lines_of_both(look: Looker) -> None:
     ]
 
 
+def test_pinned_cpus_said_the_old_way_are_told_what_says_it_now(look: Looker) -> None:
+    ((line, says, fix),) = look.said("[DEFAULT]\nvcpu_pin_set = 2-7\n", "key-old")
+    assert line == 2
+    assert says.startswith("[DEFAULT] vcpu_pin_set is an old name that is not read: without")
+    assert fix.startswith("[compute] cpu_dedicated_set = CPUs")
+    assert "cpu_shared_set" in fix
+
+
 def test_a_filter_list_that_moved_is_told_where_it_is_now(look: Looker) -> None:
     ((line, says, fix),) = look.said("[DEFAULT]\nscheduler_available_filters = a\n", "key-old")
     assert line == 2

@@ -91,6 +91,48 @@ def test_the_default_route_counts_wherever_the_controller_is(tmp_path: Path) -> 
     assert bench.management() == {"lo", "eth1"}
 
 
+SWITCHED = """
+sys/class/net/br-ex -> ../../devices/virtual/net/br-ex
+sys/devices/virtual/net/br-ex/flags = 0x1003
+sys/class/net/ovs-system -> ../../devices/virtual/net/ovs-system
+sys/devices/virtual/net/ovs-system/flags = 0x1002
+sys/devices/pci0000:00/0000:02:00.0/net/eth1/master -> ../../../../virtual/net/ovs-system
+sys/class/net/eth2 -> ../../devices/pci0000:00/0000:03:00.0/net/eth2
+sys/devices/pci0000:00/0000:03:00.0/net/eth2/flags = 0x1003
+sys/devices/pci0000:00/0000:03:00.0/net/eth2/master -> ../../../../virtual/net/ovs-system
+captured/ovs-show =     Bridge br-ex\\n        Port eth1\\n    Bridge br-vlan\\n        Port eth2
+"""
+
+
+@pytest.mark.parametrize("by_route", [False, True])
+def test_a_bridge_of_open_vswitch_is_followed_to_its_card(bench: Bench, by_route: bool) -> None:
+    plant(SWITCHED, bench.root)
+    if by_route:
+        bench.addresses = []
+        bench.routes(DEFAULT.format("br-ex"))
+    else:
+        bench.ways[ADDRESS] = "br-ex"
+    assert "eth1" in bench.management()
+    before = bench.management()
+    assert "eth2" not in before
+    (bench.root / "captured/ovs-show").rename(bench.root / "away")
+    assert bench.management() == before  # it is started anew
+
+
+@pytest.mark.parametrize("by_route", [False, True])
+def test_every_card_of_an_open_vswitch_that_never_answered_counts(
+    bench: Bench, by_route: bool
+) -> None:
+    plant(SWITCHED.partition("captured")[0], bench.root)
+    if by_route:
+        bench.addresses = []
+        bench.routes(DEFAULT.format("br-ex"))
+    else:
+        bench.ways[ADDRESS] = "br-ex"
+    assert {"eth1", "eth2"} <= bench.management()
+    assert "eth0" not in bench.management()
+
+
 def test_the_kernel_and_the_resolver_of_this_machine() -> None:
     assert resolve("127.0.0.1") == ("127.0.0.1",)
     assert leads_to("127.0.0.1") == "lo"

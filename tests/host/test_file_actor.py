@@ -220,3 +220,18 @@ def test_each_change_and_its_undo_are_on_disk_with_their_names(
     synced.clear()
     actor.do(change)  # once more, as after a crash in between
     assert synced == [tmp_path / "kept"]
+
+
+def test_an_original_is_on_disk_with_its_name_before_the_file_is_changed(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+    )
+    FileActor(tmp_path).do(ReplaceText(NAME, "B=0\n", BLOCK))
+    kept = (tmp_path / ORIGINALS / NAME).parent
+    at = synced.index(kept)
+    assert synced[at - 1].parent == kept  # the text itself
+    assert {(tmp_path / ORIGINALS).parent, tmp_path / ORIGINALS} <= {*synced[:at]}
+    assert path.parent in synced[at:]

@@ -88,11 +88,33 @@ def test_what_others_rewrote_with_ours_is_named_and_tried_again(
     told = capsys.readouterr().out
     assert "could not be taken back: step 1 of " in told
     assert f"somebody rewrote /{ENTRY}, which has intel_iommu=on (take that out by hand" in told
-    assert "`lanekeeper host rollback --give-up` leaves as it is what cannot" in told
+    call = f"lanekeeper host rollback --root {booted} --offline"
+    assert f"`{call} --give-up` leaves as it is what cannot" in told
     assert (booted / ENTRY).read_text() == REWRITTEN
     (booted / ENTRY).write_text(REWRITTEN.replace("intel_iommu=on ", ""))
     assert host("rollback", booted) == 0
     assert change_of(booted).course is Course.TAKEN_BACK
+
+
+def test_a_change_that_is_half_taken_back_is_listed_as_that(
+    booted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing was cut off; and what is said is to be done in the image, not on this machine."""
+    (booted / ENTRY).write_text(REWRITTEN)
+    host("rollback", booted)
+    capsys.readouterr()
+    assert host("changes", booted) == 0
+    told = capsys.readouterr().out
+    there = f" --root {booted} --offline`"
+    assert f"change 1 is half taken back (step 1 of 3, change lines in /{ENTRY}: somebody" in told
+    assert f"): `lanekeeper host apply{there} tries that again first; `lanekeeper host " in told
+    assert f"rollback{there} tries again, with --give-up it leaves that" in told
+    assert "cut off" not in told
+    (booted / ENTRY).unlink()
+    assert host("rollback", booted) == 0
+    capsys.readouterr()
+    assert host("changes", booted) == 0
+    assert "half taken back" not in capsys.readouterr().out
 
 
 def test_what_is_given_up_is_told_and_the_change_is_over(

@@ -17,6 +17,7 @@ from lanekeeper.host.facts import read_host
 from lanekeeper.host.policy_file import load_policy
 from lanekeeper.host.survey import read_survey
 from lanekeeper.host.tree import plant
+from lanekeeper.host.vf_count import read_count_lines
 
 ENS1, OTHER = "0000:21:00.0", "0000:e1:00.0"
 NO_UNIT = "- etc/systemd/system/multi-user.target.wants/lanekeeper-host.service\n"
@@ -225,6 +226,48 @@ def test_what_lies_in_run_hides_what_lies_in_etc(
     assert (line.path, line.count) == (counts, 2)
     again = read_host(plant(capture(root), tmp_path / "captured"))
     assert [each.place for each in again.vf_counts] == [line.place]
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["{ens1: {virtual-function-count: 4}}"], [(1, 4, ("ens1",))]),
+        (["{e: {match: {name: 'ens[1]'}, virtual-function-count: 4}}"], [(1, 4, ("ens[1]",))]),
+        (
+            ["{a: {virtual-function-count: 1}, b: {virtual-function-count: 2}}"],
+            [(1, 1, ("a",)), (1, 2, ("b",))],
+        ),
+        (["{ens1: {virtual-function-count: 4}}"] * 2, [(2, 4, ("ens1",))]),
+        (
+            ["{e: {virtual-function-count: 4}}", "{e: {match: {name: [ens1, ens2]}}}"],
+            [(1, 4, ("ens1", "ens2"))],
+        ),
+        (
+            [
+                "{e: {match: {name: ens1}}}",
+                "\\n  ethernets:\\n    e:\\n      virtual-function-count: 7",
+            ],
+            [(2, 7, ("ens1",))],
+        ),
+        (["{ens1: {x: 'virtual-function-count: 4'}}"], []),
+    ],
+)
+def test_netplans_files_are_read_together_whatever_their_style(
+    files: list[str], found: list[tuple[int, int, tuple[str, ...]]], tmp_path: Path
+) -> None:
+    """Each by the number of the file that counts, its count, and whose it is."""
+    texts = [f"network: {t if t.startswith(chr(92)) else '{ethernets: ' + t + '}'}" for t in files]
+    lines = (f"etc/netplan/{n}.yaml = {text}" for n, text in enumerate(texts, 1))
+    root = plant("\n".join(lines), tmp_path)
+    said = [(line.path, line.count, line.marks[0].patterns) for line in read_count_lines(root)]
+    assert said == [(f"etc/netplan/{at}.yaml", count, names) for at, count, names in found]
+
+
+def test_what_is_left_of_a_netplan_file_is_read_by_its_indents(tmp_path: Path) -> None:
+    """A capture leaves lines out, so that the rest may be no YAML."""
+    text = "network:\\n  - x\\n  ethernets:\\n    ens1:\\n      virtual-function-count: 4"
+    (line,) = read_count_lines(plant(f"{NETPLAN} = {text}", tmp_path))
+    assert (line.number, line.count, line.marks[0].patterns) == (5, 4, ("ens1",))
 
 
 def test_a_line_that_takes_vfs_away_keeps_none_and_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lanekeeper.host.interfaces import read_interfaces, with_lower
+from lanekeeper.host.interfaces import read_interfaces
+from lanekeeper.host.lower import Lowers
 from lanekeeper.host.netlink import Ask, ask_kernel
 from lanekeeper.host.route import DEFAULT
 
@@ -64,9 +65,9 @@ def leads_to(address: str, ask: Ask = ask_kernel) -> str | None:
 class Management:
     """Names the interfaces that lead to the controller and to the default route, at each call.
 
-    A question that has no answer now is answered as it last was: a name that cannot be resolved or
-    a route that is away says nothing of what carries the host's traffic. While there never was an
-    answer, whatever has a route counts.
+    A question that has no answer now is answered as it last was: a name that cannot be resolved, a
+    route that is away, or Open vSwitch at a restart, says nothing of what carries the host's
+    traffic. While there never was an answer, whatever has a route counts.
     """
 
     def __init__(
@@ -87,20 +88,27 @@ class Management:
     def __call__(self) -> frozenset[str]:
         """Raises HostFault: the interfaces cannot be read."""
         self._ask()
-        found = read_interfaces(self._root).found
+        read = read_interfaces(self._root)
+        found = read.found
         default = frozenset(one.name for one in found if DEFAULT in one.carries)
         self._default = default or self._default
-        doubted = (one.name for one in found if one.doubt)
+        known = read.unasked if self._default else ()
+        doubted = (one.name for one in found if one.doubt and one.name not in known)
         unasked = (one.name for one in found if one.carries and not self._ways)
         return self._default.union(doubted, unasked, *self._ways.values())
 
     def _ask(self) -> None:
         """Renew what is known of the ways to the controller, as far as there are answers."""
         addresses = self._resolve(self._name) or tuple(self._ways)
-        ways = {address: self._way(address) or self._ways.get(address) for address in addresses}
+        ways = {address: self._way(address) for address in addresses}
         known = {address: way for address, way in ways.items() if way is not None}
         self._ways = known or self._ways
 
     def _way(self, address: str) -> frozenset[str] | None:
-        name = self._leads_to(address)
-        return None if name is None else frozenset(with_lower(self._root / "sys/class/net", name))
+        name, before = self._leads_to(address), self._ways.get(address)
+        if name is None:
+            return before
+        below = Lowers(self._root).of(name)
+        if below.doubted and before is not None:
+            return before
+        return frozenset((*below.names, *below.doubted))

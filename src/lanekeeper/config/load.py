@@ -22,6 +22,7 @@ from lanekeeper.config.names import (
     LIKENESS,
     MOVED,
     OWN_SECTIONS,
+    REPLACED,
     as_read,
     bounds_in_words,
     device_option_meant,
@@ -224,6 +225,9 @@ class _Reader:
         elif moved := MOVED.get((section, key)):
             name, why = moved
             self._warn(entry, f"{shown} is now {name}; nothing here reads it: {why}")
+        elif replaced := REPLACED.get((section, key)):
+            right, why = replaced
+            self._warn(entry, f"{shown} is not read here: {why}; say {right}")
         elif section == _CHOICE and key in openstack_options().get(section, ()):
             if key == "available_filters" and entry.value.strip().startswith(_NOVAS_FILTERS):
                 return

@@ -18,6 +18,8 @@ from lanekeeper.domain import typed
 _T = TypeVar("_T")
 LIKENESS = 0.8  # of difflib; 1 is equal
 OWN_SECTIONS = frozenset({"lanekeeper", "health"})
+_ONE_SCHEDULER = "Nova has one scheduler, which [filter_scheduler] is about"
+_BY_VIF_TYPE = "how a guest's card is attached follows from the vif_type of its port"
 GONE = {
     ("ml2_sriov", "supported_pci_vendor_devs"): "[pci] device_spec says which devices there are",
     ("ml2_sriov", "agent_required"): "a port is bound only where an agent reports",
@@ -25,13 +27,28 @@ GONE = {
         "Nova has no firewall of its own any more; Neutron's is [securitygroup] firewall_driver"
     ),
     ("glance", "host"): "Nova finds Glance in the catalog, or by [glance] endpoint_override",
-    ("scheduler", "driver"): "Nova has one scheduler, which [filter_scheduler] is about",
+    ("scheduler", "driver"): _ONE_SCHEDULER,
+    ("default", "scheduler_driver"): _ONE_SCHEDULER,
+    ("default", "rpc_backend"): (
+        "[DEFAULT] transport_url says which message queue OpenStack has; there is none here"
+    ),
+    ("default", "network_api_class"): "Nova has no networks but Neutron's any more",
+    ("default", "libvirt_vif_driver"): _BY_VIF_TYPE,
+    ("libvirt", "vif_driver"): _BY_VIF_TYPE,
 }
 """Keys of older releases that nothing replaces, and why nothing has to."""
 MOVED = {
     ("default", "scheduler_available_filters"): (
         "[filter_scheduler] available_filters",
         "all filters are there; choose by enabled_filters",
+    ),
+    ("default", "libvirt_type"): (
+        "[libvirt] virt_type",
+        "guests are KVM's wherever the host has that",
+    ),
+    ("default", "sql_connection"): (
+        "[database] connection",
+        "its own database is that of [lanekeeper] database_url_file",
     ),
     ("neutron", "url"): ("[neutron] endpoint_override", "it has the networks itself"),
     ("placement", "os_region_name"): (
@@ -40,6 +57,15 @@ MOVED = {
     ),
 }
 """Keys of older releases that OpenStack has under another name, which Lanekeeper has no need of."""
+REPLACED = {
+    ("default", "vcpu_pin_set"): (
+        "[compute] cpu_dedicated_set = CPUs given to one guest's CPU each, and cpu_shared_set = "
+        "those of all other guests",
+        "without these two, guests float over all CPUs of the host",
+    ),
+}
+"""Keys that OpenStack still has, but that Lanekeeper reads by other names, where somebody has to
+decide what goes where; with what becomes of a host that says it the old way alone."""
 GUIDE_NAMES = {("pci", "dev_spec"): ("pci", "device_spec")}
 """Keys that guides print and OpenStack never had, and those that they mean."""
 _GENERIC = frozenset({"region_name", "os_region_name"})

@@ -19,6 +19,7 @@ from lanekeeper.host.initramfs import CAPTURED, listing, read_initramfs
 from lanekeeper.host.kernel_log import DEVICE, read_kernel_log
 from lanekeeper.host.modprobe import MODULE_LIST_BYTES_MAX, aliases_of
 from lanekeeper.host.offload import questions
+from lanekeeper.host.ovs import BRIDGES, SHOW, has_datapath
 from lanekeeper.host.program import DIRECTORY, answer
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.text_line import BOOT_WORDS, matching
@@ -39,7 +40,8 @@ def extracts(root: Path) -> Iterator[tuple[str, str | None]]:
     yield from _read(HOLDERS, lambda: _holders(root, devices))
     yield from _read(SETTINGS, lambda: _settings(root, devices))
     pfs = tuple(device for device in devices if device.total_vfs)
-    for question, commands in questions(pfs).items():
+    asked = {**questions(pfs), **({BRIDGES: (SHOW,)} if has_datapath(root) else {})}
+    for question, commands in asked.items():
         path = f"{DIRECTORY}/{question}"
         yield from _read(path, lambda q=question, c=commands: answer(root, q, *c) or "")  # type: ignore[misc]
 

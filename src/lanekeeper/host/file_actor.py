@@ -20,6 +20,7 @@ from typing import assert_never
 
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.hostplan.action import (
+    ClearEntries,
     FileChange,
     MakeDirectory,
     MakeLink,
@@ -32,6 +33,7 @@ from lanekeeper.domain.hostplan.action import (
 )
 from lanekeeper.domain.hostplan.persistence import ORIGINALS, UNIT_LINK
 from lanekeeper.host.boot.entry_name import entry_place
+from lanekeeper.host.boot.entry_undo import clear_entries
 from lanekeeper.host.inside import inside
 from lanekeeper.host.replaced_text import put_back, replaced
 
@@ -72,9 +74,11 @@ class FileActor:
                 self._rewrite(action, replaced)
             case Respell():
                 self._respell(action)
+            case ClearEntries():
+                clear_entries(self._root, action, self._write_text)
             case _:
                 assert_never(action)
-        is_written = isinstance(action, WriteFile | ReplaceText | Respell)
+        is_written = isinstance(action, WriteFile | ReplaceText | Respell | ClearEntries)
         if not is_written and path.parent.exists():
             _sync_directory(path.parent)
 
@@ -97,11 +101,13 @@ class FileActor:
             path, kept = inside(self._root, name), inside(self._root, f"{ORIGINALS}/{name}")
             if kept.exists() or path.is_symlink() or not path.is_file():
                 continue
-            kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_directories(kept.parent)
             fresh = kept.with_name(f".{kept.name}.new")
             try:
                 shutil.copy2(path, fresh)
+                _sync(fresh)
                 fresh.replace(kept)
+                _sync_directory(kept.parent)
             except OSError:
                 fresh.unlink(missing_ok=True)
                 raise
@@ -168,7 +174,10 @@ class FileActor:
         name = self._place(name)
         now = _read(inside(self._root, name)).decode("utf-8", "surrogateescape")
         if _says(now, action.aside) == _says(action.text, action.aside):
-            self._write(name, action.text.encode("utf-8", "surrogateescape"))
+            self._write_text(name, action.text)
+
+    def _write_text(self, name: str, text: str) -> None:
+        self._write(self._place(name), text.encode("utf-8", "surrogateescape"))
 
     def _write(self, name: str, data: bytes, mode: int = _MODE) -> None:
         path = inside(self._root, name)
@@ -250,8 +259,21 @@ def _remove_if_empty(path: Path) -> None:
             raise
 
 
+def _make_directories(path: Path) -> None:
+    """Make a directory and those that it is in, each on disk with its name."""
+    if path.is_dir():
+        return
+    _make_directories(path.parent)
+    path.mkdir(exist_ok=True, mode=0o700)
+    _sync_directory(path.parent)
+
+
 def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path, os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | flags)
     try:
         os.fsync(descriptor)
     finally:

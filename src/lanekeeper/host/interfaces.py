@@ -1,12 +1,12 @@
 """Network interfaces of PCI functions, and which of them carry the host's own traffic.
 
-Read from sysfs and procfs only, so that a captured tree answers as the host does.
+Read from sysfs and procfs, so that a captured tree answers as the host does; where a route is on
+a bridge of Open vSwitch, that is asked which cards are its ports.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +18,10 @@ from lanekeeper.domain.hostplan.survey import Netdev
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.interface import HostInterface
 from lanekeeper.host.attribute import link_name, names, read_text, whole
+from lanekeeper.host.lower import VF_PORT, Lowers, function_of, with_lower
 from lanekeeper.host.route import DEFAULT, Doubt, Use, read_routes
 
 _IFF_UP = 1  # Linux include/uapi/linux/if.h
-_ADDRESS = re.compile(r"/([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])(?=/)")
-_VF_PORT = re.compile(r"(?:c\d+)?pf\d+vf(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +31,36 @@ class Interfaces:
     Attributes:
         faults: functions whose interface says what no kernel would, and why; it is not *found*.
         doubts: lines that are no routes.
+        unasked: names of those that may carry a route by a bridge of Open vSwitch, which gives no
+            answer.
     """
 
     found: tuple[Interface, ...] = ()
     faults: Mapping[PciAddress, str] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    unasked: frozenset[str] = frozenset()
 
 
 def read_interfaces(root: Path) -> Interfaces:
     """Return the interfaces that PCI functions carry, and what could not be read of them.
 
     An interface is the management NIC when the default route leads through it, directly or below
-    a bridge, a bond or a VLAN; on a host without a default route each with an address is. One that
-    a line may be about which is no route counts as such: who takes it may cut the host off.
+    a bridge, also of Open vSwitch, a bond or a VLAN; on a host without a default route each with
+    an address is. One that a line may be about which is no route counts as such, and so do the
+    ports of an Open vSwitch that gives no answer: who takes it may cut the host off.
 
     Raises:
         HostFault: the kernel refused a read.
     """
     base = root / "sys/class/net"
     uses, doubts = read_routes(root)
-    carried, doubted = _carried(uses, base), _doubted(doubts, base)
+    carried, unasked = _carried(uses, Lowers(root))
+    by_lines = _doubted(doubts, base)
+    doubted = unasked | by_lines
     by_default = any(DEFAULT in uses for uses in carried.values())
     found, faults = [], {}
     for name in names(str(base)):
-        address = _function(base / name)
+        address = function_of(base / name)
         if address is None:
             continue
         carries = tuple(carried.get(name, ()))
@@ -75,13 +80,8 @@ def read_interfaces(root: Path) -> Interfaces:
                 doubt="" if is_known else doubted.get(name, ""),
             )
         )
-    return Interfaces(tuple(found), faults, tuple(doubt.reason for doubt in doubts))
-
-
-def _function(interface: Path) -> PciAddress | None:
-    """Find the PCI function in the interface's own path: the last address in it."""
-    found = _ADDRESS.findall(os.path.realpath(interface))
-    return PciAddress.parse(found[-1]) if found else None
+    reasons = tuple(doubt.reason for doubt in doubts)
+    return Interfaces(tuple(found), faults, reasons, frozenset(unasked.keys() - by_lines))
 
 
 def read_interface(root: Path, name: str, index: int) -> HostInterface:
@@ -117,7 +117,7 @@ def read_representors(root: Path) -> dict[tuple[PciAddress, int], str]:
     """
     found = {}
     for netdev in read_netdevs(root):
-        port = _VF_PORT.fullmatch(netdev.port)
+        port = VF_PORT.fullmatch(netdev.port)
         if port and netdev.function:
             found[netdev.function, int(port[1])] = netdev.name
     return found
@@ -129,7 +129,7 @@ def _netdev(base: Path, name: str) -> Netdev:
     carrier = _said(home / "carrier")
     return Netdev(
         name=name,
-        function=_function(home),
+        function=function_of(home),
         master=master,
         master_kind=_kind(base / master) if master else "",
         carrier=None if carrier is None else carrier == "1",
@@ -162,14 +162,24 @@ def _is_up(interface: Path) -> bool:
     return bool(whole(flags, f"{interface}/flags", 16) & _IFF_UP)
 
 
-def _carried(uses: Iterable[Use], base: Path) -> dict[str, list[str]]:
-    """Say for each interface, and all below it, what of the host's traffic it carries."""
+def _carried(uses: Iterable[Use], lowers: Lowers) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Say for each interface what of the host's traffic it carries, it and all above it.
+
+    Returns:
+        that, and why some of which Open vSwitch does not say it may carry it.
+    """
+    each = dict.fromkeys(uses)
+    by_default = any(use == DEFAULT for _, use in each)
     carried: defaultdict[str, list[str]] = defaultdict(list)
-    for name, use in dict.fromkeys(uses):
-        for lower in with_lower(base, name):
+    unasked: dict[str, str] = {}
+    for name, use in each:
+        below = lowers.of(name)
+        for lower in below.names:
             if use not in carried[lower]:
                 carried[lower].append(use)
-    return carried
+        if use == DEFAULT or not by_default:
+            unasked |= dict.fromkeys(below.doubted, f"{use} is on {name}; {below.reason}")
+    return carried, unasked
 
 
 def _doubted(doubts: Iterable[Doubt], base: Path) -> dict[str, str]:
@@ -179,12 +189,3 @@ def _doubted(doubts: Iterable[Doubt], base: Path) -> dict[str, str]:
         for name in with_lower(base, doubt.interface) if doubt.interface else names(str(base)):
             found.setdefault(name, doubt.reason)
     return found
-
-
-def with_lower(base: Path, name: str) -> list[str]:
-    """Return *name* and every interface that it stands on."""
-    stack = [name]
-    for upper in stack:  # grows while it is walked
-        below = [entry[6:] for entry in names(str(base / upper)) if entry.startswith("lower_")]
-        stack.extend(lower for lower in below if lower not in stack)
-    return stack

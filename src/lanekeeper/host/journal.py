@@ -98,6 +98,7 @@ class _CourseMark(msgspec.Struct, frozen=True, tag="course"):
     course: Course
     reason: str = ""
     deadline: Deadline | None = None
+    left: str = ""
 
 
 class Journal:
@@ -106,6 +107,7 @@ class Journal:
     Attributes:
         reason: why the course is what it is; empty where that goes without saying.
         deadline: of the confirmation, while the course is ``UNCONFIRMED``.
+        left: what could not be taken back on the way back, and why; empty until that was tried.
     """
 
     def __init__(self, path: Path, head: Head, length: int) -> None:
@@ -115,6 +117,7 @@ class Journal:
         self.course = Course.FORWARD
         self.reason = ""
         self.deadline: Deadline | None = None
+        self.left = ""
         self._length = length
 
     @property
@@ -155,10 +158,10 @@ class Journal:
         self.states[step] = state
 
     def mark_course(
-        self, course: Course, reason: str = "", deadline: Deadline | None = None
+        self, course: Course, reason: str = "", deadline: Deadline | None = None, left: str = ""
     ) -> None:
         """Note where the change is going, durably. Raises HostFault."""
-        mark = _CourseMark(course, reason, deadline)
+        mark = _CourseMark(course, reason, deadline, left)
         self._append(mark)
         self._take(mark)
         if self.is_finished:  # the room is not needed any more
@@ -188,7 +191,7 @@ class Journal:
         if isinstance(mark, _StepMark):
             self.states[mark.step] = mark.state
         else:
-            self.course, self.deadline = mark.course, mark.deadline
+            self.course, self.deadline, self.left = mark.course, mark.deadline, mark.left
             if mark.reason or mark.course is not Course.TAKEN_BACK:
                 self.reason = mark.reason  # of what is taken back: the reason for going back
 

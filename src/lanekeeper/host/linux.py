@@ -19,9 +19,10 @@ from lanekeeper.host.attribute import Write, read_text, write_text
 from lanekeeper.host.fdb import Fdb
 from lanekeeper.host.health import read_health
 from lanekeeper.host.host_driver import HostDrivers
-from lanekeeper.host.interfaces import read_interface, with_lower
+from lanekeeper.host.interfaces import read_interface
+from lanekeeper.host.lower import with_lower
 from lanekeeper.host.netlink import VfLinks
-from lanekeeper.host.offload import may_ask_ovs, read_bridges
+from lanekeeper.host.ovs import may_ask_ovs, read_bridges
 from lanekeeper.host.scan import Scan
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.topology import read_nodes

@@ -1,18 +1,29 @@
 """Numbers of VFs in netplan's files, by the lines they stand at.
 
-Read by its indents, since a line has to be named, and a capture keeps but some of the lines.
+A capture keeps but some of the lines; where these are no YAML any more, they are read by their
+indents.
 
-Source: netplan's YAML reference, ``ethernets``, ``match`` and ``virtual-function-count``.
+Source: netplan's YAML reference, ``ethernets``, ``match`` and ``virtual-function-count``;
+netplan(5), "General structure": what files of later names say amends what those before say.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import Any
+
+import yaml
 
 from lanekeeper.domain.hostplan.vf_count import Mark, Trait, VfCount
 
+_COUNT_KEY = "virtual-function-count"
+_CONDITIONS = frozenset(("name", "macaddress", "driver"))
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+_Said = tuple[str, int | None, int, dict[str, tuple[str, ...]]]
+"""Of an interface's entry, by its name: line and number of VFs, or None, and conditions."""
 _COUNT = re.compile(r"virtual-function-count:\s*(\d{1,9})\b")
 _KEY = re.compile(r"""(\s*)["']?([\w.:@-]+)["']?:(?:\s|\Z)""")
 _MATCH_HEAD = re.compile(r"""(?:^|[\s{,])["']?match["']?:\s*(?:\{([^}]*)\}?)?""")
@@ -23,22 +34,101 @@ _WORD = re.compile(r"""[^"',\[\]\s]+""")
 _ITEM = re.compile(r"""\s*-\s+["']?([^"'\s]+)""")
 
 
+@dataclass(slots=True)
+class _Entry:
+    """What files say together of one interface: of each key the last file in their order counts.
+
+    Attributes:
+        place: file, line and text of the number of VFs; None where there is none yet.
+        count: that number.
+        match: conditions by their key.
+    """
+
+    place: tuple[str, int, str] | None = None
+    count: int = 0
+    match: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 def netplan_counts(
-    path: str, lines: Sequence[str], of_mac: Callable[[str], Mark]
+    files: Mapping[str, Sequence[str]], of_mac: Callable[[str], Mark]
 ) -> Iterator[VfCount]:
-    """Yield each count; an interface without ``match`` is meant by the name of its entry."""
+    """Yield each count that *files*, by their paths and in their order, come to.
+
+    An interface without ``match`` is meant by the name of its entry; that of an entry without a
+    name cannot be told.
+    """
+    if not any(_COUNT_KEY in line for lines in files.values() for line in lines):
+        return
+    entries: dict[str, _Entry] = {}
+    for path, lines in files.items():
+        said = _parsed(lines)
+        for name, at, count, match in _by_indents(lines) if said is None else said:
+            key = name or f"{path}:{at}"  # nothing that another file could speak of
+            entry = entries.setdefault(key, _Entry())
+            entry.match |= match
+            if at is not None:
+                entry.place, entry.count = (path, at + 1, lines[at].strip()), count
+    for key, entry in entries.items():
+        if entry.place is None:
+            continue
+        path, number, text = entry.place
+        marks = tuple(_mark(each, values, of_mac) for each, values in entry.match.items())
+        if not marks and not key.startswith(f"{path}:"):
+            marks = (Mark(Trait.NAME, (key,)),)
+        yield VfCount(path, number, text, "netplan", entry.count, marks)
+
+
+def _parsed(lines: Sequence[str]) -> list[_Said] | None:
+    """Read a whole file; None for what is no YAML, as what is left of a file in a capture."""
+    try:
+        root = yaml.compose("\n".join(lines), yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return None
+    found: list[_Said] = []
+    for _, interfaces in _children(root, "network", "ethernets"):
+        for name, entry in _children(interfaces):
+            match = {
+                each.value: _words(value)
+                for _, matched in _children(entry, "match")
+                for each, value in _children(matched)
+                if each.value in _CONDITIONS
+            }
+            found.append((name.value, None, 0, match))
+            for key, value in _children(entry, _COUNT_KEY):
+                if isinstance(value.value, str) and _NUMBER.fullmatch(value.value):
+                    found.append((name.value, key.start_mark.line, int(value.value), {}))
+    return found
+
+
+def _children(node: Any, *path: str) -> Iterator[tuple[Any, Any]]:
+    """Yield keys with their values: of *node*, or those at a *path* of keys below it."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    for key, value in pairs:
+        if not isinstance(key, yaml.ScalarNode) or (path and key.value != path[0]):
+            continue
+        if len(path) > 1:
+            yield from _children(value, *path[1:])
+        else:
+            yield key, value
+
+
+def _words(node: Any) -> tuple[str, ...]:
+    each = node.value if isinstance(node, yaml.SequenceNode) else (node,)
+    return tuple(one.value for one in each if isinstance(one, yaml.ScalarNode))
+
+
+def _by_indents(lines: Sequence[str]) -> Iterator[_Said]:
+    """Read what of a file is there, by its indents."""
     for at, line in enumerate(lines):
         found = None if line.lstrip().startswith("#") else _COUNT.search(line)
         if found is None:
             continue
         head = at if "{" in line[: found.start()] else _above(lines, at)
         entry = None if head is None else _KEY.match(lines[head])
-        marks: tuple[Mark, ...] = ()
-        if head is not None and entry is not None:
-            given = _matched([*_below(lines, head)])
-            marks = tuple(_mark(key, values, of_mac) for key, values in given)
-            marks = marks or (Mark(Trait.NAME, (entry[2],)),)
-        yield VfCount(path, at + 1, line.strip(), "netplan", int(found[1]), marks)
+        if head is None or entry is None:
+            yield "", at, int(found[1]), {}
+        else:
+            yield entry[2], at, int(found[1]), dict(_matched([*_below(lines, head)]))
 
 
 def _matched(lines: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

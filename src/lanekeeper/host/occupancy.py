@@ -30,7 +30,7 @@ from lanekeeper.domain.pci.holder import HolderKind
 from lanekeeper.host.fault import Faults
 from lanekeeper.host.holder import read_holders
 from lanekeeper.host.interfaces import read_netdevs
-from lanekeeper.host.offload import read_bridges
+from lanekeeper.host.ovs import read_bridges
 
 Undone = tuple[Change, Change]
 """What was done, and one action that takes it back."""

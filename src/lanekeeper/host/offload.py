@@ -25,19 +25,17 @@ from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.host import altname
 from lanekeeper.host.fault import Faults
+from lanekeeper.host.ovs import BRIDGES, SHOW, may_ask_ovs, parse_bridges
 from lanekeeper.host.program import DIRECTORY, answer
 
 Questions = Mapping[str, tuple[tuple[str, ...], ...]]
 """What only programs answer: for each question the commands that may, the first that is there."""
 
-_OVS_SOCKET = "run/openvswitch/db.sock"
 _OVS_SETTING = re.compile(r'([\w-]+)="?([^",}]*)"?')
 _MIGRATION_MODE = re.compile(r"VF_MIGRATION_MODE\s+(\S+)")
 _ESWITCH_DRIVERS = frozenset(("mlx5_core", "ice", "bnxt_en", "nfp", "sfc_ef100", "mlxsw_spectrum"))
 _CONNECTX_7 = (0x15B3, 0x1021)
 _INFO, _PORTS = "devlink-info", "devlink-port"
-_BRIDGES = "ovs-show"
-_BRIDGE_LINE = re.compile(r'^\s*(Bridge|Port) "?([^"\s]+)"?$', re.MULTILINE)
 _PROGRAMS: Questions = {
     "qemu": (
         ("qemu-system-x86_64", "--version"),
@@ -60,7 +58,7 @@ def questions(pfs: tuple[PciDevice, ...]) -> Questions:
         asked[OVS_SETTINGS] = (
             ("ovs-vsctl", "--timeout=5", "get", "Open_vSwitch", ".", "other_config"),
         )
-        asked[_BRIDGES] = (("ovs-vsctl", "--timeout=5", "show"),)
+        asked[BRIDGES] = (SHOW,)
     for pf in switches:
         card = f"pci/{pf.address}"
         asked[eswitch_question(pf.address)] = (("devlink", "-j", "dev", "eswitch", "show", card),)
@@ -86,12 +84,17 @@ def read_offload(root: Path, pfs: tuple[PciDevice, ...], faults: Faults) -> Offl
         pf.address: _MIGRATION_MODE.search(said(settings_question(pf.address)) or "") for pf in pfs
     }
     switch = said(OVS_SETTINGS) if may_ask_ovs(root) else None
+    ovs = None
+    if switch is not None:
+        bridges = parse_bridges(said(BRIDGES) or "")
+        ports = {bridge.name: bridge.ports for bridge in bridges}
+        ovs = Ovs(settings=dict(_OVS_SETTING.findall(switch)), bridges=ports)
     return Offload(
         modes={address: mode for address, mode in modes.items() if mode},
         firmware=dict(_firmware(told(_INFO))),
         migratable=dict(_migratable(told(_PORTS))),
         migration_modes={address: found[1] for address, found in settings.items() if found},
-        ovs=None if switch is None else _ovs(switch, said(_BRIDGES) or ""),
+        ovs=ovs,
         unanswered={} if root.resolve() == Path("/") else _unanswered(root, asked),
     )
 
@@ -103,29 +106,6 @@ def _unanswered(root: Path, asked: Questions) -> dict[str, str]:
         for question, commands in asked.items()
         if not (root / DIRECTORY / question).exists()
     }
-
-
-def _ovs(settings: str, shown: str) -> Ovs:
-    """Read ``other_config``, and the names of bridges and their ports as ``show`` lists them."""
-    bridges: dict[str, tuple[str, ...]] = {}
-    bridge = ""
-    for kind, name in _BRIDGE_LINE.findall(shown):
-        if kind == "Bridge":
-            bridge, bridges[name] = name, ()
-        elif bridge:
-            bridges[bridge] = (*bridges[bridge], name)
-    return Ovs(settings=dict(_OVS_SETTING.findall(settings)), bridges=bridges)
-
-
-def read_bridges(root: Path) -> Mapping[str, tuple[str, ...]]:
-    """Return the bridges of Open vSwitch with their ports; none where it does not run.
-
-    Raises:
-        HostFault: it gives no answer.
-    """
-    command = ("ovs-vsctl", "--timeout=5", "show")
-    shown = answer(root, _BRIDGES, command) if may_ask_ovs(root) else None
-    return _ovs("", shown or "").bridges
 
 
 def port_name(root: Path, pf: PciAddress, index: int) -> str | None:
@@ -156,11 +136,6 @@ def read_versions(root: Path, faults: Faults) -> dict[str, tuple[int, ...]]:
 def _mode(shown: dict[str, Any], pf: PciDevice) -> str | None:
     mode = shown.get("dev", {}).get(f"pci/{pf.address}", {}).get("mode")
     return mode if isinstance(mode, str) else None
-
-
-def may_ask_ovs(root: Path) -> bool:
-    """Ask only where it runs: ovs-vsctl waits for a database that is not there."""
-    return root.resolve() != Path("/") or (root / _OVS_SOCKET).exists()
 
 
 def _json(text: str | None, what: str) -> dict[str, Any]:

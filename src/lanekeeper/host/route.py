@@ -16,7 +16,7 @@ from lanekeeper.host.attribute import names, read_text, whole
 DEFAULT = "the default route"
 _IPV4_MAX = 2**32 - 1
 _IPV6_DIGITS = 32
-_LOOPBACK = "lo"
+LOOPBACK = "lo"
 
 Use = tuple[str, str]
 """An interface, and what of the host's traffic it carries."""
@@ -39,7 +39,7 @@ def read_routes(root: Path) -> tuple[list[Use], list[Doubt]]:
         for each in _rows(root, path, headings, read):
             if isinstance(each, Doubt):
                 doubts.append(each)
-            elif each[0] != _LOOPBACK:
+            elif each[0] != LOOPBACK:
                 uses.append(each)
     return uses, doubts
 

@@ -81,6 +81,10 @@ class TakingBack:
         if is_over:
             given_up = "; ".join(left)[:REASON_MAX]
             _note(journal, unnoted, partial(journal.mark_course, Course.TAKEN_BACK, given_up))
+        half = "; ".join(left)[:REASON_MAX]
+        if left and not self.gives_up and half != journal.left:
+            again = partial(journal.mark_course, Course.BACK, journal.reason, left=half)
+            _note(journal, unnoted, again)
         course = Course.TAKEN_BACK if is_over and not unnoted else Course.BACK
         told = tuple(dict.fromkeys((*unnoted, *left)))
         return Outcome(journal.id, course, failure, told, tuple(edits.kept))

@@ -46,7 +46,7 @@ def unfinished_in(directory: Path, now: Now) -> Unfinished | None:
 
 def unfinished(change: Journal, now: Now) -> Unfinished:
     """Say what *change*, which is not settled, waits for. Raises HostFault."""
-    if change.course is Course.LEFT:
+    if change.course is Course.LEFT or change.left:
         return Unfinished(change, Standing.HALF_BACK)
     if change.course is not Course.UNCONFIRMED:
         return Unfinished(change, Standing.CUT_OFF)

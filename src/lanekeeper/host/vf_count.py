@@ -93,8 +93,8 @@ class _Reader:
             yield from self._link(path)
         for path in self._profiles():
             yield from self._keyfile(path)
-        for path in self._first(NETPLAN, ".yaml"):
-            yield from netplan_counts(path, self._lines(path), self._of_mac)
+        netplan = {path: self._lines(path) for path in self._first(NETPLAN, ".yaml")}
+        yield from netplan_counts(netplan, self._of_mac)
         for name in names(str(self._root / _IFCFG)):
             if name.startswith("ifcfg-"):
                 yield from self._ifcfg(f"{_IFCFG}/{name}")

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from domain.hostplan.hosts import host
+from lanekeeper.domain.hostplan.caution import policy_cautions
+from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.offline import offline_plan
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import parse_policy
@@ -121,3 +123,23 @@ def test_an_option_that_is_a_danger_is_told_also_of_an_image() -> None:
 def test_a_kernel_whose_modules_are_not_known_is_not_judged() -> None:
     policy = parse_policy({"version": 1, "module_options": {"mlx5_cor": ["prof_sel=2"]}})
     assert plan(policy, host(release="6.1.0")).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "lost"),
+    [
+        ("default_hugepagesz=1G hugepages=4", "quiet hugepages=64", "hugepages=64"),
+        ("quiet default_hugepagesz=1G", "hugepages=64 hugepagesz=1G hugepages=2", "hugepages=64"),
+        ("default_hugepagesz=1G hugepages=4", "default_hugepagesz=2M hugepages=64", ""),
+        ("default_hugepagesz=1G hugepages=4", "hugepages=0", ""),
+        ("hugepagesz=1G hugepages=4", "hugepages=64", ""),
+    ],
+)
+def test_huge_pages_that_a_new_default_size_would_change_are_told(
+    wanted: str, given: str, lost: str
+) -> None:
+    policy = parse_policy({"version": 1, "kernel_arguments": wanted.split()})
+    host = HostFacts(configured_cmdline=tuple(given.split()))
+    found = [one for one in policy_cautions(policy, host) if one.code == "huge-pages-dropped"]
+    assert [lost in one.reason for one in found] == ([True] if lost else [])
+    assert all(policy.kernel_arguments[int(one.subject[-2])].startswith("default") for one in found)

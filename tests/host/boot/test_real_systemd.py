@@ -95,6 +95,8 @@ def test_bootctl_lists_the_entry_with_the_arguments_and_new_kernels_have_them(
     assert outcome is not None
     assert outcome.left == ()
     assert {key: entry_texts(booted)[key] for key in before} == before
+    plain = f"root=/dev/vda1 ro quiet {OWN}"
+    assert listed(booted) == dict.fromkeys(first | second, plain)
     assert (booted.root / "etc/kernel/cmdline").read_text() == "root=/dev/vda1 ro quiet\n"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lanekeeper.cli import exit_code
 from lanekeeper.cli.host.changing import changes_of, now_of
-from lanekeeper.cli.host.image import image_of
+from lanekeeper.cli.host.image import call_of, image_of
 from lanekeeper.cli.host.output import show
 from lanekeeper.cli.host.target import target_of
 from lanekeeper.cli.host.unfinished import unfinished_text
@@ -30,7 +30,7 @@ _DIGEST_SHOWN = 12
 def changes_host(arguments: argparse.Namespace) -> int:
     """List the changes that were made here, oldest first; 1 when one cannot be read."""
     if arguments.offline:
-        changes = _changes(image_of(arguments).changes, moment)
+        changes = _changes(image_of(arguments).changes, moment, call_of(arguments))
     else:
         with target_of(arguments) as target:
             changes = _changes(changes_of(target), now_of(target))
@@ -43,11 +43,11 @@ def changes_host(arguments: argparse.Namespace) -> int:
     )
 
 
-def _changes(directory: Path, now: Now) -> list[dict[str, Any]]:
-    return [_change(path, now) for path in journal.files(directory)]
+def _changes(directory: Path, now: Now, call: str = "") -> list[dict[str, Any]]:
+    return [_change(path, now, call) for path in journal.files(directory)]
 
 
-def _change(path: Path, now: Now) -> dict[str, Any]:
+def _change(path: Path, now: Now, call: str) -> dict[str, Any]:
     try:
         change = journal.load(path)
     except HostFault as error:
@@ -58,6 +58,7 @@ def _change(path: Path, now: Now) -> dict[str, Any]:
         "began": change.head.began,
         "course": str(change.course),
         "reason": change.reason,
+        "left": change.left,
         "steps": len(change.steps),
         "done": sum(state is StepState.DONE for state in change.states),
         "policy": journal.digest(change.head.policy),
@@ -66,7 +67,7 @@ def _change(path: Path, now: Now) -> dict[str, Any]:
         "confirm_by": deadline and deadline.wall,
         "confirm_left_s": deadline and round(deadline.left_s(now()), 1),
         "watched": is_watched(guard_file(path.parent, change.id)),
-        "waits": "" if change.is_settled else unfinished_text(unfinished(change, now), None),
+        "waits": "" if change.is_settled else unfinished_text(unfinished(change, now), None, call),
     }
 
 

@@ -49,6 +49,11 @@ def image_of(arguments: argparse.Namespace) -> Image:
     return Image(arguments.root)
 
 
+def call_of(arguments: argparse.Namespace) -> str:
+    """Return what stands behind a verb that is to be called for the same image; else nothing."""
+    return f" --root {shlex.quote(str(arguments.root))} --offline" if arguments.offline else ""
+
+
 def plan_image(arguments: argparse.Namespace) -> int:
     """Print the plan; 0 when it is empty, 1 when there is something to do or refused."""
     image = image_of(arguments)
@@ -67,8 +72,7 @@ def _show(
 
 
 def _unfinished(arguments: argparse.Namespace, policy: Policy, left: Unfinished) -> str:
-    where = f" --root {arguments.root} --offline"
-    return unfinished_text(left, _wanted_text(arguments, policy), where)
+    return unfinished_text(left, _wanted_text(arguments, policy), call_of(arguments))
 
 
 def _wanted_text(arguments: argparse.Namespace, policy: Policy) -> str | None:
@@ -112,8 +116,14 @@ def apply_image(arguments: argparse.Namespace) -> int:
         left = executor.resume(wanted)
         document: dict[str, Any] = {"resumed": view.outcome_json(left)}
         if left is not None and interrupted.signal:
-            return report(arguments, document, view.outcome_text(left), exit_code.NO)
-        told = [*view.outcome_text(left)] if left is not None and left.is_open else []
+            return report(
+                arguments, document, view.outcome_text(left, call_of(arguments)), exit_code.NO
+            )
+        told = (
+            [*view.outcome_text(left, call_of(arguments))]
+            if left is not None and left.is_open
+            else []
+        )
         propose = _Planner(arguments, image, policy)
         with cut_short(arguments, document["resumed"]):
             outcome = executor.apply(propose) if propose().steps else None
@@ -123,7 +133,7 @@ def apply_image(arguments: argparse.Namespace) -> int:
         show(arguments, document, [*told, *_plan_text(found)])
         return exit_code.NO if found.refusals or told else exit_code.DONE
     document["outcome"] = view.outcome_json(outcome)
-    text = [*told, *view.outcome_text(outcome)]
+    text = [*told, *view.outcome_text(outcome, call_of(arguments))]
     if outcome.course is Course.APPLIED:
         text += [f"pending: {each}" for each in found.pending]
         show(arguments, document, text)
@@ -149,7 +159,7 @@ def rollback_image(arguments: argparse.Namespace) -> int:
             outcomes = executor.rollback_to(arguments.to, gives_up=arguments.give_up)
         else:
             outcomes = executor.rollback(gives_up=arguments.give_up)
-    text = [line for outcome in outcomes for line in view.outcome_text(outcome)]
+    text = [line for outcome in outcomes for line in view.outcome_text(outcome, call_of(arguments))]
     text += _commands(undo, image)
     document = {"outcomes": [view.outcome_json(outcome) for outcome in outcomes]}
     code = exit_code.NO if outcomes and outcomes[-1].is_open else exit_code.DONE

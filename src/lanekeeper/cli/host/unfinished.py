@@ -16,7 +16,9 @@ def unfinished_text(unfinished: Unfinished, policy: str | None, call: str = "") 
     change, apply = unfinished.change, f"`lanekeeper host apply{call}`"
     if unfinished.standing is Standing.HALF_BACK:
         back = f"`lanekeeper host rollback{call}` tries again, with --give-up it leaves that"
-        return f"change {change.id} is half taken back ({change.reason}): {back}"
+        first = f"{apply} tries that again first; " if change.course is Course.BACK else ""
+        why = change.left or change.reason
+        return f"change {change.id} is half taken back ({why}): {first}{back}"
     if unfinished.standing is not Standing.CUT_OFF:
         return f"change {change.id} {_waiting(unfinished, apply, call)}"
     forward = change.course is Course.FORWARD and not change.is_held

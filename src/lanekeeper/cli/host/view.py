@@ -148,7 +148,8 @@ def _step_json(step: Step) -> dict[str, Any]:
     }
 
 
-def outcome_text(outcome: Outcome) -> Iterator[str]:
+def outcome_text(outcome: Outcome, call: str = "") -> Iterator[str]:
+    """Say what became of a change; *call* stands behind a verb where it is not this machine's."""
     if outcome.failure:
         yield f"failed: {outcome.failure}"
     for left in outcome.left:
@@ -157,7 +158,8 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
         yield f"kept: {kept}"
     match outcome.course:
         case Course.APPLIED:
-            yield f"Change {outcome.change} is applied; `lanekeeper host rollback` takes it back."
+            back = f"`lanekeeper host rollback{call}` takes it back"
+            yield f"Change {outcome.change} is applied; {back}."
         case Course.UNCONFIRMED:
             assert outcome.confirm_by is not None
             until = f"at {outcome.confirm_by:%H:%M:%S} UTC, or with a reboot,"
@@ -173,15 +175,16 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
             yield f"Change {outcome.change} is taken back: the host is as it was before."
         case Course.LEFT:
             yield f"Change {outcome.change} stays half taken back; others can be made after it."
-            yield from _ways_out("tries the rest again")
+            yield from _ways_out("tries the rest again", call)
         case _:
             yield f"Change {outcome.change} is half taken back. Mend the above; then"
-            yield from _ways_out("takes back the rest")
+            yield from _ways_out("takes back the rest", call)
 
 
-def _ways_out(what: str) -> Iterator[str]:
-    yield f"    `lanekeeper host rollback` {what},"
-    yield "    `lanekeeper host rollback --give-up` leaves as it is what cannot be taken back"
+def _ways_out(what: str, call: str) -> Iterator[str]:
+    back = f"lanekeeper host rollback{call}"
+    yield f"    `{back}` {what},"
+    yield f"    `{back} --give-up` leaves as it is what cannot be taken back"
 
 
 def outcome_json(outcome: Outcome | None) -> dict[str, Any] | None:

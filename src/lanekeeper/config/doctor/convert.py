@@ -25,7 +25,7 @@ from lanekeeper.config.doctor.case import (
 from lanekeeper.config.doctor.reading import DECIDE, UNREADABLE, ReadFile
 from lanekeeper.config.doctor.slip import slips_in, slips_of, why_not
 from lanekeeper.config.doctor.source import Source
-from lanekeeper.config.doctor.unread import is_homeless, moved_to, option_meant_by
+from lanekeeper.config.doctor.unread import is_homeless, moved_to, option_meant_by, replaced_by
 from lanekeeper.config.file import NO_SECTION
 from lanekeeper.config.filter_name import GONE_FILTERS, gone_in_words
 from lanekeeper.config.names import GONE, OWN_SECTIONS, homes
@@ -192,6 +192,9 @@ class _Writer:
         elif moved := moved_to(line):
             yield f"# {line.place} of older releases"
             yield from assignment(moved[0].rpartition(" ")[2], line.value)
+        elif replaced := replaced_by(line):
+            right, why = replaced
+            yield from self._leave(line, f"{line.place} is not read: {why}; say {right}", lines)
         elif one.section in OWN_SECTIONS:
             yield from self._leave(line, "there is no such key", lines)
         elif option := option_meant_by(line):

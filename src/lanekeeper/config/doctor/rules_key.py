@@ -15,6 +15,7 @@ from lanekeeper.config.doctor.unread import (
     is_homeless,
     moved_to,
     option_meant_by,
+    replaced_by,
     unread,
 )
 from lanekeeper.config.file import NO_SECTION
@@ -42,6 +43,9 @@ def _old(case: Case) -> Iterator[Hit]:
             name, why = moved
             says = f"{line.place} is an old name of Nova's; Lanekeeper reads neither, since {why}"
             yield Hit(line.source, says, f"{name} = ..., or remove the line")
+        elif replaced := replaced_by(line):
+            right, why = replaced
+            yield Hit(line.source, f"{line.place} is an old name that is not read: {why}", right)
 
 
 def _outside(case: Case) -> Iterator[Hit]:

@@ -11,6 +11,7 @@ from lanekeeper.config.names import (
     GONE,
     MOVED,
     OWN_SECTIONS,
+    REPLACED,
     device_option_meant,
     is_specific,
     nearest,
@@ -31,6 +32,12 @@ def moved_to(line: Line) -> tuple[str, str] | None:
     """Return today's name of a key of OpenStack's, and why Lanekeeper does not read that either."""
     one = line.assignment
     return None if one.is_vio else MOVED.get((one.section or "default", one.key))
+
+
+def replaced_by(line: Line) -> tuple[str, str] | None:
+    """Return what says it here of a key that OpenStack still has, and what it means without."""
+    one = line.assignment
+    return None if one.is_vio else REPLACED.get((one.section or "default", one.key))
 
 
 def unread(case: Case) -> Iterator[tuple[Line, str]]:

@@ -334,6 +334,26 @@ class RunProgram(Action, frozen=True):
         return f"run {shlex.join(self.command)}"
 
 
+class ClearEntries(Action, frozen=True):
+    """Take *put* out of the entries of kernels that were installed since, and give what was *had*.
+
+    A value that somebody set since stays, and is told.
+
+    Attributes:
+        path: the file of arguments that such entries are made from.
+        put: what that said of some keys when the change was done, *had* what it said before.
+        spared: entries that there were: those that were changed have undos of their own.
+    """
+
+    path: str
+    put: tuple[str, ...]
+    had: tuple[str, ...]
+    spared: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"take {' '.join(self.put)} out of the boot entries of kernels installed since"
+
+
 class GiveBackArguments(Action, frozen=True):
     """Have grubby take *put* out of the boot entries, and give each what it *had* instead.
 
@@ -404,6 +424,7 @@ Change = (
     | Respell
     | RunProgram
     | GiveBackArguments
+    | ClearEntries
     | SaveEntry
 )
 """Any action, as a journal reads it back."""
@@ -423,6 +444,13 @@ Passing = (
 """Those that only the running kernel knows: a reboot undoes them."""
 
 FileChange = (
-    MakeDirectory | RemoveDirectory | WriteFile | RemoveFile | MakeLink | ReplaceText | Respell
+    MakeDirectory
+    | RemoveDirectory
+    | WriteFile
+    | RemoveFile
+    | MakeLink
+    | ReplaceText
+    | Respell
+    | ClearEntries
 )
 """Those that need no kernel and no program: an image can be changed by them."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from lanekeeper.domain.hostplan.huge_page_argument import lost_count
 from lanekeeper.domain.hostplan.kernel_risk import risk
 from lanekeeper.domain.hostplan.kernel_word import slip
 from lanekeeper.domain.hostplan.observed import HostFacts
@@ -15,6 +16,7 @@ from lanekeeper.domain.hostplan.policy.reading import VERY_NEAR
 from lanekeeper.domain.hostplan.step import Caution
 from lanekeeper.domain.hostplan.steps.module import is_missing
 
+_DEFAULT = "default_hugepagesz="
 _FIX = "take it out, unless every guest that gets a device is trusted as the host is"
 
 
@@ -32,6 +34,7 @@ def policy_cautions(policy: Policy, host: HostFacts) -> Iterator[Caution]:
             reason = f"the kernel knows no {wrong} and passes over it"
             subject = f"kernel_arguments[{at}]"
             yield Caution("argument-unknown", subject, reason, f"did you mean {meant}?")
+    yield from _lost_pages(policy, host)
     for each in policy.module_options:
         subject = f"module_options.{each.module}"
         for at, option in enumerate(each.options):
@@ -47,6 +50,21 @@ def policy_cautions(policy: Policy, host: HostFacts) -> Iterator[Caution]:
         if near:  # a list for every kind of host names modules that some have not
             reason = f"kernel {host.release} has no module {module}: nothing is kept from loading"
             yield Caution("module-unknown", f"blacklist[{at}]", reason, f"did you mean {near}?")
+
+
+def _lost_pages(policy: Policy, host: HostFacts) -> Iterator[Caution]:
+    """Warn of huge pages that the operator asks for in a way that the policy makes mean others."""
+    given = (host.configured_cmdline or (), *host.boot.entries.values())
+    counts = dict.fromkeys(lost_count(policy.kernel_arguments, each) for each in given)
+    for count in filter(None, counts):
+        at = next(n for n, word in enumerate(policy.kernel_arguments) if word.startswith(_DEFAULT))
+        word = policy.kernel_arguments[at]
+        reason = (
+            f"the boot loader gives hugepages={count} without a size, and beside {word} that would "
+            "be of another size than now: it is taken out"
+        )
+        fix = f"to keep these pages, add hugepagesz=SIZE and hugepages={count}: SIZE is 2M on x86"
+        yield Caution("huge-pages-dropped", f"kernel_arguments[{at}]", reason, fix)
 
 
 def _hides_cards(argument: str) -> bool:

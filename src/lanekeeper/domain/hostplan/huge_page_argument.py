@@ -112,6 +112,16 @@ def without_pools(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[
     return (*others, *_said(given, replaced, keeps_default=not asked.default))
 
 
+def lost_count(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> str:
+    """Return the count of *arguments* that *wanted* has no way to keep: of the architecture's own
+    size, which no word can say once another one is the default; empty for none.
+    """
+    given = pools(arguments)
+    count = given.counts.get("")
+    is_lost = bool(pools(wanted).default) and not given.default and _is_some(count)
+    return count or "" if is_lost else ""
+
+
 def _said(given: Pools, without: set[str], *, keeps_default: bool) -> Iterator[str]:
     """Say what is *given* of all sizes but some, the default's first."""
     for size in sorted(given.counts, key=lambda each: each not in ("", given.default)):

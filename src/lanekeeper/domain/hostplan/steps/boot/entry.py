@@ -6,10 +6,11 @@ Source: The UAPI Group, "Boot Loader Specification"; systemd kernel-install(8).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.action import ReplaceText
-from lanekeeper.domain.hostplan.boot_loader import lacking, with_arguments
+from lanekeeper.domain.hostplan.action import ClearEntries, ReplaceText
+from lanekeeper.domain.hostplan.boot_loader import argument_group, lacking, with_arguments
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.boot.grub import quoted
@@ -18,12 +19,23 @@ KERNEL_INSTALL = "etc/kernel/cmdline"
 
 
 def entry_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
-    """Change the options of each entry that lacks an argument."""
+    """Change the options of each entry that lacks an argument, and what new ones are made from."""
+    steps = [*_entry_steps(wanted, host), *_source_steps(wanted, host)]
+    if steps:
+        last = steps.pop()
+        yield from steps
+        yield replace(last, undo=(*last.undo, _clearing(wanted, host)))
+
+
+def _entry_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
     for path, given in host.boot.entries.items():
         missing = lacking(wanted, given)
         if missing:
             text = host.boot.texts[path]
             yield _step(path, *_options(text, missing), f"it lacks {quoted(missing)}")
+
+
+def _source_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
     kept = host.boot.texts.get(KERNEL_INSTALL)
     missing = lacking(wanted, tuple(" ".join(_said(kept or "")).split()))
     if kept is not None and missing:
@@ -35,6 +47,25 @@ def entry_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
             new = f"{old}\n{new}" if old else new
         why = f"entries of new kernels would lack {quoted(missing)}"
         yield _step(KERNEL_INSTALL, old, new, why)
+
+
+def _clearing(wanted: tuple[str, ...], host: HostFacts) -> ClearEntries:
+    """Return what takes our words out of entries that are made as long as the change stands.
+
+    Without a file of arguments kernel-install takes those of the running kernel.
+    """
+    entries = host.boot.entries
+    plain = next((path for path in entries if "rescue" not in path), next(iter(entries)))
+    kept = host.boot.texts.get(KERNEL_INSTALL)
+    before = entries[plain] if kept is None else tuple(" ".join(_said(kept)).split())
+    given = (*entries.values(), before)
+    missing = tuple(word for word in wanted if any(word in lacking(wanted, each) for each in given))
+    keys = {argument_group(word) for word in missing}
+    put, had = (
+        tuple(word for word in words if argument_group(word) in keys)
+        for words in (with_arguments(before, missing), before)
+    )
+    return ClearEntries(KERNEL_INSTALL, put, had, tuple(entries))
 
 
 def _step(path: str, old: str, new: str, why: str) -> Step:
