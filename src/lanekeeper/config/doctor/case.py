@@ -14,7 +14,8 @@ from lanekeeper.config.doctor.host import Host
 from lanekeeper.config.doctor.reading import Assignment, Flaw, ReadFile
 from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import NO_SECTION, Entry, substituted
-from lanekeeper.config.load import VIO_NAMES, bare_option, convert, option_at
+from lanekeeper.config.home import VIO_NAMES, bare_option, option_at
+from lanekeeper.config.load import convert
 from lanekeeper.config.loose_json import understand
 from lanekeeper.config.names import GUIDE_NAMES, as_read, options, rank, sections
 from lanekeeper.config.option import Option
