@@ -17,13 +17,23 @@ from differential.call import Answer, Book, Call
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_NO_ORDER = frozenset({"subnets", "security_groups", "security_group_rules", "tags", "rules"})
+_NO_ORDER = frozenset(
+    {"subnets", "security_groups", "security_group_rules", "tags", "rules"}
+    | {"subnet_ip_availability"}
+)
 """Lists inside a thing whose order nobody promises."""
 _MADE_UP = frozenset(
     {"mac_address", "ip_address", "segmentation_id", "provider:segmentation_id", "vlan"}
+    | {"standard_attr_id"}
 )
 _COUNTED = frozenset({"revision_number"})
 """Its steps are the server's own business; that it is there is not."""
+_NO_PLACE = frozenset(
+    {"id", "created_at", "updated_at", "revision_number", "description", "tags", "shared"}
+    | {"standard_attr_id", "belongs_to_default_sg", "ip_availability_details"}
+    | {"availability_zones", "binding:vif_details", "ip_allocation"}
+)
+"""What elements without an order are not laid beside each other by; much of it one side lacks."""
 _ABSENT = "absent"
 
 
@@ -122,7 +132,13 @@ def _apart(way: str, theirs: Any, ours: Any) -> Iterator[Difference]:
 
 
 def _in_any_order(values: list[Any]) -> list[Any]:
-    return sorted(values, key=lambda one: json.dumps(one, sort_keys=True))
+    return sorted(values, key=lambda one: (_place(one), json.dumps(one, sort_keys=True)))
+
+
+def _place(value: Any) -> str:
+    if isinstance(value, dict):
+        value = {key: one for key, one in value.items() if key not in _NO_PLACE}
+    return json.dumps(value, sort_keys=True)
 
 
 def _shown(value: Any) -> str:

@@ -20,7 +20,7 @@ _NEW_GROUP = {
     "security_group_rules": Field([], [[]]),
 }
 _CHANGED_GROUP = {
-    "name": Field(["renamed"], ["default", LONG, 5, None], 0.4),
+    "name": Field(["{fresh}"], ["default", LONG, 5, None], 0.4),
     "description": Field(["other"], [LONG, None]),
     "stateful": FLAGS,
     "project_id": Field([], ["{project-2}"]),

@@ -19,7 +19,7 @@ _KINDS = (
     ("security-group-rules", "security_group_rule"),
     ("segments", "segment"),
 )
-_COMMON = {"name": ["renamed", "network-1", "port-2", ""], "description": ["", "other", "a port"]}
+_COMMON = {"name": ["renamed-1", "network-1", "port-2", ""], "description": ["", "other", "a port"]}
 _TAGGED = {
     "tags": ["red", "red,blue"],
     "tags-any": ["red,blue"],
@@ -166,6 +166,7 @@ def some_of(world: World) -> Made:
         query += [(name, world.pick(values)) for _ in range(world.pick([1, 1, 1, 2]))]
     if world.happens(0.3):
         query += [("fields", world.pick(_FIELDS[kind])) for _ in range(world.pick([1, 2, 3]))]
+        query.append(("fields", "id"))  # by which what is not of the sequence is told
     who = "member" if world.happens(0.15) else "admin"
     return Call(method="GET", path=f"/{plural}", query=tuple(query), who=who), ()
 

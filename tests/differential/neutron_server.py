@@ -26,6 +26,19 @@ _MAPPINGS = {
 }
 
 
+_FIRST_RULES = (
+    # direction, ethertype, remote group, in default groups, in others
+    ("egress", "IPv4", None, True, True),
+    ("egress", "IPv6", None, True, True),
+    ("ingress", "IPv4", "PARENT", True, False),
+    ("ingress", "IPv6", "PARENT", True, False),
+)
+"""Rules of new groups, which its migrations write.
+
+Source: neutron ``db/migration/…/c33da356b165_security_group_default_rules.py``.
+"""
+
+
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
         """Each request is told by the one who asks."""
@@ -39,6 +52,8 @@ def _make_database(path: Path, host: str) -> None:
     engine = sa.create_engine(f"sqlite:///{path}")
     model_base.BASEV2.metadata.create_all(engine)
     agents = model_base.BASEV2.metadata.tables["agents"]
+    rules = model_base.BASEV2.metadata.tables["securitygroupdefaultrules"]
+    attributes = model_base.BASEV2.metadata.tables["standardattributes"]
     now = datetime.now(UTC).replace(tzinfo=None)
     with engine.begin() as connection:
         for (kind, binary), said in _MAPPINGS.items():
@@ -55,6 +70,23 @@ def _make_database(path: Path, host: str) -> None:
                     heartbeat_timestamp=now,
                     configurations=json.dumps(said),
                     load=0,
+                )
+            )
+        for direction, ethertype, remote, in_default, in_others in _FIRST_RULES:
+            standard = connection.execute(
+                attributes.insert().values(
+                    resource_type="security_group_default_rules", created_at=now, updated_at=now
+                )
+            )
+            connection.execute(
+                rules.insert().values(
+                    id=str(uuid.uuid4()),
+                    standard_attr_id=standard.inserted_primary_key[0],
+                    direction=direction,
+                    ethertype=ethertype,
+                    remote_group_id=remote,
+                    used_in_default_sg=in_default,
+                    used_in_non_default_sg=in_others,
                 )
             )
     engine.dispose()

@@ -86,7 +86,7 @@ _NEW = {
 }
 _CHANGED = {
     **_BOTH,
-    "name": Field(["renamed", ""], [LONG, 5, None], 0.3),
+    "name": Field(["{fresh}"], [LONG, 5, None], 0.3),
     "network_id": Field([], [_NO_ID]),
     "project_id": Field([], ["{project-2}"]),
     "id": Field([], [_NO_ID]),

@@ -1,3 +1,37 @@
 """What entries of ``deliberate.toml`` ask of a call."""
 
 from __future__ import annotations
+
+from typing import Any
+
+from differential.call import Call
+
+
+def of_member(call: Call) -> bool:
+    return call.who != "admin"
+
+
+def without_order(call: Call) -> bool:
+    """A sort_key without its sort_dir, or a page that is none."""
+    return not any(name == "limit" and value not in ("", "0") for name, value in call.query)
+
+
+def trusted_null(call: Call) -> bool:
+    return any("trusted" in one and one["trusted"] is None for one in things(call))
+
+
+def groups_on_a_vf(call: Call) -> bool:
+    return any(
+        one.get("security_groups") and one.get("binding:vnic_type", "normal") != "normal"
+        for one in things(call)
+    )
+
+
+def things(call: Call) -> list[dict[str, Any]]:
+    """The bodies of what a call makes or changes."""
+    if not isinstance(call.body, dict):
+        return []
+    found: list[dict[str, Any]] = []
+    for value in call.body.values():
+        found += [one for one in (value if isinstance(value, list) else [value]) if one]
+    return [one for one in found if isinstance(one, dict)]

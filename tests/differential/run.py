@@ -13,6 +13,7 @@ from differential.comparison import Difference, Reader, compare
 from differential.deliberate import Declared, why
 from differential.world import Thing, World
 
+_BROKEN = 500
 Next = Callable[[World], tuple[Call, Sequence[Thing]]]
 
 
@@ -80,6 +81,10 @@ class Run:
             (theirs, Reader(self._theirs.book, self._said).read(call, theirs)),
             (ours, Reader(self._ours.book, self._said).read(call, ours)),
         )
+        if theirs.status >= _BROKEN:  # what it made of the call nobody knows
+            for one in things:
+                for name in one.of.values():
+                    self._drop(name)
         if theirs.is_fault != ours.is_fault:
             self._part(call, theirs, ours)
         else:

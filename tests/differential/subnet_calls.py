@@ -71,7 +71,7 @@ _NEW = {
 }
 _CHANGED = {
     **_BOTH,
-    "name": Field(["renamed", ""], [LONG, 5, None], 0.3),
+    "name": Field(["{fresh}"], [LONG, 5, None], 0.3),
     "cidr": Field([], ["10.9.9.0/24"]),
     "ip_version": Field([], [4]),
     "network_id": Field([], ["00000000-0000-4000-8000-000000000000"]),

@@ -36,7 +36,7 @@ NEW_NETWORK = {
     "dns_domain": Field([], ["example.org."]),
 }
 CHANGED_NETWORK = {
-    "name": Field(["renamed", "n"], [LONG, 5, None], 0.3),
+    "name": Field(["{fresh}"], [LONG, 5, None], 0.3),
     "description": Field(["other", ""], [LONG, None]),
     "admin_state_up": FLAGS,
     "shared": Field([True, False], ["maybe", None], 0.1),

@@ -90,7 +90,11 @@ class World:
         if oddities and (self.happens(_ODDLY) if odd is None else odd):
             name = self.pick(oddities)
             found[name] = self.pick(table[name].odd)
-        return found
+        return {name: self._fresh_if(value) for name, value in found.items()}
+
+    def _fresh_if(self, value: Any) -> Any:
+        """``{fresh}`` is a name that nothing has: lists in the order of names have one order."""
+        return self.fresh("renamed") if value == "{fresh}" else value
 
     def learn(self, call: Call, things: Sequence[Thing], *, done: bool) -> None:
         """Take notice of what a call came to: *things* are there, or gone by a DELETE."""

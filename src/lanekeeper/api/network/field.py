@@ -33,7 +33,10 @@ def flag(value: Flag, field: str) -> bool:
     Raises:
         Invalid: it is none; the message names *field*.
     """
-    return parse_flag(value, field)
+    try:
+        return parse_flag(value, field)
+    except Invalid as error:  # the type that Neutron's converters give
+        raise Invalid(str(error), code="InvalidInput") from error
 
 
 def whole(value: Whole, field: str, bounds: str = "") -> int:
@@ -60,6 +63,15 @@ def check_uuid(value: str, field: str) -> str:
         return str(uuid.UUID(value))
     except ValueError as error:
         raise Invalid(f"{field} {value[:64]!r} is not a valid UUID") from error
+
+
+def uuid_or_none(value: str | None, field: str) -> str | None:
+    """Pass a UUID, and null.
+
+    Raises:
+        Invalid: it is neither; the message names *field*.
+    """
+    return None if value is None else check_uuid(value, field)
 
 
 def given(body: msgspec.Struct, *names: str) -> dict[str, Any]:

@@ -122,6 +122,7 @@ KIND = Collected(
     | {"availability_zone_hints", "availability_zones", "ipv4_address_scope", "revision_number"}
     | {"ipv6_address_scope", "l2_adjacency", "created_at", "updated_at"},
     columns=frozenset({"id", "name", "project_id"}),
+    unfiltered=frozenset({"created_at", "updated_at", "subnets", "l2_adjacency"}),
 )
 
 
@@ -259,7 +260,7 @@ def _views(call: Call[Any], networks: Sequence[NetworkRecord]) -> list[View]:
 
 
 def _provider(segments: Sequence[Segment]) -> View:
-    """One segment as provider attributes; several as ``segments``, and no attribute speaks."""
+    """One segment as provider attributes; several as ``segments``, in their place."""
     shown: list[View] = [
         {
             TYPE: str(segment.network_type),
@@ -270,7 +271,7 @@ def _provider(segments: Sequence[Segment]) -> View:
     ]
     if len(shown) == 1:
         return shown[0]
-    return {TYPE: None, PHYSICAL: None, ID: None, "segments": shown}
+    return {"segments": shown}
 
 
 _READ = Policy("get_network", READER)

@@ -215,7 +215,7 @@ def _rule_wanted(body: RuleFields) -> RuleWanted:
     return RuleWanted(
         security_group_id=check_uuid(body.security_group_id, "security_group_id"),
         direction=body.direction,
-        ethertype=body.ethertype or "IPv4",
+        ethertype="IPv4" if body.ethertype is None else body.ethertype,
         protocol=None if body.protocol is None else str(body.protocol),
         port_range_min=_port(body.port_range_min, "port_range_min"),
         port_range_max=_port(body.port_range_max, "port_range_max"),

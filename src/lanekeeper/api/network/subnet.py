@@ -104,6 +104,9 @@ KIND = Collected(
         | {"created_at", "updated_at", "revision_number"}
     ),
     columns=frozenset({"id", "name", "project_id", "network_id", "cidr"}),
+    unfiltered=frozenset(
+        {"created_at", "updated_at", "allocation_pools", "dns_nameservers", "host_routes"}
+    ),
 )
 
 

@@ -170,7 +170,9 @@ def delete_port(site: Site, caller: Caller, port_id: str, revision: int | None =
 
     def work(connection: sa.Connection) -> tuple[str, ...]:
         present = visible_port(connection, caller, port_id)
-        demand_owner(caller, present.project_id, "delete_port")
+        network = network_show(connection, present.network_id)
+        if network is None or not owns(caller, network.project_id):  # whose owner may clear it
+            demand_owner(caller, present.project_id, "delete_port")
         answering = _lock_answering(connection, present)
         held = server_get(connection, present.device_id) is not None
         deleted = not held and port_delete(

@@ -191,7 +191,7 @@ def _planned(present: SubnetRecord, change: SubnetChange) -> dict[str, Any]:
         values["allocation_pools"] = pools_text(pools)
     check_apart(pools, gateway)
     if change.dns_nameservers is not None:
-        values["dns_nameservers"] = list(plan_dns(change.dns_nameservers))
+        values["dns_nameservers"] = list(plan_dns(change.dns_nameservers, present.ip_version))
     if change.host_routes is not None:
         values["host_routes"] = list(plan_routes(change.host_routes, present.ip_version))
     return values

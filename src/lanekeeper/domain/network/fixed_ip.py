@@ -111,7 +111,7 @@ def _on_any(text: str | None, subnets: Sequence[SubnetRecord]) -> AddressWanted:
     cidrs = ", ".join(subnet.cidr for subnet in subnets) or "none"
     raise Invalid(
         f"fixed_ips: IP address {ip} is not a valid IP for any of the network's subnets: {cidrs}",
-        code="InvalidIpForNetwork",
+        code="InvalidIpForNetwork" if subnets else "InvalidInput",
     )
 
 

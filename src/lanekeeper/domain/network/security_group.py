@@ -27,6 +27,12 @@ PROTOCOLS = frozenset(
 _PORT_PROTOCOLS = frozenset(
     {"tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "33", "132", "136"}
 )
+_IPV6_PROTOCOLS = frozenset(
+    {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
+    | {"41", "44", "58", "59", "60", "43"}
+)
+"""Source: neutron ``db/securitygroups_db.py``, _validate_ethertype_and_protocol."""
+PORT_MAX = 65535
 _ICMP_PROTOCOLS = frozenset({"icmp", "icmpv6", "ipv6-icmp", "1", "58"})
 _NAMESPACE = uuid.UUID("6c9a4a3b-7d33-5b0e-9a55-6f0f4f1f5c0d")
 
@@ -119,16 +125,26 @@ def plan_rule(wanted: RuleWanted) -> dict[str, Any]:
         raise _wrong(f"direction {wanted.direction!r} is not one of {', '.join(DIRECTIONS)}")
     ethertype = next((e for e in ETHERTYPES if e.lower() == wanted.ethertype.lower()), None)
     if ethertype is None:
-        raise _wrong(f"ethertype {wanted.ethertype!r} is not one of {', '.join(ETHERTYPES)}")
+        raise Invalid(
+            f"ethertype {wanted.ethertype!r} is not one of {', '.join(ETHERTYPES)}",
+            code="SecurityGroupRuleInvalidEtherType",
+        )
     if wanted.remote_ip_prefix is not None and wanted.remote_group_id is not None:
         raise _wrong("only one of remote_ip_prefix and remote_group_id may be given")
     protocol = _protocol(wanted.protocol)
+    if ethertype == "IPv4" and protocol in _IPV6_PROTOCOLS:
+        raise Invalid(
+            f"protocol {protocol} is one of IPv6, and ethertype is IPv4",
+            code="SecurityGroupEthertypeConflictWithProtocol",
+        )
     _check_ports(wanted, protocol)
     prefix = None
     if wanted.remote_ip_prefix is not None:
         prefix = _prefix(wanted.remote_ip_prefix, ethertype)
     fields = rule_fields(wanted)
     fields |= {"ethertype": ethertype, "protocol": protocol}
+    if (wanted.port_range_min, wanted.port_range_max) == (1, PORT_MAX):  # every port is no range
+        fields |= {"port_range_min": None, "port_range_max": None}
     return fields | {"remote_ip_prefix": prefix, "normalized_cidr": prefix}
 
 
@@ -152,7 +168,10 @@ def _protocol(text: str | None) -> str | None:
     name = text.lower()
     is_number = name.isascii() and name.isdigit() and int(name) <= 255  # noqa: PLR2004 one byte
     if name not in PROTOCOLS and not is_number:
-        raise _wrong(f"protocol {text!r} is neither a name such as tcp nor a number in 0..255")
+        raise Invalid(
+            f"protocol {text!r} is neither a name such as tcp nor a number in 0..255",
+            code="SecurityGroupRuleInvalidProtocol",
+        )
     return name
 
 
@@ -164,23 +183,44 @@ def _check_ports(wanted: RuleWanted, protocol: str | None) -> None:
         _check_icmp(least, most)
         return
     if protocol not in _PORT_PROTOCOLS:
-        raise _wrong("port_range_min and port_range_max need a protocol with ports, such as tcp")
-    if least is None or most is None or not 0 <= least <= most <= 65535:  # noqa: PLR2004 16 bits
-        raise _wrong(f"port range {least} to {most} is not 0 <= min <= max <= 65535")
+        raise Invalid(
+            "port_range_min and port_range_max need a protocol with ports, such as tcp",
+            code="SecurityGroupInvalidProtocolForPort"
+            if protocol
+            else "SecurityGroupProtocolRequiredWithPorts",
+        )
+    for port in (least, most):
+        if port is not None and not 1 <= port <= PORT_MAX:
+            raise Invalid(
+                f"port {port} is not in 1..{PORT_MAX}", code="SecurityGroupInvalidPortValue"
+            )
+    if least is None or most is None or least > most:
+        raise Invalid(
+            f"port range {least} to {most} is not 1 <= min <= max <= {PORT_MAX}",
+            code="SecurityGroupInvalidPortRange",
+        )
 
 
 def _check_icmp(kind: int | None, code: int | None) -> None:
     if kind is None:
-        raise _wrong("port_range_max, an ICMP code, needs port_range_min, its type")
+        raise Invalid(
+            "port_range_max, an ICMP code, needs port_range_min, its type",
+            code="SecurityGroupMissingIcmpType",
+        )
     for value in (kind, code or 0):
         if not 0 <= value <= 255:  # noqa: PLR2004 one byte
-            raise _wrong(f"ICMP type or code {value} is not in 0..255")
+            raise Invalid(
+                f"ICMP type or code {value} is not in 0..255", code="SecurityGroupInvalidIcmpValue"
+            )
 
 
 def _prefix(text: str, ethertype: str) -> str:
     network = parse_cidr(text if "/" in text else _whole(text), "remote_ip_prefix")
     if f"IPv{network.version}" != ethertype:
-        raise _wrong(f"remote_ip_prefix {text} does not fit ethertype {ethertype}")
+        raise Invalid(
+            f"remote_ip_prefix {text} does not fit ethertype {ethertype}",
+            code="SecurityGroupRuleParameterConflict",
+        )
     return str(network)
 
 

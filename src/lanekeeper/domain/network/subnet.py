@@ -134,7 +134,7 @@ def plan_subnet(wanted: SubnetWanted) -> AddressPlan:
         network=network,
         gateway=gateway,
         pools=pools,
-        dns_nameservers=plan_dns(wanted.dns_nameservers),
+        dns_nameservers=plan_dns(wanted.dns_nameservers, network.version),
         host_routes=plan_routes(wanted.host_routes, network.version),
     )
 
@@ -203,15 +203,22 @@ def plan_pools(
     return pools
 
 
-def plan_dns(servers: Sequence[str]) -> tuple[str, ...]:
+def plan_dns(servers: Sequence[str], version: int) -> tuple[str, ...]:
     """Read DNS servers, at most five, each once.
 
     Raises:
-        Invalid: too many, one twice, or not an address.
+        Invalid: too many, one twice, or not an address of the subnet's family.
     """
     if len(servers) > DNS_SERVERS_MAX:
-        raise _wrong(f"dns_nameservers has {len(servers)} entries, at most {DNS_SERVERS_MAX}")
-    texts = tuple(str(parse_ip(server, "dns_nameservers:")) for server in servers)
+        raise Invalid(
+            f"dns_nameservers has {len(servers)} entries, at most {DNS_SERVERS_MAX}",
+            code="DNSNameServersExhausted",
+        )
+    addresses = [parse_ip(server, "dns_nameservers:") for server in servers]
+    for address in addresses:
+        if address.version != version:
+            raise _wrong(f"dns_nameservers: {address} is not IPv{version}, as the subnet is")
+    texts = tuple(map(str, addresses))
     _each_once(texts, "dns_nameservers")
     return texts
 
@@ -223,7 +230,10 @@ def plan_routes(routes: Sequence[tuple[str, str]], version: int) -> tuple[dict[s
         Invalid: too many, one twice, or not of the subnet's family.
     """
     if len(routes) > HOST_ROUTES_MAX:
-        raise _wrong(f"host_routes has {len(routes)} entries, at most {HOST_ROUTES_MAX}")
+        raise Invalid(
+            f"host_routes has {len(routes)} entries, at most {HOST_ROUTES_MAX}",
+            code="HostRoutesExhausted",
+        )
     planned = []
     for destination, nexthop in routes:
         network = parse_cidr(destination, "host_routes: destination")
