@@ -73,15 +73,18 @@ def _make_database(path: Path, host: str) -> None:
                 )
             )
         for direction, ethertype, remote, in_default, in_others in _FIRST_RULES:
-            standard = connection.execute(
-                attributes.insert().values(
-                    resource_type="security_group_default_rules", created_at=now, updated_at=now
-                )
+            (standard,) = (
+                connection.execute(
+                    attributes.insert().values(
+                        resource_type="security_group_default_rules", created_at=now, updated_at=now
+                    )
+                ).inserted_primary_key
+                or ()
             )
             connection.execute(
                 rules.insert().values(
                     id=str(uuid.uuid4()),
-                    standard_attr_id=standard.inserted_primary_key[0],
+                    standard_attr_id=standard,
                     direction=direction,
                     ethertype=ethertype,
                     remote_group_id=remote,
