@@ -37,6 +37,8 @@ PATIENCE = 4
 STOPPED = -1
 # Names the file in which pytest notes such tests, one node id in a line; see tests/lab_host.py.
 AGAIN = "LANEKEEPER_LAB_AGAIN"
+# Has what tries many things try more of them; see tests/campaign.py.
+LONG = "LANEKEEPER_LONG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ def run_once(ring: Ring, *, long: bool, passed_on: Sequence[str] = ()) -> tuple[
         command = [sys.executable, "-m", "pytest", "-m", marks, f"--junitxml={report}"]
         command += passed_on or workers(ring, len(os.sched_getaffinity(0)))
         begun_s, used_s = time.monotonic(), _cpu_s()
-        process = subprocess.Popen(command, env={**os.environ, AGAIN: str(again)})
+        environment = {**os.environ, AGAIN: str(again), **({LONG: "1"} if long else {})}
+        process = subprocess.Popen(command, env=environment)
         code = _wait(process, None if long else ring.budget_min * 60 * PATIENCE)
         outcome = read_report(report) if report.exists() else Outcome()
         outcome.wall_s, outcome.cpu_s = time.monotonic() - begun_s, _cpu_s() - used_s

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from campaign import size
 from lanekeeper.control.identity import password
 
 pytest_plugins = ["postgres", "databases", "running", "lab_host"]
@@ -23,7 +24,7 @@ _RING_BY_FIXTURE = {
 }
 
 # No test judges by the clock: a busy machine is no fault of the code.
-settings.register_profile("lanekeeper", deadline=None)
+settings.register_profile("lanekeeper", deadline=None, max_examples=size(40, 200))
 settings.load_profile("lanekeeper")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -155,6 +155,7 @@ class Fleet:
     site: Site
     hands: Hands
     hosts: dict[str, str] = field(default_factory=dict)
+    clients: ExitStack = field(default_factory=ExitStack)
 
     def host(
         self,
@@ -172,6 +173,7 @@ class Fleet:
         unlisted: Mapping[str, str] = {},
         bridges: Mapping[str, str] | None = None,
         guards: bool = False,
+        pairs: bool = False,
     ) -> str:
         """Enrol a host, if it is not there yet, and have it report itself; returns its id."""
         host_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
@@ -194,6 +196,7 @@ class Fleet:
             unlisted=dict(unlisted),
             bridges=dict(bridges or {}),
             guards=guards,
+            pairs=pairs,
         )
         report_facts(self.site, host_id, facts)
         self.hosts[name] = host_id
@@ -225,7 +228,7 @@ class Fleet:
             generation=record.generation if generation is None else generation,
             problem=problem,
             devices=held,
-            taps=[one.id for one in ports if one.vif_type == "ovs" and one.id in record.port_ids],
+            taps=[one.id for one in ports if one.is_switched and one.id in record.port_ids],
         )
         report_state(self.site, record.host_id, HostState(servers=[guest]))
 
@@ -342,7 +345,8 @@ class Fleet:
 
         app = application(self.site, faces, {"": authenticate}, Enforcer(faces))
         headers = {"X-Auth-Token": who, "OpenStack-API-Version": f"compute {version}"}
-        return TestClient(app, raise_server_exceptions=False, headers=headers)
+        made = TestClient(app, raise_server_exceptions=False, headers=headers)
+        return self.clients.enter_context(made)  # one loop for all of its requests
 
 
 @contextmanager
@@ -359,4 +363,5 @@ def fleet(
         made = Fleet(site, hands)
         for number in range(1, hosts + 1):
             made.host(f"h{number}")
-        yield made
+        with made.clients:
+            yield made

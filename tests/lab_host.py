@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from lab_tool import ForkedTool
+from lab_tool import COMMAND_WITHIN_S, ForkedTool
 from lanekeeper.lab import ending, process
 from lanekeeper.lab.cache import Cache
 from lanekeeper.lab.channel import Channel, Done
@@ -30,7 +30,6 @@ from running import pick_port
 
 AGAIN = "LANEKEEPER_LAB_AGAIN"
 SHARED_FIXTURE = "lab_host"
-COMMAND_WITHIN_S = 600.0
 
 # What a test may have left in the shared host: guests, VFs and what belongs to them.
 RESTORE = """

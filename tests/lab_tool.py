@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from lanekeeper.domain.errors import Error
 from lanekeeper.lab.channel import Channel, Done
 from lanekeeper.lab.folder import LabFolder
 
+COMMAND_WITHIN_S = 600.0
 # Background processes of the tool may keep what it prints to open: files, not pipes, which end.
 SERVER = """
 import gc, importlib, json, os, pkgutil, sys, traceback
@@ -76,8 +78,13 @@ class ForkedTool:
     def run(self, arguments: Sequence[str]) -> Done:
         """Run it to its end. Raises Unavailable where the lab host ends first."""
         server = self._there()
-        server.requests.write(json.dumps(list(arguments)).encode() + b"\n")
-        line = server.answers.readline()
+        line = b""
+        with suppress(BrokenPipeError):  # the lab host has ended
+            server.requests.write(json.dumps(list(arguments)).encode() + b"\n")
+            if not select.select([server.answers], [], [], COMMAND_WITHIN_S)[0]:
+                self.close()
+                raise TimeoutError(f"no answer within {COMMAND_WITHIN_S:.0f} s: {arguments}")
+            line = server.answers.readline()
         if not line:
             self.close()
             Channel(self._folder.path).ask("status")  # says why, if the lab host has ended

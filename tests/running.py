@@ -11,11 +11,13 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ import httpx
 import pytest
 import yaml
 
+from lanekeeper.control.identity.password import hash_password
+from loaded_program import Started, loaded_program
 from stock_client import stock_client
 
 if TYPE_CHECKING:
@@ -60,20 +64,35 @@ class Process:
     """A child process, its output in files, never left behind."""
 
     def __init__(
-        self, arguments: Sequence[str], log_dir: Path, env: Mapping[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        log_dir: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        as_installed: bool = False,
     ) -> None:
-        """Start *arguments*; *env* is added to this process's own environment."""
+        """Start *arguments*; *env* is added to this process's own environment.
+
+        Lanekeeper's own program is forked from a process that has loaded it, unless it is to run
+        *as_installed*.
+        """
         log_dir.mkdir(parents=True, exist_ok=True)
         self.arguments = list(arguments)
         number = sum(1 for _ in log_dir.glob("stdout.*"))  # one pair of files for each start
         self._out, self._err = log_dir / f"stdout.{number}", log_dir / f"stderr.{number}"
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+        self._child: subprocess.Popen[bytes] | Started
         with self._out.open("wb") as out, self._err.open("wb") as err:
+            if arguments[0] == LANEKEEPER and not as_installed:
+                program = loaded_program()
+                self._child = program.start(arguments, environment, out.fileno(), err.fileno())
+                return
             self._child = subprocess.Popen(
                 self.arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                env=environment,
                 start_new_session=True,  # a Ctrl-C meant for the tests is not meant for it
             )
 
@@ -146,6 +165,24 @@ class Process:
         code = self._child.poll()
         tail = "\n".join((self.output + self.errors).splitlines()[-40:])
         return f"{' '.join(self.arguments)}: {what}, exit code {code}; its last lines:\n{tail}"
+
+
+def lanekeeper(
+    *arguments: str, env: Mapping[str, str] | None = None, within_s: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end; *env* is added to this process's own environment.
+
+    Raises:
+        TimeoutExpired: it had not ended after *within_s* seconds; it is killed.
+    """
+    words = [LANEKEEPER, *arguments]
+    with tempfile.TemporaryDirectory(prefix="lanekeeper-command-") as log_dir:
+        process = Process(words, Path(log_dir), env)
+        try:
+            code = process.wait(within_s)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(words, code, process.output, process.errors)
 
 
 class CommandFailed(AssertionError):
@@ -241,7 +278,11 @@ class Instance:
     def http(self, **headers: str) -> httpx.Client:
         """A bare HTTP client with a valid token: for requests that no stock client would send."""
         token = {"X-Auth-Token": str(self.sdk.auth_token)}
-        return httpx.Client(base_url=self.url, headers={**token, **headers}, timeout=30)
+        # Certificates that nobody is asked for would be read for each client that is made.
+        verify = self.url.startswith("https:")
+        return httpx.Client(
+            base_url=self.url, headers={**token, **headers}, timeout=30, verify=verify
+        )
 
     def close(self) -> None:
         if self._connection is not None:
@@ -270,6 +311,7 @@ def running(
     config_files: Sequence[Path] = (),
     database_url: str | None = None,
     env: Mapping[str, str] | None = None,
+    as_installed: bool = False,
 ) -> Iterator[Instance]:
     """Run ``lanekeeper up`` with simulated hosts for as long as the block lasts.
 
@@ -281,7 +323,8 @@ def running(
         arguments += ["--config-file", str(path)]
     if database_url is not None:
         arguments += ["--database-url", database_url]
-    process = Process(arguments, state_dir.with_name(state_dir.name + ".log"), env)
+    log_dir = state_dir.with_name(state_dir.name + ".log")
+    process = Process(arguments, log_dir, env, as_installed=as_installed)
     try:
         instance = Instance(process.line("ready ").rstrip("/"), state_dir, process)
         try:
@@ -300,7 +343,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     A test names its things after itself and gives back every device that it holds.
     """
     with running(tmp_path_factory.mktemp("shared") / "state", simulate=2) as instance:
+        _have_logins_cheap(instance)
         yield instance
+
+
+def _have_logins_cheap(instance: Instance) -> None:
+    """Hash the admin's password anew at the cost that it has in tests; each command logs in.
+
+    What a hash costs stands in it, so the program checks it as its own.
+    """
+    with closing(sqlite3.connect(instance.state_dir / "lanekeeper.db", timeout=30)) as database:
+        cheap = hash_password(instance.credentials["password"])
+        changed = database.execute(
+            'UPDATE "user" SET password_hash = ? WHERE name = ?',
+            (cheap, instance.credentials["username"]),
+        )
+        assert changed.rowcount == 1
+        database.commit()
 
 
 @pytest.fixture

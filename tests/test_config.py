@@ -111,6 +111,58 @@ def test_entries_under_older_names_come_first_as_in_oslo_config(read: Reader) ->
     assert found == ["0003", "0002", "0001", "0004"]
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "{}",
+        '{"devname": ""}',
+        '{"address": ""}',
+        '{"address": null, "physical_network": "physnet1"}',
+        '{"vendor_id": "*", "product_id": "*"}',
+        '{"address": "*:*:*.*"}',
+        '{"address": {"bus": ".*"}}',
+        f"[{VF}, {{}}]",
+    ],
+)
+def test_an_entry_that_selects_the_whole_machine_is_refused(read: Reader, entry: str) -> None:
+    with pytest.raises(Invalid, match=r"^nova\.conf:2: .*selects every PCI function") as error:
+        read(f"[pci]\ndevice_spec = {entry}\n")
+    assert "vendor_id and product_id" in error.value.hint
+
+
+@pytest.mark.parametrize("option", ["device_spec", "alias"])
+def test_a_key_twice_in_one_entry_is_refused(read: Reader, option: str) -> None:
+    twice = '{"name": "x_a", "vendor_id": "8086", "product_id": "10ca", "vendor_id": "15b3"}'
+    with pytest.raises(Invalid, match=rf"nova\.conf:3: .*{option} says 'vendor_id' 2 times"):
+        read(f"[pci]\n# cards\n{option} = {twice}\n")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "build_failure_weight_multiplier",
+        "host_subset_size",
+        "shuffle_best_same_weighed_hosts",
+        "io_ops_weight_multiplier",
+        "image_props_weight_multiplier",
+        "num_instances_weight_multiplier",
+    ],
+)
+def test_what_of_the_choice_of_hosts_is_not_followed_is_said(read: Reader, key: str) -> None:
+    assert read(f"[filter_scheduler]\n{key} = 1\ncpu_weight_multiplier = 2\n").warnings == (
+        f"nova.conf:2: [filter_scheduler] {key} has no effect: hosts are not chosen by it here",
+    )
+
+
+@pytest.mark.parametrize(
+    ("filters", "told"),
+    [("nova.scheduler.filters.all_filters", 0), ("acme.filters.Ours", 1)],
+)
+def test_filters_that_are_made_available_are_novas(read: Reader, filters: str, told: int) -> None:
+    text = f"[filter_scheduler]\navailable_filters = {filters}\n"
+    assert len(read(text).warnings) == told
+
+
 def test_a_value_may_go_on_over_indented_lines(read: Reader) -> None:
     text = f"[pci]\n# two\ndevice_spec = [{VF},\n   {VF}]\nalias = {ALIAS}\n"
     config = read(text).config

@@ -2,19 +2,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config_cases import write_files
-from lanekeeper.config import sample_path
+from lanekeeper.config import load, sample_path
+from lanekeeper.config.doctor import reading
 from lanekeeper.config.doctor.examine import Examined, examine
 from lanekeeper.config.doctor.example_host import EXAMPLE_HOST
 from lanekeeper.config.doctor.finding import Rule
 from lanekeeper.config.doctor.meaning import meanings
 from lanekeeper.config.doctor.reading import read_ini
 from lanekeeper.config.doctor.table import RULES
-from lanekeeper.config.file import read_files
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.config.file import NO_SECTION, read_files
+from lanekeeper.config.names import options, spellings
+from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.hostplan.findings.finding import Severity
 
 VF = '"vendor_id": "8086", "product_id": "10ca"'
@@ -318,6 +320,55 @@ def test_what_a_start_reads_is_read_the_same(
     ]
 
 
+_PLACES = sorted({at[:2] for option in options().values() for at in spellings(option)})
+_VALUES = ("", "1", "x", "-1", "[]", "{}", "*", "a:b", "p:5:1", "required", "1-4094", '{"a": 1}')
+
+
+@st.composite
+def _misspelt(draw: st.DrawFn) -> str:
+    """A line in which a letter of a key is missing, doubled or in its neighbour's place."""
+    section, key = draw(st.sampled_from(_PLACES))
+    at = draw(st.integers(0, len(key) - 1))
+    first, letter, rest = key[:at], key[at], key[at + 1 :]
+    slips = (first + rest, first + letter * 2 + rest, first + rest[:1] + letter + rest[1:])
+    wrong = draw(st.sampled_from((*slips, f"{key}s", key.replace("_", "-"), key)))
+    home = draw(st.sampled_from((section, "pci", "default", "ovs", NO_SECTION)))
+    return (f"[{home}]\n" if home else "") + f"{wrong} = {draw(st.sampled_from(_VALUES))}\n"
+
+
+@example("[pci]\npassthrough_whitlist = {}\n")
+@example("[pci]\npci_passthrough_whitlist = {}\n")
+@example("[DEFAULT]\npci_aliass = {}\n")
+@example("[pci]\nalias = []\n")
+@example("[sriov_nic]\nresource_provider_hypervisors = ens9:h\n")
+@settings(max_examples=300)
+@given(_misspelt())
+def test_what_a_start_refuses_is_an_error(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "refused.conf"
+    path.write_text(text)
+    examined = examine([path])
+    try:
+        load([path])
+    except Error:
+        assert examined.has(Severity.ERROR) or examined.unreadable
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "fix"),
+    [
+        ("pci", "passthrough_whitlist", "[pci] device_spec = ..."),
+        ("filter_scheduler", "enabled_filter", "[filter_scheduler] enabled_filters = ..."),
+    ],
+)
+def test_a_slip_of_an_old_name_is_sent_to_todays(
+    look: Looker, section: str, key: str, fix: str
+) -> None:
+    ((line, _, right),) = look.said(f"[{section}]\n{key} = {{{VF}}}\n", "key-misspelt")
+    assert (line, right) == (2, fix)
+
+
 @given(st.text())
 def test_any_text_is_judged(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     directory = tmp_path_factory.getbasetemp()
@@ -509,3 +560,30 @@ def test_a_template_that_was_not_rendered_is_told_as_one(look: Looker) -> None:
     (reason,) = look("==> custom.yml <==\nnova_pci_alias: {{ foo }}\n").unreadable
     assert "custom.yml:1: a key is not text" in reason
     assert 'stands in quotes, "{{ … }}"' in reason
+
+
+def test_each_line_of_a_long_value_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the value at each of its lines, and 4,000 lines took half a minute."""
+    looked: list[int] = []
+
+    class Counted:
+        def sub(self, by: str, text: str) -> str:
+            looked.append(len(text))
+            return texts.sub(by, text)
+
+    texts = reading._TEXTS
+    monkeypatch.setattr(reading, "_TEXTS", Counted())
+    text = "[pci]\ndevice_spec = [\n" + f' {{{VF}, "in": "]"}},\n' * 500 + " ]\n[api]\n"
+    (found,) = read_ini("x", text).assignments
+    assert found.value.count("\n") == 501
+    assert sum(looked) <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_open"),
+    [("[", True), ("\n[{", True), ("[{}]", False), ('["["]', False), ("['{', '}'", True)],
+)
+def test_brackets_outside_of_texts_keep_a_value_open(value: str, is_open: bool) -> None:
+    lines = value.replace("\n", "\n ")
+    (found, *_) = read_ini("x", f"[pci]\ndevice_spec = {lines}\n'more'\n").assignments
+    assert found.value.endswith("'more'") is is_open

@@ -194,6 +194,8 @@ class HostFacts(Wire, frozen=True):
         bridges: physical network to the virtual switch on it, of those that are there.
         guards: whether ports of those that are bound from now on are guarded (``TapWanted.guard``);
             an older agent cannot.
+        pairs: whether a guest can have a VF with a card of a virtual switch that stands by for it
+            (``NicWanted.failover``); an older agent cannot.
         bandwidths: what interfaces carry that ports can be promised; an older agent tells of none.
         pfs: every PF that is there; an older agent tells of none.
         device_spec: the entries that list the devices; None from an older agent.
@@ -216,6 +218,7 @@ class HostFacts(Wire, frozen=True):
     mappings: dict[str, list[str]] = {}
     bridges: dict[str, str] = {}
     guards: bool = False
+    pairs: bool = False
     bandwidths: list[BandwidthFact] = []
     pfs: list[PfFact] = []
     device_spec: list[EntryFact] | None = None
@@ -326,6 +329,8 @@ class VfFact(Wire, frozen=True):
         address: of the VF.
         unknown: names of settings that its driver has said it does not know, as of ``VfChange``.
         mended: the last time; None where this agent, since it was started, never had to.
+        held_down: why its host keeps its link down, since nothing passes at its uplink; empty
+            where it does not, and from an older agent.
     """
 
     port_id: str
@@ -333,6 +338,7 @@ class VfFact(Wire, frozen=True):
     found: VfReading
     unknown: list[str] = []
     mended: VfMend | None = None
+    held_down: str = ""
 
 
 class HostVfs(Wire, frozen=True):
@@ -425,6 +431,7 @@ class NicWanted(Wire, frozen=True):
         min_tx_mbps, max_tx_mbps: what the guest is promised to send, and may send at most, in
             Mbit/s; 0 is no guarantee, no limit.
         link: name under which the config drive describes it.
+        failover: whether a card of the same port in ``ServerWanted.taps`` stands by for it.
     """
 
     port_id: str
@@ -440,6 +447,7 @@ class NicWanted(Wire, frozen=True):
     max_tx_mbps: int = 0
     mtu: int = 1500
     macvtap: str | None = None
+    failover: bool = False
 
     def settings(self) -> VfChange:
         """All that the port asks of its VF."""
@@ -475,6 +483,7 @@ class TapWanted(Wire, frozen=True):
         link: whether the guest is shown a link.
         model: the card that the guest sees, as QEMU calls it.
         guard: None for a port that anything may pass; an older agent knows no other.
+        failover: whether it stands by for a VF of the same port.
     """
 
     port_id: str
@@ -486,6 +495,7 @@ class TapWanted(Wire, frozen=True):
     mtu: int = 1500
     model: str = "virtio"
     guard: GuardWanted | None = None
+    failover: bool = False
 
 
 class CellWanted(Wire, frozen=True):

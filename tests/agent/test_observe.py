@@ -15,6 +15,8 @@ from lanekeeper.domain.pci.devname import pin
 from lanekeeper.host.scan import DeviceFault, Scan
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.host.simulated_bus import insert_card
+from lanekeeper.host.simulated_shared import Pattern, SharedMachine
+from lanekeeper.hypervisor.driver import Inventory, Stranger
 from lanekeeper.hypervisor.guest_files import GuestDirectories
 from lanekeeper.hypervisor.simulated import SIMULATED_HOST, SimulatedHypervisor
 
@@ -94,6 +96,32 @@ def test_the_card_that_carries_management_traffic_is_set_aside_its_vfs_are_not(
     (problem,) = seen.problems
     assert PF in problem
     assert "management traffic" in problem
+
+
+def test_bridges_are_set_aside_in_one_sentence(scan: Scan) -> None:
+    seen = view(
+        scan, spec('[{"vendor_id": "8086", "address": "0000:00:"}, {"address": "20:"}]'), NOBODY
+    )
+    bridges = {str(one.address) for one in scan.devices if one.class_code >> 16 == 0x06}
+    listed = {"0000:00:00.0", "0000:00:1f.0", "0000:20:00.0", "0000:20:01.0"}
+    assert listed < bridges
+    assert addresses(seen) == {"0000:00:1f.2", "0000:00:1f.3"}
+    (problem,) = [one for one in seen.problems if "bridges of this host" in one]
+    assert all(address in problem for address in listed)
+
+
+def test_what_calls_itself_an_other_bridge_may_be_listed(scan: Scan) -> None:
+    switch = replace(scan.devices[0], class_code=0x068000)
+    exact = spec(f'{{"address": "{switch.address}"}}')
+    assert addresses(view(Scan((switch,)), exact, NOBODY)) == {str(switch.address)}
+
+
+def test_a_simulated_machine_knows_the_card_of_its_default_route(
+    machine: SimulatedMachine, tmp_path: Path
+) -> None:
+    assert machine.management() == {"enp0s2"}
+    shared = SharedMachine(Pattern(machine.root), tmp_path / "own", "sim-1")
+    assert shared.management() == {"enp0s2"}
 
 
 def test_excluded_vfs_stay_with_the_host(scan: Scan) -> None:
@@ -262,3 +290,17 @@ def test_a_name_that_is_gone_with_its_card_is_looked_up_again(tmp_path: Path) ->
     other = [replace(one, serial="another") if str(one.address) == PF else one for one in devices]
     assert pin(specs, other, pins)["ens1"].serial == "another"
     assert pin((), devices, pins) == {}
+
+
+def test_the_guest_that_holds_a_vf_of_a_card_that_is_listed_twice_is_named(
+    machine: SimulatedMachine, tmp_path: Path
+) -> None:
+    class Holding(SimulatedHypervisor):
+        def inventory(self) -> Inventory:
+            held = (PciAddress.parse(vf(1).address),)
+            return Inventory(strangers=(Stranger("guest-1", is_active=True, devices=held),))
+
+    both = spec('{"vendor_id": "8086", "address": "0000:21:*"}')
+    hypervisor = Holding(tmp_path / "guests.json", machine)
+    with pytest.raises(Invalid, match=f"held by guests now: {vf(1).address} by guest-1$"):
+        refuse_contradictions(machine, both, hypervisor)

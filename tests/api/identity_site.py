@@ -151,8 +151,8 @@ def world(url: str, state_dir: Path, faces: Iterable[Face] = (IDENTITY,)) -> Ite
         assert made is not None
         every = tuple(faces)
         app = application(site, every, authenticate_by(site), Enforcer(every))
-        http = TestClient(app, raise_server_exceptions=False)
-        yield World(site=site, admin=made, http=http, hands=hands)
+        with TestClient(app, raise_server_exceptions=False) as http:  # one loop for all requests
+            yield World(site=site, admin=made, http=http, hands=hands)
 
 
 def authenticate_by(site: Site) -> Mapping[str, Any]:

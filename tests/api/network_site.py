@@ -208,9 +208,10 @@ def world(database_url: str, state_dir: Path) -> Iterator[World]:
         database.write(lambda c: host_insert(c, HOST_ID, "h1", "secret", START))
         site = Site(database=database, config=Config(ml2=ml2), clock=hands, state_dir=state_dir)
         app = application(site, [FACE], {"": _who}, Enforcer([FACE]))
-        made = World(site, TestClient(app, raise_server_exceptions=False), hands)
-        made.host_is_heard()
-        yield made
+        with TestClient(app, raise_server_exceptions=False) as http:  # one loop for all requests
+            made = World(site, http, hands)
+            made.host_is_heard()
+            yield made
 
 
 def _who(request: Request, request_id: str) -> Caller:

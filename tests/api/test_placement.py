@@ -73,17 +73,18 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def http(site: Site) -> TestClient:
+def http(site: Site) -> Iterator[TestClient]:
     def admin(request: Request, request_id: str) -> Caller:
         return Caller(user_id="u", user_name="admin", roles=frozenset({"admin"}))
 
     app = application(site, [FACE], {"": admin}, Enforcer([FACE]))
-    return TestClient(
+    with TestClient(
         app,
         base_url="http://placement/placement",
         headers={"OpenStack-API-Version": "placement 1.39"},
         raise_server_exceptions=False,
-    )
+    ) as client:  # one loop for all requests
+        yield client
 
 
 def detail(reply: Any) -> str:

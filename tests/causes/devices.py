@@ -203,6 +203,19 @@ def pinned(policy: str) -> dict[str, str]:
     }
 
 
+def full_node(world: World) -> Asked:
+    """Another guest has all CPUs for pinning of the node that the devices are on."""
+    pf, *vfs = card(2)
+    world.fleet.host("h1", [pf, *(replace(vf, numa_node=0) for vf in vfs)], cells=cells())
+    taker = Asked(flavor=world.flavor_of(pinned("required"), vcpus=2))
+    world.others.append(world.create(taker).id)
+    return Asked(flavor=world.flavor_of(pinned("required")))
+
+
+def delete_taker(world: World, asked: Asked) -> None:
+    world.delete(world.others.pop())
+
+
 def two_roots() -> list[DeviceFact]:
     cards = [*pf_and_vfs("41", 1), *pf_and_vfs("42", 1)]
     return [replace(one, pcie_root=f"0000:00:{one.address[6]}.0") for one in cards]
@@ -419,6 +432,14 @@ CAUSES = (
         helps="use the policy preferred",
         make=far_away("legacy", node=1),
         mend=of_flavor(**pinned("preferred")),
+    ),
+    Cause(
+        id="numa-node-full",
+        what="a near device is asked for, and other guests have the CPUs or memory of its node",
+        says="has no room for the guest near free devices for alias a1: cell 0 has 0 of 2 CPUs",
+        helps="delete servers on cell 0 of this host, or use the policy preferred",
+        make=full_node,
+        mend=delete_taker,
     ),
     Cause(
         id="pcie-root",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from causes.case import Asked, Cause, World, instead
-from fleet import ADMIN, OTHER_PROJECT, PROJECT
+from fleet import ADMIN, OTHER_PROJECT, PROJECT, lab_devices, pf_and_vfs
 from lanekeeper.config.scheduler import Scheduler
 from lanekeeper.control.compute.server_group import create_group
 from lanekeeper.control.identity.limit import (
@@ -80,6 +80,33 @@ def direct_port(world: World, asked: Asked) -> Asked:
 
 def bridge_named(world: World, asked: Asked) -> None:
     world.fleet.host("h1", bridges={"physnet1": "br-ex"})
+
+
+def failover_pair(world: World) -> Asked:
+    world.fleet.host("h1")
+    return Asked(flavor=world.flavor(), ports=(world.port(failover="true"),))
+
+
+def failover_pair_alone(world: World) -> Asked:
+    asked = failover_pair(world)
+    world.fleet.host("h1", pairs=True)
+    return asked
+
+
+def pairs_with_bridge(world: World, asked: Asked) -> None:
+    world.fleet.host("h1", bridges={"physnet1": "br-ex"}, pairs=True)
+
+
+def ports_apart(world: World) -> Asked:
+    world.fleet.host("h1")
+    network_id = world.fleet.network()
+    first, second = (world.port(network_id, apart="uplinks") for _ in range(2))
+    return Asked(flavor=world.flavor(), ports=(first, second))
+
+
+def another_card(world: World, asked: Asked) -> None:
+    more = pf_and_vfs("61", physical_network="physnet1")
+    world.fleet.host("h1", [*lab_devices(), *more])
 
 
 def port_in_use(world: World) -> Asked:
@@ -191,6 +218,30 @@ CAUSES = (
         helps="name its bridge in [ovs] bridge_mappings of this host (physnet1:BRIDGE)",
         make=of_vnic_type(VnicType.NORMAL),
         mend=bridge_named,
+    ),
+    Cause(
+        id="failover-old",
+        what="a failover pair, and the hosts' agent, libvirt or QEMU is too old for one",
+        says="cannot give a guest a failover pair: its agent, libvirt or QEMU is too old",
+        helps="use libvirt 6.1 and QEMU 4.2 or newer on this host",
+        make=failover_pair,
+        mend=pairs_with_bridge,
+    ),
+    Cause(
+        id="failover-no-bridge",
+        what="a failover pair, and no host has a virtual switch on its network",
+        says="has no virtual switch on physnet1 for the card that stands by for a VF",
+        helps="name its bridge in [ovs] bridge_mappings of this host (physnet1:BRIDGE)",
+        make=failover_pair_alone,
+        mend=pairs_with_bridge,
+    ),
+    Cause(
+        id="not-apart",
+        what="two ports that are to be on different PFs, and one PF alone has VFs free",
+        says="have to be of different cards (apart=uplinks), and 1 has such a device free",
+        helps="list VFs of another PF on the ports' network",
+        make=ports_apart,
+        mend=another_card,
     ),
     Cause(
         id="vnic-type-uncarried",

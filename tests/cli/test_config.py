@@ -134,9 +134,11 @@ def test_a_file_that_cannot_be_read_converts_nothing(
 def test_what_is_wrong_in_todays_form_too_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert convert(tmp_path, WRONG + "[pci] # cards\nreport_in_placement = true\n") == 0
+    assert convert(tmp_path, WRONG + "[pci] # cards\nreport_in_placement = true\n") == 1
     out, err = capsys.readouterr()
     assert (
         out == "==> nova.conf <==\n[pci]\ndevice_spec = {}\n# cards\nreport_in_placement = true\n\n"
     )
-    assert err.startswith("warning: check still finds in nova.conf:2: spec-selects-all: ")
+    found, refused, *_ = err.splitlines()
+    assert found.startswith("warning: check still finds in nova.conf:2: spec-selects-all: ")
+    assert refused.startswith("warning: a start still refuses this: nova.conf:2: ")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet import MEMBER, Fleet, fleet, lab_devices
+from fleet import ADMIN, MEMBER, Fleet, fleet, lab_devices
 from lanekeeper.api.lanekeeper.face import FACE
 from lanekeeper.cli.port import port_text
 from lanekeeper.control.compute.flavor import create_flavor
@@ -18,9 +18,10 @@ from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_nic import NicAsked
 from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.host.desired import desired_of
+from lanekeeper.control.network.port import create_ports
 from lanekeeper.control.network.port_vf import report_vfs
 from lanekeeper.domain.compute.flavor import Flavor
-from lanekeeper.domain.network.port import PortRecord, VnicType
+from lanekeeper.domain.network.port import PortRecord, PortWanted, VnicType
 from lanekeeper.protocol import HostVfs, VfFact, VfMend, VfReading
 
 pytestmark = pytest.mark.service
@@ -129,6 +130,25 @@ def test_what_has_no_vf_says_so(world: Fleet, kind: VnicType, held_by: str, said
     told = shown(world, port)
     assert (told["held_by"], told["found"], told["unread"]) == (held_by, None, "")
     assert f"settings   {said}" in port_text(told)
+
+
+def test_a_pair_says_what_stands_by(world: Fleet) -> None:
+    world.host("h1", lab_devices(), bridges={"physnet1": "br-ex"}, guards=True, pairs=True)
+    world.seen()
+    asked = PortWanted(
+        network_id=world.network(), vnic_type=VnicType.DIRECT, profile={"failover": "true"}
+    )
+    (port,) = create_ports(world.site, ADMIN, [asked])
+    world.report(boot(world, port), "running")
+    told = shown(world, port)
+    assert (told["held_by"], told["status"]) == ("vf", "ACTIVE")
+    assert "or the VF is away" in told["unread"]
+    assert told["standby"] == {"bridge": "br-ex", "guarded_by": "flows"}
+    assert "with a card on bridge br-ex that stands by" in told["why"]
+    text = port_text(told)
+    assert "standby    a virtio card on bridge br-ex; flows enforce its security groups" in text
+    alone = world.port(world.network("other", vlan=16), "q")
+    assert shown(world, alone)["standby"] is None
 
 
 def shown(world: Fleet, port: PortRecord) -> dict[str, Any]:

@@ -6,20 +6,13 @@ import subprocess
 import pytest
 
 from clients.conftest import Surroundings
-from running import LANEKEEPER, Instance
+from running import Instance, lanekeeper
 
 pytestmark = pytest.mark.client
 
 
 def run(instance: Instance, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LANEKEEPER, *words],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=instance.environment,
-    )
+    return lanekeeper(*words, env=instance.environment)
 
 
 def test_a_server_that_might_be_is_placed_in_words(

@@ -12,7 +12,7 @@ from running import CommandFailed, running
 pytestmark = pytest.mark.client
 
 _VF = '"vendor_id": "8086", "product_id": "10ca"'
-_CONFIG = f"""\
+CONFIG = f"""\
 [pci]
 device_spec = {{{_VF}, "address": "0000:41:*.*"}}
 device_spec = {{{_VF}, "address": "0000:21:*.*", "physical_network": "physnet1"}}
@@ -24,7 +24,7 @@ bridge_mappings = physnet1:br-ex
 
 def test_a_server_has_a_normal_port_beside_a_vf(tmp_path: Path) -> None:
     config = tmp_path / "nova.conf"
-    config.write_text(_CONFIG)
+    config.write_text(CONFIG)
     with running(tmp_path / "state", config_files=[config]) as instance:
         there = Surroundings(instance)
         prepare(there)

@@ -1,13 +1,12 @@
 """Limits, quotas and usage with the stock client."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from clients.conftest import Surroundings
-from running import LANEKEEPER, Instance
+from running import Instance, lanekeeper
 
 pytestmark = pytest.mark.client
 _NOVA = ("--service", "nova")
@@ -65,11 +64,8 @@ def test_a_project_is_held_to_its_limits(
     assert "servers: requested 1, already used 1 of 1" in said
     assert "alias:a1: requested 1, already used 1 of 1" in said
     assert "have an admin raise the limit" in said
-    told = subprocess.run(
-        [LANEKEEPER, "explain", "--flavor", surroundings.alias],
-        check=False, capture_output=True, text=True, timeout=60,
-        env={name: value for name, value in {**shared.environment, **held}.items() if value},
-    )  # fmt: skip
+    of_the_project = {**shared.environment, **held}
+    told = lanekeeper("explain", "--flavor", surroundings.alias, env=of_the_project)
     assert told.returncode == 1
     assert "servers: requested 1, already used 1 of 1" in told.stderr
 
@@ -100,10 +96,8 @@ def test_a_project_is_held_to_its_limits(
     assert row["CPU Hours"] > 0
     shown = shared.openstack("usage", "show", "--project", "held")
     assert shown["CPU Hours"] == pytest.approx(row["CPU Hours"], abs=1)
-    told = subprocess.run(
-        [LANEKEEPER, "usage", "--project", "held", "--json"],
-        check=True, capture_output=True, text=True, timeout=60, env=shared.environment,
-    )  # fmt: skip
+    told = lanekeeper("usage", "--project", "held", "--json", env=shared.environment)
+    assert told.returncode == 0, told.stderr
     (used,) = json.loads(told.stdout)["projects"]
     assert (used["project_name"], used["servers"]) == ("held", 2)
     assert used["aliases"]["a1"] == sum(used["devices"].values()) > 0

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 
 from any_fleet import Machine, Wish, machines, wishes
 from any_world import HOSTS, AnyWorld, one_database
+from campaign import size
 from lanekeeper.control.compute.hypervisor import set_enabled
 from lanekeeper.control.host.device import clean_device
 from lanekeeper.control.host.device_reserve import release_device, retire_device
@@ -98,7 +99,7 @@ def _look(examples: int, steps: int) -> None:
 
 
 def test_the_books_are_right() -> None:
-    _look(20, 8)
+    _look(size(10, 20), 8)
 
 
 @pytest.mark.long

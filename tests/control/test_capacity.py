@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from control.test_dry_run import flavors, populate
-from fleet import ADMIN, PROJECT, Fleet, config, fleet, pf_and_vfs
+from fleet import ADMIN, MEMBER, PROJECT, Fleet, config, fleet, pf_and_vfs
 from lanekeeper.api.lanekeeper.face import FACE
 from lanekeeper.cli.capacity import answer_text
 from lanekeeper.control.compute.capacity import capacity
@@ -25,7 +25,7 @@ from lanekeeper.control.compute.server_order import NewServer
 from lanekeeper.control.identity.limit import NewLimit, create_registered_limits
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.compute.server_group import GroupPolicy
-from lanekeeper.domain.errors import Conflict, Error, Invalid, OverQuota
+from lanekeeper.domain.errors import Conflict, Error, Forbidden, Invalid, OverQuota
 from lanekeeper.domain.identity.project import Project
 from lanekeeper.domain.scheduling.capacity import Capacity
 from lanekeeper.domain.scheduling.claimed import claimed
@@ -236,6 +236,23 @@ def test_the_quota_of_a_named_project_counts(world: Fleet, resource: str, limit:
     with pytest.raises(OverQuota):
         create_servers(world.site, ADMIN, order)
     assert counted(world, project="mine").count == 0
+
+
+def test_an_admin_may_ask_for_the_server_of_another_project(world: Fleet) -> None:
+    create_registered_limits(world.site, [NewLimit(resource_name="servers", amount=1)])
+    other = Project(id="7" * 32, name="theirs")
+    world.site.database.write(lambda connection: project_insert(connection, other))
+    order = NewServer(name="s", flavor_id="f", image_id=world.image())
+    assert create_servers(world.site, ADMIN, order)[0].host_id
+    question = Question(flavor="f")
+    with pytest.raises(OverQuota):
+        explain(world.site, ADMIN, question)
+    for name in ("theirs", other.id):
+        assert explain(world.site, ADMIN, question, project=name).fits
+    with pytest.raises(Forbidden, match="only an admin"):
+        explain(world.site, MEMBER, question, project="theirs")
+    asked = world.client(FACE).post("/lanekeeper/v1/explain", json={"flavor": "f", "project": "no"})
+    assert (asked.status_code, "project 'no' does not exist" in asked.text) == (400, True)
 
 
 def test_a_project_that_is_not_there_is_said(world: Fleet) -> None:

@@ -16,7 +16,7 @@ from lanekeeper.control.compute.server import delete_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.control.compute.server_order import NewServer
-from lanekeeper.control.host.device import Device, list_devices, show_device
+from lanekeeper.control.host.device import Device, clean_device, list_devices, show_device
 from lanekeeper.control.host.device_reserve import release_device, retire_device, retired_note
 from lanekeeper.control.host.facts import report_facts
 from lanekeeper.control.host.host import report_state
@@ -380,7 +380,45 @@ def test_what_was_not_cleaned_before_it_was_unlisted_waits_for_somebody(world: F
     (waits,) = list_devices(world.site, waiting=True)
     assert (waits.id, waits.state, waits.listed) == (held.id, "unlisted", False)
     assert held.address in list_text([msgspec.to_builtins(waits)])
+    for refused in (clean_device, release_device):
+        with pytest.raises(Conflict, match=r"no entry of \[pci\] device_spec of h1 lists") as told:
+            refused(world.site, held.id)
+        assert "it left before it was clean" in str(told.value)
+        assert "have an entry list it again" in told.value.hint
     _, status, fault = boot_whole(world, "whole")
     assert status == "ERROR"
     assert f"since its card's other side is not clean ({held.address})" in fault
     assert f"list {held.address} again" in fault
+
+
+@pytest.mark.parametrize(
+    ("listed", "says", "helps"),
+    [
+        (True, "no entry of [pci] device_spec of h1 lists it", "have an entry list it again"),
+        (False, "h1 does not tell of it now", "have it back on h1"),
+    ],
+)
+def test_what_is_quarantined_and_away_is_not_cleaned_before_it_is_back(
+    world: Fleet, listed: bool, says: str, helps: str
+) -> None:
+    pf, first, second = pf_and_vfs("41", 2)
+    host_id = world.host("h1", [pf, first, second])
+    server_id, _, _ = boot(world, "web")
+    (held,) = (one for one in vfs(world) if one.holder)
+    delete_server(world.site, ADMIN, server_id)
+    world.report(server_id, "absent")
+    failed = CleaningState(device_id=held.id, round=1, clean=False, problem="reset failed")
+    report_state(world.site, host_id, HostState(cleaned=[failed]))
+    unlisted = {held.address: "8086:10ca"} if listed else {}
+    world.host("h1", [], unlisted=unlisted)
+    for refused in (clean_device, release_device):
+        with pytest.raises(Conflict) as told:
+            refused(world.site, held.id)
+        assert says in str(told.value)
+        assert "it was quarantined before (reset failed)" in str(told.value)
+        assert helps in told.value.hint
+        assert f"lanekeeper device clean {held.id}" in told.value.hint
+    world.host("h1", [pf, first, second])
+    assert clean_device(world.site, held.id).state == "cleaning"
+    world.clean(host_id)
+    assert {one.state for one in vfs(world)} == {"available"}

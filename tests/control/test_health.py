@@ -20,7 +20,7 @@ from lanekeeper.control.metrics import render
 from lanekeeper.control.verify.verify import verify
 from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.protocol import DeviceHealth, HostHealth
+from lanekeeper.protocol import DeviceFact, DeviceHealth, HostHealth
 from lanekeeper.store.device.life import Pick, claim_adopt
 from lanekeeper.store.device.listing import device_rows
 from lanekeeper.store.placement.inventory import inventories_of
@@ -198,3 +198,35 @@ def test_guests_of_a_card_that_is_not_well_can_be_adopted(site: Fleet) -> None:
         lambda c: claim_adopt(c, "somebody", [Pick(device_id, "request")], site.hands())
     )
     assert vfs(site)[0].state == "held"
+
+
+def unmanaged(driver: str | None) -> list[DeviceFact]:
+    """What a host tells that says managed = no of the VFs for aliases."""
+    return [
+        msgspec.structs.replace(one, tags={**one.tags, "managed": "false"}, driver=driver)
+        if one.listed and one.address[5:7] == "41"
+        else one
+        for one in lab_devices()
+    ]
+
+
+def test_an_unmanaged_device_is_offered_only_while_a_vfio_driver_has_it(site: Fleet) -> None:
+    flavor = Flavor(
+        id="", name="m2", vcpus=1, ram_mib=64, disk_gib=1,
+        extra_specs={"pci_passthrough:alias": "a1:1"},
+    )  # fmt: skip
+    question = Question(flavor=create_flavor(site.site, flavor).id)
+    for driver, has in ((None, "it has no driver"), ("igbvf", "its driver is igbvf")):
+        tell(site, unmanaged(driver))
+        (host,) = explain(site.site, ADMIN, question).hosts
+        (verdict,) = host.verdicts
+        assert (verdict["filter"], reserved(site)) == ("devices", 7)
+        assert "7 are not well" in verdict["reason"]
+        assert f"{has}, and its device_spec entry says managed = no" in verdict["remedy"]
+        assert "bind vfio-pci" in verdict["remedy"]
+        assert all(has in reason for reason in kept_back(site))
+        assert kept_back(site, "21") == {""}
+    for driver in ("vfio-pci", "mlx5_vfio_pci"):
+        tell(site, unmanaged(driver))
+        (host,) = explain(site.site, ADMIN, question).hosts
+        assert (host.verdicts, kept_back(site)) == ((), {""})

@@ -45,15 +45,22 @@ def world(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
             assert [one for one in verify(connection) if not one.notice] == []
 
 
-def boot(world: Fleet, *ports: PortRecord, name: str = "s", image_id: str = "") -> ServerRecord:
-    """Order a server with *ports*."""
+def boot(
+    world: Fleet,
+    *ports: PortRecord,
+    name: str = "s",
+    image_id: str = "",
+    host: str | None = None,
+) -> ServerRecord:
+    """Order a server with *ports*; an admin's, on *host*, where one is named."""
     asked = NewServer(
         name=name,
         flavor_id="m1",
         image_id=image_id or world.image(),
         networks=[NicAsked(port_id=port.id) for port in ports] or "none",
+        host=host,
     )
-    (made,) = create_servers(world.site, MEMBER, asked)
+    (made,) = create_servers(world.site, ADMIN if host else MEMBER, asked)
     return made
 
 
@@ -163,14 +170,7 @@ def tell(world: Fleet, server_id: str, *taps: PortRecord) -> None:
 
 def test_a_host_without_a_switch_is_given_no_such_card(world: Fleet) -> None:
     vf = world.port(world.network())
-    asked = NewServer(
-        name="s",
-        flavor_id="m1",
-        image_id=world.image(),
-        networks=[NicAsked(port_id=vf.id)],
-        host="h1",
-    )
-    (made,) = create_servers(world.site, ADMIN, asked)
+    made = boot(world, vf, host="h1")
     world.report(made.id, "running")
     port = normal(world, vf.network_id)
     with pytest.raises(Invalid, match="host h1, where the server is, has no virtual switch on"):

@@ -149,15 +149,20 @@ def test_the_hypervisors_threads_share_or_have_their_own(world: Fleet) -> None:
 def test_what_does_not_fit_says_the_numbers_and_what_would_help(world: Fleet) -> None:
     near = {**PINNED, "pci_passthrough:alias": "a1:1", "hw:pci_numa_affinity_policy": "required"}
     assert create(world, PINNED | {"hw:numa_nodes": "1"}, vcpus=5).vm_state == "error"
-    for _ in range(2):
-        assert create(world, near).vm_state == "building"
+    others = [create(world, near) for _ in range(2)]
+    assert [one.vm_state for one in others] == ["building"] * 2
     made = create(world, near)
     assert "numa turned away 1 of" in told(made)
-    assert "by NUMA policy required; of 5 that fit and are free 0 are near enough" in told(made)
-    assert "the guest is on node 0, the others on node 1" in told(made)
-    # Doing what the remedy says makes it work.
-    assert "use the policy preferred" in told(made)
+    assert "no room for the guest near free devices for alias a1: cell 1 has 0 of 4 CPUs" in told(
+        made
+    )
+    # Doing what the remedy says makes it work, either way.
+    assert "delete servers on cell 1 of this host, or use the policy preferred" in told(made)
     assert create(world, near | {"hw:pci_numa_affinity_policy": "preferred"}).host_name == "numa"
+    delete_server(world.site, ADMIN, others[0].id)
+    world.report(others[0].id, "absent")
+    world.seen()
+    assert create(world, near).host_name == "numa"
 
 
 def test_pinned_cpus_are_used_ones(world: Fleet) -> None:

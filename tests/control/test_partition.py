@@ -63,8 +63,8 @@ def tell(world: Fleet, devices: list[DeviceFact], *entries: EntryFact) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "alias", "named"),
     [
-        ("whole", "parts", "whole", "PF 0000:41:00.0, which entry 1 listed"),
-        ("parts", "whole", "a1", "VF 0000:41:10.0, which entry 1 listed"),
+        ("whole", "parts", "whole", r"VFs of PF 0000:41:00\.0 .*, which entry 1 .* guest web"),
+        ("parts", "whole", "a1", r"1 VF, which entry 1 listed: 0000:41:10\.0 by web"),
     ],
 )
 def test_a_card_is_not_turned_under_a_guest(
@@ -75,7 +75,7 @@ def test_a_card_is_not_turned_under_a_guest(
     stood = list_devices(world.site, "h1")
     assert [one.holder for one in stood if one.holder] == [server_id]
     for _ in range(2):  # however often it is told
-        with pytest.raises(Conflict, match=f"entry 2 lists .*{named} and guest web") as refused:
+        with pytest.raises(Conflict, match=f"entry 2 lists .*{named}") as refused:
             tell(world, card(after, entry=1))
         assert "list " in refused.value.hint
     assert list_devices(world.site, "h1") == stood
@@ -87,15 +87,32 @@ def test_a_card_is_not_turned_under_a_guest(
     assert set(listed) >= {"type-PF" if after == "whole" else "type-VF"}
 
 
-@pytest.mark.parametrize("side", ["whole", "parts"])
+@pytest.mark.parametrize(
+    ("side", "refusal"),
+    [
+        (
+            "whole",
+            "lists VFs of PF 0000:41:00.0 (0000:41:10.0, ...), which no entry lists any more and "
+            "guest web ({server}) holds",
+        ),
+        (
+            "parts",
+            "lists PF 0000:41:00.0, of which guests hold 1 VF, which no entry lists any more: "
+            "0000:41:10.0 by web",
+        ),
+    ],
+)
 def test_an_entry_that_goes_alone_is_taken_and_the_other_side_refused_later(
-    world: Fleet, side: str
+    world: Fleet, side: str, refusal: str
 ) -> None:
     world.host("h1", card(side, entry=0))
-    boot(world, "whole" if side == "whole" else "a1")
+    server_id = boot(world, "whole" if side == "whole" else "a1")
     tell(world, [])
-    with pytest.raises(Conflict, match="and guest web"):
-        tell(world, card("parts" if side == "whole" else "whole", entry=0))
+    other = EntryFact(text="other side", source="nova.conf:9")
+    with pytest.raises(Conflict) as refused:
+        tell(world, card("parts" if side == "whole" else "whole", entry=0), other)
+    said = f"entry 1 (nova.conf:9) {refusal.format(server=server_id)}"
+    assert str(refused.value) == f"[pci] device_spec of h1: {said}"
 
 
 @pytest.mark.parametrize(("vfs", "is_barred"), [(2, True), (0, False), (None, True)])
@@ -141,7 +158,10 @@ def test_lines_are_named_and_each_guest_that_would_lose_its_device(world: Fleet)
     with pytest.raises(Conflict) as refused:
         tell(world, card("whole", entry=0), whole)
     assert "entry 1 (nova.conf:7) lists PF" in str(refused.value)
-    assert str(refused.value).count("which entry 1 (nova.conf:3) listed and guest") == 2
+    assert str(refused.value).endswith(
+        "of which guests hold 2 VFs, which entry 1 (nova.conf:3) listed: 0000:41:10.0 by web, "
+        "0000:41:10.1 by db"
+    )
     assert refused.value.hint.startswith("list 0000:41:10.0, 0000:41:10.1 again, or delete web, db")
 
 

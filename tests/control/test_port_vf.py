@@ -8,9 +8,15 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from fleet import MEMBER, Fleet, fleet
+from fleet import ADMIN, MEMBER, Fleet, fleet
 from lanekeeper.control.compute.flavor import create_flavor
-from lanekeeper.control.compute.server import delete_server, reboot_server, stop_server
+from lanekeeper.control.compute.port_chain import port_chain
+from lanekeeper.control.compute.server import (
+    delete_server,
+    reboot_server,
+    start_server,
+    stop_server,
+)
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_list import list_events
 from lanekeeper.control.compute.server_nic import NicAsked
@@ -25,6 +31,7 @@ from lanekeeper.domain.network.port_vf import PortVf
 from lanekeeper.domain.pci.vf_settings import VfSettings
 from lanekeeper.protocol import HostVfs, NicWanted, VfFact, VfMend, VfReading
 from lanekeeper.store.host.host import host_frozen_set
+from lanekeeper.store.network.port import port_show
 from lanekeeper.store.network.port_vf import vf_get
 from lanekeeper.store.tables import port_vf
 from statements import Statement, statements
@@ -235,3 +242,56 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_taken_over(world: Fleet) 
     with pytest.raises(Invalid, match="is in no year"):
         tell(world, fact(card, VfMend(at=early, lost=[], was=WAS)))
     assert known(world, card.port_id) is None
+
+
+def test_a_port_whose_uplink_is_down_is_down_and_says_why(world: Fleet) -> None:
+    server_id = boot(world, "a", "b")
+    card, other = nics(world)
+    tell(world, fact(card), fact(other))
+    why = "of 0000:21:00.0, its switch does not speak LACP to bond0"
+    held = msgspec.structs.replace(fact(card, link_state="disable"), held_down=why)
+
+    def state(nic: NicWanted) -> str:
+        with world.site.database.read() as connection:
+            found = port_show(connection, nic.port_id)
+        assert found is not None
+        return found.status
+
+    def events() -> list[str]:
+        found = list_events(world.site, MEMBER, server_id)
+        return [str(one.detail["said"]) for one in found if one.action == "hold_port"]
+
+    tell(world, held, fact(other))
+    assert (state(card), state(other)) == ("DOWN", "ACTIVE")
+    (said,) = events()
+    assert said.endswith(f"on {world_name(world)} has no link: {why}")
+    chain = port_chain(world.site, ADMIN, card.port_id)
+    assert chain.why == f"its VF has no link, since nothing passes at its uplink: {why}"
+    assert chain.differences == ()
+    reboot_server(world.site, MEMBER, server_id, hard=True)
+    world.report(server_id, "running")
+    assert (state(card), state(other)) == ("DOWN", "ACTIVE")  # it has no link all the same
+    with statements() as seen:
+        tell(world, held, fact(other))
+    assert written(seen) == []
+    tell(world, fact(card), fact(other))
+    assert (state(card), state(other)) == ("ACTIVE", "ACTIVE")
+    tell(world, held, fact(other))
+    assert state(card) == "DOWN"
+    assert len(events()) == 1  # at most one an hour
+
+
+def test_a_link_that_came_back_while_its_guest_was_off_is_up(world: Fleet) -> None:
+    server_id = boot(world, "a")
+    (card,) = nics(world)
+    tell(world, msgspec.structs.replace(fact(card), held_down="of 0000:21:00.0, it has no link"))
+    stop_server(world.site, MEMBER, server_id)
+    world.report(server_id, "stopped")
+    tell(world)
+    start_server(world.site, MEMBER, server_id)
+    world.report(server_id, "running")
+    tell(world, fact(card))
+    with world.site.database.read() as connection:
+        found = port_show(connection, card.port_id)
+    assert found is not None
+    assert found.status == "ACTIVE"

@@ -51,9 +51,12 @@ def card(bus: str, serial: str = SERIAL, function: int = 0) -> list[DeviceFact]:
 
 def test_a_quarantined_device_comes_back_quarantined_until_it_is_cleaned(world: Fleet) -> None:
     why = "it did not reset"
+    whole, *_ = card("21", "the-other-card")
+    devices = [msgspec.structs.replace(whole, listed=True), *card("41")]
+    world.host("h1", devices)
     set_aside(world, "h1", "0000:41:10.3", "0000:21:00.0")
     remove_host(world.site, world.hosts["h1"])
-    world.host("h1")
+    world.host("h1", devices)
     assert quarantined(world, "h1") == [("0000:21:00.0", why), ("0000:41:10.3", why)]
     for one in list_devices(world.site, "h1", "quarantined"):
         clean_device(world.site, one.id)
@@ -61,7 +64,7 @@ def test_a_quarantined_device_comes_back_quarantined_until_it_is_cleaned(world: 
     world.seen()
     assert quarantined(world, "h1") == []
     remove_host(world.site, world.hosts["h1"])
-    world.host("h1")
+    world.host("h1", devices)
     assert quarantined(world, "h1") == []
 
 

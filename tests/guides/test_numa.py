@@ -63,5 +63,13 @@ def test_the_guides_two_sockets_with_four_nodes(nodes: tuple[int, int]) -> None:
     else:
         assert nodes == (2, 3)
         assert isinstance(found, Shortfall)
-        assert "NUMA policy socket" in found.reason
-        assert "the guest is on node 2, 3, the others on node 0" in found.reason
+        # The other guests on the device's socket are what keeps this one from it.
+        full = "{} has 1 of 2 CPUs for pinning free, 2 needed"
+        assert found.reason == (
+            "has no room for the guest near free devices for the device: "
+            f"cell {full.format(0)}; cell {full.format(1)}"
+        )
+        assert found.remedy == (
+            "delete servers on cells 0 and 1 of this host, or use the policy preferred, or devices "
+            "on the guest's nodes"
+        )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lanekeeper.domain.hostplan.step import Step
-from lanekeeper.host.apply import Doer, Executor
+from lanekeeper.host.apply import Executor
 from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.stage import Progress, silent
+from lanekeeper.host.take_back import Doer
 
 
 def apply(

@@ -104,6 +104,9 @@ class FailsAt:
         if fails:
             raise HostFault("the disk is full")
 
+    def undo(self, action: Change) -> None:
+        self.do(action)
+
     def keep_edit(self, path: str, known: Collection[str]) -> str | None:
         return self._actor.keep_edit(path, known)
 
@@ -207,6 +210,9 @@ class DiesAt:
         self._actor.do(action)
         if dies:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def undo(self, action: Change) -> None:
+        self.do(action)
 
     def keep_edit(self, path: str, known: Collection[str]) -> str | None:
         return self._actor.keep_edit(path, known)

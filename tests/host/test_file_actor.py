@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -117,12 +116,28 @@ def test_spelling_comes_back_only_where_the_words_are_the_same(tmp_path: Path, p
     assert path.read_text() == "A=1 B=0 mine"
 
 
-def test_a_link_is_not_followed(tmp_path: Path, path: Path) -> None:
-    (tmp_path / "etc/link").symlink_to("settings")
-    with pytest.raises(OSError, match="symbolic links") as caught:
-        do(tmp_path, ReplaceText("etc/link", "B=0\n", BLOCK))
-    assert caught.value.errno == errno.ELOOP
-    assert path.read_text() == "A=1\nB=0\n"
+@pytest.mark.parametrize("way", ["settings", "/etc/settings", "../../../../etc/settings"])
+def test_a_link_of_the_operators_is_kept_and_what_it_leads_to_is_changed(
+    tmp_path: Path, path: Path, way: str
+) -> None:
+    """Within the root, wherever an absolute one would lead outside of it."""
+    link = tmp_path / "etc/link"
+    link.symlink_to(way)
+    do(tmp_path, ReplaceText("etc/link", "B=0\n", BLOCK))
+    assert (str(link.readlink()), path.read_text()) == (way, "A=1\n# note\nB=1\n")
+    assert (tmp_path / ORIGINALS / NAME).read_text() == "A=1\nB=0\n"
+    FileActor(tmp_path).undo(ReplaceText("etc/link", BLOCK, "B=0\n"))
+    assert (str(link.readlink()), path.read_text()) == (way, "A=1\nB=0\n")
+    do(tmp_path, Respell("etc/link", "B=0\nA=1\n"))
+    assert (str(link.readlink()), path.read_text()) == (way, "B=0\nA=1\n")
+
+
+def test_a_link_to_what_is_no_file_is_refused(tmp_path: Path, path: Path) -> None:
+    (tmp_path / "null").mkdir()
+    (tmp_path / "etc/link").symlink_to("/null")
+    with pytest.raises(Conflict, match="/etc/link leads to /null, which is no regular file"):
+        do(tmp_path, ReplaceText("etc/link", "", BLOCK))
+    assert list((tmp_path / "null").iterdir()) == []
 
 
 def test_what_a_program_changes_is_kept_before_it_runs(tmp_path: Path, path: Path) -> None:

@@ -709,7 +709,7 @@ def test_where_systemd_runs_the_guardian_is_a_service_of_its_own(
     monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
     where = guardian_for(world.changes, ("--simulate", str(world.root)))
     replace(where, by_systemd=True).watch(1)
-    assert program.changes()[0]["watched"]
+    assert is_watched(guard_file(world.changes, 1))
     said = Path(f"{command}.said").read_text()
     assert "--unit=lanekeeper-guard-1 " in said
     assert "--property=Restart=on-failure" in said

@@ -41,6 +41,9 @@ class Host:
         elif isinstance(action, WriteFile | RemoveFile):
             self._files.do(action)
 
+    def undo(self, action: Change) -> None:
+        self.do(action)
+
     def keep_edit(self, path: str, known: Collection[str]) -> str | None:
         return self._files.keep_edit(path, known)
 

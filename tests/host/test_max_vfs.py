@@ -49,6 +49,15 @@ NOTE = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes i
             "options igb RSS=1 \\\nmax_\\\nvfs=7",
             f"{NOTE}# options igb RSS=1 \\\n# max_\\\n# vfs=7\noptions igb RSS=1\n",
         ),
+        (
+            "options igb max_vfs=7\n# between\noptions igb max_vfs=7\noptions igb max_vfs=2\n",
+            f"{NOTE}# options igb max_vfs=7\n# between\n{NOTE}# options igb max_vfs=7\n"
+            f"{NOTE}# options igb max_vfs=2\n",
+        ),
+        (
+            "options igb max_vfs=7\noptions igb max_vfs=7",
+            f"{NOTE}# options igb max_vfs=7\n{NOTE}# options igb max_vfs=7\n",
+        ),
         ("# mine \\\noptions igb max_vfs=7\n", "# mine \\\noptions igb max_vfs=7\n"),
         ("options ixgbe max_vfs=7\n", "options ixgbe max_vfs=7\n"),
         ("# options igb max_vfs=7\n", "# options igb max_vfs=7\n"),
@@ -206,3 +215,37 @@ def test_a_policy_that_is_not_kept_gives_the_line_back(tmp_path: Path, line: str
     steps = plan(passing, read_host(tmp_path)).steps
     was_changed = "RSS" in line  # what stood beside it was edited
     assert was_changed != any("igb.conf" in str(step.do) for step in steps)
+
+
+def test_equal_lines_come_back_where_the_policy_is_not_kept(tmp_path: Path) -> None:
+    machine = simulated(tmp_path)
+    file = tmp_path / "etc/modprobe.d/igb.conf"
+    file.parent.mkdir(exist_ok=True)
+    before = "options igb max_vfs=7\n# between\noptions igb max_vfs=7\n"
+    file.write_text(before)
+    actor, changes = Actor(tmp_path, machine, machine.run), tmp_path / journal.DIRECTORY
+    for text in (POLICY, POLICY + "persist: false\n"):
+        policy = load_policy(text, "p")
+        outcome = apply(plan(policy, read_host(tmp_path)).steps, actor, changes)
+        assert outcome is not None
+        assert outcome.failure == ""
+    assert file.read_text() == before
+
+
+def test_a_line_that_is_written_once_more_goes_too(tmp_path: Path) -> None:
+    """The first one, commented out, stands there still."""
+    machine = simulated(tmp_path)
+    file = tmp_path / "etc/modprobe.d/igb.conf"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("options igb max_vfs=7\n")
+    actor, changes = Actor(tmp_path, machine, machine.run), tmp_path / journal.DIRECTORY
+    policy = load_policy(POLICY, "p")
+    apply(plan(policy, read_host(tmp_path)).steps, actor, changes)
+    again = file.read_text() + "# again\noptions igb max_vfs=7\n"
+    file.write_text(again)
+    apply(plan(policy, read_host(tmp_path)).steps, actor, changes)
+    commented = f"{NOTE}# options igb max_vfs=7\n"
+    assert file.read_text() == f"{commented}# again\n{commented}"
+    assert plan(policy, read_host(tmp_path)).is_empty
+    rollback(actor, changes)
+    assert file.read_text() == again

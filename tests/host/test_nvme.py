@@ -191,6 +191,61 @@ def test_a_vf_without_means_holds_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("attached", "reads_back"), [([1], True), ([], False)], ids=["some", "all"]
+)
+def test_what_was_in_namespaces_that_a_guest_deleted_is_sanitized(
+    drive: Drive, attached: list[int], reads_back: bool
+) -> None:
+    drive.oacs, drive.sanicap = 0b1010, 0b10
+    drive.attached = drive.allocated = attached
+    if reads_back:
+        assert drive.erase()[-1].startswith("nvme read back")
+    else:
+        with pytest.raises(HostFault, match="it has no namespace any more") as caught:
+            drive.erase()
+        assert caught.value.hint.startswith("nvme create-ns /dev/nvme0 ")
+        assert "nvme attach-ns /dev/nvme0 --namespace-id=1 --controllers=0" in caught.value.hint
+    assert drive.erasing == ["sanitize /dev/nvme0 --sanact=2"]
+    assert drive.file.read_bytes() == bytes(BLOCK * BLOCKS)
+
+
+def test_a_drive_whose_namespaces_are_gone_and_that_knows_no_sanitize_is_not_clean(
+    drive: Drive,
+) -> None:
+    drive.oacs, drive.attached, drive.allocated = 0b1010, [], []
+    with pytest.raises(HostFault, match="it has no namespace any more"):
+        drive.erase()
+    assert drive.erasing == []
+
+
+def test_a_drive_that_never_has_namespaces_is_sanitized_where_it_can_be(drive: Drive) -> None:
+    drive.attached = drive.allocated = []
+    (said,) = drive.erase()
+    assert said.endswith("no namespace, and none can be deleted: there is nothing to erase")
+    drive.sanicap = 0b10
+    assert drive.erase() == ["nvme sanitize (block erase): the whole drive, by its log"]
+
+
+@pytest.mark.parametrize(("states", "reason"), [([1, 3], "failed"), ([0], "says status 0")])
+def test_a_sanitize_with_nothing_to_read_back_is_believed_by_its_log_alone(
+    drive: Drive, states: list[int], reason: str
+) -> None:
+    drive.attached = drive.allocated = []
+    drive.sanicap, drive.sanitize_states = 0b10, states
+    with pytest.raises(HostFault, match=reason):
+        drive.erase()
+
+
+def test_a_vf_without_namespaces_holds_nothing(tmp_path: Path) -> None:
+    drive = Drive(tmp_path, VF)
+    drive.oacs, drive.sanicap, drive.attached = 0b1010, 0b10, []
+    assert drive.erase() == [
+        "nvme /dev/nvme0: a VF without namespaces, so there is nothing to erase"
+    ]
+    assert drive.erasing == []
+
+
+@pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"allocated": [1, 2]}, "namespace 2 is attached to another controller, or to none"),

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaign import size
 from host.cards import with_cards
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.policy.policy import parse_policy
@@ -163,7 +164,7 @@ POLICIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=size(5, 60))
 @given(before=POLICIES, wanted=POLICIES)
 def test_any_policy_after_any_other_can_be_done_and_taken_back(
     before: dict[str, object], wanted: dict[str, object]

@@ -146,6 +146,9 @@ class Disturbed:
             self._happens()
         self._actor.do(action)
 
+    def undo(self, action: Change) -> None:
+        self.do(action)
+
     def keep_edit(self, path: str, known: Collection[str]) -> str | None:
         return self._actor.keep_edit(path, known)
 

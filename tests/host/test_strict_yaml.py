@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaign import size
 from host.planted import SAMPLE_POLICY
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.host.policy_file import load_policy, read_policy
@@ -133,7 +134,7 @@ def test_what_yaml_takes_for_something_else_is_told_to_be_quoted(
     assert hint in helped
 
 
-@settings(max_examples=400)
+@settings(max_examples=size(150, 2000))
 @given(
     at=st.integers(0, len(SAMPLE)),
     length=st.integers(0, 12),

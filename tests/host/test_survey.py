@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaign import size
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.survey import Initramfs
@@ -34,7 +35,7 @@ def spoiled(path: str, kind: Kind, content: bytes) -> str:
     return "\n".join([*kept, str(Entry(path, kind, content))])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=size(50, 400))
 @given(entry=st.sampled_from(FILES), content=GARBAGE, refused=st.booleans())
 def test_garbage_anywhere_is_a_finding_or_nothing_and_never_a_traceback(
     entry: Entry, content: bytes, refused: bool, tmp_path_factory: pytest.TempPathFactory

@@ -8,9 +8,12 @@ from msgspec.structs import replace
 
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
-from lanekeeper.protocol import CellWanted, DeviceWanted, NicWanted, ServerWanted
+from lanekeeper.protocol import CellWanted, DeviceWanted, NicWanted, ServerWanted, TapWanted
 
 ID = "5f0a6c0e-1111-4222-8333-944455566677"
+
+PORT = "4f2d3f0c-58a1-4a5d-9a0e-6a1c6f0b7d21"
+"""A port whose id has the form that libvirt asks of one on a bridge of Open vSwitch."""
 
 
 def device(address: str, *, managed: bool = True) -> DeviceWanted:
@@ -102,6 +105,27 @@ def macvtapped() -> Blueprint:
         server=server(nics=cards),
         files=GuestFiles(console=Path("/tmp/console.log"), disk=Path("/tmp/disk.qcow2")),
         devices=tuple(held),
+    )
+
+
+def paired() -> Blueprint:
+    """A guest with a failover pair, beside a VF that has nothing that stands by."""
+    alone = replace(nic("0000:21:10.2", vf_index=1), port_id="other", mac="52:54:00:15:00:0b")
+    standby = TapWanted(
+        port_id=PORT,
+        mac=nic().mac,
+        bridge="br-ex",
+        physical_network="physnet1",
+        vlan=15,
+        failover=True,
+    )
+    return Blueprint(
+        server=server(
+            nics=[replace(nic(), port_id=PORT, failover=True), alone],
+            taps=[standby],
+            cards=[PORT, "other"],
+        ),
+        files=GuestFiles(console=Path("/tmp/console.log"), disk=Path("/tmp/disk.qcow2")),
     )
 
 

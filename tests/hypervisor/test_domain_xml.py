@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from hypervisor.blueprints import ID, aliased, macvtapped, placed, ported, server
+from hypervisor.blueprints import ID, PORT, aliased, macvtapped, paired, placed, ported, server
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.hypervisor.driver import Blueprint, GuestFiles, HeldDevice
@@ -34,6 +34,7 @@ GOLDEN = Path(__file__).parent / "golden"
         ("aliased-qemu", aliased, False),
         ("placed-kvm", placed, True),
         ("macvtapped-kvm", macvtapped, True),
+        ("paired-kvm", paired, True),
     ],
 )
 def test_domain_xml_is_as_it_was_read_and_approved(
@@ -178,6 +179,23 @@ def test_a_guest_of_one_floating_node_shares_its_cpus_with_the_hypervisors_threa
     (numa,) = root.iterfind("cpu/numa/cell")
     said = etree.tostring(numa, encoding="unicode").strip()
     assert said == '<cell id="0" cpus="0-1" memory="196608" unit="KiB"/>'
+
+
+def test_a_pair_is_read_back_as_both_of_its_cards() -> None:
+    blueprint = paired()
+    text = domain_xml(blueprint, kvm=True)
+    facts = parse_domain(text)
+    assert [str(one) for one in facts.addresses] == ["0000:21:10.0", "0000:21:10.2"]
+    assert facts.taps == (PORT,)
+    # What is taken out of a guest is what libvirt says that it has, teaming and all.
+    card = etree.fromstring(function_xml(text, facts.addresses[0]) or "")
+    teaming = card.find("teaming")
+    assert teaming is not None
+    assert dict(teaming.items()) == {"type": "transient", "persistent": f"ua-{PORT}"}
+    # And what is plugged in later says the same.
+    assert etree.canonicalize(
+        card_xml(blueprint.server.nics[0]), strip_text=True
+    ) == etree.canonicalize(etree.tostring(card, encoding="unicode"), strip_text=True)
 
 
 TAP = TapWanted(

@@ -233,7 +233,7 @@ def _tells_of_itself(host: Host) -> None:
     assert len(aside) == 1
     assert aside[0].split()[0] not in [device.address for device in facts.devices]
     assert len([one for one in facts.devices if one.product_id == "10ca"]) == 3
-    assert [len(cell.cpus) for cell in facts.cells] == [1, 1]
+    assert [len(cell.cpus) for cell in facts.cells] == [2, 1]
     assert facts.mappings == {"physnet1": [host.shell(f"ls /sys/bus/pci/devices/{PF}/net")]}
 
 
@@ -384,6 +384,53 @@ def _reaches_a_vf_beside(host: Host, ip: str) -> None:
         host.shell(f"echo {vf(1).address} > /sys/bus/pci/devices/{vf(1).address}/driver/unbind")
 
 
+@pytest.mark.long
+def test_a_pair_loses_its_vf_with_its_uplink_and_gets_it_back(
+    host: Host, wanted: ServerWanted
+) -> None:
+    """The VF is QEMU's primary, hidden until the guest's driver says that it knows pairs."""
+    if not host.shell(f"pgrep -f '[a]gent run --state-dir {STATE}' || true"):
+        host.start_agent()
+    pf = host.shell(f"ls /sys/bus/pci/devices/{PF}/net")
+    # The MAC of the first card, so that the guest finds its address on the config drive.
+    tap = msgspec.structs.replace(TAP, mac=nic(0).mac, vlan=15, failover=True)
+    card = msgspec.structs.replace(nic(2), mac=tap.mac, port_id=tap.port_id, failover=True)
+    server = msgspec.structs.replace(
+        wanted, id=server_id(4), generation=1, nics=[card], taps=[tap], devices=[], cards=[]
+    )
+    (state,) = host.order(servers=[server], consoles=[server.id]).servers
+    assert (state.power, state.problem) == ("running", "")
+    assert (state.devices, state.taps) == ([vf(2).address], [tap.port_id])
+    xml = host.shell(f"virsh dumpxml lanekeeper-{server.id}")
+    assert "<teaming type='persistent'/>" in xml
+    assert f"<teaming type='transient' persistent='ua-{tap.port_id}'/>" in xml
+
+    def has_both() -> bool:
+        host.lab.must_run()
+        text = host.controller.consoles.get(server.id, "")
+        is_there = f"mac={tap.mac} driver=igbvf" in text or f"GUEST-PLUGGED mac={tap.mac}" in text
+        return is_there and f"mac={tap.mac} driver=virtio_net" in text
+
+    until(has_both, "the guest has joined the two", WITHIN_S)
+
+    def held() -> list[str]:
+        host.lab.must_run()
+        (now,) = [one for one in host.controller.state("lab").servers if one.id == server.id]
+        return now.devices
+
+    host.shell(f"ip link set {pf} down")
+    try:
+        until(lambda: held() == [], "the VF is taken out", WITHIN_S)
+        assert tap.mac in host.shell(f"bridge fdb show dev {pf}")
+    finally:
+        host.shell(f"ip link set {pf} up")
+    until(lambda: held() == [vf(2).address], "the VF comes back", WITHIN_S)
+    (found,) = host.vf(2)["vlan_list"]
+    assert found["vlan"] == 15
+    told = host.order(absent=[server.id], cleaning=[cleaning(vf(2), 3)])
+    assert [(one.clean, one.problem) for one in told.cleaned] == [(True, "")]
+
+
 def test_a_device_of_a_strangers_guest_is_not_touched(host: Host) -> None:
     stranger = """<domain type='kvm'><name>stranger</name><memory unit='MiB'>64</memory>
 <os><type arch='x86_64' machine='q35'>hvm</type></os><cpu mode='host-passthrough'/>
@@ -393,7 +440,7 @@ def test_a_device_of_a_strangers_guest_is_not_touched(host: Host) -> None:
     host.lab.channel.write("/run/lab/stranger.xml", stranger.encode())
     host.lab.done("virsh", "create", "--paused", "/run/lab/stranger.xml")
     try:
-        state = host.order(cleaning=[cleaning(vf(2), 3)])
+        state = host.order(cleaning=[cleaning(vf(2), 4)])
         assert state.strangers == ["stranger"]
         (cleaned,) = state.cleaned
         assert not cleaned.clean

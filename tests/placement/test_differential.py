@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
+from campaign import size
 from placement.pair import Pair, Parted
 from placement.story import Step, Teller, start, steps
 from placement.world import World, worlds
@@ -20,7 +21,7 @@ from placement_servers import lanekeeper_placement, line, placement
 
 pytestmark = pytest.mark.service
 
-_FEW, _MANY = 40, 1000
+_FEW, _MANY = size(16, 40), 1000
 _ENDED_MOST = 0.1
 """Share of stories that may end early."""
 _quietly = settings(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from placement_servers import Line, Server, lanekeeper_placement, line, placement
-from running import LANEKEEPER
+from running import lanekeeper
 
 pytestmark = pytest.mark.service
 
@@ -67,13 +67,7 @@ def token_file(directory: Path) -> str:
 
 
 def inventory(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LANEKEEPER, "inventory", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return lanekeeper("inventory", *arguments)
 
 
 def into(ours: Server, tmp_path: Path) -> list[str]:

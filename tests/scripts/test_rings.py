@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import campaign
 import rings
 
 TESTS = """
@@ -47,6 +48,15 @@ def test_every_case_is_counted_once(tree: Path) -> None:
 
 def test_long_campaigns_run_when_asked_for(tree: Path) -> None:
     assert run(tree, TESTS, long=True).passed == 2
+
+
+def test_what_has_two_sizes_is_told_of_a_long_run(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(campaign.VARIABLE, raising=False)
+    text = f"import os\ndef test_it(): assert {campaign.VARIABLE!r} in os.environ"
+    assert str(run(tree, text, long=True)) == "1 passed, 0 failed, 0 skipped"
+    assert str(run(tree, text)) == "0 passed, 1 failed, 0 skipped"
 
 
 def test_a_file_that_cannot_be_imported_fails_the_ring(tree: Path) -> None:

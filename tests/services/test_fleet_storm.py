@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -27,7 +26,7 @@ import pytest
 import yaml
 
 from lanekeeper.store.database import Database
-from running import LANEKEEPER, Process, pick_port, until
+from running import LANEKEEPER, Process, lanekeeper, pick_port, until
 
 pytestmark = pytest.mark.service
 
@@ -302,6 +301,5 @@ def verified(controller: Controller, home: Path, seed: int) -> None:
     url = controller.database_url or f"sqlite:///{controller.home / 'state/lanekeeper.db'}"
     file = home / "url"
     file.write_text(url)
-    words = [LANEKEEPER, "verify", "--database-url-file", str(file)]
-    ended = subprocess.run(words, check=False, capture_output=True, text=True, timeout=300)
+    ended = lanekeeper("verify", "--database-url-file", str(file), within_s=300)
     assert ended.returncode == 0, f"seed {seed}: {ended.stdout}{ended.stderr}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.simulated import SimulatedMachine
-from running import LANEKEEPER, Instance, running, until
+from running import Instance, lanekeeper, running, until
 
 pytestmark = pytest.mark.service
 
@@ -31,15 +30,8 @@ def told(instance: Instance) -> list[dict[str, Any]]:
     return [one for one in devices if one["listed"]]
 
 
-def lanekeeper(instance: Instance, *arguments: str) -> str:
-    done = subprocess.run(
-        [LANEKEEPER, *arguments],
-        env=instance.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def said_by(instance: Instance, *arguments: str) -> str:
+    done = lanekeeper(*arguments, env=instance.environment)
     return done.stdout + done.stderr
 
 
@@ -50,17 +42,17 @@ def test_a_link_that_breaks_and_is_mended(tmp_path: Path, database_url: str) -> 
         until(lambda: len(told(instance)) == 7, "seven VFs")
         flavor = instance.sdk.compute.create_flavor(name="m1", ram=64, vcpus=1, disk=1)
         instance.sdk.compute.create_flavor_extra_specs(flavor, {"pci_passthrough:alias": "nic:1"})
-        assert "fits, choice 1" in lanekeeper(instance, "explain", "--flavor", "m1")
+        assert "fits, choice 1" in said_by(instance, "explain", "--flavor", "m1")
         machine = SimulatedMachine(next(tmp_path.rglob("sys/bus/pci")).parents[2])
 
         machine.set_link(PciAddress.parse(PF), False)
         until(lambda: all(one["unfit"] for one in told(instance)), "no VF is offered", 60)
-        said = lanekeeper(instance, "explain", "--flavor", "m1")
+        said = said_by(instance, "explain", "--flavor", "m1")
         assert "7 are not well" in said
         assert f"mend {PF}: its link is down" in said
-        listed = lanekeeper(instance, "device", "list")
+        listed = said_by(instance, "device", "list")
         assert listed.count("of its PF: its link is down") == 7
 
         machine.set_link(PciAddress.parse(PF), True)
         until(lambda: not any(one["unfit"] for one in told(instance)), "all are offered", 60)
-        assert "fits, choice 1" in lanekeeper(instance, "explain", "--flavor", "m1")
+        assert "fits, choice 1" in said_by(instance, "explain", "--flavor", "m1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.simulated import SimulatedMachine
 from lanekeeper.host.simulated_bus import insert_card, renumber
-from running import LANEKEEPER, Instance, running, until
+from running import Instance, lanekeeper, running, until
 
 pytestmark = pytest.mark.service
 
@@ -24,15 +23,8 @@ A, B, C = (PciAddress.parse(f"0000:{bus}:00.0") for bus in ("21", "41", "c1"))
 VLAN = 15
 
 
-def lanekeeper(instance: Instance, *arguments: str) -> Any:
-    ended = subprocess.run(
-        [LANEKEEPER, *arguments, "--json"],
-        env=instance.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def answer_to(instance: Instance, *arguments: str) -> Any:
+    ended = lanekeeper(*arguments, "--json", env=instance.environment)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
@@ -75,7 +67,7 @@ def test_a_card_keeps_its_holder_where_it_moves_and_another_gets_none(tmp_path: 
 
     with running(state, config_files=[config]) as instance:
         server_id = server_on_a_vf(instance)
-        (held,) = lanekeeper(instance, "device", "list", "--state", "held")
+        (held,) = answer_to(instance, "device", "list", "--state", "held")
         stopped(instance, server_id)
     card = A if held["pf_address"] == str(A) else B
     bus = str(card)[: len("0000:00")]
@@ -85,7 +77,7 @@ def test_a_card_keeps_its_holder_where_it_moves_and_another_gets_none(tmp_path: 
         now = held["address"].replace(bus, "0000:c1")
 
         def moved() -> Any:
-            shown = lanekeeper(instance, "device", "show", held["id"])
+            shown = answer_to(instance, "device", "show", held["id"])
             return shown if shown["address"] == now else None
 
         shown = until(moved, "the device at its new address")
@@ -110,19 +102,19 @@ def test_a_card_keeps_its_holder_where_it_moves_and_another_gets_none(tmp_path: 
 
     with running(state, config_files=[config]) as instance:
         aside = until(
-            lambda: lanekeeper(instance, "device", "list", "--state", "quarantined"), "new devices"
+            lambda: answer_to(instance, "device", "list", "--state", "quarantined"), "new devices"
         )
         assert {one["pf_address"] for one in aside} == {str(C)}
         assert f"another card is at this address: serial {THREE}, was " in aside[0]["state_reason"]
-        lost = lanekeeper(instance, "device", "show", held["id"])
+        lost = answer_to(instance, "device", "show", held["id"])
         assert (lost["state"], lost["holder"]) == ("missing", server_id)
         instance.sdk.compute.start_server(server_id)
         refused = f"is of the card with serial {THREE}, not "
         until(lambda: refused in instance.process.errors, "a refused start")
         assert SimulatedMachine(root).device(PciAddress.parse(now)).driver is None
         first = aside[0]["id"]
-        lanekeeper(instance, "device", "clean", first)
+        answer_to(instance, "device", "clean", first)
         until(
-            lambda: lanekeeper(instance, "device", "show", first)["state"] == "available",
+            lambda: answer_to(instance, "device", "show", first)["state"] == "available",
             "a clean device",
         )

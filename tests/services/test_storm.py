@@ -4,7 +4,6 @@ Beside the clients, who share providers, gardeners reshape trees of their own an
 come and go.
 """
 
-import subprocess
 import threading
 from collections import Counter
 from functools import partial
@@ -13,14 +12,16 @@ from random import Random, SystemRandom
 
 import pytest
 
+from campaign import size
 from placement_servers import line
 from postgres import PostgreSQL
-from running import LANEKEEPER
+from running import lanekeeper
 from storm import CLASS, Client, Counts, controllers, havoc, in_threads, shares_of
 from storm_actors import Agent, Gardener, identifier
 
-_CONTROLLERS, _CLIENTS, _GARDENERS, _STEPS = 3, 64, 8, 25
-_PROVIDERS, _UNITS, _CONSUMERS = 12, 6, 3  # 72 units for 192 consumers that want 1 each on average
+_CONTROLLERS, _CLIENTS, _GARDENERS, _STEPS = 3, size(32, 64), 8, size(12, 25)
+_PROVIDERS, _UNITS, _CONSUMERS = size(6, 12), 6, 3
+# 36 units for 96 consumers, or 72 for 192, that want 1 each on average
 
 
 def weather(seed: int, cluster: PostgreSQL, tmp_path: Path) -> str:
@@ -92,13 +93,7 @@ def weather(seed: int, cluster: PostgreSQL, tmp_path: Path) -> str:
             one.close()
     file = tmp_path / "url"
     file.write_text(url)
-    checked = subprocess.run(
-        [LANEKEEPER, "verify", "--database-url-file", str(file)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    checked = lanekeeper("verify", "--database-url-file", str(file))
     assert checked.returncode == 0, f"seed {seed}: {checked.stdout}{checked.stderr}"
     assert cluster.deadlocks() == deadlocks, f"seed {seed}: somebody waited in a circle"
     cluster.drop(database)

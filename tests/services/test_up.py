@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from running import LANEKEEPER, Process, pick_port, running, until
+from running import LANEKEEPER, Process, lanekeeper, pick_port, running, until
 
 pytestmark = pytest.mark.service
 
@@ -24,10 +24,8 @@ device_spec = {"vendor_id": "8086", "product_id": "10ca"}
 def refuse(tmp_path: Path, *arguments: str, code: int) -> str:
     """Start what must not start; return what it says about it."""
     state = tmp_path / "state"
-    command = [LANEKEEPER, "up", "--state-dir", str(state), "--listen", f"127.0.0.1:{pick_port()}"]
-    ended = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, check=False, timeout=60
-    )
+    place = ("--state-dir", str(state), "--listen", f"127.0.0.1:{pick_port()}")
+    ended = lanekeeper("up", *place, *arguments)
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
     assert "ready" not in ended.stdout
@@ -88,7 +86,7 @@ def test_a_restart_keeps_what_there_was(database_url: str, tmp_path: Path) -> No
 
 
 def test_it_answers_what_to_do_next(tmp_path: Path) -> None:
-    with running(tmp_path / "state") as instance:
+    with running(tmp_path / "state", as_installed=True) as instance:
         assert "openrc" in instance.process.output or "OS_CLOUD" in instance.process.output
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaign import size
 from domain.topology.guests import guests
 from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell, pages_of
 from lanekeeper.domain.topology.fit import Seat, seatings
@@ -72,7 +73,7 @@ def now(connection: sa.Connection) -> tuple[HostCell, ...]:
 _steps = st.lists(st.one_of(guests(), st.integers(0, 9)), max_size=16)
 
 
-@settings(max_examples=50)
+@settings(max_examples=size(25, 200))
 @given(_steps)
 def test_what_fits_can_be_claimed_and_what_is_given_back_is_free(
     steps: list[GuestTopology | int],

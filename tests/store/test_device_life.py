@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from campaign import size
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.store.device.life import (
     Pick,
@@ -378,5 +379,5 @@ def bars(rows: dict[str, sa.RowMapping], pf_id: str) -> int:
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=50, stateful_step_count=30, deadline=None, derandomize=True
+    max_examples=size(20, 200), stateful_step_count=30, deadline=None, derandomize=True
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import product
+from itertools import islice, product
 
 import pytest
 import sqlalchemy as sa
 
+from campaign import size
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.pci.device import DeviceState, DeviceType, Reserve
 from lanekeeper.domain.scheduling.host import Standing
@@ -49,7 +50,15 @@ def function(dev_type: DeviceType, address: str, parent: str | None = None) -> D
 def test_all_three_agree(database: Database, dev_type: DeviceType) -> None:
     answers = set()
     cases = product(DeviceState, (True, False), CARDS, ("", "its link is down"), Reserve)
-    for state, present, (whole, parts), unfit, reserved in cases:
+    is_file = database.engine.dialect.name == "sqlite"
+    # The rules are the same on PostgreSQL, where each case takes longer. No column has a number of
+    # values that the stride divides, so these cases still have each value beside each other's.
+    stride = 1 if is_file else size(5, 1)
+    assert stride == 1 or all(
+        many % stride for many in (len(DeviceState), len(CARDS), len(Reserve))
+    )
+    chosen = islice(cases, 0, None, stride)
+    for state, present, (whole, parts), unfit, reserved in chosen:
         if (dev_type is DeviceType.PCI) and (whole or parts):
             continue  # it has no card
 

@@ -18,6 +18,7 @@ from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
 from lanekeeper.agent.shared_cards import SharedCards
 from lanekeeper.agent.state_dir import StateDir
+from lanekeeper.agent.uplinks import EVERY_S, Uplinks
 from lanekeeper.agent.workshop import SHUTDOWN_WAIT_S, Workshop
 from lanekeeper.clock import Stopwatch, monotonic
 from lanekeeper.host.bus_reset import ResetBus
@@ -36,6 +37,7 @@ class Timing:
     look_every_s: float = LOOK_EVERY_S
     retry_first_s: float = FIRST_WAIT_S
     shutdown_wait_s: float = SHUTDOWN_WAIT_S
+    uplinks_every_s: float = EVERY_S
     stopwatch: Stopwatch = monotonic
 
 
@@ -66,11 +68,12 @@ def compose(
     host_name = state.enrolled().host_name
     images = ImageCache(state.images, client.image)
     guards = PortGuards(flow_table or NoFlowTable(), state.path / "zones.json")
+    uplinks = Uplinks(machine, timing.stopwatch, timing.uplinks_every_s)
     parts = Parts(
         host_name=host_name,
         orders=Orders(client, state, timing.poll_s),
         reporter=Reporter(client, directories, host_name),
-        senses=Senses(machine, hypervisor, directories, policy, management),
+        senses=Senses(machine, hypervisor, directories, policy, management, uplinks=uplinks),
         shop=Workshop(
             machine=machine,
             hypervisor=hypervisor,
@@ -93,6 +96,7 @@ def compose(
         sweep=ImageSweep(images, directories, hypervisor, timing.stopwatch),
         shared=SharedCards(machine, state.path / "forwarding.json"),
         dhcp=DhcpThread(dhcp, host_name),
+        uplinks=uplinks,
         stopwatch=timing.stopwatch,
         look_every_s=timing.look_every_s,
         retry_first_s=timing.retry_first_s,

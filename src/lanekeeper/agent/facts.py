@@ -71,6 +71,7 @@ def facts(
         mappings={network: list(names) for network, names in sorted(view.mappings.items())},
         bridges={network: one.name for network, one in sorted(view.switching.bridges.items())},
         guards=view.policy.guards and bool(view.policy.bridges),
+        pairs=capacity.pairs,
         bandwidths=list(view.policy.bandwidths),
         pfs=[_pf_fact(pf, view.slots) for pf in view.pfs],
         device_spec=[EntryFact(text=spec.text, source=spec.source) for spec in view.policy.specs],

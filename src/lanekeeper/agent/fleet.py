@@ -129,7 +129,14 @@ def _start(part: Part, name: str, pattern: Pattern, shared: SharedLine) -> _Host
     client = client_of(state, line)
     flow_table = SimulatedFlowTable(state.path / "flows.json", hypervisor)
     agent = compose(
-        state, client, machine, hypervisor, part.policy, timing=TIMING, flow_table=flow_table
+        state,
+        client,
+        machine,
+        hypervisor,
+        part.policy,
+        management=machine.management,
+        timing=TIMING,
+        flow_table=flow_table,
     )
     started = _Host(RunningHost(name, agent, client), machine, line)
     line.told.wait(_TOLD_WITHIN_S)  # a host's first report is much work: the next one waits for it

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Thread
 
 import msgspec
@@ -23,12 +23,16 @@ from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger, problem_of
 from lanekeeper.agent.observe import Policy, View
 from lanekeeper.agent.orders import Orders, mark_of
+from lanekeeper.agent.pairs import carrying
 from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, nics_of, plan
+from lanekeeper.agent.relay import Relayed
 from lanekeeper.agent.report import report, troubles_of, vfs_told
 from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
 from lanekeeper.agent.shared_cards import SharedCards, entries
 from lanekeeper.agent.task import Task, cleanings, task_of
+from lanekeeper.agent.uplinks import Uplinks
+from lanekeeper.agent.withdrawn import withdrawn
 from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import Clock, Stopwatch, utc_now
 from lanekeeper.domain.errors import Conflict, Error, HostFault
@@ -61,6 +65,7 @@ class Parts:
     sweep: ImageSweep
     shared: SharedCards
     dhcp: DhcpThread
+    uplinks: Uplinks
     stopwatch: Stopwatch
     clock: Clock = utc_now
     look_every_s: float = LOOK_EVERY_S
@@ -84,6 +89,7 @@ class Agent:
         self._refused: Conflict | None = None
         self._card_problems: tuple[str, ...] = ()
         self._guard_problems: tuple[str, ...] = ()
+        self._uplink_problems: tuple[str, ...] = ()
 
     def stop(self) -> None:
         """End ``run`` soon; what is under way is finished, and guests run on."""
@@ -114,6 +120,7 @@ class Agent:
             Conflict: what the configuration lists cannot be, and no other configuration is known
                 that held before (``check``); guests run on.
         """
+        self._parts.uplinks.wake = self._wake.set
         poller = Thread(target=self._poll, name=f"poll-{self._parts.host_name}", daemon=True)
         poller.start()
         self._log.info("agent start")
@@ -128,6 +135,7 @@ class Agent:
             for pool in pools:
                 pool.shutdown(wait=True)
             self._parts.dhcp.close()
+            self._parts.uplinks.close()
             self._log.info("agent stop")
         if self._refused is not None:
             raise self._refused
@@ -163,7 +171,9 @@ class Agent:
 
     def _look(self) -> None:
         self._look_at = self._parts.stopwatch() + self._parts.look_every_s
-        self._view = self._parts.senses.view()
+        before, self._view = self._view, self._parts.senses.view()
+        if gone := withdrawn(before, self._view, self._parts.orders.current()):
+            self._log.warning("config.withdrawn", outcome=str(gone))
         facts = self._parts.senses.facts(self._parts.host_name, self._view)
         problems = [*facts.problems, *self._troubles(self._view)]
         self._parts.reporter.tell_facts(msgspec.structs.replace(facts, problems=problems))
@@ -173,6 +183,7 @@ class Agent:
         """What an operator should know of the tasks: what is not mended, what waits, what hangs."""
         yield from self._card_problems
         yield from self._guard_problems
+        yield from self._uplink_problems
         yield from self._parts.dhcp.problems
         yield from self._ledger.problems("vf settings")
         yield from self._ledger.problems("cleaning", tries=TRIES_MAX)
@@ -188,10 +199,18 @@ class Agent:
         busy = self._ledger.busy()  # before observing: what ends meanwhile is looked at again
         done = {one.device_id: one.round for one in self._ledger.cleaned().values()}
         in_hand = frozenset[str]().union(*(task.touches for task in busy))
-        observed = self._parts.senses.observe(desired, done, in_hand, settings=settings)
+        inventory = self._parts.senses.inventory()
+        relay = self._relay(desired, inventory)
+        if relay is not None:
+            desired = relay.desired
+        observed = self._parts.senses.observe(
+            desired, done, in_hand, settings=settings, inventory=inventory
+        )
+        if relay is not None:
+            observed = replace(observed, away=relay.away, unsure=relay.unsure)
         tasks = [task_of(action) for action in plan(desired, observed)] if desired else []
         if desired is not None:
-            self._parts.shop.guards.heed(desired)
+            self._parts.shop.guards.heed(desired, carrying(desired, observed.inventory))
             standing = (task.identity for task in tasks)
             self._ledger.keep(frozenset(standing) | frozenset(cleanings(desired)))
         records = [record for task in tasks if (record := self._ledger.get(task.identity))]
@@ -209,7 +228,8 @@ class Agent:
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
         if desired is not None and settings:
             mends = self._parts.senses.vfs.mends()
-            self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends))
+            held = relay.held if relay is not None else {}
+            self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends, held))
         if desired is not None:
             for task in self._ledger.take(tasks, busy):
                 is_cleaning = isinstance(task.action, CleanDevice)
@@ -217,6 +237,14 @@ class Agent:
             self._switch(desired, observed.inventory, settings)
             self._sweep()
             self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
+
+    def _relay(self, desired: Desired | None, inventory: Inventory) -> Relayed | None:
+        """What uplinks make of *desired*; None where nothing is known of one of the two."""
+        if desired is None or self._view is None:
+            return None
+        relay = self._parts.senses.relay(desired, self._view, inventory)
+        self._uplink_problems = relay.said
+        return relay
 
     def _switch(self, desired: Desired, inventory: Inventory, look: bool) -> None:
         """See to what guests need of virtual switches: guards, that cards know them, and DHCP."""
@@ -227,7 +255,7 @@ class Agent:
         served = services(desired, self._view)
         if desired.dhcp is not None:
             self._parts.dhcp.want(served, look=look)
-        told = entries(desired, inventory, self._view)
+        told = entries(desired, inventory, self._view, carrying(desired, inventory))
         self._card_problems = self._parts.shared.settle(
             told | server_entries(served, self._parts.host_name)
         )

@@ -9,6 +9,7 @@ from typing import Self
 from lanekeeper.config.image_cache import ImageCacheManager
 from lanekeeper.config.network import SriovNic
 from lanekeeper.config.tree import Config, Cpus
+from lanekeeper.domain.network.uplink import USUAL, Patience
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.cleaning_hook import CleaningHook
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
@@ -41,6 +42,8 @@ class Policy:
         hypervisors: interface to the host below which it is said to be counted.
         cleaning_timeout_s: what one try to clean a device may take.
         cpus: which of the host's CPUs guests get.
+        patience: with uplinks.
+        relays: whether VFs of uplinks that are down have no link.
         erase_nvme: whether NVMe drives are erased when they are cleaned.
         cleaning_hooks: programs that have to succeed before a device is clean.
         image_cache: when images that nothing needs are removed.
@@ -56,6 +59,8 @@ class Policy:
     hypervisors: Mapping[str, str] = field(default_factory=dict)
     cleaning_timeout_s: float = 120.0
     cpus: Cpus = _ALL
+    patience: Patience = USUAL
+    relays: bool = True
     erase_nvme: bool = True
     cleaning_hooks: Sequence[CleaningHook] = ()
     image_cache: ImageCacheManager = field(default_factory=ImageCacheManager)
@@ -74,6 +79,10 @@ class Policy:
             hypervisors=dict(_hypervisors(config.sriov_nic)),
             cleaning_timeout_s=config.lanekeeper.cleaning_timeout_s,
             cpus=config.cpus,
+            patience=Patience(
+                down_s=config.lanekeeper.uplink_down_s, up_s=config.lanekeeper.uplink_up_s
+            ),
+            relays=config.lanekeeper.relay_uplink,
             erase_nvme=config.lanekeeper.erase_nvme,
             cleaning_hooks=config.lanekeeper.cleaning_hooks,
             image_cache=config.image_cache,
@@ -161,7 +170,8 @@ def view(
         for one in listing.listed
         if one.device.parent is not None and one.device.parent not in by_address
     ]
-    aside = {device.address for device in (*carriers, *orphans)} | policy.excluded
+    bridges = [one.device for one in listing.listed if one.device.is_bridge]
+    aside = {device.address for device in (*carriers, *orphans, *bridges)} | policy.excluded
     listed = {one.device.address: one for one in listing.listed if one.device.address not in aside}
     tied = list(units(scan.devices))
     bound = {one: why for unit in tied for one, why in _bound(unit, listed)}
@@ -174,6 +184,7 @@ def view(
     aside_for = (
         *map(_carries, carriers),
         *map(_is_orphan, orphans),
+        *_are_bridges(bridges),
         *(f"{address} is set aside: {why}" for address, why in bound.items()),
     )
     told = [*(one.device for one in listed.values()), *parents.values()]
@@ -269,6 +280,16 @@ def _carries(device: PciDevice) -> str:
         f"{device.address} is set aside: its interface {device.netdev} carries this host's "
         "management traffic; leave it out of device_spec"
     )
+
+
+def _are_bridges(bridges: Sequence[PciDevice]) -> Iterator[str]:
+    if bridges:
+        names = ", ".join(str(one.address) for one in bridges)
+        are = "are bridges" if len(bridges) > 1 else "is a bridge"
+        yield (
+            f"set aside: {names} {are} of this host, which no guest can have; leave them out of "
+            "device_spec (product_id or address of what is meant)"
+        )
 
 
 def _bound(unit: Unit, listed: Collection[PciAddress]) -> Iterator[tuple[PciAddress, str]]:

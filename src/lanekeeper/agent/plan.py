@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from lanekeeper.agent.pairs import has_left
 from lanekeeper.agent.vf_settings import drift
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_change import VfChange
@@ -29,6 +30,8 @@ class Observed:
         files: ids of servers that have files here, with or without a guest.
         vf_settings: what the PFs hold for the VFs of running guests, by the VF's address.
         unsupported: settings that a VF's driver has said it does not know, by address.
+        away: VFs of failover pairs that no guest should have now: their uplink is down.
+        unsure: VFs of failover pairs whose uplink has not been well for long.
         fallen: VFs whose interface does not carry the macvtap of a running guest as it should.
         settled: what VFs were last seen, or have been, set to as wanted, by port id.
         cleaned: the round in which a device was last cleaned, by device id.
@@ -38,6 +41,8 @@ class Observed:
     files: frozenset[str] = frozenset()
     vf_settings: Mapping[PciAddress, VfSettings] = field(default_factory=dict)
     unsupported: Mapping[PciAddress, frozenset[str]] = field(default_factory=dict)
+    away: frozenset[PciAddress] = frozenset()
+    unsure: frozenset[PciAddress] = frozenset()
     fallen: frozenset[PciAddress] = frozenset()
     settled: Mapping[str, VfChange] = field(default_factory=dict)
     cleaned: Mapping[str, int] = field(default_factory=dict)
@@ -73,10 +78,11 @@ class RecordGeneration:
 
 @dataclass(frozen=True, slots=True)
 class AttachNic:
-    """Plug a network card into a guest that runs."""
+    """Plug a network card into a guest that runs; *returns* is one that it had before."""
 
     server: ServerWanted
     nic: NicWanted
+    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,29 +215,53 @@ def _run(server: ServerWanted, guest: Guest | None, observed: Observed) -> Itera
     elif guest.reboots < server.reboots:
         yield RestartGuest(server)
     else:
+        back = tuple(_give_back(server, guest, observed, is_new))
         if is_new:
-            yield from tuple(_plug(server, guest)) or (RecordGeneration(server),)
-        yield from _mend(server, observed)
+            yield from (*_plug(server, guest), *back) or (RecordGeneration(server),)
+        else:
+            yield from back
+        yield from _take_away(server, guest, observed)
+        yield from _mend(server, guest, observed)
         for tap in server.taps:
             if tap.port_id in guest.taps and tap.link == (tap.port_id in guest.unlinked):
                 yield LinkTap(server, tap)
 
 
 def _plug(server: ServerWanted, guest: Guest) -> Iterator[Action]:
-    """Bring the cards of a running guest to what is wanted, what leaves first."""
+    """Bring the cards of a running guest to what is wanted, what leaves first.
+
+    A VF comes after the card that stands by for it, and goes before it.
+    """
     held = {one.address for one in guest.devices}
     for text in server.leaving:
         if (address := PciAddress.parse(text)) in held:
             yield DetachDevice(server, address)
-    for nic in server.nics:
-        if PciAddress.parse(nic.device.address) not in held:
-            yield AttachNic(server, nic)
     for port_id in server.leaving_taps:
         if port_id in guest.taps:
             yield DetachTap(server, port_id)
     for tap in server.taps:
         if tap.port_id not in guest.taps:
             yield AttachTap(server, tap)
+    for nic in server.nics:
+        if not nic.failover and PciAddress.parse(nic.device.address) not in held:
+            yield AttachNic(server, nic)
+
+
+def _give_back(
+    server: ServerWanted, guest: Guest, observed: Observed, is_new: bool
+) -> Iterator[Action]:
+    waits = observed.away if is_new else observed.away | observed.unsure
+    for nic in server.nics:
+        if has_left(nic, guest) and PciAddress.parse(nic.device.address) not in waits:
+            yield AttachNic(server, nic, returns=not is_new)
+
+
+def _take_away(server: ServerWanted, guest: Guest, observed: Observed) -> Iterator[Action]:
+    held = {one.address for one in guest.devices}
+    for nic in server.nics:
+        address = PciAddress.parse(nic.device.address)
+        if nic.failover and address in held & observed.away and nic.port_id in guest.taps:
+            yield DetachDevice(server, address)
 
 
 def _rest(server: ServerWanted, guest: Guest | None, _: Observed) -> Iterator[Action]:
@@ -241,11 +271,11 @@ def _rest(server: ServerWanted, guest: Guest | None, _: Observed) -> Iterator[Ac
         yield RecordGeneration(server)
 
 
-def _mend(server: ServerWanted, observed: Observed) -> Iterator[Action]:
+def _mend(server: ServerWanted, guest: Guest, observed: Observed) -> Iterator[Action]:
     for nic in server.nics:
         address = PciAddress.parse(nic.device.address)
         found = observed.vf_settings.get(address)
-        if found is None:
+        if found is None or has_left(nic, guest):
             continue
         lost = drift(nic, found, observed.unsupported.get(address, frozenset()))
         taken = _taken(nic, lost, observed.settled.get(nic.port_id))

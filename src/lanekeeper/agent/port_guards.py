@@ -40,13 +40,18 @@ class PortGuards:
         self._path = path
         self._lock = Lock()
         self._desired: Desired | None = None
+        self._carrying: frozenset[str] = frozenset()
         self._guarded: frozenset[str] = frozenset()
         self._spelled: dict[str, Mapping[int, tuple[str, ...]]] = {}
         self._complaints: frozenset[str] = frozenset()
 
-    def heed(self, desired: Desired) -> None:
-        """Go by *desired* from now on."""
-        self._desired = desired
+    def heed(self, desired: Desired, carrying: frozenset[str] = frozenset()) -> None:
+        """Go by *desired* from now on.
+
+        Cards that stand by for a VF are given nothing but while they are *carrying*, by port: what
+        is sent to their MAC is the VF's else.
+        """
+        self._desired, self._carrying = desired, carrying
 
     def settle(self, view: View) -> tuple[str, ...]:
         """Bring all bridges to what is wanted; returns what could not be done, a sentence each."""
@@ -63,7 +68,7 @@ class PortGuards:
         Raises:
             HostFault: it cannot be; nothing passes them.
         """
-        needed = {tap.port_id for tap in taps if tap.guard is not None}
+        needed = {tap.port_id for tap in taps if tap.guard is not None and not tap.failover}
         if not needed:
             return
         problems = self.settle(view)
@@ -104,16 +109,22 @@ class PortGuards:
         """Settle one bridge; returns the ids of its guarded ports, which have zones then."""
         ports = self._table.ports(bridge)
         ours = {port: tap for port in ports if (tap := taps.get(port.port_id)) is not None}
-        guarded = {port: tap for port, tap in ours.items() if tap.guard is not None}
-        for port in guarded:
+        sealed = {port: tap for port, tap in ours.items() if tap.guard is not None}
+        guarded = {
+            port: tap
+            for port, tap in sealed.items()
+            if not tap.failover or tap.port_id in self._carrying
+        }
+        for port in sealed:
             if not port.is_sealed:
                 self._table.place(port, None)
+        for port in guarded:
             if port.port_id not in zones:
                 zones[port.port_id] = self._new_zone(zones)
         self._save(zones)
         wanted = Guards(
             ports=tuple(_guarded(port, tap, zones) for port, tap in guarded.items()),
-            beside=tuple(beside(port) for port in ports if _is_open(port, guarded)),
+            beside=tuple(beside(port) for port in ports if _is_open(port, sealed)),
             members={group: tuple(prefixes) for group, prefixes in members.items()},
         )
         self._write(bridge, wanted)

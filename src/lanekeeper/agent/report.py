@@ -94,10 +94,15 @@ def report(
     )
 
 
-def vfs_told(desired: Desired, observed: Observed, mends: Mapping[str, VfMend]) -> HostVfs:
+def vfs_told(
+    desired: Desired,
+    observed: Observed,
+    mends: Mapping[str, VfMend],
+    held: Mapping[str, str],
+) -> HostVfs:
     """Tell what the VFs of running guests were found set to; of what cannot be read, nothing.
 
-    *mends* are the last ones, by port.
+    *mends* are the last ones, and *held* why links are held down, by port.
     """
     running = {guest.id for guest in observed.inventory.guests if guest.power == "running"}
     return HostVfs(
@@ -108,6 +113,7 @@ def vfs_told(desired: Desired, observed: Observed, mends: Mapping[str, VfMend]) 
                 found=VfReading.of(found),
                 unknown=sorted(observed.unsupported.get(address, ())),
                 mended=mends.get(nic.port_id),
+                held_down=held.get(nic.port_id, ""),
             )
             for server in sorted(desired.servers, key=lambda server: server.id)
             for nic in server.nics

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from lanekeeper.agent.facts import facts, health
 from lanekeeper.agent.macvtap import has_fallen
 from lanekeeper.agent.observe import Policy, View, view
+from lanekeeper.agent.pairs import has_left
 from lanekeeper.agent.plan import Observed
+from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.switches import Switches
+from lanekeeper.agent.uplinks import Uplinks
 from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.agent.vf_settings import drift, vf_of
-from lanekeeper.domain.errors import HostFault, Invalid, NotFound
+from lanekeeper.clock import monotonic
+from lanekeeper.domain.errors import HostFault, Invalid, NotFound, Unavailable
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.devname import Pins, pin
 from lanekeeper.domain.pci.listing import list_devices
 from lanekeeper.domain.pci.vf_settings import VfSettings
@@ -27,19 +33,39 @@ Interfaces = Callable[[], frozenset[str]]
 
 
 def no_interfaces() -> frozenset[str]:
-    """A simulated host: nothing of the machine that it runs on is its own."""
+    """A host that nobody has asked for them."""
     return frozenset()
 
 
-def refuse_contradictions(machine: Machine, policy: Policy) -> None:
+def refuse_contradictions(
+    machine: Machine, policy: Policy, hypervisor: Hypervisor | None = None
+) -> None:
     """Check the configuration against this host's devices before anything is served.
+
+    Guests that hold something of a card that is listed twice are named where *hypervisor* is given
+    and answers.
 
     Raises:
         Invalid: a PF and its VFs are both listed, or the like; names the lines.
     """
-    problems = list_devices(policy.specs, machine.scan().devices).problems
-    if problems:
-        raise Invalid("; ".join(problems))
+    devices = machine.scan().devices
+    clashes = list_devices(policy.specs, devices).clashes
+    if not clashes:
+        return
+    inventory = Inventory()
+    if hypervisor is not None:
+        with suppress(Unavailable, HostFault):  # what is wrong is wrong without it
+            inventory = hypervisor.inventory()
+    raise Invalid("; ".join(f"{one}{_held(one.card, devices, inventory)}" for one in clashes))
+
+
+def _held(card: PciAddress | None, devices: Iterable[PciDevice], inventory: Inventory) -> str:
+    """Who holds the PF at *card*, or VFs of it; each device by its guest."""
+    mine = [
+        one.address for one in devices if card is not None and card in (one.address, one.parent)
+    ]
+    held = [f"{one} by {name}" for one in mine if (name := inventory.holder(one))]
+    return f"; held by guests now: {', '.join(held)}" if held else ""
 
 
 class Senses:
@@ -56,6 +82,8 @@ class Senses:
         directories: GuestDirectories,
         policy: Policy,
         management: Interfaces = no_interfaces,
+        *,
+        uplinks: Uplinks | None = None,
     ) -> None:
         self._machine = machine
         self._hypervisor = hypervisor
@@ -66,6 +94,7 @@ class Senses:
         self._pins: Pins = {}
         self._switches = Switches(machine)
         self.vfs = VfReadings()
+        self._uplinks = uplinks or Uplinks(machine, monotonic)
 
     def facts_with(self, host_name: str, policy: Policy) -> HostFacts:
         """What would be told of this host if it obeyed *policy*.
@@ -74,7 +103,7 @@ class Senses:
             Invalid, HostFault: as ``refuse_contradictions`` of this machine.
             Unavailable: the hypervisor does not tell the host's size.
         """
-        refuse_contradictions(self._machine, policy)
+        refuse_contradictions(self._machine, policy, self._hypervisor)
         scan = self._machine.scan()
         pins = pin(policy.specs, scan.devices, self._pins)
         return self.facts(host_name, self._view(scan, policy, pins))
@@ -123,6 +152,7 @@ class Senses:
         in_hand: frozenset[str],
         *,
         settings: bool,
+        inventory: Inventory | None = None,
     ) -> Observed:
         """Look at the guests, and with *settings* also at what their VFs are set to now.
 
@@ -132,11 +162,12 @@ class Senses:
             in_hand: ids and addresses that are being worked on, so that a reading would be of the
                 moment; the last one counts on.
             settings: whether to read; otherwise the last reading is told.
+            inventory: the guests, where they have been listed just now.
 
         Raises:
             Unavailable, HostFault: the hypervisor does not answer.
         """
-        inventory = self._hypervisor.inventory()
+        inventory = inventory or self.inventory()
         if settings and desired is not None:
             self._read_vfs(desired, inventory, in_hand)
         return Observed(
@@ -149,13 +180,26 @@ class Senses:
             cleaned=cleaned,
         )
 
+    def inventory(self) -> Inventory:
+        """List the guests. Raises Unavailable, HostFault: the hypervisor does not answer."""
+        return self._hypervisor.inventory()
+
+    def relay(self, desired: Desired, seen: View, inventory: Inventory) -> Relayed:
+        """*desired* as uplinks let it be; those that it depends on are followed from now on."""
+        cards = hanging(desired, seen, inventory, relays=seen.policy.relays)
+        pfs = frozenset(card.pf for card in cards)
+        return relayed(desired, cards, self._uplinks.watch(pfs, seen.policy.patience))
+
     def _read_vfs(self, desired: Desired, inventory: Inventory, in_hand: frozenset[str]) -> None:
         """Read the VFs of running guests, one question a PF."""
-        running = {guest.id for guest in inventory.guests if guest.power == "running"}
+        running = {guest.id: guest for guest in inventory.guests if guest.power == "running"}
         unread: set[PciAddress] = set()
         of_pf: dict[PciAddress, dict[int, PciAddress]] = {}
         for server in desired.servers:
-            for nic in server.nics if server.id in running else ():
+            guest = running.get(server.id)
+            for nic in server.nics if guest is not None else ():
+                if guest is not None and has_left(nic, guest):
+                    continue  # nobody has it now
                 address = PciAddress.parse(nic.device.address)
                 try:
                     pf, index = vf_of(self._machine, address)

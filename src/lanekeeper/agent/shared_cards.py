@@ -5,7 +5,7 @@ Without that a VF reaches no guest of the switch that has its PF for a port (``h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,19 +27,31 @@ Entry = tuple[PciAddress, str]
 log = structlog.get_logger()
 
 
-def entries(desired: Desired, inventory: Inventory, view: View) -> frozenset[Entry]:
-    """What cards are to be told: the cards of active guests on a switch, to each PF of it."""
-    return frozenset(_entries(desired, inventory, view))
+def entries(
+    desired: Desired,
+    inventory: Inventory,
+    view: View,
+    carrying: Container[str] = (),
+) -> frozenset[Entry]:
+    """What cards are to be told: the cards of active guests on a switch, to each PF of it.
+
+    Those that stand by for a VF only while they are *carrying*, by port: what is sent to their MAC
+    is the VF's else.
+    """
+    return frozenset(_entries(desired, inventory, view, carrying))
 
 
-def _entries(desired: Desired, inventory: Inventory, view: View) -> Iterator[Entry]:
+def _entries(
+    desired: Desired, inventory: Inventory, view: View, carrying: Container[str]
+) -> Iterator[Entry]:
     for server in desired.servers:
         guest = inventory.guest(server.id)
         if guest is None or not guest.is_active:
             continue
         for tap in server.taps:
             bridge = view.switching.bridges.get(tap.physical_network)
-            if bridge is not None and tap.port_id in guest.taps:
+            is_idle = tap.failover and tap.port_id not in carrying
+            if bridge is not None and tap.port_id in guest.taps and not is_idle:
                 yield from ((pf, tap.mac) for pf in bridge.cards)
 
 

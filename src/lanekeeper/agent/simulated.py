@@ -104,11 +104,18 @@ def simulated_agent(
     """Return the agent of a simulated, enrolled host, and its client, which outlives it."""
     home = planted(state.path / "machine", tree, state.enrolled().host_name)
     machine = SimulatedMachine(home)
-    refuse_contradictions(machine, policy)
     hypervisor = SimulatedHypervisor(state.simulated_guests, machine)
+    refuse_contradictions(machine, policy, hypervisor)
     client = client_of(state)
     flow_table = SimulatedFlowTable(state.path / "flows.json", hypervisor)
     agent = compose(
-        state, client, machine, hypervisor, policy, timing=timing, flow_table=flow_table
+        state,
+        client,
+        machine,
+        hypervisor,
+        policy,
+        management=machine.management,
+        timing=timing,
+        flow_table=flow_table,
     )
     return agent, client

@@ -116,7 +116,8 @@ def _of_card(action: AttachNic | DetachDevice | ApplyVfSettings) -> Task:
     match action:
         case AttachNic(server, nic):
             order = f"{_order(server)} with {nic.device.address}"
-            return _of_one(action, "device attach", Identity("guest", server.id, order), nic.device)
+            identity = Identity("guest", server.id, order)
+            return _of_one(action, "device attach", identity, nic.device, endless=action.returns)
         case DetachDevice(server, address):
             return Task(
                 action=action,

@@ -27,6 +27,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what.add_argument("--flavor", metavar="F", help="a server of this flavor, by name or id")
     what.add_argument("--server", metavar="S", help="this server, by name or id")
     add_question(parser)
+    parser.add_argument(
+        "--project",
+        metavar="P",
+        help="... of this project, by name or id: its quotas count; for admins",
+    )
     parser.add_argument("--json", action="store_true", help="print what the controller answers")
     parser.set_defaults(handler=run)
 
@@ -37,7 +42,8 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.server:
         answer = _server(cloud, parsed.server)
     else:
-        answer = cloud.post("/lanekeeper/v1/explain", question_body(cloud, parsed))
+        body = {**question_body(cloud, parsed), "project": parsed.project}
+        answer = cloud.post("/lanekeeper/v1/explain", body)
     if parsed.json:
         print(json.dumps(answer, indent=2))
     else:

@@ -47,6 +47,9 @@ def port_text(port: Mapping[str, Any]) -> str:
         ("guest", _guest(port["server"])),
         ("settings", _settings(port)),
     ]
+    if (standby := port["standby"]) is not None:
+        said = f"a virtio card on bridge {standby['bridge']}; {_GUARDS[standby['guarded_by']]}"
+        lines.append(("standby", said))
     if port["mended"] is not None:
         lines.append(("mended", _mended(port["mended"])))
     width = max(len(name) for name, _ in lines)

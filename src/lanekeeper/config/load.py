@@ -41,10 +41,15 @@ from lanekeeper.domain.network.mapping import check_interfaces
 from lanekeeper.domain.network.vendor_list import parse_vendor_list
 from lanekeeper.domain.pci import alias, device_spec
 from lanekeeper.domain.pci.flag import parse_flag
+from lanekeeper.domain.pci.meant import refuse_all, refuse_twice
 from lanekeeper.domain.scheduling.filter_choice import OF_NOVA
 from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
 _Value = TypeVar("_Value")
+_CHOICE = "filter_scheduler"
+"""What stands there changes where servers go, so that nothing of it is passed over in silence."""
+_NOVAS_FILTERS = "nova.scheduler.filters."
+"""What the guides make available: Nova's own, all of which are there always."""
 _COMMAND_LINE = "command line"
 VIO_NAMES = {
     "nova_pci_alias": ("pci", "alias"),
@@ -154,6 +159,7 @@ class _Reader:
             option,
             lambda: device_spec.parse_option(entry.value, source=entry.source, strict=strict),
         )
+        _refuse_unmeant(entry, "device_spec", specs)
         for spec in specs:
             for caution in spec.cautions:
                 self._warn(entry, caution)
@@ -161,6 +167,7 @@ class _Reader:
 
     def _alias(self, entry: Entry, option: Option) -> alias.Alias:
         read = _attempt(entry, option, _alias_of(entry))
+        _refuse_unmeant(entry, "alias")
         for caution in read.cautions:
             self._warn(entry, caution)
         return read
@@ -218,6 +225,10 @@ class _Reader:
         elif moved := MOVED.get((section, key)):
             name, why = moved
             self._warn(entry, f"{shown} is now {name}; nothing here reads it: {why}")
+        elif section == _CHOICE and key in openstack_options().get(section, ()):
+            if key == "available_filters" and entry.value.strip().startswith(_NOVAS_FILTERS):
+                return
+            self._warn(entry, f"{shown} has no effect: hosts are not chosen by it here")
         elif key not in openstack_options().get(section, ()):
             self._warn(
                 entry,
@@ -274,6 +285,19 @@ def bare_option(key: str) -> Option | None:
 
 def _field_of(part: str, name: str) -> tuple[type[Section], str, Option]:
     return sections()[part], name, options()[part, name]
+
+
+def _refuse_unmeant(entry: Entry, name: str, specs: Sequence[device_spec.DeviceSpec] = ()) -> None:
+    """Refuse what is well written and nobody means; no line can be offered in its place.
+
+    Raises:
+        Invalid: a key stands twice in one object, or every device is selected.
+    """
+    try:
+        refuse_twice(entry.value, name)
+        refuse_all(specs)
+    except Invalid as error:
+        raise Invalid(f"{entry.source}: [pci] {error}", hint=error.hint) from error
 
 
 def _alias_of(entry: Entry) -> Callable[[], alias.Alias]:

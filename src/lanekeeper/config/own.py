@@ -77,6 +77,37 @@ class Own(Section, frozen=True):
             parse=one_of(*MADE),
         ),
     ] = "direct"
+    relay_uplink: Annotated[
+        bool,
+        Option(
+            "lanekeeper",
+            "relay_uplink",
+            "Have VFs of ports that propagate their uplink's status show no link while their PF "
+            "has none, or LACP keeps it out of its bond, where the PF's driver can.",
+            of_agent=True,
+        ),
+    ] = True
+    uplink_down_s: Annotated[
+        float,
+        Meta(ge=0, le=600),
+        Option(
+            "lanekeeper",
+            "uplink_down_s",
+            "Seconds that a PF has been without link, or LACP has kept it out of its bond, before "
+            "VFs of failover pairs are taken out of their guests, and other VFs have no link.",
+            of_agent=True,
+        ),
+    ] = 2.0
+    uplink_up_s: Annotated[
+        float,
+        Meta(ge=0, le=3600),
+        Option(
+            "lanekeeper",
+            "uplink_up_s",
+            "Seconds that such a PF has been well again before VFs come back, and have a link.",
+            of_agent=True,
+        ),
+    ] = 10.0
     strict_device_spec: Annotated[
         bool,
         Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -13,11 +12,14 @@ from lanekeeper.domain.hostplan.action import (
     BindDevice,
     BindVf,
     Change,
+    FileChange,
+    GiveBackArguments,
     LoadModule,
     MovePort,
     RemoveBridge,
     RemovePort,
     RunProgram,
+    SaveEntry,
     SetAutoprobe,
     SetEswitchMode,
     SetFirmware,
@@ -32,36 +34,47 @@ from lanekeeper.domain.hostplan.action import (
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.host.attribute import refusals
+from lanekeeper.host.boot import grubby
+from lanekeeper.host.boot.grub import read_environment
 from lanekeeper.host.card import Cards
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.machine import Machine
 from lanekeeper.host.program import Run
+from lanekeeper.host.run import Terms, run
 from lanekeeper.host.switch import Switch
 
-_PROGRAM_TIMEOUT_S = 300.0
 _SAID_MAX = 500
+_OUTPUT_BYTES = 64 * 1024
+_SECONDS = 300.0
+_SECONDS_OF = {
+    **dict.fromkeys(("update-initramfs", "dracut"), 3600.0),  # one for each kernel, all of them
+    **dict.fromkeys(("update-grub", "grub-mkconfig", "grub2-mkconfig"), 1200.0),  # os-prober
+}
+"""How long a program may take; those that look at every disk or pack every kernel's take longer."""
 
 
-def run_program(arguments: Sequence[str]) -> None:
-    """Run a program of this machine, found on PATH; its last words go into the HostFault."""
+def limit_s(program: str) -> float:
+    """Return how long *program* may take, wherever it lies."""
+    return _SECONDS_OF.get(program.rpartition("/")[2], _SECONDS)
+
+
+def run_program(arguments: Sequence[str], timeout_s: float | None = None) -> None:
+    """Run a program of this machine, found on PATH; its last words go into the HostFault.
+
+    When its time (``limit_s``) is over, or it fails, nothing of it runs any more.
+    """
     called = " ".join(arguments)
+    seconds = limit_s(arguments[0]) if timeout_s is None else timeout_s
     try:
-        done = subprocess.run(
-            list(arguments),
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=_PROGRAM_TIMEOUT_S,
-            start_new_session=True,  # the terminal's Ctrl-C is for us, who let a step end
-        )
+        terms = Terms(timeout_s=seconds, output_bytes=_OUTPUT_BYTES, is_cut=True)
+        done = run(arguments, called, terms)
     except FileNotFoundError as error:
         raise HostFault(f"cannot run {called}: {arguments[0]} is not installed") from error
-    except subprocess.TimeoutExpired as error:
-        raise HostFault(f"{called} did not end within {_PROGRAM_TIMEOUT_S:.0f} s") from error
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-_SAID_MAX:]
-        raise HostFault(f"{called} ended with {done.returncode}: {said}")
+    except OSError as error:
+        raise HostFault(f"cannot run {called}: {error.strerror or error}") from error
+    if done.code:
+        said = (done.errors or done.output).decode("utf-8", "replace").strip()[-_SAID_MAX:]
+        raise HostFault(f"{called} ended with {done.code}: {said}")
 
 
 class Actor:
@@ -100,20 +113,40 @@ class Actor:
                 self._machine.keep_huge_pages(action.node, action.size_kib, action.pages)
             case SetSwitch() | AddBridge() | RemoveBridge() | AddPort() | RemovePort() | MovePort():
                 self._switch.do(action)
-            case UpdateBootLoader():
-                self._run(action.command)
-            case RunProgram():
-                with refusals(f"keep what {action.command[0]} changes"):
-                    self._files.keep(*action.changes)
-                self._run(action.command)
+            case GiveBackArguments():
+                grubby.give_back(self._root, action, self._run, self._files.do)
+            case UpdateBootLoader() | RunProgram() | SaveEntry():
+                self._run_program(action)
             case _:
                 with refusals(str(action)):
                     self._files.do(action)
+
+    def undo(self, action: Change) -> None:
+        """Carry out *action*, which takes something back, where that is still there.
+
+        Raises:
+            Error: as ``do``; Conflict too, where others wrote over what was written.
+        """
+        if isinstance(action, FileChange):
+            with refusals(str(action)):
+                self._files.undo(action)
+        else:
+            self.do(action)
 
     def keep_edit(self, path: str, known: Collection[str]) -> str | None:
         """Copy an edited file beside itself, as ``Doer`` says. Raises HostFault."""
         with refusals(f"keep a copy of /{path}, which was edited"):
             return self._files.keep_edit(path, known)
+
+    def _run_program(self, action: UpdateBootLoader | RunProgram | SaveEntry) -> None:
+        if isinstance(action, RunProgram):
+            with refusals(f"keep what {action.command[0]} changes"):
+                self._files.keep(*action.changes)
+        if isinstance(action, SaveEntry):
+            saved = read_environment(self._root).get("saved_entry", "")
+            if saved != action.instead_of:
+                return
+        self._run(action.command)
 
     def _load_module(self, name: str) -> None:
         if not (self._root / "sys/module" / name.replace("-", "_")).exists():

@@ -8,15 +8,13 @@ change that is held until somebody confirms it (``host.hold``) only ever goes ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from lanekeeper import __version__
 from lanekeeper.domain.errors import Conflict, Error, HostFault, Invalid, NotFound
-from lanekeeper.domain.hostplan.action import Change, SetVfCount
+from lanekeeper.domain.hostplan.action import SetVfCount
 from lanekeeper.host.deadline import Now, deadline, moment
 from lanekeeper.host.edit import Edits
 from lanekeeper.host.journal import (
@@ -34,28 +32,13 @@ from lanekeeper.host.occupancy import Guard, Unguarded, require_none_cut_off
 from lanekeeper.host.outcome import Outcome
 from lanekeeper.host.proposal import Proposal
 from lanekeeper.host.stage import Progress, Stage, Verb, silent
-
-
-class Doer(Protocol):
-    """Carries out actions, each as often as asked. ``host.actor.Actor`` is one."""
-
-    def do(self, action: Change) -> None:
-        """Raises Error."""
-
-    def keep_edit(self, path: str, known: Collection[str]) -> str | None:
-        """Copy the file beside itself, unless it is one of the *known* texts; return the copy.
-
-        Raises:
-            HostFault: it cannot be made.
-        """
-
+from lanekeeper.host.take_back import REASON_MAX, UNWRITTEN, Doer, TakingBack
 
 Stop = Callable[[], str]
 """Returns why to stop before the next step; empty to go on."""
 
 # Refusals before anything was changed: what stands there is somebody else's, and stays.
 _UNTOUCHED = (Conflict, Invalid, NotFound)
-_UNWRITTEN = "make room or the disk writable; `host apply` then goes on, `host rollback` goes back"
 
 
 def never() -> str:
@@ -131,7 +114,8 @@ class Executor:
         """Finish what a process that died has left; None when nothing was left.
 
         What was to be confirmed, and was not, goes back; so does a change that applied another
-        policy than *policy*, where one is wanted.
+        policy than *policy*, where one is wanted. What of it cannot be taken back keeps no other
+        change from being made: it is noted as half taken back, for ``rollback`` to try again.
 
         Raises:
             Conflict: another change is at work, or still waits for its confirmation.
@@ -146,8 +130,14 @@ class Executor:
                 return None
             change = unfinished[-1]
             if change.is_of_another(policy):
-                return self._back(change, "it was cut off, and another policy is wanted now")
-            return self.settle(change)
+                why = "it was cut off, and another policy is wanted now"
+                outcome = self._back(change, why)
+            else:
+                outcome = self.settle(change)
+            if outcome.course is not Course.BACK:
+                return outcome
+            change.mark_course(Course.LEFT, "; ".join(outcome.left)[:REASON_MAX])
+            return replace(outcome, course=Course.LEFT)
 
     def settle(self, journal: Journal, reason: str = "") -> Outcome:
         """Bring an unfinished change to its end, held ones back; the caller holds the lock.
@@ -163,11 +153,11 @@ class Executor:
             return self._back(journal, reason or "it was cut off before it could be confirmed")
         return self._forward(journal)
 
-    def rollback(self) -> list[Outcome]:
+    def rollback(self, *, gives_up: bool = False) -> list[Outcome]:
         """Take back the last change that stands, finished or not.
 
         Those before it that applied the same policy go with it (``one_policy``), last first. Ends
-        at the first that cannot be taken back wholly.
+        at the first that cannot be taken back wholly, unless it *gives up* what of it cannot.
 
         Raises:
             Conflict: it would cut off a guest, or another change is at work; nothing was changed.
@@ -176,12 +166,12 @@ class Executor:
         if not self.directory.is_dir():
             return []
         with locked(self.directory, self.patience_s):
-            return self._all_back(one_policy(self._standing()))
+            return self._all_back(one_policy(self._standing()), gives_up=gives_up)
 
-    def rollback_to(self, number: int) -> list[Outcome]:
+    def rollback_to(self, number: int, *, gives_up: bool = False) -> list[Outcome]:
         """Take back every change after *number*, last first; 0 is the host before the first.
 
-        Ends at the first that cannot be taken back wholly.
+        Ends as ``rollback``.
 
         Raises:
             NotFound: no change has that number.
@@ -195,14 +185,15 @@ class Executor:
             return []
         with locked(self.directory, self.patience_s):
             self._require_stands(number)
-            return self._all_back([each for each in self._standing() if each.id > number])
+            after = [each for each in self._standing() if each.id > number]
+            return self._all_back(after, gives_up=gives_up)
 
-    def _all_back(self, changes: Sequence[Journal]) -> list[Outcome]:
+    def _all_back(self, changes: Sequence[Journal], *, gives_up: bool) -> list[Outcome]:
         wanted, outcomes = list(reversed(changes)), list[Outcome]()
         require_none_cut_off(self.guard, wanted)
         for journal in wanted:
-            outcomes.append(self._back(journal))
-            if outcomes[-1].left:
+            outcomes.append(self._back(journal, gives_up=gives_up))
+            if outcomes[-1].is_open:
                 break
         return outcomes
 
@@ -245,7 +236,7 @@ class Executor:
             return self._all_steps(journal)
         except HostFault as error:  # of the journal itself: those of steps have ended there
             if not journal.is_held:
-                raise HostFault(str(error), hint=_UNWRITTEN) from error
+                raise HostFault(str(error), hint=UNWRITTEN) from error
             return self._back(journal, str(error))
 
     def _all_steps(self, journal: Journal) -> Outcome:
@@ -279,43 +270,17 @@ class Executor:
     def _edits(self, journal: Journal) -> Edits:
         return Edits(self.doer.keep_edit, self.directory, journal)
 
-    def _back(self, journal: Journal, failure: str = "", edits: Edits | None = None) -> Outcome:
-        """Take back what was begun, last first. One undo that fails does not stop the others.
-
-        These are tried, but not noted: they may lean on the one that failed, so the next attempt
-        takes them once more.
-
-        A change that is held goes back even when nothing can be noted: whoever finds it later
-        takes it back once more, which does no harm.
-        """
-        left: list[str] = []
-        edits = edits or self._edits(journal)
-        if journal.course is not Course.BACK:
-            _note(journal, left, partial(journal.mark_course, Course.BACK, failure))
-        for at in journal.begun():
-            try:
-                for action in journal.undo_of(at):
-                    self.progress(Stage(Verb.UNDO, action, at + 1, len(journal.steps)))
-                    if not self.guard.is_passed_on(journal.steps[at].do, action):
-                        self.guard.require_free(action, made_here=True)
-                        edits.before_undoing(action)
-                        self.doer.do(action)
-            except Error as error:
-                left.append(f"{journal.steps[at].do}: {error}")
-                continue
-            if not left:
-                _note(journal, left, partial(journal.mark_step, at, StepState.UNDONE))
-        if not left:
-            _note(journal, left, partial(journal.mark_course, Course.TAKEN_BACK))
-        course = Course.BACK if left else Course.TAKEN_BACK
-        return Outcome(
-            journal.id,
-            course,
-            failure,
-            tuple(dict.fromkeys(left)),
-            tuple(edits.kept),
-            is_past=self.runs and not self._is_of_this_boot(journal),
-        )
+    def _back(
+        self,
+        journal: Journal,
+        failure: str = "",
+        edits: Edits | None = None,
+        *,
+        gives_up: bool = False,
+    ) -> Outcome:
+        taking = TakingBack(self.doer, self.guard, self.progress, gives_up)
+        outcome = taking.take_back(journal, failure, edits or self._edits(journal))
+        return replace(outcome, is_past=self.runs and not self._is_of_this_boot(journal))
 
     def _is_of_this_boot(self, journal: Journal) -> bool:
         try:
@@ -338,12 +303,3 @@ def _made_before(journal: Journal, at: int) -> bool:
     pf = getattr(journal.steps[at].do, "pf", None)
     made = (step.do for step in journal.steps[:at] if isinstance(step.do, SetVfCount))
     return any(action.pf == pf and action.count for action in made)
-
-
-def _note(journal: Journal, left: list[str], note: Callable[[], None]) -> None:
-    try:
-        note()
-    except HostFault as error:
-        if not journal.is_held:
-            raise HostFault(str(error), hint=_UNWRITTEN) from error
-        left.append(str(error))

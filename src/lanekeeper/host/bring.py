@@ -112,14 +112,13 @@ class Bringing:
     def is_end(self, left: Outcome) -> bool:
         """Whether nothing is to be applied after *left*, which has been settled.
 
-        So where some of it could not be taken back; and where what went back, unconfirmed, is
-        what would be applied again. That is asked of the policy as it is now: going back brings
-        back the one that the host kept before, of which a boot has left nothing.
+        So where what went back, unconfirmed, is what would be applied again. That is asked of the
+        policy as it is now: going back brings back the one that the host kept before, of which a
+        boot has left nothing. What could not be taken back ends nothing: a plan is made from the
+        machine as it is.
         """
-        if left.left:
-            return True
         change = journal.load(journal.file_of(self._executor.directory, left.change))
-        if not change.is_held or left.course is not Course.TAKEN_BACK:
+        if not change.is_held or left.course not in (Course.TAKEN_BACK, Course.LEFT):
             return False
         return self.source.is_gone or change.head.policy == self.source.read().text
 

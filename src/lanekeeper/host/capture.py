@@ -8,10 +8,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from lanekeeper.domain.hostplan.persistence import every_directory
+from lanekeeper.domain.hostplan.persistence import UNIT_LINK, every_directory
 from lanekeeper.host.capture_list import DEEP, DEEP_LINKS, KEPT, KNOWN_BY_NAME
 from lanekeeper.host.captured import extracts
 from lanekeeper.host.tree import FILE_BYTES_MAX, HEADER, Entry, Kind
+
+_RELEASE = "etc/os-release"  # a link to what is captured, too
 
 
 def capture(root: Path) -> str:
@@ -60,7 +62,7 @@ def _walked(root: Path) -> Iterator[str]:
 
 def _look(path: Path, name: str) -> Entry | None:
     try:
-        if path.is_symlink():
+        if path.is_symlink() and not _is_text_elsewhere(path, name):
             return _link(name, os.fsencode(path.readlink()))
         if path.is_dir():
             return Entry(name, Kind.DIRECTORY)
@@ -71,6 +73,11 @@ def _look(path: Path, name: str) -> Entry | None:
         return None
     except OSError as error:
         return Entry(name, Kind.REFUSED, errno.errorcode.get(error.errno or 0, "EIO").encode())
+
+
+def _is_text_elsewhere(path: Path, name: str) -> bool:
+    """Whether a setting is kept in another place, which is in no capture: then its text counts."""
+    return name.startswith("etc/") and name not in (_RELEASE, UNIT_LINK) and path.is_file()
 
 
 def _link(name: str, target: bytes) -> Entry:

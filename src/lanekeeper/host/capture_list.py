@@ -6,6 +6,7 @@ import re
 
 from lanekeeper.domain.hostplan.persistence import UNIT_LINK, WRITTEN
 from lanekeeper.host.text_line import BOOT_FILES, BOOT_WORDS, LIMIT_FILES, LIMIT_WORDS
+from lanekeeper.host.vf_count import COUNTS_BEHIND
 
 _DEVICE = frozenset(
     "uevent vendor device class revision subsystem_vendor subsystem_device numa_node enable "  # noqa: SIM905
@@ -124,8 +125,30 @@ MENU_LINES_KEPT = (
 )
 """GRUB's menus and the scripts that make them: what becomes of its settings."""
 
+_COUNTS_OF = {
+    "etc/udev": r"\\$",
+    "etc/modprobe.d": r"\\$",
+    "etc/systemd/network": r"^\[|^(Permanent)?MACAddress=|^(OriginalName|Path|Driver)=",
+    "etc/NetworkManager": r"^\[|^(interface-name|mac-address|driver|path)=",
+    "etc/sysconfig": r"^(DEVICE|HWADDR)=",
+    "etc/netplan": r"^\s*[\"']?[\w.:@-]+[\"']?:\s*$|^\s*(name|macaddress|driver):",
+}
+"""Lines that say which PF a number of VFs is for."""
+
+
+def _words_of(pattern: str) -> re.Pattern[str]:
+    """Return what is kept of a file in which people have VFs made."""
+    more = next((words for home, words in _COUNTS_OF.items() if pattern.startswith(home)), None)
+    return re.compile(f"{BOOT_WORDS.pattern}|{more}") if more else BOOT_WORDS
+
+
+def _in_etc(home: str) -> str:
+    return f"etc/{home.removeprefix('usr/').partition('/')[2]}"
+
+
 LINES_KEPT = (
-    *((pattern, BOOT_WORDS) for pattern in BOOT_FILES),
+    *((pattern, _words_of(pattern)) for pattern in BOOT_FILES),
+    *((f"{home}/*", _words_of(_in_etc(home))) for home in COUNTS_BEHIND),
     *((pattern, LIMIT_WORDS) for pattern in LIMIT_FILES),
     *MENU_LINES_KEPT,
 )

@@ -21,7 +21,8 @@ from lanekeeper.host.modprobe import MODULE_LIST_BYTES_MAX, aliases_of
 from lanekeeper.host.offload import questions
 from lanekeeper.host.program import DIRECTORY, answer
 from lanekeeper.host.sysfs import PciSysfs
-from lanekeeper.host.text_line import matching
+from lanekeeper.host.text_line import BOOT_WORDS, matching
+from lanekeeper.host.vf_count import COUNTS_BEHIND
 from lanekeeper.host.vf_settings import CAPTURED as SETTINGS
 from lanekeeper.host.vf_settings import encode_settings, read_vf_settings, were_kept
 
@@ -56,8 +57,12 @@ def _read(path: str, read: Callable[[], str]) -> Iterator[tuple[str, str | None]
 def _lines(root: Path) -> Iterator[tuple[str, str | None]]:
     for pattern, words in LINES_KEPT:
         for name in matching(root, (pattern,)):
-            if name not in KEPT:
-                yield name, _those(root / name, words)
+            if name in KEPT:
+                continue
+            text = _those(root / name, words)
+            is_one_of_many = name.startswith(COUNTS_BEHIND)  # that distributions bring
+            if text is None or not is_one_of_many or BOOT_WORDS.search(text):
+                yield name, text
 
 
 def _those(path: Path, words: re.Pattern[str]) -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from lanekeeper.domain.hostplan.action import Change, RemoveFile, TakeEdit, WriteFile
+from lanekeeper.domain.hostplan.action import Change, MakeLink, RemoveFile, TakeEdit, WriteFile
+from lanekeeper.domain.hostplan.persistence import UNIT_LINK
 from lanekeeper.host import journal
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.journal import Journal
@@ -39,7 +40,9 @@ class Edits:
 
     def before_undoing(self, action: Change) -> None:
         """Keep what *action* would replace, if this change neither wrote it nor found it."""
-        if isinstance(action, WriteFile | RemoveFile):
+        if isinstance(action, MakeLink) and action.path == UNIT_LINK:
+            return
+        if isinstance(action, WriteFile | RemoveFile | MakeLink):
             self._look(action.path, _texts(self._change, action.path))
 
     def _look(self, path: str, known: Collection[str]) -> None:

@@ -23,10 +23,11 @@ from lanekeeper.host.initramfs import update_command
 from lanekeeper.host.interfaces import Interfaces, read_interfaces, read_representors
 from lanekeeper.host.modprobe import modules_listed, read_aliases, read_loadable, read_vf_counts
 from lanekeeper.host.offload import read_offload
-from lanekeeper.host.own_file import read_directories, read_obstacles, read_own_files
+from lanekeeper.host.own_file import read_directories, read_links, read_obstacles, read_own_files
 from lanekeeper.host.slot import read_slots
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.topology import cpu_list, read_nodes
+from lanekeeper.host.vf_count import read_count_lines
 from lanekeeper.host.vf_settings import read_vf_settings
 from lanekeeper.host.vpd import read_serials
 
@@ -110,6 +111,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         boot_loader_files=boot_loader.files,
         boot=boot_loader.settings,
         modprobe_texts=part("modprobe.d", lambda: read_vf_counts(root), {}),
+        vf_counts=doubts.part("files of the boot", lambda: read_count_lines(root), ()),
         initramfs_update=update_command(root, release),
         iommu_groups=groups,
         iommu_modes=doubts.part("IOMMU groups", lambda: _group_types(root, groups), {}),
@@ -136,6 +138,7 @@ def _read_host(root: Path, program: str, faults: Faults | None) -> HostFacts:
         vf_products=found.vf_products,
         vf_routing=found.routing,
         files=part("files of the policy", lambda: read_own_files(root), {}),
+        links=part("files of the policy", lambda: read_links(root), {}),
         obstacles=part("files of the policy", lambda: read_obstacles(root), {}),
         directories=read_directories(root),
         has_systemd=(root / "usr/lib/systemd/systemd").exists(),

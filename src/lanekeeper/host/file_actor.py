@@ -3,17 +3,17 @@
 A file is replaced at once: a reader, or a crash, finds the old text or the new one. Whatever was
 there keeps its owner, mode and labels, and a copy of what it was before anything was ever changed
 lies below ``ORIGINALS``; the journal, not that copy, is what an undo goes by. Links among the
-directories are followed within the root, so a change of an image stays in the image.
+directories are followed within the root, so a change of an image stays in the image; and so is
+one in the place of a file, which stays a link: an operator keeps the file elsewhere.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import count
 from pathlib import Path
 from typing import assert_never
@@ -27,10 +27,13 @@ from lanekeeper.domain.hostplan.action import (
     RemoveFile,
     ReplaceText,
     Respell,
+    TakeEdit,
     WriteFile,
 )
-from lanekeeper.domain.hostplan.persistence import ORIGINALS
+from lanekeeper.domain.hostplan.persistence import ORIGINALS, UNIT_LINK
+from lanekeeper.host.boot.entry_name import entry_place
 from lanekeeper.host.inside import inside
+from lanekeeper.host.replaced_text import put_back, replaced
 
 _MODE = 0o644
 _EXECUTABLE = 0o111
@@ -56,23 +59,38 @@ class FileActor:
                 path.mkdir(mode=0o755, exist_ok=True)
             case RemoveDirectory():
                 _remove_if_empty(path)
+            case TakeEdit():
+                return  # what was edited is counted, and stands as it stands
             case WriteFile():
-                self._write(action.path, action.text.encode(), action.mode)
+                place = self._place(action.path)
+                self._write(place, action.text.encode(), action.mode)
+                path = inside(self._root, place)
             case RemoveFile():
                 if os.path.lexists(path):  # a file system that takes nothing refuses even this
                     path.unlink(missing_ok=True)
             case MakeLink():
                 _link(path, action.target)
             case ReplaceText():
-                data = _read(path).decode("utf-8", "surrogateescape")
-                changed = _replaced(data, action)
-                self._write(action.path, changed.encode("utf-8", "surrogateescape"))
+                self._rewrite(action, replaced)
             case Respell():
                 self._respell(action)
             case _:
                 assert_never(action)
         if path.parent.exists():
             _sync_directory(path.parent)
+
+    def undo(self, action: FileChange) -> None:
+        """Carry out *action*, which takes something back, where that is still there.
+
+        Lines in a file that is gone are gone with it.
+
+        Raises:
+            OSError, Conflict: as ``do``; Conflict too, where others wrote over what was written.
+        """
+        if not isinstance(action, ReplaceText):
+            self.do(action)
+        elif inside(self._root, self._place(action.path)).is_file():
+            self._rewrite(action, put_back)
 
     def keep(self, *names: str) -> None:
         """Copy files to where originals are, unless they are there. Raises OSError."""
@@ -103,14 +121,14 @@ class FileActor:
         """
         copy = self.edit_copy(name, known)
         if copy is not None and not os.path.lexists(at := inside(self._root, copy)):
-            path = inside(self._root, name)
+            path = self._edited(name)
             self._write(copy, path.read_bytes(), stat.S_IMODE(path.stat().st_mode) & ~_EXECUTABLE)
             _sync_directory(at.parent)
         return copy
 
     def edit_copy(self, name: str, known: Collection[str]) -> str | None:
         """Return the copy that ``keep_edit`` would have made; changes nothing. Raises OSError."""
-        path = inside(self._root, name)
+        path = self._edited(name)
         if path.is_symlink() or not path.is_file():
             return None
         data = path.read_bytes()
@@ -124,13 +142,35 @@ class FileActor:
                 return copy
         raise AssertionError
 
+    def _edited(self, name: str) -> Path:
+        """Return what an operator edits by *name*; the unit's link is none of his."""
+        return inside(self._root, name, follow=name != UNIT_LINK)
+
+    def _place(self, name: str) -> str:
+        """Return where the text of the operator's file *name* is now.
+
+        A boot loader renames its entries, and an operator may keep a file elsewhere, with a link.
+        """
+        name = entry_place(self._root, name)
+        place = inside(self._root, name, follow=True)
+        if os.path.lexists(place) and not place.is_file():
+            what = f"/{place.relative_to(self._root)}, which is no regular file"
+            raise Conflict(f"/{name} leads to {what}", hint="make it a file, or a link to one")
+        return str(place.relative_to(self._root))
+
+    def _rewrite(self, action: ReplaceText, change: Callable[[str, ReplaceText], str]) -> None:
+        name = self._place(action.path)
+        data = _read(inside(self._root, name)).decode("utf-8", "surrogateescape")
+        self._write(name, change(data, action).encode("utf-8", "surrogateescape"))
+
     def _respell(self, action: Respell) -> None:
-        path = inside(self._root, action.path)
-        if path.is_symlink() or not path.is_file():
+        name = entry_place(self._root, action.path)
+        if not inside(self._root, name, follow=True).is_file():
             return
-        now = _read(path).decode("utf-8", "surrogateescape")
-        if sorted(now.split()) == sorted(action.text.split()):
-            self._write(action.path, action.text.encode("utf-8", "surrogateescape"))
+        name = self._place(name)
+        now = _read(inside(self._root, name)).decode("utf-8", "surrogateescape")
+        if _says(now, action.aside) == _says(action.text, action.aside):
+            self._write(name, action.text.encode("utf-8", "surrogateescape"))
 
     def _write(self, name: str, data: bytes, mode: int = _MODE) -> None:
         path = inside(self._root, name)
@@ -153,35 +193,12 @@ class FileActor:
             raise
 
 
-def _replaced(text: str, action: ReplaceText) -> str:
-    """Return *text* with the lines replaced; as it is when that was done already."""
-    if not action.old:
-        return text if _places(action.new, text) else text + action.new
-    done, places = _places(action.new, text), _places(action.old, text)
-    if done and len(action.new) > len(action.old):
-        return text  # what was added may repeat the line that it stands behind
-    if not places and (not action.new or done):
-        return text
-    if not action.old.endswith("\n"):  # the last line is meant, and it has no end
-        places = [at for at in places if at + len(action.old) == len(text)] or places
-    if len(places) != 1:
-        found = "are not there" if not places else f"stand there {len(places)} times"
-        first = action.old.partition("\n")[0]
-        hint = "somebody changed the file meanwhile: plan again, or change it by hand"
-        raise Conflict(f"the lines of /{action.path} that begin with {first!r} {found}", hint=hint)
-    before, after = text[: places[0]], text[places[0] + len(action.old) :]
-    # A last line that had no end gets one when somebody wrote behind it meanwhile.
-    joined = after and not after.startswith("\n") and action.new and action.new[-1] != "\n"
-    return before + action.new + ("\n" if joined else "") + after
-
-
-def _places(lines: str, text: str) -> list[int]:
-    """Return where *lines* stand as whole lines; those of no end may be the last."""
-    if not lines:
-        return []
-    end = "" if lines.endswith("\n") else r"(?=\n|\Z)"
-    pattern = re.compile(rf"^{re.escape(lines)}{end}", re.MULTILINE)
-    return [found.start() for found in pattern.finditer(text)]
+def _says(text: str, aside: Collection[str]) -> list[str]:
+    """Return the words of *text*, those *aside* left out; these may end at a quote."""
+    if not aside:
+        return sorted(text.split())
+    words = "".join(f" {each} " if each in "\"'" else each for each in text).split()
+    return sorted(word for word in words if word not in aside)
 
 
 def _read(path: Path) -> bytes:

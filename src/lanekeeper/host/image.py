@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from lanekeeper.host.facts import read_host
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.inside import inside
 from lanekeeper.host.journal import Journal
+from lanekeeper.host.own_file import read_links
 from lanekeeper.host.stage import Progress
 
 _ROOTS = ("etc/", "usr/", "boot/", "efi/")
@@ -85,7 +87,8 @@ class Image:
     def read(self, program: str) -> HostFacts:
         """Read what a plan has to know. Raises HostFault: something cannot be read."""
         with self._copied() as copy:
-            return read_host(copy, program)
+            found = read_host(copy, program)
+        return replace(found, links=read_links(self.root))  # the copy has what they lead to
 
     def executor(self, progress: Progress, stop: Stop) -> Executor:
         return Executor(_FilesOnly(self.root), self.changes, progress, stop, runs=False)
@@ -176,6 +179,14 @@ class _FilesOnly:
             raise HostFault(f"{action} needs the running machine", hint=_HINT)
         with refusals(str(action)):
             self._files.do(action)
+
+    def undo(self, action: Change) -> None:
+        """Raises Error, as every doer."""
+        if isinstance(action, FileChange):
+            with refusals(str(action)):
+                self._files.undo(action)
+        else:
+            self.do(action)
 
     def keep_edit(self, path: str, known: Collection[str]) -> str | None:
         """Raises HostFault, as every doer."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import subprocess
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +15,15 @@ from pathlib import Path
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.hostplan.survey import Initramfs
 from lanekeeper.host.attribute import read_bytes, read_lines
+from lanekeeper.host.run import Terms, run
 
 CAPTURED = "captured/initramfs"
 """How a captured machine has it: ``module NAME`` and ``option LINE``, after ``path FILE``."""
 
 _FILES = ("boot/initrd.img-{}", "boot/initramfs-{}.img", "boot/initrd-{}")
 _BYTES_MAX = 2**29
+_UNPACKED_MAX = 2**31
+_SECONDS = 60.0
 _HEADER_BYTES = 110
 _MAGICS = (b"070701", b"070702")
 _PROGRAMS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x02\x21\x4c\x18": "lz4"}
@@ -123,10 +125,15 @@ def _unpack(name: str, data: bytes) -> bytes:
     program = _PROGRAMS.get(data[:4])
     if program is None:
         raise HostFault(f"/{name} is packed in an unknown way ({data[:4].hex()})")
+    terms = Terms(timeout_s=_SECONDS, output_bytes=_UNPACKED_MAX, data=data)
     try:
-        run = subprocess.run(
-            [program, "-dcq"], input=data, capture_output=True, check=True, timeout=60
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        ended = run([program, "-dcq"], program, terms)
+    except OSError as error:
         raise HostFault(f"/{name} needs {program} to be unpacked: {error}") from error
-    return run.stdout
+    except HostFault as error:
+        raise HostFault(f"/{name} cannot be unpacked: {error}") from error
+    if ended.code:
+        reason = ended.errors.decode("utf-8", "replace").strip().partition("\n")[0]
+        said = reason[:200] or f"exit code {ended.code}"
+        raise HostFault(f"/{name} cannot be unpacked: {program} says {said}")
+    return ended.output

@@ -48,6 +48,7 @@ class StepState(StrEnum):
     DOING = "doing"
     DONE = "done"
     UNDONE = "undone"
+    LEFT = "left as it is"
 
 
 class Course(StrEnum):
@@ -58,6 +59,7 @@ class Course(StrEnum):
     UNCONFIRMED = "waiting for confirmation"
     APPLIED = "applied"
     TAKEN_BACK = "taken back"
+    LEFT = "half taken back"
 
 
 STANDING = (Course.APPLIED, Course.UNCONFIRMED)
@@ -125,6 +127,12 @@ class Journal:
 
     @property
     def is_finished(self) -> bool:
+        """Whether another change can be made after it."""
+        return self.course in (Course.APPLIED, Course.TAKEN_BACK, Course.LEFT)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is wholly there or gone."""
         return self.course in (Course.APPLIED, Course.TAKEN_BACK)
 
     @property
@@ -181,8 +189,8 @@ class Journal:
             self.states[mark.step] = mark.state
         else:
             self.course, self.deadline = mark.course, mark.deadline
-            if mark.course is not Course.TAKEN_BACK:  # which has the reason for going back
-                self.reason = mark.reason
+            if mark.reason or mark.course is not Course.TAKEN_BACK:
+                self.reason = mark.reason  # of what is taken back: the reason for going back
 
     def read_marks(self, lines: Sequence[bytes]) -> None:
         """Follow what was noted. Raises MsgspecError, IndexError."""

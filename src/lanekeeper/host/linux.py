@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound
 from lanekeeper.domain.hostplan.observed import NumaNode
+from lanekeeper.domain.network.uplink import Uplink
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.health import Reading
@@ -24,6 +25,7 @@ from lanekeeper.host.offload import may_ask_ovs, read_bridges
 from lanekeeper.host.scan import Scan
 from lanekeeper.host.sysfs import PciSysfs
 from lanekeeper.host.topology import read_nodes
+from lanekeeper.host.uplink import read_uplink
 from lanekeeper.host.vfio import Vfio
 
 _VLAN_MAX = 4094  # IEEE 802.1Q reserves 4095; igb takes it all the same
@@ -100,6 +102,9 @@ class LinuxMachine:
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         self.links.set_up(*self._link(pf), up)
+
+    def uplink(self, pf: PciAddress) -> Uplink:
+        return read_uplink(self._root, self.pci.interface(pf)[0])
 
     def host_driver(self, device: PciDevice) -> str | None:
         return self._host_drivers.of(device)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from lanekeeper.domain.hostplan.observed import NumaNode
+from lanekeeper.domain.network.uplink import Uplink
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
@@ -100,6 +101,9 @@ class Machine(Protocol):
 
     def set_link(self, pf: PciAddress, up: bool) -> None:
         """Set the PF's interface up or down. Raises NotFound (no interface), HostFault."""
+
+    def uplink(self, pf: PciAddress) -> Uplink:
+        """Read the link of the PF's interface, and its place in a bond. Raises as ``interface``."""
 
     def host_driver(self, device: PciDevice) -> str | None:
         """Name the driver of the host's own that the function has, or that would take it.

@@ -42,7 +42,8 @@ _QUESTION_S = 30.0  # an answer that an idle controller gives in a moment
 _SOON_S = 0.1
 _ENTRY_BYTES = 32  # of the list of secondary controllers, and of its head
 _BLOCK_DEVICE = re.compile(r"nvme(\d+)(?:c\d+)?n(\d+)")
-_IN_PROGRESS, _FAILED = 2, 3  # SSTAT of the sanitize log; NVM Express Base Specification 2.0, 8.21
+# SSTAT of the sanitize log; NVM Express Base Specification 2.0, 5.16.1.25
+_DONE, _IN_PROGRESS, _FAILED, _DONE_NOT_DEALLOCATED = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,13 @@ class NvmeEraser:
         ids = sorted(listed_ids(self._text(left, "list-ns", path)))
         self._check_others(path, controller, ids, left, alone=alone)
         if not ids:
-            yield f"nvme {name}: no namespace is attached, so there is nothing to erase"
+            yield from self._erase_bare(path, controller, left, alone=alone)
             return
         how = erasure(controller, alone=alone)
         parts = [self._part(name, one, left) for one in ids]
         reached("agent.clean.nvme.before")
         if isinstance(how.action, SanitizeAction):
-            self._run(left, "sanitize", path, f"--sanact={how.action.value}")
-            self._await_sanitized(path, left, started=True)
+            self._sanitize(path, how.action, left)
         else:
             for part in parts:
                 self._format(path, part.id, how, left)
@@ -114,6 +114,36 @@ class NvmeEraser:
         looked = sum(len(part.before) for part in parts)
         yield f"nvme read back: {looked} blocks hold nothing of what they held"
         reached("agent.clean.nvme.verified")
+
+    def _erase_bare(
+        self, path: str, controller: Controller, left: Left, *, alone: bool
+    ) -> Iterator[str]:
+        """Erase a drive without namespaces; what was in those that a guest deleted is still there.
+
+        There is nothing to read back, so its own word for it has to do.
+        """
+        if not alone:
+            yield f"nvme {path}: a VF without namespaces, so there is nothing to erase"
+            return
+        if controller.sanitizes:
+            how = erasure(controller, alone=alone)
+            assert isinstance(how.action, SanitizeAction)
+            reached("agent.clean.nvme.before")
+            self._sanitize(path, how.action, left)
+            yield f"nvme {how}: the whole drive, by its log"
+            reached("agent.clean.nvme.erased")
+        if controller.manages:
+            raise HostFault(
+                "it has no namespace any more",
+                hint=f"nvme create-ns {path} --nsze=BLOCKS --ncap=BLOCKS --flbas=0, nvme attach-ns "
+                f"{path} --namespace-id=1 --controllers={controller.id}, and have it cleaned again",
+            )
+        if not controller.sanitizes:
+            yield f"nvme {path}: no namespace, and none can be deleted: there is nothing to erase"
+
+    def _sanitize(self, path: str, action: SanitizeAction, left: Left) -> None:
+        self._run(left, "sanitize", path, f"--sanact={action.value}")
+        self._await_sanitized(path, left, started=True)
 
     def _is_offline(self, device: PciDevice, left: Left) -> bool:
         """Whether the PF says of a VF that its controller was given nothing to work with.
@@ -206,6 +236,8 @@ class NvmeEraser:
             status = log[2] & 0b111
             if started and status == _FAILED:
                 raise HostFault(f"the Sanitize of {path} failed")
+            if started and status not in (_DONE, _IN_PROGRESS, _DONE_NOT_DEALLOCATED):
+                raise HostFault(f"after the Sanitize of {path} its log says status {status}")
             if status != _IN_PROGRESS:
                 return
             left()

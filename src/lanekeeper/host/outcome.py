@@ -14,9 +14,10 @@ class Outcome:
 
     Attributes:
         change: its number in the journal.
-        course: ``APPLIED``, ``UNCONFIRMED``, ``TAKEN_BACK``, or ``BACK`` when an undo failed too.
+        course: ``APPLIED``, ``UNCONFIRMED``, ``TAKEN_BACK``, or when an undo failed too ``BACK``;
+            ``LEFT`` when that keeps no other change from being made.
         failure: why it could not be applied; empty when it was, or when going back was asked.
-        left: what could not be taken back, and why.
+        left: what could not be taken back, and why; it was given up where it is ``TAKEN_BACK``.
         kept: what somebody edited since and was to be replaced, and where a copy is.
         confirm_by: when it goes back unless somebody confirms it; None when it does not.
         is_past: whether it went back in another boot than that which it began in, which has taken
@@ -30,3 +31,8 @@ class Outcome:
     kept: tuple[str, ...] = ()
     confirm_by: datetime | None = None
     is_past: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether some of it is still to be taken back."""
+        return self.course in (Course.BACK, Course.LEFT)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lanekeeper.domain.hostplan.persistence import UNIT_LINK, WRITTEN, every_directory
 from lanekeeper.host.attribute import link_name, refusals
+from lanekeeper.host.inside import inside
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -28,6 +29,17 @@ def read_own_files(root: Path) -> dict[str, str | None]:
             found[name] = path.read_text("utf-8", "replace") if path.is_file() else None
     link = root / UNIT_LINK
     found[UNIT_LINK] = link_name(str(link)) if link.is_symlink() else None
+    return found
+
+
+def read_links(root: Path) -> dict[str, str]:
+    """Return where those of the files lead that an operator keeps elsewhere. HostFault."""
+    found: dict[str, str] = {}
+    for name in WRITTEN:
+        with refusals(f"look at /{name}"):
+            path = inside(root, name)
+            if path.is_symlink():
+                found[name] = str(path.readlink())
     return found
 
 

@@ -6,18 +6,19 @@ A captured tree has the answers below ``captured``, a file for each question.
 from __future__ import annotations
 
 import shlex
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import which
 
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.host.attribute import read_text
+from lanekeeper.host.run import Terms, run
 
 Run = Callable[[Sequence[str]], None]
 """Runs a program to its end. Raises HostFault when it fails."""
 
 DIRECTORY = "captured"
+_OUTPUT_BYTES = 64 * 2**20  # a bridge of thousands of flows has much to tell
 _SECONDS = 10  # mstconfig asks the card's firmware; everything else answers at once
 
 
@@ -45,13 +46,12 @@ def ask(command: Sequence[str], text: str = "", *, seconds: float = _SECONDS) ->
         HostFault: it failed, or did not answer in time.
     """
     said = shlex.join(command)
+    terms = Terms(timeout_s=seconds, output_bytes=_OUTPUT_BYTES, data=text.encode())
     try:
-        run = subprocess.run(
-            command, input=text.encode(), capture_output=True, timeout=seconds, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        ended = run(command, f"`{said}`", terms)
+    except OSError as error:
         raise HostFault(f"`{said}` did not answer: {error}") from error
-    if run.returncode:
-        reason = run.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise HostFault(f"`{said}` failed: {reason[:200] or f'exit code {run.returncode}'}")
-    return run.stdout.decode("utf-8", "replace")
+    if ended.code:
+        reason = ended.errors.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise HostFault(f"`{said}` failed: {reason[:200] or f'exit code {ended.code}'}")
+    return ended.output.decode("utf-8", "replace")

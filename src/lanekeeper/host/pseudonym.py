@@ -34,6 +34,11 @@ class Pseudonyms:
             return original
         return self._name("mac", plain, lambda n: f"{plain[:8]}:{_bytes(n, 3, ':')}")
 
+    def mac_made_of(self, original: str, made: Callable[[str], str | None], source: str) -> str:
+        """Give a MAC that was made of *source* the one that is *made* of its pseudonym."""
+        fresh = made(self.mac(source)) or original
+        return self._given.setdefault(("mac", original.lower()), fresh)
+
     def serial(self, original: str) -> str:
         """A device serial number (8 bytes, dashed): the maker's 3 bytes stay."""
         return self._name("serial", original, lambda n: f"{original[:8]}-ff-ff-{_bytes(n, 3, '-')}")

@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.hostplan.policy.vf import STABLE, mac_of
 from lanekeeper.host.pseudonym import Pseudonyms
 from lanekeeper.host.tree import HEADER, Entry, Kind, parse
 from lanekeeper.host.vital_data import replace_serial, scrub_vpd
@@ -39,6 +40,8 @@ _HEX_COLUMNS = {
     "proc/net/if_inet6": (0,),
 }
 _SWITCH_ID = re.compile(r"/phys_switch_id$")
+_INTERFACE_MAC = re.compile(r"/net/[^/]+/address$")
+_VFS_MAX = 256  # of a PF, as far as cards have them
 _LOCAL = frozenset(("localhost", "localdomain"))
 
 
@@ -62,6 +65,7 @@ class _Scrubber:
     def __init__(self, entries: list[Entry], avoid: tuple[str, ...]) -> None:
         self._new = Pseudonyms(avoid)
         self._names = _host_names(entries)
+        self._stable = _stable_macs(entries)
         for entry in entries:  # a policy may name serial numbers that stand in binary files
             if entry.path.endswith("/config"):
                 replace_serial(entry.content, self._new.serial)
@@ -111,7 +115,7 @@ class _Scrubber:
         new = self._new
         text = _UUID.sub(lambda m: m[0] if m[0] == _EFI_GLOBAL else new.uuid(m[0]), text)
         text = _DASHED.sub(lambda m: new.serial(m[0].lower()), text)
-        text = _MAC.sub(lambda m: new.mac(m[0]), text)
+        text = _MAC.sub(lambda m: self._mac(m[0]), text)
         text = self._interfaces(text)
         text = _MACHINE_ID.sub(lambda m: new.digits("id", m[0]), text)
         text = _IPV6.sub(self._ipv6, text)
@@ -121,6 +125,14 @@ class _Scrubber:
             wanted = rf"(?<![\w-]){re.escape(name)}(?![\w-])"
             text = re.sub(wanted, partial(self._named, kind), text)
         return text
+
+    def _mac(self, original: str) -> str:
+        """A policy's ``mac: stable`` is made of the PF's MAC, and a plan looks whether it is so."""
+        if (found := self._stable.get(original.lower())) is None:
+            return self._new.mac(original)
+        source, index = found
+        made = partial(_made_of, index)
+        return self._new.mac_made_of(original, made, source)
 
     def _interfaces(self, text: str) -> str:
         """Rename interfaces that are called by their MAC."""
@@ -166,6 +178,26 @@ class _Scrubber:
                 self._new.ipv6(str(ipaddress.IPv6Address(raw)))
             ).packed.hex()
         return word
+
+
+def _stable_macs(entries: list[Entry]) -> dict[str, tuple[str, int]]:
+    """Return each address that ``mac: stable`` may have made here, with whose VF has it."""
+    macs = {
+        os.fsdecode(entry.content).strip().lower()
+        for entry in entries
+        if _INTERFACE_MAC.search(entry.path)
+    }
+    plain = (mac for mac in sorted(macs) if _MAC.fullmatch(mac))
+    return {
+        made: (mac, index)
+        for mac in plain
+        for index in range(_VFS_MAX)
+        if (made := _made_of(index, mac)) is not None
+    }
+
+
+def _made_of(index: int, mac: str) -> str | None:
+    return mac_of(STABLE, mac, index, 0)
 
 
 def _host_names(entries: list[Entry]) -> list[tuple[str, str]]:

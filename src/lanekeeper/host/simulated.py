@@ -23,6 +23,7 @@ from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.host import simulated_grub, simulated_menu
 from lanekeeper.host.attribute import link_name, names, read_text, refusals, write_text
 from lanekeeper.host.facts import read_release
+from lanekeeper.host.interfaces import read_interfaces
 from lanekeeper.host.linux import LinuxMachine
 from lanekeeper.host.modprobe import modules_listed, read_loadable
 from lanekeeper.host.simulated_eswitch import SimulatedEswitch
@@ -90,6 +91,11 @@ class SimulatedMachine(LinuxMachine):
         if SimulatedSwitch(self.root).is_there:
             return super().bridges(names)
         return dict.fromkeys(names, ())
+
+    def management(self) -> frozenset[str]:
+        """The interfaces that carry its own traffic, by the routes that it was captured with."""
+        found = read_interfaces(self.root).found
+        return frozenset(one.name for one in found if one.is_management)
 
     def host_driver(self, device: PciDevice) -> str | None:
         """As this kernel would probe: by the ids that it knows, where that driver is loaded."""

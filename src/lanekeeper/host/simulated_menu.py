@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lanekeeper.domain.errors import HostFault
-from lanekeeper.domain.hostplan.boot_loader import argument_key
+from lanekeeper.domain.hostplan.boot_loader import argument_key, entry_kernel
 from lanekeeper.domain.hostplan.grub_variables import grub_arguments, read_variables
 from lanekeeper.host.boot import entry, grub
 
 PROGRAMS = frozenset(("grub-mkconfig", "grub2-mkconfig", "grubby"))
 _KERNEL = re.compile(r"^(\s*linux\S*\s+\S+)[ \t]*(.*)$", re.MULTILINE)
 _OPTIONS = re.compile(r"^(options)[ \t]+(.*)$", re.MULTILINE)
+_KERNELS = "--update-kernel="
 _OF_THE_DISK = ("root", "ro", "rw")  # which GRUB's script finds out by itself
 
 
@@ -33,10 +34,13 @@ def run(root: Path, arguments: Sequence[str]) -> None:
     match list(arguments):
         case [("grub-mkconfig" | "grub2-mkconfig"), "-o", menu]:
             _make_menu(root, menu.lstrip("/"))
-        case ["grubby", "--update-kernel=ALL", *options] if options:
+        case ["grubby", which, *options] if options and which.startswith(_KERNELS):
+            kernel = which.removeprefix(_KERNELS)
             given = dict(option.removeprefix("--").split("=", 1) for option in options)
             added, gone = (given.get(key, "").split() for key in ("args", "remove-args"))
             for name in entry.entry_files(root):
+                if kernel not in ("ALL", entry_kernel((root / name).read_text())):
+                    continue
                 _rewrite(root / name, _OPTIONS, lambda words: _updated(words, added, gone))
         case _:
             raise HostFault(f"a simulated machine does not run {shlex.join(arguments)}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from lanekeeper.domain.hostplan.observed import NumaNode
+from lanekeeper.domain.network.uplink import Uplink
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.health import Reading
@@ -57,12 +58,16 @@ class Pattern(SimulatedMachine):
         self._scan = cache(super().scan)
         self._nodes_read = cache(super().nodes)
         self._health = cache(super().health)
+        self._management = cache(super().management)
 
     def scan(self) -> Scan:
         return self._scan()
 
     def nodes(self) -> tuple[NumaNode, ...]:
         return self._nodes_read()
+
+    def management(self) -> frozenset[str]:
+        return self._management()
 
     def health(self, device: PciDevice) -> Reading:
         return self._health(device)
@@ -102,6 +107,9 @@ class SharedMachine:
                 fresh.rename(self._home)
                 self._own = SimulatedMachine(self._home)
             return self._own
+
+    def management(self) -> frozenset[str]:
+        return self.now.management()
 
     def scan(self) -> Scan:
         if self._own is not None:
@@ -161,6 +169,9 @@ class SharedMachine:
 
     def host_driver(self, device: PciDevice) -> str | None:
         return self.now.host_driver(device)
+
+    def uplink(self, pf: PciAddress) -> Uplink:
+        return self.now.uplink(pf)
 
     def interface(self, address: PciAddress) -> HostInterface:
         return self.now.interface(address)

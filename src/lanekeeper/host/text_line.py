@@ -27,7 +27,7 @@ BOOT_FILES = (
 )
 """What distributions read or run at boot, where people have VFs made."""
 
-BOOT_WORDS = re.compile(r"sriov|max_vfs|VirtualFunctions|virtual-function-count|total-vfs")
+BOOT_WORDS = re.compile(r"sriov|SRIOV|max_vfs|VirtualFunctions|virtual-function-count|total-vfs")
 
 LIMIT_FILES = (
     "etc/security/limits.conf",

@@ -21,6 +21,7 @@ class Standing(StrEnum):
     UNWATCHED = "waits for its confirmation, and nobody would take it back"
     DUE = "its time is over, and its guardian takes it back"
     OVERDUE = "its time is over, and nobody takes it back"
+    HALF_BACK = "some of it could not be taken back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ def unfinished_in(directory: Path, now: Now) -> Unfinished | None:
 
 
 def unfinished(change: Journal, now: Now) -> Unfinished:
-    """Say what *change*, which is not finished, waits for. Raises HostFault."""
+    """Say what *change*, which is not settled, waits for. Raises HostFault."""
+    if change.course is Course.LEFT:
+        return Unfinished(change, Standing.HALF_BACK)
     if change.course is not Course.UNCONFIRMED:
         return Unfinished(change, Standing.CUT_OFF)
     watched = _is_watched(change)

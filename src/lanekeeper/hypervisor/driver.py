@@ -88,7 +88,7 @@ class Inventory:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """How much the host has for guests; *version* as ``major * 1000000 + minor * 1000 + micro``,
-    *architecture* as the kernel names it.
+    *architecture* as the kernel names it. *pairs*: whether a virtio card can stand by for a VF.
     """
 
     hypervisor: str
@@ -98,6 +98,7 @@ class Capacity:
     disk_gib: int
     cells: tuple[NumaCell, ...]
     architecture: str = ""
+    pairs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ import msgspec
 
 from lanekeeper.domain.errors import HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.domain.pci.vf_settings import NO_MAC
 from lanekeeper.host.machine import Machine
@@ -38,6 +39,7 @@ SIMULATED_HOST = Capacity(
     vcpus=64,
     memory_mib=256 * 1024,
     disk_gib=2000,
+    pairs=True,
     cells=(
         NumaCell(id=0, cpus=list(range(32)), memory_mib=128 * 1024),
         NumaCell(id=1, cpus=list(range(32, 64)), memory_mib=128 * 1024),
@@ -252,8 +254,11 @@ class SimulatedHypervisor:
             self._stand_on(address, record)
         elif function.device.managed:
             self._machine.bind(address, VFIO)
-        elif self._machine.device(address).driver != VFIO:
-            raise HostFault(f"{address} is not managed and not bound to {VFIO}")
+        elif not is_vfio(self._machine.device(address).driver):
+            raise HostFault(
+                f"{address} is not managed and not bound to a VFIO driver",
+                hint=f"bind {VFIO} or its own VFIO driver, or leave managed out of device_spec",
+            )
         nic, vf = function.nic, self._vf(function)
         if nic is not None and vf is not None:
             record.found[function.device.address] = self._machine.vf_settings(*vf)

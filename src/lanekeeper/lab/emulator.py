@@ -16,20 +16,20 @@ Source: QEMU's ChangeLog/9.0, x86.
 """
 
 
-def release() -> tuple[int, int]:
-    """Ask QEMU for its major and minor release.
+def has_x2apic() -> bool:
+    """Whether a lab host's processors may have x2APICs.
 
     Raises:
-        Unavailable: it is not installed.
+        Unavailable: QEMU is not installed.
         HostFault: it says something else than a release.
     """
     said = run([QEMU, "--version"], timeout_s=30).decode(errors="replace")
+    return parse_release(said) >= X2APIC_SINCE
+
+
+def parse_release(said: str) -> tuple[int, int]:
+    """Read major and minor release from what QEMU says. Raises HostFault where there is none."""
     found = _RELEASE.search(said)
     if found is None:
         raise HostFault(f"{QEMU} --version says no release: {said[:80]!r}")
     return int(found[1]), int(found[2])
-
-
-def has_x2apic() -> bool:
-    """Whether a lab host's processors may have x2APICs. Raises as `release`."""
-    return release() >= X2APIC_SINCE

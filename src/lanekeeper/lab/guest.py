@@ -7,7 +7,8 @@
 What it prints, a line each: ``GUEST-INIT uptime``, ``GUEST-SERVER uuid``,
 ``GUEST-PCI address vendor:device class= driver=``, ``GUEST-NET interface mac= driver= pci=
 carrier=``, ``GUEST-ADDRESS interface address netmask= mac=``, ``GUEST-PING address ok|FAIL``,
-``GUEST-READY uptime``; ``GUEST-WARN`` for what went wrong.
+``GUEST-READY uptime``, and then ``GUEST-PLUGGED mac= pci=`` for each card that is plugged in later;
+``GUEST-WARN`` for what went wrong.
 """
 
 from __future__ import annotations

@@ -93,6 +93,20 @@ show_interfaces() {
   done
 }
 
+welcome() { # load drivers for what was plugged in since, and name its cards
+  now=$(ls /sys/bus/pci/devices)
+  [ "$now" = "$known" ] && return
+  load_drivers
+  sleep 1
+  for address in $now; do
+    case $known in *"$address"*) continue ;; esac
+    for card in "/sys/bus/pci/devices/$address"/net/*; do
+      [ -e "$card/address" ] && echo "GUEST-PLUGGED mac=$(cat "$card/address") pci=$address"
+    done
+  done
+  known=$now
+}
+
 mac_of_link() { # LINK-ID
   number=$(awk -F'\t' -v id="$1" '$1 ~ /^links\.[0-9]+\.id$/ && $2 == id {
     split($1, part, "."); print part[2]; exit }' /network)
@@ -124,6 +138,7 @@ ping_until() { # ADDRESS SECONDS
 }
 
 echo "GUEST-INIT $(uptime)"
+known=$(ls /sys/bus/pci/devices)
 load_drivers
 : >/meta
 : >/network
@@ -147,4 +162,7 @@ for entry in $(value /meta meta.ping | tr , ' '); do
 done
 wait
 echo "GUEST-READY $(uptime)"
-while :; do sleep 3600; done
+while :; do
+  welcome
+  sleep 5
+done

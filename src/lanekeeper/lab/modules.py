@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -61,5 +60,8 @@ def _build(cache: Cache, base: Path) -> None:
             index.unlink()
             index.write_bytes(content)
         run(["depmod", "-b", str(stage), cache.release()])
-        with suppress(OSError):  # another lab's start was quicker
+        try:
             stage.rename(base)
+        except OSError:
+            if not base.exists():  # else another lab's start was quicker
+                raise

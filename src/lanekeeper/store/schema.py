@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -49,7 +50,7 @@ def upgrade(
             _take_turn(connection, turn_s)
         before = MigrationContext.configure(connection).get_current_revision()
         script = _script(connection)
-        newest = ScriptDirectory.from_config(script).get_current_head()
+        newest = head()
         if kind is not None:
             check_kind(connection, kind, ours=before is not None and is_known(before))
         if before == newest:
@@ -90,9 +91,7 @@ def _take_turn(connection: sa.Connection, turn_s: float) -> None:
 
 def head() -> str:
     """The newest revision that this version knows."""
-    newest = ScriptDirectory.from_config(_script(None)).get_current_head()
-    assert newest is not None, "there is a migration"
-    return newest
+    return _known()[-1]
 
 
 def revision(connection: sa.Connection) -> str | None:
@@ -102,8 +101,14 @@ def revision(connection: sa.Connection) -> str | None:
 
 def revisions() -> list[str]:
     """Every revision, the oldest first."""
+    return list(_known())
+
+
+@cache
+def _known() -> tuple[str, ...]:
+    """Every migration is loaded to find its predecessor: once is enough."""
     script = ScriptDirectory.from_config(_script(None))
-    return [one.revision for one in reversed(list(script.walk_revisions()))]
+    return tuple(one.revision for one in reversed(list(script.walk_revisions())))
 
 
 def is_known(name: str) -> bool:

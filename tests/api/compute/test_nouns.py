@@ -136,6 +136,24 @@ def test_values_are_checked_from_286_on(world: Fleet, http: TestClient) -> None:
     assert world.client(FACE, version="2.85").post(path, json=body).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [("a1:0", 200), ("a1:65536", 200), ("a1:-1", 400), ("a1:1_0", 400), ("a1:1000000000", 400)],
+)
+def test_hole_17_counts_are_answered_alike_at_every_microversion(
+    world: Fleet, http: TestClient, text: str, status: int
+) -> None:
+    path = f"{URL}/flavors/{make_flavor(http)}/os-extra_specs"
+    for version in ("2.1", "2.85", "2.86"):
+        body = {"extra_specs": {"pci_passthrough:alias": text}}
+        answer = world.client(FACE, version=version).post(path, json=body)
+        assert answer.status_code == status
+        if status != 200:
+            message = answer.json()["badRequest"]["message"]
+            assert "is not NAME:COUNT with a COUNT of 0 to 65536" in message
+            assert 'an example: "a1:2"' in message
+
+
 def test_hole_17_an_unknown_alias_is_refused_at_the_flavor(world: Fleet, http: TestClient) -> None:
     path = f"{URL}/flavors/{make_flavor(http)}/os-extra_specs"
     body = {"extra_specs": {"pci_passthrough:alias": "a1:1,a9:1"}}

@@ -95,6 +95,7 @@ def test_what_the_stock_client_sends_makes_a_server(
         ({"networks": "some"}, "neither a list, 'auto' nor 'none'"),
         ({"networks": [{}]}, "needs a port or a uuid"),
         ({"networks": [{"uuid": "x", "fixed_ip": "10.0.0"}]}, "not an IPv4 address"),
+        ({"networks": [{"uuid": "x"}] * 33}, "networks: 33 cards, a server has 32 at most"),
         ({"min_count": 0}, "min_count 0"),
         ({"min_count": 3, "max_count": 2}, "min_count must be <= max_count"),
         ({"max_count": "many"}, "not a whole number"),

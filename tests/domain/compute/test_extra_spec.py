@@ -101,6 +101,10 @@ def test_an_image_with_ordinary_properties_passes() -> None:
     [
         ({"pci_passthrough:alias": "a1"}, "NAME:COUNT"),
         ({"pci_passthrough:alias": ""}, "NAME:COUNT"),
+        *(
+            ({"pci_passthrough:alias": text}, f"'{text}' is not NAME:COUNT with a COUNT of 0 to")
+            for text in ("a1:-1", "a1:1_0", "a1:1.5", "a1: 2", "a1:", "a1:65537", "a1:1000000000")
+        ),
         ({"pci_passthrough:other": "a1:1"}, "does not appear to exist"),
         ({"hw:pci_numa_affinity_policy": "near"}, "none of legacy"),
         ({"hw:numa_nodes": "0"}, "hw:numa_nodes '0' is not a whole number from 1"),
@@ -112,6 +116,11 @@ def test_an_image_with_ordinary_properties_passes() -> None:
 def test_values_are_checked(specs: dict[str, str], error: str) -> None:
     with pytest.raises(Invalid, match=error):
         check_values(specs)
+
+
+@pytest.mark.parametrize("text", ["a1:0", "a1:01", " a1:1", "a1:1 , b1:2", "a1:65536"])
+def test_counts_that_nova_takes_are_taken(text: str) -> None:
+    check_values({"pci_passthrough:alias": text})
 
 
 @pytest.mark.parametrize(

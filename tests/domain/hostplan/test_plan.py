@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from domain.hostplan.hosts import OTHER_PF, PF, after, host, pf_at, vfs_of
 from lanekeeper.domain.hostplan.action import (
+    AddPort,
     BindVf,
     LoadModule,
     MakeDirectory,
+    MovePort,
     SetAutoprobe,
     SetLink,
     SetVfCount,
@@ -17,6 +19,7 @@ from lanekeeper.domain.hostplan.action import (
     WriteFile,
 )
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface, argument_holds
+from lanekeeper.domain.hostplan.offload import Offload, Ovs
 from lanekeeper.domain.hostplan.persistence import (
     GRUB_FILE,
     NOTE,
@@ -172,6 +175,45 @@ def test_the_management_nic_is_refused_without_an_explicit_word() -> None:
     assert (refusal.code, refusal.reason) == ("management-nic", "ens1 carries 10.0.0.0/8")
     assert plan(wants(manage_management=True), facts).steps
     assert plan(wants(selector=DeviceSelector(address=OTHER_PF)), facts).steps
+
+
+BRIDGED = parse_policy(
+    {"version": 1, "persist": False, "pfs": [{"pf": str(PF), "vfs": 0, "ovs_bridge": "br-vf"}]}
+)
+
+
+@pytest.mark.parametrize(
+    ("bridges", "kind"),
+    [({}, AddPort), ({"br-vf": ()}, AddPort), ({"br-ex": ("ens1",), "br-vf": ()}, MovePort)],
+)
+def test_the_management_nic_goes_to_no_bridge_without_an_explicit_word(
+    bridges: dict[str, tuple[str, ...]], kind: type
+) -> None:
+    offload = Offload(modes={PF: "switchdev"}, ovs=Ovs(bridges=bridges))
+    facts = host(interfaces=MANAGEMENT, offload=offload, autoprobe={PF: False})
+    found = plan(BRIDGED, facts)
+    assert [(r.code, r.subject) for r in found.refusals] == [
+        ("management-nic", "pfs[0] (0000:21:00.0)")
+    ]
+    assert not found.steps
+    allowed = plan(replace(BRIDGED, manage_management=True), facts)
+    assert isinstance(allowed.steps[-1].do, kind)
+    assert plan(BRIDGED, replace(facts, interfaces=())).steps == allowed.steps
+
+
+def test_a_vf_that_carries_the_way_to_the_host_does_not_go_with_the_others() -> None:
+    (vf, _) = with_vfs("igbvf", None).vfs_of(PF)
+    way = replace(MANAGEMENT[0], name="ens1v0", device=vf.address)
+    (refusal,) = plan(wants(3), with_vfs("igbvf", None, interfaces=(way,))).refusals
+    assert (refusal.code, refusal.subject) == ("management-nic", "pfs[0] (0000:21:00.0)")
+    assert refusal.reason == "ens1v0 carries 10.0.0.0/8"
+
+
+def test_another_vf_than_that_of_the_way_to_the_host_is_changed() -> None:
+    facts = with_vfs("igbvf", None)
+    way = replace(MANAGEMENT[0], device=facts.vfs_of(PF)[0].address)
+    found = plan(wants(2, vf_driver="igbvf"), replace(facts, interfaces=(way,)))
+    assert [step.do for step in found.steps] == [BindVf(str(PF), 1, "igbvf")]
 
 
 SECOND_PORT = (

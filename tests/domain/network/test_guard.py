@@ -8,6 +8,7 @@ from typing import Any, Literal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaign import size
 from domain.network.flow_switch import ARP, IP, IPV6, NORMAL, FlowSwitch, Packet, ends
 from lanekeeper.domain.network.guard.bridge import bridge_flows
 from lanekeeper.domain.network.guard.flow import MARK, MASK
@@ -331,7 +332,7 @@ def verdict(ports: dict[str, Guarded], packet: Packet) -> set[tuple[int | str, i
     return {(taker.number, None)} if allows(taker, packet, IN) else set()
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=size(200, 2000))
 @given(
     st.lists(rules(), max_size=6), st.lists(rules(), max_size=6), st.lists(packets(), max_size=4)
 )

@@ -133,6 +133,12 @@ def test_a_tag_of_ones_own_may_look_like_a_key() -> None:
         DeviceSpec.parse({"x_addr": "shelf 3"}, strict=True)
 
 
+def test_the_switch_of_a_pf_is_a_tag_that_is_known() -> None:
+    for strict in (True, False):
+        spec = DeviceSpec.parse({"vendor_id": "8086", "x_switch": "leaf-1"}, strict=strict)
+        assert (spec.tags["x_switch"], spec.cautions) == ("leaf-1", ())
+
+
 def test_an_unknown_key_is_a_tag_with_a_caution_or_refused_when_strict() -> None:
     entry = {"vendor_id": "15b3", "rack": {"row": 7}, "device_type": "type-VF"}
     spec = DeviceSpec.parse(entry)

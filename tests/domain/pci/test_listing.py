@@ -1,3 +1,5 @@
+import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +41,7 @@ def igb(bus: str) -> list[PciDevice]:
 
 
 NVME = card("0000:22:00.0", 0x1B36, 0x0010, 0x0010, [f"0000:22:00.{f}" for f in (1, 2, 3, 4)])
+_ADDRESS = re.compile(r"\{[^}]*\}")
 LAB = [*igb("21"), *NVME, *igb("41")]
 
 
@@ -74,6 +77,27 @@ def test_a_pf_beside_its_vfs_is_refused_with_both_lines() -> None:
 def test_one_entry_can_list_both_sides_too() -> None:
     (problem,) = list_devices(specs({"address": "0000:41:00.0"}), LAB).problems
     assert problem.startswith("nova.conf:2: PF 0000:41:00.0")
+
+
+def test_where_ids_are_the_same_an_address_is_given_for_each_side() -> None:
+    many = [f"0000:23:{n // 8:02x}.{n % 8}" for n in range(1, 11)]
+    drives = [*NVME, *card("0000:23:00.0", 0x1B36, 0x0010, 0x0010, many)]
+    ids = {"vendor_id": "1b36", "product_id": "0010"}
+    for entry in (ids | {"address": "0000:22:00.0"}, ids):
+        says, *_ = list_devices(specs(entry), drives).problems
+        assert "the ids of both are the same" in says
+        assert "product_id beside" not in says
+        pf, vfs = (specs(ids | {"address": json.loads(one)}) for one in _ADDRESS.findall(says))
+        assert [str(one.device.address) for one in list_devices(pf, drives).listed] == [
+            "0000:22:00.0"
+        ]
+        listing = list_devices(vfs, drives)
+        assert [one.device for one in listing.listed] == NVME[1:]
+        assert listing.problems == ()
+    _, says = list_devices(specs(ids), drives).problems
+    assert says.endswith("its VFs, each in an entry of its own")
+    _, *vfs = (specs(ids | {"address": json.loads(one)})[0] for one in _ADDRESS.findall(says))
+    assert [str(one.device.address) for one in list_devices(vfs, drives).listed] == many
 
 
 def test_with_a_physical_network_both_sides_are_offered() -> None:

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from campaign import size
 from lanekeeper.domain.placement.candidate import Candidate, Order, involved, search
 from lanekeeper.domain.placement.query import (
     AnyOf,
@@ -206,10 +207,12 @@ def told(snapshot: Snapshot, candidate: Candidate) -> Found:
     )
 
 
-SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # worlds are large
+SLOW = settings(
+    max_examples=size(25, 200), suppress_health_check=[HealthCheck.too_slow]
+)  # worlds are large
 
 
-@settings(SLOW, max_examples=150)
+@settings(SLOW, max_examples=size(60, 500))
 @given(worlds(), queries(), st.booleans(), st.none() | st.integers(0, 9))
 def test_what_is_found_is_what_multiplying_out_would_find(
     world: World, query: CandidateQuery, in_turn: bool, seed: int | None

@@ -128,7 +128,9 @@ def test_a_member_is_not_told_of_cards() -> None:
 def test_a_claim_takes_from_the_card_for_all_of_its_devices() -> None:
     here = host(vfs("a", 3, card("a", 5_000)))
     asked = request(port("p", 3_000))
-    after = claimed(asked, choose_on(asked, here), "s")
+    chosen = choose_on(asked, here)
+    assert not isinstance(chosen, Shortfall)
+    after = claimed(asked, chosen, "s")
     assert {one.bandwidth.inventories[0][1].used for one in after.devices if one.bandwidth} == {
         3_000
     }

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaign import size
 from domain.scheduling.hosts import need, pf, vf
 from lanekeeper.domain.pci.request import matches
 from lanekeeper.domain.scheduling.fit import Given, fit_devices
@@ -98,7 +99,7 @@ _cards = st.lists(st.integers(0, 3), min_size=1, max_size=3)  # VFs of each PF
 _kinds = st.lists(st.tuples(st.booleans(), st.sets(st.integers(1, 2), min_size=1)), max_size=4)
 
 
-@settings(max_examples=200)
+@settings(max_examples=size(80, 400))
 @given(_cards, _kinds, st.lists(st.integers(1, 2), min_size=9, max_size=9))
 def test_devices_are_found_exactly_when_there_is_a_way(
     cards: list[int], kinds: list[tuple[bool, set[int]]], products: list[int]
@@ -146,7 +147,7 @@ def test_isolated_devices_come_of_a_card_each() -> None:
     assert "and 2 have such a device free" in said
 
 
-@settings(max_examples=60)
+@settings(max_examples=size(30, 200))
 @given(st.lists(st.integers(0, 4), max_size=10), st.integers(1, 5))
 def test_isolated_devices_are_found_exactly_when_there_are_so_many_cards(
     cards: list[int], count: int

@@ -1,10 +1,10 @@
 from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.config.filter_name import FILTERS as FILTERS_OF_NOVA
-from lanekeeper.domain.scheduling.filter import Verdict
 from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
 from lanekeeper.domain.scheduling.selection import explain_rejections, select_hosts
+from lanekeeper.domain.scheduling.verdict import Verdict
 
 
 def test_every_filter_has_words_for_members() -> None:

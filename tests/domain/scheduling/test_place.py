@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, HostView
 from lanekeeper.domain.scheduling.place import Place, place
 from lanekeeper.domain.scheduling.shortfall import Shortfall
 from lanekeeper.domain.topology.affinity import RootPolicy
-from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell
+from lanekeeper.domain.topology.cell import MEMORY, VCPUS, Amount, HostCell, pages_of
 from lanekeeper.domain.topology.guest import GuestCell, GuestTopology
 
 ONE = GuestTopology(cells=(GuestCell(frozenset({0}), frozenset(), 256),))
@@ -57,7 +58,86 @@ def test_full_nodes_leave_the_nearest_that_is_left() -> None:
     required = server(by(NumaPolicy.REQUIRED, need("n")), topology=ONE)
     found = place(required, view)
     assert isinstance(found, Shortfall)
+    assert found.reason == (
+        "has no room for the guest near free devices for n: cell 0 has 0 of 1024 MiB of memory "
+        "free, 256 needed"
+    )
+    assert found.remedy.startswith("delete servers on cell 0 of this host, or use the policy ")
+
+
+_PINNED = GuestTopology(
+    cells=(GuestCell(frozenset(), frozenset({0}), 256), GuestCell(frozenset(), frozenset({1}), 256))
+)
+_PAGES = replace(ONE, pages=2048)
+
+
+@pytest.mark.parametrize(
+    ("topology", "full", "says"),
+    [
+        (_PINNED, {"pinned": frozenset({8, 9})}, "0 of 2 CPUs for pinning free, 1 needed"),
+        (
+            _PAGES,
+            {"amounts": {VCPUS: Amount(4, 4), pages_of(2048): Amount(200, 200, 150)}},
+            "50 of 200 pages of 2048 KiB free, 128 needed",
+        ),
+        (
+            ONE,
+            {"amounts": {VCPUS: Amount(4, 4, 4), MEMORY: Amount(1024, 1024)}},
+            "0 of 4 shared CPUs free, 1 needed",
+        ),
+    ],
+)
+@pytest.mark.parametrize("policy", [NumaPolicy.REQUIRED, NumaPolicy.LEGACY, NumaPolicy.SOCKET])
+def test_what_is_used_up_on_the_devices_node_is_named_and_freeing_it_helps(
+    topology: GuestTopology, full: dict[str, Any], says: str, policy: NumaPolicy
+) -> None:
+    amounts = {
+        VCPUS: Amount(4, 4),
+        MEMORY: Amount(1024, 1024),
+        pages_of(2048): Amount(200, 200),
+    }
+    cells = tuple(
+        HostCell(id=n, socket=n, dedicated=frozenset({4 * n, 4 * n + 1}), amounts=amounts)
+        for n in range(4)
+    )
+    request = server(by(policy, need("n")), topology=topology)
+    crowded = replace(cells[2], **full)
+    view = host("h1", on("a", 2), cells=(*cells[:2], crowded, cells[3]))
+    found = place(request, view)
+    assert isinstance(found, Shortfall)
+    assert f"cell 2 has {says}" in found.reason
+    assert "delete servers on cell 2 of this host" in found.remedy
+    assert isinstance(place(request, replace(view, cells=cells)), Place)
+
+
+def test_a_node_that_never_had_room_is_not_called_crowded() -> None:
+    cells = (cell(0), replace(cell(1, used=100), amounts={}))
+    found = place(
+        server(by(NumaPolicy.REQUIRED, need("n")), topology=ONE), host("h", on("a", 1), cells=cells)
+    )
+    assert isinstance(found, Shortfall)
     assert "of 1 that fit and are free 0 are near enough" in found.reason
+    assert "and even without other guests cell 1 has 0" in found.reason
+    assert "delete" not in found.remedy
+
+
+def test_a_node_that_is_too_small_for_the_flavor_is_the_reason() -> None:
+    cells = tuple(
+        HostCell(
+            id=n,
+            dedicated=frozenset(range(8 * n, 8 * n + count)),
+            amounts={VCPUS: Amount(8, 8), MEMORY: Amount(4096, 4096)},
+        )
+        for n, count in enumerate((8, 2))
+    )
+    pinned = GuestTopology(cells=(GuestCell(frozenset(), frozenset(range(4)), 256),))
+    request = server(by(NumaPolicy.REQUIRED, need("n")), topology=pinned)
+    found = place(request, host("h", on("a", 1), cells=cells))
+    assert isinstance(found, Shortfall)
+    assert "even without other guests cell 1 has 2 of 2 CPUs for pinning" in found.reason
+    assert "4 needed" in found.reason
+    assert found.remedy.startswith("use a smaller flavor, give guests more of those cells ([comp")
+    assert isinstance(place(request, host("h", on("a", 0), cells=cells)), Place)
 
 
 def test_two_needs_on_two_nodes_bring_a_guest_of_two_cells_there() -> None:

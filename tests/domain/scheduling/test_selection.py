@@ -267,6 +267,7 @@ def _host(draw: st.DrawFn) -> HostView:
         groups=draw(st.dictionaries(st.just("g"), st.integers(1, 2))),
         physical_networks=draw(_NETWORKS),
         bridges=draw(st.dictionaries(st.sampled_from(["physnet1", "physnet2"]), st.just("br-ex"))),
+        pairs=draw(st.booleans()),
         stocks={
             "PCPU": Stock(4),
             "VCPU": Stock(draw(st.integers(0, 3)), draw(st.integers(0, 1))),
@@ -394,3 +395,15 @@ def plain(fleet: Fleet) -> object:
         {name: one.tolist() for name, one in fleet.free.items() if one.any()},
         {name: one.tolist() for name, one in fleet.reached.items() if one.any()},
     )
+
+
+def test_a_host_that_has_nothing_to_give_after_all_is_turned_away_alone() -> None:
+    """Verdicts are of a shape, devices of a host: where they disagree, it is that host's affair."""
+    fleet = Fleet.of([host("h1"), host("h2", vf("a")), host("h3")])
+    found = select_hosts(server(need("a1")), fleet, (), choices=9, whole=True)
+    assert [one.host.name for one in found.choices] == ["h2"]
+    assert found.fitting == 1
+    (rejection,) = found.rejections
+    assert (rejection.verdict.code, rejection.hosts) == ("devices", ("h1", "h3"))
+    none = select_hosts(server(need("a1")), Fleet.of([host("h1")]), ())
+    assert "devices turned away 1 of 1: h1 a1 needs 1" in none.explain()

@@ -1,6 +1,7 @@
 """What would help where devices are short."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -44,21 +45,37 @@ def test_a_device_that_would_need_another_kind_of_hardware_is_no_matter_of_tags(
     wanted = need("port", physical_network="physnet1", whole=True)
     found = fit_devices([wanted], [replace(vf("d"), pf_id=None)])
     assert isinstance(found, Shortfall)
-    assert found.remedy == "list such devices in [pci] device_spec of this host"
+    assert found.remedy.startswith("list a whole PF in [pci] device_spec of this host with")
 
 
 def test_who_wants_a_whole_card_where_its_vfs_are_listed_is_told_so() -> None:
     wanted = need("port", physical_network="physnet1", whole=True)
-    found = fit_devices([wanted], [vf("d", "p1"), vf("e", "p1"), vf("f", "p2")])
+    mine, other = ({"physical_network": name} for name in ("PHYSNET1", "physnet2"))
+    held: Any = {"standing": Standing.HELD, "parts_held": 1}
+    found = fit_devices(
+        [wanted],
+        [
+            vf("d", "p1", tags=mine),
+            vf("e", "p2", tags=mine, **held),
+            vf("f", "p3", tags=other, **held),
+            vf("g", "p4", **held),
+        ],
+    )
     assert isinstance(found, Shortfall)
     assert found.remedy == (
         "list a whole PF in [pci] device_spec of this host in the place of its VFs "
-        "(2 PFs here have VFs that are listed)"
+        'with "physical_network": "physnet1" in its entry '
+        "(2 PFs here have such VFs that are listed)"
     )
-    held = vf("d", "p1", standing=Standing.HELD, parts_held=1)
-    found = fit_devices([wanted], [held])
+    found = fit_devices([wanted], [vf("e", "p2", tags=mine, **held), vf("f", tags=other, **held)])
     assert isinstance(found, Shortfall)
     assert found.remedy.startswith("delete the servers that hold 1 of these VFs, list a whole PF")
+    found = fit_devices([wanted], [vf("f", "p3", tags=other, **held)])
+    assert isinstance(found, Shortfall)
+    assert found.remedy == (
+        "list a whole PF in [pci] device_spec of this host "
+        'with "physical_network": "physnet1" in its entry'
+    )
 
 
 def strict() -> DeviceNeed:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaign import size
 from domain.scheduling.hosts import need, pf, vf
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.request import matches
@@ -72,7 +73,7 @@ _ties = st.lists(st.sampled_from(("", "x", "y")), min_size=9, max_size=9)
 _kinds = st.lists(st.booleans(), max_size=4)  # whether a whole PF is wanted
 
 
-@settings(max_examples=300)
+@settings(max_examples=size(100, 600))
 @given(_cards, _ties, _kinds, st.booleans())
 def test_devices_are_found_exactly_when_there_is_a_way(
     cards: list[int], ties: list[str], kinds: list[bool], isolate: bool

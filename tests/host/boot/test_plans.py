@@ -17,8 +17,11 @@ from host.boot.distribution import (
     Distribution,
 )
 from lanekeeper.domain.hostplan.action import FileChange
+from lanekeeper.domain.hostplan.observed import argument_holds
+from lanekeeper.host.capture import capture
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import Course
+from lanekeeper.host.tree import plant
 
 LOADERS = {"Debian": DEBIAN, "RHEL 7": RED_HAT_7, "RHEL 9": RED_HAT_9, "systemd": SYSTEMD_BOOT}
 BY_NAME = [pytest.param(tree, id=name) for name, tree in LOADERS.items()]
@@ -91,7 +94,7 @@ def test_red_hat_9_asks_grubby(tmp_path: Path) -> None:
     host.rollback()
     assert host.ran == [
         "grubby --update-kernel=ALL --args=intel_iommu=on iommu=pt",
-        "grubby --update-kernel=ALL --remove-args=intel_iommu iommu",
+        "grubby --update-kernel=ALL --remove-args=intel_iommu=on iommu=pt",
     ]
 
 
@@ -101,7 +104,7 @@ def test_what_says_otherwise_is_replaced_and_comes_back(tmp_path: Path) -> None:
     host.rollback()
     assert host.ran == [
         "grubby --update-kernel=ALL --remove-args=iommu --args=iommu=pt",
-        "grubby --update-kernel=ALL --remove-args=iommu --args=iommu=off",
+        "grubby --update-kernel=ALL --remove-args=iommu=pt --args=iommu=off",
     ]
     assert "options  root=/dev/vda1 iommu=off quiet\n" in host.text(
         "boot/loader/entries/1-5.14.conf"
@@ -271,3 +274,138 @@ def test_arguments_of_new_kernels_are_not_put_into_a_comment(
     assert host.plan("iommu=pt").steps == ()
     host.rollback()
     assert host.text("etc/kernel/cmdline") == text
+
+
+@pytest.mark.parametrize("name", ["etc/default/grub", "etc/kernel/cmdline"])
+def test_a_file_that_is_kept_elsewhere_is_changed_there_and_stays_a_link(
+    tmp_path: Path, name: str
+) -> None:
+    tree = RED_HAT_7 if name == "etc/default/grub" else SYSTEMD_BOOT
+    host = Distribution(tmp_path, tree)
+    link = tmp_path / name
+    (tmp_path / "srv").mkdir()
+    link.rename(tmp_path / "srv/mine")
+    link.symlink_to("../../srv/mine")
+    before = host.text("srv/mine")
+    outcome = host.apply("iommu=pt")
+    assert outcome is not None
+    assert outcome.course is Course.APPLIED
+    assert "iommu=pt" in host.text("srv/mine")
+    assert str(link.readlink()) == "../../srv/mine"
+    assert host.plan("iommu=pt").is_empty
+    host.rollback()
+    assert str(link.readlink()) == "../../srv/mine"
+    assert host.text("srv/mine") == before
+
+
+def test_a_capture_has_the_text_of_settings_that_are_kept_elsewhere(tmp_path: Path) -> None:
+    host = Distribution(tmp_path / "host", RED_HAT_7)
+    link = host.root / "etc/default/grub"
+    elsewhere = link.rename(tmp_path / "elsewhere")
+    link.symlink_to(elsewhere)
+    planted = plant(capture(host.root), tmp_path / "captured")
+    assert (planted / "etc/default/grub").read_text() == elsewhere.read_text()
+    assert not (planted / "etc/default/grub").is_symlink()
+
+
+def test_settings_that_lead_to_no_file_are_refused_by_the_plan(tmp_path: Path) -> None:
+    host = Distribution(tmp_path, RED_HAT_7)
+    (tmp_path / "etc/default/grub").unlink()
+    (tmp_path / "etc/default/grub").symlink_to("/dev/null")
+    (refusal,) = host.plan("iommu=pt").refusals
+    assert refusal.code == "boot-loader-ambiguous"
+    assert "it is a link to /dev/null, which is no regular file" in refusal.reason
+
+
+def test_lists_that_add_up_keep_the_operators_beside_ours(tmp_path: Path) -> None:
+    """Without his ``pci=noaer`` or his blacklist the next boot would be another one."""
+    his = "ro pci=noaer modprobe.blacklist=nouveau"
+    host = Distribution(tmp_path, SYSTEMD_BOOT.replace("rw iommu=nopt", his))
+    before = host.text("efi/loader/entries/1-6.12.conf")
+    host.apply("pci=realloc", "modprobe.blacklist=igbvf", "iommu=pt")
+    assert host.text("efi/loader/entries/1-6.12.conf").endswith(
+        f"options {his} pci=realloc modprobe.blacklist=igbvf iommu=pt\n"
+    )
+    assert host.plan("pci=realloc", "modprobe.blacklist=igbvf", "iommu=pt").is_empty
+    host.rollback()
+    assert host.text("efi/loader/entries/1-6.12.conf") == before
+
+
+def test_grubby_which_has_one_value_of_a_key_is_given_the_whole_list(tmp_path: Path) -> None:
+    tree = RED_HAT_9.replace("ro  quiet", "pci=noaer pci=nomsi rd.driver.pre=ahci")
+    host = Distribution(tmp_path, tree)
+    before = host.state()
+    wanted = ("pci=realloc", "rd.driver.pre=vfio-pci", "iommu=pt")
+    host.apply(*wanted)
+    assert host.plan(*wanted).is_empty
+    host.rollback()
+    assert host.ran == [
+        "grubby --update-kernel=ALL --remove-args=pci rd.driver.pre "
+        "--args=pci=noaer,nomsi,realloc rd.driver.pre=ahci,vfio-pci iommu=pt",
+        "grubby --update-kernel=ALL "
+        "--remove-args=pci=noaer,nomsi,realloc rd.driver.pre=ahci,vfio-pci iommu=pt "
+        "--args=pci=noaer pci=nomsi rd.driver.pre=ahci",
+    ]
+    assert host.state() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "holds"),
+    [
+        (("pci=noaer,realloc",), True),
+        (("pci=realloc", "pci=noaer"), True),
+        (("pci=realloc", "pci=realloc=off"), False),
+        (("pci=realloc=off", "pci=realloc"), True),
+        (("pci=noaer",), False),
+        ((), False),
+    ],
+)
+def test_a_list_holds_what_one_of_its_occurrences_says_last(
+    given: tuple[str, ...], holds: bool
+) -> None:
+    assert argument_holds("pci=realloc", given) is holds
+
+
+@pytest.mark.parametrize(
+    "other", ["efi /shellx64.efi\noptions -nomap", "uki /EFI/Linux/a.efi", "efi /memtest.efi"]
+)
+def test_entries_that_start_no_kernel_are_left_alone(tmp_path: Path, other: str) -> None:
+    """A shell would take a kernel argument for a script to run."""
+    text = f"title Other\n{other}\n"
+    host = Distribution(tmp_path, SYSTEMD_BOOT)
+    path = "efi/loader/entries/0-other.conf"  # before all others
+    (tmp_path / path).write_text(text)
+    host.apply("iommu=pt")
+    assert host.text(path) == text
+    assert "iommu=pt" in host.text("efi/loader/entries/1-6.12.conf")
+    assert host.plan("iommu=pt").is_empty
+
+
+def test_where_no_entry_names_a_kernel_the_plan_is_refused(tmp_path: Path) -> None:
+    tree = "efi/loader/entries/a.conf = title A\\nuki /EFI/Linux/a.efi\n"
+    (refusal,) = Distribution(tmp_path, tree).plan("iommu=pt").refusals
+    assert refusal.code == "boot-loader-ambiguous"
+    assert "none of the entry files names a kernel to start" in refusal.reason
+    assert "/efi/loader/entries/a.conf" in refusal.reason
+
+
+@pytest.mark.parametrize("tree", [DEBIAN, RED_HAT_7], ids=["Debian", "RHEL 7"])
+def test_a_default_that_the_operator_chose_since_stays(tmp_path: Path, tree: str) -> None:
+    host = Distribution(tmp_path, tree)
+    home = "boot/grub" if tree == DEBIAN else "boot/grub2"
+    host.apply("iommu=pt", entry="separate")
+    (tmp_path / home / "grubenv").write_text("saved_entry=rescue\n")
+    outcome = host.rollback()
+    assert outcome is not None
+    assert outcome.course is Course.TAKEN_BACK
+    assert host.text(f"{home}/grubenv") == "saved_entry=rescue\n"
+    assert not (tmp_path / "etc/grub.d/11_lanekeeper").exists()
+
+
+def test_a_default_that_was_chosen_after_the_separate_entry_went_stays(tmp_path: Path) -> None:
+    host = Distribution(tmp_path, DEBIAN)
+    host.apply("iommu=pt", entry="separate")
+    host.apply()
+    (tmp_path / "boot/grub/grubenv").write_text("saved_entry=rescue\n")
+    host.rollback()
+    assert host.text("boot/grub/grubenv") == "saved_entry=rescue\n"

@@ -21,14 +21,12 @@ class Counted(Asked, frozen=True):
     """A server to be counted.
 
     Attributes:
-        project: whose servers they are, by id or name; its quotas count then.
         without: names of hosts that are thought away.
         policy: a host policy, as its file has it, that is thought to be applied to *policy_hosts*,
             by name; to all where none is named.
         most: where counting stops.
     """
 
-    project: str | None = None
     without: list[str] = field(default_factory=list)
     policy: dict[str, Any] | None = None
     policy_hosts: list[str] = field(default_factory=list)

@@ -30,6 +30,7 @@ class Asked(Strict, frozen=True):
         networks: a port of *vnic_type* is made on each, of the kind that a creation makes where
             none is said; *trusted* is what its profile says.
         security_groups: of the ports that are made, by id or name.
+        project: whose server it is, by id or name; None for the caller's. For admins.
     """
 
     flavor: str
@@ -42,6 +43,7 @@ class Asked(Strict, frozen=True):
     availability_zone: str | None = None
     host: str | None = None
     hints: dict[str, Any] = field(default_factory=dict)
+    project: str | None = None
 
     @property
     def question(self) -> Question:
@@ -92,7 +94,7 @@ def _view(answer: Answer) -> dict[str, object]:
 
 def ask(call: Call[Asked]) -> dict[str, object]:
     """Explain where such a server would go now, and why not elsewhere."""
-    return _view(explain(call.site, call.caller, call.body.question))
+    return _view(explain(call.site, call.caller, call.body.question, project=call.body.project))
 
 
 def server(call: Call[None]) -> dict[str, object]:

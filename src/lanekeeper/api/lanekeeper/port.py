@@ -90,6 +90,9 @@ def _view(chain: PortChain) -> dict[str, object]:
         | {"pf_netdev": chain.wanted.pf_netdev, "vf_index": chain.wanted.vf_index},
         "held_by": chain.held_by,
         "guarded_by": port.guarded_by,
+        "standby": {"bridge": port.bridge, "guarded_by": port.guarded_by}
+        if port.is_switched and chain.wanted is not None
+        else None,
         "found": _found(chain.vf),
         "unread": chain.unread,
         "differences": _differences(chain),

@@ -85,7 +85,9 @@ def _bring(
         if arguments.json:
             show(arguments, {"resumed": view.outcome_json(left)}, ())
         return _code(left, interrupted)
-    return _apply(arguments, target, bringing, left, interrupted)
+    code = _apply(arguments, target, bringing, left, interrupted)
+    # What could not be taken back keeps nothing from being applied, and is no success either.
+    return exit_code.NO if left is not None and left.is_open and not code else code
 
 
 def _apply(

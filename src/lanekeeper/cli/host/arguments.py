@@ -117,6 +117,11 @@ def rollback_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="take back every change after ID, last first; 0 is the host before the first one",
     )
+    parser.add_argument(
+        "--give-up",
+        action="store_true",
+        help="leave as it is what cannot be taken back, and go on to the changes before",
+    )
 
 
 def confirm_arguments(parser: argparse.ArgumentParser) -> None:

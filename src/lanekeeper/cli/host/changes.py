@@ -66,7 +66,7 @@ def _change(path: Path, now: Now) -> dict[str, Any]:
         "confirm_by": deadline and deadline.wall,
         "confirm_left_s": deadline and round(deadline.left_s(now()), 1),
         "watched": is_watched(guard_file(path.parent, change.id)),
-        "waits": "" if change.is_finished else unfinished_text(unfinished(change, now), None),
+        "waits": "" if change.is_settled else unfinished_text(unfinished(change, now), None),
     }
 
 

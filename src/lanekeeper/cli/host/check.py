@@ -23,10 +23,10 @@ from lanekeeper.domain.hostplan.findings.policy import (
     UNREADABLE,
     policy_findings,
 )
-from lanekeeper.host.journal import DIRECTORY, Journal, journals
+from lanekeeper.host.journal import DIRECTORY, Course, Journal, journals
 from lanekeeper.host.planning import plan_after
 from lanekeeper.host.survey import read_survey
-from lanekeeper.host.unfinished import Standing
+from lanekeeper.host.unfinished import Standing, Unfinished
 
 
 def check_host(arguments: argparse.Namespace) -> int:
@@ -73,6 +73,15 @@ def _unfinished(target: Target, wanted: str | None) -> Iterator[Finding]:
             severity=Severity.WARNING if waits else None,
             fix=fix,
         )
+    for change in _readable(target):
+        if change.course is Course.LEFT:
+            yield UNFINISHED.found(
+                "host",
+                unfinished_text(Unfinished(change, Standing.HALF_BACK), wanted),
+                f"/{DIRECTORY}/{change.path.name}",
+                severity=Severity.WARNING,
+                fix="lanekeeper host rollback, or lanekeeper host rollback --give-up",
+            )
 
 
 def _colour() -> bool:

@@ -95,7 +95,7 @@ def _of_machine(arguments: argparse.Namespace) -> _Seen:
 
 
 def _open_ends(changes: Sequence[Journal], now: Now) -> list[Unfinished]:
-    return [unfinished(change, now) for change in changes if not change.is_finished]
+    return [unfinished(change, now) for change in changes if not change.is_settled]
 
 
 def _policy(kept: Path | None, changes: Sequence[Journal]) -> tuple[Policy | None, str]:

@@ -111,22 +111,23 @@ def apply_image(arguments: argparse.Namespace) -> int:
         executor = image.executor(progress(arguments), interrupted.reason)
         left = executor.resume(wanted)
         document: dict[str, Any] = {"resumed": view.outcome_json(left)}
-        if left is not None and (left.left or interrupted.signal):
+        if left is not None and interrupted.signal:
             return report(arguments, document, view.outcome_text(left), exit_code.NO)
+        told = [*view.outcome_text(left)] if left is not None and left.is_open else []
         propose = _Planner(arguments, image, policy)
         with cut_short(arguments, document["resumed"]):
             outcome = executor.apply(propose) if propose().steps else None
     found = propose.found
     document |= view.plan_json(found)
     if outcome is None:
-        show(arguments, document, _plan_text(found))
-        return exit_code.NO if found.refusals else exit_code.DONE
+        show(arguments, document, [*told, *_plan_text(found)])
+        return exit_code.NO if found.refusals or told else exit_code.DONE
     document["outcome"] = view.outcome_json(outcome)
-    text = [*view.outcome_text(outcome)]
+    text = [*told, *view.outcome_text(outcome)]
     if outcome.course is Course.APPLIED:
         text += [f"pending: {each}" for each in found.pending]
         show(arguments, document, text)
-        return exit_code.DONE
+        return exit_code.NO if told else exit_code.DONE
     show(arguments, document, text)
     return exit_code.NO if interrupted.signal is None else exit_code.ended_by(interrupted.signal)
 
@@ -145,13 +146,13 @@ def rollback_image(arguments: argparse.Namespace) -> int:
     with interruption():
         executor = image.executor(progress(arguments), lambda: "")
         if arguments.to is not None:
-            outcomes = executor.rollback_to(arguments.to)
+            outcomes = executor.rollback_to(arguments.to, gives_up=arguments.give_up)
         else:
-            outcomes = executor.rollback()
+            outcomes = executor.rollback(gives_up=arguments.give_up)
     text = [line for outcome in outcomes for line in view.outcome_text(outcome)]
     text += _commands(undo, image)
     document = {"outcomes": [view.outcome_json(outcome) for outcome in outcomes]}
-    code = exit_code.NO if outcomes and outcomes[-1].left else exit_code.DONE
+    code = exit_code.NO if outcomes and outcomes[-1].is_open else exit_code.DONE
     return report(arguments, document, text or ["Nothing to take back: no change stands."], code)
 
 

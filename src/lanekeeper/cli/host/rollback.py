@@ -39,15 +39,15 @@ def rollback_host(arguments: argparse.Namespace) -> int:
             nothing = [f"Nothing to take back: no change after {arguments.to} stands."]
         return report(arguments, _document(outcomes), nothing, exit_code.DONE)
     text = [line for outcome in outcomes for line in view.outcome_text(outcome)]
-    code = exit_code.NO if outcomes[-1].left else exit_code.DONE
+    code = exit_code.NO if outcomes[-1].is_open else exit_code.DONE
     return report(arguments, _document(outcomes), text, code)
 
 
 def _rollback(arguments: argparse.Namespace, target: Target) -> list[Outcome]:
     executor = executor_of(target, progress(arguments))
     if arguments.to is not None:
-        return executor.rollback_to(arguments.to)
-    return executor.rollback()
+        return executor.rollback_to(arguments.to, gives_up=arguments.give_up)
+    return executor.rollback(gives_up=arguments.give_up)
 
 
 def _document(outcomes: list[Outcome]) -> dict[str, Any]:

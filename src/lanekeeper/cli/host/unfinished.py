@@ -14,6 +14,9 @@ def unfinished_text(unfinished: Unfinished, policy: str | None, call: str = "") 
     *call* is what stands behind the verb where the change is not this machine's.
     """
     change, apply = unfinished.change, f"`lanekeeper host apply{call}`"
+    if unfinished.standing is Standing.HALF_BACK:
+        back = f"`lanekeeper host rollback{call}` tries again, with --give-up it leaves that"
+        return f"change {change.id} is half taken back ({change.reason}): {back}"
     if unfinished.standing is not Standing.CUT_OFF:
         return f"change {change.id} {_waiting(unfinished, apply, call)}"
     forward = change.course is Course.FORWARD and not change.is_held

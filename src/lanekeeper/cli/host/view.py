@@ -167,10 +167,21 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
         case Course.TAKEN_BACK if outcome.is_past:
             yield f"Change {outcome.change} is taken back. It began before the last boot, which may"
             yield "have ended more than that change: `lanekeeper host plan` says what is to do."
+        case Course.TAKEN_BACK if outcome.left:
+            yield f"Change {outcome.change} is taken back but for that, which stays as it is."
         case Course.TAKEN_BACK:
             yield f"Change {outcome.change} is taken back: the host is as it was before."
+        case Course.LEFT:
+            yield f"Change {outcome.change} stays half taken back; others can be made after it."
+            yield from _ways_out("tries the rest again")
         case _:
-            yield f"Change {outcome.change} is half taken back: mend the above, then rollback."
+            yield f"Change {outcome.change} is half taken back. Mend the above; then"
+            yield from _ways_out("takes back the rest")
+
+
+def _ways_out(what: str) -> Iterator[str]:
+    yield f"    `lanekeeper host rollback` {what},"
+    yield "    `lanekeeper host rollback --give-up` leaves as it is what cannot be taken back"
 
 
 def outcome_json(outcome: Outcome | None) -> dict[str, Any] | None:

@@ -252,6 +252,9 @@ def _objects(line: Line) -> Iterator[Object]:
         return
     value = understood.value
     entries = value if isinstance(value, list) else [value]
+    assert line.option is not None
+    if not entries and line.option.key == "alias":
+        entries = [value]  # no entries list no device, but no alias is none
     for entry in entries:
         if not isinstance(entry, dict):
             wrong = Invalid(f"{json.dumps(entry)} is not a JSON object", hint="{...} is one")

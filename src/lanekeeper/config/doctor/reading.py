@@ -133,7 +133,11 @@ def read_ini(name: str, text: str) -> ReadFile:
 
 @dataclass(slots=True)
 class _Draft:
-    """An assignment that may go on."""
+    """An assignment that may go on.
+
+    Attributes:
+        depth: how many brackets wait to be closed. ``head``: the first character of the value.
+    """
 
     source: Source
     key: str
@@ -142,14 +146,27 @@ class _Draft:
     comments: list[str]
     flaws: dict[Flaw, None]
 
+    depth: int = 0
+    head: str = ""
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            self._count(part)
+
+    def go_on(self, part: str) -> None:
+        self.parts.append(part)
+        self._count(part)
+
+    def _count(self, part: str) -> None:
+        """Note its brackets as it comes: all of a long value at each of its lines takes minutes."""
+        self.head = self.head or part.lstrip()[:1]
+        bare = _TEXTS.sub("", part)  # no text of JSON goes on in another line
+        self.depth += sum(map(bare.count, "{[")) - sum(map(bare.count, "}]"))
+
     @property
     def is_open(self) -> bool:
         """Whether brackets wait to be closed; only values that are JSON are looked at."""
-        text = "\n".join(self.parts)
-        if self.key not in json_keys() or not text.lstrip().startswith(("{", "[")):
-            return False
-        bare = _TEXTS.sub("", text)
-        return sum(map(bare.count, "{[")) > sum(map(bare.count, "}]"))
+        return self.depth > 0 and self.head in ("{", "[") and self.key in json_keys()
 
 
 @dataclass(slots=True)
@@ -206,7 +223,7 @@ class _Reader:
             flaws.append(Flaw(COMMENT_INSIDE, source))
             self.draft.comments.append(bare)
         else:
-            self.draft.parts.append(bare)
+            self.draft.go_on(bare)
             if not is_indented:
                 flaws.append(Flaw(UNINDENTED, self.draft.source))
         self.draft.flaws.update(dict.fromkeys(flaws))

@@ -19,6 +19,7 @@ FLAT = "[ml2_type_flat] flat_networks"
 MAPPINGS = "[sriov_nic] physical_device_mappings"
 EXCLUDED = "[sriov_nic] exclude_devices"
 BANDWIDTHS = "[sriov_nic] resource_provider_bandwidths"
+_HYPERVISORS = "[sriov_nic] resource_provider_hypervisors"
 _MTUS = "[ml2] physical_network_mtus"
 _DRIVERS = "[ml2] mechanism_drivers"
 _TYPES = "[ml2] type_drivers"
@@ -193,7 +194,7 @@ def _mtu(case: Case) -> Iterator[Hit]:
 
 
 def _interface(case: Case) -> Iterator[Hit]:
-    for key in (EXCLUDED, BANDWIDTHS):
+    for key in (EXCLUDED, BANDWIDTHS, _HYPERVISORS):
         line = case.last(key)
         for name in case.value(key) if line else ():
             try:

@@ -80,11 +80,6 @@ def _refused(case: Case) -> Iterator[Hit]:
                 yield Hit(one.source, f"a start refuses this: {error}", error.hint, str(one))
 
 
-def _selects_all(spec: DeviceSpec, _one: Object) -> bool:
-    anywhere = spec.address in (AddressPattern(), AddressExpressions())
-    return spec.vendor_id is spec.product_id is None and anywhere and not spec.devname
-
-
 def _vendor_only(spec: DeviceSpec, _one: Object) -> bool:
     anywhere = spec.address in (AddressPattern(), AddressExpressions())
     return spec.vendor_id is not None and spec.product_id is None and anywhere and not spec.devname
@@ -222,9 +217,11 @@ RULES: tuple[Rule, ...] = (
         id="spec-selects-all",
         severity=Severity.ERROR,
         what="The entry selects every PCI function of the host: the boot disk and the management "
-        "NIC too.",
+        "NIC too; a start refuses it.",
         check=where(
-            _selects_all, "this gives away every PCI function", "vendor_id, product_id or address"
+            lambda spec, _one: spec.selects_all,
+            "this gives away every PCI function; a start here refuses it",
+            "vendor_id, product_id or address",
         ),
         shows=written('"physical_network": "physnet1"'),
         spares=written(NET),

@@ -93,7 +93,11 @@ def _twice(case: Case) -> Iterator[Hit]:
     for one in _each(case):
         if one.twice:
             keys = ", ".join(one.twice)
-            yield Hit(one.source, f"{keys} stands there twice; the last counts", "remove one")
+            yield Hit(
+                one.source,
+                f"{keys} stands there twice; a start here refuses it, Nova takes the last",
+                "remove one",
+            )
 
 
 def _inline_comment(case: Case) -> Iterator[Hit]:
@@ -253,8 +257,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="json-key-twice",
-        severity=Severity.WARNING,
-        what="One object has a key twice; JSON's readers keep the last in silence.",
+        severity=Severity.ERROR,
+        what="One object has a key twice; Nova keeps the last in silence, a start here refuses it.",
         check=_twice,
         shows='[pci]\ndevice_spec = {"address": "0000:3b:10.0", "address": "0000:3b:10.2"}\n',
         spares='[pci]\ndevice_spec = {"address": "0000:3b:10.0"}\n'

@@ -11,6 +11,7 @@ from lanekeeper.config.names import (
     GONE,
     MOVED,
     OWN_SECTIONS,
+    device_option_meant,
     is_specific,
     nearest,
     openstack_options,
@@ -69,7 +70,8 @@ def is_homeless(line: Line) -> bool:
 
 @cache
 def _meant(section: str, key: str) -> str:
-    return _elsewhere(key) or nearest(section, key)
+    # What a start refuses comes first: OpenStack's old names of it look like the key, too.
+    return _elsewhere(key) or device_option_meant(section, key) or nearest(section, key)
 
 
 def _elsewhere(key: str) -> str:

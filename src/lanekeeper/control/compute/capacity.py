@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-import sqlalchemy as sa
-
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.address_room import address_demands
 from lanekeeper.control.compute.filter_choice import filters_now
-from lanekeeper.control.compute.question import Question, wants_of
+from lanekeeper.control.compute.question import Question, project_id_of, wants_of
 from lanekeeper.control.compute.quota import limits_of
 from lanekeeper.control.compute.what_if import Supposition, supposed_fleet
 from lanekeeper.control.site import Site
@@ -20,7 +18,6 @@ from lanekeeper.domain.scheduling.capacity import Capacity, capacity_of
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.host import ServerRequest
 from lanekeeper.store.compute.quota import project_use
-from lanekeeper.store.identity.project import project_get, project_named
 
 
 def capacity(
@@ -54,7 +51,7 @@ def capacity(
     """
     with site.database.read() as connection:
         if project is not None:
-            caller = replace(caller, project_id=_project_id(connection, project))
+            caller = replace(caller, project_id=project_id_of(connection, project))
         wants = wants_of(connection, site, caller, question)
         demands = address_demands(connection, wants.nics, with_ports=True)
     fleet, supposed = _without(site.hosts(), without), tuple[str, ...]()
@@ -82,15 +79,6 @@ def _quota(site: Site, request: ServerRequest, found: Capacity) -> Iterator[Boun
     bound = quota_bound(limits, used, request, classes, project_id)
     if bound is not None:
         yield bound
-
-
-def _project_id(connection: sa.Connection, wanted: str) -> str:
-    found = project_get(connection, wanted) or project_named(connection, wanted)
-    if found is None:
-        raise Invalid(
-            f"project {wanted[:80]!r} does not exist", hint="openstack project list shows them"
-        )
-    return found.id
 
 
 def _without(fleet: Fleet, names: Collection[str]) -> Fleet:

@@ -7,19 +7,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.address_room import address_demands
 from lanekeeper.control.compute.filter_choice import filters_now
-from lanekeeper.control.compute.question import Question, wants_of
+from lanekeeper.control.compute.question import Question, project_id_of, wants_of
 from lanekeeper.control.compute.quota import check_quota
 from lanekeeper.control.compute.server import server_seen
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.quota import asked_by, with_devices
-from lanekeeper.domain.errors import NotFound
+from lanekeeper.domain.errors import Forbidden, NotFound
 from lanekeeper.domain.scheduling.bound import check_addresses
 from lanekeeper.domain.scheduling.claimed import classes_taken
-from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
 from lanekeeper.domain.scheduling.selection import (
@@ -29,6 +30,7 @@ from lanekeeper.domain.scheduling.selection import (
     select_hosts,
 )
 from lanekeeper.domain.scheduling.server_filter import located
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 from lanekeeper.store.compute.server import event_list, refusal_list
 
 _EACH_TOLD = 100
@@ -73,10 +75,13 @@ class Answer:
     asked: Mapping[str, Any] = field(default_factory=dict)
 
 
-def explain(site: Site, caller: Caller, question: Question) -> Answer:
+def explain(
+    site: Site, caller: Caller, question: Question, *, project: str | None = None
+) -> Answer:
     """Say where such a server would go now, and of every other host all that stands against it.
 
-    Admins are told of hosts and devices by name, members see ``_for_member``.
+    Admins are told of hosts and devices by name, members see ``_for_member``. An admin may ask it
+    of a server of another *project*, by id or name.
 
     Raises:
         Invalid: something that is named does not exist, or could not be given to any server.
@@ -85,6 +90,8 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
         Forbidden, NotOffered: as in a creation.
     """
     with site.database.read() as connection:
+        if project is not None:
+            caller = _asking_for(connection, caller, project)
         wants = wants_of(connection, site, caller, question)
         request = wants.request
         check_quota(connection, site, request.project_id, asked_by(request))
@@ -127,6 +134,16 @@ def explain(site: Site, caller: Caller, question: Question) -> Answer:
         asked=_asked(request),
     )
     return answer if caller.is_admin else _for_member(answer, selection.rejections)
+
+
+def _asking_for(connection: sa.Connection, caller: Caller, project: str) -> Caller:
+    """*caller* with another project; members ask for their own alone."""
+    if not caller.is_admin:
+        raise Forbidden(
+            "only an admin asks for another project",
+            hint="leave the project out: it is your own that is asked for",
+        )
+    return replace(caller, project_id=project_id_of(connection, project))
 
 
 def explain_server(site: Site, caller: Caller, server_id: str) -> Answer:

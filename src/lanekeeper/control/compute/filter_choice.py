@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lanekeeper.control.site import Site
-from lanekeeper.domain.scheduling.filter import Filter
 from lanekeeper.domain.scheduling.filter_choice import COUNT_BUILDS, filters_of
+from lanekeeper.domain.scheduling.verdict import Filter
 from lanekeeper.store.compute.server import building_by_host
 
 

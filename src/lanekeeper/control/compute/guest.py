@@ -145,11 +145,11 @@ def render(facts: GuestFacts) -> ServerWanted:
         taps=[
             _tap(port, facts)
             for port in facts.ports
-            if is_switched(port) and port.id not in given_up
+            if port.is_switched and port.id not in given_up
         ],
         cards=[port.id for port in facts.ports if port.id not in given_up],
         leaving=[claim["address"] for claim in held.leaving],
-        leaving_taps=[port.id for port in facts.ports if is_switched(port) and port.id in given_up],
+        leaving_taps=[port.id for port in facts.ports if port.is_switched and port.id in given_up],
         devices=[_device(claim, _alias(record, claim["request_id"])) for claim in held.devices],
         config_drive=config_drive(facts) if record.config_drive else {},
         reboots=record.reboots,
@@ -234,12 +234,8 @@ def _nic(port: PortRecord, claim: Mapping[str, Any], record: ServerRecord) -> Ni
         max_tx_mbps=rates.max_tx,
         mtu=port.mtu,
         macvtap=_model(record) if port.vnic_type is VnicType.MACVTAP else None,
+        failover=port.is_switched,
     )
-
-
-def is_switched(port: PortRecord) -> bool:
-    """Whether a bound port is one of a virtual switch."""
-    return port.vif_type == VifType.OVS
 
 
 def groups_of(
@@ -259,15 +255,17 @@ def guard_wanted(port: PortRecord, groups: Mapping[str, SecurityGroupRecord]) ->
 
 
 def _tap(port: PortRecord, facts: GuestFacts) -> TapWanted:
+    stands_by = port.vif_type is not VifType.OVS
     return TapWanted(
         port_id=port.id,
         mac=port.mac,
-        bridge=port.vif_details["bridge_name"],
+        bridge=port.bridge,
         physical_network=port.physical_network or "",
         vlan=port.vlan,
         link=port.admin_state_up,
         mtu=port.mtu,
-        model=_model(facts.record),
+        model=VifModel.VIRTIO if stands_by else _model(facts.record),
+        failover=stands_by,
         guard=guard_wanted(port, facts.groups),
     )
 

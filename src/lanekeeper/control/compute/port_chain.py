@@ -14,7 +14,7 @@ from lanekeeper.control.host.heartbeat import is_alive
 from lanekeeper.control.network.port import visible_port
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.server import PowerState
-from lanekeeper.domain.network.port import PortRecord, VifType
+from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.port_binding import PortBinding
 from lanekeeper.domain.network.port_reason import Holder, why, why_unread
 from lanekeeper.domain.network.port_vf import PortVf
@@ -86,18 +86,25 @@ def port_chain(site: Site, caller: Caller, port_id: str) -> PortChain:
         held_by=held_by,
         wanted=wanted,
         vf=vf if vf is None or found is vf.found else replace(vf, found=None),
-        differences=losses(wanted.settings(), found, frozenset(vf.unknown))
+        differences=losses(wanted.settings(), found, _untold(vf))
         if vf is not None and wanted is not None and found is not None
         else (),
-        unread=why_unread(holder) if held_by == "vf" and holder and found is None else "",
-        why=why(port, holder),
+        unread=why_unread(holder, is_pair=port.is_switched)
+        if held_by == "vf" and holder and found is None
+        else "",
+        why=why(port, holder, vf.held_down if vf is not None and found is not None else ""),
     )
+
+
+def _untold(vf: PortVf) -> frozenset[str]:
+    """Settings whose difference says nothing: the driver knows none, or the uplink has its way."""
+    return frozenset((*vf.unknown, *(("link_state",) if vf.held_down else ())))
 
 
 def _held_by(port: PortRecord, wanted: NicWanted | None) -> HeldBy | None:
     if wanted is not None:
         return "pf" if wanted.vf_index is None else "vf"
-    return "switch" if port.vif_type is VifType.OVS else None
+    return "switch" if port.is_switched else None
 
 
 def _found(

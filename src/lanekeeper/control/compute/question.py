@@ -22,6 +22,7 @@ from lanekeeper.domain.compute.flavor import Flavor
 from lanekeeper.domain.errors import Invalid, NotFound
 from lanekeeper.domain.network.port import VnicType
 from lanekeeper.store.compute.flavor import flavor_list
+from lanekeeper.store.identity.project import project_get, project_named
 from lanekeeper.store.network.network import network_list
 from lanekeeper.store.network.port import port_list
 
@@ -126,3 +127,13 @@ def _id_of(what: str, wanted: str, look: Callable[[str], list[str]]) -> str:
     raise Invalid(
         f"{what} {wanted[:80]!r} does not exist", hint=f"openstack {what} list shows yours"
     )
+
+
+def project_id_of(connection: sa.Connection, wanted: str) -> str:
+    """The id of the project with this id or name. Raises Invalid: there is none."""
+    found = project_get(connection, wanted) or project_named(connection, wanted)
+    if found is None:
+        raise Invalid(
+            f"project {wanted[:80]!r} does not exist", hint="openstack project list shows them"
+        )
+    return found.id

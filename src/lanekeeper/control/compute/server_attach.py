@@ -10,9 +10,11 @@ from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.quota import within_quota
 from lanekeeper.control.compute.server import event_of, ready, server_held, unlocked, want
 from lanekeeper.control.compute.server_nic import (
+    CARDS_MAX,
     Nic,
     NicAsked,
     check_nics,
+    check_pairs,
     check_switched,
     default_vnic_type,
     need_filter,
@@ -30,6 +32,7 @@ from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.extra_spec import numa_policy
 from lanekeeper.domain.compute.server import VmState
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.network.apart import word_of
 from lanekeeper.domain.network.card import (
     EMULATED,
     MODEL_PROPERTY,
@@ -38,12 +41,14 @@ from lanekeeper.domain.network.card import (
     vif_model,
 )
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.scheduling.filter import Verdict, virtual_switch
+from lanekeeper.domain.scheduling.apart import apart_from, too_close
 from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
-from lanekeeper.domain.scheduling.host import DeviceNeed, HostView, ServerRequest
+from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_verdict
 from lanekeeper.domain.scheduling.place import locality
 from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.scheduling.switch_filter import failover_pair, virtual_switch
+from lanekeeper.domain.scheduling.verdict import Verdict
 from lanekeeper.store.compute.aggregate import aggregate_list
 from lanekeeper.store.compute.capacity import device_facts, host_views
 from lanekeeper.store.compute.server import ServerRecord, event_insert
@@ -54,8 +59,6 @@ from lanekeeper.store.placement.allocation import amounts_change
 from lanekeeper.store.topology.claim import seats_of
 
 _STATES = (VmState.ACTIVE, VmState.STOPPED)
-CARDS_MAX = 32
-"""Cards of one server; each needs a PCIe root port of its own."""
 
 
 def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> PortRecord:
@@ -87,16 +90,16 @@ def attach_card(site: Site, caller: Caller, server_id: str, asked: NicAsked) -> 
         )
         (nic,) = check_nics(connection, caller, [asked], policy, kind)
         check_switched([nic])
+        check_pairs([nic], record.image_properties)
         if nic.vnic_type in EMULATED:
             _check_model(record)
         host = _host(connection, site, record, now)
+        _check_switch(caller, nic, host)
+        if not host.guards and need_filter(site, [nic]):
+            raise unfiltered_switch("Failed to attach interface")
         given = None
         if nic.need is not None:
             given = _device(connection, caller, record, nic.need, host)
-        elif host.bridges.keys().isdisjoint(nic.physical_networks):
-            raise _unswitched(caller, nic, host)
-        elif not host.guards and need_filter(site, [nic]):
-            raise unfiltered_switch("Failed to attach interface")
         with (
             within_quota(connection, site, record.project_id),
             ports_within_quota(connection, site, record.project_id),
@@ -155,14 +158,18 @@ def _device(
 ) -> Given:
     seats = seats_of(connection, [record.id]).get(record.id, ())
     near = locality(seats, host)
+    devices = apart_from(host.devices, _held_by_kin(connection, record, need, host))
     if not _is_off(record):
-        alone = [one for one in host.devices if one.unit is None]
+        alone = [one for one in devices if one.unit is None]
         found = fit_devices([need], alone, near)
         if not isinstance(found, Shortfall):
             return found[0]
-    found = fit_devices([need], host.devices, near)
+    found = fit_devices([need], devices, near)
     if isinstance(found, Shortfall):
-        bare = fit_devices(without_promises([need]), host.devices, near)
+        anywhere = fit_devices([need], host.devices, near)
+        if not isinstance(anywhere, Shortfall):
+            found = too_close([need], [one.device for one in anywhere])
+        bare = fit_devices(without_promises([need]), devices, near)
         code = "devices" if isinstance(bare, Shortfall) else "bandwidth"
         verdict = Verdict(code=code, reason=found.reason, remedy=found.remedy)
         where = f"host {host.name}, where the server is" if caller.is_admin else "the server's host"
@@ -181,6 +188,21 @@ def _device(
     return found[0]
 
 
+def _held_by_kin(
+    connection: sa.Connection, record: ServerRecord, need: DeviceNeed, host: HostView
+) -> tuple[HostDevice, ...]:
+    """The devices of those ports of a server that the one of *need* has to be apart from."""
+    if not need.apart:
+        return ()
+    kin = {
+        port.id
+        for port in ports_of_server(connection, record.id)
+        if word_of(port.profile) == need.apart
+    }
+    held = {one["id"] for one in claims_of(connection, record.id) if one["request_id"] in kin}
+    return tuple(one for one in host.devices if one.id in held)
+
+
 def _check_model(record: ServerRecord) -> None:
     """Pass a server whose guest can be given an emulated card as it is now.
 
@@ -197,15 +219,27 @@ def _check_model(record: ServerRecord) -> None:
         )
 
 
-def _unswitched(caller: Caller, nic: Nic, host: HostView) -> Invalid:
+def _check_switch(caller: Caller, nic: Nic, host: HostView) -> None:
+    """Pass a card whose virtual switch, if it needs one, the server's host has.
+
+    Raises:
+        Invalid: the host has none there, or cannot pair it with a VF.
+    """
+    on = frozenset({nic.physical_networks})
+    nowhere = frozenset[tuple[str, ...]]()
     request = ServerRequest(
-        vcpus=0, ram_mib=0, disk_gib=0, switched=frozenset({nic.physical_networks})
+        vcpus=0,
+        ram_mib=0,
+        disk_gib=0,
+        switched=on if nic.need is None else nowhere,
+        paired=on if nic.is_pair else nowhere,
     )
-    verdict = virtual_switch(request, host)
-    assert verdict is not None, "it has no switch there"
+    verdict = virtual_switch(request, host) or failover_pair(request, host)
+    if verdict is None:
+        return
     where = f"host {host.name}, where the server is," if caller.is_admin else "the server's host"
     told = verdict if caller.is_admin else member_verdict(verdict)
-    return Invalid(f"Failed to attach interface: {where} {told.reason}", hint=told.remedy)
+    raise Invalid(f"Failed to attach interface: {where} {told.reason}", hint=told.remedy)
 
 
 def _goes_alone(connection: sa.Connection, record: ServerRecord, port_id: str) -> None:

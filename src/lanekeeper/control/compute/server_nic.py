@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -13,7 +13,9 @@ from lanekeeper.control.network.port_able import check_switch_rules
 from lanekeeper.control.network.port_rules import needs_filter
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.network.apart import word_of
 from lanekeeper.domain.network.binding import HostNetwork, PortFacts, Refusal, bind
+from lanekeeper.domain.network.failover import check_pair, is_pair
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.promise import Promise, promise_of
@@ -26,6 +28,9 @@ from lanekeeper.domain.scheduling.host import DeviceNeed
 from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port import port_missing, ports_for_server
 from lanekeeper.store.network.qos import qos_rules_of
+
+CARDS_MAX = 32
+"""Cards of one server; each needs a PCIe root port of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,16 @@ class Nic:
     fixed_ip: str | None = None
     tag: str = ""
 
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is a VF with a card of a virtual switch beside it."""
+        return self.port is not None and is_pair(self.port.vnic_type, self.port.profile)
+
+    @property
+    def is_switched(self) -> bool:
+        """Whether it is, or has beside it, a card of a virtual switch."""
+        return self.need is None or self.is_pair
+
 
 def check_nics(
     connection: sa.Connection,
@@ -78,9 +93,11 @@ def check_nics(
     """Look up the ports and networks that a new server names; ports on networks are *made* so.
 
     Raises:
-        Invalid: one does not exist, comes twice, or no host can carry it.
+        Invalid: one does not exist, comes twice, or no host can carry it; they are too many.
         Conflict: a port is in use.
     """
+    if len(asked) > CARDS_MAX:
+        raise Invalid(f"networks: {len(asked)} cards, a server has {CARDS_MAX} at most")
     ids = [nic.port_id for nic in asked if nic.port_id]
     if len(set(ids)) != len(ids):
         raise Invalid("networks: a port is named twice")
@@ -128,6 +145,8 @@ def _nic_of_port(port: PortRecord, asked: NicAsked, policy: NumaPolicy | None) -
     )
     promise = promise_of(port.qos_rules)
     need = _need(port.id, f"port {port.name or port.id}", request, promise, physical)
+    if need is not None:
+        need = replace(need, apart=word_of(port.profile))
     return Nic(
         physical_networks=physical,
         need=need,
@@ -209,7 +228,7 @@ def _carried(facts: PortFacts, segments: Iterable[Segment], what: str) -> tuple[
         Invalid: no host can carry it, or it is on none.
     """
     # Asked of a host that reaches nothing: what it says of the port itself stands first.
-    refusal = bind(facts, (), HostNetwork(name="any"))
+    refusal = bind(facts, (), HostNetwork(name="any", pairs=True))
     assert isinstance(refusal, Refusal), "nothing is bound without a segment"
     reason = refusal.reasons[0]
     if reason.code != "segment":
@@ -232,9 +251,20 @@ def check_switched(nics: Iterable[Nic]) -> None:
         Conflict: code QosRuleNotSupported.
     """
     for nic in nics:
-        if nic.need is None:
+        if nic.is_switched:
             made = f"A normal port on network {nic.network.id}" if nic.network else ""
             check_switch_rules(f"Port {nic.port.id}" if nic.port else made, nic.rules)
+
+
+def check_pairs(nics: Iterable[Nic], properties: Mapping[str, str]) -> None:
+    """Refuse failover pairs that a guest of an image with *properties* cannot have.
+
+    Raises:
+        Invalid: as ``check_pair``.
+    """
+    for nic in nics:
+        if nic.is_pair and nic.port is not None:
+            check_pair(f"Port {nic.port.id}", nic.physical_networks, properties)
 
 
 def need_filter(

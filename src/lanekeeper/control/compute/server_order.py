@@ -19,6 +19,7 @@ from lanekeeper.control.compute.server_nic import (
     Nic,
     NicAsked,
     check_nics,
+    check_pairs,
     check_switched,
     default_vnic_type,
     need_filter,
@@ -180,6 +181,7 @@ def check_wants(
     nics = check_nics(connection, caller, cards, policy, made)
     if any(nic.vnic_type in EMULATED for nic in nics):
         vif_model(properties)
+    check_pairs(nics, properties)
     flavor_rates(flavor.extra_specs)
     zone, host = place_of(connection, caller, asked)
     groups = _groups(connection, caller, asked)
@@ -191,6 +193,7 @@ def check_wants(
         needs=(*needs, *(nic.need for nic in nics if nic.need is not None)),
         switched=frozenset(nic.physical_networks for nic in nics if nic.need is None),
         guarded=need_filter(site, nics, groups or (), caller.project_id or ""),
+        paired=frozenset(nic.physical_networks for nic in nics if nic.is_pair),
         zone=zone,
         host=host,
         topology=topology_of(flavor, properties),

@@ -27,6 +27,7 @@ from lanekeeper.store.device.life import claim_release
 from lanekeeper.store.network.bandwidth import amounts_of, rules_hold
 from lanekeeper.store.network.port import port_create_for_server, port_delete, ports_of_server
 from lanekeeper.store.network.port_hold import port_attach, port_detach, port_status
+from lanekeeper.store.network.port_vf import ports_held_down
 from lanekeeper.store.network.rbac import rbac_hold
 from lanekeeper.store.placement.allocation import amounts_change
 
@@ -114,6 +115,7 @@ def bind_port(
         mappings=dict.fromkeys(host.physical_networks, ()),
         bridges=host.bridges,
         guards=host.guards,
+        pairs=host.pairs,
     )
     facts = PortFacts(vnic_type=port.vnic_type, profile=port.profile, fixed_ips=port.fixed_ips)
     segments = (
@@ -184,6 +186,7 @@ def set_port_states(
 ) -> None:
     """Have all of a server's ports say whether their guest is there and has them."""
     plugged = ports_plugged(connection, record, guest) if running else frozenset()
+    plugged -= ports_held_down(connection, record.host_id, plugged)
     there = [port_id for port_id in record.port_ids if port_id in plugged]
     away = [port_id for port_id in record.port_ids if port_id not in plugged]
     port_status(connection, there, PortStatus.ACTIVE, now)
@@ -193,7 +196,10 @@ def set_port_states(
 def ports_plugged(
     connection: sa.Connection, record: ServerRecord, guest: ServerState
 ) -> frozenset[str]:
-    """Ids of the ports whose devices, or cards of a virtual switch, the guest has in hand."""
+    """Ids of the ports whose devices, or cards of a virtual switch, the guest has in hand.
+
+    A failover pair is there with its card of the switch: its VF comes and goes.
+    """
     if guest.power not in _ALIVE:
         return frozenset()
     in_hand = set(guest.devices)

@@ -10,10 +10,11 @@ from difflib import get_close_matches
 import sqlalchemy as sa
 
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Conflict, Invalid, NotFound
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.domain.pci.health import Action, Course, Signal
+from lanekeeper.store.device.card import DIRTY
 from lanekeeper.store.device.device import device_host
 from lanekeeper.store.device.health import health_raised
 from lanekeeper.store.device.history import Actor
@@ -162,20 +163,29 @@ def clean_device(site: Site, device_id: str, by: Actor | None = None) -> Device:
 
     Raises:
         NotFound: no device has this id.
-        Conflict: it is not quarantined.
+        Conflict: it is not quarantined, or it is away, so that nothing can be done with it.
     """
     now = site.clock()
 
-    def work(connection: sa.Connection) -> str | None:
+    def work(connection: sa.Connection) -> tuple[str | None, sa.RowMapping | None]:
         home = device_host(connection, device_id)
         if home is not None:
             host_lock(connection, home)
+        for row in device_rows(connection, DeviceFilter(id=device_id)):
+            if row["away"] or left_dirty(row):
+                return None, row
         host_id = device_clean_again(connection, device_id, now, by)
         if host_id is not None:
             desired_touch(connection, host_id)
-        return host_id
+        return host_id, None
 
-    host_id = site.database.write(work)
+    host_id, away = site.database.write(work)
+    if away is not None:
+        says, remedy = left_dirty(away) or (f"it is {away['away']}, and was clean when it left", "")
+        raise Conflict(
+            f"device {away['address']} on {away['host_name']} cannot be cleaned: {says}",
+            hint=remedy or "only a quarantined device is cleaned on demand",
+        )
     found = show_device(site, device_id)
     if host_id is None:
         raise Conflict(
@@ -184,6 +194,30 @@ def clean_device(site: Site, device_id: str, by: Actor | None = None) -> Device:
         )
     site.bells.ring(host_id)
     return found
+
+
+def left_dirty(row: sa.RowMapping) -> tuple[str, str] | None:
+    """Why a device that left before it was clean is not cleaned, and what would have it cleaned.
+
+    A PF that is told for its VFs alone has left, too: an agent touches nothing that is not listed.
+    None for what is listed, and for what was clean, or is held, when it left.
+    """
+    if (row["listed"] and not row["away"]) or row["state"] not in DIRTY:
+        return None
+    host = row["host_name"]
+    then = "it is cleaned then"
+    before = "it left before it was clean"
+    if row["state"] == DeviceState.QUARANTINED:
+        then = f"then have it cleaned (lanekeeper device clean {row['id']})"
+        before = f"it was quarantined before ({clause(row['state_reason'])})"
+    if row["away"] == MISSING:
+        return f"{host} does not tell of it now, and {before}", f"have it back on {host}; {then}"
+    instead = "" if row["away"] else " in the place of its VFs"
+    return (
+        f"no entry of [pci] device_spec of {host} lists it, and {before}",
+        f"have an entry list it again{instead}, and the agent read it "
+        f"(systemctl reload lanekeeper-agent); {then}",
+    )
 
 
 def _health(

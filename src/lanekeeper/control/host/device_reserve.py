@@ -13,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 import structlog
 
-from lanekeeper.control.host.device import Device, show_device
+from lanekeeper.control.host.device import Device, left_dirty, show_device
 from lanekeeper.control.placement.resource_provider import bump, existing
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause
@@ -48,6 +48,12 @@ def release_device(site: Site, device_id: str, by: Actor | None = None) -> Devic
     def check(rows: Sequence[sa.RowMapping]) -> None:
         first, *_ = rows
         if all(row["reserved"] == Reserve.NOT for row in rows):
+            if why := left_dirty(first):
+                raise Conflict(
+                    f"device {first['address']} on {first['host_name']} cannot be released: "
+                    f"{why[0]}",
+                    hint=why[1],
+                )
             raise Conflict(
                 f"device {first['address']} on {first['host_name']} is neither spent, reserved nor "
                 f"retired: it is {first['state']}",
@@ -56,7 +62,8 @@ def release_device(site: Site, device_id: str, by: Actor | None = None) -> Devic
         if any(Reserve(row["reserved"]).is_retired for row in rows):
             return
         if problems := [problem for row in rows if (problem := _not_back(row))]:
-            raise _refusal(problems)
+            remedies = [why[1] for row in rows if (why := left_dirty(row))]
+            raise _refusal(problems, "; ".join(dict.fromkeys(remedies)))
 
     def released(rows: Sequence[sa.RowMapping]) -> Mapping[str, Reserve]:
         before = {row["id"]: Reserve(row["reserved"]) for row in rows}
@@ -251,6 +258,8 @@ def _not_back(row: sa.RowMapping) -> str:
     address = row["address"]
     if row["state"] == DeviceState.HELD:
         return f"{address} is held by {row['holder_name'] or row['consumer_id']}"
+    if why := left_dirty(row):
+        return f"{address}: {why[0]}"
     if row["state"] == DeviceState.CLEANING:
         since = f"{row['state_at']:%Y-%m-%d %H:%M:%S} UTC"
         return f"{address} is being cleaned, round {row['cleaning_round']} since {since}"
@@ -265,12 +274,13 @@ def _not_free(row: sa.RowMapping) -> str:
     return f"{row['address']}: {row['unfit']}" if row["unfit"] else ""
 
 
-def _refusal(problems: Sequence[str]) -> Conflict:
+def _refusal(problems: Sequence[str], remedy: str = "") -> Conflict:
     more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
     named = "; ".join(problems[:_NAMED]) or "the other side of its card is in use or spent"
     return Conflict(
         f"the device cannot return yet: {named}{more}",
-        hint="a device returns when its guest is gone and its cleaning is done; one that is "
+        hint=remedy
+        or "a device returns when its guest is gone and its cleaning is done; one that is "
         "quarantined is cleaned once more by lanekeeper device clean ID",
         code=NOT_BACK,
     )

@@ -16,6 +16,7 @@ import structlog
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.driver import unready
 from lanekeeper.domain.pci.health import (
     Action,
     Reading,
@@ -134,11 +135,17 @@ def review_host(
         found[one.id] = f"{one.address}: {ills}" if ills else ""
     changed = []
     for one in patients:
-        unfit = "; ".join(filter(None, (found[one.id], found.get(one.pf_id))))
+        unfit = "; ".join(filter(None, (_unready(one), found[one.id], found.get(one.pf_id))))
         if unfit != one.unfit:
             fitness_set(connection, one.id, unfit)
             changed.append((one, unfit))
     return changed
+
+
+def _unready(one: Patient) -> str:
+    """Why no guest could start with it now, whatever the rules say; empty when one could."""
+    why = unready(one.driver, one.tags) if one.listed and one.present else ""
+    return f"{one.address}: {why}" if why else ""
 
 
 def _followed(

@@ -24,7 +24,8 @@ class Listing:
     """What of a host is listed.
 
     Attributes:
-        entries: the entry that lists each listed device, by the device's id, counted from 0.
+        entries: the entry that lists each listed device, by the device's id, counted from 0; None
+            where none does any more, but its guest has it still.
         specs: those entries.
     """
 
@@ -38,7 +39,9 @@ def listing_of(connection: sa.Connection, host: HostRecord) -> Listing:
     host_now = host_told(connection, host.id)
     told = host_now.facts.get("device_spec") if host_now is not None else None
     return Listing(
-        entries={row["id"]: row["entry"] for row in rows if row["listed"]},
+        entries={
+            row["id"]: row["entry"] if row["present"] else None for row in rows if row["listed"]
+        },
         specs=None if told is None else typed.convert(told, list[EntryFact]),
     )
 
@@ -54,8 +57,8 @@ def check_partition(
     side back as ever.
 
     Raises:
-        Conflict: names both entries and the guest, for each such card. The transaction must be
-            left.
+        Conflict: names both entries and the guests, once for each such card. The transaction must
+            be left.
 
     Source: nova ``compute/pci_placement_translator.py``: such an inventory is in use, and the
     service does not start.
@@ -94,32 +97,51 @@ def _turned(left: Sequence[sa.RowMapping], fresh: Sequence[sa.RowMapping]) -> It
 
 
 def _refusal(host: HostRecord, found: list[Turned], before: Listing, specs: Specs) -> Conflict:
-    told = [_sentence(mine, other, before, specs) for mine, other in found[:_NAMED_MAX]]
-    if len(found) > _NAMED_MAX:
-        told.append(f"and {len(found) - _NAMED_MAX} more")
-    held = list(dict.fromkeys(mine["address"] for mine, _ in found))[:_NAMED_MAX]
-    guests = list(dict.fromkeys(_guest(mine) for mine, _ in found))[:_NAMED_MAX]
-    more = " and the others" if len(found) > _NAMED_MAX else ""
+    cards: dict[str, list[Turned]] = {}
+    for mine, other in found:
+        cards.setdefault(mine["pf_id"] or mine["id"], []).append((mine, other))
+    told = [_sentence(turned, before, specs) for turned in cards.values()]
+    if len(told) > _NAMED_MAX:
+        told[_NAMED_MAX:] = [f"and {len(told) - _NAMED_MAX} more cards"]
+    held = _some([mine["address"] for mine, _ in found])
+    guests = _some([_guest(mine) for mine, _ in found])
     return Conflict(
         f"[pci] device_spec of {host.name}: {'; '.join(told)}",
-        hint=f"list {', '.join(held)}{more} again, or delete {', '.join(guests)}{more} first; "
-        "nothing of this was taken over",
+        hint=f"list {held} again, or delete {guests} first; nothing of this was taken over",
         code=TURNED,
     )
 
 
-def _sentence(mine: sa.RowMapping, other: sa.RowMapping, before: Listing, specs: Specs) -> str:
-    what, its = ("PF", "VF") if other["pf_id"] else ("VF", "PF")
+def _sentence(turned: Sequence[Turned], before: Listing, specs: Specs) -> str:
+    """What is to become of one card, and who holds what of it."""
+    mine, other = turned[0]
+    lists = f"{_place(specs, other['entry'])} lists"
+    if other["pf_id"]:
+        guest = f"{_guest(mine)} ({mine['consumer_id']})"
+        return (
+            f"{lists} VFs of PF {mine['address']} ({other['address']}, ...), which "
+            f"{_lister(mine, before)} and guest {guest} holds"
+        )
+    by_lister: dict[str, list[str]] = {}
+    for vf, _ in turned:
+        one = f"{vf['address']} by {_guest(vf)}"
+        by_lister.setdefault(_lister(vf, before), []).append(one)
+    vfs = "; ".join(f"which {lister}: {_some(some)}" for lister, some in by_lister.items())
+    count = f"{len(turned)} VF{'s' if len(turned) > 1 else ''}"
+    return f"{lists} PF {other['address']}, of which guests hold {count}, {vfs}"
+
+
+def _lister(mine: sa.RowMapping, before: Listing) -> str:
     entry = before.entries.get(mine["id"])
-    was = (
-        "which no entry lists any more"
-        if entry is None
-        else f"which {_place(before.specs, entry)} listed"
-    )
-    return (
-        f"{_place(specs, other['entry'])} lists {its} {other['address']} of the card of {what} "
-        f"{mine['address']}, {was} and guest {_guest(mine)} ({mine['consumer_id']}) holds"
-    )
+    if entry is None:
+        return "no entry lists any more"
+    return f"{_place(before.specs, entry)} listed"
+
+
+def _some(texts: Sequence[str]) -> str:
+    each = list(dict.fromkeys(texts))
+    more = f" and {len(each) - _NAMED_MAX} more" if len(each) > _NAMED_MAX else ""
+    return f"{', '.join(each[:_NAMED_MAX])}{more}"
 
 
 def _guest(mine: sa.RowMapping) -> str:

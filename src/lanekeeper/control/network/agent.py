@@ -68,6 +68,7 @@ def host_network(site: Site, host: HostTold) -> HostNetwork:
         mappings=device_mappings(host.facts),
         bridges=host.facts.get("bridges", {}),
         guards=bool(host.facts.get("guards", False)),
+        pairs=bool(host.facts.get("pairs", False)),
     )
 
 

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from lanekeeper.control.compute.guest import groups_of, guard_wanted
 from lanekeeper.control.host.desired import members_of
 from lanekeeper.control.site import Site
-from lanekeeper.domain.network.port import PortRecord, VifType
+from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.protocol import TapWanted
 from lanekeeper.store.host.desired import desired_touch, host_lock
-from lanekeeper.store.network.port import port_list
+from lanekeeper.store.network.port import ports_switched
 from lanekeeper.store.tables import host, port, security_group
 
 LOOK_EVERY_S = 1.0
@@ -77,7 +77,7 @@ def _digests(connection: sa.Connection) -> dict[str, bytes]:
     """By host, what all of its guarded ports are guarded by, made short."""
     ids = {name: host_id for host_id, name in connection.execute(sa.select(host.c.id, host.c.name))}
     by_host: dict[str, list[PortRecord]] = defaultdict(list)
-    for one in port_list(connection, {"vif_type": (VifType.OVS,)}):
+    for one in ports_switched(connection):
         if one.is_filtered and one.host_name in ids:
             by_host[ids[one.host_name]].append(one)
     found = {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.network.port import PortRecord, VifType
+from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.qos import QosRule
 from lanekeeper.domain.network.vf_wanted import abilities_needed, check_able, check_carried
 from lanekeeper.store.device.device import pf_drivers
@@ -23,7 +23,7 @@ def check_switch_rules(what: str, rules: Iterable[QosRule]) -> None:
         raise Conflict(
             f"{what}: rule {rule.type} of its QoS policy would not be kept, since hosts apply none "
             "to ports of a virtual switch",
-            hint="take the policy off the port or network, or use a VF (vnic_type direct)",
+            hint="take the policy off the port or network, or use a VF alone (vnic_type direct)",
             code="QosRuleNotSupported",
         )
 
@@ -37,7 +37,7 @@ def check_settings(connection: sa.Connection, ports: Iterable[PortRecord]) -> No
     asking = []
     for port in ports:
         check_carried(port.id, port.vnic_type, port.qos_rules)
-        if port.vif_type == VifType.OVS:
+        if port.is_switched:
             check_switch_rules(f"Port {port.id}", port.qos_rules)
         if port.device_id and abilities_needed(port):
             asking.append(port)

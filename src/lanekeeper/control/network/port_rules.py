@@ -21,7 +21,6 @@ from lanekeeper.domain.network.port import (
     FixedIpWanted,
     PortRecord,
     PortWanted,
-    VifType,
     VnicType,
 )
 from lanekeeper.domain.network.security_group import default_group_id, unfiltered
@@ -196,7 +195,7 @@ def check_switched(site: Site, port: PortRecord) -> None:
         Conflict: code QosRuleNotSupported.
         Invalid: code lanekeeper.port.unfiltered; its host filters nothing.
     """
-    if port.vif_type != VifType.OVS:
+    if not port.is_switched:
         return
     check_switch_rules(f"Port {port.id}", port.qos_rules)
     if not port.is_filtered and needs_filter(site, port.security_groups, port.project_id):

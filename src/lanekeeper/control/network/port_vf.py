@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import sqlalchemy as sa
 import structlog
 
 from lanekeeper.control.site import Site
-from lanekeeper.domain.compute.event import MEND_PORT, ServerEvent
+from lanekeeper.domain.compute.event import HOLD_PORT, MEND_PORT, ServerEvent
 from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.network.port import PortStatus
 from lanekeeper.domain.network.port_vf import Mend, PortVf
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.protocol import HostVfs, VfFact, VfMend
 from lanekeeper.store.compute.server import event_insert
 from lanekeeper.store.host.desired import host_lock
 from lanekeeper.store.host.host import host_get, host_is_frozen
+from lanekeeper.store.network.port_hold import port_status
 from lanekeeper.store.network.port_vf import Carrier, vf_carriers, vfs_of_host, vfs_put
 
 log = structlog.get_logger("lanekeeper.network")
@@ -42,18 +45,31 @@ def report_vfs(site: Site, host_id: str, told: HostVfs) -> None:
         if _news(connection, host_id, vfs, now).is_none:
             return
 
-    def work(connection: sa.Connection) -> list[_Mended]:
+    def work(connection: sa.Connection) -> _News:
         host_lock(connection, host_id)
         if host_is_frozen(connection, host_id):
-            return []
+            return _News()
         news = _news(connection, host_id, vfs, now)
         vfs_put(connection, news.new, news.changed)
-        if news.mended:
-            _note(connection, host_get(connection, host_id).name, news.mended, now)
-        return news.mended
+        if news.held:
+            _follow_uplinks(connection, news.held, now)
+        if news.mended or news.held:
+            name = host_get(connection, host_id).name
+            _note(connection, name, [*news.mended, *news.held], now)
+        return news
 
-    mended = site.database.write(work)
-    for one in mended:
+    news = site.database.write(work)
+    for held in news.held:
+        log.warning(
+            "port.uplink",
+            host=host_id,
+            server=held.server_id,
+            port=held.vf.port_id,
+            device=held.vf.address,
+            state="down" if held.vf.held_down else "up",
+            why=held.vf.held_down,
+        )
+    for one in news.mended:
         log.warning(
             "port.vf_mended",
             host=host_id,
@@ -72,6 +88,7 @@ def _seen(host_id: str, told: VfFact, now: datetime) -> PortVf:
         found=told.found.settings(),
         unknown=tuple(told.unknown),
         mended=_mend(told.mended) if told.mended is not None else None,
+        held_down=told.held_down,
         since=now,
     )
 
@@ -93,13 +110,38 @@ class _Mended:
     vf: PortVf
     mend: Mend
     is_to_be_noted: bool
+    action: ClassVar[str] = MEND_PORT
+
+    def said(self, host_name: str) -> str:
+        return (
+            f"port {self.vf.port_id}: {', '.join(self.mend.lost)} of its VF {self.vf.address} "
+            f"had been changed by something else on {host_name}, and was set again"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A port of a server whose link is held down now, or no more."""
+
+    server_id: str
+    project_id: str
+    vf: PortVf
+    is_to_be_noted: bool
+    action: ClassVar[str] = HOLD_PORT
+
+    def said(self, host_name: str) -> str:
+        return (
+            f"port {self.vf.port_id}: its VF {self.vf.address} on {host_name} has no link: "
+            f"{self.vf.held_down}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    new: list[PortVf]
-    changed: list[PortVf]
-    mended: list[_Mended]
+    new: list[PortVf] = field(default_factory=list)
+    changed: list[PortVf] = field(default_factory=list)
+    mended: list[_Mended] = field(default_factory=list)
+    held: list[_Held] = field(default_factory=list)
 
     @property
     def is_none(self) -> bool:
@@ -112,7 +154,7 @@ def _news(
     """What of *told* is not known yet, in the order of the ports' ids."""
     carriers, known = vf_carriers(connection, host_id), vfs_of_host(connection, host_id)
     heard = carriers.keys() & told.keys()
-    news = _News([], [], [])
+    news = _News()
     for port_id in sorted(known.keys() | heard):
         if port_id in heard:
             _follow(news, carriers[port_id], told[port_id], now)
@@ -132,25 +174,40 @@ def _follow(news: _News, carrier: Carrier, told: PortVf, now: datetime) -> None:
         news.mended.append(
             _Mended(carrier.server_id, carrier.project_id, after, told.mended, is_to_be_noted)
         )
+    if bool(after.held_down) != bool(before is not None and before.held_down):
+        is_to_be_noted = bool(after.held_down) and after.is_to_be_noted(now)
+        if is_to_be_noted:
+            after = replace(after, noted_at=now)
+        news.held.append(_Held(carrier.server_id, carrier.project_id, after, is_to_be_noted))
     (news.new if before is None else news.changed).append(after)
 
 
-def _note(connection: sa.Connection, host_name: str, mended: list[_Mended], now: datetime) -> None:
-    """Write mends among what happened to their servers."""
-    for one in mended:
+def _follow_uplinks(connection: sa.Connection, held: list[_Held], now: datetime) -> None:
+    """Have ports say whether their VFs have a link."""
+    down = [one.vf.port_id for one in held if one.vf.held_down]
+    port_status(connection, down, PortStatus.DOWN, now)
+    back = [one.vf.port_id for one in held if one.vf.found and not one.vf.held_down]
+    port_status(connection, back, PortStatus.ACTIVE, now)
+
+
+def _note(
+    connection: sa.Connection, host_name: str, news: Iterable[_Mended | _Held], now: datetime
+) -> None:
+    """Write among what happened to their servers what is to be noted."""
+    for one in news:
         if one.is_to_be_noted:
-            said = (
-                f"port {one.vf.port_id}: {', '.join(one.mend.lost)} of its VF {one.vf.address} "
-                f"had been changed by something else on {host_name}, and was set again"
-            )
             event_insert(
                 connection,
                 ServerEvent(
                     server_id=one.server_id,
-                    action=MEND_PORT,
+                    action=one.action,
                     at=now,
                     request_id=f"req-{uuid.uuid4()}",
                     project_id=one.project_id,
-                    detail={"host": host_name, "port": one.vf.port_id, "said": said},
+                    detail={
+                        "host": host_name,
+                        "port": one.vf.port_id,
+                        "said": one.said(host_name),
+                    },
                 ),
             )

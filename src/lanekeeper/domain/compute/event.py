@@ -8,7 +8,10 @@ from datetime import datetime
 from typing import Any
 
 MEND_PORT = "mend_port"
-"""The one thing that nobody asks for: a host has set a VF again as its port wants it."""
+"""Nobody asks for it: a host has set a VF again as its port wants it."""
+HOLD_PORT = "hold_port"
+"""Likewise: a host keeps the link of a port's VF down, since nothing passes at its uplink."""
+UNASKED = (MEND_PORT, HOLD_PORT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,7 +260,7 @@ class WriteFile(Action, frozen=True):
 
 
 class TakeEdit(WriteFile, frozen=True):
-    """Count the *text* that somebody gave a file as written by this change. It stands there."""
+    """Count the *text* that somebody gave a file as written by this change; nothing is written."""
 
     def __str__(self) -> str:
         return f"take the edit of /{self.path} into the change"
@@ -311,10 +311,14 @@ class ReplaceText(Action, frozen=True):
 
 
 class Respell(Action, frozen=True):
-    """Give a file this exact text, if it says the same words; else it is left alone."""
+    """Give a file this exact text, if it says the same words; else it is left alone.
+
+    The words *aside* it may say more or less often; they may stand in quotes with others.
+    """
 
     path: str
     text: str
+    aside: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"spell /{self.path} as it was"
@@ -328,6 +332,47 @@ class RunProgram(Action, frozen=True):
 
     def __str__(self) -> str:
         return f"run {shlex.join(self.command)}"
+
+
+class GiveBackArguments(Action, frozen=True):
+    """Have grubby take *put* out of the boot entries, and give each what it *had* instead.
+
+    A value that somebody set since stays, and is told.
+
+    Attributes:
+        put: what was added to all of them.
+        had: what each entry file, or file of arguments, said of the same keys before.
+        texts: the files that grubby may have changed, as they were before.
+    """
+
+    put: tuple[str, ...]
+    had: tuple[tuple[str, tuple[str, ...]], ...]
+    texts: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        back = "" if not any(words for _, words in self.had) else ", where it was not before"
+        return f"take {' '.join(self.put)} out of the boot entries with grubby{back}"
+
+
+class SaveEntry(Action, frozen=True):
+    """Have GRUB boot *entry* by default, the first where it is empty, unless another was chosen.
+
+    That is so where it keeps another one than *instead_of* by now. *tool* is ``grub`` or ``grub2``.
+    """
+
+    tool: str
+    entry: str
+    instead_of: str
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        if self.entry:
+            return (f"{self.tool}-set-default", self.entry)
+        return (f"{self.tool}-editenv", "-", "unset", "saved_entry")
+
+    def __str__(self) -> str:
+        chosen = f"{self.instead_of} is" if self.instead_of else "no other is"
+        return f"run {shlex.join(self.command)}, if {chosen} the default still"
 
 
 Change = (
@@ -358,6 +403,8 @@ Change = (
     | ReplaceText
     | Respell
     | RunProgram
+    | GiveBackArguments
+    | SaveEntry
 )
 """Any action, as a journal reads it back."""
 

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from lanekeeper.domain.hostplan.huge_page_argument import (
+    KEYS,
+    is_huge,
+    pools_hold,
+    without_pools,
+)
+
 
 class Loader(StrEnum):
     """By what means the arguments of the next kernel are set."""
@@ -45,18 +52,50 @@ class BootSettings:
 MULTIPLE = frozenset(("console", "earlycon", "hugepagesz", "hugepages"))
 """Arguments of which each occurrence counts by itself."""
 
+SUMMED = frozenset(
+    ("pci", "modprobe.blacklist", "rd.driver.pre", "rd.driver.post", "rd.driver.blacklist")
+)
+"""Arguments whose occurrences add up, each a list with commas.
+
+Source: Linux drivers/pci/pci.c, pci_setup(); kmod libkmod/libkmod-config.c,
+kcmdline_parse_result(); dracut.cmdline(7).
+"""
+
 
 def argument_key(argument: str) -> str:
     return argument.partition("=")[0]
 
 
+def entry_kernel(text: str) -> str:
+    """Return the kernel that the entry file *text* starts, as the entry names it."""
+    lines = (line.split() for line in text.splitlines())
+    return next((words[1] for words in lines if words[:1] == ["linux"] and words[1:]), "")
+
+
 def displaced(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of *arguments* that say otherwise about what is *wanted*."""
-    keys = {argument_key(argument) for argument in wanted} - MULTIPLE
+    keys = {argument_key(argument) for argument in wanted} - MULTIPLE - SUMMED - KEYS
     return tuple(a for a in arguments if argument_key(a) in keys and a not in wanted)
 
 
 def with_arguments(arguments: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Return *arguments* with *wanted* behind all that stay."""
+    huge = tuple(filter(is_huge, wanted))
+    before = without_pools(huge, arguments) if huge else arguments
     gone = {*displaced(wanted, arguments), *wanted}
-    return (*(argument for argument in arguments if argument not in gone), *wanted)
+    kept = tuple(word for word in before if word not in gone or is_huge(word))
+    behind = (*kept, *wanted)
+    if pools_hold(huge, behind):
+        return behind
+    return (*huge, *kept, *(word for word in wanted if not is_huge(word)))  # no size before them
+
+
+def argument_group(argument: str) -> str:
+    """Return what *argument* is about: words on huge pages are about one thing, in their order."""
+    return "hugepages" if is_huge(argument) else argument_key(argument)
+
+
+def summands(key: str, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the occurrences of *key*, one of ``SUMMED``, say together, in their order."""
+    lists = (a.partition("=")[2].split(",") for a in arguments if argument_key(a) == key)
+    return tuple(each for said in lists for each in said if each)

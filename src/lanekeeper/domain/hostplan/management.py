@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
+from lanekeeper.domain.hostplan.action import Change
+from lanekeeper.domain.hostplan.choice import Choice
 from lanekeeper.domain.hostplan.observed import HostFacts, Interface
-from lanekeeper.domain.hostplan.step import Caution, Step
+from lanekeeper.domain.hostplan.policy.policy import Policy
+from lanekeeper.domain.hostplan.step import Caution, Refusal, Step
 from lanekeeper.domain.pci.device import PciDevice
 from lanekeeper.domain.pci.holder import GUEST_RECORDS
 
@@ -15,17 +18,45 @@ _ROUTES = "routes"
 
 
 def management_touched(steps: Iterable[Step], host: HostFacts) -> tuple[Interface, ...]:
-    """Return the management interfaces that *steps* name, by their address or their name.
+    """Return the management interfaces that *steps* touch.
 
-    An action that names one in any of its fields counts, so that a kind of action that is added
-    later counts too.
+    An action touches what it names in any of its fields, so that a kind of action that is added
+    later counts too. One that names a PF touches its VFs as well, or the one it gives an index of.
     """
-    named = {word for step in steps for word in msgspec.structs.astuple(step.do)}
+    kept = [interface for interface in host.interfaces if interface.is_management]
+    devices = {device.address: device for device in host.devices}
+    actions = [step.do for step in steps]
     return tuple(
         interface
-        for interface in host.interfaces
-        if interface.is_management and {str(interface.device), interface.name} & named
+        for interface in kept
+        if any(_touches(each, interface, devices.get(interface.device)) for each in actions)
     )
+
+
+def _touches(action: Change, interface: Interface, device: PciDevice | None) -> bool:
+    named = {*msgspec.structs.astuple(action)}
+    if {str(interface.device), interface.name} & named:
+        return True
+    if device is None or device.parent is None or str(device.parent) not in named:
+        return False
+    return getattr(action, "index", None) in (None, device.vf_index)
+
+
+def management_refusals(
+    policy: Policy, steps: Collection[Step], host: HostFacts, choice: Choice
+) -> Iterator[Refusal]:
+    """Refuse each of *steps*, whoever made it, that touches the way to the host, unless told."""
+    if policy.manage_management:
+        return
+    paths = {pf.address: entry.path for entry, pf in choice.pfs}
+    paths |= {device.address: entry.path for entry, device in choice.devices}
+    parents = {device.address: device.parent for device in host.devices}
+    for interface in management_touched(steps, host):
+        address = interface.device
+        owner = address if address in paths else parents.get(address) or address
+        subject = f"{paths[owner]} ({owner})" if owner in paths else str(address)
+        fix = "manage_management: true allows it"
+        yield Refusal(management_code(interface), subject, interface.duty, fix)
 
 
 def management_of(device: PciDevice, host: HostFacts) -> Interface | None:

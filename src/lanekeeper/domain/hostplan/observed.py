@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, BootSettings, argument_key
+from lanekeeper.domain.hostplan.boot_loader import (
+    MULTIPLE,
+    SUMMED,
+    BootSettings,
+    argument_key,
+    summands,
+)
 from lanekeeper.domain.hostplan.offload import Offload
+from lanekeeper.domain.hostplan.vf_count import VfCount, is_about
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.holder import Holder
@@ -82,6 +89,7 @@ class HostFacts:
         configured_cmdline: what the boot loader will give the next one; None when it is not known.
         boot_loader_files: files that were read or looked for to know that.
         modprobe_texts: files of modprobe.d that say how many VFs a driver makes.
+        vf_counts: lines of the operator's files that give PFs VFs at boot.
         initramfs_update: the command that makes the first root file system anew.
         boot: what a plan has to know to change the boot loader's arguments.
         iommu_groups: names of the members, by group.
@@ -98,6 +106,7 @@ class HostFacts:
         vf_products: product ids of the VFs of PFs that say it.
         vf_routing: from each PF's routing number to that of its first VF, and between its VFs.
         files: text of each file that a plan may write; None for one that is not there.
+        links: where those of them lead that are links.
         obstacles: what lies in the place of such a file and is none, by path.
         directories: those of the files' directories that are there.
         program: how this program is called at boot.
@@ -119,6 +128,7 @@ class HostFacts:
     configured_cmdline: tuple[str, ...] | None = None
     boot_loader_files: tuple[str, ...] = ()
     modprobe_texts: Mapping[str, str] = field(default_factory=dict)
+    vf_counts: tuple[VfCount, ...] = ()
     initramfs_update: tuple[str, ...] | None = None
     boot: BootSettings = field(default_factory=BootSettings)
     iommu_groups: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
@@ -143,6 +153,7 @@ class HostFacts:
     vf_products: Mapping[PciAddress, int] = field(default_factory=dict)
     vf_routing: Mapping[PciAddress, tuple[int, int]] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     obstacles: Mapping[str, str] = field(default_factory=dict)
     directories: frozenset[str] = frozenset()
     has_systemd: bool = False
@@ -175,6 +186,12 @@ class HostFacts:
         found = (device for device in self.devices if device.parent == pf)
         return tuple(sorted(found, key=lambda vf: vf.vf_index or 0))
 
+    def vf_counts_of(self, pf: PciDevice) -> tuple[VfCount, ...]:
+        """Return the lines that say of themselves that they give *pf* VFs."""
+        own = (each.name for each in self.interfaces_of(pf))
+        names = {*own, *self.altnames.get(pf.address, ()), *filter(None, (pf.netdev,))}
+        return tuple(line for line in self.vf_counts if is_about(line, pf, names))
+
     def interfaces_of(self, device: PciDevice) -> tuple[Interface, ...]:
         """Return those of its ports, the one it is called by first; representors are none."""
         standing_in = {*self.representors.values()}
@@ -193,4 +210,7 @@ def argument_holds(wanted: str, arguments: tuple[str, ...]) -> bool:
     same = [argument for argument in arguments if argument_key(argument) == key]
     if key in MULTIPLE:
         return wanted in same
+    if key in SUMMED:
+        said = {argument_key(each): each for each in summands(key, arguments)}  # the last counts
+        return all(said.get(argument_key(each)) == each for each in summands(key, (wanted,)))
     return bool(same) and same[-1] == wanted

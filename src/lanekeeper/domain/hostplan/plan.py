@@ -12,13 +12,14 @@ from dataclasses import replace
 
 from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.choice import Choice, choose
-from lanekeeper.domain.hostplan.management import aside_cautions
-from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.management import aside_cautions, management_refusals
+from lanekeeper.domain.hostplan.observed import HostFacts
+from lanekeeper.domain.hostplan.other_owner import count_cautions
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Refusal, State, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
-from lanekeeper.domain.hostplan.steps.boot.grub import own_overruling
+from lanekeeper.domain.hostplan.steps.boot.grub import lacking, own_overruling
 from lanekeeper.domain.hostplan.steps.boot_taking import boot_taking_refusals
 from lanekeeper.domain.hostplan.steps.device import (
     device_pending,
@@ -72,24 +73,31 @@ def plan(policy: Policy, host: HostFacts, without: Collection[str] = ()) -> Plan
         overruling += own_overruling(host)
     booted = replace(policy, kernel_arguments=(*policy.kernel_arguments, *overruling))
     once = each_once([*_steps(policy, booted, host, choice)])
-    refusals = (
+    judged = (
         *_refusals(policy, booted, host, choice),
+        *management_refusals(policy, once, host, choice),
         *obstacle_refusals(once, host),
         *foreign_refusals(once, host),
     )
+    refusals = tuple(dict.fromkeys(judged))
     return Plan(
         () if refusals else once,
         refusals,
         tuple(_pending(policy, booted, host, choice)),
         tuple(_states(policy, booted, host, choice)),
-        (*choice.unmet, *policy_cautions(policy, host), *aside_cautions(host)),
+        (
+            *choice.unmet,
+            *policy_cautions(policy, host),
+            *count_cautions(policy, host, choice.pfs),
+            *aside_cautions(host),
+        ),
     )
 
 
 def _refusals(policy: Policy, booted: Policy, host: HostFacts, choice: Choice) -> Iterator[Refusal]:
     chosen = choice.pfs
     yield from choice.refusals
-    yield from pf_refusals(policy, host, chosen)
+    yield from pf_refusals(host, chosen)
     yield from mac_refusals(chosen)
     yield from switch_refusals(host, chosen)
     yield from device_refusals(policy, host, choice.devices)
@@ -144,8 +152,8 @@ def _states(policy: Policy, booted: Policy, host: HostFacts, choice: Choice) -> 
 def argument_states(policy: Policy, host: HostFacts) -> Iterator[State]:
     """Say of each kernel argument whether it is active, or will be."""
     for argument in policy.kernel_arguments:
-        active = argument_holds(argument, host.cmdline)
-        configured = argument_holds(argument, host.configured_cmdline or ())
+        active = argument not in lacking(policy.kernel_arguments, host.cmdline)
+        configured = argument not in lacking(policy.kernel_arguments, host.configured_cmdline or ())
         yield State(
             subject="kernel",
             setting=argument,

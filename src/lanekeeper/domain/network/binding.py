@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lanekeeper.domain.errors import clause
+from lanekeeper.domain.network.failover import is_pair
 from lanekeeper.domain.network.port import FixedIp, VifType, VnicType
 from lanekeeper.domain.network.segment import NetworkType, Segment
 
@@ -35,6 +36,7 @@ class HostNetwork:
         mappings: physical network to the PFs (netdev names) that reach it.
         bridges: physical network to the virtual switch that is on it.
         guards: whether it guards ports of those.
+        pairs: whether its guests can have failover pairs.
     """
 
     name: str
@@ -42,6 +44,7 @@ class HostNetwork:
     mappings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     bridges: Mapping[str, str] = field(default_factory=dict)
     guards: bool = False
+    pairs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,11 @@ class PortFacts:
     profile: Mapping[str, Any] = field(default_factory=dict)
     fixed_ips: tuple[FixedIp, ...] = ()
     subnet_segments: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is a VF with a card of a virtual switch beside it."""
+        return is_pair(self.vnic_type, self.profile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +108,8 @@ def bind(
 
     *carried* are the vnic types that hosts can give to guests, less those that the operator
     prohibits. Unlike Neutron's, a direct-physical port needs a living host that reaches its
-    network, as every other does. A normal port needs one whose virtual switch is on it.
+    network, as every other does. A normal port needs one whose virtual switch is on it, a failover
+    pair both.
 
     Source: neutron ``plugins/ml2/drivers/mech_sriov/mech_driver/mech_driver.py``, bind_port;
     ``mech_openvswitch``.
@@ -109,6 +118,8 @@ def bind(
         return Refusal((reason,))
     if not host.alive:
         return Refusal((_dead(host),))
+    if port.is_pair and not host.pairs:
+        return Refusal((_pairless(host),))
     is_switched = port.vnic_type is VnicType.NORMAL
     reached = host.bridges if is_switched else host.mappings
     reasons: list[Reason] = []
@@ -116,7 +127,13 @@ def bind(
         if segment.network_type not in _TAGGABLE:
             reasons.append(_no_physical(segment))
         elif segment.physical_network not in reached:
-            reasons.append(_unswitched(segment, host) if is_switched else _unmapped(segment, host))
+            reasons.append(
+                _unswitched(segment, host, is_pair=False)
+                if is_switched
+                else _unmapped(segment, host)
+            )
+        elif port.is_pair and segment.physical_network not in host.bridges:
+            reasons.append(_unswitched(segment, host, is_pair=True))
         else:
             return _bound(port, segment, host)
     return Refusal(tuple(reasons) or (_no_segment(),))
@@ -179,10 +196,14 @@ def _bound(port: PortFacts, segment: Segment, host: HostNetwork) -> Binding:
         details = switch_details(bridge, guards=host.guards)
         return Binding(segment=segment, vif_type=VifType.OVS, vif_details=details)
     whole = port.vnic_type is VnicType.DIRECT_PHYSICAL
+    details = vif_details(segment.vlan)
+    if port.is_pair:
+        bridge = host.bridges[segment.physical_network or ""]
+        details["standby"] = {"bridge_name": bridge, "port_filter": host.guards}
     return Binding(
         segment=segment,
         vif_type=VifType.HOSTDEV_PHYSICAL if whole else VifType.HW_VEB,
-        vif_details=vif_details(segment.vlan),
+        vif_details=details,
     )
 
 
@@ -212,14 +233,29 @@ def _unmapped(segment: Segment, host: HostNetwork) -> Reason:
     )
 
 
-def _unswitched(segment: Segment, host: HostNetwork) -> Reason:
+def _unswitched(segment: Segment, host: HostNetwork, *, is_pair: bool) -> Reason:
     reached = ", ".join(sorted(host.bridges)) or "none"
+    whose = " for the card that stands by" if is_pair else ""
+    instead = (
+        "take failover out of the binding profile"
+        if is_pair
+        else "create the port with --vnic-type direct"
+    )
     return Reason(
         "no_vswitch",
-        f"host {host.name} has no virtual switch on {segment.physical_network}; it has some on: "
-        f"{reached}",
+        f"host {host.name} has no virtual switch on {segment.physical_network}{whose}; it has some "
+        f"on: {reached}",
         f"name its bridge in [ovs] bridge_mappings of that host: {segment.physical_network}:BRIDGE;"
-        " or create the port with --vnic-type direct",
+        f" or {instead}",
+    )
+
+
+def _pairless(host: HostNetwork) -> Reason:
+    return Reason(
+        "no_pairs",
+        f"host {host.name} cannot give a guest a failover pair: its agent is older than that, or "
+        "its libvirt or QEMU is",
+        "use libvirt 6.1 and QEMU 4.2 or newer there, or take failover out of the binding profile",
     )
 
 

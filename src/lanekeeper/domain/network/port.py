@@ -192,9 +192,26 @@ class PortRecord:
         return is_true(self.profile.get("trusted", False))
 
     @property
+    def switching(self) -> Mapping[str, Any]:
+        """What its binding says of a card on a virtual switch; empty where it has none there."""
+        if self.vif_type == VifType.OVS:
+            return self.vif_details
+        return self.vif_details.get("standby") or {}
+
+    @property
+    def is_switched(self) -> bool:
+        """Whether it is bound to a virtual switch, alone or beside a VF (``failover``)."""
+        return bool(self.switching)
+
+    @property
+    def bridge(self) -> str:
+        """The virtual switch that it is bound to; empty for none."""
+        return str(self.switching.get("bridge_name", ""))
+
+    @property
     def is_filtered(self) -> bool:
         """Whether its host has flows for ports like it, where it is bound to a virtual switch."""
-        return self.vif_type == VifType.OVS and bool(self.vif_details.get("port_filter"))
+        return bool(self.switching.get("port_filter"))
 
     @property
     def is_guarded(self) -> bool:
@@ -206,7 +223,7 @@ class PortRecord:
         """What guards a port of a virtual switch: flows; or who is not asked to: nobody, or its
         host, which guards none. None where it is on no virtual switch.
         """
-        if self.vif_type != VifType.OVS:
+        if not self.is_switched:
             return None
         if not self.port_security_enabled:
             return "nobody"

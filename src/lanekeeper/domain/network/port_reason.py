@@ -24,8 +24,11 @@ class Holder:
     host_alive: bool = True
 
 
-def why(port: PortRecord, holder: Holder | None) -> str:
-    """Say what the port's status comes from, and what it waits for."""
+def why(port: PortRecord, holder: Holder | None, held_down: str = "") -> str:
+    """Say what the port's status comes from, and what it waits for.
+
+    *held_down* says why the host keeps the link of its VF down.
+    """
     if port.vif_type is VifType.FAILED:
         return f"it cannot be bound on {port.host_name}: {port.binding_failure}"
     if holder is None:
@@ -34,6 +37,8 @@ def why(port: PortRecord, holder: Holder | None) -> str:
         return f"server {holder.name} has a problem on {holder.host_name}: {holder.problem}"
     if not holder.host_alive:
         return f"{holder.host_name}, where server {holder.name} is, was not heard of lately"
+    if held_down:
+        return f"its VF has no link, since nothing passes at its uplink: {held_down}"
     return _with_server(port, holder)
 
 
@@ -41,6 +46,11 @@ def _with_server(port: PortRecord, holder: Holder) -> str:
     who = f"server {holder.name}"
     if port.vif_type is VifType.OVS:
         return _on_a_switch(port, holder)
+    if port.status is PortStatus.ACTIVE and port.is_switched:
+        return (
+            f"the guest of {who} runs with its device, whose settings were read back, and with a "
+            f"card on bridge {port.bridge} that stands by"
+        )
     if port.status is PortStatus.ACTIVE:
         return f"the guest of {who} runs with its device, whose settings were read back"
     if not port.admin_state_up:
@@ -51,9 +61,8 @@ def _with_server(port: PortRecord, holder: Holder) -> str:
 
 
 def _on_a_switch(port: PortRecord, holder: Holder) -> str:
-    bridge = port.vif_details["bridge_name"]
     if port.status is PortStatus.ACTIVE:
-        return f"the guest of server {holder.name} runs with its card on bridge {bridge}"
+        return f"the guest of server {holder.name} runs with its card on bridge {port.bridge}"
     if not port.admin_state_up:
         return "it is administratively down: the guest is shown no link"
     if port.status is PortStatus.BUILD:
@@ -69,12 +78,17 @@ def _without_server(port: PortRecord) -> str:
     return "no server has it"
 
 
-def why_unread(holder: Holder) -> str:
+def why_unread(holder: Holder, *, is_pair: bool = False) -> str:
     """Say why it is not known what the VF of a port with a server is set to."""
     if not holder.host_alive:
         return f"{holder.host_name} was not heard of lately"
     if holder.power != "running":
         return "the guest does not run"
+    if is_pair:
+        return (
+            f"{holder.host_name} does not tell it: it has not yet, or the VF is away, since "
+            "nothing passes at its uplink (lanekeeper agent list)"
+        )
     return (
         f"{holder.host_name} has not told it yet; it does within seconds of a start, unless the PF "
         "gives no answer or the agent is older than the controller"

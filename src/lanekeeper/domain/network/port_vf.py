@@ -37,7 +37,9 @@ class PortVf:
         unknown: settings that its driver does not know, as of ``VfChange``.
         mended: the last time; it stays when the guest ends.
         since: when all but the mend was first told as it is.
-        noted_at: when a mend was last an event of the server.
+        noted_at: when a mend, or that its link is held down, was last an event of the server.
+        held_down: why its host keeps its link down, since nothing passes at its uplink; empty
+            where it does not. It stays when the guest ends.
     """
 
     port_id: str
@@ -48,6 +50,7 @@ class PortVf:
     mended: Mend | None = None
     since: datetime
     noted_at: datetime | None = None
+    held_down: str = ""
 
     def follows(self, before: PortVf | None) -> PortVf:
         """What to know now that this was told after *before*; that itself if nothing is new."""

@@ -73,6 +73,8 @@ _RETIRED = {
 }
 _BEFORE = {retired: before for before, retired in _RETIRED.items()}
 
+_BRIDGE, _OTHER_BRIDGE = 0x06, 0x0680
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PciDevice:
@@ -112,6 +114,16 @@ class PciDevice:
     netdev: str | None = None
     mac: str | None = None
     serial: str | None = None
+
+    @property
+    def is_bridge(self) -> bool:
+        """Whether it is the host's own way to others: a host bridge, a root port, a PCIe switch.
+
+        What calls itself an other bridge may be a device to its driver, as an NVSwitch.
+
+        Source: PCI Code and ID Assignment Specification, base class 06h.
+        """
+        return self.class_code >> 16 == _BRIDGE and self.class_code >> 8 != _OTHER_BRIDGE
 
     def __post_init__(self) -> None:
         is_part = self.dev_type in (DeviceType.VF, DeviceType.VDPA)

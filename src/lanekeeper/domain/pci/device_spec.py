@@ -100,6 +100,12 @@ class DeviceSpec:
         return self.tags.get("remote_managed") == "true"
 
     @property
+    def selects_all(self) -> bool:
+        """Whether every function of a host is meant, its bridges and boot disk too."""
+        is_open = (self.vendor_id, self.product_id, self.devname) == (None, None, None)
+        return is_open and self.address in (_ANYWHERE, AddressExpressions())
+
+    @property
     def cautions(self) -> tuple[str, ...]:
         """What is taken but rarely meant, one sentence each."""
         for_ports = "physical_network" in self.tags

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice
@@ -26,11 +28,13 @@ class Clash:
     Attributes:
         entries: those that bring it about, counted from 0.
         places: where each of them stands.
+        card: the PF that is listed beside its VFs, where that is why.
     """
 
     entries: tuple[int, ...]
     places: tuple[str, ...]
     says: str
+    card: PciAddress | None = None
 
     def __str__(self) -> str:
         return f"{' and '.join(self.places)}: {self.says}"
@@ -86,14 +90,41 @@ def _both_sides(specs: Sequence[DeviceSpec], listed: Sequence[Listed]) -> Iterat
             vfs_by_pf.setdefault(one.device.parent, []).append(one)
     for pf in plain:
         if vfs := vfs_by_pf.get(pf.device.address):
-            yield _clash(
+            clash = _clash(
                 specs,
                 (pf.entry, *(vf.entry for vf in vfs)),
                 f"PF {pf.device.address} and {len(vfs)} of its VFs "
                 f"({vfs[0].device.address}{', ...' if len(vfs) > 1 else ''}) are both listed "
-                "without a physical_network; list one side only: a product_id beside the address "
-                "chooses the PF or the VFs",
+                f"without a physical_network; list one side only: {_chooser(pf.device, vfs)}",
             )
+            yield replace(clash, card=pf.device.address)
+
+
+def _chooser(pf: PciDevice, vfs: Sequence[Listed]) -> str:
+    """What of an entry tells a PF from its VFs: their ids, or, of NVMe drives, only addresses."""
+    if any(_ids(vf.device) != _ids(pf) for vf in vfs):
+        return "a product_id beside the address chooses the PF or the VFs"
+    slots: dict[PciAddress, list[PciAddress]] = {}
+    for vf in vfs:
+        slots.setdefault(replace(vf.device.address, function=0), []).append(vf.device.address)
+    each = [_expressions(functions) for functions in slots.values()]
+    several = ", each in an entry of its own" if len(each) > 1 else ""
+    return (
+        "the ids of both are the same, so an address of expressions chooses: "
+        f'"address": {_expressions([pf.address])} the PF, '
+        f'"address": {" and ".join(each)} its VFs{several}'
+    )
+
+
+def _ids(device: PciDevice) -> tuple[int, int]:
+    return device.vendor_id, device.product_id
+
+
+def _expressions(functions: Sequence[PciAddress]) -> str:
+    """An address as JSON that covers these functions of one slot, and reaches through no PF."""
+    domain, bus, slot, _ = re.split("[:.]", str(functions[0]))
+    digits = "".join(f"{one.function:x}" for one in functions)
+    return json.dumps({"domain": domain, "bus": bus, "slot": slot, "function": f"[{digits}]"})
 
 
 def _remote_managed_pfs(

@@ -49,6 +49,7 @@ class Controller:
         formats: knows Format NVM.
         formats_all: a Format, or its erasing, strikes every namespace of the drive.
         crypto: a Format may throw the key away.
+        manages: knows Namespace Management, so whoever had it may have deleted namespaces.
         sanitizes: what Sanitize can do, the better first.
     """
 
@@ -56,6 +57,7 @@ class Controller:
     formats: bool
     formats_all: bool
     crypto: bool
+    manages: bool
     sanitizes: tuple[SanitizeAction, ...]
 
     @classmethod
@@ -69,6 +71,7 @@ class Controller:
             formats=bool(oacs & 1 << 1),
             formats_all=bool(fna & 0b11),
             crypto=bool(fna & 1 << 2),
+            manages=bool(oacs & 1 << 3),
             sanitizes=(
                 *([SanitizeAction.BLOCK_ERASE] if sanicap & 1 << 1 else []),
                 *([SanitizeAction.CRYPTO_ERASE] if sanicap & 1 << 0 else []),

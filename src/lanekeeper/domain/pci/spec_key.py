@@ -27,6 +27,8 @@ _OTHER_WORDS = {
     "bdf": "address",
 }
 """What people call a known key elsewhere, without blanks, hyphens and underscores."""
+SWITCH_TAG = "x_switch"
+"""The switch that the devices' PF is cabled to: Lanekeeper's own word, which Nova overlooks."""
 OWN_PREFIX = "x_"
 _STUMP = 4
 """So many letters that begin a key are a short form of it; of a word among several, one less."""
@@ -54,7 +56,7 @@ def check_key(key: str, *, strict: bool) -> None:
     Raises:
         Invalid: neither; the hint says what would be right.
     """
-    if key in KNOWN:
+    if key in KNOWN or key == SWITCH_TAG:
         return
     if key == "device_id":
         # Red Hat's chapter prints it for the vendor's id, VMware's page for the device's.

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY, devices_only
 from lanekeeper.domain.compute.extra_spec import GROUP_POLICY_SPEC, SCOPE
-from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import (
     Aggregates,
@@ -20,6 +19,7 @@ from lanekeeper.domain.scheduling.host import (
     values_of,
 )
 from lanekeeper.domain.scheduling.spec_match import spec_matches
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 
 _TENANT = "filter_tenant_id"
 _FLAVORS = "instance_type"

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from itertools import pairwise
+from types import MappingProxyType
 
 from lanekeeper.domain.network.promise import EGRESS, INGRESS, Promise
 from lanekeeper.domain.placement.inventory import Inventory
+from lanekeeper.domain.scheduling.tries import Tries
 
 _WORDS: Mapping[str, str] = {EGRESS: "egress", INGRESS: "ingress"}
 _STEPS_MAX = 2_000
@@ -77,6 +80,7 @@ def shared_cards(
     promises: Sequence[Promise],
     wishes: Sequence[Sequence[int]],
     card_of: Sequence[CardBandwidth | None],
+    tries: Tries | None = None,
 ) -> Iterator[list[Sequence[int]]]:
     """Yield wishes that keep each port that is promised something to one card, so that all goes
     together on each card; the largest port chooses first, and takes the best it wishes for.
@@ -85,6 +89,7 @@ def shared_cards(
         promises: of each unit.
         wishes: of each unit, positions of devices, the best first.
         card_of: the card of each device.
+        tries: of several searches together, so many that each may still have its own.
 
     The search is given up after ``_STEPS_MAX`` tries: packing has no quick way.
     """
@@ -92,15 +97,18 @@ def shared_cards(
     if len(asking) < 2:  # noqa: PLR2004  # each wish alone has been looked at
         yield list(wishes)
         return
-    asking.sort(key=lambda place: sum(promises[place].amounts.values()), reverse=True)
+    kinds = {place: (promises[place], tuple(wishes[place])) for place in asking}
+    asking.sort(key=lambda place: (-sum(promises[place].amounts.values()), kinds[place][1]))
     choices = [_by_card(wishes[place], card_of) for place in asking]
     if _is_too_much(promises, choices):
         return
-    steps = iter(range(_STEPS_MAX))
-    for chosen in _pack([promises[place] for place in asking], choices, {}, steps):
+    twins = [kinds[one] == kinds[other] for one, other in pairwise(asking)]
+    mine = Tries(_STEPS_MAX, tries)
+    packer = _Packer([promises[place] for place in asking], choices, [False, *twins], mine)
+    for chosen in packer.pack():
         kept = list(wishes)
-        for place, mine in zip(asking, chosen, strict=True):
-            kept[place] = mine
+        for place, things in zip(asking, chosen, strict=True):
+            kept[place] = things
         yield kept
 
 
@@ -128,18 +136,35 @@ def _by_card(wishes: Sequence[int], card_of: Sequence[CardBandwidth | None]) -> 
     return found
 
 
-def _pack(
-    promises: Sequence[Promise], choices: Sequence[_Cards], taken: _Taken, steps: Iterator[int]
-) -> Iterator[list[list[int]]]:
-    if not promises:
-        yield []
-        return
-    for name, (card, things) in choices[0].items():
-        if next(steps, None) is None:
+@dataclass(frozen=True, slots=True)
+class _Packer:
+    """Tries one port after the other.
+
+    Attributes:
+        is_twin: whether a port and the one before ask alike: it then takes no earlier card than
+            that, which would be the same choice once more.
+    """
+
+    promises: Sequence[Promise]
+    choices: Sequence[_Cards]
+    is_twin: Sequence[bool]
+    tries: Tries
+
+    def pack(
+        self, taken: _Taken = MappingProxyType({}), chosen: tuple[str, ...] = ()
+    ) -> Iterator[list[list[int]]]:
+        """Yield for each port the devices of the card that it is kept to."""
+        port = len(chosen)
+        if port == len(self.promises):
+            yield [mine[name][1] for mine, name in zip(self.choices, chosen, strict=True)]
             return
-        before = taken.get(name, ())
-        if len(before) >= len(things) or card.after(before).lacks(promises[0]):
-            continue
-        after = {**taken, name: (*before, promises[0])}
-        for rest in _pack(promises[1:], choices[1:], after, steps):
-            yield [things, *rest]
+        cards = self.choices[port]
+        names = list(cards)
+        for name in names[names.index(chosen[-1]) :] if self.is_twin[port] else names:
+            if not self.tries.take():
+                return
+            (card, things), before = cards[name], taken.get(name, ())
+            if len(before) >= len(things) or card.after(before).lacks(self.promises[port]):
+                continue
+            after = {**taken, name: (*before, self.promises[port])}
+            yield from self.pack(after, (*chosen, name))

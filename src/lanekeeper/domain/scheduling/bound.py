@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from lanekeeper.domain.compute.quota import Limits, asked_by, excesses, quota_remedy, with_devices
 from lanekeeper.domain.network.subnet import MORE_ADDRESSES, SubnetRecord, no_address_left
-from lanekeeper.domain.scheduling.filter import Verdict
 from lanekeeper.domain.scheduling.host import ServerRequest
+from lanekeeper.domain.scheduling.verdict import Verdict
 
 ADDRESSES, QUOTA = "addresses", "quota"
 

@@ -9,7 +9,6 @@ from lanekeeper.domain.compute.server_group import GroupPolicy
 from lanekeeper.domain.errors import clause
 from lanekeeper.domain.scheduling.bound import Bound
 from lanekeeper.domain.scheduling.claimed import claimed, classes_taken
-from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.fleet import Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.multiplier import Multipliers
@@ -21,6 +20,8 @@ from lanekeeper.domain.scheduling.selection import (
     select_hosts,
 )
 from lanekeeper.domain.scheduling.server_filter import located
+from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +185,10 @@ def _filled(
         yield choice, view
         if first_verdict(_there(request, view), view, filters) is not None:
             return
-        choice = choose_on(_there(request, view), view)
+        found = choose_on(_there(request, view), view)
+        if isinstance(found, Shortfall):
+            return
+        choice = found
 
 
 def _there(request: ServerRequest, view: HostView) -> ServerRequest:

@@ -1,59 +1,19 @@
-"""Filters: each turns hosts away for one reason, and says which and what would help.
-
-A filter has two faces. ``why`` takes a request and a host and gives a verdict, or None to let the
-host pass. The other says the same of all hosts at once: ``mask`` from columns of the fleet, or,
-where no column tells, ``alike``, a column of codes such that ``why`` answers hosts of one code
-alike. Both hold no state and read no clock, so a decision can be replayed from its inputs.
-"""
+"""Filters: each turns hosts away for one reason, and says which and what would help."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import numpy as np
 
 from lanekeeper.domain.scheduling.fit import fit_devices, without_promises
-from lanekeeper.domain.scheduling.fleet import Flags, Fleet, Numbers
+from lanekeeper.domain.scheduling.fleet import Flags, Fleet, everyone, nobody
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.place import place
 from lanekeeper.domain.scheduling.shortfall import Shortfall
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Why a host was turned away.
-
-    Attributes:
-        code: the filter's name; stable.
-        reason: what is so, about the host.
-        facts: the numbers and names that led to it.
-        remedy: what would help.
-    """
-
-    code: str
-    reason: str
-    remedy: str
-    facts: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """One row of ``FILTERS``.
-
-    Attributes:
-        why: None lets the host pass; its verdicts have the name of this function for their code.
-        mask: which hosts pass; None where only ``why`` can tell.
-        alike: hosts of one code have one verdict, but for what names them; None where ``mask`` is.
-    """
-
-    why: Callable[[ServerRequest, HostView], Verdict | None]
-    mask: Callable[[ServerRequest, Fleet], Flags] | None = None
-    alike: Callable[[Fleet], Numbers] | None = None
-
-    @property
-    def code(self) -> str:
-        return self.why.__name__
+from lanekeeper.domain.scheduling.switch_filter import SWITCHES
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 
 
 def forced_host(request: ServerRequest, host: HostView) -> Verdict | None:
@@ -169,35 +129,6 @@ def physical_network(request: ServerRequest, host: HostView) -> Verdict | None:
     )
 
 
-def virtual_switch(request: ServerRequest, host: HostView) -> Verdict | None:
-    missing = sorted(
-        " or ".join(names) for names in request.switched if host.bridges.keys().isdisjoint(names)
-    )
-    if not missing:
-        return None
-    first = missing[0].partition(" ")[0]
-    return Verdict(
-        code="virtual_switch",
-        reason=f"has no virtual switch on {', '.join(missing)} for a normal port; it has some on: "
-        f"{', '.join(sorted(host.bridges)) or 'none'}",
-        remedy=f"name its bridge in [ovs] bridge_mappings of this host ({first}:BRIDGE), or "
-        "create the port with --vnic-type direct",
-        facts={"missing": missing, "reached": sorted(host.bridges)},
-    )
-
-
-def packet_filter(request: ServerRequest, host: HostView) -> Verdict | None:
-    if not request.guarded or host.guards:
-        return None
-    return Verdict(
-        code="packet_filter",
-        reason="does not filter packets of normal ports, so their security groups would not be "
-        "enforced",
-        remedy="take noop out of [securitygroup] firewall_driver of this host, take the groups off "
-        "the port, or set [lanekeeper] vf_security_groups to ignore",
-    )
-
-
 def devices(request: ServerRequest, host: HostView) -> Verdict | None:
     found = (
         fit_devices(without_promises(request.needs), host.devices, isolate=request.isolate)
@@ -244,60 +175,38 @@ def numa(request: ServerRequest, host: HostView) -> Verdict | None:
     )
 
 
-def _none(fleet: Fleet) -> Flags:
-    return np.zeros(len(fleet), np.bool_)
-
-
-def _all(fleet: Fleet) -> Flags:
-    return np.ones(len(fleet), np.bool_)
-
-
 def _is_forced(request: ServerRequest, fleet: Fleet) -> Flags:
     if request.host is None:
-        return _all(fleet)
-    mask = _none(fleet)
+        return everyone(fleet)
+    mask = nobody(fleet)
     if (row := fleet.row_by_name(request.host)) is not None:
         mask[row] = True
     return mask
 
 
 def _in_zone(request: ServerRequest, fleet: Fleet) -> Flags:
-    return _all(fleet) if request.zone is None else fleet.zones.is_(request.zone)
+    return everyone(fleet) if request.zone is None else fleet.zones.is_(request.zone)
 
 
 def _has(resource_class: str) -> Callable[[ServerRequest, Fleet], Flags]:
     def mask(request: ServerRequest, fleet: Fleet) -> Flags:
         wanted = request.amounts.get(resource_class, 0)
         if wanted == 0:
-            return _all(fleet)
+            return everyone(fleet)
         free = fleet.free.get(resource_class)
-        return _none(fleet) if free is None else free >= wanted
+        return nobody(fleet) if free is None else free >= wanted
 
     return mask
 
 
 def _reaches_all(request: ServerRequest, fleet: Fleet) -> Flags:
-    mask = _all(fleet)
+    mask = everyone(fleet)
     for need in request.needs:
         if need.physical_networks:
             mask &= np.logical_or.reduce(
-                [fleet.reached.get(name, _none(fleet)) for name in need.physical_networks]
+                [fleet.reached.get(name, nobody(fleet)) for name in need.physical_networks]
             )
     return mask
-
-
-def _is_switched(request: ServerRequest, fleet: Fleet) -> Flags:
-    mask = _all(fleet)
-    for networks in request.switched:
-        found = _none(fleet)
-        for network in networks:
-            found |= fleet.switched.get(network, _none(fleet))
-        mask &= found
-    return mask
-
-
-def _guards(request: ServerRequest, fleet: Fleet) -> Flags:
-    return fleet.guarding if request.guarded else _all(fleet)
 
 
 def claimable(left_out: Collection[str]) -> Filter:
@@ -313,7 +222,7 @@ def claimable(left_out: Collection[str]) -> Filter:
         )
 
     def mask(request: ServerRequest, fleet: Fleet) -> Flags:
-        mask = _all(fleet)
+        mask = everyone(fleet)
         mask[[row for name in left_out if (row := fleet.row_by_name(name)) is not None]] = False
         return mask
 
@@ -339,8 +248,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter(ram, _has("MEMORY_MB")),
     Filter(disk, _has("DISK_GB")),
     NETWORKS,
-    Filter(virtual_switch, _is_switched),
-    Filter(packet_filter, _guards),
+    *SWITCHES,
     DEVICES,
     BANDWIDTH,
     NUMA,

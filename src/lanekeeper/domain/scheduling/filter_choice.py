@@ -16,9 +16,9 @@ from lanekeeper.domain.scheduling.filter import (
     NUMA,
     PCPUS,
     THAWED,
-    Filter,
 )
 from lanekeeper.domain.scheduling.filter_settings import FilterSettings
+from lanekeeper.domain.scheduling.verdict import Filter
 
 _Make = Callable[[FilterSettings], tuple[Filter, ...]]
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lanekeeper.domain.matching import match_all, most_matched
-from lanekeeper.domain.network.promise import NOTHING
+from lanekeeper.domain.network.promise import NOTHING, Promise
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.vf_ability import VfAbility
+from lanekeeper.domain.scheduling.apart import card_of, too_close
 from lanekeeper.domain.scheduling.bandwidth import shared_cards
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
+from lanekeeper.domain.scheduling.order import in_order
 from lanekeeper.domain.scheduling.shortfall import (
     Shortfall,
     alternative_of,
@@ -19,7 +20,16 @@ from lanekeeper.domain.scheduling.shortfall import (
     short_of_bandwidth,
 )
 from lanekeeper.domain.scheduling.tied import Units, choose_tied, clash, units_of
+from lanekeeper.domain.scheduling.tries import Tries
+from lanekeeper.domain.scheduling.whole import whole_choices
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality
+
+_CHOICES_MAX = 500
+"""How many PFs are looked into before the search for those to give away whole is given up."""
+_PACKING_MAX = 30_000
+"""How often, for all of these choices together, a card is tried for a port's bandwidth."""
+_MATCHING_COSTS = 50
+"""As many of these as take the time in which one way to pack is matched with devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ def fit_devices(
 ) -> tuple[Given, ...] | Shortfall:
     """Give every need its devices, whatever the order in which they are named.
 
-    With *isolate* each device comes from another card.
+    With *isolate* each device comes from another card; those of needs with one word are apart.
 
     A PF and its VFs are never given together, nor what brings them along; *units* says what comes
     with what, where some of that is not among *devices*. Earlier alternatives of an alias are
@@ -61,29 +71,67 @@ def fit_devices(
     """
     wanted = sum(need.request.count for need in needs)
     free = [device for device in devices if device.standing is Standing.FREE]
+    free = in_order(needs, free, isolate=isolate)
     for need in needs:
         if shortfall := short_alone(need, devices, guest):
             return shortfall
     asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
-    place = _place_apart if isolate else _place
-    found = place(asked, free, guest) if wanted <= len(free) else None
     units = units_of(free) if units is None else units
-    if found is not None and clash((one.device for one in found), units):
+    if any(need.apart for need in needs) and wanted <= len(free):
+        return _fit_apart(needs, devices, guest, isolate=isolate, units=units)
+    tries = Tries(_CHOICES_MAX)
+    found = None
+    if wanted <= len(free):
+        found = _place_apart(asked, free, guest) if isolate else _place(asked, free, guest, tries)
+    if found is not None:
+        if not clash((one.device for one in found), units):
+            return tuple(found)
         chosen = _match_tied(asked, free, guest, units, apart=isolate)
         return _tied(needs) if chosen is None else _given(asked, [free[one] for one in chosen])
-    if found is not None:
-        return tuple(found)
     if any(need.promise for need in needs):
         bare = fit_devices(without_promises(needs), devices, guest, isolate=isolate, units=units)
-        return bare if isinstance(bare, Shortfall) else short_of_bandwidth(needs, free)
-    if isolate:
-        return _too_close(needs, asked, free, guest)
+        short = bare if isinstance(bare, Shortfall) else short_of_bandwidth(needs, free)
+        is_known = short is bare or not tries.ran_out
+    else:
+        short = (_too_close if isolate else _too_few)(needs, asked, free, guest)
+        is_known = not tries.ran_out
+    return short if is_known else _given_up(needs)
+
+
+def _fit_apart(
+    needs: Sequence[DeviceNeed],
+    devices: Sequence[HostDevice],
+    guest: Locality,
+    *,
+    isolate: bool,
+    units: Units,
+) -> tuple[Given, ...] | Shortfall:
+    free = [device for device in devices if device.standing is Standing.FREE]
+    asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
+    chosen = _match_tied(asked, free, guest, units, apart=isolate)
+    if chosen is not None:
+        return _given(asked, [free[one] for one in chosen])
+    plain = [replace(need, apart="") for need in needs]
+    bare = fit_devices(plain, devices, guest, isolate=isolate, units=units)
+    if isinstance(bare, Shortfall):
+        return bare
+    parts = (unit for unit in asked if unit.need.apart)
+    things = {thing for unit in parts for thing in _wishes(unit, free, guest)}
+    return too_close(needs, [free[thing] for thing in sorted(things)])
+
+
+def _too_few(
+    needs: Sequence[DeviceNeed],
+    units: Sequence[_Unit],
+    free: Sequence[HostDevice],
+    guest: Locality,
+) -> Shortfall:
     names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
-    most = most_matched([_wishes(unit, free, guest) for unit in asked]) if asked else 0
+    most = most_matched([_wishes(unit, free, guest) for unit in units]) if units else 0
     return Shortfall(
         names,
-        f"{', '.join(names)} together need {wanted} devices and at most {most} can be had together"
-        + (" (a PF and its VFs exclude each other)" if most >= wanted else ""),
+        f"{', '.join(names)} together need {len(units)} devices and at most {most} can be had "
+        "together" + (" (a PF and its VFs exclude each other)" if most >= len(units) else ""),
         "ask for fewer devices in one server, or free some that serve several of these",
     )
 
@@ -94,28 +142,45 @@ def without_promises(needs: Sequence[DeviceNeed]) -> tuple[DeviceNeed, ...]:
 
 
 def _place(
-    units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
+    units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality, tries: Tries
 ) -> list[Given] | None:
     """Choose PFs first, one after the other, so that the VFs left over serve the rest."""
     whole = [unit for unit in units if _wants_whole(unit.need)]
     parts = [unit for unit in units if not _wants_whole(unit.need)]
-    for chosen in _whole_choices(whole, parts, free, guest):
-        gone = {device.id for device in chosen}
-        rest = [device for device in free if device.id not in gone and device.pf_id not in gone]
-        given = _match(parts, rest, guest)
+    of_whole, of_parts = ([_wishes(unit, free, guest) for unit in some] for some in (whole, parts))
+    promises = [unit.need.promise for unit in parts]
+    packing = Tries(_PACKING_MAX)
+    for chosen in whole_choices(of_whole, of_parts, free, tries, promised=any(promises)):
+        gone = {free[one].id for one in chosen}
+        left = [
+            [one for one in mine if free[one].id not in gone and free[one].pf_id not in gone]
+            for mine in of_parts
+        ]
+        given = _match(promises, left, free, packing)
         if given is not None:
-            pairs = [*zip(whole, chosen, strict=True)]
-            pairs += [(unit, rest[thing]) for unit, thing in zip(parts, given, strict=True)]
-            return [Given(device, unit.need.id, unit.index) for unit, device in pairs]
+            pairs = zip((*whole, *parts), (*chosen, *given), strict=True)
+            return [Given(free[one], unit.need.id, unit.index) for unit, one in pairs]
+        if packing.ran_out:
+            tries.ran_out = bool(whole)
+            return None
     return None
 
 
 def _match(
-    units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
+    promises: Sequence[Promise],
+    wishes: Sequence[Sequence[int]],
+    free: Sequence[HostDevice],
+    packing: Tries,
 ) -> Sequence[int] | None:
-    """Match units with devices whose cards keep all that they promise together."""
-    found = (match_all(wishes) for wishes in _kept_wishes(units, free, guest))
-    return next((given for given in found if given is not None), None)
+    """Match wishes with devices whose cards keep all that they promise together."""
+    given = match_all(wishes)
+    if given is None or sum(map(bool, promises)) < 2:  # noqa: PLR2004  # each alone was looked at
+        return given
+    for kept in shared_cards(promises, wishes, [device.bandwidth for device in free], packing):
+        given = match_all(kept)
+        if given is not None or not packing.take(_MATCHING_COSTS):
+            return given
+    return None
 
 
 def _match_tied(
@@ -127,19 +192,12 @@ def _match_tied(
     apart: bool,
 ) -> Sequence[int] | None:
     """The same where devices bring others along."""
-    found = (
-        choose_tied(wishes, free, units, apart=apart) for wishes in _kept_wishes(asked, free, guest)
-    )
+    wishes = [_wishes(unit, free, guest) for unit in asked]
+    promises = [unit.need.promise for unit in asked]
+    words = [unit.need.apart for unit in asked]
+    kept = shared_cards(promises, wishes, [device.bandwidth for device in free])
+    found = (choose_tied(mine, free, units, apart=apart, words=words) for mine in kept)
     return next((given for given in found if given is not None), None)
-
-
-def _kept_wishes(
-    units: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
-) -> Iterator[Sequence[Sequence[int]]]:
-    """What each unit wishes for, in every way in which the cards keep what they promise."""
-    wishes = [_wishes(unit, free, guest) for unit in units]
-    promises = [unit.need.promise for unit in units]
-    yield from shared_cards(promises, wishes, [device.bandwidth for device in free])
 
 
 def _place_apart(
@@ -164,6 +222,16 @@ def _given(units: Sequence[_Unit], devices: Sequence[HostDevice]) -> tuple[Given
     )
 
 
+def _given_up(needs: Sequence[DeviceNeed]) -> Shortfall:
+    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    return Shortfall(
+        names,
+        f"{', '.join(names)} together: the search for PFs whose VFs nobody else here needs was "
+        "given up, there are too many ways to choose them",
+        "ask for PFs and VFs in two servers, or for fewer of them in one",
+    )
+
+
 def _tied(needs: Sequence[DeviceNeed]) -> Shortfall:
     names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
     return Shortfall(
@@ -181,7 +249,7 @@ def _best_by_card(
     """The best device of each card that has one that would do, the best card first."""
     found: dict[str, HostDevice] = {}
     for thing in _wishes(unit, free, guest):
-        found.setdefault(free[thing].pf_id or free[thing].id, free[thing])
+        found.setdefault(card_of(free[thing]), free[thing])
     return found
 
 
@@ -206,50 +274,8 @@ def _wants_whole(need: DeviceNeed) -> bool:
     return need.request.alternatives[0].dev_type is DeviceType.PF
 
 
-def _whole_choices(
-    whole: Sequence[_Unit], parts: Sequence[_Unit], free: Sequence[HostDevice], guest: Locality
-) -> Iterator[list[HostDevice]]:
-    """Yield every choice of PFs for *whole*, leaving out those that differ in nothing."""
-    if not whole:
-        yield []
-        return
-    unit, *others = whole
-    tried: set[object] = set()
-    for thing in _wishes(unit, free, guest):
-        device = free[thing]
-        kind = _kind(device, (whole, parts), free, guest)
-        if kind in tried:
-            continue
-        tried.add(kind)
-        rest = [one for one in free if device.id not in (one.id, one.pf_id)]
-        for more in _whole_choices(others, parts, rest, guest):
-            yield [device, *more]
-
-
-def _kind(
-    pf: HostDevice,
-    units: tuple[Sequence[_Unit], Sequence[_Unit]],
-    free: Sequence[HostDevice],
-    guest: Locality,
-) -> object:
-    """What taking this PF means for everybody: PFs of one kind are interchangeable."""
-    whole, parts = (_one_of_each(some) for some in units)
-    vfs = Counter(
-        frozenset(kind for kind, one in parts if _rank(one, device, guest) is not None)
-        for device in free
-        if device.pf_id == pf.id
-    )
-    takers = frozenset(kind for kind, one in whole if _rank(one, pf, guest) is not None)
-    return takers, frozenset(vfs.items())
-
-
-def _one_of_each(units: Sequence[_Unit]) -> list[tuple[object, _Unit]]:
-    """One of the units that want the same of the same provider, under a name for them."""
-    return list({(one.need.id, *one.need.providers[one.index :][:1]): one for one in units}.items())
-
-
 def _wishes(unit: _Unit, free: Sequence[HostDevice], guest: Locality) -> list[int]:
-    """Positions in *free* of what would do, the best first."""
+    """Positions in *free* of what would do, the best first; of equal ones the first there."""
     ranked = [
         (
             rank,
@@ -257,7 +283,6 @@ def _wishes(unit: _Unit, free: Sequence[HostDevice], guest: Locality) -> list[in
             _cannot_keep(unit, device),
             _spare(device),
             device.parts_held * (-1 if device.whole_offered else 1),
-            device.address,
             position,
         )
         for position, device in enumerate(free)

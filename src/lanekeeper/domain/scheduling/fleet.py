@@ -72,6 +72,7 @@ class Fleet:
         reached: physical network to whether a host's PFs reach it.
         switched: physical network to whether a host has a virtual switch on it.
         guarding: whether a host guards ports of its virtual switches.
+        pairing: whether its guests can have failover pairs.
         free_devices: how many listed devices can be had.
         shapes: ``HostView.device_shape``; numa_shapes: ``HostView.numa_shape``.
         aggregates: ``HostView.aggregates``.
@@ -88,6 +89,7 @@ class Fleet:
     reached: Mapping[str, Flags] = field(default_factory=dict)
     switched: Mapping[str, Flags] = field(default_factory=dict)
     guarding: Flags = field(default_factory=lambda: np.zeros(0, np.bool_))
+    pairing: Flags = field(default_factory=lambda: np.zeros(0, np.bool_))
     free_devices: Numbers = field(default_factory=lambda: np.zeros(0, np.int64))
     shapes: Codes = field(default_factory=lambda: Codes.encode(()))
     numa_shapes: Codes = field(default_factory=lambda: Codes.encode(()))
@@ -112,6 +114,7 @@ class Fleet:
             reached={name: _flags(ordered, _reaches(name)) for name in networks},
             switched={name: _flags(ordered, _switches(name)) for name in switched},
             guarding=_flags(ordered, _guards),
+            pairing=_flags(ordered, _pairs),
             free_devices=_numbers(ordered, _free_devices),
             shapes=Codes.encode([view.device_shape for view in ordered]),
             numa_shapes=Codes.encode([view.numa_shape for view in ordered]),
@@ -174,12 +177,23 @@ class Fleet:
                 name: put(self.switched.get(name, nowhere), _switches(name)) for name in switched
             },
             guarding=put(self.guarding, _guards),
+            pairing=put(self.pairing, _pairs),
             free_devices=put(self.free_devices, _free_devices),
             shapes=self.shapes.with_values(rows, [view.device_shape for view in views]),
             numa_shapes=self.numa_shapes.with_values(rows, [view.numa_shape for view in views]),
             aggregates=self.aggregates.with_values(rows, [view.aggregates for view in views]),
             platforms=self.platforms.with_values(rows, [view.platform for view in views]),
         )
+
+
+def everyone(fleet: Fleet) -> Flags:
+    """Pass all hosts."""
+    return np.ones(len(fleet), np.bool_)
+
+
+def nobody(fleet: Fleet) -> Flags:
+    """Pass none."""
+    return np.zeros(len(fleet), np.bool_)
 
 
 def _flags(views: Sequence[HostView], what: Callable[[HostView], bool]) -> Flags:
@@ -204,6 +218,10 @@ def _thawed(view: HostView) -> bool:
 
 def _guards(view: HostView) -> bool:
     return view.guards
+
+
+def _pairs(view: HostView) -> bool:
+    return view.pairs
 
 
 def _free_devices(view: HostView) -> int:

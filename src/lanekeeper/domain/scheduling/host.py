@@ -87,6 +87,17 @@ class HostDevice:
     unit: str | None = None
     bandwidth: CardBandwidth | None = None
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What it is and how it stands, without its name, and without where it is; has an order."""
+        return (
+            *(self.offered.key, self.standing, self.unfit, self.behind),
+            *(self.pf_id is None, self.whole_offered),
+            self.bandwidth.key if self.bandwidth else (),
+            # By name: what belongs together may be of several cards.
+            () if self.unit is None else (self.address, self.unit),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Stock:
@@ -164,6 +175,7 @@ class HostView:
         physical_networks: those that its PFs reach.
         bridges: physical network to the virtual switch that it has on it.
         guards: whether it guards ports of those.
+        pairs: whether its guests can have failover pairs.
         zone: the availability zone that its aggregates put it in.
         cells: its NUMA nodes, by number; empty where its agent tells of none.
         aggregates: those that it is in, by id.
@@ -183,6 +195,7 @@ class HostView:
     physical_networks: frozenset[str] = frozenset()
     bridges: Mapping[str, str] = field(default_factory=dict)
     guards: bool = False
+    pairs: bool = False
     zone: str = DEFAULT_ZONE
     cells: tuple[HostCell, ...] = ()
     aggregates: Aggregates = ()
@@ -230,19 +243,7 @@ def _shape(
 ) -> DeviceShape:
     cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
     for device in devices:
-        kind = (
-            device.offered.key,
-            device.standing,
-            device.unfit,
-            device.behind,
-            device.pf_id is None,
-            device.whole_offered,
-            device.bandwidth.key if device.bandwidth else (),
-            where(device),
-            # By name: what belongs together may be of several cards.
-            () if device.unit is None else (device.address, device.unit),
-        )
-        cards[device.pf_id or device.id][kind] += 1
+        cards[device.pf_id or device.id][*device.kind, where(device)] += 1
     return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))
 
 
@@ -263,6 +264,7 @@ class DeviceNeed:
         physical_networks: of which a port has to reach one; none for an alias.
         providers: of each unit, where an allocation has already said; else empty.
         promise: bandwidth that the card has to have for it.
+        apart: a word; needs of one word get devices of different cards, and switches. Empty: any.
     """
 
     id: str
@@ -271,6 +273,7 @@ class DeviceNeed:
     physical_networks: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     promise: Promise = NO_BANDWIDTH
+    apart: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +312,7 @@ class ServerRequest:
         switched: for each normal port, physical networks on one of which it needs a virtual
             switch.
         guarded: whether such a port has security groups that somebody relies on.
+        paired: likewise as ``switched`` for each failover pair.
     """
 
     vcpus: int
@@ -317,6 +321,7 @@ class ServerRequest:
     needs: tuple[DeviceNeed, ...] = ()
     switched: frozenset[tuple[str, ...]] = frozenset()
     guarded: bool = False
+    paired: frozenset[tuple[str, ...]] = frozenset()
     zone: str | None = None
     host: str | None = None
     topology: GuestTopology | None = None

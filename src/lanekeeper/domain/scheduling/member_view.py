@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from lanekeeper.domain.scheduling.filter import Verdict
 from lanekeeper.domain.scheduling.selection import Rejection
+from lanekeeper.domain.scheduling.verdict import Verdict
 
 _ASK = "ask an operator"
 _SMALLER = "use a smaller flavor, or delete servers"
@@ -67,6 +67,10 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "packet_filter": (
             "does not enforce security groups of normal ports",
             f"take the groups off the port, or {_ASK}",
+        ),
+        "failover_pair": (
+            "cannot give a guest a failover pair on the port's network",
+            f"use a port whose binding profile does not ask for failover, or {_ASK}",
         ),
         "devices": (
             "",

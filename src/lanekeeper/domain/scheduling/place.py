@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from lanekeeper.domain.scheduling.fit import Given, fit_devices
 from lanekeeper.domain.scheduling.host import HostDevice, HostView, ServerRequest, Standing
-from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.scheduling.shortfall import Shortfall, alternative_of
 from lanekeeper.domain.scheduling.tied import units_of
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality, RootPolicy
-from lanekeeper.domain.topology.fit import Seat, seatings, why_not
+from lanekeeper.domain.topology.cell import HostCell
+from lanekeeper.domain.topology.fit import Seat, misfit, seatings, why_not
+from lanekeeper.domain.topology.guest import GuestTopology
+
+_SMALLER = (
+    "use a smaller flavor, give guests more of those cells ([compute] cpu_dedicated_set, "
+    "cpu_shared_set, or huge pages on that host)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,18 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
     Of several ways to seat a guest the one is taken whose devices are nearest to it; of equal ones
     the first, in the order of ``seatings``.
     """
+    found, short, is_seated = _best(request, host)
+    if found is not None:
+        return found
+    if request.topology is not None and not is_seated:
+        miss = why_not(request.topology, host.cells)
+        return Shortfall(tuple(need.name for need in request.needs), miss.reason, miss.remedy)
+    told = _short(request, host, short)
+    return _crowded(request, request.topology, host, told) if request.topology else told
+
+
+def _best(request: ServerRequest, host: HostView) -> tuple[Place | None, Shortfall | None, bool]:
+    """The nearest place; what the devices came short of otherwise; whether there was any seat."""
     best: tuple[int, Place] | None = None
     short: Shortfall | None = None
     is_seated = False
@@ -48,12 +67,7 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
             break
         if best is not None and best[0] == 0:
             break
-    if best is not None:
-        return best[1]
-    if request.topology is not None and not is_seated:
-        miss = why_not(request.topology, host.cells)
-        return Shortfall(tuple(need.name for need in request.needs), miss.reason, miss.remedy)
-    return _short(request, host, short)
+    return None if best is None else best[1], short, is_seated
 
 
 def _seatings(request: ServerRequest, host: HostView) -> Iterator[tuple[Seat, ...]]:
@@ -115,3 +129,66 @@ def _short(request: ServerRequest, host: HostView, short: Shortfall | None) -> S
         )
     assert short is not None, "a way to seat the guest failed for want of devices"
     return short
+
+
+def _crowded(
+    request: ServerRequest, topology: GuestTopology, host: HostView, short: Shortfall
+) -> Shortfall:
+    """*short*, or that only other guests keep the guest from where free devices are near."""
+    if not short.is_too_far and request.pcie_root is not RootPolicy.REQUIRED:
+        return short
+    near = _near_free(request, host)
+    cells = {cell.id: cell for cell in host.cells}
+    emptied = tuple(cell.emptied() if cell.id in near else cell for cell in host.cells)
+    found, _, _ = _best(request, replace(host, cells=emptied))
+    if found is None:
+        return _too_small(topology, [one for one in emptied if one.id in near], short)
+    if emptied == host.cells:
+        return short  # nobody is there
+    full = {
+        seat.host_cell: miss.reason
+        for seat in found.seats
+        if (miss := misfit(topology, seat.guest_cell, cells[seat.host_cell]))
+    }
+    if not full:
+        return short
+    names = ", ".join(short.names)
+    told = "; ".join(f"cell {cell} {reason}" for cell, reason in sorted(full.items()))
+    on = "cell" if len(full) == 1 else "cells"
+    where = f"{on} {' and '.join(map(str, sorted(full)))}"
+    return replace(
+        short,
+        reason=f"has no room for the guest near free devices for {names}: {told}",
+        remedy=f"delete servers on {where} of this host, or {short.remedy}",
+    )
+
+
+def _too_small(topology: GuestTopology, near: Sequence[HostCell], short: Shortfall) -> Shortfall:
+    """*short*, or that no cell near free devices would have room even without other guests."""
+    misses = {
+        cell.id: [misfit(topology, index, cell) for index in range(len(topology.cells))]
+        for cell in near
+    }
+    first = {cell: found[0] for cell, found in misses.items() if found[0] and all(found)}
+    if not near or len(first) < len(near):
+        return short
+    told = "; ".join(f"cell {cell} {miss.reason}" for cell, miss in sorted(first.items()))
+    return replace(
+        short,
+        reason=f"{short.reason}; and even without other guests {told}",
+        remedy=f"{_SMALLER}, or {short.remedy}",
+    )
+
+
+def _near_free(request: ServerRequest, host: HostView) -> set[int]:
+    """The cells near which some free device is that a need could have."""
+    sockets = {cell.id: cell.socket for cell in host.cells}
+    free = [one for one in host.devices if one.standing is Standing.FREE]
+    return {
+        cell
+        for need in request.needs
+        for one in free
+        if alternative_of(need, one) is not None
+        for cell in sockets
+        if Locality(frozenset({cell}), sockets).allows(need.request.numa_policy, one.numa_node)
+    }

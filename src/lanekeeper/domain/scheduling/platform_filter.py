@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from lanekeeper.domain.compute.extra_spec import CAPABILITIES, CAPABILITY_SCOPE
-from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, Platform, ServerRequest
 from lanekeeper.domain.scheduling.spec_match import spec_matches
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 
 _ARCHITECTURE, _HYPERVISOR = "hw_architecture", "img_hv_type"
 _MODE, _VERSION = "hw_vm_mode", "img_hv_requested_version"

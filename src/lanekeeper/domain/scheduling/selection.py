@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lanekeeper.domain.errors import clause
-from lanekeeper.domain.scheduling.filter import FILTERS, Filter, Verdict
+from lanekeeper.domain.scheduling.filter import FILTERS
 from lanekeeper.domain.scheduling.fit import Given
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.multiplier import Multipliers
 from lanekeeper.domain.scheduling.place import place
 from lanekeeper.domain.scheduling.shortfall import Shortfall
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 from lanekeeper.domain.scheduling.weight import by_weight
 from lanekeeper.domain.topology.fit import Seat
 
@@ -156,6 +157,7 @@ class _Funnel:
         self.among: Flags = np.ones(len(fleet), np.bool_)
         self._turned_away: dict[str, Flags] = {}
         self._verdicts: dict[tuple[str, int], Verdict | None] = {}
+        self._short: dict[int, Verdict] = {}
 
     def put_through(self, each: Filter) -> None:
         passed = self._passed(each)
@@ -176,11 +178,28 @@ class _Funnel:
             return
         left = np.flatnonzero(self.among)
         for row in by_weight(self.request, self.fleet, left, self.multipliers).tolist():
-            if all(self._verdict(each, row) is None for each in filters):
-                yield choose_on(self.request, self.fleet.views[row])
-                choices -= 1
-                if not choices:
-                    return
+            if any(self._verdict(each, row) is not None for each in filters):
+                continue
+            found = choose_on(self.request, self.fleet.views[row])
+            if isinstance(found, Shortfall):
+                self._short[row] = self._verdict_of(found)
+                self.among[row] = False
+                continue
+            yield found
+            choices -= 1
+            if not choices:
+                return
+
+    def _verdict_of(self, found: Shortfall) -> Verdict:
+        """The verdict on one host alone, where that of hosts of its shape does not hold."""
+        promised = any(need.promise for need in self.request.needs)
+        code = "numa" if self.request.asks_where else "bandwidth" if promised else "devices"
+        return Verdict(
+            code=code,
+            reason=found.reason,
+            remedy=found.remedy,
+            facts={"needs": list(found.names)},
+        )
 
     def _verdict(self, each: Filter, row: int) -> Verdict | None:
         view = self.fleet.views[row]
@@ -193,16 +212,22 @@ class _Funnel:
 
     def rejections(self, filters: Sequence[Filter]) -> Iterator[Rejection]:
         for each in filters:
-            groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-            for row in np.flatnonzero(self._turned_away[each.code]).tolist():
-                verdict = self._verdict(each, row)
-                assert verdict is not None, f"the two faces of {each.code} disagree"
-                groups[verdict.reason, verdict.remedy].append(row)
-            for rows in sorted(groups.values(), key=len, reverse=True):
-                verdict = self._verdict(each, rows[0])
-                assert verdict is not None
-                names = tuple(self.fleet.views[row].name for row in rows[:_HOSTS_NAMED])
-                yield Rejection(verdict, names, len(rows))
+            rows = np.flatnonzero(self._turned_away[each.code]).tolist()
+            yield from self._grouped({row: self._said(each, row) for row in rows})
+        yield from self._grouped(self._short)
+
+    def _said(self, each: Filter, row: int) -> Verdict:
+        verdict = self._verdict(each, row)
+        assert verdict is not None, f"the two faces of {each.code} disagree"
+        return verdict
+
+    def _grouped(self, verdicts: Mapping[int, Verdict]) -> Iterator[Rejection]:
+        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for row, verdict in verdicts.items():
+            groups[verdict.reason, verdict.remedy].append(row)
+        for rows in sorted(groups.values(), key=len, reverse=True):
+            names = tuple(self.fleet.views[row].name for row in rows[:_HOSTS_NAMED])
+            yield Rejection(verdicts[rows[0]], names, len(rows))
 
 
 def first_verdict(
@@ -212,8 +237,7 @@ def first_verdict(
     return next((found for each in filters if (found := each.why(request, host))), None)
 
 
-def choose_on(request: ServerRequest, host: HostView) -> Choice:
-    """What a server would get on a host that no filter turns away."""
+def choose_on(request: ServerRequest, host: HostView) -> Choice | Shortfall:
+    """What a server would get on a host that no filter turns away, or why it gets nothing."""
     found = place(request, host)
-    assert not isinstance(found, Shortfall), "the filters let the host pass"
-    return Choice(host, found.given, found.seats)
+    return found if isinstance(found, Shortfall) else Choice(host, found.given, found.seats)

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from lanekeeper.domain.compute.server_group import GroupPolicy
-from lanekeeper.domain.scheduling.filter import Filter, Verdict
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest, values_of
+from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 
 
 def located(request: ServerRequest, fleet: Fleet) -> ServerRequest:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.device import DeviceType
-from lanekeeper.domain.pci.request import Mismatch, matches, mismatches
+from lanekeeper.domain.pci.request import Alternative, Mismatch, matches, mismatches
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.topology.affinity import Locality
 
@@ -53,8 +53,8 @@ _REMEDIES: Mapping[Standing, str] = {
         "cleaned (lanekeeper device clean ID)"
     ),
     Standing.BESIDE_UNLISTED: (
-        "have an entry of [pci] device_spec of this host list {behind} again, so that it is "
-        "cleaned: it left before it was"
+        "have an entry of [pci] device_spec of this host list {behind} again, in the place of its "
+        "card's other side, so that it is cleaned: it was not when it was listed no more"
     ),
     Standing.BESIDE_SPENT: (
         "ask for the return of {behind}, whose guest has had the card (lanekeeper device release "
@@ -217,24 +217,39 @@ def _nearest(need: DeviceNeed, devices: Sequence[HostDevice]) -> tuple[str, str]
     reasons = ", ".join(one.reason for one in found)
     remedy = _mend(found)
     if remedy == _LIST_SOME and first.dev_type is DeviceType.PF:
-        remedy = _list_whole(devices)
+        remedy = _list_whole(need, devices)
     return f"; of the nearest {number} each says: {reasons}", remedy
 
 
-def _list_whole(devices: Sequence[HostDevice]) -> str:
-    """How a whole PF gets listed: not beside its VFs."""
+def _list_whole(need: DeviceNeed, devices: Sequence[HostDevice]) -> str:
+    """How a whole PF gets listed that would do: not beside its VFs, and on the same network."""
+    networks = list(dict.fromkeys(one.physical_network for one in need.request.alternatives))
+    entry = f' with "physical_network": "{networks[0]}" in its entry' if networks[0] else ""
     parted: dict[str, int] = {}
     for device in devices:
-        if device.pf_id is not None:
+        if device.pf_id is not None and _is_of_such(need, device):
             parted[device.pf_id] = parted.get(device.pf_id, 0) + (device.standing is Standing.HELD)
     if not parted:
-        return _LIST_SOME
-    held = sum(parted.values())
+        return f"list a whole PF in [pci] device_spec of this host{entry}" if entry else _LIST_SOME
+    held = sum(sorted(parted.values())[: need.request.count])
     first = f"delete the servers that hold {held} of these VFs, " if held else ""
     return (
-        f"{first}list a whole PF in [pci] device_spec of this host in the place of its VFs "
-        f"({len(parted)} PFs here have VFs that are listed)"
+        f"{first}list a whole PF in [pci] device_spec of this host in the place of its VFs{entry} "
+        f"({len(parted)} PFs here have such VFs that are listed)"
     )
+
+
+def _is_of_such(need: DeviceNeed, device: HostDevice) -> bool:
+    """Whether a VF is of a card that would do as a whole: of its network, and of its vendor."""
+    for one in need.request.alternatives:
+        mine = Alternative(
+            vendor_id=one.vendor_id,
+            dev_type=DeviceType.VF,
+            physical_network=one.physical_network,
+        )
+        if matches(mine, device.offered):
+            return True
+    return False
 
 
 def _mend(found: Sequence[Mismatch]) -> str:

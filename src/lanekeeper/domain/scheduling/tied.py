@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lanekeeper.domain.pci.device import DeviceType
+from lanekeeper.domain.scheduling.apart import are_apart, card_of
 from lanekeeper.domain.scheduling.host import HostDevice
 
 _STEPS_MAX = 2_000
@@ -43,6 +44,7 @@ def choose_tied(
     units: Units,
     *,
     apart: bool = False,
+    words: Sequence[str] = (),
 ) -> list[int] | None:
     """One device for each list of wishes, such that nothing clashes; None where there is no way.
 
@@ -51,11 +53,12 @@ def choose_tied(
         free: what there is.
         units: what comes with what.
         apart: no two from one card.
+        words: of each list; no two of one word that are not apart. Empty words, or none: any.
 
     The search is given up after ``_STEPS_MAX`` tries: there is no quick way, and who asks is a
     tenant.
     """
-    return _Search(wishes, free, units, apart=apart).run()
+    return _Search(wishes, free, units, apart=apart, words=words or [""] * len(wishes)).run()
 
 
 class _Search:
@@ -72,8 +75,10 @@ class _Search:
         units: Units,
         *,
         apart: bool,
+        words: Sequence[str],
     ) -> None:
         self._wishes, self._free, self._units, self._apart = wishes, free, units, apart
+        self._words = words
         self._order = sorted(range(len(wishes)), key=lambda number: len(wishes[number]))
         self._takers: dict[int, list[int]] = defaultdict(list)
         for number, some in enumerate(wishes):
@@ -85,10 +90,10 @@ class _Search:
 
     def _twins(self) -> dict[int, int]:
         """Who wishes for the same and chooses just before, for those who have such a one."""
-        last: dict[tuple[int, ...], int] = {}
+        last: dict[tuple[str, tuple[int, ...]], int] = {}
         found = {}
         for number in self._order:
-            mine = tuple(self._wishes[number])
+            mine = self._words[number], tuple(self._wishes[number])
             if mine in last:
                 found[number] = last[mine]
             last[mine] = number
@@ -111,7 +116,7 @@ class _Search:
             self._steps += 1
             if self._steps > _STEPS_MAX:
                 return False
-            if not self._may_have(position):
+            if not self._may_have(number, position):
                 continue
             tried.add(kind)
             self._chosen[number] = position
@@ -124,13 +129,19 @@ class _Search:
         mine, twin = self._wishes[number], self._twin.get(number)
         return mine if twin is None else mine[mine.index(self._chosen[twin]) + 1 :]
 
-    def _may_have(self, position: int) -> bool:
+    def _may_have(self, number: int, position: int) -> bool:
         taken: Collection[int] = self._chosen.values()
         if position in taken:
             return False
         mine = self._free[position]
         others = [self._free[one] for one in taken]
-        if self._apart and any(_card(mine) == _card(one) for one in others):
+        if self._apart and any(card_of(mine) == card_of(one) for one in others):
+            return False
+        if (word := self._words[number]) and not all(
+            are_apart(mine, self._free[one])
+            for other, one in self._chosen.items()
+            if self._words[other] == word
+        ):
             return False
         return not clash((mine, *others), self._units)
 
@@ -140,7 +151,3 @@ class _Search:
         is_pf = device.offered.dev_type is DeviceType.PF
         where = device.id if is_pf or device.pf_id is None else device.pf_id
         return where, device.unit, tuple(self._takers[position])
-
-
-def _card(device: HostDevice) -> str:
-    return device.pf_id or device.id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 VCPUS = "vcpus"
 """Guests' CPUs that float over a cell's shared CPUs."""
@@ -88,6 +88,11 @@ class HostCell:
         cores = [*self.siblings, *(frozenset({cpu}) for cpu in self.dedicated - known)]
         free = (tuple(sorted(core & self.free_cpus)) for core in cores)
         return tuple(sorted(core for core in free if core))
+
+    def emptied(self) -> HostCell:
+        """What it would be without guests."""
+        amounts = {what: replace(one, used=0) for what, one in self.amounts.items()}
+        return replace(self, pinned=frozenset(), amounts=amounts)
 
     @property
     def shape(self) -> CellShape:

@@ -180,6 +180,12 @@ def why_not(guest: GuestTopology, cells: Sequence[HostCell]) -> Misfit:
     )
 
 
+def misfit(guest: GuestTopology, index: int, cell: HostCell) -> Misfit | None:
+    """Why a cell of the guest does not go onto this one; None where it does."""
+    found = _seat(guest, index, cell)
+    return found if isinstance(found, Misfit) else None
+
+
 def _seats(guest: GuestTopology, cell: HostCell) -> list[Seat | Misfit]:
     return [_seat(guest, index, cell) for index in range(len(guest.cells))]
 

@@ -16,6 +16,7 @@ IMAGES = tuple(f"{home}/EFI/Linux/*.efi" for home in ("boot", "efi", "boot/efi")
 KERNEL_INSTALL = "etc/kernel/cmdline"
 """What new kernels' entries are made from."""
 
+_OTHER_PROGRAMS = frozenset(("efi", "uki", "uki-url"))
 _LOADER_INFO = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _ATTRIBUTE_BYTES = 4  # before the value of each variable; Linux Documentation/filesystems/efivarfs
 
@@ -27,6 +28,16 @@ def entry_files(root: Path) -> tuple[str, ...]:
 def unified_images(root: Path) -> tuple[str, ...]:
     """Return kernels that have their arguments built in."""
     return tuple(matching(root, IMAGES))
+
+
+def starts_kernel(text: str) -> bool:
+    """Whether the entry starts a kernel that takes its ``options`` for arguments.
+
+    A shell or a firmware tool takes them for its own; a unified image, by which others start a
+    kernel, has its arguments built in.
+    """
+    keys = {words[0] for line in text.splitlines() if (words := line.split())}
+    return "linux" in keys or _OTHER_PROGRAMS.isdisjoint(keys)
 
 
 def entry_arguments(text: str, variables: dict[str, str]) -> tuple[str, ...]:

@@ -38,15 +38,19 @@ def read_boot_loader(root: Path) -> BootLoader:
     """
     files = grub.setting_files(root)
     texts = {name: text for name in files if (text := _text(root, name)) is not None}
-    entries = {name: _text(root, name) or "" for name in entry.entry_files(root)}
+    every = {name: _text(root, name) or "" for name in entry.entry_files(root)}
+    entries = {name: text for name, text in every.items() if entry.starts_kernel(text)}
     images = entry.unified_images(root)
-    looked = (*files, *(entries or entry.ENTRIES), *images)
+    looked = (*files, *(every or entry.ENTRIES), *images)
     environment = grub.read_environment(root)
     variables = read_variables(tuple(texts.values()))
     with_entries = variables.get("GRUB_ENABLE_BLSCFG") == "true"
     # Debian's grub-common brings a drop-in wherever it is installed, so one alone says nothing.
     has_settings = grub.SETTINGS in texts or (bool(texts) and not entries)
     damaged = (grub.damage(name, text) for name, text in texts.items())
+    if every and not entries and not has_settings:
+        doubt = "none of the entry files names a kernel to start (linux), which takes arguments"
+        return BootLoader(None, looked, BootSettings(loader=None, doubt=doubt, update=None))
     doubt = next(filter(None, (*_no_files(root, files), *damaged)), "") or _doubt(
         root, has_settings and not with_entries, bool(entries), images
     )
@@ -131,8 +135,9 @@ def _no_files(root: Path, names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         if name != GRUB_FILE and (root / name).is_dir():
             yield f"/{name} is to be mended first, it is a directory"
-        elif (way := link_target(str(root / name))) and not (root / name).exists():
-            yield f"/{name} is to be mended first, it is a link to {way}, which is not there"
+        elif (way := link_target(str(root / name))) and not (root / name).is_file():
+            what = "no regular file" if (root / name).exists() else "not there"
+            yield f"/{name} is to be mended first, it is a link to {way}, which is {what}"
 
 
 def _text(root: Path, name: str) -> str | None:

@@ -12,6 +12,8 @@ from lanekeeper.hypervisor.driver import Capacity
 from lanekeeper.protocol import NumaCell
 
 _KIB_A_MIB = 1024
+_PAIRING_LIBVIRT, _PAIRING_QEMU = 6_001_000, 4_002_000
+"""From which versions on there is ``<teaming>``. Source: libvirt ``docs/formatdomain.rst``."""
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
@@ -28,7 +30,13 @@ def read_capacity(connection: Any, files: Path) -> Capacity:
         memory_mib=info[1],
         disk_gib=shutil.disk_usage(files).total >> 30,
         cells=parse_cells(connection.getCapabilities()),
+        pairs=can_pair(connection.getLibVersion(), connection.getVersion()),
     )
+
+
+def can_pair(libvirt: int, qemu: int) -> bool:
+    """Whether these versions let a virtio card stand by for a VF."""
+    return libvirt >= _PAIRING_LIBVIRT and qemu >= _PAIRING_QEMU
 
 
 def parse_cells(text: str) -> tuple[NumaCell, ...]:

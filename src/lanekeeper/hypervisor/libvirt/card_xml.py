@@ -123,7 +123,15 @@ def _tap(tap: TapWanted) -> Element:
         card.append(tag("mtu", size=str(tap.mtu)))
     if not tap.link:
         card.append(tag("link", state="down"))
+    if tap.failover:
+        card.append(tag("teaming", type="persistent"))
+        card.append(tag("alias", name=_alias(tap.port_id)))
     return card
+
+
+def _alias(port_id: str) -> str:
+    """The name by which a VF knows what stands by for it; libvirt keeps what begins like that."""
+    return f"ua-{port_id}"
 
 
 def _vlan(tap: TapWanted) -> Element:
@@ -149,6 +157,8 @@ def _card(nic: NicWanted, interface: str | None) -> Element:
     )
     if nic.vlan:
         card.append(tag("vlan", tag("tag", id=str(nic.vlan))))
+    if nic.failover:
+        card.append(tag("teaming", type="transient", persistent=_alias(nic.port_id)))
     return card
 
 

@@ -101,6 +101,7 @@ def _host_views(
             host.c.facts["unlisted"].label("unlisted"),
             host.c.facts["bridges"].label("bridges"),
             host.c.facts["guards"].label("guards"),
+            host.c.facts["pairs"].label("pairs"),
             *(host.c.facts[name].label(name) for name in _PLATFORM),
             resource_provider.c.generation.label("provider_generation"),
         )
@@ -123,6 +124,7 @@ def _host_views(
             physical_networks=frozenset(row["mappings"] or ()),
             bridges=row["bridges"] or {},
             guards=bool(row["guards"]),
+            pairs=bool(row["pairs"]),
             zone=zones.get(row["name"], DEFAULT_ZONE),
             cells=cells.get(row["id"], ()),
             aggregates=aggregates.get(row["name"], ()),
@@ -301,7 +303,7 @@ def _beside(bar: Bar) -> Standing:
         return Standing.BLOCKED
     if bar.state == DeviceState.AVAILABLE:
         return Standing.BESIDE_SPENT
-    if not bar.present:
+    if not bar.is_listed:
         return Standing.BESIDE_UNLISTED
     is_cleaning = bar.state == DeviceState.CLEANING
     return Standing.BESIDE_CLEANING if is_cleaning else Standing.BESIDE_QUARANTINED

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lanekeeper.domain.compute.event import MEND_PORT, ServerEvent
+from lanekeeper.domain.compute.event import UNASKED, ServerEvent
 from lanekeeper.domain.compute.server import Life, VmState
 from lanekeeper.store.aging import Aging
 from lanekeeper.store.batch import batches
@@ -208,7 +208,7 @@ def event_list(connection: sa.Connection, server_id: str) -> list[ServerEvent]:
 def event_failed(connection: sa.Connection, server_id: str, message: str) -> None:
     """Write what went wrong into the last thing that was asked."""
     last = sa.select(sa.func.max(server_event.c.id)).where(
-        server_event.c.server_id == server_id, server_event.c.action != MEND_PORT
+        server_event.c.server_id == server_id, server_event.c.action.not_in(UNASKED)
     )
     connection.execute(
         server_event.update()

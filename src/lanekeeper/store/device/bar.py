@@ -29,7 +29,7 @@ class Bar:
     id: str
     address: str
     state: DeviceState
-    present: bool
+    is_listed: bool
 
 
 def bars_of(
@@ -57,7 +57,11 @@ def _rows(
         IS_SPENT,
     )
     query = sa.select(
-        device.c.id, device.c.pf_id, device.c.address, device.c.state, device.c.present
+        device.c.id,
+        device.c.pf_id,
+        device.c.address,
+        device.c.state,
+        sa.and_(device.c.present, device.c.listed).label("is_listed"),
     )
     query = query.where(keeps).order_by(device.c.address)
     return [
@@ -68,4 +72,4 @@ def _rows(
 
 
 def _bar(row: sa.RowMapping) -> Bar:
-    return Bar(row["id"], row["address"], DeviceState(row["state"]), row["present"])
+    return Bar(row["id"], row["address"], DeviceState(row["state"]), row["is_listed"])

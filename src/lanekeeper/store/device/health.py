@@ -21,6 +21,9 @@ class Patient:
     address: str
     pf_id: str | None
     present: bool
+    listed: bool
+    driver: str | None
+    tags: Mapping[str, str]
     unfit: str
 
 

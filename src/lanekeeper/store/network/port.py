@@ -52,7 +52,17 @@ def port_list(
     *wanted* narrows by FILTERS; *project_id* to what that project sees: its own, and all on its
     own networks.
     """
-    query = (
+    query = _query()
+    for column, values in (wanted or {}).items():
+        query = query.where(port.c[column].in_(values))
+    if project_id is not None:
+        own = (port.c.project_id == project_id, network.c.project_id == project_id)
+        query = query.where(sa.or_(*own))
+    return port_records(connection, query)
+
+
+def _query() -> sa.Select[Any]:
+    return (
         sa.select(
             port,
             network.c.name.label("network_name"),
@@ -62,12 +72,6 @@ def port_list(
         .join(network, network.c.id == port.c.network_id)
         .order_by(port.c.created_at, port.c.id)
     )
-    for column, values in (wanted or {}).items():
-        query = query.where(port.c[column].in_(values))
-    if project_id is not None:
-        own = (port.c.project_id == project_id, network.c.project_id == project_id)
-        query = query.where(sa.or_(*own))
-    return port_records(connection, query)
 
 
 def port_show(
@@ -96,6 +100,13 @@ def ports_for_server(
 def ports_of_server(connection: sa.Connection, server_id: str) -> tuple[PortRecord, ...]:
     """Read the ports that a server holds, oldest first."""
     return port_list(connection, {"device_id": (server_id,)})
+
+
+def ports_switched(connection: sa.Connection) -> tuple[PortRecord, ...]:
+    """Read all ports that have a card on a virtual switch, alone or beside a VF."""
+    bridge = port.c.vif_details["standby"]["bridge_name"].as_string()
+    here = sa.or_(port.c.vif_type == VifType.OVS, bridge.is_not(None))
+    return port_records(connection, _query().where(here))
 
 
 def port_missing(port_id: str) -> NotFound:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,15 @@ def vf_get(connection: sa.Connection, port_id: str) -> PortVf | None:
     return None if row is None else _record(row)
 
 
+def ports_held_down(
+    connection: sa.Connection, host_id: str | None, port_ids: Collection[str]
+) -> frozenset[str]:
+    """Those of *port_ids* whose links a host keeps down."""
+    mine = (port_vf.c.host_id == host_id) & port_vf.c.port_id.in_(port_ids)
+    held = sa.select(port_vf.c.port_id).where(mine, port_vf.c.held_down != "")
+    return frozenset(connection.scalars(held))
+
+
 def vfs_put(connection: sa.Connection, new: Sequence[PortVf], changed: Sequence[PortVf]) -> None:
     """Write down what is told; *changed* have a row already.
 
@@ -97,4 +106,5 @@ def _record(row: Mapping[Any, Any]) -> PortVf:
         mended=typed.convert(row["mended"], Mend | None),
         since=row["since"],
         noted_at=row["noted_at"],
+        held_down=row["held_down"],
     )

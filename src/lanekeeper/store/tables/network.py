@@ -189,6 +189,7 @@ port_vf = Table(
     Column("mended", sa.JSON(none_as_null=True)),
     Column("since", Moment, nullable=False),
     Column("noted_at", Moment),
+    text_column("held_down"),
     comment="What a host last told of a port's VF: found is null while its guest does not run "
     "there; noted_at is when a mend was last written among its server's events.",
 )

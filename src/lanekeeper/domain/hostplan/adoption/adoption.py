@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lanekeeper.domain.hostplan.adoption.argument import adopted_arguments, option_notes
+from lanekeeper.domain.hostplan.adoption.count_line import count_notes
 from lanekeeper.domain.hostplan.adoption.lost import Lost, huge_pages_of, lost_by_a_reboot
 from lanekeeper.domain.hostplan.adoption.max_vfs import max_vfs_notes
 from lanekeeper.domain.hostplan.adoption.note import Note
@@ -75,6 +76,7 @@ def _notes(survey: Survey) -> Iterator[Note]:
     for name, reason in (*host.node_faults, *survey.faults):
         yield Note(name, f"not in the policy, since it cannot be read: {reason}")
     yield from max_vfs_notes(survey)
+    yield from count_notes(host)
     yield from own_file_notes(host)
     for pf in host.pfs:
         yield from vf_notes(pf, host)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.adoption.note import Note
 from lanekeeper.domain.hostplan.adoption.own_file import own_arguments
+from lanekeeper.domain.hostplan.huge_page_argument import taken, without_pools
 from lanekeeper.domain.hostplan.iommu_argument import MEANT, switches_off
 from lanekeeper.domain.hostplan.kernel_risk import RISKY_KEYS, plain_key, risk
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
@@ -32,7 +33,7 @@ def adopted_arguments(host: HostFacts) -> tuple[tuple[str, ...], tuple[Note, ...
     about: dict[str, str] = {}
     left: list[Note] = []
     ours = own_arguments(host)
-    for argument in last_words((*host.cmdline, *ours)):
+    for argument in last_words(taken((*without_pools(ours, host.cmdline), *ours))):
         subject = f"kernel argument {argument}"
         if plain_key(argument) not in ARGUMENTS and argument not in ours:
             continue

@@ -14,7 +14,9 @@ from lanekeeper.domain.hostplan.steps.boot.grub import dropped_in, own_text
 def own_arguments(host: HostFacts) -> tuple[str, ...]:
     """Return the kernel arguments that an earlier policy gave every entry, or one of its own."""
     entry = host.files.get(persistence.ENTRY_SCRIPT) or ""
-    return tuple(dict.fromkeys((*dropped_in(own_text(host)), *dropped_in(entry))))
+    of_all = dropped_in(own_text(host))
+    # A count of huge pages may be there once for each size.
+    return (*of_all, *(word for word in dropped_in(entry) if word not in of_all))
 
 
 def own_options(host: HostFacts) -> Mapping[str, list[str]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
+from lanekeeper.domain.hostplan.huge_page_argument import pools
 from lanekeeper.domain.hostplan.observed import NumaNode
 from lanekeeper.domain.hostplan.survey import Survey
 
@@ -54,7 +55,6 @@ MEMLOCK_LOW = Kind(
 )
 
 _EXCEEDED = re.compile(r"RLIMIT_MEMLOCK(?: \(\d+\))? exceeded")
-_PAGES = re.compile(r"hugepages=(\d+)")
 _UNIT_BYTES_MIN = 64 * 2**20  # what libvirt's own units ship
 _MIB = 2**20
 
@@ -98,8 +98,9 @@ def _huge(node: NumaNode) -> int:
 
 
 def _short(survey: Survey) -> Iterator[Finding]:
-    """Compare for one size of page only: which size a count means depends on what is before it."""
-    asked = [found[1] for word in survey.host.cmdline if (found := _PAGES.fullmatch(word))]
+    """Compare what the kernel takes of its arguments, over all sizes together."""
+    counts = pools(survey.host.cmdline).counts.values()
+    asked = [count for count in counts if count and count.isdecimal()]
     total = sum(_huge(node) for node in survey.host.nodes)
     if asked and survey.host.nodes and total < sum(map(int, asked)):
         words = " ".join(f"hugepages={count}" for count in asked)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
-from lanekeeper.domain.hostplan.findings.sriov import named
+from lanekeeper.domain.hostplan.findings.sriov import max_vfs_options, named
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_LINK
 from lanekeeper.domain.hostplan.survey import Line, Survey
 from lanekeeper.domain.pci.device import PciDevice
@@ -25,6 +25,14 @@ RC_LOCAL = Kind(
     "VFs are created by rc.local.",
     "systemd runs it beside other units, not before them: libvirt, Open vSwitch and the agents may "
     "start before the VFs are there, and may not find them.",
+)
+TWO_OWNERS = Kind(
+    "vf-count-two-owners",
+    Severity.WARNING,
+    "More than one thing gives a PF its VFs at boot.",
+    "A count changes through none only: whoever comes second fails, or takes the VFs of the first "
+    "away; which one that is may change with each boot.",
+    "leave one of them; policy: pfs: … with persist: true sets the count before guests start",
 )
 MISSPELT = Kind(
     "sysfs-name-misspelt",
@@ -88,11 +96,29 @@ def _kept(pf: PciDevice, survey: Survey) -> bool:
     counts = [option for option in options if option.startswith("max_vfs=")]
     if counts and counts[-1].partition("=")[2].strip("0,"):  # the last word counts
         return True
+    counts_of_pf = survey.host.vf_counts_of(pf)
+    if counts_of_pf or any(not line.marks for line in survey.host.vf_counts):
+        return True
+    told = {(line.path, line.number) for line in survey.host.vf_counts}
     names = {str(pf.address), pf.netdev or str(pf.address)}
     return any(
         _COUNT.search(line.text) and (_speaks_of(line, names) or not _names_one(line))
         for line in survey.boot
+        if (line.path, line.number) not in told
     )
+
+
+def _two_owners(survey: Survey) -> Iterator[Finding]:
+    given = [each for each in max_vfs_options(survey) if each[1].strip("0,")]
+    options = {module: source for module, _, source in given}
+    for pf in survey.host.pfs:
+        owners = {line.path: str(line) for line in survey.host.vf_counts_of(pf)}
+        if option := options.get(_module(pf.driver or "")):
+            owners["max_vfs"] = option
+        if len(owners) > 1:
+            yield TWO_OWNERS.found(
+                named(pf), f"{len(owners)} things give it VFs at boot", "; ".join(owners.values())
+            )
 
 
 def _module(name: str) -> str:
@@ -182,6 +208,7 @@ def _initramfs(survey: Survey) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     Rule(_vfs, (NOT_PERSISTENT,)),
     Rule(_rc_local, (RC_LOCAL,)),
+    Rule(_two_owners, (TWO_OWNERS,)),
     Rule(_misspelt, (MISSPELT,)),
     Rule(_initramfs, (INITRAMFS,)),
 )

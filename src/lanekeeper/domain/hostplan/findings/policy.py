@@ -43,9 +43,9 @@ UNFINISHED = Kind(
     "change-unfinished",
     Severity.ERROR,
     "A change of this host was cut off, or waits for its confirmation (a warning), or was not "
-    "confirmed in time and its guardian is gone.",
+    "confirmed in time and its guardian is gone; or could be taken back but in part (a warning).",
     "The host is neither as it was before the change nor as a policy wants it; every other change "
-    "waits for it.",
+    "waits for it, but for one that is half taken back.",
     "lanekeeper host apply, which goes on with it or takes it back; or lanekeeper host rollback",
 )
 UNREADABLE = Kind(

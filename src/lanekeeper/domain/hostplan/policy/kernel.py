@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key
+from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, SUMMED, argument_key
+from lanekeeper.domain.hostplan.huge_page_argument import pools
 from lanekeeper.domain.hostplan.iommu_argument import MEANT, values
 from lanekeeper.domain.hostplan.policy.problems import Problems
 from lanekeeper.domain.hostplan.policy.reading import (
@@ -100,6 +101,13 @@ def _contradictions(arguments: Sequence[str | None], path: str) -> Iterator[Poli
                 hint = f"{hint}; several settings of one argument are joined by commas"
             yield PolicyInvalid(f"{path}[{at}]", both, hint=hint, beside=f"{path}[{before}]")
             break
+    known = [argument or "" for argument in arguments]
+    for at, argument in enumerate(known):
+        is_count = argument_key(argument) == "hugepages"
+        if is_count and pools(tuple(known[: at + 1])) == pools(tuple(known[:at])):
+            reason = f"{argument} does nothing: the kernel takes the first count of a size"
+            hint = "hugepagesz=SIZE before each hugepages=N, each size once"
+            yield PolicyInvalid(f"{path}[{at}]", reason, hint=hint)
 
 
 def last_words(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -113,7 +121,7 @@ def last_words(arguments: Sequence[str]) -> tuple[str, ...]:
 
 def _is_about_the_same(one: str, other: str) -> bool:
     if argument_key(one) == argument_key(other):
-        return argument_key(one) not in MULTIPLE
+        return argument_key(one) not in MULTIPLE | SUMMED
     both = one, other
     says_no = (argument_key(a) == "iommu" and not _NO_IOMMU.isdisjoint(values(a)) for a in both)
     return any(says_no) and all(argument_key(argument) in _IOMMU for argument in both)

@@ -52,7 +52,7 @@ def own_file_steps(
         yield from file_steps(host, path, persistence.HEAD + lines, why, impact)
     elif before is not None and persistence.SIGN in before:
         why = "the policy wants nothing of it any more"
-        yield Step(RemoveFile(path), (WriteFile(path, before),), why, impact)
+        yield removal_step(host, path, before, why, impact)
 
 
 def each_once(steps: Iterable[Step]) -> tuple[Step, ...]:
@@ -86,6 +86,21 @@ def foreign_refusals(steps: Iterable[Step], host: HostFacts) -> Iterator[Refusal
         first = before.partition("\n")[0]
         fix = f"give it another name, by which it is read as well; it begins with {first:.60}"
         yield Refusal("path-taken", f"/{path}", reason, fix)
+
+
+def removal_step(
+    host: HostFacts,
+    path: str,
+    before: str,
+    why: str,
+    impact: Impact = Impact.NONE,
+    *,
+    mode: int = 0o644,
+) -> Step:
+    """Remove the file at *path*, which reads *before*; where it is a link, the link."""
+    to = host.links.get(path)
+    undo = WriteFile(path, before, mode) if to is None else MakeLink(path, to)
+    return Step(RemoveFile(path), (undo,), why, impact)
 
 
 def file_undo(path: str, before: str | None) -> Change:

@@ -7,6 +7,7 @@ newer drivers have none; the policy's counts go through sysfs. Both at once figh
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import ReplaceText
@@ -31,10 +32,9 @@ def max_vfs_steps(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[S
         if not policy.persist:
             yield from _back(path, text)
             continue
-        lines = logical_lines(text.splitlines(keepends=True))
-        for line in {each.parts: each for each in lines}.values():
-            if _gives_count(line.text, drivers):
-                yield _step(path, line)
+        lines = text.splitlines(keepends=True)
+        given = [each for each in logical_lines(lines) if _gives_count(each.text, drivers)]
+        yield from _steps(path, lines, [_commenting(line) for line in given])
 
 
 def overruling_arguments(policy: Policy, host: HostFacts, chosen: Chosen) -> tuple[str, ...]:
@@ -99,12 +99,50 @@ def _gives_count(line: str, drivers: set[str]) -> bool:
     )
 
 
-def _step(path: str, line: LogicalLine) -> Step:
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """What takes the place of *count* lines from the one at *at* on."""
+
+    at: int
+    count: int
+    new: str
+    why: str
+
+
+def _steps(path: str, lines: list[str], edits: list[_Edit]) -> Iterator[Step]:
+    """Change each place by itself; equal ones, which nothing tells apart, with all between them.
+
+    A place that says already what another is to say counts as equal to that.
+    """
+    alike: dict[str, list[_Edit]] = {}
+    for edit in edits:
+        old = "".join(lines[edit.at : edit.at + edit.count]).rstrip("\n")
+        alike.setdefault(old, []).append(edit)
+    for equal in alike.values():
+        same = sorted([*equal, *_done(lines, equal[0])], key=lambda edit: edit.at)
+        first, last = same[0].at, same[-1].at + same[-1].count
+        old, new = "".join(lines[first:last]), ""
+        at = first
+        for edit in same:
+            new += "".join(lines[at : edit.at]) + edit.new
+            at = edit.at + edit.count
+        undo = ReplaceText(path, new, old)
+        yield Step(ReplaceText(path, old, new), (undo,), equal[0].why, Impact.REBOOT)
+
+
+def _done(lines: list[str], edit: _Edit) -> Iterator[_Edit]:
+    """Yield where *lines* have the new text already, which stays."""
+    new = edit.new.splitlines(keepends=True)
+    for at in range(len(lines)):
+        if lines[at : at + len(new)] == new:
+            yield _Edit(at, len(new), edit.new, edit.why)
+
+
+def _commenting(line: LogicalLine) -> _Edit:
     """Comment out each part, so that whoever takes one back by hand sees the whole."""
-    old, new = "".join(line.parts), _commented(line)
     said = " ".join(line.text.split())
     why = f"{said} makes VFs on every card of the driver; the policy's counts hold instead"
-    return Step(ReplaceText(path, old, new), (ReplaceText(path, new, old),), why, Impact.REBOOT)
+    return _Edit(line.first - 1, len(line.parts), _commented(line), why)
 
 
 def _commented(line: LogicalLine) -> str:
@@ -119,6 +157,7 @@ def _commented(line: LogicalLine) -> str:
 def _back(path: str, text: str) -> Iterator[Step]:
     """Give back each line that was commented out here, unless somebody edited what was written."""
     lines = text.splitlines(keepends=True)
+    edits: list[_Edit] = []
     for at, note in enumerate(lines):
         below = (each.removeprefix(_COMMENT) for each in lines[at + 1 :])
         line = next(logical_lines(below), None) if note == persistence.NOTE else None
@@ -127,8 +166,8 @@ def _back(path: str, text: str) -> Iterator[Step]:
         old, new = _commented(line), "".join(line.parts)
         if "".join(lines[at:]).startswith(old):
             why = "the policy is not kept, and nobody would bring its counts back after a reboot"
-            undo = ReplaceText(path, new, old)
-            yield Step(ReplaceText(path, old, new), (undo,), why, Impact.REBOOT)
+            edits.append(_Edit(at, len(old.splitlines()), new, why))
+    yield from _steps(path, lines, edits)
 
 
 def _module(name: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.action import MakeLink, RemoveFile, WriteFile
+from lanekeeper.domain.hostplan.action import MakeLink, RemoveFile
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Step
-from lanekeeper.domain.hostplan.steps.files import directory_steps, file_steps
+from lanekeeper.domain.hostplan.steps.files import directory_steps, file_steps, removal_step
 
 
 def persist_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
@@ -41,8 +41,6 @@ def _removal_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
     link = persistence.UNIT_LINK
     if host.files.get(link) is not None:
         yield Step(RemoveFile(link), (MakeLink(link, persistence.UNIT_LINK_TARGET),), why)
-    undo = WriteFile(persistence.UNIT_FILE, unit)
-    yield Step(RemoveFile(persistence.UNIT_FILE), (undo,), why)
+    yield removal_step(host, persistence.UNIT_FILE, unit, why)
     if kept is not None and kept != policy.text:
-        undo = WriteFile(persistence.POLICY_FILE, kept)
-        yield Step(RemoveFile(persistence.POLICY_FILE), (undo,), why)
+        yield removal_step(host, persistence.POLICY_FILE, kept, why)

@@ -12,11 +12,9 @@ from lanekeeper.domain.hostplan.action import (
     SetVfCount,
 )
 from lanekeeper.domain.hostplan.choice import Chosen
-from lanekeeper.domain.hostplan.management import management_code, management_of
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.offload import eswitch_question
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
-from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.policy.vf import STABLE
 from lanekeeper.domain.hostplan.step import Impact, Refusal, State, Step
 from lanekeeper.domain.hostplan.steps import migration, vf
@@ -26,17 +24,13 @@ from lanekeeper.domain.pci.device import PciDevice
 _NETWORK = 0x02  # base class; PCI Code and ID Assignment Specification
 
 
-def pf_refusals(policy: Policy, host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:
-    """Refuse what the host cannot do, what a guest would lose, and what may cut the host off."""
+def pf_refusals(host: HostFacts, chosen: Chosen) -> Iterator[Refusal]:
+    """Refuse what the host cannot do, and what a guest would lose."""
     for entry, pf in chosen:
         subject = f"{entry.path} ({pf.address})"
         yield from _impossible(entry, pf, host, subject)
         if not any(pf_steps(entry, pf, host)):
             continue
-        interface = management_of(pf, host)
-        if interface is not None and not policy.manage_management:
-            fix = "manage_management: true allows it"
-            yield Refusal(management_code(interface), subject, interface.duty, fix)
         if pf.driver is None and pf.num_vfs != entry.vfs:
             reason = "the PF has no driver, so nothing can create VFs"
             yield Refusal("pf-without-driver", subject, reason, "load the driver of the PF")

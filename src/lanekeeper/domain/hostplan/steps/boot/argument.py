@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.boot_loader import Loader
-from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal, Step
 from lanekeeper.domain.hostplan.steps.boot.contradiction import (
@@ -13,7 +13,7 @@ from lanekeeper.domain.hostplan.steps.boot.contradiction import (
     contradiction_refusals,
 )
 from lanekeeper.domain.hostplan.steps.boot.entry import entry_steps
-from lanekeeper.domain.hostplan.steps.boot.grub import grub_steps
+from lanekeeper.domain.hostplan.steps.boot.grub import grub_steps, lacking
 from lanekeeper.domain.hostplan.steps.boot.grubby import disagreement, grubby_steps
 from lanekeeper.domain.hostplan.steps.boot.separate import (
     has_separate,
@@ -49,7 +49,7 @@ def boot_steps(policy: Policy, host: HostFacts) -> Iterator[Step]:
 def boot_refusals(policy: Policy, host: HostFacts) -> Iterator[Refusal]:
     """Refuse what no boot loader known here would do."""
     wanted = policy.kernel_arguments
-    absent = [a for a in wanted if not argument_holds(a, host.cmdline)]
+    absent = lacking(wanted, host.cmdline)
     looked = ", ".join(f"/{name}" for name in host.boot_loader_files)
     if absent and host.configured_cmdline is None:
         code = "boot-loader-ambiguous" if host.boot.doubt else "boot-loader-unknown"
@@ -79,8 +79,7 @@ def _name(host: HostFacts) -> str:
 
 def boot_pending(policy: Policy, host: HostFacts) -> Iterator[str]:
     """Say which arguments wait for a reboot, and that they are set by then."""
-    for argument in policy.kernel_arguments:
-        if not argument_holds(argument, host.cmdline):
-            which = " into the separate entry" if has_separate(host) else ""
-            yield f"kernel argument {argument} takes effect after a reboot{which}"
+    for argument in lacking(policy.kernel_arguments, host.cmdline):
+        which = " into the separate entry" if has_separate(host) else ""
+        yield f"kernel argument {argument} takes effect after a reboot{which}"
     yield from contradiction_pending(policy, host)

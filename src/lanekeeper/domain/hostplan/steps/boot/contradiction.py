@@ -12,11 +12,18 @@ from collections.abc import Callable, Iterator
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.boot_loader import Loader, argument_key, with_arguments
 from lanekeeper.domain.hostplan.grub_variables import grub_arguments, read_variables
+from lanekeeper.domain.hostplan.huge_page_argument import is_huge
 from lanekeeper.domain.hostplan.iommu_argument import ever_off, last_off, values
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal
-from lanekeeper.domain.hostplan.steps.boot.grub import lacking, own_arguments, quoted
+from lanekeeper.domain.hostplan.steps.boot.grub import (
+    dropped_in,
+    lacking,
+    own_arguments,
+    own_text,
+    quoted,
+)
 
 _IOMMU = ("iommu", "intel_iommu", "amd_iommu", "iommu.passthrough")
 _SAVED = "saved"
@@ -27,6 +34,7 @@ def contradiction_refusals(policy: Policy, host: HostFacts) -> Iterator[Refusal]
     """Refuse arguments that would be written for nothing."""
     if policy.kernel_arguments and host.boot.loader is Loader.GRUB_DROP_IN:
         yield from _overridden(policy, host)
+    yield from _too_late(policy, host)
     if not _wants_iommu(policy):
         return
     for words in _next_command_lines(policy, host):
@@ -51,6 +59,23 @@ def contradiction_pending(policy: Policy, host: HostFacts) -> Iterator[str]:
             "(unless vfio_iommu_type1.allow_unsafe_interrupts=1); take it out, or ask for "
             "intremap=on, which behind it counts"
         )
+
+
+def _too_late(policy: Policy, host: HostFacts) -> Iterator[Refusal]:
+    """Refuse huge pages that GRUB's settings ask for, too: the kernel takes the first of a size."""
+    huge = tuple(filter(is_huge, policy.kernel_arguments))
+    if not huge or host.boot.loader not in (Loader.GRUB_DROP_IN, Loader.GRUB_SETTINGS):
+        return
+    given, own = host.configured_cmdline or (), dropped_in(own_text(host))
+    at = len(given) - len(own)
+    others = given[:at] if given[at:] == own else given
+    if lacking(huge, (*others, *own_arguments(policy.kernel_arguments, host))):
+        before = [word for word in others if is_huge(word)]
+        reason = (
+            f"{_place(before[0], host)} has {' '.join(before)}, and of each size of huge pages "
+            "the kernel takes the first count"
+        )
+        yield Refusal("boot-argument-overridden", "kernel_arguments", reason, "take that out there")
 
 
 def _overridden(policy: Policy, host: HostFacts) -> Iterator[Refusal]:

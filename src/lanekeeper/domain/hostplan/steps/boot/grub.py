@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import Change, MakeDirectory, ReplaceText, UpdateBootLoader
 from lanekeeper.domain.hostplan.boot_loader import Loader, argument_key
+from lanekeeper.domain.hostplan.huge_page_argument import is_huge, pools_hold
 from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.files import file_steps, own_file_steps
@@ -95,7 +96,13 @@ def own_overruling(host: HostFacts) -> tuple[str, ...]:
 
 
 def lacking(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(argument for argument in wanted if not argument_holds(argument, arguments))
+    """Return those of *wanted* that do not hold; of words on huge pages all or none."""
+    huge_hold = pools_hold(tuple(filter(is_huge, wanted)), arguments)
+    return tuple(
+        word
+        for word in wanted
+        if not (huge_hold if is_huge(word) else argument_holds(word, arguments))
+    )
 
 
 def quoted(arguments: tuple[str, ...]) -> str:

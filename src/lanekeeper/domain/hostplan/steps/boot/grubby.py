@@ -1,19 +1,30 @@
 """Steps that give every kernel its arguments with grubby, the tool of Red Hat and Fedora.
 
 grubby changes entry files, GRUB's environment, ``/etc/default/grub`` and ``/etc/kernel/cmdline``,
-in ways that differ between releases; so it is asked to take back what it was asked to add, and
-files that say the same as before then get their exact text.
+in ways that differ between releases; so it is asked to take back what it was asked to add, where
+that still stands there and was not there before, and files that say the same as before then get
+their exact text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from lanekeeper.domain.hostplan.action import Change, Respell, RunProgram
-from lanekeeper.domain.hostplan.boot_loader import MULTIPLE, argument_key, displaced
-from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.action import GiveBackArguments, RunProgram
+from lanekeeper.domain.hostplan.boot_loader import (
+    SUMMED,
+    argument_group,
+    argument_key,
+    displaced,
+    entry_kernel,
+    summands,
+    with_arguments,
+)
+from lanekeeper.domain.hostplan.huge_page_argument import is_huge
+from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
-from lanekeeper.domain.hostplan.steps.boot.grub import quoted
+from lanekeeper.domain.hostplan.steps.boot.entry import KERNEL_INSTALL
+from lanekeeper.domain.hostplan.steps.boot.grub import lacking, quoted
 
 _ALL = ("grubby", "--update-kernel=ALL")
 
@@ -23,44 +34,78 @@ def grubby_steps(wanted: tuple[str, ...], host: HostFacts) -> Iterator[Step]:
     missing = _missing(wanted, host)
     if not missing:
         return
-    old = _displaced(missing, host)
+    old = _replaced(missing, host)
+    given = _merged(missing, old)
     files = tuple(host.boot.texts)
     keys = _unique(argument_key(argument) for argument in old)
-    do = RunProgram((*_ALL, *_option("remove-args", keys), *_option("args", missing)), files)
-    back = RunProgram((*_ALL, *_option("remove-args", _removal(missing)), *_option("args", old)))
-    undo: tuple[Change, ...] = (back, *(Respell(path, host.boot.texts[path]) for path in files))
+    do = RunProgram((*_ALL, *_option("remove-args", keys), *_option("args", given)), files)
+    undo = GiveBackArguments(given, tuple(_had(missing, host)), tuple(host.boot.texts.items()))
     why = f"entries of the boot menu lack {quoted(missing)}"
-    yield Step(do, undo, why, Impact.REBOOT)
+    yield Step(do, (undo,), why, Impact.REBOOT)
 
 
 def disagreement(wanted: tuple[str, ...], host: HostFacts) -> Iterator[str]:
-    """Say where entries differ about what would be replaced: one undo could not suit them all."""
+    """Say where entries differ such that one command, or one undo, could not suit them all."""
     missing = _missing(wanted, host)
-    said = {path: displaced(missing, given) for path, given in host.boot.entries.items()}
+    said = {path: _other(missing, given) for path, given in host.boot.entries.items()}
     if len(set(said.values())) > 1:
         ways = (f"/{path} has {' '.join(old) or 'none of it'}" for path, old in said.items())
         keys = " and ".join(_unique(argument_key(argument) for argument in missing))
         yield f"entries differ about {keys}: {', '.join(ways)}"
+        return
+    had: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for path, words in _had(missing, host):
+        if path not in host.boot.entries:
+            continue
+        kernel = entry_kernel(host.boot.texts[path])
+        other, before = had.setdefault(kernel, (path, words))
+        if before != words:
+            two = ((other, before), (path, words))
+            ways = (f"/{each} has {' '.join(old) or 'none of it'}" for each, old in two)
+            yield f"entries of {kernel}, which grubby changes together, differ: {', '.join(ways)}"
+
+
+def _had(missing: tuple[str, ...], host: HostFacts) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what each entry says of the keys of *missing*, and what new kernels' are made from."""
+    given = dict(host.boot.entries)
+    if (kept := host.boot.texts.get(KERNEL_INSTALL)) is not None:
+        given[KERNEL_INSTALL] = tuple(kept.split())
+    keys = {argument_group(argument) for argument in missing}
+    for path, words in given.items():
+        yield path, tuple(word for word in words if argument_group(word) in keys)
 
 
 def _missing(wanted: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
     entries = host.boot.entries.values()
-    return tuple(a for a in wanted if not all(argument_holds(a, given) for given in entries))
+    absent = [lacking(wanted, given) for given in entries]
+    return tuple(word for word in wanted if any(word in each for each in absent))
 
 
-def _displaced(missing: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
+def _replaced(missing: tuple[str, ...], host: HostFacts) -> tuple[str, ...]:
     entries = host.boot.entries.values()
-    return _unique(old for given in entries for old in displaced(missing, given))
+    return next((_other(missing, given) for given in entries), ())  # all say the same
 
 
-def _removal(missing: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what takes *missing* out: the key takes every value, so one of several is named."""
-    return tuple(a if argument_key(a) in MULTIPLE else argument_key(a) for a in missing)
+def _other(missing: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what of an entry grubby would replace, which has one value of a key."""
+    keys = {argument_group(argument) for argument in missing} & (SUMMED | {"hugepages"})
+    return (*displaced(missing, given), *(a for a in given if argument_group(a) in keys))
+
+
+def _merged(missing: tuple[str, ...], old: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *missing*, with what was there before in each list that adds up."""
+    plain = _unique(
+        f"{key}={','.join(_unique(summands(key, (*old, *missing))))}" if key in SUMMED else argument
+        for argument, key in ((a, argument_key(a)) for a in missing)
+        if not is_huge(argument)
+    )
+    ours = tuple(filter(is_huge, missing))
+    return (*plain, *with_arguments(tuple(filter(is_huge, old)), ours)) if ours else plain
 
 
 def _option(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
     return (f"--{name}={' '.join(words)}",) if words else ()
 
 
-def _unique(words: Iterator[str]) -> tuple[str, ...]:
+def _unique(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))

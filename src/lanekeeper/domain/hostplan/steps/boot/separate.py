@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.action import RemoveFile, RunProgram, WriteFile
+from lanekeeper.domain.hostplan.action import RunProgram, SaveEntry
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.boot.grub import (
@@ -20,7 +20,7 @@ from lanekeeper.domain.hostplan.steps.boot.grub import (
     setting_steps,
     update_steps,
 )
-from lanekeeper.domain.hostplan.steps.files import file_steps
+from lanekeeper.domain.hostplan.steps.files import file_steps, removal_step
 
 _SAVED = "saved"
 
@@ -59,17 +59,16 @@ def script_removal(host: HostFacts) -> Iterator[Step]:
     """Remove the script of an earlier policy that wanted a separate entry."""
     before = host.files.get(persistence.ENTRY_SCRIPT)
     if before is not None and persistence.SIGN in before:
-        undo = WriteFile(persistence.ENTRY_SCRIPT, before, 0o755)
         why = "the policy wants no separate entry any more"
-        yield Step(RemoveFile(persistence.ENTRY_SCRIPT), (undo,), why, Impact.REBOOT)
+        yield removal_step(host, persistence.ENTRY_SCRIPT, before, why, Impact.REBOOT, mode=0o755)
 
 
 def unsaved(host: HostFacts) -> Iterator[Step]:
     """Let GRUB boot what it would without a separate entry: what it did before there was one."""
     if _is_saved(host):
-        tool = _tool(host)
-        do = _saving(tool, _before(host))
-        undo = RunProgram((f"{tool}-set-default", persistence.ENTRY_ID))
+        before = _before(host)
+        do = RunProgram(SaveEntry(_tool(host), before, persistence.ENTRY_ID).command)
+        undo = SaveEntry(_tool(host), persistence.ENTRY_ID, before)
         yield Step(do, (undo,), "the entry that is booted is not there any more", Impact.REBOOT)
 
 
@@ -88,15 +87,9 @@ def _before(host: HostFacts) -> str:
     return host.boot.saved_entry or ""
 
 
-def _saving(tool: str, entry: str | None) -> RunProgram:
-    if entry:
-        return RunProgram((f"{tool}-set-default", entry))
-    return RunProgram((f"{tool}-editenv", "-", "unset", "saved_entry"))
-
-
 def _choose(host: HostFacts) -> Step:
-    """Save the entry as default, and the one that was before as undo."""
-    tool = _tool(host)
-    back = _saving(tool, host.boot.saved_entry)
-    do = RunProgram((f"{tool}-set-default", persistence.ENTRY_ID))
+    """Save the entry as default; as undo the one before, unless the operator chose one since."""
+    before = host.boot.saved_entry or ""
+    back = SaveEntry(_tool(host), before, persistence.ENTRY_ID)
+    do = RunProgram(SaveEntry(_tool(host), persistence.ENTRY_ID, before).command)
     return Step(do, (back,), "the entry with the arguments is booted", Impact.REBOOT)
