@@ -47,7 +47,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("service", choices=["network"])
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="of the sequences (1)")
     parser.add_argument("--calls", type=int, default=500, help="how many for each seed (500)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write each difference there too")
+    parser.add_argument("--all", action="store_true", help="print what is declared, too")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="add each difference to FILE, one object a line, those that are declared too",
+    )
     return parser
 
 
@@ -55,7 +61,8 @@ def _one(theirs: Server, ours: Server, seed: int, arguments: argparse.Namespace)
     run = Run(theirs, ours, World(seed), next_call)
     print(f"seed {seed}, {arguments.calls} calls", flush=True)
     for found in run.calls(arguments.calls):
-        print(_told(found), flush=True)
+        if found.meant is None or arguments.all:
+            print(_told(found), flush=True)
         if arguments.json is not None:
             with arguments.json.open("a") as out:
                 out.write(json.dumps(_as_object(found, seed)) + "\n")
@@ -70,6 +77,8 @@ def _told(found: Found) -> str:
             f"    Neutron:    {_short(found.theirs)}",
             f"    Lanekeeper: {_short(found.ours)}",
         ]
+    if found.meant is not None:
+        lines.append(f"    on purpose: {found.meant.reason}")
     return "\n".join(lines)
 
 
@@ -87,6 +96,7 @@ def _as_object(found: Found, seed: int) -> dict[str, object]:
         "theirs": found.difference.theirs,
         "ours": found.difference.ours,
         "answers": [_short(found.theirs), _short(found.ours)],
+        "reason": None if found.meant is None else found.meant.reason,
     }
 
 

@@ -7,6 +7,7 @@ own that turns names into what it said, and back.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,12 @@ class Call:
         found = _NAME.search(self.path)
         return found[1] if found else ""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all things that are said in it."""
+        said = json.dumps([self.path, self.body, self.query])
+        return frozenset(found[1] for found in _NAME.finditer(said))
+
     def __str__(self) -> str:
         query = "&".join(f"{name}={value}" for name, value in self.query)
         asked = f"{self.path}?{query}" if query else self.path
@@ -70,6 +77,12 @@ class Answer:
         """The fault's own name, empty where the answer is none."""
         error = self.body.get("NeutronError") if isinstance(self.body, dict) else None
         return str(error.get("type")) if isinstance(error, dict) else ""
+
+    @property
+    def message(self) -> str:
+        """What a fault says, empty where the answer is none."""
+        error = self.body.get("NeutronError") if isinstance(self.body, dict) else None
+        return str(error.get("message")) if isinstance(error, dict) else ""
 
     def __str__(self) -> str:
         return f"{self.status} {self.error_type}".rstrip()

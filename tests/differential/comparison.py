@@ -15,17 +15,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 from differential.call import Answer, Book, Call
 
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32}")
+UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _NO_ORDER = frozenset(
     {"subnets", "security_groups", "security_group_rules", "tags", "rules"}
     | {"subnet_ip_availability"}
 )
 """Lists inside a thing whose order nobody promises."""
-_MADE_UP = frozenset(
+MADE_UP = frozenset(
     {"mac_address", "ip_address", "segmentation_id", "provider:segmentation_id", "vlan"}
     | {"standard_attr_id"}
 )
+"""Fields whose values servers draw, unless they are said."""
 _COUNTED = frozenset({"revision_number"})
 """Its steps are the server's own business; that it is there is not."""
 _NO_PLACE = frozenset(
@@ -99,14 +100,14 @@ class Reader:
             return _in_any_order(read) if key in _NO_ORDER else read
         if key in _COUNTED:
             return f"<{key}>"
-        if key in _MADE_UP and value is not None and str(value) not in self._said:
+        if key in MADE_UP and value is not None and str(value) not in self._said:
             return "<made up>"
         return self._text(value) if isinstance(value, str) else value
 
     def _text(self, text: str) -> str:
         if _MOMENT.fullmatch(text):
             return "<moment>"
-        if _UUID.fullmatch(text):
+        if UUID.fullmatch(text):
             name = self._book.name_of(text)
             return text if text in self._said else f"{{{name}}}" if name else "<id>"
         return text
@@ -137,6 +138,8 @@ def _in_any_order(values: list[Any]) -> list[Any]:
 
 def _place(value: Any) -> str:
     if isinstance(value, dict):
+        if str(value.get("id", "")).startswith("{"):  # what the sequence knows by name
+            return f"{value['id']}"
         value = {key: one for key, one in value.items() if key not in _NO_PLACE}
     return json.dumps(value, sort_keys=True)
 

@@ -42,10 +42,8 @@ _RULE = {
     "description": Field(["", "a rule"], [LONG, 5], 0.1),
     "unknown_field": Field([], [1]),
 }
-_PORTS: Sequence[tuple[Any, Any]] = (
-    (80, 80),
-    ("22", "22"),
-    (1, 65535),
+_PORTS: Sequence[tuple[Any, Any]] = ((80, 80), ("22", "22"), (1, 65535), (8, 80))
+_ODD_PORTS: Sequence[tuple[Any, Any]] = (
     (0, 0),
     (8, 0),
     (8, None),
@@ -64,7 +62,7 @@ def create_group(world: World) -> Made:
     """A group."""
     name = world.fresh("security_group")
     body = {"name": name, **world.fields(_NEW_GROUP)}
-    who = "member" if world.happens(0.1) else "admin"
+    who = world.who(0.1)
     call = Call(
         method="POST",
         path="/security-groups",
@@ -79,7 +77,7 @@ def update_group(world: World) -> Made:
     """Changes of a group."""
     path = f"/security-groups/{{{world.some('security_group')}}}"
     body = {"security_group": world.fields(_CHANGED_GROUP)}
-    who = "member" if world.happens(0.1) else "admin"
+    who = world.who(0.1)
     return Call(method="PUT", path=path, body=body, who=who), ()
 
 
@@ -95,14 +93,15 @@ def create_rule(world: World) -> Made:
     group = world.one_of("security_group")
     body = {
         "security_group_id": group,
-        "direction": world.pick(["ingress", "ingress", "egress", "egress", "sideways", 5]),
+        "direction": world.pick(["sideways", 5] if world.oddly(0.1) else ["ingress", "egress"]),
         **world.fields(_RULE),
     }
     if world.happens(0.4):
-        body["port_range_min"], body["port_range_max"] = world.pick(_PORTS)
+        ports = world.pick(_ODD_PORTS if world.oddly(0.5) else _PORTS)
+        body["port_range_min"], body["port_range_max"] = ports
     if world.happens(0.15):
         body["remote_group_id"] = f"{{{world.some('security_group')}}}"
-    if world.happens(0.03):
+    if world.oddly(0.03):
         body.pop(world.pick(["security_group_id", "direction"]))
     call = Call(
         method="POST",

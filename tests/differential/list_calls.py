@@ -19,6 +19,7 @@ _KINDS = (
     ("security-group-rules", "security_group_rule"),
     ("segments", "segment"),
 )
+_NOTHING = "00000000-0000-4000-8000-000000000000"
 _COMMON = {"name": ["renamed-1", "network-1", "port-2", ""], "description": ["", "other", "a port"]}
 _TAGGED = {
     "tags": ["red", "red,blue"],
@@ -195,6 +196,9 @@ def page(world: World) -> Made:
     if world.happens(0.3):
         query.append(("page_reverse", world.pick(["True", "true", "False", "maybe"])))
     query.append(("fields", "id"))
+    # Of what both know only: what is left over on one of them would take a place on the page.
+    query += [("id", f"{{{one.name}}}") for one in world.of_kind(kind)[-40:]]
+    query.append(("id", _NOTHING))
     return Call(method="GET", path=f"/{plural}", query=tuple(query)), ()
 
 

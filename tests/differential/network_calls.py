@@ -33,6 +33,7 @@ _FIRST: Sequence[tuple[str, Turn, int]] = (
 
 def next_call(world: World) -> tuple[Call, Sequence[Thing]]:
     """The next call, and the things that it makes if it succeeds."""
+    world.begin()
     for kind, turn, enough in _FIRST:
         if len(world.of_kind(kind)) < enough:
             return turn(world)

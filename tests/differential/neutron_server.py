@@ -72,19 +72,20 @@ def _make_database(path: Path, host: str) -> None:
                     load=0,
                 )
             )
-        for direction, ethertype, remote, in_default, in_others in _FIRST_RULES:
-            (standard,) = (
-                connection.execute(
-                    attributes.insert().values(
-                        resource_type="security_group_default_rules", created_at=now, updated_at=now
-                    )
-                ).inserted_primary_key
-                or ()
+        for number, one in enumerate(_FIRST_RULES, 1):
+            direction, ethertype, remote, in_default, in_others = one
+            connection.execute(
+                attributes.insert().values(
+                    id=number,
+                    resource_type="security_group_default_rules",
+                    created_at=now,
+                    updated_at=now,
+                )
             )
             connection.execute(
                 rules.insert().values(
                     id=str(uuid.uuid4()),
-                    standard_attr_id=standard,
+                    standard_attr_id=number,
                     direction=direction,
                     ethertype=ethertype,
                     remote_group_id=remote,

@@ -101,9 +101,9 @@ def create_port(world: World) -> Made:
     network = world.one_of("network")
     body = {"network_id": network, "name": name, **world.fields(_NEW)}
     body |= _own(world, network.strip("{}"))
-    if world.happens(0.03):
+    if world.oddly(0.03):
         body.pop("network_id")
-    who = "member" if world.happens(0.1) else "admin"
+    who = world.who(0.1)
     call = Call(method="POST", path="/ports", body={"port": body}, makes=(name,), who=who)
     return call, [Thing(name, "port", {"network": network.strip("{}")})]
 
@@ -138,7 +138,7 @@ def _own(world: World, network: str) -> dict[str, Any]:
 
 
 def _mac(world: World, network: str) -> str:
-    if world.happens(0.3):  # one that may be in use there
+    if world.oddly(0.3):  # one that may be in use there
         return f"{{{world.some('port', network=network)}.mac_address}}"
     return world.pick(_MACS).format(world.number("mac") % 256)
 
@@ -153,7 +153,7 @@ def _fixed_ips(world: World, network: str) -> Any:
     first, last = (start, f"{start}ffff") if ":" in start else (f"{start}.0", f"{start}.255")
     taken = f"{{{world.some('port', network=network)}.fixed_ips.0.ip_address}}"
     named, elsewhere = f"{{{subnet.name}}}", f"{{{other.name}}}"
-    if world.happens(0.6):
+    if not world.oddly(0.4):
         return world.pick(
             [
                 [{"ip_address": ip}],
@@ -200,14 +200,14 @@ def update_port(world: World) -> Made:
     if world.happens(0.05):
         right = f"revision_number={{{port.name}.revision_number}}"
         headers["If-Match"] = world.pick([right, "revision_number=9999"])
-    who = "member" if world.happens(0.08) else "admin"
+    who = world.who(0.08)
     path = f"/ports/{{{port.name}}}"
     return Call(method="PUT", path=path, body={"port": body}, headers=headers, who=who), ()
 
 
 def delete_port(world: World) -> Made:
     """Delete a port."""
-    who = "member" if world.happens(0.08) else "admin"
+    who = world.who(0.08)
     return Call(method="DELETE", path=f"/ports/{{{world.some('port')}}}", who=who), ()
 
 
@@ -223,11 +223,11 @@ def binding(world: World) -> Made:
     """Look at, make, change, activate or delete bindings of a port."""
     path = f"/ports/{{{world.some('port')}}}/bindings"
     host = world.pick([HOST, HOST, HOST, "elsewhere"])
-    who = "member" if world.happens(0.08) else "admin"
+    who = world.who(0.08)
     turn = world.chance.random()
     if turn < 0.4:
         body = {"host": host, **world.fields(_BINDING)}
-        if world.happens(0.08):
+        if world.oddly(0.08):
             body["host"] = world.pick(["", None, 5, LONG])
         return Call(method="POST", path=path, body={"binding": body}, who=who), ()
     if turn < 0.55:

@@ -16,8 +16,24 @@ def without_order(call: Call) -> bool:
     return not any(name == "limit" and value not in ("", "0") for name, value in call.query)
 
 
-def trusted_null(call: Call) -> bool:
-    return any("trusted" in one and one["trusted"] is None for one in things(call))
+def several(call: Call) -> bool:
+    """Many things in one request."""
+    return len(call.makes) > 1
+
+
+def null_cidr(call: Call) -> bool:
+    return any("cidr" in one and one["cidr"] is None for one in things(call))
+
+
+def other_type(call: Call) -> bool:
+    """The port is to be of another vnic type."""
+    return any("binding:vnic_type" in one for one in things(call))
+
+
+def own_vlan(call: Call) -> bool:
+    """The network is to have the VLAN id that it has."""
+    own = f"{{{call.about}.provider:segmentation_id}}"
+    return any(one.get("provider:segmentation_id") == own for one in things(call))
 
 
 def groups_on_a_vf(call: Call) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from differential.call import Answer, Book, Call
-from differential.comparison import Difference, Reader, compare
+from differential.comparison import MADE_UP, UUID, Difference, Reader, compare
 from differential.deliberate import Declared, why
 from differential.world import Thing, World
 
@@ -28,13 +28,18 @@ class Asked(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A difference that nobody meant, with the call and both answers."""
+    """A difference, with the call and both answers.
+
+    Attributes:
+        meant: the entry that declares it; None where nobody meant it.
+    """
 
     number: int
     call: Call
     difference: Difference
     theirs: Answer
     ours: Answer
+    meant: Declared | None
 
 
 @dataclass(slots=True)
@@ -63,13 +68,13 @@ class Run:
         self.outcome = Outcome()
 
     def calls(self, number: int) -> Iterator[Found]:
-        """Send so many calls; give each difference that is not declared."""
+        """Send so many calls; give each difference."""
         for position in range(1, number + 1):
             call, things = self._next(self._world)
             yield from self._one(position, call, things)
 
     def _one(self, position: int, call: Call, things: Sequence[Thing]) -> Iterator[Found]:
-        self._said.update(_words(call))
+        self._said.update(said_by(call))
         theirs, ours = self._theirs.ask(call), self._ours.ask(call)
         self.outcome.calls += 1
         self.outcome.statuses[theirs.status] += 1
@@ -82,22 +87,25 @@ class Run:
             (ours, Reader(self._ours.book, self._said).read(call, ours)),
         )
         if theirs.status >= _BROKEN:  # what it made of the call nobody knows
-            for one in things:
-                for name in one.of.values():
-                    self._drop(name)
+            for name in call.names:
+                self._drop(name)
         if theirs.is_fault != ours.is_fault:
             self._part(call, theirs, ours)
         else:
             self._world.learn(call, things, done=both)
             if both and call.method == "DELETE":
                 self._drop(call.about)
-        for one in found:
-            entry = why(call, one)
+        goes_on = False
+        for difference in found:
+            entry = why(call, difference, (theirs, ours))
             if entry is None:
                 self.outcome.found += 1
-                yield Found(position, call, one, theirs, ours)
             else:
                 self.outcome.meant[entry] += 1
+                goes_on |= entry.goes_on
+            yield Found(position, call, difference, theirs, ours, entry)
+        if goes_on:
+            self._delete(call)
 
     def _note(self, server: Asked, call: Call, answer: Answer) -> None:
         """Remember ids of what was made, and what is shown of what was changed."""
@@ -123,6 +131,15 @@ class Run:
                 server.ask(Call(method="DELETE", path=path))
             self._drop(call.about)
 
+    def _delete(self, call: Call) -> None:
+        """Neither keeps what the call made or changed: they would show it differently for ever."""
+        collection = "/".join(call.path.split("/")[:2])
+        for name in call.makes or (call.about,):
+            for server in (self._theirs, self._ours):
+                if name in server.book:
+                    server.ask(Call(method="DELETE", path=f"{collection}/{{{name}}}"))
+            self._drop(name)
+
     def _drop(self, name: str) -> None:
         self._world.forget(name)
         self._theirs.book.drop(name)
@@ -137,19 +154,21 @@ def _views(answer: Answer) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict) and "id" in one]
 
 
-def _words(value: Any) -> Iterator[str]:
-    """All that a call says by itself, as text; what stands for a server's own word is none."""
-    if isinstance(value, Call):
-        yield from _words(value.body)
-        yield from (text for _, text in value.query if "{" not in text)
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _words(one)
+def said_by(call: Call) -> Iterator[str]:
+    """The ids that a call says by itself, and values of what servers make up else."""
+    yield from (text for _, text in call.query if "{" not in text and UUID.fullmatch(text))
+    yield from _said_in("", call.body)
+
+
+def _said_in(key: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from _said_in(name, one)
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _words(one)
-    elif value is not None and "{" not in str(value):
-        yield _plain(str(value))
+            yield from _said_in(key, one)
+    elif value is not None and (key in MADE_UP or UUID.fullmatch(str(value))):
+        yield from (_plain(text) for text in (str(value),) if "{" not in text)
 
 
 def _plain(text: str) -> str:

@@ -88,9 +88,9 @@ def create_subnet(world: World) -> Made:
     network = world.one_of("network")
     body = {"network_id": network, "name": name, **world.fields(_NEW)}
     body |= _addresses6(world, number) if is_six else _addresses4(world, number)
-    if world.happens(0.03):
+    if world.oddly(0.03):
         body.pop(world.pick(["cidr", "ip_version", "network_id"]))
-    who = "member" if world.happens(0.06) else "admin"
+    who = world.who(0.06)
     call = Call(method="POST", path="/subnets", body={"subnet": body}, makes=(name,), who=who)
     of = {"network": network.strip("{}"), "start": six(number) if is_six else four(number)}
     return call, [Thing(name, "subnet", of)]
@@ -99,11 +99,11 @@ def create_subnet(world: World) -> Made:
 def _addresses4(world: World, number: int) -> dict[str, Any]:
     base = four(number)
     body: dict[str, Any] = {
-        "ip_version": world.pick([4, 4, 4, 4, "4", 6 if world.happens(0.1) else 4]),
+        "ip_version": 6 if world.oddly(0.02) else world.pick([4, 4, 4, 4, "4"]),
         "cidr": f"{base}.0/24",
         "allocation_pools": [{"start": f"{base}.10", "end": f"{base}.99"}],
     }
-    if world.happens(0.25):
+    if world.oddly(0.25):
         body["cidr"] = world.pick(
             [
                 f"{base}.7/24",
@@ -132,7 +132,7 @@ def _addresses4(world: World, number: int) -> dict[str, Any]:
     body |= _gateway(world, base)
     if world.happens(0.25):
         body["allocation_pools"] = _pools(world, base)
-    if world.happens(0.04):
+    if world.oddly(0.04):
         body["ipv6_ra_mode"] = "slaac"
     return body
 
@@ -152,19 +152,24 @@ def _gateway(world: World, base: str) -> dict[str, Any]:
         5,
         "0.0.0.0",
     ]
-    return {"gateway_ip": world.pick(good if world.happens(0.6) else odd)}
+    return {"gateway_ip": world.pick(odd if world.oddly(0.4) else good)}
 
 
 def _pools(world: World, base: str) -> Any:
     def pool(start: str, end: str) -> dict[str, str]:
         return {"start": f"{base}.{start}", "end": f"{base}.{end}"}
 
+    if not world.oddly(0.6):
+        return world.pick(
+            [
+                [pool("10", "20"), pool("30", "40")],
+                [pool("30", "40"), pool("10", "20")],
+                [pool("2", "2")],
+                [pool("10", "20"), pool("21", "30")],
+            ]
+        )
     return world.pick(
         [
-            [pool("10", "20"), pool("30", "40")],
-            [pool("30", "40"), pool("10", "20")],
-            [pool("2", "2")],
-            [pool("10", "20"), pool("21", "30")],
             [pool("10", "20"), pool("20", "30")],
             [pool("20", "10")],
             [pool("0", "20")],
@@ -195,7 +200,7 @@ def _addresses6(world: World, number: int) -> dict[str, Any]:
         body["ipv6_address_mode"] = mode
     elif turn < 0.5:
         body["ipv6_ra_mode"] = mode
-    elif turn < 0.6:
+    elif world.oddly(0.2):
         body |= world.pick(
             [
                 {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "dhcpv6-stateful"},
@@ -242,14 +247,14 @@ def update_subnet(world: World) -> Made:
         body |= _gateway(world, base) if world.happens(0.3) else {}
         if world.happens(0.2):
             body["allocation_pools"] = _pools(world, base)
-    who = "member" if world.happens(0.06) else "admin"
+    who = world.who(0.06)
     path = f"/subnets/{{{thing.name}}}"
     return Call(method="PUT", path=path, body={"subnet": body}, who=who), ()
 
 
 def delete_subnet(world: World) -> Made:
     """Delete a subnet, one that ports are on by chance."""
-    who = "member" if world.happens(0.06) else "admin"
+    who = world.who(0.06)
     return Call(method="DELETE", path=f"/subnets/{{{world.some('subnet')}}}", who=who), ()
 
 

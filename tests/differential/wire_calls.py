@@ -80,18 +80,19 @@ _ODD_SEGMENTS: Sequence[dict[str, Any]] = (
 
 def a_segment(world: World) -> dict[str, Any]:
     """Provider attributes of one segment that can be made, as a rule."""
-    turn = world.chance.random()
-    if turn < 0.35:
-        return {TYPE: "vlan", PHYSICAL: world.pick(["physnet1", "physnet2"]), ID: _vlan(world)}
-    if turn < 0.5:
-        return {TYPE: "vlan", PHYSICAL: world.pick(["physnet1", "physnet1", "physnet2"])}
-    if turn < 0.55:
-        return {TYPE: "vlan"}
-    if turn < 0.65:
-        return {TYPE: "flat", PHYSICAL: f"plain{world.chance.randrange(6)}"}
-    if turn < 0.75:  # one that may be in use
-        return {TYPE: "vlan", PHYSICAL: "physnet1", ID: f"{{{world.some('network')}.{ID}}}"}
-    return dict(world.pick(_ODD_SEGMENTS))
+    if world.oddly(0.3):
+        if world.happens(0.4):  # one that may be in use
+            in_use = f"{{{world.some('network')}.{ID}}}"
+            return {TYPE: "vlan", PHYSICAL: "physnet1", ID: in_use}
+        return dict(world.pick(_ODD_SEGMENTS))
+    return world.pick(
+        [
+            {TYPE: "vlan", PHYSICAL: world.pick(["physnet1", "physnet2"]), ID: _vlan(world)},
+            {TYPE: "vlan", PHYSICAL: world.pick(["physnet1", "physnet1", "physnet2"])},
+            {TYPE: "vlan"},
+            {TYPE: "flat", PHYSICAL: f"plain{world.chance.randrange(6)}"},
+        ]
+    )
 
 
 def _vlan(world: World) -> int | str:
@@ -109,13 +110,13 @@ def create_network(world: World) -> Made:
         body |= a_segment(world)
     elif turn < 0.63:
         body["segments"] = [a_segment(world) for _ in range(world.pick([0, 1, 2, 2, 3]))]
-        if world.happens(0.1):
+        if world.oddly(0.1):
             body[TYPE] = "vlan"
     return _made(world, name, body)
 
 
 def _made(world: World, name: str, body: dict[str, Any]) -> Made:
-    who = "member" if world.happens(0.08) else "admin"
+    who = world.who(0.08)
     call = Call(method="POST", path="/networks", body={"network": body}, makes=(name,), who=who)
     return call, [Thing(name, "network")]
 
@@ -134,14 +135,14 @@ def update_network(world: World) -> Made:
     """Changes of a network; seldom another VLAN id."""
     body = world.fields(CHANGED_NETWORK)
     name = world.some("network")
-    if world.happens(0.15):
+    if world.oddly(0.15):
         body[ID] = world.pick([_vlan(world), f"{{{world.some('network')}.{ID}}}"])
     headers = _if_match(world, name)
     return _of(world, "PUT", "networks", name, {"network": body}, headers), ()
 
 
 def _if_match(world: World, name: str) -> dict[str, str]:
-    if not world.happens(0.06):
+    if not world.oddly(0.06):
         return {}
     right = f"revision_number={{{name}.revision_number}}"
     return {"If-Match": world.pick([right, right, "revision_number=9999", "junk"])}
@@ -155,7 +156,7 @@ def _of(
     body: Any = None,
     headers: dict[str, str] | None = None,
 ) -> Call:
-    who = "member" if world.happens(0.08) else "admin"
+    who = world.who(0.08)
     path = f"/{plural}/{{{name}}}"
     return Call(method=method, path=path, body=body, headers=headers or {}, who=who)
 
@@ -174,15 +175,27 @@ _SEGMENT = {
 }
 
 
+_ODD_ADDED: Sequence[dict[str, Any]] = (
+    {"network_type": "flat", "physical_network": "plain9"},
+    {"network_type": "flat", "physical_network": "plain9", "segmentation_id": 7},
+    {"network_type": "vxlan"},
+    {"network_type": "bogus"},
+    {"physical_network": "physnet9"},
+    {"physical_network": None},
+)
+
+
 def create_segment(world: World) -> Made:
     """One more segment of a network."""
     name = world.fresh("segment")
     body = {
         "network_id": world.one_of("network"),
-        "network_type": world.pick(["vlan", "vlan", "vlan", "flat", "vxlan", "bogus"]),
-        "physical_network": world.pick(["physnet1", "physnet2", "physnet2", "plain9", None]),
+        "network_type": "vlan",
+        "physical_network": world.pick(["physnet1", "physnet2", "physnet2"]),
         **world.fields(_SEGMENT),
     }
+    if world.oddly(0.3):
+        body |= world.pick(_ODD_ADDED)
     call = Call(method="POST", path="/segments", body={"segment": body}, makes=(name,))
     return call, [Thing(name, "segment")]
 

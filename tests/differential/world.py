@@ -43,12 +43,31 @@ class World:
         self.chance = Random(seed)
         self.things: list[Thing] = []
         self._numbers: dict[str, int] = {}
+        self._is_odd = False
 
     def pick(self, values: Sequence[T]) -> T:
         return values[self.chance.randrange(len(values))]
 
     def happens(self, share: float) -> bool:
         return self.chance.random() < share
+
+    def begin(self) -> None:
+        """The next call begins, and nothing in it is odd so far."""
+        self._is_odd = False
+
+    def oddly(self, share: float) -> bool:
+        """By chance, whether to put something odd into the call; once in a call at most.
+
+        Of a request that is wrong twice, servers may tell either.
+        """
+        if self._is_odd or not self.happens(share):
+            return False
+        self._is_odd = True
+        return True
+
+    def who(self, share: float) -> str:
+        """Whose call it is: seldom a member's, who may not do everything."""
+        return "member" if self.oddly(share) else "admin"
 
     def number(self, kind: str) -> int:
         """The next number of a kind."""
@@ -74,20 +93,20 @@ class World:
 
     def one_of(self, kind: str) -> str:
         """A reference to a thing, seldom to one that is not there, or that is no id."""
-        if self.happens(0.06):
+        if self.oddly(0.06):
             return self.pick(["00000000-0000-4000-8000-000000000000", "not-an-id"])
         name = self.some(kind)
         return "00000000-0000-4000-8000-000000000000" if name == "nothing-0" else f"{{{name}}}"
 
-    def fields(self, table: Mapping[str, Field], *, odd: bool | None = None) -> dict[str, Any]:
-        """Some fields; where *odd*, one of them has a value that may be refused."""
+    def fields(self, table: Mapping[str, Field], *, odd: bool = True) -> dict[str, Any]:
+        """Some fields; where *odd*, one of them may have a value that is refused."""
         found = {
             name: self.pick(one.good)
             for name, one in table.items()
             if one.good and self.happens(one.often)
         }
         oddities = [name for name, one in table.items() if one.odd]
-        if oddities and (self.happens(_ODDLY) if odd is None else odd):
+        if oddities and odd and self.oddly(_ODDLY):
             name = self.pick(oddities)
             found[name] = self.pick(table[name].odd)
         return {name: self._fresh_if(value) for name, value in found.items()}

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.service
         ({"protocol": "ipv6-icmp"}, "SecurityGroupEthertypeConflictWithProtocol"),
         ({"protocol": 58}, "SecurityGroupEthertypeConflictWithProtocol"),
         ({"remote_ip_prefix": "2001:db8::/64"}, "SecurityGroupRuleParameterConflict"),
+        ({"remote_ip_prefix": "192.0.2.0/33"}, "InvalidCIDR"),
+        ({"remote_ip_prefix": "x"}, "InvalidCIDR"),
         ({"port_range_min": 1}, "SecurityGroupProtocolRequiredWithPorts"),
         ({"protocol": "gre", "port_range_min": 1}, "SecurityGroupInvalidProtocolForPort"),
         ({"protocol": "tcp", "port_range_min": 0}, "SecurityGroupInvalidPortValue"),
@@ -131,3 +133,81 @@ def test_the_owner_of_a_network_may_clear_it_of_others_ports(one: World, admin: 
     admin.call("GET", path, 404)
     mine = one.client("member", "red").port(admin.network(16, shared=True)["id"])
     assert owner.refused("DELETE", f"/ports/{mine['id']}", 404)[0] == "PortNotFound"
+
+
+def test_a_tag_is_said_once(admin: Client) -> None:
+    path = f"/networks/{admin.network(15)['id']}/tags"
+    admin.call("PUT", path, 200, {"tags": ["red"]})
+    kind, message = admin.refused("PUT", path, 400, {"tags": ["blue", "red", "blue"]})
+    assert kind == "InvalidInput"
+    assert "'blue' 2 times" in message
+    assert admin.get(path) == {"tags": ["red"]}
+    admin.call("PUT", f"{path}/red", 201)
+    assert admin.get(path) == {"tags": ["red"]}
+
+
+def test_a_dhcp_option_has_a_value_or_null(admin: Client) -> None:
+    port = admin.port(admin.network(15)["id"])
+    body = {"port": {"extra_dhcp_opts": [{"opt_name": "mtu"}]}}
+    kind, message = admin.refused("PUT", f"/ports/{port['id']}", 400, body)
+    assert (kind, "opt_value of mtu is missing" in message) == ("InvalidInput", True)
+
+
+def test_what_serves_a_network_is_not_guarded(admin: Client) -> None:
+    network = admin.network(15)["id"]
+    router = admin.port(network, device_owner="network:other", port_security_enabled=True)
+    assert (router["port_security_enabled"], router["security_groups"]) == (False, [])
+    group = admin.post("/security-groups", {"security_group": {"name": "g"}})["id"]
+    fields = {"device_owner": "network:other", "security_groups": [group]}
+    body = {"port": {"network_id": network, **fields}}
+    kind, _ = admin.refused("POST", "/ports", 400, body)
+    assert kind == "PortSecurityAndIPRequiredForSecurityGroups"
+
+
+def test_groups_are_not_put_on_an_unguarded_port(admin: Client) -> None:
+    group = admin.post("/security-groups", {"security_group": {"name": "g"}})["id"]
+    port = admin.port(admin.network(15)["id"], port_security_enabled=False)
+    body = {"port": {"security_groups": [group]}}
+    kind, _ = admin.refused("PUT", f"/ports/{port['id']}", 400, body)
+    assert kind == "PortSecurityAndIPRequiredForSecurityGroups"
+    guarded = admin.port(port["network_id"])
+    body = {"port": {"port_security_enabled": False}}
+    kind, _ = admin.refused("PUT", f"/ports/{guarded['id']}", 409, body)
+    assert kind == "PortSecurityPortHasSecurityGroup"
+
+
+def test_an_ipv6_subnet_needs_the_mtu_of_ipv6(admin: Client) -> None:
+    network = admin.network(15, mtu=1279)
+    path = f"/networks/{network['id']}"
+    six = {"network_id": network["id"], "ip_version": 6, "cidr": "2001:db8::/64"}
+    kind, _ = admin.refused("POST", "/subnets", 409, {"subnet": six})
+    assert kind == "NetworkMTUSubnetConflict"
+    admin.put(path, {"network": {"mtu": 1280}})
+    admin.post("/subnets", {"subnet": six})
+
+
+def test_an_address_that_guests_make_is_not_chosen(admin: Client) -> None:
+    network = admin.network(15)["id"]
+    modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    six = {"network_id": network, "ip_version": 6, "cidr": "2001:db8::/64", **modes}
+    subnet = admin.post("/subnets", {"subnet": six})["id"]
+    entry = {"ip_address": "2001:db8::74"}
+    for said in (entry, {**entry, "subnet_id": subnet}):
+        body = {"port": {"network_id": network, "fixed_ips": [said]}}
+        kind, message = admin.refused("POST", "/ports", 400, body)
+        assert (kind, subnet in message) == ("AllocationOnAutoAddressSubnet", True)
+    own = {"ip_address": "2001:db8::ff:fe00:7"}  # what a guest with this MAC makes
+    port = admin.port(network, mac_address="02:00:00:00:00:07", fixed_ips=[own])
+    assert port["fixed_ips"] == [{**own, "subnet_id": subnet}]
+
+
+def test_an_external_network_that_is_not_shared_has_its_owners_ports_only(
+    one: World, admin: Client
+) -> None:
+    network = admin.network(15, **{"router:external": True})["id"]
+    member = one.client("member", "blue")
+    assert member.get(f"/networks/{network}")["network"]["router:external"] is True
+    body = {"port": {"network_id": network}}
+    assert member.refused("POST", "/ports", 403, body)[0] == "PolicyNotAuthorized"
+    admin.put(f"/networks/{network}", {"network": {"shared": True}})
+    member.port(network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -107,8 +108,16 @@ def one_or_many(single: Any, many: Any, names: tuple[str, str]) -> tuple[list[An
 
 
 def tags_of(values: Iterable[str]) -> tuple[str, ...]:
-    """Tags, each once, in order."""
-    return tuple(dict.fromkeys(values))
+    """Tags in order.
+
+    Raises:
+        Invalid: code InvalidInput; one is there twice.
+    """
+    counts = Counter(values)
+    for tag, count in counts.items():
+        if count > 1:
+            raise Invalid(f"tags has {tag!r} {count} times; once would do", code="InvalidInput")
+    return tuple(counts)
 
 
 def revision_wanted(headers: Mapping[str, str]) -> int | None:

@@ -221,7 +221,7 @@ def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
         numa_affinity_policy=_numa_policy(body.numa_affinity_policy),
         qos_policy_id=uuid_or_none(body.qos_policy_id, "qos_policy_id"),
         allowed_address_pairs=_pairs(body.allowed_address_pairs),
-        security_groups=None if groups is None else tags_of(groups),
+        security_groups=None if groups is None else tuple(dict.fromkeys(groups)),
         extra_dhcp_opts=tuple(_dhcp_options(body.extra_dhcp_opts)),
         tags=tags_of(body.tags),
     )
@@ -254,7 +254,7 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
     if body.allowed_address_pairs is not UNSET:
         values["allowed_address_pairs"] = list(_pairs(body.allowed_address_pairs))
     if body.security_groups is not UNSET:
-        values["security_groups"] = list(tags_of(body.security_groups or ()))
+        values["security_groups"] = list(dict.fromkeys(body.security_groups or ()))
     if body.extra_dhcp_opts is not UNSET:
         values["extra_dhcp_opts"] = _dhcp_options(body.extra_dhcp_opts)
     if body.qos_policy_id is not UNSET:

@@ -28,7 +28,14 @@ from lanekeeper.control.network.port_rules import (
     is_server_owner,
 )
 from lanekeeper.control.network.quota import within_network_quota
-from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
+from lanekeeper.control.network.scope import (
+    demand_owner,
+    missing,
+    owner_of_new,
+    owns,
+    refused,
+    scope,
+)
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.address import parse_mac
@@ -255,9 +262,11 @@ def _create(
     if network is None:
         raise missing("Network", wanted.network_id)
     owner = owner_of_new(caller, wanted.project_id, "port")
-    if not (owns(caller, network.project_id) or network.external) and not rbac_hold(
+    if not owns(caller, network.project_id) and not rbac_hold(
         connection, network.id, caller.project_id or ""
     ):
+        if network.external:  # to be seen by everybody, and for its owner's ports
+            raise refused("create_port", f"network {network.id} is external and not shared")
         raise missing("Network", network.id)
     check_create(wanted, network, owns_network=owns(caller, network.project_id))
     check_no_server(connection, None, wanted.device_id)

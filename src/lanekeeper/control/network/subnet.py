@@ -17,7 +17,7 @@ from lanekeeper.control.network.quota import within_network_quota
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.network.address import check_apart, parse_cidr, parse_ip
-from lanekeeper.domain.network.network import NetworkRecord
+from lanekeeper.domain.network.network import NetworkRecord, check_mtu_of_subnet
 from lanekeeper.domain.network.quota import Resource
 from lanekeeper.domain.network.subnet import (
     SubnetRecord,
@@ -169,6 +169,7 @@ def _create(
     # Holds the network's row until the commit, so two overlapping subnets cannot both pass.
     row_update(connection, tables.network, network.id, {}, now=now)
     check_no_overlap(plan.network, subnets_on(connection, network.id))
+    check_mtu_of_subnet(network.mtu, plan.network.version)
     subnet_id = str(uuid.uuid4())
     with within_network_quota(connection, site, owner, Resource.SUBNET):
         subnet_insert(connection, subnet_id, wanted, plan, project_id=owner, now=now)

@@ -37,6 +37,8 @@ def _refusal(option: Mapping[str, Any]) -> str:
         return "opt_name is an option's name or number, of letters, digits and hyphens, at most 64"
     if str(option.get("ip_version", 4)) not in {"4", "6"}:
         return f"ip_version of {name} is neither 4 nor 6"
+    if "opt_value" not in option:
+        return f"opt_value of {name} is missing; null takes the option away"
     why = _refusal_of_value(option.get("opt_value"))
     return f"opt_value of {name} {why}" if why else ""
 

@@ -31,7 +31,8 @@ def plan_addresses(
     their own addresses. An empty list means none.
 
     Raises:
-        Invalid: codes InvalidIpForNetwork, InvalidIpForSubnet, InvalidInput.
+        Invalid: codes InvalidIpForNetwork, InvalidIpForSubnet, InvalidInput,
+            AllocationOnAutoAddressSubnet.
     """
     if wanted is None:
         return _of_our_choice(subnets, mac)
@@ -81,7 +82,7 @@ def _of_our_choice(subnets: Sequence[SubnetRecord], mac: str) -> tuple[AddressWa
 
 def _entry(entry: FixedIpWanted, subnets: Sequence[SubnetRecord], mac: str) -> AddressWanted:
     if entry.subnet_id is None:
-        return _on_any(entry.ip, subnets)
+        return _on_any(entry.ip, subnets, mac)
     subnet = next((subnet for subnet in subnets if subnet.id == entry.subnet_id), None)
     if subnet is None:
         raise Invalid(
@@ -98,21 +99,35 @@ def _entry(entry: FixedIpWanted, subnets: Sequence[SubnetRecord], mac: str) -> A
             f"{subnet.cidr}",
             code="InvalidIpForSubnet",
         )
-    return AddressWanted((subnet,), str(ip))
+    return _said(ip, subnet, mac)
 
 
-def _on_any(text: str | None, subnets: Sequence[SubnetRecord]) -> AddressWanted:
+def _on_any(text: str | None, subnets: Sequence[SubnetRecord], mac: str) -> AddressWanted:
     if text is None:
         raise _wrong("fixed_ips: an entry needs subnet_id, ip_address, or both")
     ip = parse_ip(text, "fixed_ips: ip_address")
     for subnet in subnets:
         if _is_usable(ip, subnet):
-            return AddressWanted((subnet,), str(ip))
+            return _said(ip, subnet, mac)
     cidrs = ", ".join(subnet.cidr for subnet in subnets) or "none"
     raise Invalid(
         f"fixed_ips: IP address {ip} is not a valid IP for any of the network's subnets: {cidrs}",
         code="InvalidIpForNetwork" if subnets else "InvalidInput",
     )
+
+
+def _said(
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address, subnet: SubnetRecord, mac: str
+) -> AddressWanted:
+    """An address that was named; where guests make their own, it must be the one they make."""
+    wanted = AddressWanted((subnet,), str(ip))
+    if subnet.is_automatic and wanted != _automatic(subnet, mac):
+        raise Invalid(
+            f"fixed_ips: {ip} cannot be chosen on subnet {subnet.id}, on which guests make their "
+            f"addresses themselves; a port with MAC {mac} has {_automatic(subnet, mac).ip}",
+            code="AllocationOnAutoAddressSubnet",
+        )
+    return wanted
 
 
 def _is_usable(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, subnet: SubnetRecord) -> bool:

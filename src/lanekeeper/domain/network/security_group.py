@@ -215,7 +215,10 @@ def _check_icmp(kind: int | None, code: int | None) -> None:
 
 
 def _prefix(text: str, ethertype: str) -> str:
-    network = parse_cidr(text if "/" in text else _whole(text), "remote_ip_prefix")
+    try:
+        network = parse_cidr(text if "/" in text else _whole(text), "remote_ip_prefix")
+    except Invalid as error:
+        raise Invalid(str(error), code="InvalidCIDR") from error
     if f"IPv{network.version}" != ethertype:
         raise Invalid(
             f"remote_ip_prefix {text} does not fit ethertype {ethertype}",
