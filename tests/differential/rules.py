@@ -36,13 +36,6 @@ def own_vlan(call: Call) -> bool:
     return any(one.get("provider:segmentation_id") == own for one in things(call))
 
 
-def groups_on_a_vf(call: Call) -> bool:
-    return any(
-        one.get("security_groups") and one.get("binding:vnic_type", "normal") != "normal"
-        for one in things(call)
-    )
-
-
 def things(call: Call) -> list[dict[str, Any]]:
     """The bodies of what a call makes or changes."""
     if not isinstance(call.body, dict):

@@ -40,3 +40,20 @@ def test_a_declaration_holds_for_its_calls_parts_and_answers() -> None:
         Call(method="PUT", path="/ports/{port-1}", body={"port": {}}),
         Difference("answer", "500", "409 PortBound"),
     )
+
+
+def test_a_declaration_may_ask_for_what_a_message_says() -> None:
+    entry = Declared(
+        calls=("PUT /ports/*",),
+        about=("answer",),
+        theirs="400 *",
+        ours="200",
+        reason="r",
+        document="",
+        they_say=("*'None'*", "*null*"),
+        we_say=("",),
+    )
+    difference = Difference("answer", "400 InvalidInput", "200")
+    assert entry.holds(CALL, difference, ("'None' is not a valid string", ""))
+    assert not entry.holds(CALL, difference, ("'x' is not a valid string", ""))
+    assert not entry.holds(CALL, difference, ("'None' is not a valid string", "so it is"))

@@ -124,3 +124,12 @@ def test_a_forgotten_thing_takes_along_what_belongs_to_it() -> None:
     ]
     world.forget("network-1")
     assert world.things == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_call_is_odd_once_at_most(seed: int) -> None:
+    world = World(seed)
+    for _ in range(50):
+        world.begin()
+        odd = [world.oddly(0.5) for _ in range(6)] + [world.who(0.5) == "member"]
+        assert sum(odd) <= 1
