@@ -99,7 +99,7 @@ def create_rule(world: World) -> Made:
     if world.happens(0.4):
         ports = world.pick(_ODD_PORTS if world.oddly(0.5) else _PORTS)
         body["port_range_min"], body["port_range_max"] = ports
-    if world.happens(0.15):
+    if world.happens(0.15) and (body.get("remote_ip_prefix") is None or world.oddly(0.3)):
         body["remote_group_id"] = f"{{{world.some('security_group')}}}"
     if world.oddly(0.03):
         body.pop(world.pick(["security_group_id", "direction"]))

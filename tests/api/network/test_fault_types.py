@@ -171,8 +171,8 @@ def test_groups_are_not_put_on_an_unguarded_port(admin: Client) -> None:
     kind, _ = admin.refused("PUT", f"/ports/{port['id']}", 400, body)
     assert kind == "PortSecurityAndIPRequiredForSecurityGroups"
     guarded = admin.port(port["network_id"])
-    body = {"port": {"port_security_enabled": False}}
-    kind, _ = admin.refused("PUT", f"/ports/{guarded['id']}", 409, body)
+    off = {"port": {"port_security_enabled": False}}
+    kind, _ = admin.refused("PUT", f"/ports/{guarded['id']}", 409, off)
     assert kind == "PortSecurityPortHasSecurityGroup"
 
 
