@@ -1,7 +1,7 @@
-"""The host tool in a lab host, many times: one process there has loaded it, and forks for each.
+"""The program in a lab host, many times: one process there has loaded it, and forks for each start.
 
 What it does is what it does as a program of its own; only that an emulated processor does not load
-it each time, which takes it longer than what it was started for.
+it each time, which takes it longer than what it was started for: most of a minute for an agent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
@@ -24,19 +24,24 @@ COMMAND_WITHIN_S = 600.0
 # Background processes of the tool may keep what it prints to open: files, not pipes, which end.
 SERVER = """
 import gc, importlib, json, os, pkgutil, sys, traceback
+import httpcore, pyroute2  # which httpx and Lanekeeper load when they first need them
 import lanekeeper.main
+import lanekeeper.cli.agent
+import lanekeeper.hypervisor.libvirt as libvirt
 import lanekeeper.cli.host as nouns
-for found in pkgutil.walk_packages(nouns.__path__, nouns.__name__ + "."):
-    importlib.import_module(found.name)
+for package in (nouns, libvirt):
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(found.name)
 gc.freeze()
 
-def perform(arguments, said):
+def perform(request, said):
     os.setsid()
     for number, file in enumerate((os.open(os.devnull, os.O_RDONLY), *said)):
         os.dup2(file, number)
+    os.environ.update(request["environment"])
     code = 70
     try:
-        code = lanekeeper.main.main(arguments)
+        code = lanekeeper.main.main(request["arguments"])
     except SystemExit as end:
         code = end.code
     except BaseException:
@@ -46,16 +51,38 @@ def perform(arguments, said):
         sys.stderr.flush()
         os._exit(code)
 
-for line in sys.stdin:
-    said = [os.memfd_create("said") for _ in "oe"]
+def start(request, said):
     child = os.fork()
     if child == 0:
-        perform(json.loads(line), said)
-    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        perform(request, said)
+    return child
+
+def run(request):
+    said = [os.memfd_create("said") for _ in "oe"]
+    ended = os.waitstatus_to_exitcode(os.waitpid(start(request, said), 0)[1])
     texts = [os.pread(file, os.fstat(file).st_size, 0).decode() for file in said]
     for file in said:
         os.close(file)
-    print(json.dumps([ended, *texts]), flush=True)
+    return [ended, *texts]
+
+def spawn(request):
+    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    child = start(request, (log, log))
+    os.close(log)
+    return [child, "", ""]
+
+def reap():
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+for line in sys.stdin:
+    reap()
+    request = json.loads(line)
+    answer = spawn(request) if request["log"] else run(request)
+    print(json.dumps(answer), flush=True)
 """
 
 
@@ -77,10 +104,25 @@ class ForkedTool:
 
     def run(self, arguments: Sequence[str]) -> Done:
         """Run it to its end. Raises Unavailable where the lab host ends first."""
+        code, out, err = self._ask(arguments, {}, "")
+        return Done(code, out.encode(), err.encode())
+
+    def spawn(self, arguments: Sequence[str], log: str, environment: Mapping[str, str]) -> int:
+        """Start it in the background, what it says added to *log*; returns its process id there.
+
+        With *environment* beside what is there. Raises Unavailable where the lab host ends first.
+        """
+        process_id, _, _ = self._ask(arguments, environment, log)
+        return process_id
+
+    def _ask(
+        self, arguments: Sequence[str], environment: Mapping[str, str], log: str
+    ) -> tuple[int, str, str]:
         server = self._there()
+        asked = {"arguments": list(arguments), "environment": dict(environment), "log": log}
         line = b""
         with suppress(BrokenPipeError):  # the lab host has ended
-            server.requests.write(json.dumps(list(arguments)).encode() + b"\n")
+            server.requests.write(json.dumps(asked).encode() + b"\n")
             if not select.select([server.answers], [], [], COMMAND_WITHIN_S)[0]:
                 self.close()
                 raise TimeoutError(f"no answer within {COMMAND_WITHIN_S:.0f} s: {arguments}")
@@ -88,9 +130,9 @@ class ForkedTool:
         if not line:
             self.close()
             Channel(self._folder.path).ask("status")  # says why, if the lab host has ended
-        assert line, "the forking host tool has ended in the lab host"
-        code, out, err = json.loads(line)
-        return Done(code, out.encode(), err.encode())
+        assert line, "the forking program has ended in the lab host"
+        number, out, err = json.loads(line)
+        return number, out, err
 
     def close(self) -> None:
         """End the process; it would end with the lab host, too."""

@@ -203,7 +203,8 @@ def test_filters_of_older_releases_are_left_out_and_named(read: Reader) -> None:
     )
     assert loaded.config.scheduler.enabled_filters == ("ComputeFilter", "PciPassthroughFilter")
     assert loaded.warnings[0].endswith(
-        "left out: RetryFilter no longer exists: another host is always tried; "
+        "left out: RetryFilter no longer exists: where a claim is lost another host is tried "
+        "anyway, and a guest that fails to start is tried on no other; "
         "AvailabilityZoneFilter no longer exists: zones are always obeyed; "
         "RamFilter and CoreFilter no longer exist: what a host has is always counted"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.domain.pci.device_spec import parse_option
 from lanekeeper.protocol import (
     CleaningWanted,

@@ -10,7 +10,8 @@ import pytest
 from hypervisor.blueprints import device, server
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed, CleaningWaits
 from lanekeeper.agent.driver_record import DriverRecord
-from lanekeeper.agent.observe import Policy, view
+from lanekeeper.agent.observe import view
+from lanekeeper.agent.policy import Policy
 from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress

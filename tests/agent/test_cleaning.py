@@ -10,7 +10,8 @@ from agent.orders_of import PF, POLICY, cleaning, nic, vf
 from hypervisor.blueprints import server
 from lanekeeper.agent.cleaning import Cleaner, CleaningFailed, CleaningWaits, RunHook
 from lanekeeper.agent.driver_record import DriverRecord, Function, GivenAway
-from lanekeeper.agent.observe import Policy, view
+from lanekeeper.agent.observe import view
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.vf_settings import set_and_check
 from lanekeeper.clock import monotonic
 from lanekeeper.config import Config

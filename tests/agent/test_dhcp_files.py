@@ -11,7 +11,7 @@ from agent.orders_of import PF, POLICY, nic, server, vf
 from agent.test_loop import host_with
 from lanekeeper.agent.dhcp import Service
 from lanekeeper.agent.dhcp_files import DhcpFiles, dhcp_files, port_name, server_mac
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.host.simulated import SimulatedMachine, plant_lab
 from lanekeeper.protocol import (

@@ -9,7 +9,8 @@ import pytest
 from agent.orders_of import PF, POLICY, nic, server, server_id, vf
 from lanekeeper.agent.driver_record import function_of
 from lanekeeper.agent.guests import attach, destroy, detach, start
-from lanekeeper.agent.observe import Policy, view
+from lanekeeper.agent.observe import view
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.workshop import Workshop
 from lanekeeper.domain.errors import Error, Forbidden, HostFault, NotFound
 from lanekeeper.domain.pci.address import PciAddress

@@ -15,7 +15,7 @@ from agent.orders_of import PF, POLICY, cleaning, nic, server, server_id, vf
 from lanekeeper.agent.compose import Timing, compose
 from lanekeeper.agent.dhcp import Settle
 from lanekeeper.agent.enrolment import client_of, enrol
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import HostFault
@@ -170,13 +170,15 @@ def host_with(
     policy: Policy = POLICY,
     flow_table: FlowTable | None = None,
     dhcp: Settle | None = None,
+    look_every_s: float = 0.2,
 ) -> Iterator[SimulatedHypervisor]:
     """Run the agent of a host whose hypervisor is of this *kind*."""
     state = StateDir(home / "special")
     enrol(state, controller.url, TOKEN, "sim-1")
     machine = machine or SimulatedMachine(plant_lab(home / "machine"))
     hypervisor = kind(home / "guests.json", machine)
-    client, timing = client_of(state), Timing(look_every_s=0.2, retry_first_s=0.01, poll_s=5)
+    client = client_of(state)
+    timing = Timing(look_every_s=look_every_s, retry_first_s=0.01, poll_s=5)
     table = flow_table or SimulatedFlowTable(home / "flows.json", hypervisor)
     agent = compose(
         state, client, machine, hypervisor, policy, timing=timing, flow_table=table, dhcp=dhcp

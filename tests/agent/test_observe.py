@@ -5,7 +5,8 @@ import pytest
 
 from agent.orders_of import PF, POLICY, vf
 from lanekeeper.agent.facts import facts, health
-from lanekeeper.agent.observe import Policy, View, view
+from lanekeeper.agent.observe import View, view
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.senses import Senses, refuse_contradictions
 from lanekeeper.config import Config, load
 from lanekeeper.domain.errors import Invalid

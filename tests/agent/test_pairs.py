@@ -13,6 +13,7 @@ import pytest
 from agent.controller import Controller
 from agent.orders_of import PF, POLICY, nic, server, server_id
 from agent.test_loop import host_with
+from lanekeeper.agent.fleet import TIMING
 from lanekeeper.agent.pairs import carrying
 from lanekeeper.agent.plan import (
     AttachNic,
@@ -24,7 +25,8 @@ from lanekeeper.agent.plan import (
     plan,
 )
 from lanekeeper.agent.task import task_of
-from lanekeeper.agent.uplinks import Standing, Uplinks
+from lanekeeper.agent.uplinks import EVERY_S, Standing, Uplinks
+from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.network.uplink import Patience, Uplink
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.vf_settings import VfSettings
@@ -76,7 +78,7 @@ def planned(order: ServerWanted, *held: str, generation: int = 1, **seen: Any) -
     return list(plan(Desired(generation=1, mark="m", servers=[order]), observed))
 
 
-AWAY: dict[str, Any] = {"away": frozenset({VF})}
+AWAY: dict[str, Any] = {"away": frozenset({VF}), "unsure": frozenset({VF})}
 
 
 def test_what_stands_by_is_plugged_first_and_goes_last() -> None:
@@ -137,8 +139,11 @@ class Cables(SimulatedMachine):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.found: dict[PciAddress, Uplink] = {}
+        self.unreadable = False
 
     def uplink(self, pf: PciAddress) -> Uplink:
+        if self.unreadable:
+            raise HostFault(f"the uplink of {pf} cannot be read")
         return self.found.get(pf) or super().uplink(pf)
 
 
@@ -165,6 +170,40 @@ def test_uplinks_are_followed_between_looks(tmp_path: Path) -> None:
         uplinks.close()
 
 
+def test_what_was_down_before_the_agent_was_there_is_down(tmp_path: Path) -> None:
+    machine = Cables(plant_lab(tmp_path / "machine"))
+    machine.found[CARD] = Uplink(carrier=False)
+    uplinks = Uplinks(machine, lambda: 0.0, every_s=3600)
+    try:
+        assert uplinks.watch(frozenset({CARD}), Patience()).down == {CARD: "it has no link"}
+        uplinks.watch(frozenset(), Patience())  # its guests go, and one comes that sets it up
+        assert uplinks.watch(frozenset({CARD}), Patience()).down == {}
+    finally:
+        uplinks.close()
+
+
+def test_an_uplink_that_cannot_be_read_is_as_it_was(tmp_path: Path) -> None:
+    machine = Cables(plant_lab(tmp_path / "machine"))
+    uplinks = Uplinks(machine, lambda: 0.0, every_s=3600)
+    try:
+        machine.unreadable = True
+        assert uplinks.watch(frozenset({CARD}), AT_ONCE) == Standing({}, frozenset({CARD}))
+        machine.unreadable = False
+        machine.found[CARD] = Uplink(carrier=False)
+        uplinks.watch(frozenset({CARD}), AT_ONCE)
+        assert uplinks.look()
+        down = Standing({CARD: "it has no link"}, frozenset({CARD}))
+        machine.unreadable = True
+        assert not uplinks.look()
+        assert uplinks.watch(frozenset({CARD}), AT_ONCE) == down
+        machine.unreadable = False
+        machine.found.clear()
+        assert uplinks.look()
+        assert uplinks.watch(frozenset({CARD}), AT_ONCE) == Standing()
+    finally:
+        uplinks.close()
+
+
 def test_who_waits_is_woken(tmp_path: Path) -> None:
     machine, woken = Cables(plant_lab(tmp_path / "machine")), []
     uplinks = Uplinks(machine, lambda: 0.0, every_s=0.01)
@@ -175,6 +214,30 @@ def test_who_waits_is_woken(tmp_path: Path) -> None:
         until(lambda: bool(woken), "the loop is woken")
     finally:
         uplinks.close()
+
+
+def test_what_goes_wrong_once_does_not_end_the_watch(tmp_path: Path) -> None:
+    machine, woken = Cables(plant_lab(tmp_path / "machine")), []
+    uplinks = Uplinks(machine, lambda: 0.0, every_s=0.01)
+
+    def wake() -> None:
+        woken.append(True)
+        if len(woken) == 1:
+            raise RuntimeError("a bug")
+
+    uplinks.wake = wake
+    try:
+        uplinks.watch(frozenset({CARD}), AT_ONCE)
+        machine.found[CARD] = Uplink(carrier=False)
+        until(lambda: len(woken) == 1, "the loop is woken, and that goes wrong")
+        machine.found.clear()
+        until(lambda: len(woken) == 2, "it is woken again")
+    finally:
+        uplinks.close()
+
+
+def test_an_agent_of_a_fleet_reads_uplinks_no_more_often_than_it_looks() -> None:
+    assert TIMING.uplinks_every_s >= TIMING.look_every_s > EVERY_S
 
 
 # On a host ----------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from agent.orders_of import POLICY, server, server_id
 from agent.test_loop import host_with
 from host.frames import SYN, ethernet, tcp
 from host.real_ovs import BRIDGE, real_ovs
-from lanekeeper.agent.observe import Bridge, Policy, Switching, View
+from lanekeeper.agent.observe import Bridge, Switching, View
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.port_guards import PortGuards, beside
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.network.guard.flow import Flow

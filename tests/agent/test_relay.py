@@ -15,7 +15,9 @@ from agent.orders_of import PF, POLICY, nic, server, server_id
 from agent.test_loop import host_with
 from agent.test_pairs import AT_ONCE, Cables
 from agent.test_pairs import pair as pair_of
-from lanekeeper.agent.observe import Policy, View
+from lanekeeper.agent.observe import View
+from lanekeeper.agent.plan import Action, AttachNic, DetachDevice, Observed, RecordGeneration, plan
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.uplinks import Standing
 from lanekeeper.domain.network.uplink import Uplink
@@ -24,7 +26,7 @@ from lanekeeper.domain.pci.device import DeviceType, PciDevice
 from lanekeeper.domain.pci.listing import Listed
 from lanekeeper.domain.pci.vf_settings import LinkState
 from lanekeeper.host.simulated import plant_lab
-from lanekeeper.hypervisor.driver import Guest, Inventory
+from lanekeeper.hypervisor.driver import Guest, HeldDevice, Inventory
 from lanekeeper.protocol import Desired, HostVfs
 from running import until
 
@@ -53,6 +55,13 @@ def seen(driver: str = "ixgbe") -> View:
     return View(policy=Policy(), listed=listed, parents={CARD: pf}, mappings={}, pfs=(pf,))
 
 
+def withdrawn() -> View:
+    """The same host; no entry lists its VFs any more."""
+    before = seen()
+    others = tuple(one.device for one in before.listed.values())
+    return replace(before, listed={}, others=others)
+
+
 def relay(desired: Desired, view: View, *, relays: bool = True) -> Relayed:
     down = Standing({CARD: WHY}, frozenset({CARD}))
     return relayed(desired, hanging(desired, view, RUNNING, relays=relays), down)
@@ -75,6 +84,47 @@ def test_a_vf_that_follows_its_uplink_has_no_link_while_that_is_down() -> None:
     )
     cards = hanging(order(), seen(), RUNNING, relays=True)
     assert relayed(order(), cards, Standing()) == Relayed(desired=order())
+
+
+def test_a_vf_that_is_listed_no_more_follows_its_uplink_while_its_guest_has_it() -> None:
+    found = relay(order(), withdrawn())
+    assert found.held == {nic(0).port_id: f"of {PF}, {WHY}"}
+
+
+def test_the_vf_of_a_pair_that_is_listed_no_more_goes_and_is_not_given_back() -> None:
+    vf, tap = pair_of(1)
+    wanted = server(1, nics=[vf], taps=[tap])
+    asked = Desired(generation=1, mark="m", servers=[wanted])
+    address = PciAddress.parse(vf.device.address)
+    there = Guest(id=server_id(1), power="running", generation=1, taps=(vf.port_id,))
+    with_vf = replace(there, devices=(HeldDevice(address, None),))
+
+    def made_of(guest: Guest, view: View, uplinks: Standing) -> tuple[Relayed, list[Action]]:
+        inventory = Inventory((guest,))
+        found = relayed(asked, hanging(asked, view, inventory, relays=True), uplinks)
+        seen = Observed(inventory=inventory, away=found.away, unsure=found.unsure)
+        return found, list(plan(asked, seen))
+
+    down, well = Standing({CARD: WHY}, frozenset({CARD})), Standing()
+    assert made_of(with_vf, withdrawn(), down)[1] == [DetachDevice(wanted, address)]
+    assert made_of(with_vf, withdrawn(), well) == (Relayed(desired=asked), [])
+    assert made_of(there, seen(), well)[1] == [AttachNic(wanted, vf, returns=True)]
+    found, actions = made_of(there, withdrawn(), well)
+    assert actions == []
+    (said,) = found.said
+    assert said.endswith(f"until an entry of [pci] device_spec lists its VF {address} again")
+    assert len(made_of(there, withdrawn(), down)[0].said) == 1
+
+
+def test_a_new_order_is_obeyed_while_the_vf_of_a_pair_is_listed_no_more() -> None:
+    vf, tap = pair_of(1)
+    wanted = server(1, 2, nics=[vf], taps=[tap])
+    asked = Desired(generation=2, mark="m", servers=[wanted])
+    guest = Guest(id=server_id(1), power="running", generation=1, taps=(vf.port_id,))
+    inventory = Inventory((guest,))
+    found = relayed(asked, hanging(asked, withdrawn(), inventory, relays=True), Standing())
+    seen = Observed(inventory=inventory, away=found.away, unsure=found.unsure)
+    assert plan(asked, seen) == (RecordGeneration(wanted),)
 
 
 def test_a_guest_that_is_off_waits_for_no_uplink() -> None:
@@ -103,14 +153,37 @@ def test_the_vf_of_a_pair_is_away_instead() -> None:
         assert "has to do with the card that stands by" in found.said[0]
 
 
-def test_a_guest_hears_of_its_uplink(controller: Controller, tmp_path: Path) -> None:
+def able(tmp_path: Path) -> Cables:
+    """A machine whose PF has a driver that can set the link of a VF."""
     machine = Cables(plant_lab(tmp_path / "machine"))
     drivers = machine.root / "sys/bus/pci/drivers"
     shutil.copytree(drivers / "igb", drivers / "ixgbe", symlinks=True)
     link = machine.root / f"sys/bus/pci/devices/{PF}/driver"
     link.unlink()
-    link.symlink_to("../../../bus/pci/drivers/ixgbe")  # a driver that can set the link of a VF
+    link.symlink_to("../../../bus/pci/drivers/ixgbe")
     assert machine.device(CARD).driver == "ixgbe"
+    return machine
+
+
+def test_it_is_told_at_once_and_not_at_the_next_look(
+    controller: Controller, tmp_path: Path
+) -> None:
+    machine = able(tmp_path)
+    policy = replace(POLICY, patience=AT_ONCE)
+    with host_with(controller, tmp_path, machine=machine, policy=policy, look_every_s=3600):
+        desired = Desired(generation=1, mark="m", servers=[server(1, nics=[nic(1)])])
+        controller.order("sim-1", desired)
+        controller.wait_obeyed("sim-1", desired)
+        machine.found[CARD] = Uplink(carrier=False)
+        heard, host_id = controller.vfs, controller.host_ids["sim-1"]
+        until(
+            lambda: any(one.held_down for told in heard.get(host_id, ()) for one in told.vfs),
+            "it is told",
+        )
+
+
+def test_a_guest_hears_of_its_uplink(controller: Controller, tmp_path: Path) -> None:
+    machine = able(tmp_path)
     policy = replace(POLICY, patience=AT_ONCE)
     with host_with(controller, tmp_path, machine=machine, policy=policy):
         desired = Desired(generation=1, mark="m", servers=[server(1, nics=[nic(1)])])

@@ -10,7 +10,7 @@ import pytest
 from agent.controller import Controller
 from agent.orders_of import PF, POLICY, nic, server, server_id
 from agent.test_loop import host_with
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.shared_cards import SharedCards
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.domain.pci.address import PciAddress

@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 from agent.orders_of import POLICY, cleaning, nic, server, vf
-from lanekeeper.agent.observe import Policy, View, view
+from lanekeeper.agent.observe import View, view
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.withdrawn import withdrawn
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceType, PciDevice

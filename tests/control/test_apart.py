@@ -25,6 +25,8 @@ from lanekeeper.protocol import DeviceFact
 
 pytestmark = pytest.mark.service
 
+CLOSE = r"has to be of another card than the server's ports with apart=uplinks; "
+
 
 def devices(*buses: str, **switches: str) -> list[DeviceFact]:
     """Two VFs on each bus, all on physnet1, with the switch of each bus where told."""
@@ -109,9 +111,20 @@ def test_a_port_that_comes_later_is_apart_too(world: Fleet) -> None:
     attach_card(world.site, MEMBER, made.id, NicAsked(port_id=second.id))
     assert {bus(world, first), bus(world, second)} == {"21", "41"}
     world.report(made.id, "running")
-    with pytest.raises(Invalid, match=r"have to be of different cards \(apart=uplinks\)"):
+    with pytest.raises(Invalid, match=CLOSE + "of 2 with such a device free 2 are theirs$"):
         attach_card(world.site, ADMIN, made.id, NicAsked(port_id=third.id))
     assert port_now(world, third).device_id == ""
+
+
+def test_a_port_that_comes_later_is_told_of_cards_on_switches_of_the_others(world: Fleet) -> None:
+    host(world, devices("21", "22", "41", of_21="leaf-1", of_22="leaf-1"))
+    first, second, third = ports(world, 3)
+    made = boot(world, first, second)
+    world.report(made.id, "running")
+    assert "41" in {bus(world, first), bus(world, second)}
+    told = r"of 3 with such a device free 2 are theirs and 1 is on a switch of theirs \(x_switch\)$"
+    with pytest.raises(Invalid, match=CLOSE + told):
+        attach_card(world.site, ADMIN, made.id, NicAsked(port_id=third.id))
 
 
 @pytest.mark.parametrize(

@@ -373,6 +373,9 @@ def test_what_was_not_cleaned_before_it_was_unlisted_waits_for_somebody(world: F
         unlisted={held.address: "8086:10ca"},
     )  # fmt: skip
     report_facts(world.site, world.hosts["h1"], emptied)
+    with pytest.raises(Conflict) as not_dirty:  # its guest has it still: nobody calls that clean
+        clean_device(world.site, held.id)
+    assert str(not_dirty.value) == f"device {held.address} on h1 is unlisted, not quarantined"
     delete_server(world.site, ADMIN, server_id)
     world.report(server_id, "absent")
     listed = [msgspec.structs.replace(pf, listed=True)]

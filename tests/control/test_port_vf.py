@@ -91,6 +91,17 @@ def tell(world: Fleet, *facts: VfFact, host_id: str = "") -> None:
     report_vfs(world.site, host_id or where(world), HostVfs(vfs=list(facts)))
 
 
+def held_down(nic: NicWanted) -> VfFact:
+    return msgspec.structs.replace(fact(nic), held_down="of 0000:21:00.0, it has no link")
+
+
+def status(world: Fleet, nic: NicWanted) -> str:
+    with world.site.database.read() as connection:
+        found = port_show(connection, nic.port_id)
+    assert found is not None
+    return found.status
+
+
 def known(world: Fleet, port_id: str) -> PortVf | None:
     with world.site.database.read() as connection:
         return vf_get(connection, port_id)
@@ -251,18 +262,12 @@ def test_a_port_whose_uplink_is_down_is_down_and_says_why(world: Fleet) -> None:
     why = "of 0000:21:00.0, its switch does not speak LACP to bond0"
     held = msgspec.structs.replace(fact(card, link_state="disable"), held_down=why)
 
-    def state(nic: NicWanted) -> str:
-        with world.site.database.read() as connection:
-            found = port_show(connection, nic.port_id)
-        assert found is not None
-        return found.status
-
     def events() -> list[str]:
         found = list_events(world.site, MEMBER, server_id)
         return [str(one.detail["said"]) for one in found if one.action == "hold_port"]
 
     tell(world, held, fact(other))
-    assert (state(card), state(other)) == ("DOWN", "ACTIVE")
+    assert (status(world, card), status(world, other)) == ("DOWN", "ACTIVE")
     (said,) = events()
     assert said.endswith(f"on {world_name(world)} has no link: {why}")
     chain = port_chain(world.site, ADMIN, card.port_id)
@@ -270,28 +275,47 @@ def test_a_port_whose_uplink_is_down_is_down_and_says_why(world: Fleet) -> None:
     assert chain.differences == ()
     reboot_server(world.site, MEMBER, server_id, hard=True)
     world.report(server_id, "running")
-    assert (state(card), state(other)) == ("DOWN", "ACTIVE")  # it has no link all the same
+    assert (status(world, card), status(world, other)) == (
+        "DOWN",
+        "ACTIVE",
+    )  # it has no link all the same
     with statements() as seen:
         tell(world, held, fact(other))
     assert written(seen) == []
     tell(world, fact(card), fact(other))
-    assert (state(card), state(other)) == ("ACTIVE", "ACTIVE")
+    assert (status(world, card), status(world, other)) == ("ACTIVE", "ACTIVE")
     tell(world, held, fact(other))
-    assert state(card) == "DOWN"
+    assert status(world, card) == "DOWN"
     assert len(events()) == 1  # at most one an hour
 
 
 def test_a_link_that_came_back_while_its_guest_was_off_is_up(world: Fleet) -> None:
     server_id = boot(world, "a")
     (card,) = nics(world)
-    tell(world, msgspec.structs.replace(fact(card), held_down="of 0000:21:00.0, it has no link"))
+    tell(world, held_down(card))
     stop_server(world.site, MEMBER, server_id)
     world.report(server_id, "stopped")
     tell(world)
+    found = known(world, card.port_id)
+    assert found is not None
+    assert found.held_down == ""
     start_server(world.site, MEMBER, server_id)
     world.report(server_id, "running")
+    assert status(world, card) == "ACTIVE"  # of the new guest nobody has said that it is not
     tell(world, fact(card))
-    with world.site.database.read() as connection:
-        found = port_show(connection, card.port_id)
-    assert found is not None
-    assert found.status == "ACTIVE"
+    assert status(world, card) == "ACTIVE"
+
+
+def test_a_vf_that_could_not_be_read_for_a_while_has_the_link_that_is_told_then(
+    world: Fleet,
+) -> None:
+    boot(world, "a")
+    (card,) = nics(world)
+    tell(world, held_down(card))
+    tell(world)
+    assert status(world, card) == "DOWN"  # the guest runs on, and nobody says that it has a link
+    tell(world, held_down(card))
+    assert status(world, card) == "DOWN"
+    tell(world)
+    tell(world, fact(card))
+    assert status(world, card) == "ACTIVE"

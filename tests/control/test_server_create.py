@@ -18,7 +18,7 @@ from lanekeeper.config import Pci
 from lanekeeper.config.scheduler import Scheduler
 from lanekeeper.control.compute.flavor import create_flavor
 from lanekeeper.control.compute.hypervisor import set_enabled
-from lanekeeper.control.compute.server import delete_server
+from lanekeeper.control.compute.server import delete_server, reboot_server
 from lanekeeper.control.compute.server_create import create_servers
 from lanekeeper.control.compute.server_list import show_server
 from lanekeeper.control.compute.server_nic import NicAsked
@@ -161,6 +161,19 @@ def test_a_failed_build_says_why_and_can_be_deleted(world: Fleet) -> None:
     delete_server(world.site, MEMBER, made.id)
     world.obey()
     assert (rows(world, server), standings(world)) == (0, {"available": 14})
+
+
+def test_a_guest_that_fails_to_start_is_tried_again_where_it_is(world: Fleet) -> None:
+    """Another host has room, and is not asked."""
+    world.host("h2")
+    (made,) = create_servers(world.site, MEMBER, wanted(world, flavor(world), zone=None))
+    world.report(made.id, "failed", problem="the IOMMU is off")
+    shown = show_server(world.site, MEMBER, made.id)
+    assert (shown.status, shown.record.host_id) == ("ERROR", made.host_id)
+    reboot_server(world.site, MEMBER, made.id, hard=True)
+    world.obey()
+    shown = show_server(world.site, MEMBER, made.id)
+    assert (shown.status, shown.record.host_id) == ("ACTIVE", made.host_id)
 
 
 def test_a_report_from_another_host_changes_nothing(world: Fleet) -> None:

@@ -15,7 +15,8 @@ from fleet import ADMIN, Fleet, fleet
 from guides.example import GUIDES, read_guide
 from guides.openstack import COMPUTE, NETWORK, Console, Refused
 from lanekeeper.agent.facts import fact_of
-from lanekeeper.agent.observe import Policy, view
+from lanekeeper.agent.observe import view
+from lanekeeper.agent.policy import Policy
 from lanekeeper.api.compute.face import FACE as COMPUTE_FACE
 from lanekeeper.api.network.face import FACE as NETWORK_FACE
 from lanekeeper.api.placement.face import FACE as PLACEMENT_FACE

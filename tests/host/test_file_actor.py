@@ -196,3 +196,27 @@ def test_a_file_that_cannot_be_written_is_named_and_stays(tmp_path: Path, read_o
     with pytest.raises(HostFault, match="cannot change lines in /full/a: Read-only file system"):
         actor.do(ReplaceText("full/a", "A=1\n", "A=2\n"))
     assert (read_only / "a").read_text() == "A=1\n"
+
+
+@pytest.mark.parametrize("name", [NAME, "etc/link"])
+def test_each_change_and_its_undo_are_on_disk_with_their_names(
+    tmp_path: Path, path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept").mkdir()
+    path.rename(tmp_path / "kept/settings")
+    target = f"../kept/{path.name}"
+    path.symlink_to(target)
+    (tmp_path / "etc/link").symlink_to(path.name)
+    change, back = ReplaceText(name, "B=0\n", BLOCK), ReplaceText(name, BLOCK, "B=0\n")
+    synced: list[Path] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+    )
+    actor = FileActor(tmp_path)
+    for step, action in ((actor.do, change), (actor.undo, back), (actor.do, change)):
+        synced.clear()
+        step(action)
+        assert synced[-1] == tmp_path / "kept"
+    synced.clear()
+    actor.do(change)  # once more, as after a crash in between
+    assert synced == [tmp_path / "kept"]

@@ -12,7 +12,7 @@ from host.planted import OTHER_PF, PF, SAMPLE_POLICY, simulated, snapshot
 from host.test_image import host, image
 from host.test_rollback import TEXTS, World
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.hostplan.action import ReplaceText
+from lanekeeper.domain.hostplan.action import ReplaceText, TakeEdit
 from lanekeeper.host import journal
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import Course, StepState
@@ -197,6 +197,8 @@ def test_a_boot_applies_its_policy_over_an_undo_that_cannot_be_done(
     assert main(["host", "check", *where]) in (0, 1)
     assert "change 2 is half taken back" in capsys.readouterr().out
     assert main(["host", "apply", *where, *boot]) == 0
+    done = [step.do for each in journal.journals(root / journal.DIRECTORY) for step in each.steps]
+    assert not [action for action in done if isinstance(action, TakeEdit)]  # nobody edited it
 
 
 def test_lines_that_only_comments_had_are_asked_for_whole(tmp_path: Path) -> None:

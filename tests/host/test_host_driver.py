@@ -16,6 +16,7 @@ alias pci:v00008086d000010CAsv*sd*bc*sc*i* igbvf
 alias pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_core
 alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci
 alias pci:v00001AF4d*sv*sd*bc*sc*i* virtio_pci
+alias pci:v*d*sv*sd*bc0Csc03i30* xhci_pci
 """
 VF = PciDevice(
     address=PciAddress.parse("0000:21:10.0"),
@@ -64,6 +65,15 @@ def test_a_driver_that_is_not_loaded_is_none_until_it_is(root: Path) -> None:
 def test_a_module_may_spell_its_driver_otherwise(root: Path) -> None:
     drivers = HostDrivers(root)
     assert drivers.of(replace(VF, vendor_id=0x1AF4)) == "virtio-pci"
+
+
+def test_a_module_may_be_for_a_class_whoever_made_the_card(root: Path) -> None:
+    (root / "sys/bus/pci/drivers/xhci_pci").mkdir()
+    drivers = HostDrivers(root)
+    assert drivers.of(replace(VF, vendor_id=0x1B36, product_id=13, class_code=0x0C0330)) == (
+        "xhci_pci"
+    )
+    assert drivers.of(replace(VF, vendor_id=0x1B36, product_id=13)) is None
 
 
 def test_a_kernel_of_which_nothing_is_known_has_none(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from host.carry import apply, rollback
 from host.planted import simulated, snapshot
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.hostplan.action import UpdateBootLoader
+from lanekeeper.domain.hostplan.boot_loader import argument_holds
 from lanekeeper.domain.hostplan.choice import choose
 from lanekeeper.domain.hostplan.findings.check import check
-from lanekeeper.domain.hostplan.observed import argument_holds
 from lanekeeper.domain.hostplan.plan import plan
 from lanekeeper.domain.hostplan.steps.max_vfs import max_vfs_of_image, overruling_arguments
 from lanekeeper.host import journal
@@ -57,6 +57,15 @@ NOTE = "# Written by `lanekeeper host apply`; `lanekeeper host rollback` takes i
         (
             "options igb max_vfs=7\noptions igb max_vfs=7",
             f"{NOTE}# options igb max_vfs=7\n{NOTE}# options igb max_vfs=7\n",
+        ),
+        (
+            "options igb max_vfs=7\noptions igb max_vfs=2\n" * 2,
+            f"{NOTE}# options igb max_vfs=7\n{NOTE}# options igb max_vfs=2\n" * 2,
+        ),
+        (
+            "options igb max_vfs=7\noptions igb max_vfs=2\n# last\noptions igb max_vfs=7\n",
+            f"{NOTE}# options igb max_vfs=7\n{NOTE}# options igb max_vfs=2\n# last\n"
+            f"{NOTE}# options igb max_vfs=7\n",
         ),
         ("# mine \\\noptions igb max_vfs=7\n", "# mine \\\noptions igb max_vfs=7\n"),
         ("options ixgbe max_vfs=7\n", "options ixgbe max_vfs=7\n"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,22 @@ def test_of_much_that_is_printed_the_last_is_told() -> None:
     with pytest.raises(HostFault, match=r"0123456789\nlast$") as told:
         run_program(["sh", "-c", flood])
     assert len(str(told.value)) < 1000
+
+
+def test_what_cannot_be_killed_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel ends a process only when the device that it waits for has answered."""
+    wait, asked = subprocess.Popen.wait, []
+
+    def never(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        asked.append(process)
+        if timeout is None:
+            raise AssertionError("it would be waited for without an end")
+        raise subprocess.TimeoutExpired("sleep", timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", never)
+    with pytest.raises(HostFault, match="sleep 60 cannot be killed: it waits for a device"):
+        run_program(["sleep", "60"], 0.2)
+    assert wait(asked[-1]) == -9
 
 
 def test_an_answer_without_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ RULES = "etc/udev/rules.d/70-vfs.rules"
 LINK = "etc/systemd/network/10-ens1.link"
 KEYFILE = "etc/NetworkManager/system-connections/ens1.nmconnection"
 NETPLAN = "etc/netplan/50-vfs.yaml"
+UNIT = "etc/systemd/system/vfs.service"
 IFCFG = "etc/sysconfig/network-scripts/ifcfg-ens1"
 
 OF_ENS1 = [
@@ -69,9 +70,35 @@ OF_ENS1 = [
         6,
     ),
     (NETPLAN, "network: \\n  ethernets:\\n    ens1: {virtual-function-count: 4}", 3),
+    (
+        NETPLAN,
+        "network:\\n  ethernets:\\n    ens1: # uplink\\n      macaddress: 02:00:00:00:00:e1\\n"
+        "      nameservers:\\n        search:\\n          - name\\n      virtual-function-count: 4",
+        8,
+    ),
+    (
+        NETPLAN,
+        "network:\\n  ethernets:\\n    up:\\n      match: {macaddress: '02:00:00:00:00:21'}\\n"
+        "      set-name: enp225s0np0\\n      virtual-function-count: 4",
+        6,
+    ),
+    (
+        NETPLAN,
+        "network:\\n  ethernets:\\n    up:\\n      match:\\n        driver:\\n          - igb\\n"
+        "          - ixgbe\\n      virtual-function-count: 4",
+        8,
+    ),
+    (
+        NETPLAN,
+        'network:\\n  ethernets:\\n    up:\\n      match:\\n        driver: ["igb", "e1000*"]\\n'
+        "        # name: enp225s0np0\\n      virtual-function-count: 4",
+        7,
+    ),
     (IFCFG, "DEVICE=ens1\\nSRIOV_TOTAL_VFS=4", 2),
     ("etc/rc.local", "#!/bin/sh\\necho 4 > /sys/class/net/ens1/device/sriov_numvfs", 2),
     ("etc/rc.local", f"#!/bin/sh\\necho 4 | tee /sys/bus/pci/devices/{ENS1}/sriov_numvfs", 2),
+    ("etc/rc.local", '#!/bin/sh\\necho 4 >"/sys/class/net/ens1/device/sriov_numvfs"', 2),
+    (UNIT, "[Service]\\nExecStart=sh -c 'echo 4 >/sys/class/net/ens1/device/sriov_numvfs'", 2),
     ("etc/sysfs.conf", f"bus/pci/devices/{ENS1}/sriov_numvfs = 4", 1),
     ("etc/modprobe.d/igb.conf", "install igb /sbin/modprobe -i igb max_vfs=4 && true", 1),
     ("usr/lib/modprobe.d/igb.conf", "# vendor\\noptions igb \\\\\\n  max_vfs=4", 2),
@@ -102,6 +129,12 @@ def test_a_line_is_found_with_its_place_its_number_and_its_pf(
     [
         ("etc/rc.local", "#!/bin/sh\\ncat /sys/class/net/ens1/device/sriov_numvfs"),
         ("etc/rc.local", "#!/bin/sh\\n# echo 4 > /sys/class/net/ens1/device/sriov_numvfs"),
+        ("etc/rc.local", "#!/bin/sh\\nn=$(cat /sys/class/net/ens1/device/sriov_numvfs)"),
+        ("etc/rc.local", "#!/bin/sh\\ncat /sys/class/net/ens1/device/sriov_numvfs >/run/n"),
+        ("etc/rc.local", "#!/bin/sh\\necho x >/run/n; cat /sys/class/net/ens1/device/sriov_numvfs"),
+        (UNIT, "[Unit]\\nConditionPathExists=/sys/class/net/ens1/device/sriov_numvfs"),
+        (UNIT, "[Service]\\nExecStartPre=test -w /sys/class/net/ens1/device/sriov_numvfs"),
+        (f"{KEYFILE}~", "[connection]\\ninterface-name=ens1\\n[sriov]\\ntotal-vfs=4"),
         (RULES, '# ATTR{sriov_numvfs}="4"'),
         ("etc/modprobe.d/igb.conf", "options igb max_vfs=4"),  # which a plan takes over
         ("usr/lib/modprobe.d/igb.conf", "options igb max_vfs=0\\n# options igb max_vfs=4"),
@@ -168,3 +201,53 @@ def test_a_script_whose_pf_cannot_be_told_is_named_too(tmp_path: Path) -> None:
     assert "does not say which: /etc/rc.local:2" in caution.reason
     notes = [note for note in adopt(read_survey(root)).notes if "rc.local" in note.subject]
     assert ["which cannot be told" in note.says for note in notes] == [True]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "counts", "text"),
+    [
+        (NETPLAN, "run/netplan/50-vfs.yaml", "network: {{ethernets: {{ens1: {{{}: {}}}}}}}"),
+        (
+            KEYFILE,
+            "run/NetworkManager/system-connections/other.nmconnection",
+            "[connection]\\nuuid=u1\\ninterface-name=ens1\\n[sriov]\\n# {}\\ntotal-vfs={}",
+        ),
+    ],
+)
+def test_what_lies_in_run_hides_what_lies_in_etc(
+    hidden: str, counts: str, text: str, tmp_path: Path
+) -> None:
+    files = (
+        f"{p} = {text.format('virtual-function-count', n)}" for p, n in ((hidden, 4), (counts, 2))
+    )
+    root = plant(derive(HEALTHY, MACS + "\n".join(files)), tmp_path / "host")
+    (line,) = read_host(root).vf_counts
+    assert (line.path, line.count) == (counts, 2)
+    again = read_host(plant(capture(root), tmp_path / "captured"))
+    assert [each.place for each in again.vf_counts] == [line.place]
+
+
+def test_a_line_that_takes_vfs_away_keeps_none_and_is_told(tmp_path: Path) -> None:
+    tree = derive(HEALTHY, f"{NO_UNIT}{MACS}{LINK} = {OF_ENS1[8][1].replace('=4', '=0')}")
+    root = plant(tree, tmp_path)
+    found = check(read_survey(root))
+    lost = {each.subject.split()[0] for each in found if each.id == "vfs-not-persistent"}
+    assert lost == {ENS1, OTHER}
+    policy = f'version: 1\npfs:\n  - {{pf: "{ENS1}", vfs: 2}}\n'
+    warnings = plan(load_policy(policy, "p"), read_host(root)).warnings
+    (caution,) = [each for each in warnings if each.code == "vf-count-elsewhere"]
+    assert f"takes the VFs of {ENS1} away at boot: /{LINK}:4" in caution.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (UNIT, "[Unit]\\nConditionPathExists=/sys/class/net/ens1/device/sriov_numvfs"),
+        ("etc/rc.local", "#!/bin/sh\\ncat /sys/class/net/ens1/device/sriov_numvfs"),
+    ],
+)
+def test_who_only_reads_the_number_brings_no_vfs_back(path: str, text: str, tmp_path: Path) -> None:
+    tree = derive(HEALTHY, f"{NO_UNIT}{MACS}{path} = {text}")
+    found = check(read_survey(plant(tree, tmp_path)))
+    lost = {each.subject.split()[0] for each in found if each.id == "vfs-not-persistent"}
+    assert lost == {ENS1, OTHER}

@@ -19,7 +19,7 @@ from lab_host import LabHost
 from lanekeeper.lab import guest
 from lanekeeper.lab.cache import DEFAULT_CACHE, Cache
 from lanekeeper.protocol import Desired, DeviceWanted, HostState, ServerWanted, TapWanted
-from running import LANEKEEPER, dying_at, until
+from running import dying_at, until
 
 pytestmark = pytest.mark.lab
 
@@ -93,22 +93,39 @@ class Host:
         self.lab = lab
         self.shell = lab.shell
         self._generation = 0
+        self._agent = 0
 
     def enrol(self) -> None:
         told = ["--controller", f"https://{self.lab.gateway}", "--host-name", "lab"]
         told += ["--token", self.controller.token, "--state-dir", STATE]
-        self.lab.done(LANEKEEPER, "agent", "enroll", *told)
+        done = self.lab.forked.run(["agent", "enroll", *told])
+        assert done.returncode == 0, done.stderr.decode()
 
     def start_agent(self, dies_at: str = "") -> int:
         """Start it in the background; returns its process id in the lab host.
 
         With *dies_at* it kills itself at that point.
         """
-        words = [LANEKEEPER, "agent", "run", "--state-dir", STATE, "--config-file", CONFIG]
-        if dies_at:
-            words = ["env", *(f"{name}={at}" for name, at in dying_at(dies_at).items()), *words]
-        answer = self.lab.channel.ask("spawn", argv=words, log=LOG)
-        return int(answer["pid"])
+        words = ["agent", "run", "--state-dir", STATE, "--config-file", CONFIG]
+        self._agent = self.lab.forked.spawn(words, LOG, dying_at(dies_at) if dies_at else {})
+        return self._agent
+
+    def has_agent(self) -> bool:
+        """Whether one runs; of one that is dead, its command line is empty."""
+        if not self._agent:
+            return False
+        return bool(self.shell(f"tr -d '\\0' < /proc/{self._agent}/cmdline 2>/dev/null || true"))
+
+    def needs_agent(self) -> None:
+        """Start one where none runs."""
+        if not self.has_agent():
+            self.start_agent()
+
+    def stop_agent(self) -> None:
+        """End the one that runs, if one does, and wait until it has ended."""
+        if self.has_agent():
+            self.shell(f"kill {self._agent}")
+            until(lambda: not self.has_agent(), "the agent ends", WITHIN_S)
 
     def give_order(self, **values: Any) -> Desired:
         """Order a new state, whatever comes of it."""
@@ -164,7 +181,7 @@ def host(lab_host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         lab_host.channel.write(CONFIG, DEVICE_SPEC.encode())
         host.enrol()
         yield host
-        host.shell(f"pkill -f '[a]gent run --state-dir {STATE}' || true")
+        host.stop_agent()
         host.shell("rm -rf /var/lib/lanekeeper")
         host.shell(SWITCH_OFF)
 
@@ -323,8 +340,7 @@ def _gives_back(host: Host, wanted: ServerWanted) -> None:
 
 def test_a_guest_has_a_vf_through_a_macvtap(host: Host, wanted: ServerWanted) -> None:
     """On a flat network, on a VF whose driver knows another MAC, which the 82576 keeps to."""
-    if not host.shell(f"pgrep -f '[a]gent run --state-dir {STATE}' || true"):
-        host.start_agent()
+    host.needs_agent()
     # Another guest had VF 2 when it had no driver, and would have it go back to none.
     (cleaned,) = host.order(cleaning=[cleaning(vf(2))]).cleaned
     assert (cleaned.clean, cleaned.problem) == (True, "")
@@ -389,8 +405,7 @@ def test_a_pair_loses_its_vf_with_its_uplink_and_gets_it_back(
     host: Host, wanted: ServerWanted
 ) -> None:
     """The VF is QEMU's primary, hidden until the guest's driver says that it knows pairs."""
-    if not host.shell(f"pgrep -f '[a]gent run --state-dir {STATE}' || true"):
-        host.start_agent()
+    host.needs_agent()
     pf = host.shell(f"ls /sys/bus/pci/devices/{PF}/net")
     # The MAC of the first card, so that the guest finds its address on the config drive.
     tap = msgspec.structs.replace(TAP, mac=nic(0).mac, vlan=15, failover=True)
@@ -452,7 +467,7 @@ def test_a_device_of_a_strangers_guest_is_not_touched(host: Host) -> None:
 
 def test_what_one_guest_writes_to_an_nvme_vf_the_next_one_cannot_read(host: Host) -> None:
     """The host writes in the guest's place, over the VF; the agent is killed once it has erased."""
-    host.shell(f"pkill -f '[a]gent run --state-dir {STATE}' || true")
+    host.stop_agent()
     host.shell(PREPARE_DRIVE)
     try:
         host.give_to_driver(DRIVES_VF, "nvme")
@@ -466,10 +481,9 @@ def test_what_one_guest_writes_to_an_nvme_vf_the_next_one_cannot_read(host: Host
         wanted = DeviceWanted(
             device_id="drive", address=DRIVES_VF, vendor_id="1b36", product_id="0010"
         )
-        died = host.start_agent("agent.clean.nvme.erased")
+        host.start_agent("agent.clean.nvme.erased")
         host.give_order(cleaning=[cleaning(wanted)])
-        runs = f"tr -d '\\0' < /proc/{died}/cmdline 2>/dev/null || true"  # empty once it is dead
-        until(lambda: not host.shell(runs), "the agent has killed itself", WITHIN_S)
+        until(lambda: not host.has_agent(), "the agent has killed itself", WITHIN_S)
         assert host.controller.state("lab").cleaned == []
         host.start_agent()
         (told,) = host.order(cleaning=[cleaning(wanted)]).cleaned

@@ -11,8 +11,8 @@ from lanekeeper.agent.driver_record import DriverRecord
 from lanekeeper.agent.image_sweep import ImageSweep
 from lanekeeper.agent.ledger import FIRST_WAIT_S
 from lanekeeper.agent.loop import LOOK_EVERY_S, Agent, Parts
-from lanekeeper.agent.observe import Policy
 from lanekeeper.agent.orders import POLL_S, Orders
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.port_guards import PortGuards
 from lanekeeper.agent.reporter import Reporter
 from lanekeeper.agent.senses import Interfaces, Senses, no_interfaces
@@ -68,12 +68,11 @@ def compose(
     host_name = state.enrolled().host_name
     images = ImageCache(state.images, client.image)
     guards = PortGuards(flow_table or NoFlowTable(), state.path / "zones.json")
-    uplinks = Uplinks(machine, timing.stopwatch, timing.uplinks_every_s)
     parts = Parts(
         host_name=host_name,
         orders=Orders(client, state, timing.poll_s),
         reporter=Reporter(client, directories, host_name),
-        senses=Senses(machine, hypervisor, directories, policy, management, uplinks=uplinks),
+        senses=Senses(machine, hypervisor, directories, policy, management),
         shop=Workshop(
             machine=machine,
             hypervisor=hypervisor,
@@ -96,7 +95,7 @@ def compose(
         sweep=ImageSweep(images, directories, hypervisor, timing.stopwatch),
         shared=SharedCards(machine, state.path / "forwarding.json"),
         dhcp=DhcpThread(dhcp, host_name),
-        uplinks=uplinks,
+        uplinks=Uplinks(machine, timing.stopwatch, timing.uplinks_every_s),
         stopwatch=timing.stopwatch,
         look_every_s=timing.look_every_s,
         retry_first_s=timing.retry_first_s,

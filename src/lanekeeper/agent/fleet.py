@@ -21,7 +21,7 @@ from pathlib import Path
 from lanekeeper.agent.compose import Timing, compose
 from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.line import SharedLine, SlowLine
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.simulated import RunningHost
 from lanekeeper.agent.state_dir import StateDir
@@ -33,8 +33,9 @@ from lanekeeper.host.simulated_shared import Pattern, SharedMachine
 from lanekeeper.hypervisor.simulated import SimulatedHypervisor
 from lanekeeper.hypervisor.simulated_flow_table import SimulatedFlowTable
 
-TIMING = Timing(look_every_s=60.0)
-"""A fleet's agents look less often than a real one: nothing changes without their knowing."""
+TIMING = Timing(look_every_s=60.0, uplinks_every_s=60.0)
+"""A fleet's agents look less often than a real one, at uplinks too: nothing changes without their
+knowing, and thousands of them share a machine."""
 READY = "ready"
 """The word with which a part says that all of its agents run."""
 _TOLD_WITHIN_S = 120.0

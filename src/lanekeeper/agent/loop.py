@@ -7,25 +7,25 @@ Nothing but the memory of failures lives in the process, so it may be killed any
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from threading import Event, Thread
+from dataclasses import dataclass
+from threading import Event
 
 import msgspec
 import structlog
 
-from lanekeeper.agent.apply import apply
-from lanekeeper.agent.cleaning import Cleaner, CleaningFailed
+from lanekeeper.agent.cleaning import Cleaner
 from lanekeeper.agent.dhcp import DhcpThread, server_entries, services
 from lanekeeper.agent.image_sweep import ImageSweep
-from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger, problem_of
-from lanekeeper.agent.observe import Policy, View
+from lanekeeper.agent.ledger import FIRST_WAIT_S, TRIES_MAX, Ledger
+from lanekeeper.agent.observe import View
 from lanekeeper.agent.orders import Orders, mark_of
 from lanekeeper.agent.pairs import carrying
-from lanekeeper.agent.plan import ApplyVfSettings, CleanDevice, nics_of, plan
-from lanekeeper.agent.relay import Relayed
+from lanekeeper.agent.plan import CleanDevice, Observed, plan
+from lanekeeper.agent.policy import Policy
+from lanekeeper.agent.poller import Poller
+from lanekeeper.agent.relay import Relayed, hanging, relayed
 from lanekeeper.agent.report import report, troubles_of, vfs_told
 from lanekeeper.agent.reporter import ListingRefused, Reporter
 from lanekeeper.agent.senses import Senses
@@ -33,17 +33,15 @@ from lanekeeper.agent.shared_cards import SharedCards, entries
 from lanekeeper.agent.task import Task, cleanings, task_of
 from lanekeeper.agent.uplinks import Uplinks
 from lanekeeper.agent.withdrawn import withdrawn
+from lanekeeper.agent.worker import Worker
 from lanekeeper.agent.workshop import Workshop
 from lanekeeper.clock import Clock, Stopwatch, utc_now
-from lanekeeper.domain.errors import Conflict, Error, HostFault
-from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.errors import Conflict, Error
 from lanekeeper.hypervisor.driver import Inventory
-from lanekeeper.protocol import CleaningState, Desired
+from lanekeeper.protocol import Desired
 
 LOOK_EVERY_S = 10.0
 _CONSOLE_EVERY_S = 1.0
-_POLL_AGAIN_S = 0.5
-_POLL_AGAIN_MAX_S = 30.0
 _WORKERS = 4
 _CLEANERS = 4
 _GUEST_LIMIT_S = 300.0
@@ -90,6 +88,18 @@ class Agent:
         self._card_problems: tuple[str, ...] = ()
         self._guard_problems: tuple[str, ...] = ()
         self._uplink_problems: tuple[str, ...] = ()
+        self._worker = Worker(
+            orders=parts.orders,
+            ledger=self._ledger,
+            shop=parts.shop,
+            cleaner=parts.cleaner,
+            vfs=parts.senses.vfs,
+            stopwatch=parts.stopwatch,
+            clock=parts.clock,
+            log=self._log,
+            view=self._seen,
+            wake=self._wake.set,
+        )
 
     def stop(self) -> None:
         """End ``run`` soon; what is under way is finished, and guests run on."""
@@ -110,6 +120,10 @@ class Agent:
     def obey(self, policy: Policy) -> None:
         """Look at the host with *policy* from now on; any thread may call this."""
         self._parts.senses.obey(policy)
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Look at the host before it is time, and tell what is there; any thread may call this."""
         self._look_at = 0.0
         self._wake.set()
 
@@ -120,9 +134,15 @@ class Agent:
             Conflict: what the configuration lists cannot be, and no other configuration is known
                 that held before (``check``); guests run on.
         """
-        self._parts.uplinks.wake = self._wake.set
-        poller = Thread(target=self._poll, name=f"poll-{self._parts.host_name}", daemon=True)
-        poller.start()
+        self._parts.uplinks.wake = self.look_soon  # ports say at once that they have no link
+        Poller(
+            self._parts.host_name,
+            self._parts.orders,
+            self._parts.reporter,
+            self._parts.stopwatch,
+            stopping=self._stopping,
+            wake=self._wake.set,
+        ).start()
         self._log.info("agent start")
         try:
             while not self._stopping.is_set():
@@ -195,24 +215,59 @@ class Agent:
             }
         )
 
-    def _round(self, desired: Desired | None, *, settings: bool) -> None:
+    def _round(self, order: Desired | None, *, settings: bool) -> None:
         busy = self._ledger.busy()  # before observing: what ends meanwhile is looked at again
         done = {one.device_id: one.round for one in self._ledger.cleaned().values()}
         in_hand = frozenset[str]().union(*(task.touches for task in busy))
         inventory = self._parts.senses.inventory()
-        relay = self._relay(desired, inventory)
-        if relay is not None:
-            desired = relay.desired
+        if order is None:
+            observed = self._parts.senses.observe(
+                None, done, in_hand, settings=settings, inventory=inventory
+            )
+            self._tell_guests(None, observed, (), busy)
+            return
+        relay = self._relay(order, inventory)
+        desired, carriers = relay.desired, carrying(relay.desired, inventory)
         observed = self._parts.senses.observe(
-            desired, done, in_hand, settings=settings, inventory=inventory
+            desired, done, in_hand, settings=settings, inventory=inventory, relay=relay
         )
-        if relay is not None:
-            observed = replace(observed, away=relay.away, unsure=relay.unsure)
-        tasks = [task_of(action) for action in plan(desired, observed)] if desired else []
-        if desired is not None:
-            self._parts.shop.guards.heed(desired, carrying(desired, observed.inventory))
-            standing = (task.identity for task in tasks)
-            self._ledger.keep(frozenset(standing) | frozenset(cleanings(desired)))
+        tasks = [task_of(action) for action in plan(desired, observed)]
+        self._parts.shop.guards.heed(desired, carriers)
+        standing = frozenset(task.identity for task in tasks)
+        self._ledger.keep(standing | frozenset(cleanings(desired)))
+        self._tell_guests(desired, observed, tasks, busy)
+        if settings:
+            mends = self._parts.senses.vfs.mends()
+            self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends, relay.held))
+        for task in self._ledger.take(tasks, busy):
+            is_cleaning = isinstance(task.action, CleanDevice)
+            (self._cleaners if is_cleaning else self._workers).submit(self._worker.work, task)
+        self._switch(desired, inventory, carriers, settings)
+        self._sweep()
+        self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
+
+    def _seen(self) -> View:
+        assert self._view is not None  # neither round nor plan is there without a look
+        return self._view
+
+    def _relay(self, order: Desired, inventory: Inventory) -> Relayed:
+        """What uplinks make of *order*; those that it depends on are followed from now on."""
+        view = self._seen()
+        policy = view.policy
+        cards = hanging(order, view, inventory, relays=policy.relays)
+        pfs = frozenset(card.pf for card in cards)
+        relay = relayed(order, cards, self._parts.uplinks.watch(pfs, policy.patience))
+        self._uplink_problems = relay.said
+        return relay
+
+    def _tell_guests(
+        self,
+        desired: Desired | None,
+        observed: Observed,
+        tasks: Sequence[Task],
+        busy: Sequence[Task],
+    ) -> None:
+        """Tell of guests and cleaning, and whether all that is wanted is done."""
         records = [record for task in tasks if (record := self._ledger.get(task.identity))]
         state = report(
             desired,
@@ -226,101 +281,27 @@ class Agent:
         is_obeyed = not busy and len(records) == len(tasks) and all(one.is_over for one in records)
         obeyed = mark_of(desired) if desired and is_obeyed else self._parts.reporter.state.obeyed
         self._parts.reporter.tell_state(msgspec.structs.replace(state, obeyed=obeyed))
-        if desired is not None and settings:
-            mends = self._parts.senses.vfs.mends()
-            held = relay.held if relay is not None else {}
-            self._parts.reporter.tell_vfs(vfs_told(desired, observed, mends, held))
-        if desired is not None:
-            for task in self._ledger.take(tasks, busy):
-                is_cleaning = isinstance(task.action, CleanDevice)
-                (self._cleaners if is_cleaning else self._workers).submit(self._work, task)
-            self._switch(desired, observed.inventory, settings)
-            self._sweep()
-            self._parts.reporter.tell_consoles(desired.consoles, mark_of(desired))
 
-    def _relay(self, desired: Desired | None, inventory: Inventory) -> Relayed | None:
-        """What uplinks make of *desired*; None where nothing is known of one of the two."""
-        if desired is None or self._view is None:
-            return None
-        relay = self._parts.senses.relay(desired, self._view, inventory)
-        self._uplink_problems = relay.said
-        return relay
-
-    def _switch(self, desired: Desired, inventory: Inventory, look: bool) -> None:
+    def _switch(
+        self, desired: Desired, inventory: Inventory, carriers: frozenset[str], look: bool
+    ) -> None:
         """See to what guests need of virtual switches: guards, that cards know them, and DHCP."""
-        assert self._view is not None  # a round comes after a look
-        if self._view.switching.silence:
+        view = self._seen()
+        if view.switching.silence:
             return  # silence is no word that a guest is not behind a card any more
-        self._guard_problems = self._parts.shop.guards.settle(self._view)
-        served = services(desired, self._view)
+        self._guard_problems = self._parts.shop.guards.settle(view)
+        served = services(desired, view)
         if desired.dhcp is not None:
             self._parts.dhcp.want(served, look=look)
-        told = entries(desired, inventory, self._view, carrying(desired, inventory))
+        told = entries(desired, inventory, view, carriers)
         self._card_problems = self._parts.shared.settle(
             told | server_entries(served, self._parts.host_name)
         )
 
     def _sweep(self) -> None:
-        assert self._view is not None  # a round comes after a look
-        rules, orders = self._view.policy.image_cache, self._parts.orders
+        rules, orders = self._seen().policy.image_cache, self._parts.orders
         if self._parts.sweep.is_due(rules):
             self._sweeper.submit(self._parts.sweep.run, rules, orders.current)
-
-    def _work(self, task: Task) -> None:
-        if self._parts.orders.current() is None:  # frozen while the task waited for a worker
-            self._ledger.dropped(task)
-            self._wake.set()
-            return
-        self._ledger.began(task)
-        started = self._parts.stopwatch()
-        error: Error | None = None
-        try:
-            cleaned = self._carry_out(task)
-        except Error as failure:
-            error = failure
-        except OSError as failure:  # the disk is full, a file cannot be written
-            error = HostFault(f"{failure.strerror}: {failure.filename}")
-        except Exception:  # a bug in one task must not stop the others, nor be tried for ever
-            self._log.exception(**task.described())
-            error = HostFault("internal error of the agent; its log has the traceback")
-        self._tell(task, self._parts.stopwatch() - started, error)
-        if error is None or not isinstance(task.action, ApplyVfSettings):
-            self._parts.senses.vfs.forget(task.touches)  # of a VF that is not mended it holds on
-        if error is None:
-            self._ledger.succeeded(task, cleaned)
-        else:
-            self._ledger.failed(task, error, _given_up(task, error))
-        self._wake.set()
-
-    def _carry_out(self, task: Task) -> CleaningState | None:
-        assert self._view is not None  # there is no plan without a look
-        outcome = apply(task.action, self._parts.shop, self._parts.cleaner, self._view)
-        vfs = self._parts.senses.vfs
-        vfs.learned(outcome.unsupported)
-        vfs.settle(
-            nic
-            for nic in nics_of(task.action)
-            if PciAddress.parse(nic.device.address) in outcome.unsupported
-        )
-        if isinstance(task.action, ApplyVfSettings) and task.action.taken:
-            vfs.mended(task.action.nic, task.action.taken, self._parts.clock())
-            self._log.warning(
-                "vf settings mended",
-                server=task.subject,
-                device=task.device,
-                port=task.action.nic.port_id,
-                settings=list(task.action.taken),
-            )
-        return outcome.cleaned
-
-    def _tell(self, task: Task, seconds: float, error: Error | None) -> None:
-        duration_ms = round(seconds * 1000)
-        if error is None:
-            self._log.info(**task.described(), duration_ms=duration_ms, outcome="done")
-        else:
-            self._log.warning(
-                **task.described(), duration_ms=duration_ms, outcome="failed", error=str(error)
-            )
 
     def _next_s(self) -> float:
         waits = [self._look_at - self._parts.stopwatch()]
@@ -331,45 +312,3 @@ class Agent:
         if desired is not None and desired.consoles:
             waits.append(_CONSOLE_EVERY_S)
         return max(0.05, min(waits))
-
-    def _poll(self) -> None:
-        """Ask for orders until told to stop; ask less often while there is no good answer."""
-        failures, complaint, was_frozen = 0, "", False
-        while not self._stopping.is_set():
-            asked_at = self._parts.stopwatch()
-            try:
-                has_changed = self._parts.orders.poll()
-            except (Error, OSError) as error:
-                if self._stopping.is_set():
-                    return
-                failures += 1
-                if self._parts.orders.frozen and not was_frozen:
-                    self._parts.reporter.forget()  # it is to hear all that is here
-                was_frozen = self._parts.orders.frozen
-                if str(error) != complaint:
-                    complaint = str(error)
-                    self._log.warning("orders poll", outcome="failed", error=complaint)
-                self._wake.set()
-                wait_s = min(_POLL_AGAIN_S * 2 ** min(failures, 10), _POLL_AGAIN_MAX_S)
-                self._stopping.wait(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  # spreads load
-                continue
-            if failures:
-                self._parts.reporter.forget()
-            failures, complaint, was_frozen = 0, "", False
-            if has_changed:
-                self._wake.set()
-            elif self._parts.stopwatch() - asked_at < _POLL_AGAIN_S:
-                self._stopping.wait(_POLL_AGAIN_S)  # parked polls do not come back at once
-
-
-def _given_up(task: Task, error: Error) -> CleaningState | None:
-    """What a cleaning comes to if it fails for the last time; None for what is no cleaning."""
-    if not isinstance(task.action, CleanDevice):
-        return None
-    return CleaningState(
-        device_id=task.action.wanted.device.device_id,
-        round=task.action.wanted.round,
-        clean=False,
-        steps=error.steps if isinstance(error, CleaningFailed) else [],
-        problem=problem_of(error),
-    )

@@ -30,8 +30,9 @@ class Observed:
         files: ids of servers that have files here, with or without a guest.
         vf_settings: what the PFs hold for the VFs of running guests, by the VF's address.
         unsupported: settings that a VF's driver has said it does not know, by address.
-        away: VFs of failover pairs that no guest should have now: their uplink is down.
-        unsure: VFs of failover pairs whose uplink has not been well for long.
+        away: VFs of failover pairs that no guest should have now: their uplink is down, or they
+            are listed no more and their guest has let go of them.
+        unsure: those, and such whose uplink has not been well for long.
         fallen: VFs whose interface does not carry the macvtap of a running guest as it should.
         settled: what VFs were last seen, or have been, set to as wanted, by port id.
         cleaned: the round in which a device was last cleaned, by device id.
@@ -250,7 +251,7 @@ def _plug(server: ServerWanted, guest: Guest) -> Iterator[Action]:
 def _give_back(
     server: ServerWanted, guest: Guest, observed: Observed, is_new: bool
 ) -> Iterator[Action]:
-    waits = observed.away if is_new else observed.away | observed.unsure
+    waits = observed.away if is_new else observed.unsure
     for nic in server.nics:
         if has_left(nic, guest) and PciAddress.parse(nic.device.address) not in waits:
             yield AttachNic(server, nic, returns=not is_new)

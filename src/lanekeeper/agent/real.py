@@ -10,7 +10,7 @@ from lanekeeper.agent.dhcp import DhcpServers
 from lanekeeper.agent.enrolment import client_of
 from lanekeeper.agent.loop import Agent
 from lanekeeper.agent.management import Management
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import Unavailable

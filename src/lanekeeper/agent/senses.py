@@ -7,15 +7,14 @@ from contextlib import suppress
 
 from lanekeeper.agent.facts import facts, health
 from lanekeeper.agent.macvtap import has_fallen
-from lanekeeper.agent.observe import Policy, View, view
+from lanekeeper.agent.observe import View, view
 from lanekeeper.agent.pairs import has_left
 from lanekeeper.agent.plan import Observed
-from lanekeeper.agent.relay import Relayed, hanging, relayed
+from lanekeeper.agent.policy import Policy
+from lanekeeper.agent.relay import Relayed
 from lanekeeper.agent.switches import Switches
-from lanekeeper.agent.uplinks import Uplinks
 from lanekeeper.agent.vf_readings import VfReadings
 from lanekeeper.agent.vf_settings import drift, vf_of
-from lanekeeper.clock import monotonic
 from lanekeeper.domain.errors import HostFault, Invalid, NotFound, Unavailable
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
@@ -82,8 +81,6 @@ class Senses:
         directories: GuestDirectories,
         policy: Policy,
         management: Interfaces = no_interfaces,
-        *,
-        uplinks: Uplinks | None = None,
     ) -> None:
         self._machine = machine
         self._hypervisor = hypervisor
@@ -94,7 +91,6 @@ class Senses:
         self._pins: Pins = {}
         self._switches = Switches(machine)
         self.vfs = VfReadings()
-        self._uplinks = uplinks or Uplinks(machine, monotonic)
 
     def facts_with(self, host_name: str, policy: Policy) -> HostFacts:
         """What would be told of this host if it obeyed *policy*.
@@ -153,6 +149,7 @@ class Senses:
         *,
         settings: bool,
         inventory: Inventory | None = None,
+        relay: Relayed | None = None,
     ) -> Observed:
         """Look at the guests, and with *settings* also at what their VFs are set to now.
 
@@ -163,6 +160,7 @@ class Senses:
                 moment; the last one counts on.
             settings: whether to read; otherwise the last reading is told.
             inventory: the guests, where they have been listed just now.
+            relay: what uplinks make of what is wanted; None where nothing is.
 
         Raises:
             Unavailable, HostFault: the hypervisor does not answer.
@@ -175,6 +173,8 @@ class Senses:
             files=self._directories.ids(),
             vf_settings=self.vfs.settings(),
             unsupported=self.vfs.unsupported(),
+            away=relay.away if relay is not None else frozenset(),
+            unsure=relay.unsure if relay is not None else frozenset(),
             fallen=self.vfs.fallen(),
             settled=self.vfs.settled(),
             cleaned=cleaned,
@@ -183,12 +183,6 @@ class Senses:
     def inventory(self) -> Inventory:
         """List the guests. Raises Unavailable, HostFault: the hypervisor does not answer."""
         return self._hypervisor.inventory()
-
-    def relay(self, desired: Desired, seen: View, inventory: Inventory) -> Relayed:
-        """*desired* as uplinks let it be; those that it depends on are followed from now on."""
-        cards = hanging(desired, seen, inventory, relays=seen.policy.relays)
-        pfs = frozenset(card.pf for card in cards)
-        return relayed(desired, cards, self._uplinks.watch(pfs, seen.policy.patience))
 
     def _read_vfs(self, desired: Desired, inventory: Inventory, in_hand: frozenset[str]) -> None:
         """Read the VFs of running guests, one question a PF."""

@@ -12,7 +12,7 @@ from lanekeeper.agent.client import Client
 from lanekeeper.agent.compose import Timing, compose
 from lanekeeper.agent.enrolment import client_of, enrol
 from lanekeeper.agent.loop import Agent
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.senses import refuse_contradictions
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.domain.errors import Conflict

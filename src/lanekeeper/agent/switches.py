@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lanekeeper.agent.observe import Bridge, Policy, Switching
+from lanekeeper.agent.observe import Bridge, Switching
+from lanekeeper.agent.policy import Policy
 from lanekeeper.domain.errors import HostFault
 from lanekeeper.host.machine import Machine
 

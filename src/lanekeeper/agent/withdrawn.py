@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lanekeeper.agent.observe import View
+from lanekeeper.domain.errors import some
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.protocol import Desired
 
@@ -26,18 +27,19 @@ class Withdrawn:
     dirty: Sequence[str]
 
     def __str__(self) -> str:
-        each = _some(map(str, self.addresses))
+        each = some(map(str, self.addresses), _NAMED_MAX)
         count = len(self.addresses)
         are = "device that was offered is" if count == 1 else "devices that were offered are"
         parts = [f"{count} {are} offered no more: {each}"]
         if self.held:
-            kept = _some(f"{address} by {name}" for address, name in self.held.items())
+            each_held = (f"{address} by {name}" for address, name in self.held.items())
+            kept = some(each_held, _NAMED_MAX)
             parts.append(
                 "held, and kept until the guest gives it back, then not cleaned before an entry "
                 f"lists it again: {kept}"
             )
         if self.dirty:
-            dirty = _some(self.dirty)
+            dirty = some(self.dirty, _NAMED_MAX)
             parts.append(f"not clean, and nobody's before an entry lists it again: {dirty}")
         return "; ".join(parts)
 
@@ -68,9 +70,3 @@ def _in_orders(desired: Desired) -> tuple[Mapping[str, str], frozenset[str]]:
         for device in (*server.devices, *(nic.device for nic in server.nics))
     }
     return held, frozenset(one.device.address for one in desired.cleaning)
-
-
-def _some(texts: Iterable[str]) -> str:
-    each = list(texts)
-    more = f" and {len(each) - _NAMED_MAX} more" if len(each) > _NAMED_MAX else ""
-    return f"{', '.join(each[:_NAMED_MAX])}{more}"

@@ -15,7 +15,7 @@ import structlog
 from lanekeeper.agent.client import REFUSED, Client
 from lanekeeper.agent.enrolment import enrol, rotate
 from lanekeeper.agent.loop import Agent
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.real import SYSTEM_URI, real_agent
 from lanekeeper.agent.state_dir import StateDir, not_enrolled
 from lanekeeper.cli import agent_fleet, exit_code, logs

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lanekeeper.agent.fleet import Kind, Part
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.state_dir import StateDir
 from lanekeeper.cli import logs
 from lanekeeper.cli.cloud import Cloud, connect

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from lanekeeper.agent.enrolment import enrol
-from lanekeeper.agent.observe import Policy
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.real import real_agent
 from lanekeeper.agent.simulated import RunningHost, host_names, run_simulated
 from lanekeeper.agent.state_dir import StateDir

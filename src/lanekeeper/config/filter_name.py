@@ -34,6 +34,9 @@ FILTERS = (
 )
 """Filters of Nova 34, ``nova/scheduler/filters``."""
 
+IDLE_FILTERS = frozenset(("JsonFilter", "MetricsFilter", "SimpleCIDRAffinityFilter"))
+"""Those of them that turn no host away here."""
+
 DEFAULT_FILTERS = (
     "ComputeFilter",
     "ComputeCapabilitiesFilter",
@@ -57,7 +60,10 @@ GONE_FILTERS: Mapping[str, str] = {
     "ExactDiskFilter": "nothing does that any more",
     "ExactRamFilter": "nothing does that any more",
     "RamFilter": _COUNTED,
-    "RetryFilter": "another host is always tried",
+    "RetryFilter": (
+        "where a claim is lost another host is tried anyway, and a guest that fails to start is "
+        "tried on no other"
+    ),
     "TrustedFilter": "nothing does that any more",
     "TypeAffinityFilter": "AggregateTypeAffinityFilter is the like of it",
 }

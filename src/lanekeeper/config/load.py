@@ -15,7 +15,7 @@ import msgspec
 from lanekeeper.config.character import mended
 from lanekeeper.config.correction import advice, assignment, corrected, meant
 from lanekeeper.config.file import NO_SECTION, Entry, assigned, read_files
-from lanekeeper.config.filter_name import GONE_FILTERS, gone_in_words
+from lanekeeper.config.filter_name import IDLE_FILTERS, gone_in_words
 from lanekeeper.config.names import (
     GONE,
     GUIDE_NAMES,
@@ -42,7 +42,6 @@ from lanekeeper.domain.network.vendor_list import parse_vendor_list
 from lanekeeper.domain.pci import alias, device_spec
 from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.domain.pci.meant import refuse_all, refuse_twice
-from lanekeeper.domain.scheduling.filter_choice import OF_NOVA
 from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
 _Value = TypeVar("_Value")
@@ -198,7 +197,7 @@ class _Reader:
         names = list(split_list(entry.value))
         if words := gone_in_words(names):
             self._warn(entry, f"{option}, left out: {words}")
-        if idle := [name for name in names if name not in OF_NOVA and name not in GONE_FILTERS]:
+        if idle := [name for name in names if name in IDLE_FILTERS]:
             self._warn(entry, f"{option}: no host is turned away by {', '.join(idle)} here")
         if "PciPassthroughFilter" not in names:
             self._warn(

@@ -20,10 +20,19 @@ A bug is not an ``Error``: it is an assertion, and it ends the request or the pr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def clause(text: str) -> str:
     """Return *text* without the full stop at its end, so that a sentence can go on after it."""
     return text.rstrip(". ")
+
+
+def some(texts: Iterable[str], most: int, between: str = ", ") -> str:
+    """Name the first *most* of *texts*, and say how many more there are."""
+    each = list(texts)
+    more = f" and {len(each) - most} more" if len(each) > most else ""
+    return f"{between.join(each[:most])}{more}"
 
 
 class Error(Exception):

@@ -129,9 +129,12 @@ _COUNTS_OF = {
     "etc/udev": r"\\$",
     "etc/modprobe.d": r"\\$",
     "etc/systemd/network": r"^\[|^(Permanent)?MACAddress=|^(OriginalName|Path|Driver)=",
-    "etc/NetworkManager": r"^\[|^(interface-name|mac-address|driver|path)=",
+    "etc/NetworkManager": r"^\[|^(uuid|interface-name|mac-address|driver|path)=",
     "etc/sysconfig": r"^(DEVICE|HWADDR)=",
-    "etc/netplan": r"^\s*[\"']?[\w.:@-]+[\"']?:\s*$|^\s*(name|macaddress|driver):",
+    "etc/netplan": (
+        r"^\s*[\"']?[\w.:@-]+[\"']?:\s*(\{\s*)?(#|$)|^\s*[\"']?(match|name|macaddress|driver)[\"']?:"
+        r"|^\s*-\s+[\"']?[A-Za-z][\w*?\[\]-]*[\"']?\s*$"
+    ),
 }
 """Lines that say which PF a number of VFs is for."""
 

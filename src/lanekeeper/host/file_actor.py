@@ -62,9 +62,7 @@ class FileActor:
             case TakeEdit():
                 return  # what was edited is counted, and stands as it stands
             case WriteFile():
-                place = self._place(action.path)
-                self._write(place, action.text.encode(), action.mode)
-                path = inside(self._root, place)
+                self._write(self._place(action.path), action.text.encode(), action.mode)
             case RemoveFile():
                 if os.path.lexists(path):  # a file system that takes nothing refuses even this
                     path.unlink(missing_ok=True)
@@ -76,7 +74,8 @@ class FileActor:
                 self._respell(action)
             case _:
                 assert_never(action)
-        if path.parent.exists():
+        is_written = isinstance(action, WriteFile | ReplaceText | Respell)
+        if not is_written and path.parent.exists():
             _sync_directory(path.parent)
 
     def undo(self, action: FileChange) -> None:
@@ -120,10 +119,9 @@ class FileActor:
             OSError: it cannot be made.
         """
         copy = self.edit_copy(name, known)
-        if copy is not None and not os.path.lexists(at := inside(self._root, copy)):
+        if copy is not None and not os.path.lexists(inside(self._root, copy)):
             path = self._edited(name)
             self._write(copy, path.read_bytes(), stat.S_IMODE(path.stat().st_mode) & ~_EXECUTABLE)
-            _sync_directory(at.parent)
         return copy
 
     def edit_copy(self, name: str, known: Collection[str]) -> str | None:
@@ -176,6 +174,7 @@ class FileActor:
         path = inside(self._root, name)
         if path.is_file() and not path.is_symlink():
             if path.read_bytes() == data:
+                _sync_directory(path.parent)  # it may be there since just before a crash
                 return
             self.keep(name)
         fresh = path.with_name(f".{path.name}.lanekeeper")
@@ -188,6 +187,7 @@ class FileActor:
                 _take_after(file.fileno(), path, mode)
                 os.fsync(file.fileno())
             fresh.replace(path)
+            _sync_directory(path.parent)
         except OSError:
             fresh.unlink(missing_ok=True)
             raise

@@ -295,7 +295,7 @@ def text_left(directory: Path, path: str, before: int | None = None) -> str | No
     left = None
     for change in journals(directory):
         is_meant = before is None or change.id < before
-        if is_meant and change.course is not Course.TAKEN_BACK:
+        if is_meant and change.course in STANDING:
             for step in change.steps:
                 if isinstance(step.do, WriteFile) and step.do.path == path:
                     left = step.do.text

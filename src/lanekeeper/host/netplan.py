@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 
 from lanekeeper.domain.hostplan.vf_count import Mark, Trait, VfCount
 
 _COUNT = re.compile(r"virtual-function-count:\s*(\d{1,9})\b")
 _KEY = re.compile(r"""(\s*)["']?([\w.:@-]+)["']?:(?:\s|\Z)""")
-_MATCH = re.compile(r"""\b(name|macaddress|driver):\s*["']?([^"',}\s]+)""")
+_MATCH_HEAD = re.compile(r"""(?:^|[\s{,])["']?match["']?:\s*(?:\{([^}]*)\}?)?""")
+_MATCH = re.compile(
+    r"""["']?(name|macaddress|driver)["']?:\s*(\[[^\]]*\]|"[^"]*"|'[^']*'|[^,}\s]+)?"""
+)
+_WORD = re.compile(r"""[^"',\[\]\s]+""")
+_ITEM = re.compile(r"""\s*-\s+["']?([^"'\s]+)""")
 
 
 def netplan_counts(
@@ -29,16 +35,35 @@ def netplan_counts(
         entry = None if head is None else _KEY.match(lines[head])
         marks: tuple[Mark, ...] = ()
         if head is not None and entry is not None:
-            given = [m for each in _below(lines, head) for m in _MATCH.findall(each)]
-            marks = tuple(_mark(key, value, of_mac) for key, value in given)
+            given = _matched([*_below(lines, head)])
+            marks = tuple(_mark(key, values, of_mac) for key, values in given)
             marks = marks or (Mark(Trait.NAME, (entry[2],)),)
         yield VfCount(path, at + 1, line.strip(), "netplan", int(found[1]), marks)
 
 
-def _mark(key: str, value: str, of_mac: Callable[[str], Mark]) -> Mark:
+def _matched(lines: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the conditions of the ``match`` in an interface's *lines*; others are its settings."""
+    within = ""
+    for at, line in enumerate(lines):
+        found = _MATCH_HEAD.search(line)
+        if found and found[1]:
+            within = f"{found[1]} "
+            break
+        if found:
+            within = "\n".join([*_below(lines, at)][1:])
+            break
+    rows = within.splitlines()
+    for at, row in enumerate(rows):
+        for key, said in () if row.lstrip().startswith("#") else _MATCH.findall(row):
+            items = (_ITEM.match(each) for each in rows[at + 1 :])
+            listed = () if said else tuple(m[1] for m in takewhile(bool, items) if m)
+            yield key, listed or tuple(_WORD.findall(said))
+
+
+def _mark(key: str, values: tuple[str, ...], of_mac: Callable[[str], Mark]) -> Mark:
     if key == "macaddress":
-        return of_mac(value)
-    return Mark(Trait.DRIVER if key == "driver" else Trait.NAME, (value,))
+        return Mark(Trait.NAME, tuple(n for mac in values for n in of_mac(mac).patterns))
+    return Mark(Trait.DRIVER if key == "driver" else Trait.NAME, values)
 
 
 def _indent(line: str) -> int:

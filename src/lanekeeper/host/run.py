@@ -63,7 +63,8 @@ def run(arguments: Sequence[str], name: str, terms: Terms) -> Ended:
 
     Raises:
         OSError: it could not be started.
-        HostFault: it took too long, or printed too much; nothing of it runs any more.
+        HostFault: it took too long, or printed too much; nothing of it runs any more, unless the
+            fault says that it cannot be killed.
     """
     mark = uuid.uuid4().hex
     environment = os.environ if terms.environment is None else terms.environment
@@ -84,10 +85,12 @@ def run(arguments: Sequence[str], name: str, terms: Terms) -> Ended:
         output, errors = _gather(process, name, terms)
         is_good = not process.returncode
     finally:
-        if terms.is_confined or not is_good:
-            _end(process, mark)
+        is_ended = (is_good and not terms.is_confined) or _end(process, mark)
         for pipe in filter(None, (process.stdout, process.stderr)):
             pipe.close()
+        if not is_ended:
+            message = f"{name} cannot be killed: it waits for a device that does not answer"
+            raise HostFault(message, hint="see `ps` and the kernel log; it ends with that wait")
     return Ended(process.returncode, output, errors)
 
 
@@ -138,16 +141,26 @@ def _bound(said: bytearray, name: str, terms: Terms) -> None:
     del said[: -terms.output_bytes]
 
 
-def _end(process: subprocess.Popen[bytes], mark: str) -> None:
-    """Kill its group, and what has left that and still carries the mark, until none is left."""
+def _end(process: subprocess.Popen[bytes], mark: str) -> bool:
+    """Kill its group, and what has left that and still carries the mark, until none is left.
+
+    What waits for a device that does not answer is not waited for longer than ``_END_S``.
+
+    Returns:
+        Whether none is left.
+    """
+    deadline = time.monotonic() + _END_S
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    deadline = time.monotonic() + _END_S
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        return False
     while sum(_killed(one, process.pid, mark) for one in Path("/proc").iterdir()):
         if time.monotonic() > deadline:
-            return
+            return False
         time.sleep(_TICK_S / 10)
+    return True
 
 
 def _killed(directory: Path, group: int, mark: str) -> bool:

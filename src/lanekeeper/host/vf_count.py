@@ -18,9 +18,10 @@ from lanekeeper.host.netplan import netplan_counts
 
 RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
 LINKS = ("etc/systemd/network", "run/systemd/network", "usr/lib/systemd/network")
-KEYFILES = tuple(f"{home}/NetworkManager/system-connections" for home in ("etc", "run", "usr/lib"))
-NETPLAN = ("etc/netplan", "run/netplan", "lib/netplan")
-"""Directories of one kind: a file hides those of its name in the directories behind."""
+KEYFILES = tuple(f"{home}/NetworkManager/system-connections" for home in ("run", "etc", "usr/lib"))
+NETPLAN = ("run/netplan", "etc/netplan", "lib/netplan")
+"""Directories of one kind: a file hides those of its name in the directories behind, and one of
+NetworkManager's those of its profile."""
 
 MODPROBE = ("etc/modprobe.d", "run/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d")
 
@@ -48,7 +49,12 @@ _MAX_VFS = re.compile(r"\bmax_vfs=([\d,]+)")
 _OWNERS = {"options": "an option of modprobe.d", "install": "a command of modprobe.d"}
 _CONDITION = re.compile(r'([A-Z]+(?:\{[^}]*\})?)\s*(==|!=)\s*"([^"]*)"')
 _SET = re.compile(r'ATTR\{(?:device/)?sriov_numvfs\}\s*=(?!=)\s*"(\d*)')
-_WRITES = re.compile(r"(?:>|\btee\b|=|^w[!+-]*\s).*sriov_numvfs|sriov_numvfs\s*=")
+_WRITES = re.compile(
+    r"(?:>\|?\s*|\btee\s+(?:-\S+\s+)*|\bof=|^w[!+-]*\s+)(?:\$\([^)]*\)|[^\s;|&<>])*sriov_numvfs"
+    r"|^(?:export\s+)?\w+=[^\s;|&<>()]*/sriov_numvfs[\"']?(?:\s*;|\s*$)"  # a path to write to later
+    r"|^[^\s=]*/sriov_numvfs\s*=(?!=)"  # sysfsutils
+)
+_OF_A_UNIT = re.compile(r"^(?!Exec)[A-Z]\w*=")  # a condition, a variable: none writes anything
 _NUMBER = re.compile(
     r"\b(?:echo|printf)\s+(?:-n\s+)?[\"']?(\d{1,9})\b|sriov_numvfs\s*=\s*(\d{1,9})\b"
     r"|^w.*\s(\d{1,9})$"
@@ -85,7 +91,7 @@ class _Reader:
             yield from self._rules(path)
         for path in self._first(LINKS, ".link"):
             yield from self._link(path)
-        for path in self._first(KEYFILES, ""):
+        for path in self._profiles():
             yield from self._keyfile(path)
         for path in self._first(NETPLAN, ".yaml"):
             yield from netplan_counts(path, self._lines(path), self._of_mac)
@@ -104,6 +110,25 @@ class _Reader:
                 if name.endswith(end):
                     found.setdefault(name, f"{home}/{name}")
         return [found[name] for name in sorted(found)]
+
+    def _profiles(self) -> list[str]:
+        """Return the keyfiles that count, in the order of names: the first of each profile.
+
+        Source: NetworkManager src/core/settings/plugins/keyfile/nms-keyfile-utils.c,
+        nms_keyfile_storage_cmp(); nm-keyfile-utils.c, nm_keyfile_utils_ignore_filename().
+        """
+        found: dict[str, str] = {}
+        for path in self._first(KEYFILES, ""):
+            if not path.startswith("etc/") and not path.endswith(".nmconnection"):
+                continue
+            if path.endswith("~") or "/." in path:
+                continue
+            uuids = (v for _, _, key, v in _settings(self._lines(path)) if key == "uuid")
+            uuid = next(uuids, path)
+            other = found.setdefault(uuid, path)
+            if _rank(path) < _rank(other):
+                found[uuid] = path
+        return sorted(found.values(), key=lambda path: path.rpartition("/")[2])
 
     def _lines(self, path: str) -> list[str]:
         at = self._root / path
@@ -215,10 +240,15 @@ class _Reader:
                 path = str(at.relative_to(self._root))
                 for number, line in enumerate(self._lines(path), 1):
                     text = line.strip()
-                    if not text.startswith(("#", ";")) and _WRITES.search(text):
+                    is_said = not text.startswith(("#", ";")) and not _OF_A_UNIT.match(text)
+                    if is_said and _WRITES.search(text):
                         count, marks = _number(text), tuple(_targets(text))
                         value = int(count) if count else None
                         yield VfCount(path, number, text, owner, value, marks)
+
+
+def _rank(keyfile: str) -> int:
+    return KEYFILES.index(keyfile.rpartition("/")[0])
 
 
 def _settings(lines: list[str]) -> Iterator[tuple[int, str, str, str]]:

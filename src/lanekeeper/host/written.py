@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lanekeeper.domain.hostplan.action import MakeLink, RemoveFile, ReplaceText, WriteFile
 from lanekeeper.host.attribute import read_bytes, refusals
-from lanekeeper.host.journal import Course, Journal, StepState
+from lanekeeper.host.journal import STANDING, Journal, StepState
 
 _BYTES_MAX = 2**22  # a policy, a unit, a boot loader's menu
 
@@ -62,7 +62,7 @@ def _last_words(changes: Iterable[Journal]) -> Iterable[tuple[int, _Written]]:
 
 def _done(changes: Iterable[Journal]) -> Iterator[tuple[int, _Written]]:
     for change in changes:
-        if change.course not in (Course.APPLIED, Course.UNCONFIRMED):
+        if change.course not in STANDING:
             continue
         for at, step in enumerate(change.steps):
             if change.states[at] is StepState.DONE and isinstance(step.do, _Written):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Invalid, some
 
 _NAMED = 3
 _PLACEMENTS_OWN = frozenset({"resource_providers", "placement_aggregates", "consumers"})
@@ -65,9 +65,8 @@ def _check_empty(connection: sa.Connection, kind: Kind) -> None:
             hint="name an empty database for this program, and copy what is in that one through "
             "its API: lanekeeper inventory import --placement URL",
         )
-    named = ", ".join(tables[:_NAMED])
-    more = f" and {len(tables) - _NAMED} more" if len(tables) > _NAMED else ""
+    named = some(tables, _NAMED)
     raise Invalid(
-        f"the database belongs to something else: it has the tables {named}{more}",
+        f"the database belongs to something else: it has the tables {named}",
         hint=f"nothing was changed; make an empty database for {kind} and name that",
     )

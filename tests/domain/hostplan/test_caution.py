@@ -36,6 +36,12 @@ def told(**fields: Any) -> list[Caution]:
             "intremap=off: interrupts are not remapped",
         ),
         (
+            {"kernel_arguments": ["pci=realloc,off"]},
+            "argument-risky",
+            "kernel_arguments[0]",
+            "the kernel looks at no PCI bus",
+        ),
+        (
             {"kernel_arguments": ["vfio_iommu_type1.allow_unsafe_interrupts=1"]},
             "argument-risky",
             "kernel_arguments[0]",

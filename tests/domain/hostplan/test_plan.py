@@ -18,7 +18,8 @@ from lanekeeper.domain.hostplan.action import (
     UpdateBootLoader,
     WriteFile,
 )
-from lanekeeper.domain.hostplan.observed import HostFacts, Interface, argument_holds
+from lanekeeper.domain.hostplan.boot_loader import argument_holds
+from lanekeeper.domain.hostplan.observed import HostFacts, Interface
 from lanekeeper.domain.hostplan.offload import Offload, Ovs
 from lanekeeper.domain.hostplan.persistence import (
     GRUB_FILE,

@@ -63,6 +63,13 @@ def test_a_pair_becomes_a_vf_and_what_stands_by() -> None:
     assert bound.vif_details["standby"] == {"bridge_name": "br-ex", "port_filter": True}
     port = a_port(vif_type=bound.vif_type, vif_details=bound.vif_details)
     assert (port.is_switched, port.bridge, port.guarded_by) == (True, "br-ex", "flows")
+    assert port.is_pair
+
+
+def test_a_port_of_a_switch_or_of_no_host_is_no_pair() -> None:
+    alone = {"bridge_name": "br-ex", "port_filter": True}
+    assert not a_port(vif_type=VifType.OVS, vif_details=alone).is_pair
+    assert not a_port(vnic_type=VnicType.DIRECT, profile=PAIR.profile).is_pair
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.network.network_facts import a_port
-from lanekeeper.domain.network.port import PortStatus, VifType
+from lanekeeper.domain.network.port import STANDBY, PortStatus, VifType
 from lanekeeper.domain.network.port_reason import Holder, why, why_unread
 
 HOLDER = {"name": "web", "host_name": "h1", "power": "running"}
@@ -34,6 +34,20 @@ def test_the_reason_is_said(
 ) -> None:
     held_by = None if holder is None else Holder(**{**HOLDER, **holder})
     assert words in why(a_port(**port), held_by)
+
+
+def test_a_pair_is_not_said_to_have_a_vf_of_which_nothing_is_told() -> None:
+    details = {STANDBY: {"bridge_name": "br-ex", "port_filter": True}}
+    pair = a_port(status=PortStatus.ACTIVE, vif_type=VifType.HW_VEB, vif_details=details)
+    holder = Holder(name="web", host_name="h1", power="running")
+    assert why(pair, holder) == (
+        "the guest of server web runs with its device, whose settings were read back, and with a "
+        "card on bridge br-ex that stands by"
+    )
+    assert why(pair, holder, is_read=False) == (
+        "the guest of server web runs with a card on bridge br-ex that stands by; of its VF h1 "
+        "tells nothing now"
+    )
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,13 @@ def test_what_was_read_first_has_to_last_too() -> None:
     assert not down.is_sure(99.0, PATIENCE)
 
 
+def test_what_may_have_been_wrong_before_counts_at_once() -> None:
+    down, up = first("it has no link", 5.0, at_once=True), first("", 5.0, at_once=True)
+    assert (down.down, up.down) == ("it has no link", "")
+    assert down.follow("", 14.9, PATIENCE).down == "it has no link"
+    assert not up.is_sure(5.0, PATIENCE)
+
+
 def test_what_is_wrong_has_to_last_and_what_is_well_longer() -> None:
     now = first("", 0.0)
     moments = [

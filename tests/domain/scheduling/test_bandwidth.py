@@ -170,6 +170,21 @@ def test_no_card_promises_more_than_it_has(rooms: list[int], asked: list[int]) -
             assert sum(mine) <= room
 
 
+def test_a_search_for_cards_that_is_given_up_is_not_told_as_a_fact() -> None:
+    """There is a way, of three ports on each card, which takes all that the cards have."""
+    shares = [(50, 54, 6), (34, 66, 63), (52, 39, 62), (46, 28, 65), (18, 37, 13)]
+    here = [
+        one for n, mine in enumerate(shares) for one in vfs(f"c{n}", 4, card(f"c{n}", sum(mine)))
+    ]
+    found = fit_devices([port(f"p{much}", much) for mine in shares for much in mine], here)
+    assert isinstance(found, Shortfall)
+    assert found.reason.endswith(
+        "together: the search for PFs that have left what each of the ports is promised was given "
+        "up, there are too many ways to choose them"
+    )
+    assert "lower min_kbps" in found.remedy
+
+
 def _fits(asked: list[int], rooms: list[int]) -> bool:
     if not asked:
         return True

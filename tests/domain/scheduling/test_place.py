@@ -121,21 +121,49 @@ def test_a_node_that_never_had_room_is_not_called_crowded() -> None:
     assert "delete" not in found.remedy
 
 
-def test_a_node_that_is_too_small_for_the_flavor_is_the_reason() -> None:
-    cells = tuple(
-        HostCell(
-            id=n,
-            dedicated=frozenset(range(8 * n, 8 * n + count)),
-            amounts={VCPUS: Amount(8, 8), MEMORY: Amount(4096, 4096)},
-        )
-        for n, count in enumerate((8, 2))
-    )
-    pinned = GuestTopology(cells=(GuestCell(frozenset(), frozenset(range(4)), 256),))
-    request = server(by(NumaPolicy.REQUIRED, need("n")), topology=pinned)
+@pytest.mark.parametrize(
+    ("topology", "small", "says"),
+    [
+        (
+            GuestTopology(cells=(GuestCell(frozenset(), frozenset(range(4)), 256),)),
+            {"dedicated": frozenset({8, 9})},
+            "2 of 2 CPUs for pinning free, 4 needed",
+        ),
+        (
+            replace(ONE, pages=2048),
+            {"amounts": {VCPUS: Amount(8, 8), pages_of(2048): Amount(100, 100)}},
+            "100 of 100 pages of 2048 KiB free, 128 needed",
+        ),
+        (
+            GuestTopology(cells=(GuestCell(frozenset(range(4)), frozenset(), 256),)),
+            {"amounts": {VCPUS: Amount(2, 2), MEMORY: Amount(4096, 4096)}},
+            "2 of 2 shared CPUs free, 4 needed",
+        ),
+        (
+            ONE,
+            {"amounts": {VCPUS: Amount(8, 8), MEMORY: Amount(128, 128)}},
+            "128 of 128 MiB of memory free, 256 needed",
+        ),
+    ],
+    ids=["pinned", "huge pages", "floating", "memory"],
+)
+def test_a_node_that_is_too_small_for_the_flavor_is_the_reason(
+    topology: GuestTopology, small: dict[str, Any], says: str
+) -> None:
+    amounts = {
+        VCPUS: Amount(8, 8),
+        MEMORY: Amount(4096, 4096),
+        pages_of(2048): Amount(200, 200),
+    }
+    full = [
+        HostCell(id=n, dedicated=frozenset(range(8 * n, 8 * n + 8)), amounts=amounts)
+        for n in range(2)
+    ]
+    cells = (full[0], replace(full[1], **small))
+    request = server(by(NumaPolicy.REQUIRED, need("n")), topology=topology)
     found = place(request, host("h", on("a", 1), cells=cells))
     assert isinstance(found, Shortfall)
-    assert "even without other guests cell 1 has 2 of 2 CPUs for pinning" in found.reason
-    assert "4 needed" in found.reason
+    assert f"even without other guests cell 1 has {says}" in found.reason
     assert found.remedy.startswith("use a smaller flavor, give guests more of those cells ([comp")
     assert isinstance(place(request, host("h", on("a", 0), cells=cells)), Place)
 

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from domain.scheduling.hosts import STOCKS, host, need, server, vf
 from lanekeeper.config.filter_name import FILTERS as FILTERS_OF_NOVA
+from lanekeeper.config.filter_name import IDLE_FILTERS
 from lanekeeper.domain.compute.aggregate import DEVICES_ONLY_KEY
 from lanekeeper.domain.compute.server_group import GroupPolicy
+from lanekeeper.domain.network.promise import Promise
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.scheduling.filter import claimable
 from lanekeeper.domain.scheduling.filter_choice import OF_NOVA, filters_of
@@ -117,8 +119,9 @@ def test_compute_filter_can_be_left_out_and_no_other() -> None:
     assert first_verdict(server(need("a1")), host(), without) is not None
 
 
-def test_every_filter_of_novas_that_is_honoured_is_one_of_novas() -> None:
-    assert set(OF_NOVA) <= set(FILTERS_OF_NOVA)
+def test_every_filter_of_novas_is_honoured_or_called_idle() -> None:
+    assert {*OF_NOVA, *IDLE_FILTERS} == set(FILTERS_OF_NOVA)
+    assert IDLE_FILTERS.isdisjoint(OF_NOVA)
 
 
 def test_a_host_that_has_all_is_taken() -> None:
@@ -407,3 +410,13 @@ def test_a_host_that_has_nothing_to_give_after_all_is_turned_away_alone() -> Non
     assert (rejection.verdict.code, rejection.hosts) == ("devices", ("h1", "h3"))
     none = select_hosts(server(need("a1")), Fleet.of([host("h1")]), ())
     assert "devices turned away 1 of 1: h1 a1 needs 1" in none.explain()
+
+
+def test_such_a_host_is_turned_away_by_the_filter_of_what_it_lacks() -> None:
+    """Whatever else is asked: want of devices is not want of bandwidth, and its facts are told."""
+    ill = replace(vf("a", standing=Standing.UNFIT), unfit="its link")
+    asked = server(need("p", promise=Promise(egress_kbps=1)))
+    (rejection,) = select_hosts(asked, Fleet.of([host("h1", ill)]), ()).rejections
+    assert rejection.verdict == first_verdict(asked, host("h1", ill))
+    assert rejection.verdict.code == "devices"
+    assert rejection.verdict.facts == {"needs": ["p"], "unfit": ["its link"]}

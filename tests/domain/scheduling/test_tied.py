@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from campaign import size
 from domain.scheduling.hosts import need, pf, vf
+from lanekeeper.domain.network.promise import EGRESS, Promise
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.request import matches
+from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.domain.scheduling import tied as tied_module
+from lanekeeper.domain.scheduling.bandwidth import CardBandwidth
 from lanekeeper.domain.scheduling.fit import fit_devices
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice
 from lanekeeper.domain.scheduling.shortfall import Shortfall
@@ -51,21 +54,47 @@ def many(cards: int) -> list[HostDevice]:
     ]
 
 
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One for each look at whether something clashes, from now on."""
+    looks: list[None] = []
+
+    def look(chosen: Iterable[HostDevice], units: tied_module.Units) -> bool:
+        looks.append(None)
+        return clash(chosen, units)
+
+    monkeypatch.setattr(tied_module, "clash", look)
+    return looks
+
+
 @pytest.mark.parametrize(("cards", "whole", "fits"), [(8, 15, False), (8, 8, True), (16, 16, True)])
 def test_no_request_makes_the_search_long(
     monkeypatch: pytest.MonkeyPatch, cards: int, whole: int, fits: bool
 ) -> None:
     """Every PF of all cards but one may be had; in each order that would be another try."""
-    looks: list[None] = []
-
-    def counted(chosen: Iterable[HostDevice], units: tied_module.Units) -> bool:
-        looks.append(None)
-        return clash(chosen, units)
-
-    monkeypatch.setattr(tied_module, "clash", counted)
+    looks = counted(monkeypatch)
     needs = [*(need(f"w{number}", whole=True) for number in range(whole)), need("part")]
     assert isinstance(fit_devices(needs, many(cards)), tuple) == fits
     assert len(looks) <= 2_100
+
+
+def test_no_request_makes_the_search_long_for_each_way_to_share_cards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three ports have each a PF to themselves, of two cards at least; that leaves eight PFs."""
+    looks = counted(monkeypatch)
+    here = [
+        replace(one, bandwidth=CardBandwidth(one.card, one.card, ((EGRESS, Inventory(total=10)),)))
+        for one in many(6)
+    ]
+    needs = [
+        *(need(f"w{number}", whole=True) for number in range(9)),
+        *(need(f"p{number}", promise=Promise(6 + number)) for number in range(3)),
+    ]
+    found = fit_devices(needs, here)
+    assert isinstance(found, Shortfall)
+    assert "which excludes another was given up" in found.reason
+    assert "ask for them in two servers" in found.remedy
+    assert len(looks) <= 30_000
 
 
 _cards = st.lists(st.integers(0, 2), min_size=1, max_size=3)  # VFs of each PF

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from host.boot.distribution import RED_HAT_9, Distribution
 from lanekeeper.domain.hostplan.action import Respell
 from lanekeeper.host.file_actor import FileActor
@@ -89,3 +91,72 @@ def test_settings_get_their_text_where_only_our_words_differ(tmp_path: Path) -> 
     settings.write_text('GRUB_CMDLINE_LINUX="iommu=pt"\n')
     FileActor(tmp_path).do(Respell("grub", was, WANTED))
     assert settings.read_text() == 'GRUB_CMDLINE_LINUX="iommu=pt"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "doubt"),
+    [
+        ("boot/EFI/Linux/1.efi", "", "unified kernel images have their arguments built in"),
+        ("etc/default/grub", "GRUB_ENABLE_BLSCFG=true\nX='", "/etc/default/grub"),
+    ],
+)
+def test_nothing_is_called_taken_back_while_the_loader_is_in_doubt(
+    tmp_path: Path, name: str, text: str, doubt: str
+) -> None:
+    host = Distribution(tmp_path, RED_HAT_9)
+    entries = [host.text(ENTRY), host.text(RESCUE)]
+    host.apply(*WANTED)
+    at = tmp_path / name
+    was = at.read_text() if at.is_file() else None
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.write_text(text)
+    outcome = host.rollback()
+    assert outcome is not None
+    assert outcome.course is Course.BACK
+    assert doubt in outcome.left[0]
+    assert len(host.ran) == 1
+    at.unlink() if was is None else at.write_text(was)
+    outcome = host.rollback()
+    assert outcome is not None
+    assert outcome.course is Course.TAKEN_BACK
+    assert [host.text(ENTRY), host.text(RESCUE)] == entries
+
+
+@pytest.mark.parametrize(
+    ("gone", "doubt"),
+    [
+        (("boot", "etc/default"), "no boot loader that is known is there"),
+        (("boot",), "none of its entries is there"),
+    ],
+)
+def test_nothing_is_called_taken_back_where_no_entry_is_to_be_seen(
+    tmp_path: Path, gone: tuple[str, ...], doubt: str
+) -> None:
+    """The file system that they lie on may not be mounted."""
+    host = Distribution(tmp_path, RED_HAT_9)
+    entries = [host.text(ENTRY), host.text(RESCUE)]
+    host.apply(*WANTED)
+    for name in gone:
+        (tmp_path / name).rename(tmp_path / f"unmounted-{name.replace('/', '-')}")
+    outcome = host.rollback()
+    assert outcome is not None
+    assert outcome.course is Course.BACK
+    assert doubt in outcome.left[0]
+    for name in gone:
+        (tmp_path / f"unmounted-{name.replace('/', '-')}").rename(tmp_path / name)
+    host.rollback()
+    assert [host.text(ENTRY), host.text(RESCUE)] == entries
+
+
+def test_an_entry_that_the_loader_renamed_gets_its_own_back(tmp_path: Path) -> None:
+    """What counts its tries is the same entry as before."""
+    host = Distribution(tmp_path, DIFFERENT)
+    before = host.text(ENTRY), host.text(RESCUE)
+    host.apply(*WANTED)
+    renamed = {"boot/loader/entries/1-5.14+3.conf": ENTRY, f"{RESCUE[:-5]}+2-1.conf": RESCUE}
+    for now, was in renamed.items():
+        (tmp_path / was).rename(tmp_path / now)
+    outcome = host.rollback()
+    assert outcome is not None
+    assert outcome.course is Course.TAKEN_BACK
+    assert tuple(host.text(now) for now in renamed) == before

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from host.boot.distribution import DEBIAN, RED_HAT_9, SYSTEMD_BOOT, Distribution, policy
-from lanekeeper.domain.hostplan.huge_page_argument import pools_hold, taken
+from lanekeeper.domain.hostplan.boot_loader import with_arguments
+from lanekeeper.domain.hostplan.huge_page_argument import pools_hold, taken, without_pools
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
 
 TWO = ("hugepagesz=2M", "hugepages=8", "hugepagesz=1G", "hugepages=32")
@@ -24,10 +25,77 @@ TWO = ("hugepagesz=2M", "hugepages=8", "hugepagesz=1G", "hugepages=32")
         ("hugepagesz=1G hugepages=8", "default_hugepagesz=1G hugepages=4 hugepages=8", False),
         ("default_hugepagesz=2M", "default_hugepagesz=1G default_hugepagesz=2M", False),
         ("hugepages=4", "hugepagesz=2M hugepages=4", False),
+        ("hugepagesz=1G hugepages=4", "hugepagesz=1GB hugepages=4", True),
+        ("hugepagesz=1G hugepages=4", "hugepagesz=0x40000000 hugepages=4", True),
+        (
+            "hugepagesz=1G hugepages=4",
+            "hugepagesz=huge hugepages=8 hugepagesz=1G hugepages=4",
+            True,
+        ),
+        ("hugepages=4", "hugepagesz=3M hugepages=8 hugepages=4", True),
+        # What is named already stays the size that counts behind are of.
+        (
+            "hugepagesz=2M hugepages=4",
+            "hugepagesz=1G hugepages=1 hugepagesz=2M default_hugepagesz=1G hugepages=4",
+            True,
+        ),
+        # A count before all sizes is the default's, and wins.
+        (
+            "default_hugepagesz=1G hugepages=4",
+            "hugepages=4 hugepagesz=1G hugepages=8 default_hugepagesz=1G",
+            True,
+        ),
+        (
+            "hugepagesz=1G hugepages=8",
+            "default_hugepagesz=1G hugepages=0 hugepagesz=2M hugepages=1 hugepagesz=1G hugepages=8",
+            True,
+        ),
     ],
 )
 def test_a_count_is_of_the_size_before_it(wanted: str, given: str, holds: bool) -> None:
     assert pools_hold(tuple(wanted.split()), tuple(given.split())) is holds
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "left"),
+    [
+        (
+            "hugepagesz=1G hugepages=4",
+            "hugepagesz=2M hugepages=8 ro",
+            "hugepagesz=2M hugepages=8 ro",
+        ),
+        ("hugepagesz=1G hugepages=4", "hugepagesz=1GB hugepages=8 ro", "ro"),
+        (
+            "hugepagesz=1G hugepages=4",
+            "default_hugepagesz=1G hugepages=8 hugepagesz=2M hugepages=3",
+            "default_hugepagesz=1G hugepagesz=2M hugepages=3",
+        ),
+        (
+            "default_hugepagesz=1G hugepages=4",
+            "default_hugepagesz=2M hugepagesz=2M hugepages=64",
+            "hugepagesz=2M hugepages=64",
+        ),
+        (
+            "default_hugepagesz=1G hugepages=4",
+            "hugepages=64 default_hugepagesz=2M",
+            "hugepagesz=2M hugepages=64",
+        ),
+        (
+            "default_hugepagesz=1G",
+            "hugepages=5 hugepagesz=1G hugepages=16",
+            "hugepagesz=1G hugepages=16",
+        ),
+        ("hugepages=4", "default_hugepagesz=1G hugepages=8", "default_hugepagesz=1G"),
+    ],
+)
+def test_what_stays_means_what_it_meant_and_what_is_wanted_holds(
+    wanted: str, given: str, left: str
+) -> None:
+    asked, his = tuple(wanted.split()), tuple(given.split())
+    assert without_pools(asked, his) == tuple(left.split())
+    now = with_arguments(his, asked)
+    assert pools_hold(asked, now)
+    assert pools_hold(tuple(word for word in left.split() if "default" not in word), now)
 
 
 @pytest.mark.parametrize(

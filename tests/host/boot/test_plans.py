@@ -17,7 +17,7 @@ from host.boot.distribution import (
     Distribution,
 )
 from lanekeeper.domain.hostplan.action import FileChange
-from lanekeeper.domain.hostplan.observed import argument_holds
+from lanekeeper.domain.hostplan.boot_loader import argument_holds
 from lanekeeper.host.capture import capture
 from lanekeeper.host.file_actor import FileActor
 from lanekeeper.host.journal import Course

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from lanekeeper.agent.observe import Policy, view
+from lanekeeper.agent.observe import view
+from lanekeeper.agent.policy import Policy
 from lanekeeper.agent.vf_settings import agents_share
 from lanekeeper.domain.network.bandwidth import bandwidth_providers, vnic_type_trait
 from lanekeeper.domain.network.binding import Binding, HostNetwork, PortFacts, bind

@@ -91,7 +91,7 @@ def _view(chain: PortChain) -> dict[str, object]:
         "held_by": chain.held_by,
         "guarded_by": port.guarded_by,
         "standby": {"bridge": port.bridge, "guarded_by": port.guarded_by}
-        if port.is_switched and chain.wanted is not None
+        if port.is_pair and chain.wanted is not None
         else None,
         "found": _found(chain.vf),
         "unread": chain.unread,

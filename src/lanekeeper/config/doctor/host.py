@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lanekeeper.domain.errors import some
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import PciDevice
@@ -29,9 +30,8 @@ _LISTED_MAX = 4
 
 def listed(devices: tuple[PciDevice, ...]) -> str:
     """Name the first few of *devices*."""
-    more = f" and {len(devices) - _LISTED_MAX} more" if len(devices) > _LISTED_MAX else ""
-    names = (f"{d.address}{f' ({d.netdev})' if d.netdev else ''}" for d in devices[:_LISTED_MAX])
-    return ", ".join(names) + more
+    names = (f"{d.address}{f' ({d.netdev})' if d.netdev else ''}" for d in devices)
+    return some(names, _LISTED_MAX)
 
 
 def left_out(devices: tuple[PciDevice, ...]) -> str:

@@ -7,18 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute.address_room import address_demands
 from lanekeeper.control.compute.filter_choice import filters_now
-from lanekeeper.control.compute.question import Question, project_id_of, wants_of
+from lanekeeper.control.compute.question import Question, asking_for, wants_of
 from lanekeeper.control.compute.quota import check_quota
 from lanekeeper.control.compute.server import server_seen
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.event import ServerEvent
 from lanekeeper.domain.compute.quota import asked_by, with_devices
-from lanekeeper.domain.errors import Forbidden, NotFound
+from lanekeeper.domain.errors import NotFound
 from lanekeeper.domain.scheduling.bound import check_addresses
 from lanekeeper.domain.scheduling.claimed import classes_taken
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
@@ -91,7 +89,7 @@ def explain(
     """
     with site.database.read() as connection:
         if project is not None:
-            caller = _asking_for(connection, caller, project)
+            caller = asking_for(connection, caller, project)
         wants = wants_of(connection, site, caller, question)
         request = wants.request
         check_quota(connection, site, request.project_id, asked_by(request))
@@ -134,16 +132,6 @@ def explain(
         asked=_asked(request),
     )
     return answer if caller.is_admin else _for_member(answer, selection.rejections)
-
-
-def _asking_for(connection: sa.Connection, caller: Caller, project: str) -> Caller:
-    """*caller* with another project; members ask for their own alone."""
-    if not caller.is_admin:
-        raise Forbidden(
-            "only an admin asks for another project",
-            hint="leave the project out: it is your own that is asked for",
-        )
-    return replace(caller, project_id=project_id_of(connection, project))
 
 
 def explain_server(site: Site, caller: Caller, server_id: str) -> Answer:

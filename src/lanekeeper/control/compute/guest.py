@@ -19,7 +19,7 @@ from lanekeeper.domain.image.record import ImageRecord
 from lanekeeper.domain.network.card import VifModel, vif_model
 from lanekeeper.domain.network.guard.of_port import rules_of, sources_of
 from lanekeeper.domain.network.metadata import network_data
-from lanekeeper.domain.network.port import PortRecord, VifType, VnicType
+from lanekeeper.domain.network.port import PortRecord, VnicType
 from lanekeeper.domain.network.security_group import SecurityGroupRecord
 from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.domain.network.vf_wanted import flavor_rates, link_state, rates_settable, vf_rates
@@ -234,7 +234,7 @@ def _nic(port: PortRecord, claim: Mapping[str, Any], record: ServerRecord) -> Ni
         max_tx_mbps=rates.max_tx,
         mtu=port.mtu,
         macvtap=_model(record) if port.vnic_type is VnicType.MACVTAP else None,
-        failover=port.is_switched,
+        failover=port.is_pair,
     )
 
 
@@ -255,7 +255,6 @@ def guard_wanted(port: PortRecord, groups: Mapping[str, SecurityGroupRecord]) ->
 
 
 def _tap(port: PortRecord, facts: GuestFacts) -> TapWanted:
-    stands_by = port.vif_type is not VifType.OVS
     return TapWanted(
         port_id=port.id,
         mac=port.mac,
@@ -264,8 +263,8 @@ def _tap(port: PortRecord, facts: GuestFacts) -> TapWanted:
         vlan=port.vlan,
         link=port.admin_state_up,
         mtu=port.mtu,
-        model=VifModel.VIRTIO if stands_by else _model(facts.record),
-        failover=stands_by,
+        model=VifModel.VIRTIO if port.is_pair else _model(facts.record),
+        failover=port.is_pair,
         guard=guard_wanted(port, facts.groups),
     )
 

@@ -89,10 +89,15 @@ def port_chain(site: Site, caller: Caller, port_id: str) -> PortChain:
         differences=losses(wanted.settings(), found, _untold(vf))
         if vf is not None and wanted is not None and found is not None
         else (),
-        unread=why_unread(holder, is_pair=port.is_switched)
+        unread=why_unread(holder, is_pair=port.is_pair)
         if held_by == "vf" and holder and found is None
         else "",
-        why=why(port, holder, vf.held_down if vf is not None and found is not None else ""),
+        why=why(
+            port,
+            holder,
+            vf.held_down if vf is not None and found is not None else "",
+            is_read=found is not None,
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from lanekeeper.control.compute.server_order import (
 )
 from lanekeeper.control.site import Site
 from lanekeeper.domain.compute.flavor import Flavor
-from lanekeeper.domain.errors import Invalid, NotFound
+from lanekeeper.domain.errors import Forbidden, Invalid, NotFound
 from lanekeeper.domain.network.port import VnicType
 from lanekeeper.store.compute.flavor import flavor_list
 from lanekeeper.store.identity.project import project_get, project_named
@@ -127,6 +127,21 @@ def _id_of(what: str, wanted: str, look: Callable[[str], list[str]]) -> str:
     raise Invalid(
         f"{what} {wanted[:80]!r} does not exist", hint=f"openstack {what} list shows yours"
     )
+
+
+def asking_for(connection: sa.Connection, caller: Caller, project: str) -> Caller:
+    """*caller* with another project, by id or name.
+
+    Raises:
+        Forbidden: a member asks, who asks for the own project alone.
+        Invalid: there is no such project.
+    """
+    if not caller.is_admin:
+        raise Forbidden(
+            "only an admin asks for another project",
+            hint="leave the project out: it is your own that is asked for",
+        )
+    return replace(caller, project_id=project_id_of(connection, project))
 
 
 def project_id_of(connection: sa.Connection, wanted: str) -> str:

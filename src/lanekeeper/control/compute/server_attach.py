@@ -41,8 +41,8 @@ from lanekeeper.domain.network.card import (
     vif_model,
 )
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.scheduling.apart import apart_from, too_close
-from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
+from lanekeeper.domain.scheduling.apart import apart_from, too_close_to_kin
+from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises, would_do
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_verdict
 from lanekeeper.domain.scheduling.place import locality
@@ -158,7 +158,8 @@ def _device(
 ) -> Given:
     seats = seats_of(connection, [record.id]).get(record.id, ())
     near = locality(seats, host)
-    devices = apart_from(host.devices, _held_by_kin(connection, record, need, host))
+    kin = _held_by_kin(connection, record, need, host)
+    devices = apart_from(host.devices, kin)
     if not _is_off(record):
         alone = [one for one in devices if one.unit is None]
         found = fit_devices([need], alone, near)
@@ -168,7 +169,7 @@ def _device(
     if isinstance(found, Shortfall):
         anywhere = fit_devices([need], host.devices, near)
         if not isinstance(anywhere, Shortfall):
-            found = too_close([need], [one.device for one in anywhere])
+            found = too_close_to_kin(need, would_do([need], host.devices, near), kin)
         bare = fit_devices(without_promises([need]), devices, near)
         code = "devices" if isinstance(bare, Shortfall) else "bandwidth"
         verdict = Verdict(code=code, reason=found.reason, remedy=found.remedy)

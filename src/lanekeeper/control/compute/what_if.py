@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lanekeeper.control.site import Site
 from lanekeeper.domain import typed
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Invalid, some
 from lanekeeper.domain.hostplan import observed
 from lanekeeper.domain.hostplan.policy.policy import Policy, parse_policy
 from lanekeeper.domain.hostplan.policy.reading import PolicyInvalid
@@ -93,7 +93,7 @@ def _notes(policy: Policy, found: Mapping[str, Supposed]) -> tuple[str, ...]:
             by_text.setdefault(f"stays as it is: {text}", []).append(one.view.name)
     if found and not any(one.changes for one in found.values()):
         _refuse_fruitless(policy, found)
-    notes = [f"{_named(hosts)}: {text}" for text, hosts in by_text.items()]
+    notes = [f"{some(hosts, _HOSTS_NAMED)}: {text}" for text, hosts in by_text.items()]
     for path, reasons in _nowhere(found).items():
         notes.append(f"{path} means nothing on any host: {reasons}")
     return tuple(notes)
@@ -129,12 +129,6 @@ def _nowhere(found: Mapping[str, Supposed]) -> dict[str, str]:
         for path, reason in unmet[0].items()
         if all(path in other for other in unmet[1:])
     }
-
-
-def _named(hosts: Collection[str]) -> str:
-    first = list(hosts)[:_HOSTS_NAMED]
-    more = len(hosts) - len(first)
-    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 def _vf_ids(told: Mapping[str, HostFacts]) -> dict[Ids, Ids]:

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 import sqlalchemy as sa
 
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause, some
 from lanekeeper.domain.pci.address import PciAddress
 from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.domain.pci.health import Action, Course, Signal
@@ -136,9 +136,8 @@ def check_host(connection: sa.Connection, name: str) -> None:
     known = [record.name for record in host_list(connection)]
     if name in known:
         return
-    more = len(known) - _HOSTS_NAMED
-    listed = ", ".join(known[:_HOSTS_NAMED]) + (f" and {more} more" if more > 0 else "")
-    there_are = f"there are {listed}" if known else "no host has been enrolled yet"
+    named = some(known, _HOSTS_NAMED)
+    there_are = f"there are {named}" if known else "no host has been enrolled yet"
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}? {there_are}" if near else there_are
     raise NotFound(f"no host is called {name[:80]!r}", hint=hint)
@@ -167,25 +166,25 @@ def clean_device(site: Site, device_id: str, by: Actor | None = None) -> Device:
     """
     now = site.clock()
 
-    def work(connection: sa.Connection) -> tuple[str | None, sa.RowMapping | None]:
+    def work(connection: sa.Connection) -> str | None:
         home = device_host(connection, device_id)
         if home is not None:
             host_lock(connection, home)
         for row in device_rows(connection, DeviceFilter(id=device_id)):
-            if row["away"] or left_dirty(row):
-                return None, row
+            if why := left_dirty(row):
+                says, remedy = why
+                raise Conflict(
+                    f"device {row['address']} on {row['host_name']} cannot be cleaned: {says}",
+                    hint=remedy,
+                )
+            if row["away"]:
+                return None
         host_id = device_clean_again(connection, device_id, now, by)
         if host_id is not None:
             desired_touch(connection, host_id)
-        return host_id, None
+        return host_id
 
-    host_id, away = site.database.write(work)
-    if away is not None:
-        says, remedy = left_dirty(away) or (f"it is {away['away']}, and was clean when it left", "")
-        raise Conflict(
-            f"device {away['address']} on {away['host_name']} cannot be cleaned: {says}",
-            hint=remedy or "only a quarantined device is cleaned on demand",
-        )
+    host_id = site.database.write(work)
     found = show_device(site, device_id)
     if host_id is None:
         raise Conflict(

@@ -16,7 +16,7 @@ import structlog
 from lanekeeper.control.host.device import Device, left_dirty, show_device
 from lanekeeper.control.placement.resource_provider import bump, existing
 from lanekeeper.control.site import Site
-from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause
+from lanekeeper.domain.errors import Conflict, Invalid, NotFound, clause, some
 from lanekeeper.domain.pci.device import DeviceState, Reserve
 from lanekeeper.domain.placement.inventory import Inventory
 from lanekeeper.store.device.device import device_host
@@ -275,10 +275,9 @@ def _not_free(row: sa.RowMapping) -> str:
 
 
 def _refusal(problems: Sequence[str], remedy: str = "") -> Conflict:
-    more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-    named = "; ".join(problems[:_NAMED]) or "the other side of its card is in use or spent"
+    named = some(problems, _NAMED, "; ") or "the other side of its card is in use or spent"
     return Conflict(
-        f"the device cannot return yet: {named}{more}",
+        f"the device cannot return yet: {named}",
         hint=remedy
         or "a device returns when its guest is gone and its cleaning is done; one that is "
         "quarantined is cleaned once more by lanekeeper device clean ID",

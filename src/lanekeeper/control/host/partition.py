@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from lanekeeper.domain import typed
-from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.errors import Conflict, some
 from lanekeeper.domain.pci.device import DeviceState
 from lanekeeper.protocol import TURNED, EntryFact
 from lanekeeper.store.device.listing import DeviceFilter, device_rows
@@ -103,8 +103,8 @@ def _refusal(host: HostRecord, found: list[Turned], before: Listing, specs: Spec
     told = [_sentence(turned, before, specs) for turned in cards.values()]
     if len(told) > _NAMED_MAX:
         told[_NAMED_MAX:] = [f"and {len(told) - _NAMED_MAX} more cards"]
-    held = _some([mine["address"] for mine, _ in found])
-    guests = _some([_guest(mine) for mine, _ in found])
+    held = _named(mine["address"] for mine, _ in found)
+    guests = _named(_guest(mine) for mine, _ in found)
     return Conflict(
         f"[pci] device_spec of {host.name}: {'; '.join(told)}",
         hint=f"list {held} again, or delete {guests} first; nothing of this was taken over",
@@ -126,7 +126,7 @@ def _sentence(turned: Sequence[Turned], before: Listing, specs: Specs) -> str:
     for vf, _ in turned:
         one = f"{vf['address']} by {_guest(vf)}"
         by_lister.setdefault(_lister(vf, before), []).append(one)
-    vfs = "; ".join(f"which {lister}: {_some(some)}" for lister, some in by_lister.items())
+    vfs = "; ".join(f"which {lister}: {_named(held)}" for lister, held in by_lister.items())
     count = f"{len(turned)} VF{'s' if len(turned) > 1 else ''}"
     return f"{lists} PF {other['address']}, of which guests hold {count}, {vfs}"
 
@@ -138,10 +138,8 @@ def _lister(mine: sa.RowMapping, before: Listing) -> str:
     return f"{_place(before.specs, entry)} listed"
 
 
-def _some(texts: Sequence[str]) -> str:
-    each = list(dict.fromkeys(texts))
-    more = f" and {len(each) - _NAMED_MAX} more" if len(each) > _NAMED_MAX else ""
-    return f"{', '.join(each[:_NAMED_MAX])}{more}"
+def _named(texts: Iterable[str]) -> str:
+    return some(dict.fromkeys(texts), _NAMED_MAX)  # a guest has several of a card
 
 
 def _guest(mine: sa.RowMapping) -> str:

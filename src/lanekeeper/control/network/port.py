@@ -39,11 +39,10 @@ from lanekeeper.control.network.scope import (
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.address import parse_mac
-from lanekeeper.domain.network.apart import check_apart
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
-from lanekeeper.domain.network.failover import check_failover
 from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change
 from lanekeeper.domain.network.port import PortRecord, PortWanted
+from lanekeeper.domain.network.profile import check_profile
 from lanekeeper.domain.network.quota import Resource
 from lanekeeper.store import tables
 from lanekeeper.store.compute.server import ServerRecord, server_change, server_get
@@ -150,8 +149,7 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         _change_addresses(connection, present, change)
         changed = visible_port(connection, caller, port_id)
         if not {"binding_profile", "vnic_type"}.isdisjoint(change.values):
-            check_failover(changed.vnic_type, changed.profile)
-            check_apart(changed.vnic_type, changed.profile)
+            check_profile(changed.vnic_type, changed.profile)
         if not {"security_groups", "vnic_type"}.isdisjoint(change.values):
             check_filtered(site, changed.vnic_type, changed.security_groups, changed.project_id)
         if "security_groups" in change.values:
@@ -270,8 +268,7 @@ def _create(
         raise missing("Network", network.id)
     check_create(wanted, network, owns_network=owns(caller, network.project_id))
     check_no_server(connection, None, wanted.device_id)
-    check_failover(wanted.vnic_type, wanted.profile)
-    check_apart(wanted.vnic_type, wanted.profile)
+    check_profile(wanted.vnic_type, wanted.profile)
     _check_groups_exist(connection, caller, wanted.security_groups)
     check_filtered(site, wanted.vnic_type, wanted.security_groups or (), owner)
     check_policy(connection, caller, wanted.qos_policy_id)

@@ -18,9 +18,7 @@ from lanekeeper.control.network.port_rules import PortChange, check_filtered
 from lanekeeper.control.network.scope import demand_owner
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict, NotFound
-from lanekeeper.domain.network.apart import check_apart
 from lanekeeper.domain.network.binding import Refusal
-from lanekeeper.domain.network.failover import check_failover
 from lanekeeper.domain.network.port import PortRecord, VifType
 from lanekeeper.domain.network.port_binding import (
     BindingChange,
@@ -30,6 +28,7 @@ from lanekeeper.domain.network.port_binding import (
     as_if_on,
     check_server_port,
 )
+from lanekeeper.domain.network.profile import check_profile
 from lanekeeper.store import tables
 from lanekeeper.store.compute.server import server_get
 from lanekeeper.store.network.port_binding import (
@@ -207,8 +206,7 @@ def _decided(
 ) -> PortBinding:
     """Decide a binding as the port's own would be on that host."""
     there = as_if_on(port, wanted)
-    check_failover(there.vnic_type, there.profile)
-    check_apart(there.vnic_type, there.profile)
+    check_profile(there.vnic_type, there.profile)
     check_filtered(site, there.vnic_type, there.security_groups, there.project_id)
     check_settings(connection, [there])
     found = binding_of(connection, site, there)

@@ -51,8 +51,7 @@ def report_vfs(site: Site, host_id: str, told: HostVfs) -> None:
             return _News()
         news = _news(connection, host_id, vfs, now)
         vfs_put(connection, news.new, news.changed)
-        if news.held:
-            _follow_uplinks(connection, news.held, now)
+        _follow_uplinks(connection, news, now)
         if news.mended or news.held:
             name = host_get(connection, host_id).name
             _note(connection, name, [*news.mended, *news.held], now)
@@ -138,10 +137,17 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _News:
+    """What was told and is not known yet.
+
+    Attributes:
+        again: ports of which something is told again; nobody holds their links down.
+    """
+
     new: list[PortVf] = field(default_factory=list)
     changed: list[PortVf] = field(default_factory=list)
     mended: list[_Mended] = field(default_factory=list)
     held: list[_Held] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
 
     @property
     def is_none(self) -> bool:
@@ -179,15 +185,17 @@ def _follow(news: _News, carrier: Carrier, told: PortVf, now: datetime) -> None:
         if is_to_be_noted:
             after = replace(after, noted_at=now)
         news.held.append(_Held(carrier.server_id, carrier.project_id, after, is_to_be_noted))
+    elif before is not None and before.found is None and not after.held_down:
+        news.again.append(after.port_id)  # it may have been held down before
     (news.new if before is None else news.changed).append(after)
 
 
-def _follow_uplinks(connection: sa.Connection, held: list[_Held], now: datetime) -> None:
+def _follow_uplinks(connection: sa.Connection, news: _News, now: datetime) -> None:
     """Have ports say whether their VFs have a link."""
-    down = [one.vf.port_id for one in held if one.vf.held_down]
-    port_status(connection, down, PortStatus.DOWN, now)
-    back = [one.vf.port_id for one in held if one.vf.found and not one.vf.held_down]
-    port_status(connection, back, PortStatus.ACTIVE, now)
+    if down := [one.vf.port_id for one in news.held if one.vf.held_down]:
+        port_status(connection, down, PortStatus.DOWN, now)
+    if back := [*(one.vf.port_id for one in news.held if not one.vf.held_down), *news.again]:
+        port_status(connection, back, PortStatus.ACTIVE, now)
 
 
 def _note(

@@ -72,6 +72,28 @@ def entry_kernel(text: str) -> str:
     return next((words[1] for words in lines if words[:1] == ["linux"] and words[1:]), "")
 
 
+def argument_holds(wanted: str, arguments: tuple[str, ...]) -> bool:
+    """Whether a kernel argument stands in a command line and nothing after it says otherwise."""
+    key = argument_key(wanted)
+    same = [argument for argument in arguments if argument_key(argument) == key]
+    if key in MULTIPLE:
+        return wanted in same
+    if key in SUMMED:
+        said = {argument_key(each): each for each in summands(key, arguments)}  # the last counts
+        return all(said.get(argument_key(each)) == each for each in summands(key, (wanted,)))
+    return bool(same) and same[-1] == wanted
+
+
+def lacking(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of *wanted* that do not hold; of words on huge pages all or none."""
+    huge_hold = pools_hold(tuple(filter(is_huge, wanted)), arguments)
+    return tuple(
+        word
+        for word in wanted
+        if not (huge_hold if is_huge(word) else argument_holds(word, arguments))
+    )
+
+
 def displaced(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of *arguments* that say otherwise about what is *wanted*."""
     keys = {argument_key(argument) for argument in wanted} - MULTIPLE - SUMMED - KEYS

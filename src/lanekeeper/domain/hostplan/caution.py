@@ -24,6 +24,9 @@ def policy_cautions(policy: Policy, host: HostFacts) -> Iterator[Caution]:
         if danger := risk(argument):
             reason = f"{argument}: {danger}"
             yield Caution("argument-risky", f"kernel_arguments[{at}]", reason, _FIX)
+        if _hides_cards(argument):
+            reason = f"{argument}: the kernel looks at no PCI bus: no card is found, no disk either"
+            yield Caution("argument-risky", f"kernel_arguments[{at}]", reason, "take it out")
         if found := slip(argument):
             wrong, meant = found
             reason = f"the kernel knows no {wrong} and passes over it"
@@ -44,6 +47,12 @@ def policy_cautions(policy: Policy, host: HostFacts) -> Iterator[Caution]:
         if near:  # a list for every kind of host names modules that some have not
             reason = f"kernel {host.release} has no module {module}: nothing is kept from loading"
             yield Caution("module-unknown", f"blacklist[{at}]", reason, f"did you mean {near}?")
+
+
+def _hides_cards(argument: str) -> bool:
+    """Source: Linux arch/x86/pci/common.c, pcibios_setup()."""
+    key, _, value = argument.partition("=")
+    return key == "pci" and "off" in value.split(",")
 
 
 def _near(module: str, host: HostFacts) -> str:

@@ -6,11 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lanekeeper.domain.hostplan.boot_loader import (
-    MULTIPLE,
-    SUMMED,
     BootSettings,
-    argument_key,
-    summands,
 )
 from lanekeeper.domain.hostplan.offload import Offload
 from lanekeeper.domain.hostplan.vf_count import VfCount, is_about
@@ -202,15 +198,3 @@ class HostFacts:
     def link_of(self, device: PciDevice) -> Interface | None:
         """Return the one that it is called by, whose link is set."""
         return next(iter(self.interfaces_of(device)), None)
-
-
-def argument_holds(wanted: str, arguments: tuple[str, ...]) -> bool:
-    """Whether a kernel argument stands in a command line and nothing after it says otherwise."""
-    key = argument_key(wanted)
-    same = [argument for argument in arguments if argument_key(argument) == key]
-    if key in MULTIPLE:
-        return wanted in same
-    if key in SUMMED:
-        said = {argument_key(each): each for each in summands(key, arguments)}  # the last counts
-        return all(said.get(argument_key(each)) == each for each in summands(key, (wanted,)))
-    return bool(same) and same[-1] == wanted

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lanekeeper.domain.hostplan.action import Change, UpdateBootLoader
+from lanekeeper.domain.hostplan.boot_loader import lacking
 from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
@@ -18,7 +19,7 @@ from lanekeeper.domain.hostplan.step import Impact, Plan, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_refusals, boot_steps
 from lanekeeper.domain.hostplan.steps.boot.contradiction import contradiction_pending
-from lanekeeper.domain.hostplan.steps.boot.grub import lacking, own_overruling
+from lanekeeper.domain.hostplan.steps.boot.grub import own_overruling
 from lanekeeper.domain.hostplan.steps.files import (
     each_once,
     foreign_refusals,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from lanekeeper.domain.hostplan.boot_loader import lacking
 from lanekeeper.domain.hostplan.caution import policy_cautions
 from lanekeeper.domain.hostplan.choice import Choice, choose
 from lanekeeper.domain.hostplan.management import aside_cautions, management_refusals
@@ -19,7 +20,7 @@ from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Plan, Refusal, State, Step
 from lanekeeper.domain.hostplan.steps.binding import module_load_steps, rule_steps
 from lanekeeper.domain.hostplan.steps.boot.argument import boot_pending, boot_refusals, boot_steps
-from lanekeeper.domain.hostplan.steps.boot.grub import lacking, own_overruling
+from lanekeeper.domain.hostplan.steps.boot.grub import own_overruling
 from lanekeeper.domain.hostplan.steps.boot_taking import boot_taking_refusals
 from lanekeeper.domain.hostplan.steps.device import (
     device_pending,

@@ -8,7 +8,7 @@ from typing import Any
 
 from lanekeeper.domain.errors import clause
 from lanekeeper.domain.network.failover import is_pair
-from lanekeeper.domain.network.port import FixedIp, VifType, VnicType
+from lanekeeper.domain.network.port import STANDBY, FixedIp, VifType, VnicType
 from lanekeeper.domain.network.segment import NetworkType, Segment
 
 DRIVER = "sriovnicswitch"
@@ -199,7 +199,7 @@ def _bound(port: PortFacts, segment: Segment, host: HostNetwork) -> Binding:
     details = vif_details(segment.vlan)
     if port.is_pair:
         bridge = host.bridges[segment.physical_network or ""]
-        details["standby"] = {"bridge_name": bridge, "port_filter": host.guards}
+        details[STANDBY] = {"bridge_name": bridge, "port_filter": host.guards}
     return Binding(
         segment=segment,
         vif_type=VifType.HOSTDEV_PHYSICAL if whole else VifType.HW_VEB,

@@ -39,6 +39,10 @@ class VifType(StrEnum):
     OVS = "ovs"
 
 
+STANDBY = "standby"
+"""The key of vif_details for the card of a virtual switch that stands by for a VF; our own."""
+
+
 class PortStatus(StrEnum):
     """DOWN until a server takes the port, BUILD until its guest runs, then ACTIVE."""
 
@@ -208,7 +212,12 @@ class PortRecord:
         """What its binding says of a card on a virtual switch; empty where it has none there."""
         if self.vif_type == VifType.OVS:
             return self.vif_details
-        return self.vif_details.get("standby") or {}
+        return self.vif_details.get(STANDBY) or {}
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is bound to a VF with a card of a virtual switch beside it (``failover``)."""
+        return self.is_switched and self.vif_type is not VifType.OVS
 
     @property
     def is_switched(self) -> bool:

@@ -24,10 +24,13 @@ class Holder:
     host_alive: bool = True
 
 
-def why(port: PortRecord, holder: Holder | None, held_down: str = "") -> str:
+def why(
+    port: PortRecord, holder: Holder | None, held_down: str = "", *, is_read: bool = True
+) -> str:
     """Say what the port's status comes from, and what it waits for.
 
-    *held_down* says why the host keeps the link of its VF down.
+    *held_down* says why the host keeps the link of its VF down; *is_read* whether the host tells
+    what that is set to, as it does not of a failover pair's that is away.
     """
     if port.vif_type is VifType.FAILED:
         return f"it cannot be bound on {port.host_name}: {port.binding_failure}"
@@ -39,18 +42,15 @@ def why(port: PortRecord, holder: Holder | None, held_down: str = "") -> str:
         return f"{holder.host_name}, where server {holder.name} is, was not heard of lately"
     if held_down:
         return f"its VF has no link, since nothing passes at its uplink: {held_down}"
-    return _with_server(port, holder)
+    return _with_server(port, holder, is_read=is_read)
 
 
-def _with_server(port: PortRecord, holder: Holder) -> str:
+def _with_server(port: PortRecord, holder: Holder, *, is_read: bool) -> str:
     who = f"server {holder.name}"
     if port.vif_type is VifType.OVS:
         return _on_a_switch(port, holder)
-    if port.status is PortStatus.ACTIVE and port.is_switched:
-        return (
-            f"the guest of {who} runs with its device, whose settings were read back, and with a "
-            f"card on bridge {port.bridge} that stands by"
-        )
+    if port.status is PortStatus.ACTIVE and port.is_pair:
+        return _paired(port, holder, is_read=is_read)
     if port.status is PortStatus.ACTIVE:
         return f"the guest of {who} runs with its device, whose settings were read back"
     if not port.admin_state_up:
@@ -58,6 +58,19 @@ def _with_server(port: PortRecord, holder: Holder) -> str:
     if port.status is PortStatus.BUILD:
         return f"{holder.host_name} has not told yet that the guest of {who} has its device"
     return f"the guest of {who} is {holder.power}"
+
+
+def _paired(port: PortRecord, holder: Holder, *, is_read: bool) -> str:
+    stands_by = f"with a card on bridge {port.bridge} that stands by"
+    if is_read:
+        return (
+            f"the guest of server {holder.name} runs with its device, whose settings were read "
+            f"back, and {stands_by}"
+        )
+    return (
+        f"the guest of server {holder.name} runs {stands_by}; of its VF {holder.host_name} tells "
+        "nothing now"
+    )
 
 
 def _on_a_switch(port: PortRecord, holder: Holder) -> str:

@@ -39,7 +39,7 @@ class PortVf:
         since: when all but the mend was first told as it is.
         noted_at: when a mend, or that its link is held down, was last an event of the server.
         held_down: why its host keeps its link down, since nothing passes at its uplink; empty
-            where it does not. It stays when the guest ends.
+            where it does not, and while the host tells nothing of it.
     """
 
     port_id: str
@@ -73,4 +73,6 @@ class PortVf:
 
     def ended(self, now: datetime) -> PortVf:
         """What to know when its host tells of the VF no more."""
-        return self if self.found is None else replace(self, found=None, since=now)
+        if self.found is None and not self.held_down:
+            return self
+        return replace(self, found=None, held_down="", since=now)

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lanekeeper.domain.network.apart import check_apart
+from lanekeeper.domain.network.failover import check_failover
+from lanekeeper.domain.network.port import VnicType
 from lanekeeper.domain.pci.device import DeviceType
 
 LENGTH_MAX = 4095
@@ -27,6 +30,16 @@ OURS = frozenset(
     }
 )
 """Keys that binding writes and unbinding takes away; all others are the user's."""
+
+
+def check_profile(vnic_type: VnicType, profile: Mapping[str, Any]) -> None:
+    """Refuse what a user asks for there and no port of this vnic type can be.
+
+    Raises:
+        Invalid: of ``failover`` or ``apart``, as those say.
+    """
+    check_failover(vnic_type, profile)
+    check_apart(vnic_type, profile)
 
 
 def binding_profile(

@@ -82,6 +82,9 @@ class Course:
         return not self.why and not self.down and now_s - self.since_s >= patience.up_s
 
 
-def first(why: str, now_s: float) -> Course:
-    """Begin with what was read first, which has to last like all else."""
-    return Course(why=why, since_s=now_s)
+def first(why: str, now_s: float, *, at_once: bool = False) -> Course:
+    """Begin with what was read first, which has to last like all else.
+
+    *at_once* what is wrong counts where it may have lasted, and counted, before anybody followed.
+    """
+    return Course(why=why, since_s=now_s, down=why if at_once else "")

@@ -80,7 +80,7 @@ def shared_cards(
     promises: Sequence[Promise],
     wishes: Sequence[Sequence[int]],
     card_of: Sequence[CardBandwidth | None],
-    tries: Tries | None = None,
+    tries: Tries,
 ) -> Iterator[list[Sequence[int]]]:
     """Yield wishes that keep each port that is promised something to one card, so that all goes
     together on each card; the largest port chooses first, and takes the best it wishes for.
@@ -89,7 +89,8 @@ def shared_cards(
         promises: of each unit.
         wishes: of each unit, positions of devices, the best first.
         card_of: the card of each device.
-        tries: of several searches together, so many that each may still have its own.
+        tries: of several searches together, so many that each may still have its own; it tells
+            where one of them ran out.
 
     The search is given up after ``_STEPS_MAX`` tries: packing has no quick way.
     """

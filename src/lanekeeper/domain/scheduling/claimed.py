@@ -67,7 +67,7 @@ def _devices(devices: tuple[HostDevice, ...], given: Collection[str]) -> tuple[H
     parts = Counter(one.pf_id for one in devices if one.id in given and one.pf_id is not None)
 
     def after(one: HostDevice) -> HostDevice:
-        held = one.parts_held + parts[one.pf_id or one.id]
+        held = one.parts_held + parts[one.card]
         if one.id in given:
             return replace(one, standing=Standing.HELD, parts_held=held)
         is_barred = one.pf_id in given or (

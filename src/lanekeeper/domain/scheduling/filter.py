@@ -238,6 +238,9 @@ BANDWIDTH = Filter(bandwidth, alike=lambda fleet: fleet.shapes.column)
 PCPUS = Filter(pcpu, _has("PCPU"))
 NUMA = Filter(numa, alike=lambda fleet: fleet.numa_shapes.column)
 
+PLACING = (DEVICES, BANDWIDTH, NUMA)
+"""One of these turns away each host on which a server cannot be placed (``place``)."""
+
 FILTERS: tuple[Filter, ...] = (
     Filter(forced_host, _is_forced),
     Filter(availability_zone, _in_zone),
@@ -249,8 +252,6 @@ FILTERS: tuple[Filter, ...] = (
     Filter(disk, _has("DISK_GB")),
     NETWORKS,
     *SWITCHES,
-    DEVICES,
-    BANDWIDTH,
-    NUMA,
+    *PLACING,
 )
 """In the order of asking: what an operator said, what a host is, what it has."""

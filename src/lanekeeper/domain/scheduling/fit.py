@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lanekeeper.domain.matching import match_all, most_matched
 from lanekeeper.domain.network.promise import NOTHING, Promise
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.vf_ability import VfAbility
-from lanekeeper.domain.scheduling.apart import card_of, too_close
+from lanekeeper.domain.scheduling.apart import too_close
 from lanekeeper.domain.scheduling.bandwidth import shared_cards
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, Standing
 from lanekeeper.domain.scheduling.order import in_order
 from lanekeeper.domain.scheduling.shortfall import (
+    APART,
+    PROMISED,
+    TIED,
+    WHOLE,
     Shortfall,
     alternative_of,
+    given_up,
+    names_of,
     short_alone,
     short_of_bandwidth,
 )
@@ -27,7 +33,8 @@ from lanekeeper.domain.topology.affinity import ANYWHERE, Locality
 _CHOICES_MAX = 500
 """How many PFs are looked into before the search for those to give away whole is given up."""
 _PACKING_MAX = 30_000
-"""How often, for all of these choices together, a card is tried for a port's bandwidth."""
+"""How often, for all of these choices together, a card is tried for a port's bandwidth; and a
+device for a wish, where devices bring others along."""
 _MATCHING_COSTS = 50
 """As many of these as take the time in which one way to pack is matched with devices."""
 
@@ -78,7 +85,7 @@ def fit_devices(
     asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
     units = units_of(free) if units is None else units
     if any(need.apart for need in needs) and wanted <= len(free):
-        return _fit_apart(needs, devices, guest, isolate=isolate, units=units)
+        return _fit_apart(needs, asked, free, guest, units, isolate=isolate)
     tries = Tries(_CHOICES_MAX)
     found = None
     if wanted <= len(free):
@@ -86,8 +93,7 @@ def fit_devices(
     if found is not None:
         if not clash((one.device for one in found), units):
             return tuple(found)
-        chosen = _match_tied(asked, free, guest, units, apart=isolate)
-        return _tied(needs) if chosen is None else _given(asked, [free[one] for one in chosen])
+        return _fit_tied(needs, asked, free, guest, units, isolate=isolate)
     if any(need.promise for need in needs):
         bare = fit_devices(without_promises(needs), devices, guest, isolate=isolate, units=units)
         short = bare if isinstance(bare, Shortfall) else short_of_bandwidth(needs, free)
@@ -95,29 +101,49 @@ def fit_devices(
     else:
         short = (_too_close if isolate else _too_few)(needs, asked, free, guest)
         is_known = not tries.ran_out
-    return short if is_known else _given_up(needs)
+    if is_known:
+        return short
+    return given_up(needs, WHOLE if any(map(_wants_whole, needs)) else PROMISED)
+
+
+def _fit_tied(
+    needs: Sequence[DeviceNeed],
+    asked: Sequence[_Unit],
+    free: Sequence[HostDevice],
+    guest: Locality,
+    units: Units,
+    *,
+    isolate: bool,
+) -> tuple[Given, ...] | Shortfall:
+    """The same where what was found first excludes some of itself."""
+    tries = Tries(_PACKING_MAX)
+    found = _match_tied(asked, free, guest, units, tries, apart=isolate)
+    if found is not None:
+        return found
+    return given_up(needs, TIED) if tries.ran_out else _tied(needs)
 
 
 def _fit_apart(
     needs: Sequence[DeviceNeed],
-    devices: Sequence[HostDevice],
+    asked: Sequence[_Unit],
+    free: Sequence[HostDevice],
     guest: Locality,
+    units: Units,
     *,
     isolate: bool,
-    units: Units,
 ) -> tuple[Given, ...] | Shortfall:
-    free = [device for device in devices if device.standing is Standing.FREE]
-    asked = [_Unit(need, index) for need in needs for index in range(need.request.count)]
-    chosen = _match_tied(asked, free, guest, units, apart=isolate)
-    if chosen is not None:
-        return _given(asked, [free[one] for one in chosen])
+    """The same where some have to be apart."""
+    tries = Tries(_PACKING_MAX)
+    found = _match_tied(asked, free, guest, units, tries, apart=isolate)
+    if found is not None:
+        return found
     plain = [replace(need, apart="") for need in needs]
-    bare = fit_devices(plain, devices, guest, isolate=isolate, units=units)
+    bare = fit_devices(plain, free, guest, isolate=isolate, units=units)
     if isinstance(bare, Shortfall):
         return bare
-    parts = (unit for unit in asked if unit.need.apart)
-    things = {thing for unit in parts for thing in _wishes(unit, free, guest)}
-    return too_close(needs, [free[thing] for thing in sorted(things)])
+    if tries.ran_out:
+        return given_up(needs, APART)
+    return too_close(needs, would_do([need for need in needs if need.apart], free, guest))
 
 
 def _too_few(
@@ -126,7 +152,7 @@ def _too_few(
     free: Sequence[HostDevice],
     guest: Locality,
 ) -> Shortfall:
-    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    names = names_of(needs)
     most = most_matched([_wishes(unit, free, guest) for unit in units]) if units else 0
     return Shortfall(
         names,
@@ -134,6 +160,17 @@ def _too_few(
         "together" + (" (a PF and its VFs exclude each other)" if most >= len(units) else ""),
         "ask for fewer devices in one server, or free some that serve several of these",
     )
+
+
+def would_do(
+    needs: Iterable[DeviceNeed], devices: Sequence[HostDevice], guest: Locality = ANYWHERE
+) -> list[HostDevice]:
+    """What is free and near enough that one of these could have, if it were alone."""
+    free = [device for device in devices if device.standing is Standing.FREE]
+    units = (_Unit(need, index) for need in needs for index in range(need.request.count))
+    return [
+        free[one] for one in sorted({one for unit in units for one in _wishes(unit, free, guest)})
+    ]
 
 
 def without_promises(needs: Sequence[DeviceNeed]) -> tuple[DeviceNeed, ...]:
@@ -160,9 +197,10 @@ def _place(
         if given is not None:
             pairs = zip((*whole, *parts), (*chosen, *given), strict=True)
             return [Given(free[one], unit.need.id, unit.index) for unit, one in pairs]
-        if packing.ran_out:
-            tries.ran_out = bool(whole)
-            return None
+        if packing.left <= 0:
+            packing.ran_out = True  # what other PFs would leave is not looked into
+            break
+    tries.ran_out = tries.ran_out or packing.ran_out
     return None
 
 
@@ -188,16 +226,22 @@ def _match_tied(
     free: Sequence[HostDevice],
     guest: Locality,
     units: Units,
+    tries: Tries,
     *,
     apart: bool,
-) -> Sequence[int] | None:
-    """The same where devices bring others along."""
+) -> tuple[Given, ...] | None:
+    """Match units with devices that bring others along, or that have to be apart."""
     wishes = [_wishes(unit, free, guest) for unit in asked]
     promises = [unit.need.promise for unit in asked]
     words = [unit.need.apart for unit in asked]
-    kept = shared_cards(promises, wishes, [device.bandwidth for device in free])
-    found = (choose_tied(mine, free, units, apart=apart, words=words) for mine in kept)
-    return next((given for given in found if given is not None), None)
+    for kept in shared_cards(promises, wishes, [device.bandwidth for device in free], tries):
+        given = choose_tied(kept, free, units, tries, apart=apart, words=words)
+        if given is not None:
+            pairs = zip(asked, given, strict=True)
+            return tuple(Given(free[one], unit.need.id, unit.index) for unit, one in pairs)
+        if not tries.take(_MATCHING_COSTS):
+            break
+    return None
 
 
 def _place_apart(
@@ -216,24 +260,8 @@ def _place_apart(
     ]
 
 
-def _given(units: Sequence[_Unit], devices: Sequence[HostDevice]) -> tuple[Given, ...]:
-    return tuple(
-        Given(device, unit.need.id, unit.index) for unit, device in zip(units, devices, strict=True)
-    )
-
-
-def _given_up(needs: Sequence[DeviceNeed]) -> Shortfall:
-    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
-    return Shortfall(
-        names,
-        f"{', '.join(names)} together: the search for PFs whose VFs nobody else here needs was "
-        "given up, there are too many ways to choose them",
-        "ask for PFs and VFs in two servers, or for fewer of them in one",
-    )
-
-
 def _tied(needs: Sequence[DeviceNeed]) -> Shortfall:
-    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    names = names_of(needs)
     return Shortfall(
         names,
         f"{', '.join(names)} can each be had, and not together: a PF that is given away together "
@@ -249,7 +277,7 @@ def _best_by_card(
     """The best device of each card that has one that would do, the best card first."""
     found: dict[str, HostDevice] = {}
     for thing in _wishes(unit, free, guest):
-        found.setdefault(card_of(free[thing]), free[thing])
+        found.setdefault(free[thing].card, free[thing])
     return found
 
 
@@ -259,7 +287,7 @@ def _too_close(
     free: Sequence[HostDevice],
     guest: Locality,
 ) -> Shortfall:
-    names = tuple(dict.fromkeys(need.name for need in needs if need.request.count))
+    names = names_of(needs)
     cards = {card for unit in units for card in _best_by_card(unit, free, guest)}
     return Shortfall(
         names,

@@ -88,6 +88,11 @@ class HostDevice:
     bandwidth: CardBandwidth | None = None
 
     @property
+    def card(self) -> str:
+        """The PF whose VF it is, or itself."""
+        return self.pf_id or self.id
+
+    @property
     def kind(self) -> tuple[object, ...]:
         """What it is and how it stands, without its name, and without where it is; has an order."""
         return (
@@ -243,7 +248,7 @@ def _shape(
 ) -> DeviceShape:
     cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
     for device in devices:
-        cards[device.pf_id or device.id][*device.kind, where(device)] += 1
+        cards[device.card][*device.kind, where(device)] += 1
     return tuple(sorted(tuple(sorted(card.items())) for card in cards.values()))
 
 

@@ -22,18 +22,18 @@ def in_order(
     cards: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
     kinds = [(*one.kind, one.numa_node is None, one.numa_node or 0) for one in free]
     for one, kind in zip(free, kinds, strict=True):
-        cards[one.pf_id or one.id][kind] += 1
+        cards[one.card][kind] += 1
     shapes = {card: sorted(mine.items()) for card, mine in cards.items()}
     keyed = [
-        (shapes[one.pf_id or one.id], kind, one.address, position)
+        (shapes[one.card], kind, one.address, position)
         for position, (one, kind) in enumerate(zip(free, kinds, strict=True))
     ]
     return [free[position] for *_, position in sorted(keyed)]
 
 
 def _is_bounded(needs: Sequence[DeviceNeed], free: Sequence[HostDevice], *, isolate: bool) -> bool:
-    """Whether PFs are taken from under VFs, promises are packed, or devices come together."""
-    if any(one.unit is not None for one in free):
+    """Whether PFs are taken from under VFs, promises packed, or devices kept together or apart."""
+    if any(one.unit is not None for one in free) or any(need.apart for need in needs):
         return True
     if isolate:
         return False  # each has a card to itself

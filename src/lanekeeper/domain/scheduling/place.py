@@ -9,7 +9,7 @@ from functools import partial
 
 from lanekeeper.domain.scheduling.fit import Given, fit_devices
 from lanekeeper.domain.scheduling.host import HostDevice, HostView, ServerRequest, Standing
-from lanekeeper.domain.scheduling.shortfall import Shortfall, alternative_of
+from lanekeeper.domain.scheduling.shortfall import Shortfall, alternative_of, names_of
 from lanekeeper.domain.scheduling.tied import units_of
 from lanekeeper.domain.topology.affinity import ANYWHERE, Locality, RootPolicy
 from lanekeeper.domain.topology.cell import HostCell
@@ -41,7 +41,7 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
         return found
     if request.topology is not None and not is_seated:
         miss = why_not(request.topology, host.cells)
-        return Shortfall(tuple(need.name for need in request.needs), miss.reason, miss.remedy)
+        return Shortfall(names_of(request.needs), miss.reason, miss.remedy)
     told = _short(request, host, short)
     return _crowded(request, request.topology, host, told) if request.topology else told
 
@@ -58,8 +58,8 @@ def _best(request: ServerRequest, host: HostView) -> tuple[Place | None, Shortfa
         for devices in _together(request, host.devices):
             given = fit_devices(request.needs, devices, guest, isolate=request.isolate, units=units)
             if isinstance(given, Shortfall):
-                if short is None or (short.is_too_far and not given.is_too_far):
-                    short = given  # where else the guest may be does not count against devices
+                if short is None or _weight(given) > _weight(short):
+                    short = given
                 continue
             far = sum(guest.distance(one.device.numa_node) for one in given)
             if best is None or far < best[0]:
@@ -68,6 +68,13 @@ def _best(request: ServerRequest, host: HostView) -> tuple[Place | None, Shortfa
         if best is not None and best[0] == 0:
             break
     return None if best is None else best[1], short, is_seated
+
+
+def _weight(short: Shortfall) -> int:
+    """Which of several is told: nothing is a fact of the host where one search was given up, and
+    where else the guest may be does not count against devices.
+    """
+    return 2 if short.is_given_up else int(not short.is_too_far)
 
 
 def _seatings(request: ServerRequest, host: HostView) -> Iterator[tuple[Seat, ...]]:
@@ -118,8 +125,9 @@ def _together(
 
 
 def _short(request: ServerRequest, host: HostView, short: Shortfall | None) -> Shortfall:
-    names = tuple(need.name for need in request.needs)
-    if request.pcie_root is RootPolicy.REQUIRED:
+    is_known = short is None or not short.is_given_up
+    if is_known and request.pcie_root is RootPolicy.REQUIRED:
+        names = names_of(request.needs)
         roots = {one.pcie_root for one in host.devices if one.pcie_root is not None}
         return Shortfall(
             names,
@@ -135,7 +143,8 @@ def _crowded(
     request: ServerRequest, topology: GuestTopology, host: HostView, short: Shortfall
 ) -> Shortfall:
     """*short*, or that only other guests keep the guest from where free devices are near."""
-    if not short.is_too_far and request.pcie_root is not RootPolicy.REQUIRED:
+    is_of_roots = request.pcie_root is RootPolicy.REQUIRED
+    if short.is_given_up or not (short.is_too_far or is_of_roots):
         return short
     near = _near_free(request, host)
     cells = {cell.id: cell for cell in host.cells}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lanekeeper.domain.errors import clause
-from lanekeeper.domain.scheduling.filter import FILTERS
+from lanekeeper.domain.scheduling.filter import FILTERS, PLACING
 from lanekeeper.domain.scheduling.fit import Given
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
@@ -182,24 +182,16 @@ class _Funnel:
                 continue
             found = choose_on(self.request, self.fleet.views[row])
             if isinstance(found, Shortfall):
-                self._short[row] = self._verdict_of(found)
+                # The verdict on hosts of its shape does not hold for this one.
+                verdict = first_verdict(self.request, self.fleet.views[row], PLACING)
+                assert verdict is not None, "what places a server and the filters disagree"
+                self._short[row] = verdict
                 self.among[row] = False
                 continue
             yield found
             choices -= 1
             if not choices:
                 return
-
-    def _verdict_of(self, found: Shortfall) -> Verdict:
-        """The verdict on one host alone, where that of hosts of its shape does not hold."""
-        promised = any(need.promise for need in self.request.needs)
-        code = "numa" if self.request.asks_where else "bandwidth" if promised else "devices"
-        return Verdict(
-            code=code,
-            reason=found.reason,
-            remedy=found.remedy,
-            facts={"needs": list(found.names)},
-        )
 
     def _verdict(self, each: Filter, row: int) -> Verdict | None:
         view = self.fleet.views[row]

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from lanekeeper.domain.compute.server_group import GroupPolicy
+from lanekeeper.domain.errors import some
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest, values_of
 from lanekeeper.domain.scheduling.verdict import Filter, Verdict
@@ -187,5 +188,4 @@ def _least(texts: set[str], configured: int) -> int:
 
 
 def _listed(names: frozenset[str]) -> str:
-    first = ", ".join(sorted(names)[:_NAMED])
-    return first if len(names) <= _NAMED else f"{first} and {len(names) - _NAMED} more"
+    return some(sorted(names), _NAMED)

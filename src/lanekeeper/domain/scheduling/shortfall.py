@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lanekeeper.domain.errors import some
 from lanekeeper.domain.pci.alias import NumaPolicy
 from lanekeeper.domain.pci.device import DeviceType
 from lanekeeper.domain.pci.request import Alternative, Mismatch, matches, mismatches
@@ -84,6 +85,7 @@ class Shortfall:
         names: the needs that come off badly.
         unfit: what is wrong with devices that would fit, each text once.
         is_too_far: enough can be had, and not near enough to where the guest would be.
+        is_given_up: nothing was found, and there may be a way nevertheless.
     """
 
     names: tuple[str, ...]
@@ -91,6 +93,56 @@ class Shortfall:
     remedy: str
     unfit: tuple[str, ...] = ()
     is_too_far: bool = False
+    is_given_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a search is for that may be given up.
+
+    Attributes:
+        remedy: what makes the search shorter.
+    """
+
+    what: str
+    remedy: str
+
+
+WHOLE = Sought(
+    "PFs whose VFs nobody else here needs",
+    "ask for PFs and VFs in two servers, or for fewer of them in one",
+)
+PROMISED = Sought(
+    "PFs that have left what each of the ports is promised",
+    "ask for fewer ports with a minimum_bandwidth rule in one server, or lower min_kbps of these",
+)
+
+TIED = Sought(
+    "devices that bring nothing along which excludes another",
+    "ask for them in two servers, or for fewer of them in one",
+)
+
+APART = Sought(
+    "devices of different cards for the ports with apart in their binding profiles",
+    "ask for fewer such ports in one server, or take apart out of some of their binding profiles",
+)
+
+
+def given_up(needs: Iterable[DeviceNeed], sought: Sought) -> Shortfall:
+    """Say that nothing was found, and that there may be a way nevertheless."""
+    names = names_of(needs)
+    return Shortfall(
+        names,
+        f"{', '.join(names)} together: the search for {sought.what} was given up, there are too "
+        "many ways to choose them",
+        sought.remedy,
+        is_given_up=True,
+    )
+
+
+def names_of(needs: Iterable[DeviceNeed]) -> tuple[str, ...]:
+    """Of those that ask for some, each name once."""
+    return tuple(dict.fromkeys(need.name for need in needs if need.request.count))
 
 
 def alternative_of(need: DeviceNeed, device: HostDevice) -> int | None:
@@ -138,7 +190,7 @@ def _unfit(fitting: Sequence[HostDevice]) -> tuple[str, ...]:
 
 def _tally(standings: Mapping[Standing, int], fitting: Sequence[HostDevice]) -> str:
     parts = [
-        f"{standings[one]} are {one}" + (f" ({_listed(behind)})" if behind else "")
+        f"{standings[one]} are {one}" + (f" ({some(behind, _NAMED)})" if behind else "")
         for one in Standing
         if standings.get(one)
         for behind in [_behind(one, fitting)]
@@ -195,15 +247,10 @@ def _remedy(standings: Mapping[Standing, int], count: int, fitting: Sequence[Hos
         if standing is Standing.SPENT:
             mine += standings.get(Standing.RESERVED, 0)
         if mine and lack > 0:
-            behind = _listed(_behind(standing, fitting))
-            means.append(text.format(unfit=_listed(_unfit(fitting)), behind=behind))
+            behind = some(_behind(standing, fitting), _NAMED)
+            means.append(text.format(unfit=some(_unfit(fitting), _NAMED), behind=behind))
             lack -= mine
     return "; and ".join(means)
-
-
-def _listed(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
-    return f"{', '.join(texts[:_NAMED])}{more}"
 
 
 def _nearest(need: DeviceNeed, devices: Sequence[HostDevice]) -> tuple[str, str]:
@@ -267,10 +314,10 @@ def short_of_bandwidth(needs: Sequence[DeviceNeed], free: Sequence[HostDevice]) 
             counted = any(device.bandwidth is not None for device in fitting)
             return Shortfall(
                 (need.name,),
-                f"{need.name} has free devices and no bandwidth: {_listed(lacks)}",
+                f"{need.name} has free devices and no bandwidth: {some(lacks, _NAMED)}",
                 _MORE_BANDWIDTH if counted else _NO_BANDWIDTH,
             )
-    names = tuple(dict.fromkeys(need.name for need in asking))
+    names = names_of(asking)
     return Shortfall(
         names,
         f"{', '.join(names)} together are promised more than the PFs of free devices have left, "

@@ -10,19 +10,12 @@ from lanekeeper.domain.scheduling.verdict import Filter, Verdict
 
 
 def virtual_switch(request: ServerRequest, host: HostView) -> Verdict | None:
-    missing = sorted(
-        " or ".join(names) for names in request.switched if host.bridges.keys().isdisjoint(names)
-    )
-    if not missing:
-        return None
-    first = missing[0].partition(" ")[0]
-    return Verdict(
+    return _missing(
+        host,
+        request.switched,
         code="virtual_switch",
-        reason=f"has no virtual switch on {', '.join(missing)} for a normal port; it has some on: "
-        f"{', '.join(sorted(host.bridges)) or 'none'}",
-        remedy=f"name its bridge in [ovs] bridge_mappings of this host ({first}:BRIDGE), or "
-        "create the port with --vnic-type direct",
-        facts={"missing": missing, "reached": sorted(host.bridges)},
+        whose="a normal port",
+        without="create the port with --vnic-type direct",
     )
 
 
@@ -48,19 +41,33 @@ def failover_pair(request: ServerRequest, host: HostView) -> Verdict | None:
             remedy="use libvirt 6.1 and QEMU 4.2 or newer on this host, or take failover out of "
             "the port's binding profile",
         )
+    return _missing(
+        host,
+        request.paired,
+        code="failover_pair",
+        whose="the card that stands by for a VF",
+        without="take failover out of the port's binding profile",
+    )
+
+
+def _missing(
+    host: HostView, wanted: Iterable[tuple[str, ...]], *, code: str, whose: str, without: str
+) -> Verdict | None:
+    """Say which virtual switches the host lacks, of each of *wanted* any; None when none."""
     missing = sorted(
-        " or ".join(names) for names in request.paired if host.bridges.keys().isdisjoint(names)
+        " or ".join(names) for names in wanted if host.bridges.keys().isdisjoint(names)
     )
     if not missing:
         return None
+    reached = sorted(host.bridges)
+    first = missing[0].partition(" ")[0]
     return Verdict(
-        code="failover_pair",
-        reason=f"has no virtual switch on {', '.join(missing)} for the card that stands by for a "
-        f"VF; it has some on: {', '.join(sorted(host.bridges)) or 'none'}",
-        remedy="name its bridge in [ovs] bridge_mappings of this host "
-        f"({missing[0].partition(' ')[0]}:BRIDGE), or take failover out of the port's binding "
-        "profile",
-        facts={"missing": missing, "reached": sorted(host.bridges)},
+        code=code,
+        reason=f"has no virtual switch on {', '.join(missing)} for {whose}; it has some on: "
+        f"{', '.join(reached) or 'none'}",
+        remedy=f"name its bridge in [ovs] bridge_mappings of this host ({first}:BRIDGE), or "
+        f"{without}",
+        facts={"missing": missing, "reached": reached},
     )
 
 

@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lanekeeper.domain.pci.device import DeviceType
-from lanekeeper.domain.scheduling.apart import are_apart, card_of
+from lanekeeper.domain.scheduling.apart import are_apart
 from lanekeeper.domain.scheduling.host import HostDevice
+from lanekeeper.domain.scheduling.tries import Tries
 
 _STEPS_MAX = 2_000
 """How often a device is tried for a wish before the search is given up."""
@@ -42,6 +43,7 @@ def choose_tied(
     wishes: Sequence[Sequence[int]],
     free: Sequence[HostDevice],
     units: Units,
+    tries: Tries,
     *,
     apart: bool = False,
     words: Sequence[str] = (),
@@ -52,13 +54,15 @@ def choose_tied(
         wishes: positions in *free*, the best first, of what would do for each.
         free: what there is.
         units: what comes with what.
+        tries: of several searches together, as in ``shared_cards``.
         apart: no two from one card.
         words: of each list; no two of one word that are not apart. Empty words, or none: any.
 
     The search is given up after ``_STEPS_MAX`` tries: there is no quick way, and who asks is a
     tenant.
     """
-    return _Search(wishes, free, units, apart=apart, words=words or [""] * len(wishes)).run()
+    words, mine = words or [""] * len(wishes), Tries(_STEPS_MAX, tries)
+    return _Search(wishes, free, units, mine, apart=apart, words=words).run()
 
 
 class _Search:
@@ -73,12 +77,13 @@ class _Search:
         wishes: Sequence[Sequence[int]],
         free: Sequence[HostDevice],
         units: Units,
+        tries: Tries,
         *,
         apart: bool,
         words: Sequence[str],
     ) -> None:
         self._wishes, self._free, self._units, self._apart = wishes, free, units, apart
-        self._words = words
+        self._tries, self._words = tries, words
         self._order = sorted(range(len(wishes)), key=lambda number: len(wishes[number]))
         self._takers: dict[int, list[int]] = defaultdict(list)
         for number, some in enumerate(wishes):
@@ -86,7 +91,6 @@ class _Search:
                 self._takers[position].append(number)
         self._twin = self._twins()
         self._chosen: dict[int, int] = {}
-        self._steps = 0
 
     def _twins(self) -> dict[int, int]:
         """Who wishes for the same and chooses just before, for those who have such a one."""
@@ -113,8 +117,7 @@ class _Search:
             kind = self._kind(position)
             if kind in tried:
                 continue
-            self._steps += 1
-            if self._steps > _STEPS_MAX:
+            if not self._tries.take():
                 return False
             if not self._may_have(number, position):
                 continue
@@ -135,7 +138,7 @@ class _Search:
             return False
         mine = self._free[position]
         others = [self._free[one] for one in taken]
-        if self._apart and any(card_of(mine) == card_of(one) for one in others):
+        if self._apart and any(mine.card == one.card for one in others):
             return False
         if (word := self._words[number]) and not all(
             are_apart(mine, self._free[one])
@@ -148,6 +151,4 @@ class _Search:
     def _kind(self, position: int) -> object:
         """Devices of one kind are interchangeable: if one of them leads nowhere, none does."""
         device = self._free[position]
-        is_pf = device.offered.dev_type is DeviceType.PF
-        where = device.id if is_pf or device.pf_id is None else device.pf_id
-        return where, device.unit, tuple(self._takers[position])
+        return device.card, device.unit, tuple(self._takers[position])

@@ -11,7 +11,8 @@ class Tries:
 
     Attributes:
         of: what each try is taken from, too.
-        ran_out: whether one more was wanted: what was not found may be there nevertheless.
+        ran_out: whether one more was wanted, here or of what takes from here: what was not found
+            may be there nevertheless.
     """
 
     left: int
@@ -23,5 +24,10 @@ class Tries:
         if self.left > 0 and (self.of is None or self.of.take(cost)):
             self.left -= cost
             return True
-        self.ran_out = True
+        self._run_out()
         return False
+
+    def _run_out(self) -> None:
+        self.ran_out = True
+        if self.of is not None:
+            self.of._run_out()

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lanekeeper.domain.errors import Conflict
+from lanekeeper.domain.errors import Conflict, HostFault
 from lanekeeper.domain.hostplan.action import GiveBackArguments, Respell
 from lanekeeper.domain.hostplan.argument_undo import ArgumentUndo, argument_undo
 from lanekeeper.domain.hostplan.boot_loader import BootSettings, entry_kernel
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.boot.entry import KERNEL_INSTALL
+from lanekeeper.host.boot.entry_name import entry_place
 from lanekeeper.host.boot.loader import read_boot_loader
 from lanekeeper.host.program import Run
 
 _ENTRIES = "/loader/entries/"
+_NONE_HINT = (
+    "mount what the entries lie on, as /boot, or settle which loader it is; then go back again"
+)
 
 
 def give_back(
@@ -27,11 +31,14 @@ def give_back(
     """Do *action* below *root*; what was taken out already, or changed by others, stays so.
 
     Raises:
-        HostFault: grubby failed, or a file cannot be read or written.
+        HostFault: grubby failed, a file cannot be read or written, or no entry is to be seen, so
+            that nothing can be taken out of any; nothing was done.
         Conflict: somebody set other values since; all the rest was done.
     """
     boot = read_boot_loader(root).settings
-    had = dict(action.had)
+    if not boot.entries:
+        raise HostFault(_why_none(boot), hint=_NONE_HINT)
+    had = {entry_place(root, path): words for path, words in action.had}
     later = had.get(KERNEL_INSTALL) or _plain(had)  # a kernel of later is made from these
     undos = {
         path: argument_undo(action.put, had.get(path, later), given)
@@ -44,6 +51,14 @@ def give_back(
         with refusals(f"spell /{path} as it was"):
             respell(Respell(path, text, () if _ENTRIES in path else aside))
     _tell(undos)
+
+
+def _why_none(boot: BootSettings) -> str:
+    if boot.doubt:
+        return f"what starts the next kernel is not clear: {boot.doubt}"
+    if boot.loader is None:
+        return "no boot loader that is known is there"
+    return f"{boot.loader} starts the next kernel, and none of its entries is there"
 
 
 def _plain(had: dict[str, tuple[str, ...]]) -> tuple[str, ...]:

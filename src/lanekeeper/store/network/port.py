@@ -16,6 +16,7 @@ from lanekeeper.domain.network.address import Draw, draw_mac
 from lanekeeper.domain.network.binding import Binding
 from lanekeeper.domain.network.fixed_ip import plan_addresses
 from lanekeeper.domain.network.port import (
+    STANDBY,
     FixedIpWanted,
     PortRecord,
     PortStatus,
@@ -104,7 +105,7 @@ def ports_of_server(connection: sa.Connection, server_id: str) -> tuple[PortReco
 
 def ports_switched(connection: sa.Connection) -> tuple[PortRecord, ...]:
     """Read all ports that have a card on a virtual switch, alone or beside a VF."""
-    bridge = port.c.vif_details["standby"]["bridge_name"].as_string()
+    bridge = port.c.vif_details[STANDBY]["bridge_name"].as_string()
     here = sa.or_(port.c.vif_type == VifType.OVS, bridge.is_not(None))
     return port_records(connection, _query().where(here))
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan.adoption.note import Note
 from lanekeeper.domain.hostplan.adoption.own_file import own_arguments
+from lanekeeper.domain.hostplan.boot_loader import argument_holds
 from lanekeeper.domain.hostplan.huge_page_argument import taken, without_pools
 from lanekeeper.domain.hostplan.iommu_argument import MEANT, switches_off
 from lanekeeper.domain.hostplan.kernel_risk import RISKY_KEYS, plain_key, risk
-from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.kernel import ARGUMENT, last_words
 from lanekeeper.domain.hostplan.survey import Survey
 

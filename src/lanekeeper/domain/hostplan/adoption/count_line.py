@@ -17,8 +17,9 @@ def count_notes(host: HostFacts) -> Iterator[Note]:
 
 def _says(line: VfCount, host: HostFacts) -> str:
     if not line.marks:
+        does = "takes the VFs of a PF away" if line.count == 0 else "gives a PF VFs"
         return (
-            f"{line.owner} gives a PF VFs at boot, and which cannot be told: take it out if the "
+            f"{line.owner} {does} at boot, and which cannot be told: take it out if the "
             "policy has that PF, since both at boot fight"
         )
     meant = [pf for pf in host.pfs if line in host.vf_counts_of(pf)]

@@ -10,10 +10,11 @@ from typing import Any
 from lanekeeper.domain.hostplan.adoption.argument import ARGUMENTS
 from lanekeeper.domain.hostplan.adoption.vf import wish_of
 from lanekeeper.domain.hostplan.adoption.whole import given_away
+from lanekeeper.domain.hostplan.boot_loader import argument_holds
 from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.findings.persistence import NOT_PERSISTENT
 from lanekeeper.domain.hostplan.kernel_risk import plain_key
-from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.persistence import POLICY_FILE, UNIT_LINK
 from lanekeeper.domain.hostplan.policy.kernel import SIZES_KIB
 from lanekeeper.domain.hostplan.policy.pf import SWITCHDEV

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lanekeeper.domain.hostplan.boot_loader import argument_key
+from lanekeeper.domain.hostplan.boot_loader import argument_holds, argument_key
 from lanekeeper.domain.hostplan.findings.finding import Finding, Kind, Rule, Severity
 from lanekeeper.domain.hostplan.iommu_argument import MEANT, last_off, switches_off
-from lanekeeper.domain.hostplan.observed import argument_holds
 from lanekeeper.domain.hostplan.survey import Survey
 
 ON = Kind("iommu-on", Severity.OK, "The IOMMU translates.")

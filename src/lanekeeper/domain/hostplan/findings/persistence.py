@@ -48,7 +48,6 @@ INITRAMFS = Kind(
     "again later changes nothing.",
 )
 
-_COUNT = re.compile(r"sriov_numvfs|VirtualFunctions|virtual-function-count|total-vfs")
 _SYSFS_NAME = re.compile(r"[/{\"']((?:device/)?sriov_?\w*)")
 _WRITTEN = re.compile(r"\b(?:echo|printf)\s+(?:-n\s+)?[\"']?(\d{1,9})\b.*sriov_numvfs")
 # Linux Documentation/ABI/testing/sysfs-bus-pci
@@ -96,16 +95,8 @@ def _kept(pf: PciDevice, survey: Survey) -> bool:
     counts = [option for option in options if option.startswith("max_vfs=")]
     if counts and counts[-1].partition("=")[2].strip("0,"):  # the last word counts
         return True
-    counts_of_pf = survey.host.vf_counts_of(pf)
-    if counts_of_pf or any(not line.marks for line in survey.host.vf_counts):
-        return True
-    told = {(line.path, line.number) for line in survey.host.vf_counts}
-    names = {str(pf.address), pf.netdev or str(pf.address)}
-    return any(
-        _COUNT.search(line.text) and (_speaks_of(line, names) or not _names_one(line))
-        for line in survey.boot
-        if (line.path, line.number) not in told
-    )
+    whose = (*survey.host.vf_counts_of(pf), *(a for a in survey.host.vf_counts if not a.marks))
+    return any(line.count != 0 for line in whose)
 
 
 def _two_owners(survey: Survey) -> Iterator[Finding]:
@@ -130,11 +121,6 @@ def _speaks_of(line: Line, names: set[str]) -> bool:
     return any(
         re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", line.text) for name in names if name
     )
-
-
-def _names_one(line: Line) -> bool:
-    """Whether a line says itself which card it is about; else another of its file does."""
-    return "/sys/" in line.text or "ATTR" in line.text
 
 
 def _sysfs_names(line: Line) -> Iterator[str]:

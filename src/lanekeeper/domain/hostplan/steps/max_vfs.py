@@ -112,22 +112,38 @@ class _Edit:
 def _steps(path: str, lines: list[str], edits: list[_Edit]) -> Iterator[Step]:
     """Change each place by itself; equal ones, which nothing tells apart, with all between them.
 
-    A place that says already what another is to say counts as equal to that.
+    A place that says already what another is to say counts as equal to that. Where places of one
+    kind lie between those of another, one step changes both.
     """
     alike: dict[str, list[_Edit]] = {}
     for edit in edits:
         old = "".join(lines[edit.at : edit.at + edit.count]).rstrip("\n")
         alike.setdefault(old, []).append(edit)
-    for equal in alike.values():
-        same = sorted([*equal, *_done(lines, equal[0])], key=lambda edit: edit.at)
-        first, last = same[0].at, same[-1].at + same[-1].count
+    groups = [[*equal, *_done(lines, equal[0])] for equal in alike.values()]
+    for together in _merged(groups):
+        first, last = together[0].at, _end(together)
         old, new = "".join(lines[first:last]), ""
         at = first
-        for edit in same:
+        for edit in together:
             new += "".join(lines[at : edit.at]) + edit.new
             at = edit.at + edit.count
         undo = ReplaceText(path, new, old)
-        yield Step(ReplaceText(path, old, new), (undo,), equal[0].why, Impact.REBOOT)
+        why = "; ".join(dict.fromkeys(edit.why for edit in together))
+        yield Step(ReplaceText(path, old, new), (undo,), why, Impact.REBOOT)
+
+
+def _merged(groups: list[list[_Edit]]) -> list[list[_Edit]]:
+    """Put groups together whose lines, from the first to the last of each, overlap; in order."""
+    merged: list[list[_Edit]] = []
+    for group in sorted(groups, key=lambda each: min(edit.at for edit in each)):
+        is_among = merged and min(edit.at for edit in group) < _end(merged[-1])
+        before = merged.pop() if is_among else []
+        merged.append(sorted([*before, *group], key=lambda edit: edit.at))
+    return merged
+
+
+def _end(group: list[_Edit]) -> int:
+    return max(edit.at + edit.count for edit in group)
 
 
 def _done(lines: list[str], edit: _Edit) -> Iterator[_Edit]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lanekeeper.domain.hostplan.boot_loader import Loader
+from lanekeeper.domain.hostplan.boot_loader import Loader, lacking
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal, Step
@@ -13,7 +13,7 @@ from lanekeeper.domain.hostplan.steps.boot.contradiction import (
     contradiction_refusals,
 )
 from lanekeeper.domain.hostplan.steps.boot.entry import entry_steps
-from lanekeeper.domain.hostplan.steps.boot.grub import grub_steps, lacking
+from lanekeeper.domain.hostplan.steps.boot.grub import grub_steps
 from lanekeeper.domain.hostplan.steps.boot.grubby import disagreement, grubby_steps
 from lanekeeper.domain.hostplan.steps.boot.separate import (
     has_separate,

@@ -10,20 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 
 from lanekeeper.domain.hostplan import persistence
-from lanekeeper.domain.hostplan.boot_loader import Loader, argument_key, with_arguments
+from lanekeeper.domain.hostplan.boot_loader import Loader, argument_key, lacking, with_arguments
 from lanekeeper.domain.hostplan.grub_variables import grub_arguments, read_variables
 from lanekeeper.domain.hostplan.huge_page_argument import is_huge
 from lanekeeper.domain.hostplan.iommu_argument import ever_off, last_off, values
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.policy import Policy
 from lanekeeper.domain.hostplan.step import Refusal
-from lanekeeper.domain.hostplan.steps.boot.grub import (
-    dropped_in,
-    lacking,
-    own_arguments,
-    own_text,
-    quoted,
-)
+from lanekeeper.domain.hostplan.steps.boot.grub import dropped_in, own_arguments, own_text, quoted
 
 _IOMMU = ("iommu", "intel_iommu", "amd_iommu", "iommu.passthrough")
 _SAVED = "saved"

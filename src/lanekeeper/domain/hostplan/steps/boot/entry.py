@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import ReplaceText
-from lanekeeper.domain.hostplan.boot_loader import with_arguments
+from lanekeeper.domain.hostplan.boot_loader import lacking, with_arguments
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
-from lanekeeper.domain.hostplan.steps.boot.grub import lacking, quoted
+from lanekeeper.domain.hostplan.steps.boot.grub import quoted
 
 KERNEL_INSTALL = "etc/kernel/cmdline"
 

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import Change, MakeDirectory, ReplaceText, UpdateBootLoader
-from lanekeeper.domain.hostplan.boot_loader import Loader, argument_key
-from lanekeeper.domain.hostplan.huge_page_argument import is_huge, pools_hold
-from lanekeeper.domain.hostplan.observed import HostFacts, argument_holds
+from lanekeeper.domain.hostplan.boot_loader import Loader, argument_key, lacking
+from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.files import file_steps, own_file_steps
 
@@ -93,16 +92,6 @@ def own_overruling(host: HostFacts) -> tuple[str, ...]:
     """Return those of them that overrule ``max_vfs``, which only a machine with its cards needs."""
     given = dropped_in(own_text(host))
     return tuple(word for word in given if argument_key(word).endswith(".max_vfs"))
-
-
-def lacking(wanted: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of *wanted* that do not hold; of words on huge pages all or none."""
-    huge_hold = pools_hold(tuple(filter(is_huge, wanted)), arguments)
-    return tuple(
-        word
-        for word in wanted
-        if not (huge_hold if is_huge(word) else argument_holds(word, arguments))
-    )
 
 
 def quoted(arguments: tuple[str, ...]) -> str:

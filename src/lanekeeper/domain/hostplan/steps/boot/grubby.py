@@ -17,6 +17,7 @@ from lanekeeper.domain.hostplan.boot_loader import (
     argument_key,
     displaced,
     entry_kernel,
+    lacking,
     summands,
     with_arguments,
 )
@@ -24,7 +25,7 @@ from lanekeeper.domain.hostplan.huge_page_argument import is_huge
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.boot.entry import KERNEL_INSTALL
-from lanekeeper.domain.hostplan.steps.boot.grub import lacking, quoted
+from lanekeeper.domain.hostplan.steps.boot.grub import quoted
 
 _ALL = ("grubby", "--update-kernel=ALL")
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from lanekeeper.domain.hostplan import persistence
 from lanekeeper.domain.hostplan.action import RunProgram, SaveEntry
+from lanekeeper.domain.hostplan.boot_loader import lacking
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.step import Impact, Step
 from lanekeeper.domain.hostplan.steps.boot.grub import (
     dropped_in,
-    lacking,
     quoted,
     setting_steps,
     update_steps,
