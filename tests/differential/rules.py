@@ -30,6 +30,11 @@ def other_type(call: Call) -> bool:
     return any("binding:vnic_type" in one for one in things(call))
 
 
+def to_be_bound(call: Call) -> bool:
+    """The port is to be on a host, or to become of another type there."""
+    return any({"binding:host_id", "binding:vnic_type"} & one.keys() for one in things(call))
+
+
 def own_vlan(call: Call) -> bool:
     """The network is to have the VLAN id that it has."""
     own = f"{{{call.about}.provider:segmentation_id}}"

@@ -98,8 +98,19 @@ class Server:
     book: Book
 
     def ask(self, call: Call) -> Answer:
-        """Send a call, in this server's own words."""
-        answer = self.http.request(
+        """Send a call, in this server's own words.
+
+        Raises:
+            TimeoutError: no answer came; names the call.
+        """
+        try:
+            answer = self._send(call)
+        except httpx.TimeoutException as error:
+            raise TimeoutError(f"{self.name} did not answer to {call}") from error
+        return Answer(answer.status_code, _json(answer))
+
+    def _send(self, call: Call) -> httpx.Response:
+        return self.http.request(
             call.method,
             self.url + self.book.fill(call.path),
             params=[(name, str(self.book.fill(value))) for name, value in call.query] or None,
@@ -109,7 +120,6 @@ class Server:
                 **{name: str(self.book.fill(value)) for name, value in call.headers.items()},
             },
         )
-        return Answer(answer.status_code, _json(answer))
 
 
 def _json(answer: httpx.Response) -> Any:

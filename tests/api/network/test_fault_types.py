@@ -7,6 +7,7 @@ import pytest
 from api.network_site import Client, World
 
 pytestmark = pytest.mark.service
+GONE = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,15 @@ pytestmark = pytest.mark.service
         ({"protocol": "gre", "port_range_min": 1}, "SecurityGroupInvalidProtocolForPort"),
         ({"protocol": "tcp", "port_range_min": 0}, "SecurityGroupInvalidPortValue"),
         ({"protocol": "tcp", "port_range_max": 65536}, "SecurityGroupInvalidPortValue"),
+        ({"protocol": "tcp", "port_range_max": "x"}, "SecurityGroupInvalidPortValue"),
+        (
+            {"remote_ip_prefix": "192.0.2.0/24", "remote_group_id": GONE},
+            "SecurityGroupMultipleRemoteEntites",
+        ),
+        (
+            {"remote_ip_prefix": "2001:db8::/64", "remote_group_id": GONE},
+            "SecurityGroupRuleParameterConflict",
+        ),
         (
             {"protocol": "tcp", "port_range_min": 9, "port_range_max": 8},
             "SecurityGroupInvalidPortRange",
@@ -90,6 +100,121 @@ def test_subnets_when_made_and_when_changed(
 def test_ports(admin: Client, fields: dict[str, Any], kind: str) -> None:
     body = {"port": {"network_id": admin.network(15)["id"], **fields}}
     assert admin.refused("POST", "/ports", 400, body)[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"qos_policy_id": "junk"}, "HTTPBadRequest"),
+        ({"mtu": "x"}, "InvalidInput"),
+        ({"provider:segmentation_id": "x"}, "InvalidInput"),
+    ],
+)
+def test_networks_when_made_and_when_changed(
+    admin: Client, fields: dict[str, Any], kind: str
+) -> None:
+    assert admin.refused("POST", "/networks", 400, {"network": fields})[0] == kind
+    path = f"/networks/{admin.network(15)['id']}"
+    assert admin.refused("PUT", path, 400, {"network": fields})[0] == kind
+
+
+def test_rules_are_the_same_whichever_way_their_protocol_is_said(admin: Client) -> None:
+    group = admin.post("/security-groups", {"security_group": {"name": "g"}})["id"]
+
+    def body(ethertype: str, protocol: object) -> dict[str, Any]:
+        fields = {"direction": "ingress", "ethertype": ethertype, "protocol": protocol}
+        return {"security_group_rule": {"security_group_id": group, **fields}}
+
+    made = admin.post("/security-group-rules", body("IPv6", "icmp"))
+    assert made["protocol"] == "ipv6-icmp"
+    assert admin.post("/security-group-rules", body("IPv4", "hopopt"))["protocol"] == "hopopt"
+    for again in (body("IPv6", 1), body("ipv6", "icmpv6"), body("IPv6", 58), body("IPv4", "ip")):
+        kind, _ = admin.refused("POST", "/security-group-rules", 409, again)
+        assert kind == "SecurityGroupRuleExists"
+
+
+def test_rules_are_found_by_ethertype_and_protocol_in_any_case(admin: Client) -> None:
+    group = admin.post("/security-groups", {"security_group": {"name": "g"}})["id"]
+    rule = {"security_group_id": group, "direction": "ingress", "protocol": "tcp"}
+    made = admin.post("/security-group-rules", {"security_group_rule": rule})["id"]
+    path = "/security-group-rules"
+    found = admin.get(path, ethertype="ipv4", protocol="TCP")["security_group_rules"]
+    assert [one["id"] for one in found] == [made]
+    others = admin.get(path, protocol="any", security_group_id=group)["security_group_rules"]
+    assert {one["direction"] for one in others} == {"egress"}
+    kind, _ = admin.refused("GET", path, 400, ethertype="ipx")
+    assert kind == "SecurityGroupRuleInvalidEtherType"
+
+
+def test_what_ports_have_stays_stateful(admin: Client) -> None:
+    group = admin.post("/security-groups", {"security_group": {"name": "g"}})["id"]
+    path = f"/security-groups/{group}"
+    port = admin.port(admin.network(15)["id"], security_groups=[group])
+    kind, message = admin.refused("PUT", path, 409, {"security_group": {"stateful": False}})
+    assert (kind, port["id"] in message) == ("SecurityGroupInUse", True)
+    same = {"security_group": {"stateful": True, "name": "other"}}
+    assert admin.put(path, same)["name"] == "other"
+    admin.put(f"/ports/{port['id']}", {"port": {"security_groups": []}})
+    assert admin.put(path, {"security_group": {"stateful": False}})["stateful"] is False
+
+
+def test_the_mac_of_what_serves_a_network_stays(admin: Client) -> None:
+    network = admin.network(15)["id"]
+    port = admin.port(network, device_owner="network:other")
+    path = f"/ports/{port['id']}"
+    other = {"mac_address": "02:00:00:00:00:07"}
+    kind, message = admin.refused("PUT", path, 409, {"port": other})
+    assert (kind, "network:other" in message) == ("UnsupportedPortDeviceOwner", True)
+    admin.put(path, {"port": {"mac_address": port["mac_address"], "device_owner": "other"}})
+    becoming = {"port": {**other, "device_owner": "network:other"}}
+    assert admin.refused("PUT", path, 409, becoming)[0] == "UnsupportedPortDeviceOwner"
+    assert admin.put(path, {"port": other})["mac_address"] == other["mac_address"]
+
+
+def test_a_port_has_what_its_guest_makes_on_every_subnet(admin: Client) -> None:
+    network = admin.network(15)["id"]
+    four = admin.subnet(network)["id"]
+    mac = "02:00:00:00:00:07"
+    port = admin.port(network, mac_address=mac, fixed_ips=[{"subnet_id": four}])
+    six = {"network_id": network, "ip_version": 6, "cidr": "2001:db8::/64"}
+    subnet = admin.post("/subnets", {"subnet": {**six, "ipv6_ra_mode": "slaac"}})["id"]
+    own = {"subnet_id": subnet, "ip_address": "2001:db8::ff:fe00:7"}
+    path = f"/ports/{port['id']}"
+    assert admin.get(path)["port"]["fixed_ips"] == [*port["fixed_ips"], own]
+    assert admin.put(path, {"port": {"fixed_ips": []}})["fixed_ips"] == [own]
+    moved = admin.put(path, {"port": {"mac_address": "02:00:00:00:00:08"}})
+    assert moved["fixed_ips"] == [{**own, "ip_address": "2001:db8::ff:fe00:8"}]
+    without = admin.port(network, mac_address="02:00:00:00:00:09", fixed_ips=[])
+    assert without["fixed_ips"] == [{**own, "ip_address": "2001:db8::ff:fe00:9"}]
+
+
+def test_no_pools_are_the_servers_choice(admin: Client) -> None:
+    subnet = admin.subnet(admin.network(15)["id"], allocation_pools=[])
+    assert subnet["allocation_pools"] == [{"start": "192.0.2.2", "end": "192.0.2.254"}]
+
+
+def test_dhcp_options_of_a_port_are_changed_one_by_one(admin: Client) -> None:
+    def option(name: str, value: str | None, version: int = 4) -> dict[str, Any]:
+        return {"opt_name": name, "opt_value": value, "ip_version": version}
+
+    mtu, boot = option("mtu", "1400"), option("bootfile-name", "pxe.0")
+    said = [{"opt_name": "mtu", "opt_value": "1400"}, boot, option("router", None)]
+    port = admin.port(admin.network(15)["id"], extra_dhcp_opts=said)
+    assert port["extra_dhcp_opts"] == [mtu, boot]
+    path = f"/ports/{port['id']}"
+
+    def changed(*options: dict[str, Any]) -> Any:
+        return admin.put(path, {"port": {"extra_dhcp_opts": list(options)}})["extra_dhcp_opts"]
+
+    assert changed() == [mtu, boot]
+    six = option("mtu", "1300", 6)
+    assert changed({**six, "ip_version": "6"}) == [mtu, boot, six]
+    assert changed(option("mtu", None)) == [boot, six]
+    assert changed(option("gone", None)) == [boot, six]
+    twice = {"port": {"extra_dhcp_opts": [option("new", "1"), option("new", "2")]}}
+    kind, message = admin.refused("PUT", path, 400, twice)
+    assert (kind, "new of IPv4 more than once" in message) == ("InvalidInput", True)
+    assert admin.get(path)["port"]["extra_dhcp_opts"] == [boot, six]
 
 
 def test_every_port_is_no_range(admin: Client) -> None:

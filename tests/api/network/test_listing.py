@@ -70,6 +70,7 @@ def test_filters(
     [
         ({"colour": "red"}, "'colour' is not a filter of ports"),
         ({"sort_key": "colour", "sort_dir": "asc"}, "sort_key 'colour'"),
+        ({"sort_key": "fixed_ips", "sort_dir": "asc"}, "sort_key 'fixed_ips'"),
         ({"sort_key": "name"}, "equally often"),
         ({"allowed_address_pairs": "192.0.2.9"}, "'allowed_address_pairs' is not a filter"),
         ({"created_at": "2026"}, "'created_at' is not a filter of ports"),

@@ -40,17 +40,17 @@ def flag(value: Flag, field: str) -> bool:
         raise Invalid(str(error), code="InvalidInput") from error
 
 
-def whole(value: Whole, field: str, bounds: str = "") -> int:
+def whole(value: Whole, field: str, bounds: str = "", code: str = "InvalidInput") -> int:
     """Read a whole number; *bounds*, such as ``1..4094``, is for the message alone.
 
     Raises:
-        Invalid: it is none; the message names *field*.
+        Invalid: it is none; the message names *field*. *code* is the type that Neutron gives.
     """
     if isinstance(value, int):
         return value
     if not _WHOLE.fullmatch(value.strip()):
         within = f" in {bounds}" if bounds else ""
-        raise Invalid(f"{field} {value[:64]!r} is not a whole number{within}")
+        raise Invalid(f"{field} {value[:64]!r} is not a whole number{within}", code=code)
     return int(value)
 
 

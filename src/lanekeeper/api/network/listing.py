@@ -31,8 +31,9 @@ class Collected:
     Attributes:
         path: below ``/v2.0``; also where its pages' links lead.
         plural: the key of a list, ``security_groups``.
-        attributes: every attribute that a filter, ``fields`` or ``sort_key`` may name.
+        attributes: every attribute that a filter or ``fields`` may name.
         unfiltered: those of them that no filter may name.
+        sort_keys: those of them that ``sort_key`` may name; None is all.
         columns: those that the store narrows by.
         special: filters that are no plain equality.
         key: the attribute by which markers name an element.
@@ -43,6 +44,7 @@ class Collected:
     attributes: frozenset[str]
     columns: frozenset[str] = frozenset()
     unfiltered: frozenset[str] = frozenset()
+    sort_keys: frozenset[str] | None = None
     special: Mapping[str, Match] = field(default_factory=dict)
     key: str = "id"
 
@@ -128,9 +130,13 @@ def _sorted(call: Call[Any], kind: Collected, views: list[View]) -> list[View]:
     if len(directions) != len(keys):
         raise Invalid("sort_key and sort_dir must be given equally often")
     pairs = list(zip(keys, directions, strict=True))
+    known = kind.attributes if kind.sort_keys is None else kind.sort_keys
     for key, direction in pairs:
-        if key not in kind.attributes:
-            raise Invalid(f"sort_key {key!r} is not an attribute of {kind.plural}")
+        if key not in known:
+            raise Invalid(
+                f"sort_key {key!r} is nothing that {kind.plural} are sorted by",
+                hint=f"there are: {', '.join(sorted(known))}",
+            )
         if direction not in ("asc", "desc"):
             raise Invalid(f"sort_dir {direction!r} is neither asc nor desc")
     for key, direction in reversed(pairs):

@@ -37,7 +37,7 @@ from lanekeeper.control.network.port import (
 from lanekeeper.control.network.port_rules import PortChange
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.address import parse_cidr, parse_ip, parse_mac
-from lanekeeper.domain.network.extra_dhcp import check_options
+from lanekeeper.domain.network.extra_dhcp import check_options, new_options
 from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, PortWanted, VnicType
 from lanekeeper.domain.network.profile import LENGTH_MAX
 
@@ -135,6 +135,10 @@ KIND = Collected(
     plural="ports",
     attributes=ATTRIBUTES,
     columns=frozenset({"id", "name", "project_id", "network_id", "device_id", "device_owner"}),
+    sort_keys=frozenset(
+        {"id", "name", "project_id", "tenant_id", "network_id", "mac_address", "admin_state_up"}
+        | {"status", "device_id", "device_owner", "ip_allocation"}
+    ),
     unfiltered=frozenset(
         {"created_at", "updated_at", "allowed_address_pairs", "extra_dhcp_opts", PROFILE}
         | {VIF_DETAILS, "resource_request", "data_plane_status"}
@@ -222,7 +226,7 @@ def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
         qos_policy_id=uuid_or_none(body.qos_policy_id, "qos_policy_id"),
         allowed_address_pairs=_pairs(body.allowed_address_pairs),
         security_groups=None if groups is None else tuple(dict.fromkeys(groups)),
-        extra_dhcp_opts=tuple(_dhcp_options(body.extra_dhcp_opts)),
+        extra_dhcp_opts=new_options(_dhcp_options(body.extra_dhcp_opts)),
         tags=tags_of(body.tags),
     )
 

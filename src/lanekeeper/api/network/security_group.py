@@ -35,7 +35,12 @@ from lanekeeper.control.network.security_group import (
     show_security_group,
     update_security_group,
 )
-from lanekeeper.domain.network.security_group import RuleWanted, SecurityGroupRecord
+from lanekeeper.domain.network.security_group import (
+    RuleWanted,
+    SecurityGroupRecord,
+    ethertype_of,
+    protocol_of,
+)
 
 
 class GroupFields(Strict, frozen=True):
@@ -95,7 +100,18 @@ KIND = Collected(
     plural="security_groups",
     attributes=frozenset(_COMMON | {"name", "stateful", "shared", "security_group_rules", "tags"}),
     columns=frozenset({"id", "name", "project_id"}),
+    sort_keys=frozenset({"id", "name", "project_id", "tenant_id"}),
 )
+
+
+def _ethertype(shown: View, wanted: str) -> bool:
+    return bool(shown["ethertype"] == ethertype_of(wanted))
+
+
+def _protocol(shown: View, wanted: str) -> bool:
+    return bool(shown["protocol"] == protocol_of(wanted))
+
+
 RULE_KIND = Collected(
     path="security-group-rules",
     plural="security_group_rules",
@@ -105,6 +121,12 @@ RULE_KIND = Collected(
         | {"port_range_max", "remote_ip_prefix", "remote_group_id", "remote_address_group_id"}
         | {"normalized_cidr"}
     ),
+    sort_keys=frozenset(
+        {"id", "project_id", "tenant_id", "security_group_id", "direction", "ethertype"}
+        | {"protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "normalized_cidr"}
+        | {"remote_group_id", "remote_address_group_id"}
+    ),
+    special={"ethertype": _ethertype, "protocol": _protocol},
 )
 
 
@@ -226,7 +248,7 @@ def _rule_wanted(body: RuleFields) -> RuleWanted:
 
 
 def _port(value: Whole | None, field: str) -> int | None:
-    return None if value is None else whole(value, field)
+    return None if value is None else whole(value, field, code="SecurityGroupInvalidPortValue")
 
 
 _READ, _WRITE = Policy("get_security_group", READER), Policy("update_security_group", MEMBER)

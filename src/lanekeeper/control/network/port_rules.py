@@ -79,14 +79,10 @@ def check_held(
     """Refuse to change under a server what it stands on; *held* is whether a server holds it.
 
     Raises:
-        Conflict: codes PortBound, PortInUse.
+        Conflict: codes PortBound, PortInUse, UnsupportedPortDeviceOwner.
     """
-    if present.is_bound and mac is not None and mac != present.mac:
-        raise Conflict(
-            f"Port {present.id} is bound as {present.vif_type}; its mac_address cannot change",
-            hint="take it from its server, or unset its host, first",
-            code="PortBound",
-        )
+    if mac is not None and mac != present.mac:
+        _check_mac_may_change(present, values.get("device_owner") or present.device_owner)
     for name, current in (
         ("vnic_type", present.vnic_type),
         ("numa_affinity_policy", present.numa_affinity_policy),
@@ -95,6 +91,21 @@ def check_held(
             raise _in_use(present, name)
     if held and (named := sorted(_HELD_BY_SERVER & _changed(present, values))):
         raise _in_use(present, named[0])
+
+
+def _check_mac_may_change(present: PortRecord, owner: str) -> None:
+    if present.is_bound:
+        raise Conflict(
+            f"Port {present.id} is bound as {present.vif_type}; its mac_address cannot change",
+            hint="take it from its server, or unset its host, first",
+            code="PortBound",
+        )
+    if _serves_network(owner):
+        raise Conflict(
+            f"Port {present.id} is for {owner}; its mac_address cannot change",
+            hint="make another port",
+            code="UnsupportedPortDeviceOwner",
+        )
 
 
 def check_no_server(connection: sa.Connection, present: PortRecord | None, device_id: str) -> None:

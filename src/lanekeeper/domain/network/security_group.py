@@ -19,11 +19,14 @@ from lanekeeper.domain.network.port import VnicType
 DEFAULT = "default"
 DIRECTIONS = ("ingress", "egress")
 ETHERTYPES = ("IPv4", "IPv6")
-PROTOCOLS = frozenset(
-    {"ah", "dccp", "egp", "esp", "gre", "hopopt", "icmp", "icmpv6", "igmp", "ip", "ipip"}
-    | {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "ipv6-nonxt", "ipv6-opts", "ipv6-route", "ospf"}
-    | {"pgm", "rsvp", "sctp", "tcp", "udp", "udplite", "vrrp"}
-)
+PROTOCOLS = {
+    **{"ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58},
+    **{"igmp": 2, "ip": 0, "ipip": 4, "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58},
+    **{"ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46},
+    **{"sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112},
+}
+"""Source: neutron-lib ``constants.py``, IP_PROTOCOL_MAP; IANA, Protocol Numbers."""
+_ICMP_OF_IPV6 = {"icmp": "ipv6-icmp", "icmpv6": "ipv6-icmp", "1": "58"}
 _PORT_PROTOCOLS = frozenset(
     {"tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "33", "132", "136"}
 )
@@ -123,24 +126,24 @@ def plan_rule(wanted: RuleWanted) -> dict[str, Any]:
     """
     if wanted.direction not in DIRECTIONS:
         raise _wrong(f"direction {wanted.direction!r} is not one of {', '.join(DIRECTIONS)}")
-    ethertype = next((e for e in ETHERTYPES if e.lower() == wanted.ethertype.lower()), None)
-    if ethertype is None:
-        raise Invalid(
-            f"ethertype {wanted.ethertype!r} is not one of {', '.join(ETHERTYPES)}",
-            code="SecurityGroupRuleInvalidEtherType",
-        )
-    if wanted.remote_ip_prefix is not None and wanted.remote_group_id is not None:
-        raise _wrong("only one of remote_ip_prefix and remote_group_id may be given")
-    protocol = _protocol(wanted.protocol)
+    ethertype = ethertype_of(wanted.ethertype)
+    protocol = protocol_of(wanted.protocol)
+    if ethertype == "IPv6" and protocol in _ICMP_OF_IPV6:
+        protocol = _ICMP_OF_IPV6[protocol]
+    _check_ports(wanted, protocol)
+    prefix = None
+    if wanted.remote_ip_prefix is not None:
+        prefix = _prefix(wanted.remote_ip_prefix, ethertype)
     if ethertype == "IPv4" and protocol in _IPV6_PROTOCOLS:
         raise Invalid(
             f"protocol {protocol} is one of IPv6, and ethertype is IPv4",
             code="SecurityGroupEthertypeConflictWithProtocol",
         )
-    _check_ports(wanted, protocol)
-    prefix = None
-    if wanted.remote_ip_prefix is not None:
-        prefix = _prefix(wanted.remote_ip_prefix, ethertype)
+    if wanted.remote_ip_prefix is not None and wanted.remote_group_id is not None:
+        raise Invalid(
+            "only one of remote_ip_prefix and remote_group_id may be given",
+            code="SecurityGroupMultipleRemoteEntites",
+        )
     fields = rule_fields(wanted)
     fields |= {"ethertype": ethertype, "protocol": protocol}
     if (wanted.port_range_min, wanted.port_range_max) == (1, PORT_MAX):  # every port is no range
@@ -153,16 +156,42 @@ def same_rule(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     keys = (
         "direction",
         "ethertype",
-        "protocol",
         "port_range_min",
         "port_range_max",
         "normalized_cidr",
         "remote_group_id",
     )
-    return all(one.get(key) == other.get(key) for key in keys)
+    same = all(one.get(key) == other.get(key) for key in keys)
+    return same and _number(one["protocol"]) == _number(other["protocol"])
 
 
-def _protocol(text: str | None) -> str | None:
+def _number(protocol: str | None) -> int | None:
+    if protocol is None:
+        return None
+    return PROTOCOLS[protocol] if protocol in PROTOCOLS else int(protocol)
+
+
+def ethertype_of(text: str) -> str:
+    """Read an ethertype, in any case.
+
+    Raises:
+        Invalid: code SecurityGroupRuleInvalidEtherType.
+    """
+    ethertype = next((one for one in ETHERTYPES if one.lower() == text.lower()), None)
+    if ethertype is None:
+        raise Invalid(
+            f"ethertype {text!r} is not one of {', '.join(ETHERTYPES)}",
+            code="SecurityGroupRuleInvalidEtherType",
+        )
+    return ethertype
+
+
+def protocol_of(text: str | None) -> str | None:
+    """Read a protocol, a name in any case or a number; None is any of them.
+
+    Raises:
+        Invalid: code SecurityGroupRuleInvalidProtocol.
+    """
     if text is None or text.lower() == "any":
         return None
     name = text.lower()

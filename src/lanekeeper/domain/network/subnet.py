@@ -26,6 +26,7 @@ HOST_ROUTES_MAX = 20
 V4, V6 = 4, 6
 SLAAC, STATELESS, STATEFUL = "slaac", "dhcpv6-stateless", "dhcpv6-stateful"
 MODES = (SLAAC, STATEFUL, STATELESS)
+_AUTOMATIC = frozenset({SLAAC, STATELESS})
 _SLAAC_PREFIX = 64
 _DHCP_PREFIX_MAX = {V4: 30, V6: 126}
 
@@ -65,7 +66,7 @@ class SubnetRecord:
     @property
     def is_automatic(self) -> bool:
         """Whether guests make their own addresses, so that every port has one."""
-        return self.ipv6_address_mode in (SLAAC, STATELESS)
+        return not _AUTOMATIC.isdisjoint({self.ipv6_address_mode, self.ipv6_ra_mode})
 
     @property
     def has_dhcp(self) -> bool:
@@ -101,6 +102,10 @@ class SubnetWanted:
     ipv6_ra_mode: str | None = None
     ipv6_address_mode: str | None = None
     tags: tuple[str, ...] = ()
+
+    @property
+    def is_automatic(self) -> bool:
+        return not _AUTOMATIC.isdisjoint({self.ipv6_address_mode, self.ipv6_ra_mode})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +281,7 @@ def _check_modes(wanted: SubnetWanted, network: IpNetwork) -> None:
         raise _wrong("ipv6_ra_mode and ipv6_address_mode must be equal when both are given")
     if not wanted.enable_dhcp:
         raise _wrong("ipv6_ra_mode and ipv6_address_mode need enable_dhcp true")
-    if modes & {SLAAC, STATELESS} and network.prefixlen != _SLAAC_PREFIX:
+    if modes & _AUTOMATIC and network.prefixlen != _SLAAC_PREFIX:
         raise _wrong(f"cidr {network} must have prefix length 64 for {modes.pop()}")
 
 
