@@ -19,7 +19,7 @@ UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _NO_ORDER = frozenset(
     {"subnets", "fixed_ips", "security_groups", "security_group_rules", "tags", "rules"}
-    | {"subnet_ip_availability"}
+    | {"subnet_ip_availability", "allocation_pools"}
 )
 """Lists inside a thing whose order nobody promises."""
 MADE_UP = frozenset(

@@ -182,6 +182,8 @@ def sorted_list(world: World) -> Made:
     query += [("limit", "0"), ("fields", "name")]  # which of equals comes first nobody says
     if key != "name" or kind not in _BY_NAME:
         query.append(("id", "{network-1}"))
+    else:
+        query += _known(world, kind)
     return Call(method="GET", path=f"/{plural}", query=tuple(query)), ()
 
 
@@ -196,10 +198,14 @@ def page(world: World) -> Made:
     if world.happens(0.3):
         query.append(("page_reverse", world.pick(["True", "true", "False", "maybe"])))
     query.append(("fields", "id"))
-    # Of what both know only: what is left over on one of them would take a place on the page.
-    query += [("id", f"{{{one.name}}}") for one in world.of_kind(kind)[-40:]]
-    query.append(("id", _NOTHING))
+    query += _known(world, kind)
     return Call(method="GET", path=f"/{plural}", query=tuple(query)), ()
+
+
+def _known(world: World, kind: str) -> list[tuple[str, str]]:
+    """A filter of what both know: what is left over on one of them would take a place."""
+    known = [("id", f"{{{one.name}}}") for one in world.of_kind(kind)[-40:]]
+    return [*known, ("id", _NOTHING)]
 
 
 def show(world: World) -> Made:

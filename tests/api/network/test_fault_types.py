@@ -40,6 +40,7 @@ GONE = "00000000-0000-4000-8000-000000000000"
         ),
         ({"protocol": "tcp", "port_range_min": 9}, "SecurityGroupInvalidPortRange"),
         ({"protocol": "icmp", "port_range_min": 256}, "SecurityGroupInvalidIcmpValue"),
+        ({"protocol": "icmp", "port_range_min": 65536}, "SecurityGroupInvalidPortValue"),
         ({"protocol": "icmp", "port_range_max": 0}, "SecurityGroupMissingIcmpType"),
     ],
 )
@@ -94,6 +95,8 @@ def test_subnets_when_made_and_when_changed(
         ({"qos_policy_id": "junk"}, "HTTPBadRequest"),
         ({"dns_name": "guest"}, "HTTPBadRequest"),
         ({"admin_state_up": "maybe"}, "InvalidInput"),
+        ({"fixed_ips": [{"subnet_id": "junk"}]}, "HTTPBadRequest"),
+        ({"binding:profile": {"a": "b" * 4100}}, "InvalidInput"),
         ({"fixed_ips": [{"ip_address": "192.0.2.9"}]}, "InvalidInput"),
     ],
 )
@@ -146,6 +149,12 @@ def test_rules_are_found_by_ethertype_and_protocol_in_any_case(admin: Client) ->
     assert kind == "SecurityGroupRuleInvalidEtherType"
 
 
+def test_a_rule_is_of_a_group_that_is_there(admin: Client) -> None:
+    body = {"security_group_rule": {"security_group_id": "none", "direction": "ingress"}}
+    kind, _ = admin.refused("POST", "/security-group-rules", 404, body)
+    assert kind == "SecurityGroupNotFound"
+
+
 def test_what_ports_have_stays_stateful(admin: Client) -> None:
     group = admin.post("/security-groups", {"security_group": {"name": "g"}})["id"]
     path = f"/security-groups/{group}"
@@ -186,6 +195,15 @@ def test_a_port_has_what_its_guest_makes_on_every_subnet(admin: Client) -> None:
     assert moved["fixed_ips"] == [{**own, "ip_address": "2001:db8::ff:fe00:8"}]
     without = admin.port(network, mac_address="02:00:00:00:00:09", fixed_ips=[])
     assert without["fixed_ips"] == [{**own, "ip_address": "2001:db8::ff:fe00:9"}]
+
+
+def test_what_guests_are_told_needs_dhcp(admin: Client) -> None:
+    network = admin.network(15)["id"]
+    six = {"network_id": network, "ip_version": 6, "cidr": "2001:db8::/64"}
+    path = f"/subnets/{admin.post('/subnets', {'subnet': {**six, 'ipv6_ra_mode': 'slaac'}})['id']}"
+    kind, message = admin.refused("PUT", path, 400, {"subnet": {"enable_dhcp": False}})
+    assert (kind, "need enable_dhcp true" in message) == ("InvalidInput", True)
+    assert admin.put(path, {"subnet": {"enable_dhcp": True, "name": "s"}})["name"] == "s"
 
 
 def test_no_pools_are_the_servers_choice(admin: Client) -> None:

@@ -180,7 +180,7 @@ def test_a_revision_that_has_passed_is_412(admin: Client) -> None:
 
 def test_a_qos_policy_is_not_found(admin: Client) -> None:
     assert admin.network(15, qos_policy_id=None)["qos_policy_id"] is None
-    wanted = {"network": {"qos_policy_id": "gold"}}
+    wanted = {"network": {"qos_policy_id": "00000000-0000-4000-8000-000000000000"}}
     assert admin.refused("POST", "/networks", 404, wanted)[0] == "QosPolicyNotFound"
 
 

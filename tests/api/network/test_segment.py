@@ -129,7 +129,7 @@ def test_a_segment_comes_and_goes(each: World) -> None:
             "is not supported; it is one of flat, vlan",
         ),
         ({"segmentation_id": 15}, 409, "VlanIdInUse", "VLAN 15"),
-        ({"segmentation_id": "x"}, 400, "HTTPBadRequest", "segmentation_id 'x'"),
+        ({"segmentation_id": "x"}, 400, "InvalidInput", "segmentation_id 'x'"),
         ({"hosts": []}, 400, "HTTPBadRequest", "hosts"),
     ],
 )

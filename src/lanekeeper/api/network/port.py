@@ -268,6 +268,8 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
 
 def _fixed_ips(entries: Sequence[FixedIpBody]) -> tuple[FixedIpWanted, ...]:
     for entry in entries:
+        if entry.subnet_id is not None:
+            check_uuid(entry.subnet_id, "fixed_ips: subnet_id")
         if entry.ip_address is not None:
             parse_ip(entry.ip_address, "fixed_ips: ip_address")
     return tuple(FixedIpWanted(subnet_id=one.subnet_id, ip=one.ip_address) for one in entries)
@@ -293,7 +295,9 @@ def profile_of(value: Mapping[str, Any] | None, field: str = "binding:profile") 
     profile = dict(value or {})
     length = len(msgspec.json.encode(profile))
     if length > LENGTH_MAX:
-        raise Invalid(f"{field} has {length} characters as JSON, at most {LENGTH_MAX}")
+        raise Invalid(
+            f"{field} has {length} characters as JSON, at most {LENGTH_MAX}", code="InvalidInput"
+        )
     return profile
 
 

@@ -13,7 +13,6 @@ from lanekeeper.api.network.field import (
     Maybe,
     Text,
     Whole,
-    check_uuid,
     flag,
     given,
     one_or_many,
@@ -235,7 +234,7 @@ def remove_rule(call: Call[None]) -> None:
 
 def _rule_wanted(body: RuleFields) -> RuleWanted:
     return RuleWanted(
-        security_group_id=check_uuid(body.security_group_id, "security_group_id"),
+        security_group_id=body.security_group_id,
         direction=body.direction,
         ethertype="IPv4" if body.ethertype is None else body.ethertype,
         protocol=None if body.protocol is None else str(body.protocol),

@@ -26,6 +26,7 @@ from lanekeeper.domain.network.subnet import (
     SubnetRecord,
     SubnetWanted,
     check_dhcp,
+    check_dhcp_of_modes,
     check_no_overlap,
     plan_dns,
     plan_gateway,
@@ -209,7 +210,10 @@ def _ports_on(connection: sa.Connection, network_ids: Collection[str]) -> tuple[
 def _planned(present: SubnetRecord, change: SubnetChange) -> dict[str, Any]:
     """Check what depends on the subnet's network; the columns to be written for it."""
     network = parse_cidr(present.cidr)
-    check_dhcp(network, enabled=bool(change.values.get("enable_dhcp", present.enable_dhcp)))
+    enabled = bool(change.values.get("enable_dhcp", present.enable_dhcp))
+    check_dhcp(network, enabled=enabled)
+    if "enable_dhcp" in change.values:
+        check_dhcp_of_modes((present.ipv6_ra_mode, present.ipv6_address_mode), enabled=enabled)
     gateway = parse_ip(present.gateway_ip, "gateway_ip") if present.gateway_ip else None
     pools, values = present.pools, dict[str, Any]()
     if change.gateway_ip is not None:

@@ -208,6 +208,9 @@ def _check_ports(wanted: RuleWanted, protocol: str | None) -> None:
     least, most = wanted.port_range_min, wanted.port_range_max
     if least is None and most is None:
         return
+    for port in (least, most):
+        if port is not None and not 0 <= port <= PORT_MAX:
+            raise _no_port(port, 0)
     if protocol in _ICMP_PROTOCOLS:
         _check_icmp(least, most)
         return
@@ -219,15 +222,19 @@ def _check_ports(wanted: RuleWanted, protocol: str | None) -> None:
             else "SecurityGroupProtocolRequiredWithPorts",
         )
     for port in (least, most):
-        if port is not None and not 1 <= port <= PORT_MAX:
-            raise Invalid(
-                f"port {port} is not in 1..{PORT_MAX}", code="SecurityGroupInvalidPortValue"
-            )
+        if port == 0:
+            raise _no_port(port, 1)
     if least is None or most is None or least > most:
         raise Invalid(
             f"port range {least} to {most} is not 1 <= min <= max <= {PORT_MAX}",
             code="SecurityGroupInvalidPortRange",
         )
+
+
+def _no_port(port: int, least: int) -> Invalid:
+    return Invalid(
+        f"port {port} is not in {least}..{PORT_MAX}", code="SecurityGroupInvalidPortValue"
+    )
 
 
 def _check_icmp(kind: int | None, code: int | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -172,6 +172,16 @@ def check_dhcp(network: IpNetwork, *, enabled: bool) -> None:
         raise _wrong(f"cidr {network} is too small for DHCP: /{most} is the longest prefix for it")
 
 
+def check_dhcp_of_modes(modes: Collection[str | None], *, enabled: bool) -> None:
+    """Refuse modes of IPv6 without DHCP.
+
+    Raises:
+        Invalid: code InvalidInput; some mode is set.
+    """
+    if any(modes) and not enabled:
+        raise _wrong("ipv6_ra_mode and ipv6_address_mode need enable_dhcp true")
+
+
 def plan_gateway(text: str | None, network: IpNetwork) -> IpAddress | None:
     """Read a gateway, or choose one for ``""``: the first host, in IPv6 the subnet's own address.
 
@@ -279,8 +289,7 @@ def _check_modes(wanted: SubnetWanted, network: IpNetwork) -> None:
         raise _wrong(f"IPv6 mode {sorted(map(str, unknown))[0]!r} is not one of {', '.join(MODES)}")
     if len(modes) > 1:
         raise _wrong("ipv6_ra_mode and ipv6_address_mode must be equal when both are given")
-    if not wanted.enable_dhcp:
-        raise _wrong("ipv6_ra_mode and ipv6_address_mode need enable_dhcp true")
+    check_dhcp_of_modes(modes, enabled=wanted.enable_dhcp)
     if modes & _AUTOMATIC and network.prefixlen != _SLAAC_PREFIX:
         raise _wrong(f"cidr {network} must have prefix length 64 for {modes.pop()}")
 
