@@ -27,7 +27,7 @@ _NETWORKS = 100
 _HOST = "sim-1"
 _FLEET = 50
 """Hosts that the ports are said to be on."""
-_CREATIONS = 100
+_CREATIONS = 50
 _LISTS_A_RUN = 20
 _ROWS_AT_ONCE = 500
 _API = "/network/v2.0"
@@ -76,7 +76,7 @@ def _on(home: Path, place: list[str], runs: int) -> Iterator[Figure | str]:
 
 
 def _networks(http: httpx.Client) -> list[str]:
-    """Make networks with a subnet of 767 addresses to draw each; the project may have any number."""
+    """Make networks with a subnet each, and let the project have any number."""
     project = http.get(f"{_API}/quotas/tenant").raise_for_status().json()["tenant"]["tenant_id"]
     kinds = ("network", "subnet", "port")
     http.put(
@@ -115,7 +115,7 @@ def _plant(engine: sa.Engine, networks: list[str]) -> dict[str, str]:
     """
     with engine.begin() as connection:
         like = connection.execute(sa.select(port).limit(1)).mappings().one()
-        subnets = dict(
+        subnets: dict[str, str] = dict(
             connection.execute(sa.text("SELECT network_id, id FROM subnet")).tuples().all()
         )
         for start in range(0, PORTS, _ROWS_AT_ONCE):

@@ -38,7 +38,7 @@ def lead(port: int) -> None:
             if self.family != socket.AF_NETLINK:
                 super().bind(address)
 
-    socket.socket = Led  # type: ignore[misc]
+    socket.socket = Led  # type: ignore[misc, assignment]
 
 
 def ask(port: int, kind: int) -> dict[str, Any]:
