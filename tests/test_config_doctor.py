@@ -356,6 +356,29 @@ def test_what_a_start_refuses_is_an_error(
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        '{"vendor_id": "8086", "product_id": "zzzz"}',
+        '{"vendor_id": "8086", "physical_network": 5}',
+        "7",
+    ],
+)
+def test_of_several_entries_the_one_is_named_that_a_start_names(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "nova.conf"
+    path.write_text(
+        f'[pci]\ndevice_spec = [{{"vendor_id": "8086", "product_id": "1515"}}, {wrong}]\n'
+    )
+    with pytest.raises(Error) as refused:
+        load([path])
+    assert " device_spec: entry 2: " in str(refused.value)
+    found = [one for one in examine([path]).findings if one.severity is Severity.ERROR]
+    assert "entry 2: " in found[0].summary
+    assert wrong == "7" or found[0].found == f"entry 2: {wrong}"
+    path.write_text(f"[pci]\ndevice_spec = {wrong}\n")
+    assert not any("entry" in one.summary + one.found for one in examine([path]).findings)
+
+
+@pytest.mark.parametrize(
     ("section", "key", "fix"),
     [
         ("pci", "passthrough_whitlist", "[pci] device_spec = ..."),

@@ -195,6 +195,18 @@ def test_a_host_without_such_cpus_says_which_option_names_them(world: Fleet) -> 
     assert verdicts["numa"]["reason"].startswith("tells of no NUMA cells")
 
 
+def test_the_host_that_was_asked_for_is_told_of_first(world: Fleet) -> None:
+    too_large = create(world, PINNED, vcpus=9, ram_mib=256).flavor["id"]
+    for name in ("h1", "numa"):
+        answer = explain(world.site, ADMIN, Question(flavor=too_large, host=name))
+        assert not answer.fits
+        assert answer.hosts[0].hosts == (name,)
+        assert all(one["filter"] != "forced_host" for one in answer.hosts[0].verdicts)
+        cause, _, others = answer.summary.partition("forced_host turned away")
+        assert f": {name} " in cause
+        assert others
+
+
 @pytest.mark.parametrize(
     ("specs", "words"),
     [

@@ -349,6 +349,49 @@ def comma_in_name(data: Data) -> bool:
     return data["name"] == "pci_passthrough:alias" and "," in first
 
 
+def cpus_that_are_none(data: Data) -> bool:
+    """What Nova's pattern takes of CPU sets and its parser does not; or a CPU of six digits."""
+    if not re.fullmatch(r"hw:(cpu_dedicated_mask|numa_cpus\.\d+)", data["name"]):
+        return False
+    parts = [part.strip() for part in data["value"].split(",")]
+    ranges = [re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?|\^\d{1,5}", part) for part in parts]
+    return any(
+        found is None or (found[2] is not None and int(found[2]) < int(found[1]))
+        for found in ranges
+    )
+
+
+def pages_of_less_than_a_kib(data: Data) -> bool:
+    """A size in bits or bytes that comes to no KiB, or 0."""
+    found = re.fullmatch(r"(\d+)(bit|b|B)?", data["value"])
+    if data["name"] != "hw:mem_page_size" or found is None:
+        return False
+    kib = {None: 1, "B": 1024}.get(found[2], 8 * 1024)
+    return int(found[1]) < kib or int(found[1]) % kib != 0
+
+
+def number_that_is_honoured(data: Data) -> bool:
+    """A number in Python's syntax that is not up to nine digits, of a key that has an effect."""
+    honoured = r"hw:numa_nodes|hw:numa_mem\.\d+|quota:vif_outbound_average"
+    plain = re.fullmatch(r"[0-9]{1,9}", data["value"], re.ASCII)
+    return re.fullmatch(honoured, data["name"]) is not None and plain is None
+
+
+def no_point_before_a_cell(data: Data) -> bool:
+    return re.fullmatch(r"hw:numa_(cpus|mem)[^.]\d+", data["name"]) is not None
+
+
+def key_of_our_own(data: Data) -> bool:
+    return data["name"] in {"hw:vif_vnic_type", "lanekeeper:pcie_root"}
+
+
+def answer_to_our_own(data: Data, _answer: Answer) -> str:
+    """A vnic type is checked in any version, not here; a policy of root ports is checked here."""
+    if data["name"] == "hw:vif_vnic_type":
+        return "valid"
+    return "valid" if data["value"] in {"any", "preferred", "required"} else "invalid"
+
+
 # --- binding ---------------------------------------------------------------------------------
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -12,50 +11,25 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from lanekeeper.config.character import mended
-from lanekeeper.config.correction import advice, assignment, corrected, meant
-from lanekeeper.config.file import NO_SECTION, Entry, assigned, read_files
+from lanekeeper.config.correction import advice, corrected
+from lanekeeper.config.file import NO_SECTION, Entry, read_files
 from lanekeeper.config.filter_name import IDLE_FILTERS, gone_in_words
-from lanekeeper.config.names import (
-    GONE,
-    GUIDE_NAMES,
-    LIKENESS,
-    MOVED,
-    OWN_SECTIONS,
-    REPLACED,
-    as_read,
-    bounds_in_words,
-    device_option_meant,
-    nearest,
-    openstack_options,
-    options,
-    rank,
-    sections,
-    spellings,
-)
+from lanekeeper.config.home import bare_option, home_of, option_at
+from lanekeeper.config.names import as_read, bounds_in_words, options, rank, sections
 from lanekeeper.config.option import Option, Section
+from lanekeeper.config.stray_key import caution_of
 from lanekeeper.config.tree import Config, Cpus
 from lanekeeper.config.value import split_list
 from lanekeeper.domain import typed
 from lanekeeper.domain.errors import Error, Invalid
 from lanekeeper.domain.network.mapping import check_interfaces
-from lanekeeper.domain.network.vendor_list import parse_vendor_list
 from lanekeeper.domain.pci import alias, device_spec
 from lanekeeper.domain.pci.flag import parse_flag
 from lanekeeper.domain.pci.meant import refuse_all, refuse_twice
 from lanekeeper.domain.topology.cpu_set import format_cpu_set
 
 _Value = TypeVar("_Value")
-_CHOICE = "filter_scheduler"
-"""What stands there changes where servers go, so that nothing of it is passed over in silence."""
-_NOVAS_FILTERS = "nova.scheduler.filters."
-"""What the guides make available: Nova's own, all of which are there always."""
 _COMMAND_LINE = "command line"
-VIO_NAMES = {
-    "nova_pci_alias": ("pci", "alias"),
-    "nova_pci_passthrough_whitelist": ("pci", "device_spec"),
-}
-_SECTIONLESS_KEPT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +76,13 @@ class _Reader:
     warnings: list[str] = field(default_factory=list)
 
     def take(self, entry: Entry) -> None:
-        section, key = _home(entry)
+        section, key = home_of(entry)
         option, is_old = option_at(section, key)
         if option is None and section == NO_SECTION:
             option, is_old = bare_option(key), True
         if option is None:
-            _refuse_meant(entry)
-            self._unknown(entry)
+            if caution := caution_of(entry):
+                self._add(caution)
             return
         if is_old:
             place = f"[{section}] {key}" if section else f"{key} outside of a section"
@@ -207,38 +181,6 @@ class _Reader:
                 "same: none is handed out unchecked",
             )
 
-    def _unknown(self, entry: Entry) -> None:
-        if entry.is_vio:
-            path = entry.source.rpartition(":")[0]
-            self._add(f"{path}: of a custom.yml only {' and '.join(VIO_NAMES)} are read")
-            return
-        section, key = entry.section or _SECTIONLESS_KEPT, entry.key
-        hint = nearest(section, key)
-        shown = f"[{'DEFAULT' if section == 'default' else section}] {key}"
-        if section in OWN_SECTIONS:
-            raise Invalid(
-                f"{entry.source}: there is no key {shown}",
-                hint=f"did you mean {hint}?" if hint else "the reference lists all keys",
-            )
-        if gone := GONE.get((section, key)):
-            self._warn(entry, f"{shown} no longer exists: {gone}{_wrong(key, entry.value)}")
-        elif moved := MOVED.get((section, key)):
-            name, why = moved
-            self._warn(entry, f"{shown} is now {name}; nothing here reads it: {why}")
-        elif replaced := REPLACED.get((section, key)):
-            right, why = replaced
-            self._warn(entry, f"{shown} is not read here: {why}; say {right}")
-        elif section == _CHOICE and key in openstack_options().get(section, ()):
-            if key == "available_filters" and entry.value.strip().startswith(_NOVAS_FILTERS):
-                return
-            self._warn(entry, f"{shown} has no effect: hosts are not chosen by it here")
-        elif key not in openstack_options().get(section, ()):
-            self._warn(
-                entry,
-                f"{shown} is neither Lanekeeper's nor OpenStack's"
-                + (f"; did you mean {hint}?" if hint else ""),
-            )
-
     def _warn(self, entry: Entry, text: str) -> None:
         self._add(f"{entry.source}: {text}")
 
@@ -247,43 +189,8 @@ class _Reader:
             self.warnings.append(warning)
 
 
-def _wrong(key: str, value: str) -> str:
-    """What is wrong with the value of a key that nothing reads; empty where nothing is known."""
-    if key != "supported_pci_vendor_devs":
-        return ""
-    try:
-        parse_vendor_list(value)
-    except Invalid as error:
-        return f"; it was wrong, too: {error}"
-    return ""
-
-
-def _home(entry: Entry) -> tuple[str, str]:
-    if entry.is_vio:
-        return VIO_NAMES.get(entry.key, ("vio", entry.key))
-    return entry.section, entry.key
-
-
 def _place(option: Option, entry: Entry) -> tuple[str, int]:
-    return entry.source.rpartition(":")[0], rank(option, *_home(entry))
-
-
-def option_at(section: str, key: str) -> tuple[Option | None, bool]:
-    """Return the option that is read there, and whether under an old name."""
-    # A key before any section counts as [DEFAULT]'s: old guides print them so.
-    for option in options().values():
-        for known_section, known_key, is_old in spellings(option):
-            if (section or _SECTIONLESS_KEPT, key) == (known_section, known_key):
-                return option, is_old
-    return None, False
-
-
-def bare_option(key: str) -> Option | None:
-    """Return the option that *key* means outside of any section, where it is not [DEFAULT]'s."""
-    for option in options().values():
-        if any(key == known for _, known, _ in spellings(option)):
-            return option
-    return None
+    return entry.source.rpartition(":")[0], rank(option, *home_of(entry))
 
 
 def _field_of(part: str, name: str) -> tuple[type[Section], str, Option]:
@@ -350,42 +257,6 @@ def _attempt(entry: Entry, option: Option, read: Callable[[], _Value]) -> _Value
         place = f"[{option.section}]" if named else f"{option.name}:"
         hint = advice(option, corrected(option, entry.value)) or error.hint
         raise Invalid(f"{entry.source}: {place} {error}", hint=hint) from error
-
-
-def _refuse_meant(entry: Entry) -> None:
-    """Refuse a key that nothing reads where it is plain which one was meant.
-
-    Nova passes over such a line in silence, and what it should have listed is missing.
-
-    Raises:
-        Invalid: a guide prints the key so, a web page left its marks in it, or it is nearly one
-            that lists devices or their names.
-    """
-    if entry.is_vio:
-        if close := get_close_matches(entry.key, VIO_NAMES, n=1, cutoff=LIKENESS):
-            hint = f"did you mean {close[0]}?"
-            raise Invalid(f"{entry.source}: there is no key {entry.key}", hint=hint)
-        return
-    if guide := GUIDE_NAMES.get((entry.section or "pci", entry.key)):
-        option, _ = option_at(*guide)
-        assert option is not None
-        raise Invalid(
-            f"{entry.source}: there is no key {entry.key}: a guide prints it, and nothing reads it",
-            hint=advice(option, meant(option, entry.value)) or f"the key is {option.name}",
-        )
-    first, kinds = mended(entry.line)
-    key, value = assigned(first)
-    option, _ = option_at(entry.section, key)
-    option = option or (bare_option(key) if entry.section == NO_SECTION else None)
-    if kinds and option is not None:
-        value = "\n".join([value, *entry.value.split("\n")[1:]])
-        lines = meant(option, value) if option.multiple else assignment(option.key, value)
-        raise Invalid(
-            f"{entry.source}: {entry.key[:40]!r} is no key: signs of a web page stand in it",
-            hint=advice(option, lines) or f"the key is {option.name}",
-        )
-    if near := device_option_meant(entry.section or _SECTIONLESS_KEPT, entry.key):
-        raise Invalid(f"{entry.source}: there is no key {entry.key}", hint=f"did you mean {near}?")
 
 
 def _check_together(config: Config, reader: _Reader) -> None:

@@ -128,12 +128,32 @@ def test_extra_specs_are_merged_shown_and_removed(http: TestClient) -> None:
     assert http.put(f"{specs}/x:y", json={"z:z": "1"}).status_code == 400
 
 
-def test_values_are_checked_from_286_on(world: Fleet, http: TestClient) -> None:
-    flavor_id = make_flavor(http)
-    body = {"extra_specs": {"hw:pci_numa_affinity_policy": "near"}}
-    path = f"{URL}/flavors/{flavor_id}/os-extra_specs"
-    assert world.client(FACE, version="2.86").post(path, json=body).status_code == 400
-    assert world.client(FACE, version="2.85").post(path, json=body).status_code == 200
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("hw:pci_numa_affinity_policy", "near", "none of legacy"),
+        ("quota:vif_outbound_average", "abc", "no whole number"),
+        ("hw:watchdog_action", "halt", "none of none, pause"),
+        ("hw:cpu_polcy", "dedicated", "did you mean hw:cpu_policy?"),
+        ("resources:VCPU", "two", "is not a whole number"),
+        ("hide_hypervisor_id", "maybe", "neither true nor false"),
+    ],
+)
+def test_extra_specs_are_checked_from_286_on(
+    world: Fleet, http: TestClient, key: str, value: str, said: str
+) -> None:
+    path = f"{URL}/flavors/{make_flavor(http)}/os-extra_specs"
+    new = world.client(FACE, version="2.86")
+    for answer in (
+        new.post(path, json={"extra_specs": {"a:b": "1", key: value}}),
+        new.put(f"{path}/{key}", json={key: value}),
+    ):
+        assert answer.status_code == 400
+        assert key in answer.json()["badRequest"]["message"]
+        assert said in answer.json()["badRequest"]["message"]
+    assert http.get(path).json()["extra_specs"] == {}
+    old = world.client(FACE, version="2.85")
+    assert old.post(path, json={"extra_specs": {key: value}}).status_code == 200
 
 
 @pytest.mark.parametrize(

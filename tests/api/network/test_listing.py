@@ -75,13 +75,14 @@ def test_filters(
     ("query", "words"),
     [
         ({"colour": "red"}, "'colour' is not a filter of ports"),
-        ({"sort_key": "colour"}, "sort_key 'colour'"),
+        ({"sort_key": "colour", "sort_dir": "asc"}, "sort_key 'colour'"),
+        ({"sort_key": "fixed_ips", "sort_dir": "asc"}, "sort_key 'fixed_ips'"),
+        ({"sort_key": "name"}, "equally often"),
+        ({"allowed_address_pairs": "192.0.2.9"}, "'allowed_address_pairs' is not a filter"),
+        ({"created_at": "2026"}, "'created_at' is not a filter of ports"),
         ({"sort_key": "name", "sort_dir": "up"}, "neither asc nor desc"),
         ({"sort_dir": "asc"}, "equally often"),
-        ({"limit": "-1"}, "limit '-1'"),
-        ({"limit": "many"}, "limit 'many'"),
         ({"marker": "gone"}, "marker 'gone'"),
-        ({"admin_state_up": "maybe"}, "admin_state_up 'maybe'"),
         ({"fixed_ips": "192.0.2.1"}, "ip_address=IP"),
     ],
 )
@@ -90,6 +91,22 @@ def test_what_cannot_be_asked_is_400(
 ) -> None:
     kind, message = admin.refused("GET", "/ports", 400, **query)
     assert (kind, words in message) == ("HTTPBadRequest", True)
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ({"limit": "-1"}, "BadRequest"),
+        ({"limit": "many"}, "BadRequest"),
+        ({"admin_state_up": "maybe"}, "InvalidInput"),
+    ],
+)
+def test_some_have_a_type_of_their_own(
+    admin: Client, ports: list[str], query: dict[str, Any], kind: str
+) -> None:
+    (said,) = query.values()
+    assert admin.refused("GET", "/ports", 400, **query)[0] == kind
+    assert f"'{said}'" in admin.refused("GET", "/ports", 400, **query)[1]
 
 
 def test_fields_narrow_lists_and_single_things(admin: Client, ports: list[str]) -> None:
@@ -106,7 +123,7 @@ def test_order(admin: Client, ports: list[str]) -> None:
 
 def test_pages_lead_through_all_and_back(admin: Client, ports: list[str]) -> None:
     seen: list[str] = []
-    query: dict[str, Any] = {"limit": 2, "sort_key": "name"}
+    query: dict[str, Any] = {"limit": 2, "sort_key": "name", "sort_dir": "asc"}
     while True:
         page = admin.get("/ports", **query)
         seen += [port["name"] for port in page["ports"]]

@@ -161,8 +161,8 @@ def test_an_mtu_below_ipv6s_least_is_refused_where_there_is_ipv6(admin: Client) 
     network = admin.network(15)
     admin.subnet(network["id"], "2001:db8::/64", ip_version=6)
     path = f"/networks/{network['id']}"
-    _, message = admin.refused("PUT", path, 400, {"network": {"mtu": 1279}})
-    assert "1280..1500" in message
+    kind, message = admin.refused("PUT", path, 409, {"network": {"mtu": 1279}})
+    assert (kind, "below 1280" in message) == ("NetworkMTUSubnetConflict", True)
 
 
 def test_a_revision_that_has_passed_is_412(admin: Client) -> None:
@@ -180,7 +180,7 @@ def test_a_revision_that_has_passed_is_412(admin: Client) -> None:
 
 def test_a_qos_policy_is_not_found(admin: Client) -> None:
     assert admin.network(15, qos_policy_id=None)["qos_policy_id"] is None
-    wanted = {"network": {"qos_policy_id": "gold"}}
+    wanted = {"network": {"qos_policy_id": "00000000-0000-4000-8000-000000000000"}}
     assert admin.refused("POST", "/networks", 404, wanted)[0] == "QosPolicyNotFound"
 
 

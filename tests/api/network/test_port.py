@@ -10,6 +10,7 @@ from lanekeeper.domain.network.port import VnicType
 from lanekeeper.store.tables import desired_mark, server
 
 pytestmark = pytest.mark.service
+GONE = "00000000-0000-4000-8000-000000000000"
 DIRECT = {"binding:vnic_type": "direct"}
 
 
@@ -67,7 +68,8 @@ def test_a_port_may_have_no_address(admin: Client, network: str) -> None:
         ({"fixed_ips": [{"ip_address": "192.0.2.255"}]}, "192.0.2.255"),
         ({"fixed_ips": [{"ip_address": "nonsense"}]}, "ip_address 'nonsense'"),
         ({"fixed_ips": [{"ip_address": "192.0.2.7"}] * 2}, "more than once"),
-        ({"fixed_ips": [{"subnet_id": "elsewhere"}]}, "not one of this network's"),
+        ({"fixed_ips": [{"subnet_id": GONE}]}, "not one of this network's"),
+        ({"fixed_ips": [{"subnet_id": "elsewhere"}]}, "subnet_id 'elsewhere' is not a valid UUID"),
         ({"numa_affinity_policy": "near"}, "required, preferred, socket, legacy"),
         ({"binding:vif_type": "hw_veb"}, "unknown field `binding:vif_type`"),
         ({"admin_state_up": "maybe"}, "admin_state_up 'maybe'"),

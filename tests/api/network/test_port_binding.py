@@ -134,7 +134,7 @@ def port_id(one: World, admin: Client) -> str:
         ("POST", "", wanted("h2", vnic_type="dirct"), 400, "HTTPBadRequest", "vnic_type 'dirct'"),
         ("POST", "", wanted(""), 400, "HTTPBadRequest", "host is empty"),
         ("POST", "", {"binding": {}}, 400, "HTTPBadRequest", "host"),
-        ("POST", "", wanted("h2", profile={"a": "b" * 5000}), 400, "HTTPBadRequest", "4095"),
+        ("POST", "", wanted("h2", profile={"a": "b" * 5000}), 400, "InvalidInput", "4095"),
         ("GET", "/h2", None, 404, "PortBindingNotFound", "host h2 could not be found"),
         ("PUT", "/h2", {"binding": {"profile": {}}}, 404, "PortBindingNotFound", "h2"),
         ("DELETE", "/h2", None, 404, "PortBindingNotFound", "h2"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.network_site import Client, World
+from api.network_site import HOST_ID, Client, World
 
 pytestmark = pytest.mark.service
 
@@ -154,3 +154,21 @@ def test_how_many_addresses_are_taken(admin: Client, network: str) -> None:
     assert (shown["network_id"], shown["used_ips"]) == (network, 2)
     four = admin.get(f"/network-ip-availabilities/{network}", ip_version=4)
     assert four["network_ip_availability"]["total_ips"] == 5
+
+
+def test_what_guests_make_of_a_subnet_is_told_to_their_hosts(
+    one: World, admin: Client, network: str
+) -> None:
+    port = admin.port(network, **{"binding:vnic_type": "direct"})
+    one.hold(port["id"])
+    rung: list[str] = []
+    one.site.bells.listen(HOST_ID, lambda: rung.append("h1"))
+    six = {"network_id": network, "ip_version": 6, "cidr": "2001:db8::/64"}
+    plain = admin.post("/subnets", {"subnet": six})
+    admin.delete(f"/subnets/{plain['id']}")
+    assert rung == []
+    made = admin.post("/subnets", {"subnet": {**six, "ipv6_address_mode": "slaac"}})
+    shown = admin.get(f"/ports/{port['id']}")["port"]["fixed_ips"]
+    assert ([fixed["subnet_id"] for fixed in shown], rung) == ([made["id"]], ["h1"])
+    admin.delete(f"/subnets/{made['id']}")
+    assert (admin.get(f"/ports/{port['id']}")["port"]["fixed_ips"], rung) == ([], ["h1"] * 2)

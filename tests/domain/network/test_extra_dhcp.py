@@ -28,6 +28,7 @@ def test_what_neutron_takes_is_taken() -> None:
         ({"opt_name": "mtu\n", "opt_value": "x"}, "opt_name is"),
         ({"opt_name": "mtu", "opt_value": 9000}, "opt_value of mtu is neither a text nor null"),
         ({"opt_name": "mtu", "opt_value": "9" * 256}, "longer than 255"),
+        ({"opt_name": "mtu", "opt_value": " "}, "is empty; null takes"),
         ({"opt_name": "mtu", "opt_value": "9\noption:router,1.1.1.1"}, "a line break"),
         ({"opt_name": "mtu", "opt_value": "9", "ip_version": 5}, "neither 4 nor 6"),
         ({"opt_name": "mtu", "opt_value": "9", "tag": "x"}, "'tag' is none of"),

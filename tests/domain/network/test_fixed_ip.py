@@ -4,7 +4,12 @@ import pytest
 
 from domain.network.network_facts import a_subnet
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.network.fixed_ip import AddressWanted, plan_addresses, plan_change
+from lanekeeper.domain.network.fixed_ip import (
+    AddressWanted,
+    plan_addresses,
+    plan_change,
+    plan_other_mac,
+)
 from lanekeeper.domain.network.port import FixedIp, FixedIpWanted
 
 MAC = "fa:16:3e:01:02:03"
@@ -51,6 +56,7 @@ def test_named_addresses_are_taken_before_any_is_drawn() -> None:
         ([ip("198.51.100.1", "sub4")], "valid IP for subnet sub4", "InvalidIpForSubnet"),
         ([ip("192.0.2.9", "elsewhere")], "not one of this network's", "InvalidInput"),
         ([ip("192.0.2.9"), ip("192.0.2.9")], "more than once", "InvalidInput"),
+        ([ip("198.51.100.9"), ip("198.51.100.9")], "more than once", "InvalidInput"),
         ([FixedIpWanted()], "needs subnet_id, ip_address, or both", "InvalidInput"),
         ([ip("192.0.2.9")] * 33, "at most 32", "InvalidInput"),
     ],
@@ -64,6 +70,25 @@ def test_what_does_not_fit_is_refused(entries: list[FixedIpWanted], words: str, 
 def test_a_change_keeps_what_is_wanted_still() -> None:
     has = [FixedIp("sub4", "192.0.2.7"), FixedIp("sub4", "192.0.2.8")]
     wanted = [FixedIpWanted(subnet_id="sub4"), ip("192.0.2.8"), ip("192.0.2.9")]
-    keep, get = plan_change(wanted, has, [FOUR])
+    keep, get = plan_change(plan_addresses(wanted, [FOUR], MAC), has)
     assert set(keep) == set(has)
-    assert get == (ip("192.0.2.9"),)
+    assert get == (AddressWanted((FOUR,), "192.0.2.9"),)
+
+
+def test_whatever_is_wanted_a_port_has_what_its_guest_makes() -> None:
+    own = AddressWanted((SLAAC,), MADE)
+    assert plan_addresses([], [FOUR, SLAAC], MAC) == (own,)
+    for said in (FixedIpWanted(subnet_id="slaac"), ip(MADE), ip(MADE, "slaac")):
+        assert plan_addresses([said], [FOUR, SLAAC], MAC) == (own,)
+    assert plan_addresses([FixedIpWanted(subnet_id="sub4")], [FOUR, SLAAC], MAC) == (
+        own,
+        AddressWanted((FOUR,)),
+    )
+
+
+def test_what_a_guest_makes_follows_its_mac() -> None:
+    has = [FixedIp("slaac", MADE), FixedIp("sub4", "192.0.2.7")]
+    planned = plan_other_mac(has, [FOUR, SLAAC], "02:00:00:00:00:07")
+    keep, get = plan_change(planned, has)
+    assert keep == (FixedIp("sub4", "192.0.2.7"),)
+    assert get == (AddressWanted((SLAAC,), "2001:db8:1::ff:fe00:7"),)

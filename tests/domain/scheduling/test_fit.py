@@ -143,7 +143,7 @@ def test_isolated_devices_come_of_a_card_each() -> None:
     found = fit_devices(both, devices, isolate=True)
     assert addresses(found) == ["a0", "b0", "c"]
     said = reason(fit_devices([need("one", 3, product_ids=(1,))], devices, isolate=True))
-    assert said.startswith("one together need 3 devices of as many cards (group_policy=isolate)")
+    assert said.startswith("one needs 3 devices of as many cards (group_policy=isolate)")
     assert "and 2 have such a device free" in said
 
 

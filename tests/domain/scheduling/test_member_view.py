@@ -2,6 +2,7 @@ from domain.scheduling.hosts import host, need, server, vf
 from lanekeeper.config.filter_name import FILTERS as FILTERS_OF_NOVA
 from lanekeeper.domain.scheduling.filter_choice import filters_of
 from lanekeeper.domain.scheduling.fleet import Fleet
+from lanekeeper.domain.scheduling.host import Standing
 from lanekeeper.domain.scheduling.member_view import member_rejections, member_verdict
 from lanekeeper.domain.scheduling.selection import explain_rejections, select_hosts
 from lanekeeper.domain.scheduling.verdict import Verdict
@@ -39,3 +40,26 @@ def test_amounts_are_told_as_they_are() -> None:
     (rejection,) = member_rejections(asked.rejections)
     assert rejection.verdict.reason == "has 8 of 8 VCPUs free, 9 needed"
     assert rejection.verdict.facts == {"free": 8, "capacity": 8, "needed": 9}
+
+
+def test_each_group_of_hosts_is_told_with_how_many_they_are() -> None:
+    hosts = [
+        *(host(f"a{n}", vf(f"a{n}", standing=Standing.CLEANING)) for n in range(3)),
+        host("b", vf("b", standing=Standing.HELD)),
+        *(host(f"c{n}", *(vf(f"c{n}{k}", standing=Standing.HELD) for k in "xy")) for n in range(2)),
+    ]
+    selection = select_hosts(server(need("a1")), Fleet.of(hosts))
+    text = explain_rejections(member_rejections(selection.rejections))
+    assert (
+        "devices turned away 6 of 6: a1 needs 1; of 1 that fit 0 are free, 1 are being cleaned "
+        "(3 hosts); a1 needs 1; of 2 that fit 0 are free, 2 are held (2 hosts); "
+        "a1 needs 1; of 1 that fit 0 are free, 1 are held (1 host). What would help:"
+    ) in text
+
+
+def test_one_host_alone_is_counted_once() -> None:
+    selection = select_hosts(
+        server(need("a1")), Fleet.of([host("b", vf("b", standing=Standing.HELD))])
+    )
+    text = explain_rejections(member_rejections(selection.rejections))
+    assert "devices turned away 1 of 1: a1 needs 1; of 1 that fit 0 are free, 1 are held. " in text

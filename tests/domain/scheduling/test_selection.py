@@ -189,6 +189,13 @@ def test_no_host_is_told_with_counts_hosts_and_remedy() -> None:
     assert len(text) < 2000
 
 
+def test_the_cause_on_the_host_that_was_asked_for_comes_before_what_others_say() -> None:
+    hosts = [host(f"h{n}", vf(f"d{n}", standing=Standing.HELD)) for n in range(4)]
+    text = select_hosts(server(need("a1"), host="h2"), Fleet.of(hosts)).explain()
+    assert text.startswith(f"{NO_HOST} devices turned away 1 of 4: h2 a1 needs 1; of 1 that fit")
+    assert "forced_host turned away 3 of 4: is not h2" in text
+
+
 def test_what_an_operator_wrote_with_a_full_stop_ends_a_sentence_once() -> None:
     off = host("h1", enabled=False, disabled_reason="Its fan is broken.")
     text = select_hosts(server(), Fleet.of([off])).explain()

@@ -41,6 +41,7 @@ ADAPTERS: Mapping[str, Adapter] = {
     "nova/binding_profile": binding.binding_profile,
     "nova/device_spec": device_spec.device_spec,
     "nova/device_spec_config": device_spec.device_spec_config,
+    "nova/extra_spec_values": extra_specs.values,
     "nova/extra_specs": extra_specs.extra_specs,
     "nova/normalization": normalization.normalization,
     "nova/numa_fit": numa_fit.numa_fit,

@@ -31,6 +31,16 @@ def extra_specs(data: Data) -> Iterator[Answer]:
     yield Answer(said, data["expect"])
 
 
+def values(data: Data) -> Iterator[Answer]:
+    """What is said of a key and its value where they are set, from 2.86 on."""
+    try:
+        check_values({data["name"]: data["value"]})
+    except Invalid:
+        yield Answer("invalid", data["expect"])
+    else:
+        yield Answer("valid", data["expect"])
+
+
 def check_flavor(specs: dict[str, str]) -> None:
     check_values(specs)
     numa_policy(specs, {})

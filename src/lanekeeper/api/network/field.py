@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -33,20 +34,23 @@ def flag(value: Flag, field: str) -> bool:
     Raises:
         Invalid: it is none; the message names *field*.
     """
-    return parse_flag(value, field)
+    try:
+        return parse_flag(value, field)
+    except Invalid as error:  # the type that Neutron's converters give
+        raise Invalid(str(error), code="InvalidInput") from error
 
 
-def whole(value: Whole, field: str, bounds: str = "") -> int:
+def whole(value: Whole, field: str, bounds: str = "", code: str = "InvalidInput") -> int:
     """Read a whole number; *bounds*, such as ``1..4094``, is for the message alone.
 
     Raises:
-        Invalid: it is none; the message names *field*.
+        Invalid: it is none; the message names *field*. *code* is the type that Neutron gives.
     """
     if isinstance(value, int):
         return value
     if not _WHOLE.fullmatch(value.strip()):
         within = f" in {bounds}" if bounds else ""
-        raise Invalid(f"{field} {value[:64]!r} is not a whole number{within}")
+        raise Invalid(f"{field} {value[:64]!r} is not a whole number{within}", code=code)
     return int(value)
 
 
@@ -60,6 +64,15 @@ def check_uuid(value: str, field: str) -> str:
         return str(uuid.UUID(value))
     except ValueError as error:
         raise Invalid(f"{field} {value[:64]!r} is not a valid UUID") from error
+
+
+def uuid_or_none(value: str | None, field: str) -> str | None:
+    """Pass a UUID, and null.
+
+    Raises:
+        Invalid: it is neither; the message names *field*.
+    """
+    return None if value is None else check_uuid(value, field)
 
 
 def given(body: msgspec.Struct, *names: str) -> dict[str, Any]:
@@ -95,8 +108,16 @@ def one_or_many(single: Any, many: Any, names: tuple[str, str]) -> tuple[list[An
 
 
 def tags_of(values: Iterable[str]) -> tuple[str, ...]:
-    """Tags, each once, in order."""
-    return tuple(dict.fromkeys(values))
+    """Tags in order.
+
+    Raises:
+        Invalid: code InvalidInput; one is there twice.
+    """
+    counts = Counter(values)
+    for tag, count in counts.items():
+        if count > 1:
+            raise Invalid(f"tags has {tag!r} {count} times; once would do", code="InvalidInput")
+    return tuple(counts)
 
 
 def revision_wanted(headers: Mapping[str, str]) -> int | None:

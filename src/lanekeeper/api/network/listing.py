@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from lanekeeper.api.network.field import flag
 from lanekeeper.api.row import Call
 from lanekeeper.domain.errors import Invalid
-from lanekeeper.domain.pci.flag import parse_flag
 
 View = dict[str, Any]
 Match = Callable[[View, str], bool]
@@ -31,7 +31,9 @@ class Collected:
     Attributes:
         path: below ``/v2.0``; also where its pages' links lead.
         plural: the key of a list, ``security_groups``.
-        attributes: every attribute that a filter, ``fields`` or ``sort_key`` may name.
+        attributes: every attribute that a filter or ``fields`` may name.
+        unfiltered: those of them that no filter may name.
+        sort_keys: those of them that ``sort_key`` may name; None is all.
         columns: those that the store narrows by.
         special: filters that are no plain equality.
         key: the attribute by which markers name an element.
@@ -41,6 +43,8 @@ class Collected:
     plural: str
     attributes: frozenset[str]
     columns: frozenset[str] = frozenset()
+    unfiltered: frozenset[str] = frozenset()
+    sort_keys: frozenset[str] | None = None
     special: Mapping[str, Match] = field(default_factory=dict)
     key: str = "id"
 
@@ -51,7 +55,8 @@ def wanted_columns(call: Call[Any], kind: Collected) -> dict[str, tuple[str, ...
     Raises:
         Invalid: a filter that the collection does not have.
     """
-    known = kind.attributes | set(kind.special) | set(_TAG_FILTERS) | _CONTROLS | {"tenant_id"}
+    filters = (kind.attributes | set(kind.special)) - kind.unfiltered
+    known = filters | set(_TAG_FILTERS) | _CONTROLS | {"tenant_id"}
     found: dict[str, tuple[str, ...]] = {}
     for name, value in call.query:
         if name not in known:
@@ -100,7 +105,7 @@ def _equals(name: str) -> Match:
     def match(view: View, wanted: str) -> bool:
         value = view.get(name)
         if isinstance(value, bool):
-            return value is parse_flag(wanted, name)
+            return value is flag(wanted, name)
         if isinstance(value, list):
             return wanted in [str(one) for one in value]
         return ("" if value is None else str(value)) == wanted
@@ -122,12 +127,16 @@ _TAG_FILTERS: Mapping[str, Match] = {
 
 def _sorted(call: Call[Any], kind: Collected, views: list[View]) -> list[View]:
     keys, directions = call.asked_all("sort_key"), call.asked_all("sort_dir")
-    if len(directions) not in (0, len(keys)):
+    if len(directions) != len(keys):
         raise Invalid("sort_key and sort_dir must be given equally often")
-    pairs = list(zip(keys, directions or ("asc",) * len(keys), strict=True))
+    pairs = list(zip(keys, directions, strict=True))
+    known = kind.attributes if kind.sort_keys is None else kind.sort_keys
     for key, direction in pairs:
-        if key not in kind.attributes:
-            raise Invalid(f"sort_key {key!r} is not an attribute of {kind.plural}")
+        if key not in known:
+            raise Invalid(
+                f"sort_key {key!r} is nothing that {kind.plural} are sorted by",
+                hint=f"there are: {', '.join(sorted(known))}",
+            )
         if direction not in ("asc", "desc"):
             raise Invalid(f"sort_dir {direction!r} is neither asc nor desc")
     for key, direction in reversed(pairs):
@@ -148,7 +157,7 @@ def _rank(key: str) -> Callable[[View], tuple[bool, Any]]:
 
 def _page(call: Call[Any], kind: Collected, views: list[View]) -> tuple[list[View], list[View]]:
     limit = _limit(call)
-    reverse = parse_flag(call.asked("page_reverse") or "false", "page_reverse")
+    reverse = flag(call.asked("page_reverse") or "false", "page_reverse")
     ordered = views[::-1] if reverse else views
     start = _after(call, kind, ordered)
     page = ordered[start : start + limit] if limit else ordered[start:]
@@ -170,7 +179,7 @@ def _limit(call: Call[Any]) -> int:
     if text is None:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) <= 9):  # noqa: PLR2004 a bound
-        raise Invalid(f"limit {text[:32]!r} is not a whole number from 0 on")
+        raise Invalid(f"limit {text[:32]!r} is not a whole number from 0 on", code="BadRequest")
     return min(int(text), LIMIT_MAX)
 
 

@@ -21,6 +21,7 @@ from lanekeeper.api.network.field import (
     or_else,
     revision_wanted,
     tags_of,
+    uuid_or_none,
     whole,
 )
 from lanekeeper.api.network.listing import Collected, View, answer, only, wanted_columns
@@ -122,6 +123,11 @@ KIND = Collected(
     | {"availability_zone_hints", "availability_zones", "ipv4_address_scope", "revision_number"}
     | {"ipv6_address_scope", "l2_adjacency", "created_at", "updated_at"},
     columns=frozenset({"id", "name", "project_id"}),
+    sort_keys=frozenset(
+        {"id", "name", "project_id", "tenant_id", "admin_state_up", "status", "mtu"}
+        | {"availability_zone_hints"}
+    ),
+    unfiltered=frozenset({"created_at", "updated_at", "subnets", "l2_adjacency"}),
 )
 
 
@@ -179,9 +185,11 @@ def update(call: Call[UpdateNetwork]) -> View:
     """Update a network."""
     body = call.body.network
     values: dict[str, Any] = {
-        **given(body, "name", "description", "qos_policy_id"),
+        **given(body, "name", "description"),
         **flags_given(body, _FLAGS),
     }
+    if body.qos_policy_id is not UNSET:
+        values["qos_policy_id"] = uuid_or_none(body.qos_policy_id, "qos_policy_id")
     if "shared" in values:
         call.demand(_RESHARE)
     if "external" in values:
@@ -222,7 +230,11 @@ def _wanted(call: Call[Any], body: NetworkFields) -> NetworkWanted:
         mtu=None if body.mtu is UNSET else whole(body.mtu, "mtu") or None,
         project_id=or_else(body.project_id, or_else(body.tenant_id, None)),
         segments=segments,
-        qos_policy_id=or_else(body.qos_policy_id, DEFAULT_POLICY),
+        qos_policy_id=(
+            DEFAULT_POLICY
+            if body.qos_policy_id is UNSET
+            else uuid_or_none(body.qos_policy_id, "qos_policy_id")
+        ),
         tags=tags_of(body.tags),
     )
 
@@ -259,7 +271,7 @@ def _views(call: Call[Any], networks: Sequence[NetworkRecord]) -> list[View]:
 
 
 def _provider(segments: Sequence[Segment]) -> View:
-    """One segment as provider attributes; several as ``segments``, and no attribute speaks."""
+    """One segment as provider attributes; several as ``segments``, in their place."""
     shown: list[View] = [
         {
             TYPE: str(segment.network_type),
@@ -270,7 +282,7 @@ def _provider(segments: Sequence[Segment]) -> View:
     ]
     if len(shown) == 1:
         return shown[0]
-    return {TYPE: None, PHYSICAL: None, ID: None, "segments": shown}
+    return {"segments": shown}
 
 
 _READ = Policy("get_network", READER)

@@ -22,9 +22,17 @@ from lanekeeper.api.network.field import (
     or_else,
     revision_wanted,
     tags_of,
+    uuid_or_none,
 )
 from lanekeeper.api.network.listing import Collected, View, answer, only, wanted_columns
-from lanekeeper.api.network.port_view import ATTRIBUTES, FILTERS, HOST, view
+from lanekeeper.api.network.port_view import (
+    ATTRIBUTES,
+    FILTERS,
+    HOST,
+    PROFILE,
+    VIF_DETAILS,
+    view,
+)
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row, Strict
 from lanekeeper.control.network.port import (
     create_ports,
@@ -36,12 +44,13 @@ from lanekeeper.control.network.port import (
 from lanekeeper.control.network.port_rules import PortChange
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.address import parse_cidr, parse_ip, parse_mac
-from lanekeeper.domain.network.extra_dhcp import check_options
+from lanekeeper.domain.network.extra_dhcp import check_options, new_options
 from lanekeeper.domain.network.fixed_ip import FixedIpAsked
 from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, PortWanted, VnicType
 from lanekeeper.domain.network.profile import LENGTH_MAX
 
 _SEE_BINDING = Policy("get_port:binding:host_id", ADMIN)
+_SEE_TRUSTED = Policy("get_port:trusted", ADMIN)
 _SEE_REQUEST = Policy("get_port:resource_request", ADMIN)
 _SAY_HOST = Policy("create_port:binding:host_id", ADMIN)
 _SAY_PROFILE = Policy("create_port:binding:profile", ADMIN)
@@ -89,11 +98,10 @@ class PortFields(Strict, frozen=True):
     propagate_uplink_status: Flag = True
     trusted: Flag | None = None
     numa_affinity_policy: Text | None = None
-    allowed_address_pairs: tuple[PairBody, ...] = ()
+    allowed_address_pairs: tuple[PairBody, ...] | None = None
     security_groups: Names | Maybe | None = UNSET
     extra_dhcp_opts: list[dict[str, Any]] | None = None
     qos_policy_id: Text | None = None
-    dns_name: Text = ""
     tags: Names = ()
 
 
@@ -115,9 +123,9 @@ class PortChanges(Strict, frozen=True):
     trusted: Flag | Maybe | None = UNSET
     numa_affinity_policy: Text | Maybe | None = UNSET
     data_plane_status: Literal["ACTIVE", "DOWN"] | Maybe | None = UNSET
-    allowed_address_pairs: list[PairBody] | Maybe = UNSET
+    allowed_address_pairs: list[PairBody] | Maybe | None = UNSET
     security_groups: Names | Maybe | None = UNSET
-    extra_dhcp_opts: list[dict[str, Any]] | Maybe = UNSET
+    extra_dhcp_opts: list[dict[str, Any]] | Maybe | None = UNSET
     qos_policy_id: Text | Maybe | None = UNSET
 
 
@@ -135,6 +143,14 @@ KIND = Collected(
     plural="ports",
     attributes=ATTRIBUTES,
     columns=frozenset({"id", "name", "project_id", "network_id", "device_id", "device_owner"}),
+    sort_keys=frozenset(
+        {"id", "name", "project_id", "tenant_id", "network_id", "mac_address", "admin_state_up"}
+        | {"status", "device_id", "device_owner", "ip_allocation"}
+    ),
+    unfiltered=frozenset(
+        {"created_at", "updated_at", "allowed_address_pairs", "extra_dhcp_opts", PROFILE}
+        | {VIF_DETAILS, "resource_request", "data_plane_status"}
+    ),
     special=FILTERS,
 )
 _FLAGS = {
@@ -231,10 +247,10 @@ def _wanted(call: Call[Any], body: PortFields) -> PortWanted:
         propagate_uplink_status=flag(body.propagate_uplink_status, "propagate_uplink_status"),
         trusted=None if body.trusted is None else flag(body.trusted, "trusted"),
         numa_affinity_policy=_numa_policy(body.numa_affinity_policy),
-        qos_policy_id=body.qos_policy_id,
+        qos_policy_id=uuid_or_none(body.qos_policy_id, "qos_policy_id"),
         allowed_address_pairs=_pairs(body.allowed_address_pairs),
-        security_groups=None if groups is None else tags_of(groups),
-        extra_dhcp_opts=tuple(_dhcp_options(body.extra_dhcp_opts)),
+        security_groups=None if groups is None else tuple(dict.fromkeys(groups)),
+        extra_dhcp_opts=new_options(_dhcp_options(body.extra_dhcp_opts)),
         tags=tags_of(body.tags),
     )
 
@@ -266,14 +282,18 @@ def _changed(call: Call[Any], body: PortChanges) -> dict[str, Any]:
     if body.allowed_address_pairs is not UNSET:
         values["allowed_address_pairs"] = list(_pairs(body.allowed_address_pairs))
     if body.security_groups is not UNSET:
-        values["security_groups"] = list(tags_of(body.security_groups or ()))
+        values["security_groups"] = list(dict.fromkeys(body.security_groups or ()))
     if body.extra_dhcp_opts is not UNSET:
         values["extra_dhcp_opts"] = _dhcp_options(body.extra_dhcp_opts)
-    return values | given(body, "qos_policy_id", "data_plane_status")
+    if body.qos_policy_id is not UNSET:
+        values["qos_policy_id"] = uuid_or_none(body.qos_policy_id, "qos_policy_id")
+    return values | given(body, "data_plane_status")
 
 
 def _fixed_ips(entries: Sequence[FixedIpBody]) -> tuple[FixedIpWanted, ...]:
     for entry in entries:
+        if entry.subnet_id is not None:
+            check_uuid(entry.subnet_id, "fixed_ips: subnet_id")
         if entry.ip_address is not None:
             parse_ip(entry.ip_address, "fixed_ips: ip_address")
     return tuple(FixedIpWanted(subnet_id=one.subnet_id, ip=one.ip_address) for one in entries)
@@ -299,7 +319,9 @@ def profile_of(value: Mapping[str, Any] | None, field: str = "binding:profile") 
     profile = dict(value or {})
     length = len(msgspec.json.encode(profile))
     if length > LENGTH_MAX:
-        raise Invalid(f"{field} has {length} characters as JSON, at most {LENGTH_MAX}")
+        raise Invalid(
+            f"{field} has {length} characters as JSON, at most {LENGTH_MAX}", code="InvalidInput"
+        )
     return profile
 
 
@@ -316,9 +338,9 @@ def _dhcp_options(options: Sequence[Mapping[str, Any]] | None) -> list[dict[str,
     return [dict(option) for option in options or ()]
 
 
-def _pairs(pairs: Sequence[PairBody]) -> tuple[dict[str, str], ...]:
+def _pairs(pairs: Sequence[PairBody] | None) -> tuple[dict[str, str], ...]:
     found = []
-    for pair in pairs:
+    for pair in pairs or ():
         text = pair.ip_address
         ip = (
             parse_cidr(text, "allowed_address_pairs: ip_address")
@@ -332,8 +354,10 @@ def _pairs(pairs: Sequence[PairBody]) -> tuple[dict[str, str], ...]:
 
 def _views(call: Call[Any], ports: Sequence[PortRecord]) -> list[View]:
     binding = call.may(_SEE_BINDING)
+    hidden = set() if call.may(_SEE_TRUSTED) else {"trusted"}
     request = call.may(_SEE_REQUEST)
-    return [view(port, binding=binding, request=request) for port in ports]
+    shown = (view(port, binding=binding, request=request) for port in ports)
+    return [{name: one[name] for name in one if name not in hidden} for one in shown]
 
 
 _READ = Policy("get_port", READER)
@@ -343,14 +367,14 @@ ROWS: tuple[Row[Any], ...] = (
         path="/v2.0/ports",
         handler=list_,
         policy=_READ,
-        asks=(_SEE_BINDING, _SEE_REQUEST),
+        asks=(_SEE_BINDING, _SEE_REQUEST, _SEE_TRUSTED),
     ),
     Row(
         method="GET",
         path="/v2.0/ports/{id}",
         handler=show,
         policy=_READ,
-        asks=(_SEE_BINDING, _SEE_REQUEST),
+        asks=(_SEE_BINDING, _SEE_REQUEST, _SEE_TRUSTED),
     ),
     Row(
         method="POST",
@@ -358,7 +382,7 @@ ROWS: tuple[Row[Any], ...] = (
         handler=create,
         accepts=CreatePort,
         policy=Policy("create_port", MEMBER),
-        asks=(_SEE_BINDING, _SEE_REQUEST, _SAY_HOST, _SAY_PROFILE, _SAY_TRUSTED),
+        asks=(_SEE_BINDING, _SEE_REQUEST, _SEE_TRUSTED, _SAY_HOST, _SAY_PROFILE, _SAY_TRUSTED),
         status=HTTPStatus.CREATED,
     ),
     Row(
@@ -370,6 +394,7 @@ ROWS: tuple[Row[Any], ...] = (
         asks=(
             _SEE_BINDING,
             _SEE_REQUEST,
+            _SEE_TRUSTED,
             _CHANGE_HOST,
             _CHANGE_PROFILE,
             _CHANGE_TRUSTED,

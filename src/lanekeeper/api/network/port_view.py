@@ -8,6 +8,7 @@ from lanekeeper.api.network.listing import Match, View
 from lanekeeper.api.network.moment import moment
 from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.bandwidth import resource_request
+from lanekeeper.domain.network.extra_dhcp import new_options
 from lanekeeper.domain.network.fixed_ip import FixedIpAsked
 from lanekeeper.domain.network.port import PortRecord
 
@@ -52,7 +53,7 @@ def view(port: PortRecord, *, binding: bool, request: bool) -> View:
         "fixed_ips": [{"subnet_id": one.subnet_id, "ip_address": one.ip} for one in port.fixed_ips],
         "allowed_address_pairs": _pairs(port),
         "security_groups": list(port.security_groups),
-        "extra_dhcp_opts": [dict(option) for option in port.extra_dhcp_opts],
+        "extra_dhcp_opts": list(new_options(port.extra_dhcp_opts)),
         "port_security_enabled": port.port_security_enabled,
         "qos_policy_id": port.qos_policy_id,
         "qos_network_policy_id": port.qos_network_policy_id,

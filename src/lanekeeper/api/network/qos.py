@@ -76,6 +76,7 @@ KIND = Collected(
         | {"tags", "created_at", "updated_at", "revision_number"}
     ),
     columns=frozenset({"id", "name", "project_id"}),
+    sort_keys=frozenset({"id", "name", "project_id", "tenant_id"}),
 )
 
 

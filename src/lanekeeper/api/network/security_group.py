@@ -13,7 +13,6 @@ from lanekeeper.api.network.field import (
     Maybe,
     Text,
     Whole,
-    check_uuid,
     flag,
     given,
     one_or_many,
@@ -35,7 +34,12 @@ from lanekeeper.control.network.security_group import (
     show_security_group,
     update_security_group,
 )
-from lanekeeper.domain.network.security_group import RuleWanted, SecurityGroupRecord
+from lanekeeper.domain.network.security_group import (
+    RuleWanted,
+    SecurityGroupRecord,
+    ethertype_of,
+    protocol_of,
+)
 
 
 class GroupFields(Strict, frozen=True):
@@ -95,7 +99,18 @@ KIND = Collected(
     plural="security_groups",
     attributes=frozenset(_COMMON | {"name", "stateful", "shared", "security_group_rules", "tags"}),
     columns=frozenset({"id", "name", "project_id"}),
+    sort_keys=frozenset({"id", "name", "project_id", "tenant_id"}),
 )
+
+
+def _ethertype(shown: View, wanted: str) -> bool:
+    return bool(shown["ethertype"] == ethertype_of(wanted))
+
+
+def _protocol(shown: View, wanted: str) -> bool:
+    return bool(shown["protocol"] == protocol_of(wanted))
+
+
 RULE_KIND = Collected(
     path="security-group-rules",
     plural="security_group_rules",
@@ -105,6 +120,12 @@ RULE_KIND = Collected(
         | {"port_range_max", "remote_ip_prefix", "remote_group_id", "remote_address_group_id"}
         | {"normalized_cidr"}
     ),
+    sort_keys=frozenset(
+        {"id", "project_id", "tenant_id", "security_group_id", "direction", "ethertype"}
+        | {"protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "normalized_cidr"}
+        | {"remote_group_id", "remote_address_group_id"}
+    ),
+    special={"ethertype": _ethertype, "protocol": _protocol},
 )
 
 
@@ -213,9 +234,9 @@ def remove_rule(call: Call[None]) -> None:
 
 def _rule_wanted(body: RuleFields) -> RuleWanted:
     return RuleWanted(
-        security_group_id=check_uuid(body.security_group_id, "security_group_id"),
+        security_group_id=body.security_group_id,
         direction=body.direction,
-        ethertype=body.ethertype or "IPv4",
+        ethertype="IPv4" if body.ethertype is None else body.ethertype,
         protocol=None if body.protocol is None else str(body.protocol),
         port_range_min=_port(body.port_range_min, "port_range_min"),
         port_range_max=_port(body.port_range_max, "port_range_max"),
@@ -226,7 +247,7 @@ def _rule_wanted(body: RuleFields) -> RuleWanted:
 
 
 def _port(value: Whole | None, field: str) -> int | None:
-    return None if value is None else whole(value, field)
+    return None if value is None else whole(value, field, code="SecurityGroupInvalidPortValue")
 
 
 _READ, _WRITE = Policy("get_security_group", READER), Policy("update_security_group", MEMBER)

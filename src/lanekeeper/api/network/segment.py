@@ -28,6 +28,9 @@ KIND = Collected(
         {"id", "name", "description", "network_id", "network_type", "physical_network"}
         | {"segmentation_id"}
     ),
+    sort_keys=frozenset(
+        {"id", "name", "network_id", "network_type", "physical_network", "segmentation_id"}
+    ),
 )
 
 

@@ -104,6 +104,13 @@ KIND = Collected(
         | {"created_at", "updated_at", "revision_number"}
     ),
     columns=frozenset({"id", "name", "project_id", "network_id", "cidr"}),
+    sort_keys=frozenset(
+        {"id", "name", "project_id", "tenant_id", "network_id", "ip_version", "cidr", "gateway_ip"}
+        | {"enable_dhcp", "ipv6_ra_mode", "ipv6_address_mode", "subnetpool_id", "segment_id"}
+    ),
+    unfiltered=frozenset(
+        {"created_at", "updated_at", "allocation_pools", "dns_nameservers", "host_routes"}
+    ),
 )
 
 
@@ -196,7 +203,7 @@ def _wanted(body: SubnetFields) -> SubnetWanted:
         description=body.description,
         gateway_ip=_gateway(body.gateway_ip),
         enable_dhcp=flag(body.enable_dhcp, "enable_dhcp"),
-        pools=None if pools is UNSET or pools is None else _pools(pools),
+        pools=_pools(pools) if pools else None,
         dns_nameservers=tuple(body.dns_nameservers or ()),
         host_routes=_routes(body.host_routes or ()),
         ipv6_ra_mode=body.ipv6_ra_mode,

@@ -76,7 +76,7 @@ def _add(kind: Tagged) -> Handler:
     def handler(call: Call[None]) -> None:
         """Put a tag on a thing."""
         tag = call.path["tag"]
-        _change(call, kind, lambda tags: list(tags_of([*tags, tag])))
+        _change(call, kind, lambda tags: list(dict.fromkeys([*tags, tag])))
 
     return handler
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,8 @@ from lanekeeper.config.doctor.host import Host
 from lanekeeper.config.doctor.reading import Assignment, Flaw, ReadFile
 from lanekeeper.config.doctor.source import Source
 from lanekeeper.config.file import NO_SECTION, Entry, substituted
-from lanekeeper.config.load import VIO_NAMES, bare_option, convert, option_at
+from lanekeeper.config.home import VIO_NAMES, bare_option, option_at
+from lanekeeper.config.load import convert
 from lanekeeper.config.loose_json import understand
 from lanekeeper.config.names import GUIDE_NAMES, as_read, options, rank, sections
 from lanekeeper.config.option import Option
@@ -78,6 +79,7 @@ class Object:
         kinds: rules about how it is written.
         parsed: what it means, with numbers taken for text and misspelt keys for their neighbours.
         errors: every reason why a start would refuse it so mended.
+        number: which of its *siblings*, those of the same line, it is, from 1.
     """
 
     line: Line
@@ -86,11 +88,21 @@ class Object:
     twice: tuple[str, ...] = ()
     parsed: DeviceSpec | Alias | None = None
     errors: tuple[Error, ...] = ()
+    number: int = 1
     siblings: int = 1
 
     @property
     def source(self) -> Source:
         return self.line.source
+
+    @property
+    def which(self) -> str:
+        """What a message about it begins with, as that of a start does: of several, its number."""
+        return f"entry {self.number}: " if self.siblings > 1 else ""
+
+    @property
+    def shown(self) -> str:
+        return f"{self.which}{self}"
 
     def __str__(self) -> str:
         return json.dumps(self.entry, ensure_ascii=False)
@@ -255,13 +267,22 @@ def _objects(line: Line) -> Iterator[Object]:
     assert line.option is not None
     if not entries and line.option.key == "alias":
         entries = [value]  # no entries list no device, but no alias is none
-    for entry in entries:
+    bare = Object(line, None, siblings=len(entries))
+    for number, entry in enumerate(entries, start=1):
+        place = replace(bare, number=number)
         if not isinstance(entry, dict):
             wrong = Invalid(f"{json.dumps(entry)} is not a JSON object", hint="{...} is one")
-            yield Object(line, None, errors=(wrong,), siblings=len(entries))
+            yield replace(place, errors=(wrong,))
             continue
         parsed, errors = _parse(line, entry)
-        yield Object(line, entry, understood.kinds, understood.twice, parsed, errors, len(entries))
+        yield replace(
+            place,
+            entry=entry,
+            kinds=understood.kinds,
+            twice=understood.twice,
+            parsed=parsed,
+            errors=errors,
+        )
 
 
 def with_known_keys(entry: Mapping[str, object]) -> dict[str, object]:

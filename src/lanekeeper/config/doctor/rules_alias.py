@@ -25,7 +25,7 @@ def _where(test: Callable[[Alias, Object], bool], says: str, fix: str) -> Check:
     def check(case: Case) -> Iterator[Hit]:
         for one, alias in case.good_aliases:
             if test(alias, one):
-                yield Hit(one.source, says, fix, str(one))
+                yield Hit(one.source, says, fix, one.shown)
 
     return check
 
@@ -34,7 +34,9 @@ def _refused(case: Case) -> Iterator[Hit]:
     for one in case.aliases:
         if one.entry is not None:
             for error in one.errors:
-                yield Hit(one.source, f"a start refuses this: {error}", error.hint, str(one))
+                yield Hit(
+                    one.source, f"a start refuses this: {one.which}{error}", error.hint, one.shown
+                )
 
 
 def _list(case: Case) -> Iterator[Hit]:
@@ -61,7 +63,7 @@ def _disagree(case: Case) -> Iterator[Hit]:
                     f"{alias.name} has {what} {here or 'none'} here, "
                     f"but {there or 'none'} in {other.source}"
                 )
-                yield Hit(one.source, says, "the same in both, or two names", str(one))
+                yield Hit(one.source, says, "the same in both, or two names", one.shown)
 
 
 def _repeated(case: Case) -> Iterator[Hit]:
@@ -75,7 +77,7 @@ def _repeated(case: Case) -> Iterator[Hit]:
                 f"Nova refuses two aliases named {alias.name} while {line.source} says "
                 "pci_in_placement = true; here they are alternatives"
             )
-            yield Hit(one.source, says, "two names, or one resource_class for both", str(one))
+            yield Hit(one.source, says, "two names, or one resource_class for both", one.shown)
         seen.add(alias.name)
 
 
@@ -135,7 +137,7 @@ def _unnameable(case: Case) -> Iterator[Hit]:
         name = str((one.entry or {}).get("name", ""))
         if "," in name or ":" in name:
             says = "no flavor can name this alias, and a start refuses it"
-            yield Hit(one.source, says, "a name without comma and colon", str(one))
+            yield Hit(one.source, says, "a name without comma and colon", one.shown)
 
 
 def _class_and_ids(alias: Alias, one: Object) -> bool:

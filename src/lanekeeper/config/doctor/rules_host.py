@@ -29,7 +29,7 @@ def _entries(case: Case) -> Iterator[tuple[Host, Hit, tuple[PciDevice, ...]]]:
     if found is not None:
         host, covered = found
         for (one, _), entry in zip(case.good_specs, covered.entries, strict=True):
-            yield host, Hit(one.source, "", "", str(one)), entry.takes
+            yield host, Hit(one.source, "", "", one.shown), entry.takes
 
 
 def _at(hit: Hit, says: str, fix: str) -> Hit:
@@ -87,7 +87,7 @@ def _both_sides(case: Case) -> Iterator[Hit]:
             one, _ = specs[entry]
             others = [str(specs[other][0].source) for other in clash.entries if other != entry]
             says = f"together with {' and '.join(others)}: {clash.says}" if others else clash.says
-            yield Hit(one.source, says, "list one side", str(one))
+            yield Hit(one.source, says, "list one side", one.shown)
 
 
 def _idle(case: Case) -> Iterator[Hit]:
@@ -97,7 +97,7 @@ def _idle(case: Case) -> Iterator[Hit]:
     for (one, _), entry in zip(case.good_specs, found[1].entries, strict=True):
         if not entry.takes and not entry.hidden:
             near = f"; nearest is {entry.nearest}" if entry.nearest else ""
-            yield Hit(one.source, f"lists no device of {found[0].name}{near}", "", str(one))
+            yield Hit(one.source, f"lists no device of {found[0].name}{near}", "", one.shown)
 
 
 def _vfs_missing(case: Case) -> Iterator[Hit]:
@@ -113,7 +113,7 @@ def _vfs_missing(case: Case) -> Iterator[Hit]:
             if here and same and not pf.num_vfs:
                 name = f"{pf.address}{f' ({pf.netdev})' if pf.netdev else ''}"
                 says = f"{name} has none of its {pf.total_vfs} VFs, of which this may list some"
-                yield Hit(one.source, says, "make them: `lanekeeper host plan`", str(one))
+                yield Hit(one.source, says, "make them: `lanekeeper host plan`", one.shown)
 
 
 def _hidden(case: Case) -> Iterator[Hit]:
@@ -126,7 +126,7 @@ def _hidden(case: Case) -> Iterator[Hit]:
             first = specs[entry.hidden[0][1]][0].source
             devices = tuple(device for device, _ in entry.hidden)
             says = f"all that it selects is listed before, first in {first}: {listed(devices)}"
-            yield Hit(one.source, says, "put the narrower entry first, or remove one", str(one))
+            yield Hit(one.source, says, "put the narrower entry first, or remove one", one.shown)
 
 
 def _twice(case: Case) -> Iterator[Hit]:
@@ -145,7 +145,7 @@ def _twice(case: Case) -> Iterator[Hit]:
                 f"{listed(devices)}: listed in {specs[index][0].source} already, with other tags; "
                 "the first wins"
             )
-            yield Hit(one.source, says, "let each device be in one entry", str(one))
+            yield Hit(one.source, says, "let each device be in one entry", one.shown)
 
 
 def _alias_nothing(case: Case) -> Iterator[Hit]:
@@ -161,10 +161,10 @@ def _alias_nothing(case: Case) -> Iterator[Hit]:
         says = f"no device of {host.name} does for {name}"
         if alias.unlisted:
             here = f"{says}; {left_out(alias.unlisted)}"
-            yield Hit(one.source, here, entry_of(alias.unlisted[0]), str(one))
+            yield Hit(one.source, here, entry_of(alias.unlisted[0]), one.shown)
         elif covered.listed:  # where nothing is listed, each entry is told already
             near = f"; nearest is {alias.nearest}" if alias.nearest else ""
-            yield Hit(one.source, says + near, "", str(one))
+            yield Hit(one.source, says + near, "", one.shown)
 
 
 def _alias_far(case: Case) -> Iterator[Hit]:
@@ -179,7 +179,7 @@ def _alias_far(case: Case) -> Iterator[Hit]:
                 f"{listed(devices)}: of no NUMA node on {found[0].name}, so that numa_policy "
                 f"{alias.numa_policy} gives none to a guest with NUMA nodes"
             )
-            yield Hit(one.source, says, '"numa_policy": "legacy" or "preferred"', str(one))
+            yield Hit(one.source, says, '"numa_policy": "legacy" or "preferred"', one.shown)
 
 
 RULES: tuple[Rule, ...] = (

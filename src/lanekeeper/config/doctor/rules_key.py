@@ -19,7 +19,7 @@ from lanekeeper.config.doctor.unread import (
     unread,
 )
 from lanekeeper.config.file import NO_SECTION
-from lanekeeper.config.load import VIO_NAMES
+from lanekeeper.config.home import VIO_NAMES
 from lanekeeper.config.names import GUIDE_NAMES, OWN_SECTIONS, homes, is_specific
 from lanekeeper.domain.hostplan.findings.finding import Severity
 

@@ -66,7 +66,7 @@ def _unmapped(case: Case) -> Iterator[Hit]:
     if line is not None and case.value(MAPPINGS):
         for one, network, near in _strangers(case, case.value(MAPPINGS)):
             says = f"{line.source} maps no interface to {network}: no port on it can be bound"
-            yield Hit(one.source, says, near or f"{network}:INTERFACE in {MAPPINGS}", str(one))
+            yield Hit(one.source, says, near or f"{network}:INTERFACE in {MAPPINGS}", one.shown)
 
 
 def _without_vlans(case: Case) -> Iterator[Hit]:
@@ -74,7 +74,7 @@ def _without_vlans(case: Case) -> Iterator[Hit]:
     if line is not None and known:
         for one, network, near in _strangers(case, known):
             says = f"neither {line.source} nor the rest of these files names {network}"
-            yield Hit(one.source, says, near or f"{network}:MIN:MAX in {RANGES}", str(one))
+            yield Hit(one.source, says, near or f"{network}:MIN:MAX in {RANGES}", one.shown)
 
 
 def _case_differs(case: Case) -> Iterator[Hit]:
@@ -85,7 +85,7 @@ def _case_differs(case: Case) -> Iterator[Hit]:
         if network not in known and network.casefold() in by_fold:
             other = by_fold[network.casefold()]
             says = f"elsewhere it is {other}; Neutron tells cases apart, Nova does not"
-            yield Hit(one.source, says, other, str(one))
+            yield Hit(one.source, says, other, one.shown)
 
 
 def _unserved(case: Case, key: str) -> Iterator[Hit]:

@@ -30,7 +30,7 @@ def where(test: Callable[[DeviceSpec, Object], bool], says: str, fix: str) -> Ch
     def check(case: Case) -> Iterator[Hit]:
         for one, spec in case.good_specs:
             if test(spec, one):
-                yield Hit(one.source, says, fix, str(one))
+                yield Hit(one.source, says, fix, one.shown)
 
     return check
 
@@ -48,7 +48,7 @@ def _misspelt(case: Case) -> Iterator[Hit]:
                     f"{key!r} is no key: Nova keeps it as a tag, and the entry selects far more "
                     "than was meant; a start here refuses it",
                     f'"{near}"',
-                    str(one),
+                    one.shown,
                 )
 
 
@@ -60,7 +60,7 @@ def _device_id(case: Case) -> Iterator[Hit]:
                 "'device_id' selects nothing; the RHEL chapter writes it for vendor_id, VIO's "
                 "page for product_id",
                 '"vendor_id" or "product_id"',
-                str(one),
+                one.shown,
             )
 
 
@@ -70,14 +70,16 @@ def _numbers(case: Case) -> Iterator[Hit]:
             value = (one.entry or {}).get(key)
             if isinstance(value, int) and not isinstance(value, bool):
                 says = f"{key} {value} is a number; it must be text of hexadecimal digits"
-                yield Hit(one.source, says, f'"{key}": "{value:04}"', str(one))
+                yield Hit(one.source, says, f'"{key}": "{value:04}"', one.shown)
 
 
 def _refused(case: Case) -> Iterator[Hit]:
     for one in case.specs:
         if one.entry is not None:
             for error in one.errors:
-                yield Hit(one.source, f"a start refuses this: {error}", error.hint, str(one))
+                yield Hit(
+                    one.source, f"a start refuses this: {one.which}{error}", error.hint, one.shown
+                )
 
 
 def _vendor_only(spec: DeviceSpec, _one: Object) -> bool:
@@ -107,7 +109,7 @@ def _idle_pattern(case: Case) -> Iterator[Hit]:
                     one.source,
                     f"{name} {pattern!r} matches no {name} there can be",
                     f"{digits} lower-case hexadecimal digits, as the kernel prints them",
-                    str(one),
+                    one.shown,
                 )
 
 
@@ -120,7 +122,7 @@ def _open_pattern(case: Case) -> Iterator[Hit]:
                     one.source,
                     f"{name} {pattern!r} is anchored at its start only: it takes all that begin so",
                     f'"{pattern:0>{digits}}" for that one, "{pattern}.*" if all are meant',
-                    str(one),
+                    one.shown,
                 )
 
 
@@ -134,7 +136,7 @@ def _shadowed(case: Case) -> Iterator[Hit]:
                     f"the entry in {other.source} selects all that this one does, and the first "
                     "wins, for its tags too",
                     "put the narrower entry first, or remove one",
-                    str(one),
+                    one.shown,
                 )
                 break
 
@@ -173,7 +175,7 @@ def _never_asked(case: Case) -> Iterator[Hit]:
                 one.source,
                 "no alias can ask for these devices, and without physical_network no port can",
                 "an alias with their ids or resource_class, or a physical_network here",
-                str(one),
+                one.shown,
             )
 
 

@@ -26,7 +26,7 @@ def _unread_tags(case: Case) -> Iterator[Hit]:
                     f"{key!r} selects nothing and is a tag that nobody reads; in Nova it splits "
                     "the pool of a card's VFs",
                     "it belongs into an alias" if alias else "remove it",
-                    str(one),
+                    one.shown,
                 )
 
 
@@ -47,7 +47,7 @@ def _unasked_migration(case: Case) -> Iterator[Hit]:
                 one.source,
                 "no alias asks for live_migratable, so no server with such a device can move live",
                 'alias with "live_migratable": "yes"',
-                str(one),
+                one.shown,
             )
 
 
@@ -58,7 +58,7 @@ def _unreported(case: Case) -> Iterator[Hit]:
     for one, spec in case.good_specs:
         if _tag("one_time_use")(spec):
             says = f"Nova refuses one_time_use while {line.source} says report_in_placement = false"
-            yield Hit(one.source, says, "report_in_placement = true", str(one))
+            yield Hit(one.source, says, "report_in_placement = true", one.shown)
 
 
 RULES: tuple[Rule, ...] = (

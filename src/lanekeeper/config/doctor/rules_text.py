@@ -86,7 +86,7 @@ def _not_json(case: Case) -> Iterator[Hit]:
     for one in _each(case):
         if one.entry is None:
             for error in one.errors:
-                yield Hit(one.source, str(error), error.hint or f"an example: {_VF}")
+                yield Hit(one.source, f"{one.which}{error}", error.hint or f"an example: {_VF}")
 
 
 def _twice(case: Case) -> Iterator[Hit]:

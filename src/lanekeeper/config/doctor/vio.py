@@ -10,7 +10,7 @@ import yaml
 from lanekeeper.config.character import mended
 from lanekeeper.config.doctor.reading import Assignment, Flaw, ReadFile, yaml_comments
 from lanekeeper.config.doctor.source import Source
-from lanekeeper.config.load import VIO_NAMES
+from lanekeeper.config.home import VIO_NAMES
 from lanekeeper.config.loose_json import plain
 from lanekeeper.domain.errors import Invalid
 

@@ -24,6 +24,7 @@ from lanekeeper.domain.scheduling.member_view import member_rejections, member_v
 from lanekeeper.domain.scheduling.selection import (
     Choice,
     Rejection,
+    cause_first,
     explain_rejections,
     select_hosts,
 )
@@ -110,9 +111,11 @@ def explain(
         answers.append(HostAnswer(count=rest, rank=len(answers) + 1))
     if len(fleet) <= _EACH_TOLD:
         fit = {choice.host.id for choice in selection.choices}
-        answers += [_unfit(request, view, filters) for view in fleet.views if view.id not in fit]
+        unfit = [view for view in fleet.views if view.id not in fit]
+        unfit.sort(key=lambda view: view.name != request.host)
+        answers += [_unfit(request, view, filters) for view in unfit]
     else:
-        answers += [_rejected(one) for one in selection.rejections]
+        answers += [_rejected(one) for one in cause_first(selection.rejections)]
     if selection.choices:
         first = selection.choices[0]
         with site.database.read() as connection:
@@ -156,7 +159,7 @@ def explain_server(site: Site, caller: Caller, server_id: str) -> Answer:
     answer = Answer(
         fits=bool(chosen),
         summary=f"{chosen} was taken{_with(devices, cells)}." if chosen else created.message,
-        hosts=(*([taken] if chosen else ()), *map(_rejected, rejections)),
+        hosts=(*([taken] if chosen else ()), *map(_rejected, cause_first(rejections))),
         at=created.at,
         asked={"needs": list(record.device_requests), "flavor": record.flavor["name"]},
     )

@@ -43,6 +43,7 @@ from lanekeeper.domain.network.card import (
 from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.scheduling.apart import apart_from, too_close_to_kin
 from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises, would_do
+from lanekeeper.domain.scheduling.freed import even_if_free
 from lanekeeper.domain.scheduling.host import DeviceNeed, HostDevice, HostView, ServerRequest
 from lanekeeper.domain.scheduling.member_view import member_verdict
 from lanekeeper.domain.scheduling.place import locality
@@ -167,12 +168,14 @@ def _device(
             return found[0]
     found = fit_devices([need], devices, near)
     if isinstance(found, Shortfall):
+        found = even_if_free(found, [need], devices, near)
         anywhere = fit_devices([need], host.devices, near)
         if not isinstance(anywhere, Shortfall):
             found = too_close_to_kin(need, would_do([need], host.devices, near), kin)
         bare = fit_devices(without_promises([need]), devices, near)
         code = "devices" if isinstance(bare, Shortfall) else "bandwidth"
-        verdict = Verdict(code=code, reason=found.reason, remedy=found.remedy)
+        facts = {"past_help": True} if found.is_past_help else {}
+        verdict = Verdict(code=code, reason=found.reason, remedy=found.remedy, facts=facts)
         where = f"host {host.name}, where the server is" if caller.is_admin else "the server's host"
         told = verdict if caller.is_admin else member_verdict(verdict)
         raise Invalid(

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
-from lanekeeper.domain.network.fixed_ip import plan_addresses
-from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, PortWanted, VnicType
+from lanekeeper.domain.network.fixed_ip import address_on
+from lanekeeper.domain.network.port import PortRecord, PortWanted, VnicType
 from lanekeeper.domain.network.segment import Segment
 from lanekeeper.domain.network.subnet import SubnetRecord
 from lanekeeper.protocol import DhcpGuest, DhcpOption, DhcpSubnet, DhcpWanted
@@ -119,9 +119,8 @@ def _give(connection: sa.Connection, network_id: str, now: datetime) -> None:
     for position, subnet in enumerate(subnets):
         if not subnet.has_dhcp or subnet.id in has:
             continue
-        (asked,) = plan_addresses((FixedIpWanted(subnet_id=subnet.id),), subnets, port.mac)
         try:
-            address_take(connection, port.id, asked, position)
+            address_take(connection, port.id, address_on(subnet, port.mac), position)
         except Conflict as error:
             if error.code == GONE:
                 raise

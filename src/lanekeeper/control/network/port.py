@@ -28,12 +28,25 @@ from lanekeeper.control.network.port_rules import (
     is_server_owner,
 )
 from lanekeeper.control.network.quota import within_network_quota
-from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, owns, scope
+from lanekeeper.control.network.scope import (
+    demand_owner,
+    missing,
+    owner_of_new,
+    owns,
+    refused,
+    scope,
+)
 from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
-from lanekeeper.domain.network.fixed_ip import FixedIpAsked, plan_addresses, plan_change
+from lanekeeper.domain.network.extra_dhcp import changed_options
+from lanekeeper.domain.network.fixed_ip import (
+    FixedIpAsked,
+    plan_addresses,
+    plan_change,
+    plan_other_mac,
+)
 from lanekeeper.domain.network.port import PortRecord, PortWanted
 from lanekeeper.domain.network.profile import check_profile
 from lanekeeper.domain.network.quota import Resource
@@ -138,6 +151,8 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
         check_policy(connection, caller, change.values.get("qos_policy_id"))
         rebinds = any(_differs(present, name, change.values) for name in _REBIND)
         values = dict(change.values)
+        if said := values.pop("extra_dhcp_opts", ()):
+            values["extra_dhcp_opts"] = list(changed_options(present.extra_dhcp_opts, said))
         if rebinds:
             values = {**unbound(), "binding_host": present.host_name, **values}
             bindings_drop(connection, port_id, (values["binding_host"],))  # the port says it now
@@ -156,8 +171,8 @@ def update_port(site: Site, caller: Caller, port_id: str, change: PortChange) ->
             changed = visible_port(connection, caller, port_id)
         if rebinds and changed.host_name:
             changed = _bind(connection, site, changed)
-        is_told = not _TOLD_TO_HOSTS.isdisjoint(change.values) or change.fixed_ips is not None
-        told = held and is_told
+        moves = present.fixed_ips != changed.fixed_ips or change.fixed_ips is not None
+        told = held and (moves or not _TOLD_TO_HOSTS.isdisjoint(change.values))
         touch_answering(connection, answering)
         return changed, (*answering, *touch_holders(connection, [changed] if told else ()))
 
@@ -176,7 +191,9 @@ def delete_port(site: Site, caller: Caller, port_id: str, revision: int | None =
 
     def work(connection: sa.Connection) -> tuple[str, ...]:
         present = visible_port(connection, caller, port_id)
-        demand_owner(caller, present.project_id, "delete_port")
+        network = network_show(connection, present.network_id)
+        if network is None or not owns(caller, network.project_id):  # whose owner may clear it
+            demand_owner(caller, present.project_id, "delete_port")
         answering = _lock_answering(connection, present)
         held = server_get(connection, present.device_id) is not None
         deleted = not held and port_delete(
@@ -254,9 +271,11 @@ def _create(
     if network is None:
         raise missing("Network", wanted.network_id)
     owner = owner_of_new(caller, wanted.project_id, "port")
-    if not (owns(caller, network.project_id) or network.external) and not rbac_hold(
+    if not owns(caller, network.project_id) and not rbac_hold(
         connection, network.id, caller.project_id or ""
     ):
+        if network.external:  # to be seen by everybody, and for its owner's ports
+            raise refused("create_port", f"network {network.id} is external and not shared")
         raise missing("Network", network.id)
     check_create(wanted, network, owns_network=owns(caller, network.project_id))
     check_no_server(connection, None, wanted.device_id)
@@ -296,16 +315,20 @@ def _lock_answering(connection: sa.Connection, port: PortRecord) -> tuple[str, .
 
 
 def _change_addresses(connection: sa.Connection, present: PortRecord, change: PortChange) -> None:
-    if change.mac is not None and parse_mac(change.mac) != present.mac:
-        port_set_mac(connection, present.id, parse_mac(change.mac))
-    if change.fixed_ips is None:
+    mac = present.mac if change.mac is None else parse_mac(change.mac)
+    if mac != present.mac:
+        port_set_mac(connection, present.id, mac)
+    elif change.fixed_ips is None:
         return
     subnets = subnets_on(connection, present.network_id)
-    plan_addresses(change.fixed_ips, subnets, present.mac)  # every entry, also those it has
-    keep, get = plan_change(change.fixed_ips, present.fixed_ips, subnets)
+    if change.fixed_ips is None:
+        planned = plan_other_mac(present.fixed_ips, subnets, mac)
+    else:
+        planned = plan_addresses(change.fixed_ips, subnets, mac)
+    keep, get = plan_change(planned, present.fixed_ips)
     for fixed in set(present.fixed_ips) - set(keep):
         address_drop(connection, present.id, fixed)
-    for position, wanted in enumerate(plan_addresses(get, subnets, present.mac), start=len(keep)):
+    for position, wanted in enumerate(get, start=len(keep)):
         address_take(connection, present.id, wanted, position)
 
 

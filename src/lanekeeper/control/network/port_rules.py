@@ -17,6 +17,7 @@ from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.network.address import parse_ip
 from lanekeeper.domain.network.network import NetworkRecord
 from lanekeeper.domain.network.port import (
+    NETWORK_OWNER,
     SERVER_OWNER,
     FixedIpWanted,
     PortRecord,
@@ -64,16 +65,10 @@ def check_create(wanted: PortWanted, network: NetworkRecord, *, owns_network: bo
     """
     if not owns_network:
         _check_foreign_new(wanted)
-    secured = wanted.port_security_enabled
-    if secured is None:
-        secured = network.port_security_enabled
-    if secured:
+    if wanted.is_secured(on_network=network.port_security_enabled):
         return
     if wanted.security_groups:
-        raise Invalid(
-            "security_groups need port_security_enabled true",
-            code="PortSecurityAndIPRequiredForSecurityGroups",
-        )
+        raise _groups_need_security()
     if wanted.allowed_address_pairs:
         raise _pairs_need_security()
 
@@ -84,14 +79,10 @@ def check_held(
     """Refuse to change under a server what it stands on; *held* is whether a server holds it.
 
     Raises:
-        Conflict: codes PortBound, PortInUse.
+        Conflict: codes PortBound, PortInUse, UnsupportedPortDeviceOwner.
     """
-    if present.is_bound and mac is not None and mac != present.mac:
-        raise Conflict(
-            f"Port {present.id} is bound as {present.vif_type}; its mac_address cannot change",
-            hint="take it from its server, or unset its host, first",
-            code="PortBound",
-        )
+    if mac is not None and mac != present.mac:
+        _check_mac_may_change(present, values.get("device_owner") or present.device_owner)
     for name, current in (
         ("vnic_type", present.vnic_type),
         ("numa_affinity_policy", present.numa_affinity_policy),
@@ -100,6 +91,21 @@ def check_held(
             raise _in_use(present, name)
     if held and (named := sorted(_HELD_BY_SERVER & _changed(present, values))):
         raise _in_use(present, named[0])
+
+
+def _check_mac_may_change(present: PortRecord, owner: str) -> None:
+    if present.is_bound:
+        raise Conflict(
+            f"Port {present.id} is bound as {present.vif_type}; its mac_address cannot change",
+            hint="take it from its server, or unset its host, first",
+            code="PortBound",
+        )
+    if _serves_network(owner):
+        raise Conflict(
+            f"Port {present.id} is for {owner}; its mac_address cannot change",
+            hint="make another port",
+            code="UnsupportedPortDeviceOwner",
+        )
 
 
 def check_no_server(connection: sa.Connection, present: PortRecord | None, device_id: str) -> None:
@@ -121,18 +127,21 @@ def check_secured(present: PortRecord, values: Mapping[str, Any]) -> None:
     """Refuse groups and address pairs on a port whose security is, or becomes, off.
 
     Raises:
+        Invalid: code PortSecurityAndIPRequiredForSecurityGroups; the request names groups.
         Conflict: codes PortSecurityPortHasSecurityGroup, AddressPairAndPortSecurityRequired.
     """
     if values.get("port_security_enabled", present.port_security_enabled):
         return
+    if values.get("allowed_address_pairs", list(present.allowed_address_pairs)):
+        raise _pairs_need_security()
+    if values.get("security_groups"):
+        raise _groups_need_security()
     if values.get("security_groups", list(present.security_groups)):
         raise Conflict(
             f"Port {present.id} has security groups; port_security_enabled cannot be false",
             hint="remove its security groups first",
             code="PortSecurityPortHasSecurityGroup",
         )
-    if values.get("allowed_address_pairs", list(present.allowed_address_pairs)):
-        raise _pairs_need_security()
 
 
 def check_groups(
@@ -281,7 +290,7 @@ def _check_foreign(rule: str, said: Mapping[str, bool]) -> None:
 
 
 def _serves_network(device_owner: str) -> bool:
-    return device_owner.startswith("network:")
+    return device_owner.startswith(NETWORK_OWNER)
 
 
 def _changed(present: PortRecord, values: Mapping[str, Any]) -> set[str]:
@@ -300,6 +309,13 @@ def _in_use(present: PortRecord, name: str) -> Conflict:
         f"its {name} cannot change",
         hint="take the port from its server first",
         code="PortInUse",
+    )
+
+
+def _groups_need_security() -> Invalid:
+    return Invalid(
+        "security_groups need port_security_enabled true",
+        code="PortSecurityAndIPRequiredForSecurityGroups",
     )
 
 

@@ -99,7 +99,8 @@ def update_security_group(
     Raises:
         NotFound: code SecurityGroupNotFound.
         Stale: the revision is another one.
-        Conflict: code SecurityGroupCannotUpdateDefault.
+        Conflict: codes SecurityGroupCannotUpdateDefault, SecurityGroupInUse; what ports have
+            stays stateful or stateless.
     """
     now = site.clock()
 
@@ -110,6 +111,8 @@ def update_security_group(
                 "the default security group keeps its name",
                 code="SecurityGroupCannotUpdateDefault",
             )
+        if values.get("stateful", present.stateful) != present.stateful:
+            _check_unused(connection, group_id)
         row_update(connection, tables.security_group, group_id, values, now=now, revision=revision)
         return _visible(connection, caller, group_id)
 
@@ -133,12 +136,7 @@ def delete_security_group(
                 f"security group {group_id} is its project's default one and stays",
                 code="SecurityGroupCannotRemoveDefault",
             )
-        if users := security_group_users(connection, group_id):
-            raise Conflict(
-                f"security group {group_id} is in use by ports: {', '.join(users[:3])}",
-                hint="take it from those ports first",
-                code="SecurityGroupInUse",
-            )
+        _check_unused(connection, group_id)
         security_group_delete(connection, group_id, revision=revision)
 
     site.database.write(work)
@@ -242,9 +240,10 @@ def _add(
     connection: sa.Connection, site: Site, caller: Caller, wanted: RuleWanted, now: datetime
 ) -> tuple[SecurityGroupRecord, Mapping[str, Any]]:
     group = _visible(connection, caller, wanted.security_group_id)
+    planned = plan_rule(wanted)
     if wanted.remote_group_id is not None:
         _visible(connection, caller, wanted.remote_group_id)
-    rule = new_rule(plan_rule(wanted), now)
+    rule = new_rule(planned, now)
 
     def append(rules: Rules) -> Rules:
         _check_new(rules, rule)
@@ -264,6 +263,15 @@ def _check_new(rules: Rules, rule: Mapping[str, Any]) -> None:
             )
     if len(rules) >= RULES_MAX:
         raise Conflict(f"a security group has at most {RULES_MAX} rules", code="OverQuota")
+
+
+def _check_unused(connection: sa.Connection, group_id: str) -> None:
+    if users := security_group_users(connection, group_id):
+        raise Conflict(
+            f"security group {group_id} is in use by ports: {', '.join(users[:3])}",
+            hint="take it from those ports first",
+            code="SecurityGroupInUse",
+        )
 
 
 def _rule(

@@ -13,16 +13,20 @@ import sqlalchemy as sa
 from lanekeeper.control.caller import Caller
 from lanekeeper.control.network.dhcp import lock_answering, touch_answering
 from lanekeeper.control.network.network import visible_network
+from lanekeeper.control.network.port import lock_holders, touch_holders
 from lanekeeper.control.network.quota import within_network_quota
 from lanekeeper.control.network.scope import demand_owner, missing, owner_of_new, scope
 from lanekeeper.control.site import Site
 from lanekeeper.domain.network.address import check_apart, parse_cidr, parse_ip
-from lanekeeper.domain.network.network import NetworkRecord
+from lanekeeper.domain.network.fixed_ip import own_addresses
+from lanekeeper.domain.network.network import NetworkRecord, check_mtu_of_subnet
+from lanekeeper.domain.network.port import PortRecord
 from lanekeeper.domain.network.quota import Resource
 from lanekeeper.domain.network.subnet import (
     SubnetRecord,
     SubnetWanted,
     check_dhcp,
+    check_dhcp_of_modes,
     check_no_overlap,
     plan_dns,
     plan_gateway,
@@ -31,7 +35,9 @@ from lanekeeper.domain.network.subnet import (
     plan_subnet,
 )
 from lanekeeper.store import tables
+from lanekeeper.store.network.port import port_list
 from lanekeeper.store.network.subnet import (
+    address_take,
     addresses_used,
     pools_text,
     subnet_delete,
@@ -92,9 +98,12 @@ def create_subnets(
 
     def work(connection: sa.Connection) -> tuple[tuple[SubnetRecord, ...], tuple[str, ...]]:
         hosts = lock_answering(connection, {one.network_id for one in wanted})
+        automatic = {one.network_id for one in wanted if one.is_automatic}
+        lock_holders(connection, _ports_on(connection, automatic))
         made = tuple(_create(connection, site, caller, one, now) for one in wanted)
+        moved = _add_own_addresses(connection, made)
         touch_answering(connection, hosts)
-        return made, hosts
+        return made, (*hosts, *touch_holders(connection, moved))
 
     made, hosts = site.database.write(work)
     site.bells.ring_all(hosts)
@@ -137,9 +146,11 @@ def delete_subnet(site: Site, caller: Caller, subnet_id: str, revision: int | No
         present = _visible(connection, caller, subnet_id)
         demand_owner(caller, present.project_id, "delete_subnet")
         hosts = lock_answering(connection, [present.network_id])
+        own = _ports_on(connection, [present.network_id] if present.is_automatic else [])
+        lock_holders(connection, own)
         subnet_delete(connection, subnet_id, automatic=present.is_automatic, revision=revision)
         touch_answering(connection, hosts)
-        return hosts
+        return (*hosts, *touch_holders(connection, own))
 
     site.bells.ring_all(site.database.write(work))
 
@@ -169,6 +180,7 @@ def _create(
     # Holds the network's row until the commit, so two overlapping subnets cannot both pass.
     row_update(connection, tables.network, network.id, {}, now=now)
     check_no_overlap(plan.network, subnets_on(connection, network.id))
+    check_mtu_of_subnet(network.mtu, plan.network.version)
     subnet_id = str(uuid.uuid4())
     with within_network_quota(connection, site, owner, Resource.SUBNET):
         subnet_insert(connection, subnet_id, wanted, plan, project_id=owner, now=now)
@@ -177,10 +189,31 @@ def _create(
     return made
 
 
+def _add_own_addresses(
+    connection: sa.Connection, made: Sequence[SubnetRecord]
+) -> tuple[PortRecord, ...]:
+    """Write down what the guests that are there make of new subnets; return whose those are."""
+    automatic = [subnet for subnet in made if subnet.is_automatic]
+    moved = _ports_on(connection, {subnet.network_id for subnet in automatic})
+    for port in moved:
+        mine = [subnet for subnet in automatic if subnet.network_id == port.network_id]
+        own = own_addresses(mine, port.mac)
+        for position, wanted in enumerate(own, start=len(port.fixed_ips)):
+            address_take(connection, port.id, wanted, position)
+    return moved
+
+
+def _ports_on(connection: sa.Connection, network_ids: Collection[str]) -> tuple[PortRecord, ...]:
+    return port_list(connection, {"network_id": network_ids}) if network_ids else ()
+
+
 def _planned(present: SubnetRecord, change: SubnetChange) -> dict[str, Any]:
     """Check what depends on the subnet's network; the columns to be written for it."""
     network = parse_cidr(present.cidr)
-    check_dhcp(network, enabled=bool(change.values.get("enable_dhcp", present.enable_dhcp)))
+    enabled = bool(change.values.get("enable_dhcp", present.enable_dhcp))
+    check_dhcp(network, enabled=enabled)
+    if "enable_dhcp" in change.values:
+        check_dhcp_of_modes((present.ipv6_ra_mode, present.ipv6_address_mode), enabled=enabled)
     gateway = parse_ip(present.gateway_ip, "gateway_ip") if present.gateway_ip else None
     pools, values = present.pools, dict[str, Any]()
     if change.gateway_ip is not None:
@@ -191,7 +224,7 @@ def _planned(present: SubnetRecord, change: SubnetChange) -> dict[str, Any]:
         values["allocation_pools"] = pools_text(pools)
     check_apart(pools, gateway)
     if change.dns_nameservers is not None:
-        values["dns_nameservers"] = list(plan_dns(change.dns_nameservers))
+        values["dns_nameservers"] = list(plan_dns(change.dns_nameservers, present.ip_version))
     if change.host_routes is not None:
         values["host_routes"] = list(plan_routes(change.host_routes, present.ip_version))
     return values

@@ -6,7 +6,7 @@ honoured gives a guest without what its flavor seems to ask for, so it is refuse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from lanekeeper.domain.errors import Invalid, NotOffered
 from lanekeeper.domain.pci.spec_key import slips
@@ -20,16 +20,25 @@ _HONOURED = (
     "lanekeeper",
 )
 _SHORT, _LONG = 5, 10
-"""Scopes from these lengths on may differ by one, and by two letters; shorter ones in case."""
+"""Words from these lengths on may differ by one, and by two letters; shorter ones in case."""
 
 
 def scope_meant(key: str) -> str | None:
     """Return the honoured scope that the one of *key* is a slip of; None where it is none."""
     scope, colon, _ = key.partition(":")
-    if not colon or scope in _HONOURED:
-        return None
-    bare = _bare(scope)
-    return next((one for one in _HONOURED if slips(bare, _bare(one)) <= _allowed(one)), None)
+    return near_word(scope, _HONOURED) if colon and scope not in _HONOURED else None
+
+
+def near_word(text: str, words: Iterable[str]) -> str | None:
+    """Return the one of *words* that *text* is a slip of; None where it is of none."""
+    bare = _bare(text)
+    near = [
+        (wrong, word)
+        for word in words
+        if abs(len(bare) - len(word)) <= _allowed(word)
+        and (wrong := slips(bare, _bare(word))) <= _allowed(word)
+    ]
+    return min(near)[1] if near else None
 
 
 def check_scopes(specs: Mapping[str, str]) -> None:
@@ -60,9 +69,9 @@ def _did_you_mean(key: str, meant: str) -> str:
     return f"did you mean {meant}:{key.partition(':')[2][:60]}?"
 
 
-def _allowed(scope: str) -> int:
-    return (len(scope) >= _SHORT) + (len(scope) >= _LONG)
+def _allowed(word: str) -> int:
+    return (len(word) >= _SHORT) + (len(word) >= _LONG)
 
 
-def _bare(scope: str) -> str:
-    return scope.lower().replace("-", "_").replace(" ", "_").replace(".", "_")
+def _bare(word: str) -> str:
+    return word.lower().replace("-", "_").replace(" ", "_").replace(".", "_")

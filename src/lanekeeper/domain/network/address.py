@@ -163,12 +163,17 @@ def parse_pool(start: str, end: str, network: IpNetwork) -> Pool:
     last = parse_ip(end, "allocation_pools: end")
     where = f"allocation pool {start}-{end}"
     if {first.version, last.version} != {network.version}:
-        raise Invalid(f"{where} is not of the same IP version as {network}")
+        raise Invalid(
+            f"{where} is not of the same IP version as {network}", code="InvalidAllocationPool"
+        )
     if int(last) < int(first):
-        raise Invalid(f"{where} ends before it starts")
+        raise Invalid(f"{where} ends before it starts", code="InvalidAllocationPool")
     whole = usable(network)
     if int(first) not in whole or int(last) not in whole:
-        raise Invalid(f"{where} is not within {network}, whose ports may have {whole}")
+        raise Invalid(
+            f"{where} is not within {network}, whose ports may have {whole}",
+            code="OutOfBoundsAllocationPool",
+        )
     return Pool(network.version, int(first), int(last))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from lanekeeper.domain.errors import Invalid
+from lanekeeper.domain.errors import Conflict, Invalid
 from lanekeeper.domain.network.segment import Segment, SegmentWanted
 
 MTU_MIN = 68
@@ -82,7 +82,22 @@ def check_mtu(mtu: int, most: int, ip_versions: Collection[int] = ()) -> None:
 
     Raises:
         Invalid: code InvalidInput; the message names the bounds.
+        Conflict: code NetworkMTUSubnetConflict; an IPv6 subnet needs more.
     """
-    least = MTU_MIN_V6 if 6 in ip_versions else MTU_MIN  # noqa: PLR2004 IPv6
-    if not least <= mtu <= most:
-        raise Invalid(f"mtu {mtu} is not in {least}..{most}", code="InvalidInput")
+    if not MTU_MIN <= mtu <= most:
+        raise Invalid(f"mtu {mtu} is not in {MTU_MIN}..{most}", code="InvalidInput")
+    for version in ip_versions:
+        check_mtu_of_subnet(mtu, version)
+
+
+def check_mtu_of_subnet(mtu: int, ip_version: int) -> None:
+    """Refuse an IPv6 subnet on a network of smaller packets than every IPv6 link carries.
+
+    Raises:
+        Conflict: code NetworkMTUSubnetConflict.
+    """
+    if ip_version == 6 and mtu < MTU_MIN_V6:  # noqa: PLR2004 IPv6
+        raise Conflict(
+            f"mtu {mtu} is below {MTU_MIN_V6}, which an IPv6 subnet needs",
+            code="NetworkMTUSubnetConflict",
+        )

@@ -54,6 +54,8 @@ class PortStatus(StrEnum):
 
 SERVER_OWNER = "compute:"
 """What the device_owner of a server's port begins with; an availability zone follows."""
+NETWORK_OWNER = "network:"
+"""What the device_owner of a port begins with that serves its network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,16 @@ class PortWanted:
     extra_dhcp_opts: tuple[Mapping[str, Any], ...] = ()
     created_by_server: bool = False
     tags: tuple[str, ...] = ()
+
+    def is_secured(self, *, on_network: bool) -> bool:
+        """Whether it is guarded; what serves a network sends in the names of others.
+
+        Source: neutron ``db/portsecurity_db.py``, _determine_port_security.
+        """
+        if self.device_owner.startswith(NETWORK_OWNER):
+            return False
+        secured = self.port_security_enabled
+        return on_network if secured is None else secured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

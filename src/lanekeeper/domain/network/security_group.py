@@ -19,14 +19,23 @@ from lanekeeper.domain.network.port import VnicType
 DEFAULT = "default"
 DIRECTIONS = ("ingress", "egress")
 ETHERTYPES = ("IPv4", "IPv6")
-PROTOCOLS = frozenset(
-    {"ah", "dccp", "egp", "esp", "gre", "hopopt", "icmp", "icmpv6", "igmp", "ip", "ipip"}
-    | {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "ipv6-nonxt", "ipv6-opts", "ipv6-route", "ospf"}
-    | {"pgm", "rsvp", "sctp", "tcp", "udp", "udplite", "vrrp"}
-)
+PROTOCOLS = {
+    **{"ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58},
+    **{"igmp": 2, "ip": 0, "ipip": 4, "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58},
+    **{"ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46},
+    **{"sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112},
+}
+"""Source: neutron-lib ``constants.py``, IP_PROTOCOL_MAP; IANA, Protocol Numbers."""
+_ICMP_OF_IPV6 = {"icmp": "ipv6-icmp", "icmpv6": "ipv6-icmp", "1": "58"}
 _PORT_PROTOCOLS = frozenset(
     {"tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "33", "132", "136"}
 )
+_IPV6_PROTOCOLS = frozenset(
+    {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
+    | {"41", "44", "58", "59", "60", "43"}
+)
+"""Source: neutron ``db/securitygroups_db.py``, _validate_ethertype_and_protocol."""
+PORT_MAX = 65535
 _ICMP_PROTOCOLS = frozenset({"icmp", "icmpv6", "ipv6-icmp", "1", "58"})
 _NAMESPACE = uuid.UUID("6c9a4a3b-7d33-5b0e-9a55-6f0f4f1f5c0d")
 
@@ -117,18 +126,28 @@ def plan_rule(wanted: RuleWanted) -> dict[str, Any]:
     """
     if wanted.direction not in DIRECTIONS:
         raise _wrong(f"direction {wanted.direction!r} is not one of {', '.join(DIRECTIONS)}")
-    ethertype = next((e for e in ETHERTYPES if e.lower() == wanted.ethertype.lower()), None)
-    if ethertype is None:
-        raise _wrong(f"ethertype {wanted.ethertype!r} is not one of {', '.join(ETHERTYPES)}")
-    if wanted.remote_ip_prefix is not None and wanted.remote_group_id is not None:
-        raise _wrong("only one of remote_ip_prefix and remote_group_id may be given")
-    protocol = _protocol(wanted.protocol)
+    ethertype = ethertype_of(wanted.ethertype)
+    protocol = protocol_of(wanted.protocol)
+    if ethertype == "IPv6" and protocol in _ICMP_OF_IPV6:
+        protocol = _ICMP_OF_IPV6[protocol]
     _check_ports(wanted, protocol)
     prefix = None
     if wanted.remote_ip_prefix is not None:
         prefix = _prefix(wanted.remote_ip_prefix, ethertype)
+    if ethertype == "IPv4" and protocol in _IPV6_PROTOCOLS:
+        raise Invalid(
+            f"protocol {protocol} is one of IPv6, and ethertype is IPv4",
+            code="SecurityGroupEthertypeConflictWithProtocol",
+        )
+    if wanted.remote_ip_prefix is not None and wanted.remote_group_id is not None:
+        raise Invalid(
+            "only one of remote_ip_prefix and remote_group_id may be given",
+            code="SecurityGroupMultipleRemoteEntites",
+        )
     fields = rule_fields(wanted)
     fields |= {"ethertype": ethertype, "protocol": protocol}
+    if (wanted.port_range_min, wanted.port_range_max) == (1, PORT_MAX):  # every port is no range
+        fields |= {"port_range_min": None, "port_range_max": None}
     return fields | {"remote_ip_prefix": prefix, "normalized_cidr": prefix}
 
 
@@ -137,22 +156,51 @@ def same_rule(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     keys = (
         "direction",
         "ethertype",
-        "protocol",
         "port_range_min",
         "port_range_max",
         "normalized_cidr",
         "remote_group_id",
     )
-    return all(one.get(key) == other.get(key) for key in keys)
+    same = all(one.get(key) == other.get(key) for key in keys)
+    return same and _number(one["protocol"]) == _number(other["protocol"])
 
 
-def _protocol(text: str | None) -> str | None:
+def _number(protocol: str | None) -> int | None:
+    if protocol is None:
+        return None
+    return PROTOCOLS[protocol] if protocol in PROTOCOLS else int(protocol)
+
+
+def ethertype_of(text: str) -> str:
+    """Read an ethertype, in any case.
+
+    Raises:
+        Invalid: code SecurityGroupRuleInvalidEtherType.
+    """
+    ethertype = next((one for one in ETHERTYPES if one.lower() == text.lower()), None)
+    if ethertype is None:
+        raise Invalid(
+            f"ethertype {text!r} is not one of {', '.join(ETHERTYPES)}",
+            code="SecurityGroupRuleInvalidEtherType",
+        )
+    return ethertype
+
+
+def protocol_of(text: str | None) -> str | None:
+    """Read a protocol, a name in any case or a number; None is any of them.
+
+    Raises:
+        Invalid: code SecurityGroupRuleInvalidProtocol.
+    """
     if text is None or text.lower() == "any":
         return None
     name = text.lower()
     is_number = name.isascii() and name.isdigit() and int(name) <= 255  # noqa: PLR2004 one byte
     if name not in PROTOCOLS and not is_number:
-        raise _wrong(f"protocol {text!r} is neither a name such as tcp nor a number in 0..255")
+        raise Invalid(
+            f"protocol {text!r} is neither a name such as tcp nor a number in 0..255",
+            code="SecurityGroupRuleInvalidProtocol",
+        )
     return name
 
 
@@ -160,27 +208,58 @@ def _check_ports(wanted: RuleWanted, protocol: str | None) -> None:
     least, most = wanted.port_range_min, wanted.port_range_max
     if least is None and most is None:
         return
+    for port in (least, most):
+        if port is not None and not 0 <= port <= PORT_MAX:
+            raise _no_port(port, 0)
     if protocol in _ICMP_PROTOCOLS:
         _check_icmp(least, most)
         return
     if protocol not in _PORT_PROTOCOLS:
-        raise _wrong("port_range_min and port_range_max need a protocol with ports, such as tcp")
-    if least is None or most is None or not 0 <= least <= most <= 65535:  # noqa: PLR2004 16 bits
-        raise _wrong(f"port range {least} to {most} is not 0 <= min <= max <= 65535")
+        raise Invalid(
+            "port_range_min and port_range_max need a protocol with ports, such as tcp",
+            code="SecurityGroupInvalidProtocolForPort"
+            if protocol
+            else "SecurityGroupProtocolRequiredWithPorts",
+        )
+    for port in (least, most):
+        if port == 0:
+            raise _no_port(port, 1)
+    if least is None or most is None or least > most:
+        raise Invalid(
+            f"port range {least} to {most} is not 1 <= min <= max <= {PORT_MAX}",
+            code="SecurityGroupInvalidPortRange",
+        )
+
+
+def _no_port(port: int, least: int) -> Invalid:
+    return Invalid(
+        f"port {port} is not in {least}..{PORT_MAX}", code="SecurityGroupInvalidPortValue"
+    )
 
 
 def _check_icmp(kind: int | None, code: int | None) -> None:
     if kind is None:
-        raise _wrong("port_range_max, an ICMP code, needs port_range_min, its type")
+        raise Invalid(
+            "port_range_max, an ICMP code, needs port_range_min, its type",
+            code="SecurityGroupMissingIcmpType",
+        )
     for value in (kind, code or 0):
         if not 0 <= value <= 255:  # noqa: PLR2004 one byte
-            raise _wrong(f"ICMP type or code {value} is not in 0..255")
+            raise Invalid(
+                f"ICMP type or code {value} is not in 0..255", code="SecurityGroupInvalidIcmpValue"
+            )
 
 
 def _prefix(text: str, ethertype: str) -> str:
-    network = parse_cidr(text if "/" in text else _whole(text), "remote_ip_prefix")
+    try:
+        network = parse_cidr(text if "/" in text else _whole(text), "remote_ip_prefix")
+    except Invalid as error:
+        raise Invalid(str(error), code="InvalidCIDR") from error
     if f"IPv{network.version}" != ethertype:
-        raise _wrong(f"remote_ip_prefix {text} does not fit ethertype {ethertype}")
+        raise Invalid(
+            f"remote_ip_prefix {text} does not fit ethertype {ethertype}",
+            code="SecurityGroupRuleParameterConflict",
+        )
     return str(network)
 
 

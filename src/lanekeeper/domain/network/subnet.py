@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +26,7 @@ HOST_ROUTES_MAX = 20
 V4, V6 = 4, 6
 SLAAC, STATELESS, STATEFUL = "slaac", "dhcpv6-stateless", "dhcpv6-stateful"
 MODES = (SLAAC, STATEFUL, STATELESS)
+_AUTOMATIC = frozenset({SLAAC, STATELESS})
 _SLAAC_PREFIX = 64
 _DHCP_PREFIX_MAX = {V4: 30, V6: 126}
 
@@ -65,7 +66,7 @@ class SubnetRecord:
     @property
     def is_automatic(self) -> bool:
         """Whether guests make their own addresses, so that every port has one."""
-        return self.ipv6_address_mode in (SLAAC, STATELESS)
+        return not _AUTOMATIC.isdisjoint({self.ipv6_address_mode, self.ipv6_ra_mode})
 
     @property
     def has_dhcp(self) -> bool:
@@ -102,6 +103,10 @@ class SubnetWanted:
     ipv6_address_mode: str | None = None
     tags: tuple[str, ...] = ()
 
+    @property
+    def is_automatic(self) -> bool:
+        return not _AUTOMATIC.isdisjoint({self.ipv6_address_mode, self.ipv6_ra_mode})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressPlan:
@@ -134,7 +139,7 @@ def plan_subnet(wanted: SubnetWanted) -> AddressPlan:
         network=network,
         gateway=gateway,
         pools=pools,
-        dns_nameservers=plan_dns(wanted.dns_nameservers),
+        dns_nameservers=plan_dns(wanted.dns_nameservers, network.version),
         host_routes=plan_routes(wanted.host_routes, network.version),
     )
 
@@ -165,6 +170,16 @@ def check_dhcp(network: IpNetwork, *, enabled: bool) -> None:
     if network.prefixlen > _DHCP_PREFIX_MAX[network.version]:
         most = _DHCP_PREFIX_MAX[network.version]
         raise _wrong(f"cidr {network} is too small for DHCP: /{most} is the longest prefix for it")
+
+
+def check_dhcp_of_modes(modes: Collection[str | None], *, enabled: bool) -> None:
+    """Refuse modes of IPv6 without DHCP.
+
+    Raises:
+        Invalid: code InvalidInput; some mode is set.
+    """
+    if any(modes) and not enabled:
+        raise _wrong("ipv6_ra_mode and ipv6_address_mode need enable_dhcp true")
 
 
 def plan_gateway(text: str | None, network: IpNetwork) -> IpAddress | None:
@@ -203,15 +218,22 @@ def plan_pools(
     return pools
 
 
-def plan_dns(servers: Sequence[str]) -> tuple[str, ...]:
+def plan_dns(servers: Sequence[str], version: int) -> tuple[str, ...]:
     """Read DNS servers, at most five, each once.
 
     Raises:
-        Invalid: too many, one twice, or not an address.
+        Invalid: too many, one twice, or not an address of the subnet's family.
     """
     if len(servers) > DNS_SERVERS_MAX:
-        raise _wrong(f"dns_nameservers has {len(servers)} entries, at most {DNS_SERVERS_MAX}")
-    texts = tuple(str(parse_ip(server, "dns_nameservers:")) for server in servers)
+        raise Invalid(
+            f"dns_nameservers has {len(servers)} entries, at most {DNS_SERVERS_MAX}",
+            code="DNSNameServersExhausted",
+        )
+    addresses = [parse_ip(server, "dns_nameservers:") for server in servers]
+    for address in addresses:
+        if address.version != version:
+            raise _wrong(f"dns_nameservers: {address} is not IPv{version}, as the subnet is")
+    texts = tuple(map(str, addresses))
     _each_once(texts, "dns_nameservers")
     return texts
 
@@ -223,7 +245,10 @@ def plan_routes(routes: Sequence[tuple[str, str]], version: int) -> tuple[dict[s
         Invalid: too many, one twice, or not of the subnet's family.
     """
     if len(routes) > HOST_ROUTES_MAX:
-        raise _wrong(f"host_routes has {len(routes)} entries, at most {HOST_ROUTES_MAX}")
+        raise Invalid(
+            f"host_routes has {len(routes)} entries, at most {HOST_ROUTES_MAX}",
+            code="HostRoutesExhausted",
+        )
     planned = []
     for destination, nexthop in routes:
         network = parse_cidr(destination, "host_routes: destination")
@@ -264,9 +289,8 @@ def _check_modes(wanted: SubnetWanted, network: IpNetwork) -> None:
         raise _wrong(f"IPv6 mode {sorted(map(str, unknown))[0]!r} is not one of {', '.join(MODES)}")
     if len(modes) > 1:
         raise _wrong("ipv6_ra_mode and ipv6_address_mode must be equal when both are given")
-    if not wanted.enable_dhcp:
-        raise _wrong("ipv6_ra_mode and ipv6_address_mode need enable_dhcp true")
-    if modes & {SLAAC, STATELESS} and network.prefixlen != _SLAAC_PREFIX:
+    check_dhcp_of_modes(modes, enabled=wanted.enable_dhcp)
+    if modes & _AUTOMATIC and network.prefixlen != _SLAAC_PREFIX:
         raise _wrong(f"cidr {network} must have prefix length 64 for {modes.pop()}")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lanekeeper.domain.scheduling.fit import fit_devices, without_promises
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet, everyone, nobody
+from lanekeeper.domain.scheduling.freed import even_if_free
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
 from lanekeeper.domain.scheduling.place import place
 from lanekeeper.domain.scheduling.shortfall import Shortfall
@@ -137,11 +138,13 @@ def devices(request: ServerRequest, host: HostView) -> Verdict | None:
     )
     if not isinstance(found, Shortfall):
         return None
+    found = even_if_free(found, request.needs, host.devices, isolate=request.isolate)
+    facts = {"unfit": list(found.unfit), "past_help": found.is_past_help}
     return Verdict(
         code="devices",
         reason=found.reason,
         remedy=found.remedy,
-        facts={"needs": list(found.names)} | ({"unfit": list(found.unfit)} if found.unfit else {}),
+        facts={"needs": list(found.names)} | {name: fact for name, fact in facts.items() if fact},
     )
 
 

@@ -99,7 +99,7 @@ def fit_devices(
         short = bare if isinstance(bare, Shortfall) else short_of_bandwidth(needs, free)
         is_known = short is bare or not tries.ran_out
     else:
-        short = (_too_close if isolate else _too_few)(needs, asked, free, guest)
+        short = (_too_close if isolate else _too_few)(needs, asked, devices, guest)
         is_known = not tries.ran_out
     if is_known:
         return short
@@ -149,10 +149,11 @@ def _fit_apart(
 def _too_few(
     needs: Sequence[DeviceNeed],
     units: Sequence[_Unit],
-    free: Sequence[HostDevice],
+    devices: Sequence[HostDevice],
     guest: Locality,
 ) -> Shortfall:
     names = names_of(needs)
+    free = [device for device in devices if device.standing is Standing.FREE]
     most = most_matched([_wishes(unit, free, guest) for unit in units]) if units else 0
     return Shortfall(
         names,
@@ -284,16 +285,22 @@ def _best_by_card(
 def _too_close(
     needs: Sequence[DeviceNeed],
     units: Sequence[_Unit],
-    free: Sequence[HostDevice],
+    devices: Sequence[HostDevice],
     guest: Locality,
 ) -> Shortfall:
     names = names_of(needs)
-    cards = {card for unit in units for card in _best_by_card(unit, free, guest)}
+    free = [device for device in devices if device.standing is Standing.FREE]
+    now, at_most = (
+        len({card for unit in units for card in _best_by_card(unit, some, guest)})
+        for some in (free, devices)
+    )
+    more = "free devices on" if at_most >= len(units) else "list devices of"
     return Shortfall(
         names,
-        f"{', '.join(names)} together need {len(units)} devices of as many cards "
-        f"(group_policy=isolate), and {len(cards)} have such a device free",
-        "use group_policy=none in the flavor, or free devices on other cards",
+        f"{', '.join(names)} {'needs' if len(names) == 1 else 'together need'} {len(units)} "
+        f"devices of as many cards (group_policy=isolate), and {now} "
+        f"{'has' if now == 1 else 'have'} such a device free",
+        f"use group_policy=none in the flavor, or {more} other cards",
     )
 
 

@@ -89,6 +89,8 @@ _WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """By filter: reason and remedy; an empty reason stands for the verdict's own, which is counts."""
+_FEWER = f"ask for fewer devices, or {_ASK}"
+"""Where it would not help that devices get free."""
 _UNKNOWN = ("does not fit", _ASK)
 _COUNTS = frozenset({"free", "capacity", "needed", "needs"})
 """Facts about amounts, and the caller's own names of what they need."""
@@ -98,6 +100,8 @@ _NEAREST = "; of the nearest"
 def member_verdict(verdict: Verdict) -> Verdict:
     """The verdict without what tells of hosts; one that is not known here tells nothing."""
     reason, remedy = _WORDS.get(verdict.code, _UNKNOWN)
+    if verdict.facts.get("past_help"):
+        remedy = _FEWER
     return replace(
         verdict,
         # What the nearest devices are (ids, physical networks) is the operator's configuration.

@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from lanekeeper.domain.scheduling.fit import Given, fit_devices
+from lanekeeper.domain.scheduling.fit import Given, fit_devices, without_promises
+from lanekeeper.domain.scheduling.freed import all_free, past_help
 from lanekeeper.domain.scheduling.host import HostDevice, HostView, ServerRequest, Standing
 from lanekeeper.domain.scheduling.shortfall import Shortfall, alternative_of, names_of
 from lanekeeper.domain.scheduling.tied import units_of
@@ -43,7 +44,17 @@ def place(request: ServerRequest, host: HostView) -> Place | Shortfall:
         miss = why_not(request.topology, host.cells)
         return Shortfall(names_of(request.needs), miss.reason, miss.remedy)
     told = _short(request, host, short)
+    if told.is_taken:
+        return _even_if_free(request, host, told)
     return _crowded(request, request.topology, host, told) if request.topology else told
+
+
+def _even_if_free(request: ServerRequest, host: HostView, short: Shortfall) -> Shortfall:
+    """*short*, or what would stand against the server if nobody else were on its host."""
+    cells = tuple(cell.emptied() for cell in host.cells)
+    empty = replace(host, devices=all_free(host.devices), cells=cells)
+    place, still, _ = _best(replace(request, needs=without_promises(request.needs)), empty)
+    return short if place is not None else past_help(short, still)
 
 
 def _best(request: ServerRequest, host: HostView) -> tuple[Place | None, Shortfall | None, bool]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lanekeeper.domain.errors import clause
-from lanekeeper.domain.scheduling.filter import FILTERS, PLACING
+from lanekeeper.domain.scheduling.filter import FILTERS, PLACING, forced_host
 from lanekeeper.domain.scheduling.fit import Given
 from lanekeeper.domain.scheduling.fleet import Flags, Fleet
 from lanekeeper.domain.scheduling.host import HostView, ServerRequest
@@ -44,16 +44,22 @@ class Rejection:
 
     def __str__(self) -> str:
         reason = self.verdict.reason[:_REASON_LENGTH]
-        if self.count == 1:
-            return f"{''.join(self.hosts)} {reason}".strip()
+        if self.count == 1 and self.hosts:
+            return f"{self.hosts[0]} {reason}"
         return f"{reason} ({self._whom()})"
+
+    @property
+    def alone(self) -> str:
+        """The same where no other reason stands beside it, and the count before it."""
+        reason = self.verdict.reason[:_REASON_LENGTH]
+        return str(self) if self.hosts or self.count > 1 else reason
 
     def _whom(self) -> str:
         if len(self.hosts) == self.count:
             return ", ".join(self.hosts)
         if self.hosts:
             return f"{', '.join(self.hosts)} and {self.count - len(self.hosts)} more"
-        return f"{self.count} hosts"
+        return "1 host" if self.count == 1 else f"{self.count} hosts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +99,17 @@ def explain_rejections(rejections: Sequence[Rejection]) -> str:
     for one in rejections:
         by_code[one.verdict.code].append(one)
     total = sum(one.count for one in rejections)
-    most_first = sorted(by_code.values(), key=lambda mine: -_hosts(mine))
+    most_first = sorted(by_code.values(), key=lambda mine: (_is_other(mine[0]), -_hosts(mine)))
     return " ".join((NO_HOST, *(_sentence(mine, total) for mine in most_first)))
+
+
+def cause_first(rejections: Sequence[Rejection]) -> list[Rejection]:
+    """The same, those last that only say that another host was asked for."""
+    return sorted(rejections, key=_is_other)
+
+
+def _is_other(rejection: Rejection) -> bool:
+    return rejection.verdict.code == forced_host.__name__
 
 
 def _hosts(rejections: Sequence[Rejection]) -> int:
@@ -102,8 +117,10 @@ def _hosts(rejections: Sequence[Rejection]) -> int:
 
 
 def _sentence(rejections: Sequence[Rejection], total: int) -> str:
-    said = "; ".join(clause(str(one)) for one in rejections[:_REASONS_SAID])
-    more = _hosts(rejections[_REASONS_SAID:])
+    most_first = sorted(rejections, key=lambda one: -one.count)
+    told = [one.alone if len(most_first) == 1 else str(one) for one in most_first[:_REASONS_SAID]]
+    said = "; ".join(map(clause, told))
+    more = _hosts(most_first[_REASONS_SAID:])
     remedies = Counter[str]()
     for one in rejections:
         remedies[one.verdict.remedy] += one.count

@@ -86,6 +86,8 @@ class Shortfall:
         unfit: what is wrong with devices that would fit, each text once.
         is_too_far: enough can be had, and not near enough to where the guest would be.
         is_given_up: nothing was found, and there may be a way nevertheless.
+        is_taken: enough are there, and not free; the remedy frees them.
+        is_past_help: it would not do if everything here were free.
     """
 
     names: tuple[str, ...]
@@ -94,6 +96,8 @@ class Shortfall:
     unfit: tuple[str, ...] = ()
     is_too_far: bool = False
     is_given_up: bool = False
+    is_taken: bool = False
+    is_past_help: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +179,14 @@ def short_alone(
             f"{need.name} needs {count}, and no device listed here fits{kept_out}",
             remedy,
         )
+    are_enough = count <= len(fitting)
     return Shortfall(
         (need.name,),
         f"{need.name} needs {count}; of {len(fitting)} that fit {_tally(standings, fitting)}",
-        _remedy(standings, count, fitting) if count <= len(fitting) else _TOO_MANY,
+        _remedy(standings, count, fitting) if are_enough else _TOO_MANY,
         _unfit(fitting),
+        is_taken=are_enough,
+        is_past_help=not are_enough,
     )
 
 

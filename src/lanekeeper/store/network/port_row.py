@@ -54,14 +54,9 @@ def port_values(
     now: datetime,
 ) -> dict[str, Any]:
     """The columns of a new port, less its id and MAC; its default group is made if need be."""
-    secured = wanted.port_security_enabled
-    secured = on.port_security_enabled if secured is None else secured
+    secured = wanted.is_secured(on_network=on.port_security_enabled)
     groups: tuple[str, ...] = wanted.security_groups or ()
-    if (
-        wanted.security_groups is None
-        and secured
-        and not wanted.device_owner.startswith("network:")
-    ):
+    if wanted.security_groups is None and secured:
         groups = (security_group_default(connection, project_id, now),)
     return {
         "network_id": on.id,

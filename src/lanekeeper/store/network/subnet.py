@@ -119,9 +119,9 @@ def subnet_delete(
         Conflict: code SubnetInUse; ports have addresses of it.
     """
     check_revision(connection, subnet, subnet_id, revision)
+    _drop_answering(connection, subnet_id)
     if automatic:
         connection.execute(address.delete().where(address.c.subnet_id == subnet_id))
-    _drop_answering(connection, subnet_id)
     holders = sa.select(address.c.port_id).where(address.c.subnet_id == subnet_id).limit(3)
     left = list(connection.scalars(holders))
     if left:

@@ -8,15 +8,8 @@ from typing import Any, Literal
 
 from lanekeeper.domain.network.guard.guarded import Direction, Rule
 from lanekeeper.domain.network.port import PortRecord
-from lanekeeper.domain.network.security_group import SecurityGroupRecord
+from lanekeeper.domain.network.security_group import PROTOCOLS, SecurityGroupRecord
 
-_NUMBERS = {
-    "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58,
-    "igmp": 2, "ipip": 4, "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59,
-    "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6,
-    "udp": 17, "udplite": 136, "vrrp": 112,
-}  # fmt: skip
-"""Source: neutron-lib ``constants.IP_PROTOCOL_MAP``; IANA, Protocol Numbers."""
 _ANY = ("ip", "0")
 """What iptables takes for any protocol, and so does Neutron."""
 _ICMPV6 = 58
@@ -64,5 +57,5 @@ def _protocol(name: str | None, version: int) -> int | None:
     """Its number; ``icmp`` of IPv6 is that of IPv6. Source: neutron ``db/securitygroups_db.py``."""
     if name is None or name in _ANY:
         return None
-    number = _NUMBERS[name] if name in _NUMBERS else int(name)
+    number = PROTOCOLS[name] if name in PROTOCOLS else int(name)
     return _ICMPV6 if name == "icmp" and version == 6 else number  # noqa: PLR2004
