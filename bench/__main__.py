@@ -31,7 +31,7 @@ NAMES = (
     "snapshot",
     "scheduling",
 )
-AT_REQUEST = ("storm", "filters")
+AT_REQUEST = ("storm", "filters", "vfs", "ports")
 """What takes too long, or needs too much, to be run with all the rest."""
 
 
@@ -84,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
         default=Path(".venv-nova/bin/python"),
         metavar="PYTHON",
         help="filters: the Python that has Nova (.venv-nova/bin/python)",
+    )
+    parser.add_argument(
+        "--neutron",
+        type=Path,
+        default=Path(".venv-neutron/bin/python"),
+        metavar="PYTHON",
+        help="vfs: the Python that has Neutron (.venv-neutron/bin/python)",
     )
     parser.add_argument(
         "--storm", default="1000,1000", metavar="HOSTS,CREATES", help="storm: (1000,1000)"

@@ -51,7 +51,7 @@ def measure(home: Path, runs: int) -> Iterator[Figure]:
         for what, path in _LISTS.items():
             get = partial(http.get, path.format(server=server))
             get().raise_for_status()
-            yield from _list(measured, get, what, home, runs)
+            yield from beside_bare(measured, get, what, home=home, runs=runs)
         yield Figure("controller's memory after all this", "MiB", [measured.resident_mib])
 
 
@@ -64,7 +64,7 @@ def _servers(measured: Program, http: httpx.Client, runs: int) -> Iterator[Figur
         answer = http.post("/compute/v2.1/servers", json=body).raise_for_status()
         made.append(answer.json()["server"]["id"])
 
-    cpu, wall = _samples(measured, create, runs, max(1, (SERVERS - 1) // runs))
+    cpu, wall = samples(measured, create, runs, max(1, (SERVERS - 1) // runs))
     yield Figure(f"POST server with a device, {HOSTS} hosts", "ms CPU", cpu)
     yield Figure("  from the client's side", "ms", wall)
     while len(made) < SERVERS:
@@ -75,13 +75,20 @@ def _tokens(measured: Program, http: httpx.Client, body: dict[str, object], runs
     def issue() -> None:
         http.post("/identity/v3/auth/tokens", json=body).raise_for_status()
 
-    cpu, _ = _samples(measured, issue, runs, _TOKENS_A_RUN)
+    cpu, _ = samples(measured, issue, runs, _TOKENS_A_RUN)
     return Figure("POST token by password (the hash is slow on purpose)", "ms CPU", cpu)
 
 
-def _list(
-    measured: Program, get: Callable[[], httpx.Response], what: str, home: Path, runs: int
+def beside_bare(
+    measured: Program,
+    get: Callable[[], httpx.Response],
+    what: str,
+    *,
+    home: Path,
+    runs: int,
+    times: int = _REQUESTS_A_RUN,
 ) -> Iterator[Figure]:
+    """Measure *get* and, in turn, a bare Starlette that answers the same; *times* in a run."""
     document = home / "document.json"
     document.write_bytes(get().content)
     port = pick_port()
@@ -93,8 +100,8 @@ def _list(
         get_bare = partial(plain.get, f"http://127.0.0.1:{port}/")
         _await_answer(get_bare)
         for _ in range(runs):  # in turn, so that both meet the same weather
-            ours.append(_batch(measured, get, _REQUESTS_A_RUN))
-            bares.append(_batch(bare, get_bare, _REQUESTS_A_RUN))
+            ours.append(_batch(measured, get, times))
+            bares.append(_batch(bare, get_bare, times))
     cpu, least = [cpu for cpu, _ in ours], [cpu for cpu, _ in bares]
     yield Figure(f"{what} ({document.stat().st_size:,} bytes)", "ms CPU", cpu)
     yield Figure("  from the client's side", "ms", [wall for _, wall in ours])
@@ -114,7 +121,7 @@ def _await_answer(get: Callable[[], httpx.Response]) -> None:
     raise RuntimeError("the bare Starlette does not answer")
 
 
-def _samples(
+def samples(
     measured: Program, act: Callable[[], object], runs: int, times: int
 ) -> tuple[list[float], list[float]]:
     """Return for each run the milliseconds of processor time, and those waited, of one request."""

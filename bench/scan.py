@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.figure import Figure
+from bench.pci_tree import plant_card
 from bench.program import LANEKEEPER
 from lanekeeper.domain.hostplan.findings.check import check
 from lanekeeper.domain.hostplan.plan import plan
@@ -22,8 +23,6 @@ from lanekeeper.host.sysfs import PciSysfs
 _CARDS = 16
 _VFS = 63
 _WARM_UPS = 2
-_CONFIG_BYTES = 64
-"""As much of a function's configuration space as lspci reads by itself."""
 _FIRST_SCAN = """
 import sys, time
 from pathlib import Path
@@ -132,40 +131,6 @@ def _ratios(command: list[str], peer: list[str], runs: int) -> list[float]:
 
 
 def _plant(root: Path) -> None:
-    """Make a tree of network cards as sysfs shows them: each PF on a bus of its own."""
-    devices = root / "sys/bus/pci/devices"
+    """Make a tree of network cards, each PF on a bus of its own."""
     for number in range(_CARDS):
-        bus = f"0000:{0x20 + number:02x}"
-        vfs = [f"{bus}:{1 + vf // 8:02x}.{vf % 8}" for vf in range(_VFS)]
-        pf = f"{bus}:00.0"
-        _function(devices / pf, 0x1572, group=100 * number)
-        (devices / pf / "net" / f"ens{number}").mkdir(parents=True)
-        (devices / pf / "net" / f"ens{number}" / "address").write_text("52:54:00:00:00:01\n")
-        (devices / pf / "sriov_totalvfs").write_text(f"{_VFS}\n")
-        (devices / pf / "sriov_numvfs").write_text(f"{_VFS}\n")
-        for index, vf in enumerate(vfs):
-            _function(devices / vf, 0x154C, group=100 * number + 1 + index)
-            (devices / vf / "physfn").symlink_to(f"../{pf}")
-            (devices / pf / f"virtfn{index}").symlink_to(f"../{vf}")
-
-
-def _function(home: Path, product_id: int, group: int) -> None:
-    home.mkdir(parents=True)
-    name = home.name
-    texts = {
-        "vendor": "0x8086",
-        "device": f"0x{product_id:04x}",
-        "class": "0x020000",
-        "revision": "0x02",
-        "irq": "0",
-        "numa_node": "0",
-        "resource": "\n".join(["0x0000000000000000 0x0000000000000000 0x0000000000000000"] * 7),
-        "uevent": f"PCI_CLASS=20000\nPCI_ID=8086:{product_id:04X}\nPCI_SLOT_NAME={name}",
-    }
-    for attribute, text in texts.items():
-        (home / attribute).write_text(f"{text}\n")
-    head = (0x8086).to_bytes(2, "little") + product_id.to_bytes(2, "little") + bytes(4)
-    head += bytes([2, 0, 0, 2])  # revision, then the class from its lowest byte
-    (home / "config").write_bytes(head.ljust(_CONFIG_BYTES, b"\0"))
-    (home / "iommu_group").symlink_to(f"../../../../kernel/iommu_groups/{group}")
-    (home / "driver").symlink_to("../../../bus/pci/drivers/i40e")
+        plant_card(root, 0x20 + number, f"ens{number}", _VFS, group=100 * number)

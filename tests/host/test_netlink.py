@@ -142,6 +142,21 @@ def test_an_answer_that_leaves_vfs_out_is_a_fault() -> None:
         VfLinks(Kernel(answer)).read(7, LABEL)
 
 
+@pytest.mark.parametrize("lacks", ["IFLA_VF_MAC", None])
+def test_an_answer_that_makes_no_sense_is_a_fault(lacks: str | None) -> None:
+    vf = vf_attributes(0, link_state=0 if lacks else 9)
+    vf["attrs"] = [one for one in vf["attrs"] if one[0] != lacks]
+    with pytest.raises(HostFault, match=r"about 0000:21:00.0 \(ens1\) makes no sense"):
+        VfLinks(Kernel(link(vf))).read(7, LABEL)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 7, 30, 41])
+def test_an_answer_that_is_cut_off_is_a_fault(cut: int) -> None:
+    answer = link(vf_attributes(0), vf_attributes(1))[:-cut]
+    with pytest.raises(HostFault, match=r"about 0000:21:00\.0"):
+        VfLinks(Kernel(answer)).read(7, LABEL)
+
+
 def test_a_pf_without_vfs_has_no_settings() -> None:
     assert VfLinks(Kernel(link())).read(7, LABEL) == {}
 

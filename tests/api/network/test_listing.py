@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from api.network_site import Client, World
+from statements import statements
 
 pytestmark = pytest.mark.service
 
@@ -46,6 +47,11 @@ def names(admin: Client, **query: Any) -> list[str]:
         ({"binding:vnic_type": "normal"}, ["p1", "p3"]),
         ({"fixed_ips": "ip_address=192.0.2.12"}, ["p2"]),
         ({"fixed_ips": "ip_address_substr=2.1"}, ["p0", "p1", "p2", "p3", "p4"]),
+        ({"fixed_ips": "ip_address_substr=2.12"}, ["p2"]),
+        ({"fixed_ips": "ip_address_substr=2_12"}, []),
+        ({"fixed_ips": "subnet_id=elsewhere"}, []),
+        ({"fixed_ips": ["ip_address=192.0.2.12", "ip_address=192.0.2.13"]}, ["p2", "p3"]),
+        ({"fixed_ips": "ip_address=192.0.2.12", "name": "p1"}, []),
         ({"mac_address": "FA-16-3E-00-00-03"}, ["p3"]),
         ({"tags": "even"}, ["p0", "p2", "p4"]),
         ({"tags": "even,t2"}, ["p2"]),
@@ -156,3 +162,35 @@ def test_tags_are_the_owners(one: World, admin: Client) -> None:
     blue = one.client("member", "blue")
     assert blue.get(f"/networks/{network}/tags") == {"tags": []}
     assert blue.refused("PUT", f"/networks/{network}/tags", 403, {"tags": ["x"]})[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fixed_ips", "ip_address=192.0.2.12"),
+        ("fixed_ips", "ip_address_substr=2.12"),
+        ("mac_address", "FA-16-3E-00-00-02"),
+        ("binding:host_id", "h1"),
+    ],
+)
+def test_the_database_narrows_so_that_other_ports_are_not_read(
+    admin: Client, ports: list[str], name: str, value: str
+) -> None:
+    admin.put(f"/ports/{ports[2]}", {"port": {"binding:host_id": "h1"}})
+    with statements() as said:
+        assert names(admin, **{name: value}) == ["p2"]
+    (addresses,) = [one for one in said if one.text.startswith("SELECT address.port_id")]
+    read = [one for one in addresses.values if one in ports]
+    assert read == [ports[2]]
+
+
+def test_who_does_not_see_a_ports_host_cannot_ask_for_it(
+    admin: Client, member: Client, ports: list[str]
+) -> None:
+    admin.put(f"/ports/{ports[2]}", {"port": {"binding:host_id": "h1"}})
+    assert names(member, **{"binding:host_id": "h1"}) == []
+    assert len(names(member, **{"binding:host_id": ""})) == len(ports)
+
+
+def test_a_filter_by_address_that_makes_no_sense_is_refused_where_no_port_is(admin: Client) -> None:
+    admin.refused("GET", "/ports", 400, fixed_ips="192.0.2.1")

@@ -25,7 +25,14 @@ from lanekeeper.api.network.field import (
     uuid_or_none,
 )
 from lanekeeper.api.network.listing import Collected, View, answer, only, wanted_columns
-from lanekeeper.api.network.port_view import ATTRIBUTES, FILTERS, PROFILE, VIF_DETAILS, view
+from lanekeeper.api.network.port_view import (
+    ATTRIBUTES,
+    FILTERS,
+    HOST,
+    PROFILE,
+    VIF_DETAILS,
+    view,
+)
 from lanekeeper.api.row import ADMIN, MEMBER, READER, Call, Policy, Row, Strict
 from lanekeeper.control.network.port import (
     create_ports,
@@ -38,6 +45,7 @@ from lanekeeper.control.network.port_rules import PortChange
 from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.address import parse_cidr, parse_ip, parse_mac
 from lanekeeper.domain.network.extra_dhcp import check_options, new_options
+from lanekeeper.domain.network.fixed_ip import FixedIpAsked
 from lanekeeper.domain.network.port import FixedIpWanted, PortRecord, PortWanted, VnicType
 from lanekeeper.domain.network.profile import LENGTH_MAX
 
@@ -152,8 +160,24 @@ _FLAGS = {
 
 def list_(call: Call[None]) -> View:
     """List ports."""
-    found = list_ports(call.site, call.caller, wanted_columns(call, KIND))
+    asked = [FixedIpAsked.parse(value) for value in call.asked_all("fixed_ips")]
+    found = list_ports(call.site, call.caller, _narrowed(call), asked)
     return answer(call, KIND, _views(call, found))
+
+
+def _narrowed(call: Call[None]) -> dict[str, tuple[str, ...]]:
+    """What of the query the store can narrow by; who may not see a port's host learns none of it.
+
+    Raises:
+        Invalid: a filter that ports do not have, or a MAC that is none.
+    """
+    wanted = wanted_columns(call, KIND)
+    if macs := call.asked_all("mac_address"):
+        wanted["mac_address"] = tuple(map(parse_mac, macs))
+    hosts = call.asked_all(HOST)
+    if hosts and call.may(_SEE_BINDING):
+        wanted["binding_host"] = hosts
+    return wanted
 
 
 def show(call: Call[None]) -> View:

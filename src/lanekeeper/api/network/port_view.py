@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from lanekeeper.api.network.listing import Match, View
 from lanekeeper.api.network.moment import moment
-from lanekeeper.domain.errors import Invalid
 from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.bandwidth import resource_request
 from lanekeeper.domain.network.extra_dhcp import new_options
+from lanekeeper.domain.network.fixed_ip import FixedIpAsked
 from lanekeeper.domain.network.port import PortRecord
 
 HOST, PROFILE, VIF_TYPE, VIF_DETAILS, VNIC_TYPE = (
@@ -92,15 +92,8 @@ def _binding(port: PortRecord) -> View:
 
 
 def _fixed_ip(shown: View, wanted: str) -> bool:
-    """``ip_address=…``, ``subnet_id=…`` or ``ip_address_substr=…``."""
-    name, equals, value = wanted.partition("=")
-    if not equals or name not in ("ip_address", "subnet_id", "ip_address_substr"):
-        raise Invalid(
-            f"fixed_ips={wanted!r} is not ip_address=IP, subnet_id=ID or ip_address_substr=TEXT"
-        )
-    if name == "ip_address_substr":
-        return any(value in fixed["ip_address"] for fixed in shown["fixed_ips"])
-    return any(fixed[name] == value for fixed in shown["fixed_ips"])
+    asked = FixedIpAsked.parse(wanted)
+    return any(asked.matches(one["subnet_id"], one["ip_address"]) for one in shown["fixed_ips"])
 
 
 def _mac(shown: View, wanted: str) -> bool:

@@ -41,7 +41,12 @@ from lanekeeper.domain.errors import Conflict
 from lanekeeper.domain.network.address import parse_mac
 from lanekeeper.domain.network.binding import Binding, PortFacts, Reason, Refusal, bind
 from lanekeeper.domain.network.extra_dhcp import changed_options
-from lanekeeper.domain.network.fixed_ip import plan_addresses, plan_change, plan_other_mac
+from lanekeeper.domain.network.fixed_ip import (
+    FixedIpAsked,
+    plan_addresses,
+    plan_change,
+    plan_other_mac,
+)
 from lanekeeper.domain.network.port import PortRecord, PortWanted
 from lanekeeper.domain.network.profile import check_profile
 from lanekeeper.domain.network.quota import Resource
@@ -77,11 +82,14 @@ _TOLD_TO_HOSTS = frozenset(
 
 
 def list_ports(
-    site: Site, caller: Caller, wanted: Mapping[str, Collection[str]]
+    site: Site,
+    caller: Caller,
+    wanted: Mapping[str, Collection[str]],
+    fixed_ips: Sequence[FixedIpAsked] = (),
 ) -> tuple[PortRecord, ...]:
-    """What *caller* sees, oldest first, narrowed by ``store.port.FILTERS``."""
+    """What *caller* sees, oldest first, narrowed as ``store.port.port_list`` does."""
     with site.database.read() as connection:
-        return port_list(connection, wanted, project_id=scope(caller))
+        return port_list(connection, wanted, fixed_ips=fixed_ips, project_id=scope(caller))
 
 
 def show_port(site: Site, caller: Caller, port_id: str) -> PortRecord:

@@ -12,6 +12,40 @@ from lanekeeper.domain.network.port import FixedIp, FixedIpWanted
 from lanekeeper.domain.network.subnet import V4, V6, SubnetRecord
 
 FIXED_IPS_MAX = 32
+_SUBSTRING = "ip_address_substr"
+_ASKED = ("ip_address", "subnet_id", _SUBSTRING)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedIpAsked:
+    """One value of a list's filter ``fixed_ips``: what an address of the port has to be.
+
+    Attributes:
+        name: ``ip_address`` or ``subnet_id``, which *value* has to equal; or
+            ``ip_address_substr``, an address that *value* is a part of.
+    """
+
+    name: str
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> FixedIpAsked:
+        """Read ``ip_address=IP`` and the like. Raises Invalid."""
+        name, equals, value = text.partition("=")
+        if not equals or name not in _ASKED:
+            raise Invalid(
+                f"fixed_ips={text!r} is not ip_address=IP, subnet_id=ID or ip_address_substr=TEXT"
+            )
+        return cls(name, value)
+
+    @property
+    def is_part(self) -> bool:
+        return self.name == _SUBSTRING
+
+    def matches(self, subnet_id: str, ip: str) -> bool:
+        if self.is_part:
+            return self.value in ip
+        return self.value == (ip if self.name == "ip_address" else subnet_id)
 
 
 @dataclass(frozen=True, slots=True)

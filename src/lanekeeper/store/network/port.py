@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from lanekeeper.domain.errors import Conflict, NotFound
 from lanekeeper.domain.network.address import Draw, draw_mac
 from lanekeeper.domain.network.binding import Binding
-from lanekeeper.domain.network.fixed_ip import plan_addresses
+from lanekeeper.domain.network.fixed_ip import FixedIpAsked, plan_addresses
 from lanekeeper.domain.network.port import (
     STANDBY,
     FixedIpWanted,
@@ -28,11 +28,11 @@ from lanekeeper.store.network.network import network_show
 from lanekeeper.store.network.port_row import port_records, port_values
 from lanekeeper.store.network.subnet import address_take, subnets_on
 from lanekeeper.store.row import check_revision, row_insert_new
-from lanekeeper.store.tables import network, port
+from lanekeeper.store.tables import address, network, port
 
 FILTERS = frozenset(
     {"id", "name", "project_id", "network_id", "device_id", "mac_address", "device_owner"}
-    | {"qos_policy_id"}
+    | {"qos_policy_id", "binding_host"}
 )
 
 MAC_TRIES = 64
@@ -46,20 +46,31 @@ def port_list(
     connection: sa.Connection,
     wanted: Mapping[str, Collection[str]] | None = None,
     *,
+    fixed_ips: Collection[FixedIpAsked] = (),
     project_id: str | None = None,
 ) -> tuple[PortRecord, ...]:
     """Read ports, oldest first.
 
-    *wanted* narrows by FILTERS; *project_id* to what that project sees: its own, and all on its
-    own networks.
+    *wanted* narrows by FILTERS; *fixed_ips* to those with an address that any of them asks for;
+    *project_id* to what that project sees: its own, and all on its own networks.
     """
     query = _query()
     for column, values in (wanted or {}).items():
         query = query.where(port.c[column].in_(values))
+    if fixed_ips:
+        having = sa.select(address.c.port_id).where(sa.or_(*map(_asked, fixed_ips)))
+        query = query.where(port.c.id.in_(having))
     if project_id is not None:
         own = (port.c.project_id == project_id, network.c.project_id == project_id)
         query = query.where(sa.or_(*own))
     return port_records(connection, query)
+
+
+def _asked(one: FixedIpAsked) -> sa.ColumnElement[bool]:
+    if one.is_part:
+        return address.c.ip.contains(one.value, autoescape=True)
+    column = address.c.ip if one.name == "ip_address" else address.c.subnet_id
+    return column == one.value
 
 
 def _query() -> sa.Select[Any]:
