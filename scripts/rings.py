@@ -2,13 +2,12 @@
 
 Usage: rings.py [--long] [unit|service|client|lab]… [-- ARGS of pytest]
 
-Rings run one after the other; the lab, whose emulator leaves processors idle, beside the others,
-and what it says follows theirs. Most rings give each processor a pytest worker (pytest-xdist),
-which takes whole files, so that what a file's tests share is made once; a ring to which arguments
-are passed is one process, which can print, stop and be debugged. The counts are read from the
-report that pytest writes. At the end stands a table of what each ring took, and a warning where
-that was more than its budget; the last line is the total, ``N passed, N failed, N skipped``. Exit
-code 0 when nothing failed, however long it took.
+Rings run one after the other. Most give each processor a pytest worker (pytest-xdist), which takes
+whole files, so that what a file's tests share is made once; a ring to which arguments are passed is
+one process, which can print, stop and be debugged. The counts are read from the report that pytest
+writes. At the end stands a table of what each ring took, and a warning where that was more than its
+budget; the last line is the total, ``N passed, N failed, N skipped``. Exit code 0 when nothing
+failed, however long it took.
 
 Tests that failed while their lab fell, though nobody ended it (docs/reference/lab.md), are run
 once more, on a fresh lab, and their second result counts. No other failure is tried again.
@@ -16,9 +15,8 @@ once more, on a fresh lab, and their second result counts. No other failure is t
 
 from __future__ import annotations
 
-import math
 import os
-import shutil
+import resource
 import signal
 import subprocess
 import sys
@@ -27,11 +25,8 @@ import time
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 from xml.etree import ElementTree
 
 MARKS = ("service", "client", "lab")
@@ -40,7 +35,6 @@ MANY_WORKERS = 8
 # A ring that takes this many times its budget hangs; it is stopped and counts as failed.
 PATIENCE = 4
 STOPPED = -1
-LOOK_EACH_S = 0.1
 # Names the file in which pytest notes such tests, one node id in a line; see tests/lab_host.py.
 AGAIN = "LANEKEEPER_LAB_AGAIN"
 # Has what tries many things try more of them; see tests/campaign.py.
@@ -52,8 +46,7 @@ class Ring:
     """One ring: its name, what it means, its budget on two cores, and pytest's ``-m``.
 
     Attributes:
-        divides: whether workers may share it; those of the lab would boot a lab each. What does
-            not runs beside the others.
+        divides: whether workers may share it; those of the lab would boot a lab each.
     """
 
     name: str
@@ -121,7 +114,10 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := set(options.rings) - set(names):
         parser.error(f"no ring {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     chosen = [ring for ring in RINGS if not options.rings or ring.name in options.rings]
-    outcomes = run_rings(chosen, long=options.long, passed_on=passed_on)
+    outcomes: dict[Ring, Outcome] = {}
+    for ring in chosen:
+        print(f"== {ring.name}: {ring.meaning}", flush=True)
+        outcomes[ring] = run_ring(ring, long=options.long, passed_on=passed_on)
     print("\n".join(["", *closing_lines(outcomes, long=options.long)]), flush=True)
     return 1 if any(outcome.failed for outcome in outcomes.values()) else 0
 
@@ -134,51 +130,21 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], str, list[str]]:
     return before[:cut], "--", before[cut + 1 :]
 
 
-def run_rings(
-    chosen: Sequence[Ring], *, long: bool, passed_on: Sequence[str] = ()
-) -> dict[Ring, Outcome]:
-    """Run rings one after the other, and beside them one that workers cannot share."""
-    together = len(chosen) > 1 and not passed_on and processors() > 1
-    beside = [ring for ring in chosen if together and not ring.divides]
-    outcomes: dict[Ring, Outcome] = {}
-    with ThreadPoolExecutor() as pool, ExitStack() as stack:
-        said = {ring: stack.enter_context(tempfile.TemporaryFile("w+")) for ring in beside}
-        running = {ring: pool.submit(run_ring, ring, long=long, said=said[ring]) for ring in beside}
-        for ring in chosen:
-            if ring in running:
-                continue
-            print(f"== {ring.name}: {ring.meaning}", flush=True)
-            outcomes[ring] = run_ring(ring, long=long, passed_on=passed_on)
-        for ring, future in running.items():
-            print(f"== {ring.name}: {ring.meaning}; it ran beside the others", flush=True)
-            outcomes[ring] = future.result()
-            said[ring].seek(0)
-            shutil.copyfileobj(said[ring], sys.stdout)
-    return {ring: outcomes[ring] for ring in chosen}
-
-
-def run_ring(
-    ring: Ring, *, long: bool, passed_on: Sequence[str] = (), said: IO[str] | None = None
-) -> Outcome:
-    """Run one ring; what a lab took with it when it fell, once more. It all speaks to *said*."""
-    outcome, again = run_once(ring, long=long, passed_on=passed_on, said=said)
+def run_ring(ring: Ring, *, long: bool, passed_on: Sequence[str] = ()) -> Outcome:
+    """Run one ring; what a lab took with it when it fell, once more."""
+    outcome, again = run_once(ring, long=long, passed_on=passed_on)
     if not again:
         return outcome
-    fell = (
-        f"== {ring.name}: a lab fell (docs/decisions/0117-labs-that-fall.md):\n"
-        f"== {ring.name}: {len(again)} tests are run once more, on a fresh lab"
-    )
-    print(fell, file=said, flush=True)
+    print(f"== {ring.name}: a lab fell (docs/decisions/0117-labs-that-fall.md):", flush=True)
+    print(f"== {ring.name}: {len(again)} tests are run once more, on a fresh lab", flush=True)
     options = [word for word in passed_on if not Path(word.partition("::")[0]).exists()]
-    second, _ = run_once(ring, long=long, passed_on=[*options, *again], said=said)
+    second, _ = run_once(ring, long=long, passed_on=[*options, *again])
     outcome.drop(again)
     outcome.add(second)
     return outcome
 
 
-def run_once(
-    ring: Ring, *, long: bool, passed_on: Sequence[str] = (), said: IO[str] | None = None
-) -> tuple[Outcome, list[str]]:
+def run_once(ring: Ring, *, long: bool, passed_on: Sequence[str] = ()) -> tuple[Outcome, list[str]]:
     """Run pytest; one that dies or never ends is a failure, not a silence.
 
     Gives also the tests (node ids) that failed because the emulator ended itself.
@@ -187,15 +153,13 @@ def run_once(
     with tempfile.TemporaryDirectory() as directory:
         report, again = Path(directory, "report.xml"), Path(directory, "again")
         command = [sys.executable, "-m", "pytest", "-m", marks, f"--junitxml={report}"]
-        command += passed_on or workers(ring, processors())
-        begun_s = time.monotonic()
+        command += passed_on or workers(ring, len(os.sched_getaffinity(0)))
+        begun_s, used_s = time.monotonic(), _cpu_s()
         environment = {**os.environ, AGAIN: str(again), **({LONG: "1"} if long else {})}
-        process = subprocess.Popen(
-            command, env=environment, stdout=said, stderr=said and subprocess.STDOUT
-        )
-        code, cpu_s = _wait(process, None if long else ring.budget_min * 60 * PATIENCE)
+        process = subprocess.Popen(command, env=environment)
+        code = _wait(process, None if long else ring.budget_min * 60 * PATIENCE)
         outcome = read_report(report) if report.exists() else Outcome()
-        outcome.wall_s, outcome.cpu_s = time.monotonic() - begun_s, cpu_s
+        outcome.wall_s, outcome.cpu_s = time.monotonic() - begun_s, _cpu_s() - used_s
         node_ids = again.read_text().splitlines() if again.exists() else []
     # 5 says that the ring is empty; a failure that the report has is not counted twice.
     if code == STOPPED or (code not in (0, 5) and not outcome.failed):
@@ -205,15 +169,16 @@ def run_once(
     return outcome, node_ids
 
 
-def processors() -> int:
-    """How many of them may be used here."""
-    return len(os.sched_getaffinity(0))
-
-
-def workers(ring: Ring, number: int) -> list[str]:
+def workers(ring: Ring, processors: int) -> list[str]:
     """Return what has pytest divide a ring among so many processors."""
-    number = min(number, MANY_WORKERS)
+    number = min(processors, MANY_WORKERS)
     return ["-n", str(number), "--dist", "loadfile"] if ring.divides and number > 1 else []
+
+
+def _cpu_s() -> float:
+    """Processor time of all programs that were started here and have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def case_name(node_id: str) -> str:
@@ -225,35 +190,20 @@ def case_name(node_id: str) -> str:
     return ".".join([module, *classes]) + "::" + name + bracket + parameters
 
 
-def _wait(process: subprocess.Popen[bytes], patience_s: float | None) -> tuple[int, float]:
-    """Wait for pytest; interrupt it, so that it still cleans up, when it takes too long.
-
-    Returns its exit code, or STOPPED, and the processor time of it and of what it waited for.
-    """
+def _wait(process: subprocess.Popen[bytes], patience_s: float | None) -> int:
+    """Wait for pytest; interrupt it, so that it still cleans up, when it takes too long."""
     try:
-        if (ended := _ended(process, patience_s)) is not None:
-            return ended
+        return process.wait(patience_s)
+    except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
     except KeyboardInterrupt:
         pass  # the terminal has told pytest too
-    if (ended := _ended(process, 60)) is None:
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
         process.kill()
-        ended = _ended(process, None)
-    return STOPPED, ended[1] if ended else 0.0
-
-
-def _ended(process: subprocess.Popen[bytes], within_s: float | None) -> tuple[int, float] | None:
-    """Wait for its end: with what code, and what it used. Other rings may run beside it, so that
-    no sum over all children says that.
-    """
-    deadline_s = math.inf if within_s is None else time.monotonic() + within_s
-    while time.monotonic() < deadline_s:
-        ended, status, used = os.wait4(process.pid, os.WNOHANG)
-        if ended:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return process.returncode, used.ru_utime + used.ru_stime
-        time.sleep(LOOK_EACH_S)
-    return None
+        process.wait()
+    return STOPPED
 
 
 def read_report(report: Path) -> Outcome:

@@ -74,40 +74,6 @@ def test_an_empty_ring_is_not_a_failure(tree: Path) -> None:
     assert str(outcome) == "0 passed, 0 failed, 0 skipped"
 
 
-def test_what_no_workers_share_runs_beside_the_others(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Each waits for the other, the lab's first: alone neither would pass."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-q -s")
-    monkeypatch.setattr(rings, "processors", lambda: 2)
-    monkeypatch.setattr(rings, "workers", lambda ring, number: [])
-    (tree / "test_some.py").write_text(
-        """
-import pathlib, pytest, time
-
-def meets(mine, other):
-    print("here is", mine)
-    pathlib.Path(mine).touch()
-    for _ in range(600):
-        if pathlib.Path(other).exists():
-            return
-        time.sleep(0.1)
-    assert False
-
-def test_one(): meets("one", "two")
-@pytest.mark.lab
-def test_two(): meets("two", "one")
-"""
-    )
-    lab = rings.Ring("lab", "a lab", 1, "lab", divides=False)
-    outcomes = rings.run_rings([lab, RING], long=False)
-    assert [str(one) for one in outcomes.values()] == ["1 passed, 0 failed, 0 skipped"] * 2
-    assert list(outcomes) == [lab, RING]
-    said = capfd.readouterr().out
-    beside = said.index("== lab: a lab; it ran beside the others")
-    assert said.index("here is one") < beside < said.index("here is two")
-
-
 # The second run finds a fresh lab; what "fell" notes itself as the lab's fixture does.
 FALLING = """
 import os, pathlib, pytest
