@@ -142,10 +142,10 @@ def test_a_failure_keeps_its_reason_until_the_guest_runs() -> None:
     assert after_report(BUILDING, report("failed")).problem
 
 
-def test_an_error_that_an_operator_set_outlives_reports() -> None:
-    declared = replace(ACTIVE, vm_state=VmState.ERROR)
-    assert after_report(declared, report("running")) == declared
-    for power in ("paused", "stopped", "crashed"):
+@pytest.mark.parametrize("life", [ACTIVE, PAUSED])
+def test_an_error_that_an_operator_set_outlives_reports(life: Life) -> None:
+    declared = replace(life, vm_state=VmState.ERROR)
+    for power in ("running", "paused", "stopped", "crashed"):
         after = after_report(declared, report(power))
         assert replace(after, power_state=declared.power_state) == declared
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from lanekeeper.api.compute.value import at_least, integer
 from lanekeeper.api.row import MEMBER, Call, Policy, Reply, Row
+from lanekeeper.control.caller import Caller
 from lanekeeper.control.compute import server as control
 from lanekeeper.control.compute.server_console import read_console
 from lanekeeper.control.compute.server_list import show_server
+from lanekeeper.control.site import Site
 from lanekeeper.domain.errors import Forbidden, Invalid, NotOffered
 
 _ACTION = Policy("os_compute_api:servers:action", MEMBER)
@@ -21,24 +23,14 @@ _REASON_MAX = 255
 Act = Callable[[Call[Any], Any], object]
 
 
-def start(call: Call[Any], _: Any) -> Reply:
-    control.start_server(call.site, call.caller, call.path["server_id"])
-    return _ACCEPTED
+def _plain(act: Callable[[Site, Caller, str], None]) -> Act:
+    """An action of which nothing more is said than that it is wanted."""
 
+    def done(call: Call[Any], _: Any) -> Reply:
+        act(call.site, call.caller, call.path["server_id"])
+        return _ACCEPTED
 
-def stop(call: Call[Any], _: Any) -> Reply:
-    control.stop_server(call.site, call.caller, call.path["server_id"])
-    return _ACCEPTED
-
-
-def pause(call: Call[Any], _: Any) -> Reply:
-    control.pause_server(call.site, call.caller, call.path["server_id"])
-    return _ACCEPTED
-
-
-def unpause(call: Call[Any], _: Any) -> Reply:
-    control.unpause_server(call.site, call.caller, call.path["server_id"])
-    return _ACCEPTED
+    return done
 
 
 def reboot(call: Call[Any], said: Any) -> Reply:
@@ -83,23 +75,18 @@ def unlock(call: Call[Any], _: Any) -> Reply:
     return _ACCEPTED
 
 
-def force_delete(call: Call[Any], _: Any) -> Reply:
-    control.delete_server(call.site, call.caller, call.path["server_id"])
-    return _ACCEPTED
-
-
 ACTIONS: Mapping[str, Act] = MappingProxyType(
     {
-        "os-start": start,
-        "os-stop": stop,
-        "pause": pause,
-        "unpause": unpause,
+        "os-start": _plain(control.start_server),
+        "os-stop": _plain(control.stop_server),
+        "pause": _plain(control.pause_server),
+        "unpause": _plain(control.unpause_server),
         "reboot": reboot,
         "os-getConsoleOutput": console_output,
         "os-resetState": reset_state,
         "lock": lock,
         "unlock": unlock,
-        "forceDelete": force_delete,
+        "forceDelete": _plain(control.delete_server),
     }
 )
 

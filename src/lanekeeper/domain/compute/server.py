@@ -193,45 +193,41 @@ def _given_up(life: Life, report: Report, power: PowerState) -> Life:
 
 def _held(life: Life, power: PowerState) -> Life:
     """The guest is there and was to be paused; one that somebody on its host lets run, runs."""
-    if power is PowerState.PAUSED:
-        return replace(
-            life, vm_state=VmState.PAUSED, task_state=None, power_state=power, problem=""
-        )
-    return replace(
-        life,
-        vm_state=VmState.ACTIVE,
-        task_state=None,
-        power_state=power,
-        wanted=Wanted.RUNNING,
-        generation=life.generation + 1,
-    )
+    if _was_declared_up(life):
+        return replace(life, power_state=power)
+    return _settled(life, VmState.PAUSED if power is PowerState.PAUSED else VmState.ACTIVE, power)
 
 
 def _up(life: Life, power: PowerState) -> Life:
     """The guest runs, or its hypervisor has paused it after it ran."""
-    if life.wanted != Wanted.RUNNING:
+    if life.wanted != Wanted.RUNNING or _was_declared_up(life):
         return replace(life, power_state=power)
-    if _is_declared(life) and life.power_state in (PowerState.RUNNING, PowerState.PAUSED):
-        return replace(life, power_state=power)
-    return replace(life, vm_state=VmState.ACTIVE, task_state=None, power_state=power, problem="")
+    return _settled(life, VmState.ACTIVE, power)
 
 
 def _down(life: Life, power: PowerState) -> Life:
-    if life.wanted == Wanted.STOPPED:
-        return replace(
-            life, vm_state=VmState.STOPPED, task_state=None, power_state=power, problem=""
-        )
-    if _is_declared(life):
+    if life.wanted != Wanted.STOPPED and _is_declared(life):
         return replace(life, power_state=power)
+    return _settled(life, VmState.STOPPED, power)
+
+
+def _settled(life: Life, vm_state: VmState, power: PowerState) -> Life:
+    """Nothing is under way; the server is this, and is to stay so."""
+    wanted = _AS_IT_IS[vm_state]
     return replace(
         life,
-        vm_state=VmState.STOPPED,
+        vm_state=vm_state,
         task_state=None,
         power_state=power,
-        wanted=Wanted.STOPPED,
-        generation=life.generation + 1,
+        wanted=wanted,
+        generation=life.generation + (wanted != life.wanted),
         problem="",
     )
+
+
+def _was_declared_up(life: Life) -> bool:
+    """Whether it is called an error though its guest was there when it was."""
+    return _is_declared(life) and life.power_state in (PowerState.RUNNING, PowerState.PAUSED)
 
 
 def _is_declared(life: Life) -> bool:
