@@ -9,7 +9,6 @@ writes them anew; read every difference before you commit it.
 """
 
 import os
-import re
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -97,21 +96,12 @@ def test_what_is_planned_can_be_done_and_taken_back(name: str, tmp_path: Path) -
     assert read_host(root).vf_settings == held
 
 
-VF_MAC = re.compile(r"/0000:21:1[01]\.[0246]/net/\w+/address$")
-
-
 def state(root: Path) -> dict[str, str]:
-    """Every path with what stands there; modules and drivers stay, and journals are kept.
-
-    Of the MAC of a VF's interface only the PF's part is undone: its driver takes that when it next
-    begins, which taking the driver away and giving it back is.
-    """
+    """Every path with what stands there; modules and drivers stay, and journals are kept."""
     found = {}
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
         if name.startswith(("var", "simulated", "sys/module/", "0", "1")):
-            continue
-        if VF_MAC.search(name):
             continue
         if path.parent == root / "sys/bus/pci/drivers":
             continue
@@ -174,11 +164,8 @@ POLICIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=size(5, 60))
-@given(before=POLICIES, wanted=POLICIES)
-def test_any_policy_after_any_other_can_be_done_and_taken_back(
-    before: dict[str, object], wanted: dict[str, object]
-) -> None:
+def there_and_back(before: dict[str, object], wanted: dict[str, object]) -> None:
+    """Apply the one after the other, and take the last one back."""
     with tempfile.TemporaryDirectory() as name:
         root = plant(lab_tree(), Path(name))
         machine = SimulatedMachine(root)
@@ -195,3 +182,53 @@ def test_any_policy_after_any_other_can_be_done_and_taken_back(
         if outcome is not None:
             Executor(Actor(root, machine, machine.run), root / str(number)).rollback()
             assert state(root) == then
+
+
+@settings(max_examples=size(5, 60))
+@given(before=POLICIES, wanted=POLICIES)
+def test_any_policy_after_any_other_can_be_done_and_taken_back(
+    before: dict[str, object], wanted: dict[str, object]
+) -> None:
+    there_and_back(before, wanted)
+
+
+def seven_vfs(**said: Any) -> dict[str, object]:
+    return {"version": 1, "pfs": [{"pf": "0000:21:00.0", "vfs": 7, **said}]}
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ({"vf_driver": "auto", "mac": "stable"}, {"vf_driver": "none"}),
+        ({"ranges": [{"vfs": "3-5", "vf_driver": "auto", "mac": "stable"}]}, {"vf_driver": "none"}),
+        ({"vf_driver": "igbvf"}, {"vf_driver": "none", "mac": "stable"}),
+        (
+            {"vf_driver": "auto"},
+            {"ranges": [{"vfs": "3-5", "vf_driver": "vfio-pci"}], "mac": "stable"},
+        ),
+        ({"vf_driver": "none", "mac": "stable"}, {"vf_driver": "igbvf"}),
+    ],
+)
+def test_interfaces_of_vfs_have_their_macs_back(
+    before: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    there_and_back(seven_vfs(**before), seven_vfs(**wanted))
+
+
+@pytest.mark.parametrize("driver", ["auto", "igbvf"])
+def test_an_interface_of_a_vf_has_the_policys_mac_at_once(tmp_path: Path, driver: str) -> None:
+    """Also beside VFs for which drivers take new ones before the PF is told their MACs."""
+    root = plant(lab_tree(), tmp_path)
+    machine = SimulatedMachine(root)
+    ranges = [
+        {"vfs": "0", "vf_driver": "auto"},
+        {"vfs": "1", "vf_driver": driver, "mac": "02:00:00:00:00:10"},
+    ]
+    found = plan(parse_policy(seven_vfs(ranges=ranges)), read_host(root))
+    outcome = Executor(Actor(root, machine, machine.run), root / "0").apply(
+        partial(Proposal, found.steps)
+    )
+    assert outcome is not None
+    assert outcome.failure == ""
+    (address,) = (root / "sys/bus/pci/devices/0000:21:10.2/net").glob("*/address")
+    assert address.read_text() == "02:00:00:00:00:10\n"

@@ -18,6 +18,7 @@ from lanekeeper.domain.hostplan.action import (
     MovePort,
     RemoveBridge,
     RemovePort,
+    RestartVfDriver,
     RunProgram,
     SaveEntry,
     SetAutoprobe,
@@ -32,6 +33,7 @@ from lanekeeper.domain.hostplan.action import (
     WriteVfSettings,
 )
 from lanekeeper.domain.pci.address import PciAddress
+from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.vf_change import VfChange
 from lanekeeper.host.attribute import refusals
 from lanekeeper.host.boot import grubby
@@ -103,7 +105,7 @@ class Actor:
                 self._machine.create_vfs(PciAddress.parse(action.pf), action.count)
             case SetLink():
                 self._machine.set_link(PciAddress.parse(action.pf), action.up)
-            case BindVf() | BindDevice():
+            case BindVf() | RestartVfDriver() | BindDevice():
                 self._bind(action)
             case WriteVfSettings():
                 self._write_settings(action)
@@ -152,15 +154,25 @@ class Actor:
         if not (self._root / "sys/module" / name.replace("-", "_")).exists():
             self._run(["modprobe", name])
 
-    def _bind(self, action: BindVf | BindDevice) -> None:
+    def _bind(self, action: BindVf | RestartVfDriver | BindDevice) -> None:
         if isinstance(action, BindDevice):
             self._machine.bind(PciAddress.parse(action.address), action.driver)
+            return
+        if isinstance(action, RestartVfDriver):
+            self._restart_driver(action)
             return
         address = self._machine.vf_addresses(PciAddress.parse(action.pf)).get(action.index)
         if address is not None:
             self._machine.bind(address, action.driver)
         elif action.driver is not None:
             raise NotFound(f"{action.pf} has no VF {action.index}")
+
+    def _restart_driver(self, action: RestartVfDriver) -> None:
+        address = self._machine.vf_addresses(PciAddress.parse(action.pf))[action.index]
+        driver = self._machine.device(address).driver
+        if driver is not None and not is_vfio(driver):
+            self._machine.bind(address, None)
+            self._machine.bind(address, driver)
 
     def _write_settings(self, action: WriteVfSettings) -> None:
         change = VfChange(

@@ -69,6 +69,19 @@ class BindVf(Action, frozen=True):
         return f"give VF {self.index} of {self.pf} {whom}"
 
 
+class RestartVfDriver(Action, frozen=True):
+    """Have the host's driver of VF *index* of *pf*, if it has one, begin anew.
+
+    Many ask the PF for the VF's MAC then, and never again.
+    """
+
+    pf: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"have the driver of VF {self.index} of {self.pf} begin anew"
+
+
 class BindDevice(Action, frozen=True):
     """Give the function at *address* to *driver*, or to none."""
 
@@ -401,6 +414,7 @@ Change = (
     | SetVfCount
     | SetLink
     | BindVf
+    | RestartVfDriver
     | BindDevice
     | WriteVfSettings
     | SetEswitchMode
@@ -435,6 +449,7 @@ Passing = (
     | SetVfCount
     | SetLink
     | BindVf
+    | RestartVfDriver
     | BindDevice
     | WriteVfSettings
     | SetEswitchMode

@@ -93,7 +93,11 @@ def _in_use(entry: PfPolicy, pf: PciDevice, host: HostFacts, subject: str) -> It
 
 
 def pf_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
-    """Firmware, autoprobe, link, old VFs away, eswitch, new VFs, what they hold, their drivers."""
+    """Firmware, autoprobe, link, old VFs away, eswitch, new VFs, what they hold, their drivers.
+
+    A driver of the host takes a VF's MAC from the PF when it begins. So the MAC is written while
+    none has the VF, here as when this is taken back; where one has taken a new VF it begins anew.
+    """
     address = str(pf.address)
     fresh = _is_fresh(entry, pf, host)
     yield from migration.firmware_steps(entry, pf, host)
@@ -113,9 +117,17 @@ def pf_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[Step]:
         none = SetVfCount(address, 0)
         impact = Impact.LINK if pf.class_code >> 16 == _NETWORK else Impact.NONE
         yield Step(SetVfCount(address, entry.vfs), (none,), why, impact, _traffic(pf, host))
-    yield from vf.setting_steps(entry, pf, host, fresh=fresh)
-    yield from migration.migratable_steps(entry, pf, host, fresh=fresh)
-    yield from vf.driver_steps(entry, pf, host, fresh=fresh)
+    if fresh:
+        yield from vf.setting_steps(entry, pf, host, fresh=True)
+        yield from migration.migratable_steps(entry, pf, host, fresh=True)
+        yield from vf.driver_steps(entry, pf, host, fresh=True)
+        yield from vf.restart_steps(entry, pf)
+        return
+    yield from migration.migratable_steps(entry, pf, host, fresh=False)
+    drivers = [*vf.driver_steps(entry, pf, host, fresh=False)]
+    yield from (step for step in drivers if not vf.is_for_host(step))
+    yield from vf.setting_steps(entry, pf, host, fresh=False)
+    yield from (step for step in drivers if vf.is_for_host(step))
 
 
 def pf_pending(entry: PfPolicy, pf: PciDevice, host: HostFacts) -> Iterator[str]:

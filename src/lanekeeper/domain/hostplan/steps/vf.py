@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lanekeeper.domain.hostplan.action import BindVf, Change, SetMigratable, WriteVfSettings
+from lanekeeper.domain.hostplan.action import (
+    BindVf,
+    Change,
+    RestartVfDriver,
+    SetMigratable,
+    WriteVfSettings,
+)
 from lanekeeper.domain.hostplan.observed import HostFacts
 from lanekeeper.domain.hostplan.policy.pf import PfPolicy
 from lanekeeper.domain.hostplan.step import Step
 from lanekeeper.domain.hostplan.steps.migration import is_ready
 from lanekeeper.domain.pci.device import PciDevice
+from lanekeeper.domain.pci.driver import is_vfio
 from lanekeeper.domain.pci.holder import HolderKind
 from lanekeeper.domain.pci.vf_settings import NO_MAC, VfSettings
 
@@ -134,6 +141,24 @@ def driver_steps(entry: PfPolicy, pf: PciDevice, host: HostFacts, *, fresh: bool
         vf = there.get(index)
         if vf is not None and vf.driver != wanted and not may_be_in_a_guest(vf, host):
             yield driver_step(vf, wanted, why)
+
+
+def is_for_host(step: Step) -> bool:
+    """Whether a driver of the host has the VF afterwards."""
+    do = step.do
+    return isinstance(do, BindVf) and do.driver is not None and not is_vfio(do.driver)
+
+
+def restart_steps(entry: PfPolicy, pf: PciDevice) -> Iterator[Step]:
+    """Have drivers ask for a new VF's MAC that had taken it before the PF was told that."""
+    for index in range(entry.vfs if entry.autoprobe else 0):
+        wish = entry.of(index)
+        is_hosts = wish.is_auto or (
+            wish.named_driver is not None and not is_vfio(wish.named_driver)
+        )
+        if is_hosts and entry.mac(pf, index) is not None:
+            do = RestartVfDriver(str(pf.address), index)
+            yield Step(do, (), "a driver takes the MAC when it begins")  # undone with the VF
 
 
 def driver_step(vf: PciDevice, driver: str | None, why: str) -> Step:
