@@ -25,6 +25,7 @@ FAILED = {"vif_type": VifType.FAILED, "host_name": "h1", "binding_failure": "no 
         ({"status": PortStatus.BUILD}, {"problem": "it burns"}, "problem on h1: it burns"),
         ({"status": PortStatus.ACTIVE}, {"host_alive": False}, "h1, where server web is, was not"),
         ({"status": PortStatus.ACTIVE}, {}, "guest of server web runs"),
+        ({"status": PortStatus.ACTIVE}, {"power": "paused"}, "guest of server web is paused with"),
         ({"admin_state_up": False}, {}, "administratively down"),
         ({}, {"power": "shutdown"}, "guest of server web is shutdown"),
     ],

@@ -52,7 +52,7 @@ def _with_server(port: PortRecord, holder: Holder, *, is_read: bool) -> str:
     if port.status is PortStatus.ACTIVE and port.is_pair:
         return _paired(port, holder, is_read=is_read)
     if port.status is PortStatus.ACTIVE:
-        return f"the guest of {who} runs with its device, whose settings were read back"
+        return f"{_guest(holder)} with its device, whose settings were read back"
     if not port.admin_state_up:
         return "it is administratively down: its VF's link is disabled"
     if port.status is PortStatus.BUILD:
@@ -60,22 +60,22 @@ def _with_server(port: PortRecord, holder: Holder, *, is_read: bool) -> str:
     return f"the guest of {who} is {holder.power}"
 
 
+def _guest(holder: Holder) -> str:
+    """The guest that has the card, and what it does: a paused one has it, too."""
+    does = "is paused" if holder.power == "paused" else "runs"
+    return f"the guest of server {holder.name} {does}"
+
+
 def _paired(port: PortRecord, holder: Holder, *, is_read: bool) -> str:
-    stands_by = f"with a card on bridge {port.bridge} that stands by"
+    guest, stands_by = _guest(holder), f"with a card on bridge {port.bridge} that stands by"
     if is_read:
-        return (
-            f"the guest of server {holder.name} runs with its device, whose settings were read "
-            f"back, and {stands_by}"
-        )
-    return (
-        f"the guest of server {holder.name} runs {stands_by}; of its VF {holder.host_name} tells "
-        "nothing now"
-    )
+        return f"{guest} with its device, whose settings were read back, and {stands_by}"
+    return f"{guest} {stands_by}; of its VF {holder.host_name} tells nothing now"
 
 
 def _on_a_switch(port: PortRecord, holder: Holder) -> str:
     if port.status is PortStatus.ACTIVE:
-        return f"the guest of server {holder.name} runs with its card on bridge {port.bridge}"
+        return f"{_guest(holder)} with its card on bridge {port.bridge}"
     if not port.admin_state_up:
         return "it is administratively down: the guest is shown no link"
     if port.status is PortStatus.BUILD:
